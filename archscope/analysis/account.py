@@ -1,0 +1,206 @@
+"""The account of a design: what every layer costs, and every total of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from archscope.analysis.cost import ITEM_BYTES, Cost, cost_of, dense_params
+from archscope.analysis.metrics import CATEGORIES, Figures
+from archscope.analysis.traversal import Step, walk
+from archscope.design import Design
+from archscope.errors import UsageError, suggestion
+from archscope.ops import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Total(Figures):
+    """The sum over some layers.
+
+    Attributes:
+        name: what was summed: a block's path, an op's name, a category, or the design's name.
+        layers: how many.
+    """
+
+    name: str
+    layers: int
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Row(Figures):
+    """One layer of an account.
+
+    Attributes:
+        kind: the op's name.
+        category: conv, fc or other.
+        x: input tensors, batch included.
+        y: output tensors, batch included.
+        cost: its additive figures; every metric is an attribute of the row.
+        shares: the layer whose weights it uses again, if any.
+        frozen: whether its parameters are not trained.
+    """
+
+    name: str
+    kind: str
+    category: str
+    x: tuple[Tensor, ...]
+    y: tuple[Tensor, ...]
+    cost: Cost
+    shares: str | None = None
+    frozen: bool = False
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the first output, without the batch."""
+        return self.y[0].shape[1:]
+
+    @property
+    def input_elements(self) -> int:
+        """Elements of the inputs, for the whole batch."""
+        return sum(tensor.numel for tensor in self.x)
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the outputs, for the whole batch."""
+        return sum(tensor.numel for tensor in self.y)
+
+    @property
+    def dense_params(self) -> int | None:
+        """Parameters of the dense layer that would join the same maps; of layers with weights only."""
+        return dense_params(self.x, self.y) if self.cost.weight_layers else None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The name by its blocks."""
+        return tuple(self.name.split("."))
+
+
+@dataclass(frozen=True)
+class Account:
+    """A design's figures, by layer and in total.
+
+    Attributes:
+        rows: a row a layer, in order of execution.
+        depth: weight layers on the longest path from an input to an output.
+    """
+
+    design: Design
+    batch: int
+    dtype: str
+    rows: tuple[Row, ...]
+    depth: int
+
+    @cached_property
+    def total(self) -> Total:
+        """The whole design."""
+        return _sum(self.design.name, self.rows)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the design's first output, without the batch."""
+        _, ref = self.design.outputs[0]
+        for row in self.rows:
+            if row.name == ref.node:
+                return row.y[ref.output].shape[1:]
+        return next(node.shape for node in self.design.inputs if node.name == ref.node)
+
+    def __getitem__(self, name: str) -> Row | Total:
+        """A layer's row, or the total of a block.
+
+        Raises:
+            UsageError: there is no layer or block of that name.
+        """
+        inside = []
+        for row in self.rows:
+            if row.name == name:
+                return row
+            if row.name.startswith(name + "."):
+                inside.append(row)
+        if not inside:
+            hint = suggestion(name, (row.name for row in self.rows))
+            raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
+        return _sum(name, inside)
+
+    def _grouped(self, key: Callable[[Row], str]) -> tuple[Total, ...]:
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault(key(row), []).append(row)
+        return tuple(_sum(name, rows) for name, rows in groups.items())
+
+    def by_block(self, depth: int = 1) -> tuple[Total, ...]:
+        """Totals of the parts that the first ``depth`` names of a layer's path tell apart."""
+        return self._grouped(lambda row: ".".join(row.path[:depth]))
+
+    def by_kind(self) -> tuple[Total, ...]:
+        """Totals by kind of op."""
+        return self._grouped(lambda row: row.kind)
+
+    def by_category(self) -> tuple[Total, ...]:
+        """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
+        return tuple(_sum(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
+
+    def figure(self, name: str) -> Any:
+        """A figure of the whole design by name: a metric, or one that only designs have.
+
+        Raises:
+            AttributeError: there is no such figure.
+        """
+        if name in ("depth", "output_shape"):
+            return getattr(self, name)
+        category, _, metric = name.partition("_")
+        if category in CATEGORIES and metric:
+            return getattr(self.by_category()[CATEGORIES.index(category)], metric)
+        return getattr(self.total, name)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A pandas frame with a row a layer: names, shapes, and every metric."""
+        from archscope.report.frame import frame
+
+        return frame(self)
+
+
+def _sum(name: str, rows: Any) -> Total:
+    costs = [row.cost for row in rows]
+    return Total(name, len(costs), reduce(add, costs, Cost()))
+
+
+def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Account:
+    """Account for a design.
+
+    Args:
+        batch: samples that run at once; work and activations are counted for all of them.
+        dtype: floating type of parameters and activations, for the figures in bytes.
+
+    Raises:
+        UsageError: an impossible batch or dtype.
+    """
+    if batch < 1:
+        raise UsageError(f"the batch must be at least 1, not {batch}")
+    if dtype not in ITEM_BYTES:
+        raise UsageError(f"unknown dtype {dtype}; one of {', '.join(ITEM_BYTES)}")
+    steps = walk(design.graph, batch)
+    rows = tuple(_row(step, dtype) for step in steps)
+    return Account(design, batch, dtype, rows, _depth(design, rows))
+
+
+def _row(step: Step, dtype: str) -> Row:
+    layer, x, y, needs = step
+    op, shared = layer.op, layer.shares is not None
+    cost = cost_of(op, x, y, needs=needs, frozen=layer.frozen, shared=shared, dtype=dtype)
+    return Row(layer.name, layer.kind, op.category, x, y, cost, layer.shares, layer.frozen)
+
+
+def _depth(design: Design, rows: tuple[Row, ...]) -> int:
+    deepest: dict[str, int] = {node.name: 0 for node in design.inputs}
+    for layer, row in zip(design.layers, rows, strict=True):
+        before: Iterator[int] = (deepest[ref.node] for ref in layer.inputs)
+        deepest[layer.name] = max(before, default=0) + row.cost.weight_layers
+    return max((deepest[ref.node] for _, ref in design.outputs), default=0)

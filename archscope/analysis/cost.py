@@ -1,0 +1,141 @@
+"""What one layer costs, as figures that add.
+
+Written in the arithmetic of :mod:`archscope.arith`, so that the same lines count on ints, on arrays, and on traced
+numbers: what ``explain`` prints is this file's own computation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from archscope.arith import prod, total
+from archscope.ops import Contraction, Op, Tensor
+from archscope.ops.base import Operand, Tensors
+
+#: bytes of one element
+ITEM_BYTES = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8": 1,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The additive figures of a layer, of a block, or of a design; a total is a sum of these.
+
+    Attributes:
+        params: learnable elements; a reused layer adds none.
+        trainable_params: those that are not frozen.
+        biases: those in bias vectors.
+        buffers: elements of state that is not learnt.
+        running_stats: floating buffers, which Keras counts as (non-trainable) parameters.
+        macs: multiply-accumulates of contractions, forward; bias excluded.
+        elementwise: elementwise and reduction operations, forward.
+        input_grad_macs: multiply-accumulates of the gradients of inputs (and of values between contractions).
+        weight_grad_macs: multiply-accumulates of the gradients of weights.
+        activations: elements of outputs; a view adds none.
+        param_bytes: bytes of parameters.
+        buffer_bytes: bytes of buffers.
+        activation_bytes: bytes of activations.
+        bytes_moved: bytes of inputs, parameters and outputs, each read or written once; a view moves none.
+        weight_layers: 1 for a convolution or fully connected layer.
+    """
+
+    params: int = 0
+    trainable_params: int = 0
+    biases: int = 0
+    buffers: int = 0
+    running_stats: int = 0
+    macs: int = 0
+    elementwise: int = 0
+    input_grad_macs: int = 0
+    weight_grad_macs: int = 0
+    activations: int = 0
+    param_bytes: int = 0
+    buffer_bytes: int = 0
+    activation_bytes: int = 0
+    bytes_moved: int = 0
+    weight_layers: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, name) + getattr(other, name) for name in COST_FIELDS))
+
+
+COST_FIELDS = tuple(f.name for f in fields(Cost))
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """Elements of a parameter, multiplied as a textbook reads a kernel: window, then inputs, then outputs."""
+    return prod((*shape[2:], *shape[1::-1]))
+
+
+def cost_of(
+    op: Op,
+    x: Tensors,
+    y: Tensors,
+    *,
+    needs: tuple[bool, ...],
+    frozen: bool = False,
+    shared: bool = False,
+    dtype: str = "float32",
+) -> Cost:
+    """The cost of one layer.
+
+    Args:
+        needs: for each input, whether the backward pass needs its gradient.
+        frozen: its parameters are not trained.
+        shared: its parameters are another layer's, and counted there.
+        dtype: the floating type of parameters and activations.
+    """
+    parameters, buffers = op.parameters(*x), op.buffers(*x)
+    own = {} if shared else parameters
+    params = total(elements(t.shape) for t in own.values())
+    contractions = tuple(op.contractions(x, y))
+    outputs = () if op.view else y
+    read = () if op.view else (*x, *parameters.values(), *buffers.values())
+    held = {} if shared else buffers
+    return Cost(
+        params=params,
+        trainable_params=0 if frozen else params,
+        biases=total(elements(t.shape) for name, t in own.items() if "bias" in name),
+        buffers=total(elements(t.shape) for t in held.values()),
+        running_stats=total(elements(t.shape) for t in held.values() if t.dtype is None),
+        macs=total(c.macs for c in contractions),
+        elementwise=op.elementwise(x, y),
+        input_grad_macs=total(_input_gradients(contractions, needs, frozen=frozen)),
+        weight_grad_macs=0 if frozen else total(c.macs for c in contractions for o in c.operands if isinstance(o, str)),
+        activations=total(t.numel for t in outputs),
+        param_bytes=_bytes(own.values(), dtype),
+        buffer_bytes=_bytes(held.values(), dtype),
+        activation_bytes=_bytes(outputs, dtype),
+        bytes_moved=_bytes((*read, *outputs), dtype),
+        weight_layers=1 if op.category != "other" and parameters else 0,
+    )
+
+
+def _bytes(tensors: object, dtype: str) -> int:
+    assert hasattr(tensors, "__iter__")
+    return total(elements(t.shape) * ITEM_BYTES[t.dtype or dtype] for t in tensors)
+
+
+def _input_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...], *, frozen: bool) -> Iterator[int]:
+    def needed(operand: Operand) -> bool:
+        if isinstance(operand, tuple):
+            return any(needed(part) for part in operand)
+        return not frozen if isinstance(operand, str) else needs[operand]
+
+    for contraction in contractions:
+        for operand in contraction.operands:
+            if not isinstance(operand, str) and needed(operand):
+                yield contraction.macs
+
+
+def dense_params(x: Tensors, y: Tensors) -> int:
+    """Parameters of the dense layer (with bias) that would join the same maps: in x out + out, for one sample."""
+    entering = prod(x[0].shape[1:])
+    leaving = prod(y[0].shape[1:])
+    return entering * leaving + leaving
+
+
+__all__ = ["COST_FIELDS", "ITEM_BYTES", "Cost", "Tensor", "cost_of", "dense_params", "elements"]

@@ -1,0 +1,190 @@
+"""The arithmetic of every figure, as a textbook writes it: symbols, then numbers, then the result.
+
+There is no explain method on any op: the op's own formulas are run on traced numbers, which remember them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
+from archscope.analysis.metrics import METRICS
+from archscope.analysis.traversal import Step, walk
+from archscope.arith.traced import Traced, number, plain
+from archscope.design import Design
+from archscope.errors import UsageError, suggestion
+from archscope.ops import Op, Tensor
+from archscope.ops.base import AXES, Tensors
+from archscope.ops.legal import dim_names
+
+#: the cost figures that are explained by their own formula; the others follow from these
+_COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
+_DERIVED = ("flops", "backward_macs", "reuse", "intensity")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One equation.
+
+    Attributes:
+        figure: what is computed.
+        formula: in symbols; empty for a bare fact.
+        worked: the formula with its numbers.
+        result: the value.
+        note: a word on the convention or the reason; may be empty.
+    """
+
+    figure: str
+    formula: str
+    worked: str
+    result: int | float
+    note: str = ""
+
+    def __str__(self) -> str:
+        printed = number(self.result)
+        parts = [part for part in (self.figure, self.formula, self.worked) if part]
+        if parts[-1] != printed:
+            parts.append(printed)
+        return " = ".join(parts) + (f"    ({self.note})" if self.note else "")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The arithmetic of one layer.
+
+    Attributes:
+        layer: its full name.
+        title: the op with the arguments that were given.
+        lines: the equations, in the order of computation.
+    """
+
+    layer: str
+    title: str
+    lines: tuple[Line, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return asdict(self)
+
+
+def explain(
+    design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32"
+) -> tuple[Explanation, ...]:
+    """Explain a layer, all layers of a block, or all layers of a design.
+
+    Raises:
+        UsageError: there is no layer or block of that name.
+    """
+    steps = walk(design.graph, batch)
+    chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
+    if not chosen:
+        hint = suggestion(str(layer), (s.layer.name for s in steps))
+        raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
+    return tuple(_explain(step, dtype) for step in chosen)
+
+
+def _explain(step: Step, dtype: str) -> Explanation:
+    layer = step.layer
+    given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
+    return Explanation(layer.name, f"{layer.kind}({given})", tuple(_lines(step, dtype)))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(value[0]) if len(set(value)) == 1 else str(list(value))
+    return str(value)
+
+
+def _lines(step: Step, dtype: str) -> Iterator[Line]:
+    layer, x, y, needs = step
+    op = traced_op(layer.op)
+    tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
+    yield from _shape_lines(op, tx, y)
+    ty = tuple(_symbols(layer.op, tensor, "out", i, len(y)) for i, tensor in enumerate(y))
+    for name, tensor in op.parameters(*tx).items():
+        yield _line(name, elements(tensor.shape), "shared with " + layer.shares if layer.shares else "")
+    for name, tensor in op.buffers(*tx).items():
+        yield _line(name, elements(tensor.shape), "buffer")
+    cost = cost_of(op, tx, ty, needs=needs, frozen=layer.frozen, shared=layer.shares is not None, dtype=dtype)
+    if plain(cost.params):
+        yield _line("params", cost.params, "frozen" if layer.frozen else "")
+    notes = {
+        "elementwise": op.elementwise_rule,
+        "input_grad_macs": "" if any(needs) else "nothing upstream is trained",
+        "activations": "a view of its input" if op.view else "",
+        "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
+    }
+    for figure in _COUNTED:
+        if plain(cost.macs) or not figure.endswith("macs"):
+            yield _line(figure, getattr(cost, figure), notes.get(figure, ""))
+    if plain(cost.macs):
+        symbols: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
+        known = Cost(**symbols)
+        for figure in _DERIVED:
+            value = METRICS[figure].of(known)
+            if plain(value) is not None:
+                yield _line(figure, value, METRICS[figure].unit if METRICS[figure].style == "ratio" else "")
+        if plain(cost.weight_layers):
+            yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
+
+
+def _line(figure: str, value: Any, note: str = "") -> Line:
+    if isinstance(value, Traced):
+        formula, worked = value.formula(), value.worked()
+        return Line(figure, formula, "" if worked == number(value.value) else worked, value.value, note)
+    return Line(figure, "", "", value, note)
+
+
+def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:
+    outputs = op.outputs(*x)
+    for i, (formulas, tensor) in enumerate(zip(outputs, y, strict=True)):
+        names = _names(op, len(tensor.shape), "out", i, len(y))
+        for axis, name in enumerate(names):
+            size = formulas.shape[axis]
+            if axis == 0 and isinstance(size, Traced) and size.source == "N":
+                continue  # the batch passes through
+            if isinstance(size, Traced) and size.source == name:
+                yield Line(name, "", "", size.value)
+            else:
+                yield _line(name, size)
+
+
+# -- symbols -----------------------------------------------------------------------------------------------------------
+
+
+def traced_op(op: Op) -> Op:
+    """The op with its numeric arguments as symbols."""
+    replaced: dict[str, Any] = {}
+    for info in op.fields:
+        value = getattr(op, info.name)
+        if not info.kind.numeric or isinstance(value, str) or value is None:
+            continue
+        if isinstance(value, tuple):
+            axes = AXES.get(len(value)) if len(value) == op.rank else None
+            suffixes = axes or tuple(f"_{i}" for i in range(len(value)))
+            pairs = zip(value, suffixes, strict=True)
+            replaced[info.name] = tuple(v if v is None else Traced.symbol(info.symbol + s, v) for v, s in pairs)
+        else:
+            replaced[info.name] = Traced.symbol(info.symbol, value)
+    return op.replace(**replaced)
+
+
+def _traced_input(op: Op, tensor: Tensor, index: int, count: int) -> Tensor:
+    return _symbols(op, tensor, "in", index, count)
+
+
+def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tensor:
+    names = _names(op, len(tensor.shape), side, index, count)
+    return tensor.with_shape(*(Traced.symbol(n, s) for n, s in zip(names, tensor.shape, strict=True)))  # type: ignore[arg-type]  # the traced reading enters here
+
+
+def _names(op: Op, ndim: int, side: str, index: int, count: int) -> tuple[str, ...]:
+    """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
+    number_ = str(index + 1) if count > 1 else ""
+    names = dim_names(type(op), ndim)
+    return tuple(name if name == "N" else f"{name}_{side}{number_}" for name in names)

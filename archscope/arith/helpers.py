@@ -1,0 +1,139 @@
+"""Arithmetic helpers that work on plain ints and hand every other reading to its own class."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add, mul
+from typing import Any
+
+
+class Reading(ABC):
+    """A number that is not a plain int: what the helpers ask of it."""
+
+    __slots__ = ()
+
+    @classmethod
+    @abstractmethod
+    def call(cls, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Evaluate the helper ``name`` on ``arguments``, at least one of which is of this reading."""
+
+    @abstractmethod
+    def fixed(self, what: str) -> Any:
+        """The plain value behind this number, as :func:`fixed` promises it."""
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _exact_div(a: int, b: int) -> int:
+    return a // b
+
+
+def _where(condition: bool, a: int, b: int) -> int:
+    return a if condition else b
+
+
+def _ratio(a: float, b: float) -> float | None:
+    return a / b if b else None
+
+
+#: The helpers on plain ints, by name; the other readings evaluate theirs through the same names.
+PLAIN: dict[str, Callable[..., Any]] = {
+    "ceil_div": _ceil_div,
+    "exact_div": _exact_div,
+    "floor_mul": lambda a, factor: math.floor(a * factor),
+    "gcd": math.gcd,
+    "maximum": max,
+    "minimum": min,
+    "ratio": _ratio,
+    "where": _where,
+}
+
+
+def _dispatch(name: str, *arguments: Any) -> Any:
+    for argument in arguments:
+        if isinstance(argument, Reading):
+            return argument.call(name, arguments)
+    return PLAIN[name](*arguments)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """a / b, rounded up."""
+    result: int = _dispatch("ceil_div", a, b)
+    return result
+
+
+def exact_div(a: int, b: int) -> int:
+    """a / b where a check holds that b divides a; explained as a plain fraction, without a floor."""
+    result: int = _dispatch("exact_div", a, b)
+    return result
+
+
+def floor_mul(a: int, factor: float) -> int:
+    """a x factor, rounded down; the product is first rounded to a double, as torch computes it."""
+    result: int = _dispatch("floor_mul", a, factor)
+    return result
+
+
+def gcd(a: int, b: int) -> int:
+    """The greatest common divisor."""
+    result: int = _dispatch("gcd", a, b)
+    return result
+
+
+def maximum(a: int, b: int) -> int:
+    """The larger of two numbers."""
+    result: int = _dispatch("maximum", a, b)
+    return result
+
+
+def minimum(a: int, b: int) -> int:
+    """The smaller of two numbers."""
+    result: int = _dispatch("minimum", a, b)
+    return result
+
+
+def ratio(a: int, b: int) -> float | None:
+    """a / b as a real number; nothing where b is 0. For figures that no formula goes on with."""
+    result: float | None = _dispatch("ratio", a, b)
+    return result
+
+
+def where(condition: bool, a: int, b: int) -> int:
+    """``a`` where the condition holds, else ``b``; both are evaluated."""
+    if isinstance(condition, bool):  # one truth for every design: no formula needs to tell of it
+        return a if condition else b
+    result: int = _dispatch("where", condition, a, b)
+    return result
+
+
+def prod(factors: Iterable[int]) -> int:
+    """The product; 1 for none."""
+    values = list(factors)
+    return reduce(mul, values) if values else 1
+
+
+def total(terms: Iterable[int]) -> int:
+    """The sum; 0 for none."""
+    values = list(terms)
+    return reduce(add, values) if values else 0
+
+
+def fixed(number: int, what: str) -> int:
+    """A number that decides structure (how many outputs there are), as a plain int.
+
+    Raises:
+        UsageError: ``what`` differs among the designs of a block, which have one structure.
+    """
+    result: int = number.fixed(what) if isinstance(number, Reading) else number
+    return result
+
+
+def everywhere(condition: Any) -> bool:
+    """Whether a condition holds in every design at hand; for a choice of names, on which no count may depend."""
+    truth = condition.fixed("condition") if isinstance(condition, Reading) else condition
+    return bool(truth if isinstance(truth, bool) else truth.all())

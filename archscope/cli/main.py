@@ -1,0 +1,64 @@
+"""The lazy group of commands."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+import click
+
+from archscope.errors import ArchscopeError
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    #: commands by name, each with the module that holds it and its line in the list of commands
+    COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
+        "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
+        "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
+        "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
+        "expand": ("expand", "Print the fully resolved design as a flat spec."),
+        "list": ("list", "List the designs that ship with archscope."),
+        "ops": ("ops", "List the layers that specs know, or describe one."),
+        "schema": ("schema", "Print the JSON schema of the spec language, for editors."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.COMMANDS:
+            return None
+        command: click.Command = import_module(f"archscope.cli.{self.COMMANDS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ArchscopeError as error:
+            text = str(error)
+            click.echo(text if ": error: " in text or text.startswith("error: ") else f"error: {text}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="archscope", message="archscope %(version)s")
+def main() -> None:
+    """The accountant of neural architectures.
+
+    A design is declared in a short YAML spec; archscope accounts for it exactly, before a weight exists.
+
+    \b
+    archscope analyze vgg16                 the layer table of a design that ships with archscope
+    archscope analyze my.yaml --batch 32    of your own
+    archscope explain vgg16 conv1_1         the arithmetic of one layer
+    archscope verify specs/                 published figures against computed ones
+
+    SPEC is a path, a name that `archscope list` shows, or - for standard input. Exit codes: 0 fine, 1 a check failed,
+    2 a wrong spec or a wrong call.
+    """

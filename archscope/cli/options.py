@@ -1,0 +1,130 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from archscope.analysis.cost import ITEM_BYTES
+from archscope.design import Design
+from archscope.load import load
+from archscope.spec import library
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Spec(click.ParamType):
+    """A spec: a path, a shipped design's name, or ``-``."""
+
+    name = "spec"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        named = [CompletionItem(name) for name in library.names() if name.startswith(incomplete)]
+        return [*named, CompletionItem(incomplete, type="file")]
+
+
+class Assignment(click.ParamType):
+    """``name=value``."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, sign, text = str(value).partition("=")
+        if not sign or not name.strip().isidentifier() or not text.strip():
+            self.fail(f"{value!r} is not of the form name=value, as in width=96", param, ctx)
+        return name.strip(), text.strip()
+
+
+class InputShape(click.ParamType):
+    """``3x224x224``, or ``name=3x224x224`` for one of several inputs."""
+
+    name = "sizes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, _, sizes = str(value).rpartition("=")
+        if not re.fullmatch(r"\d{1,18}([x,]\d{1,18})*", sizes):
+            self.fail(f"{value!r} is not a shape without the batch, as in 3x224x224", param, ctx)
+        return name, tuple(int(size) for size in re.split("[x,]", sizes))
+
+
+def many_specs(function: _Command) -> _Command:
+    """One spec or more."""
+    return click.argument("specs", nargs=-1, required=True, type=Spec(), metavar="SPEC...")(function)
+
+
+def one_spec(function: _Command) -> _Command:
+    """One spec."""
+    return click.argument("spec", type=Spec(), metavar="SPEC")(function)
+
+
+def variant(function: _Command) -> _Command:
+    """``--set`` and ``--input``: another variant of the design."""
+    function = click.option(
+        "--input", "inputs", multiple=True, type=InputShape(), help="Another input, without the batch: 3x299x299."
+    )(function)
+    return click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        type=Assignment(),
+        help="Another value of a variable: width=96, depths=[3,4,23,3].",
+    )(function)
+
+
+def sizes(function: _Command) -> _Command:
+    """``--batch`` and ``--dtype``."""
+    function = click.option(
+        "--dtype", type=click.Choice(list(ITEM_BYTES)), default="float32", show_default=True, help="Floating type."
+    )(function)
+    return click.option(
+        "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
+    )(function)
+
+
+def manners(function: _Command) -> _Command:
+    """``-q`` and ``--no-color``."""
+
+    def no_color(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.color = False
+
+    function = click.option(
+        "--no-color", is_flag=True, expose_value=False, callback=no_color, help="Plain text, also in a terminal."
+    )(function)
+    return click.option("-q", "--quiet", is_flag=True, help="Results only: no warnings, no remarks.")(function)
+
+
+def load_design(
+    spec: str,
+    sets: Sequence[tuple[str, str]] = (),
+    inputs: Sequence[tuple[str, tuple[int, ...]]] = (),
+    *,
+    quiet: bool = False,
+) -> Design:
+    """Load the variant of a design that a command line asks for; its warnings go to standard error."""
+    named = {name: shape for name, shape in inputs if name}
+    unnamed = [shape for name, shape in inputs if not name]
+    if len(unnamed) > 1 or (unnamed and named):
+        raise click.UsageError("several --input need names: --input image=3x224x224 --input mask=1x224x224")
+    design = load(spec, set=dict(sets), input=unnamed[0] if unnamed else named or None)
+    if not quiet:
+        for warning in design.warnings:
+            click.echo(warning.render(), err=True)
+    return design
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; wide where the output goes to a file or a pipe."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 160

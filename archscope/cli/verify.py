@@ -1,0 +1,109 @@
+"""``archscope verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from archscope.cli import options
+from archscope.errors import SpecError
+from archscope.load import read_document
+from archscope.report.text import value as written
+from archscope.verify import Verdict, Verification, verify
+
+
+@click.command("verify")
+@options.many_specs
+@options.manners
+@click.pass_context
+def command(ctx: click.Context, specs: tuple[str, ...], quiet: bool) -> None:
+    """Check published figures (expect:) and limits (budget:): ok, or by how much they differ.
+
+    SPEC may also be a folder: every design in it is checked. Exit code 1 if a check fails, 2 if a spec is wrong.
+
+    \b
+    archscope verify alexnet
+    archscope verify specs/
+    """
+    designs = [path for spec in specs for path in _designs(spec)]
+    failed = wrong = figures = 0
+    with click.progressbar(designs, label="verifying", file=sys.stderr, hidden=_no_bar(designs, quiet)) as bar:
+        results: list[Verification | SpecError] = []
+        for path in bar:
+            try:
+                results.append(verify(options.load_design(path, quiet=True)))
+            except SpecError as error:
+                if len(designs) == 1:
+                    raise
+                results.append(error)
+    for path, result in zip(designs, results, strict=True):
+        if isinstance(result, SpecError):
+            wrong += 1
+            click.echo(f"{click.style('wrong', fg='red')}  {path}")
+            click.echo(str(result), err=True)
+            continue
+        failed += sum(not verdict.ok for verdict in result.verdicts)
+        figures += len(result.verdicts)
+        _print(result, every=len(designs) == 1, quiet=quiet)
+    if not quiet:
+        click.echo(_summary(len(designs), figures, failed, wrong))
+    ctx.exit(2 if wrong else 1 if failed else 0)
+
+
+def _no_bar(designs: list[str], quiet: bool) -> bool:
+    return quiet or len(designs) < 2 or not sys.stderr.isatty()
+
+
+def _designs(spec: str) -> list[str]:
+    """The spec itself, or every design in a folder; files that only offer blocks are left out."""
+    folder = Path(spec)
+    if not folder.is_dir():
+        return [spec]
+    found = [str(path) for path in sorted(folder.rglob("*.yaml")) if not _is_library(path)]
+    if not found:
+        raise click.UsageError(f"there is no design (*.yaml) in {spec}")
+    return found
+
+
+def _is_library(path: Path) -> bool:
+    try:
+        return read_document(path).is_library
+    except SpecError:
+        return False  # verifying it will say what is wrong
+
+
+def _print(result: Verification, *, every: bool, quiet: bool) -> None:
+    name = result.design.name
+    if not every and result.ok:
+        if not quiet:
+            count = f"{len(result.verdicts)} figures" if result.verdicts else "nothing to check"
+            click.echo(f"{click.style('ok', fg='green')}     {name}: {count}")
+        return
+    for verdict in result.verdicts:
+        if not verdict.ok or (every and not quiet):
+            click.echo(_verdict(name, verdict))
+
+
+def _verdict(name: str, verdict: Verdict) -> str:
+    style = "shape" if isinstance(verdict.computed, tuple) else "count"
+    computed = written(verdict.computed, style)
+    if verdict.ok:
+        note = f"   {verdict.note}" if verdict.note else ""
+        return f"{click.style('ok', fg='green')}     {name}: {verdict.figure} = {computed}{note}"
+    expected = verdict.expected if isinstance(verdict.expected, str) else written(verdict.expected, style)
+    differs = ""
+    if verdict.difference is not None and isinstance(verdict.expected, (int, float)):
+        share = f" ({100 * verdict.difference / verdict.expected:+.3g}%)" if verdict.expected else ""
+        differs = f", {verdict.difference:+,}{share}"
+    note = f"   {verdict.note}" if verdict.note else ""
+    what = f"{name}: {verdict.figure}: expected {expected}, computed {computed}{differs}{note}"
+    return f"{click.style('FAILED', fg='red')} {what}"
+
+
+def _summary(designs: int, figures: int, failed: int, wrong: int) -> str:
+    text = f"{designs} design{'s' * (designs != 1)}, {figures} figures: {figures - failed} ok"
+    if failed:
+        text += f", {failed} failed"
+    return text + (f", {wrong} specs wrong" if wrong else "")

@@ -1,0 +1,89 @@
+"""A design: what a spec says once everything in it is resolved. A value, equal to another that says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from archscope.diagnostics import Diagnostic, Mark
+from archscope.graph import Input, Layer, LayerGraph, Ref
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A published figure.
+
+    Attributes:
+        figure: a metric, or arithmetic over metrics (``fc_params / params``).
+        value: what it should be: a number, or a shape without the batch.
+        layer: the layer or block it is about; ``None`` is the whole design.
+        within: the largest difference allowed; relative to ``value`` where ``relative`` is set.
+        convention: ``torch``, or ``keras`` (running statistics count as parameters).
+        source: who published it.
+        stated: what was published, where that is wrong and ``value`` is the true figure.
+    """
+
+    figure: str
+    value: float | tuple[int, ...]
+    layer: str | None = None
+    within: float = 0.0
+    relative: bool = False
+    convention: str = "torch"
+    source: str = ""
+    stated: str | None = None
+    mark: Mark | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit on a figure: ``params <= 5e6``."""
+
+    figure: str
+    comparison: str
+    limit: float
+    mark: Mark | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A recorded fact about a trained network: ``top1``, in percent."""
+
+    name: str
+    value: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A resolved design.
+
+    Attributes:
+        name: as the spec gives it.
+        source: the paper or document that it follows.
+        vars: the variables in force, ``--set`` included.
+        layers: in order of execution.
+        outputs: named results.
+        warnings: what looks like a mistake but has a meaning.
+    """
+
+    name: str
+    inputs: tuple[Input, ...]
+    layers: tuple[Layer, ...]
+    outputs: tuple[tuple[str, Ref], ...]
+    source: str = ""
+    description: str = ""
+    vars: tuple[tuple[str, Any], ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    accuracy: tuple[Accuracy, ...] = ()
+    file: str = field(default="", compare=False)
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @cached_property
+    def graph(self) -> LayerGraph:
+        """The layer graph."""
+        return LayerGraph(self.inputs, self.layers, self.outputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "graph"}

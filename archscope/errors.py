@@ -1,0 +1,56 @@
+"""Every exception that archscope raises on purpose.
+
+    ArchscopeError                 exit code 2
+    |-- SpecError                  a design that is wrong; carries its diagnostics
+    |-- UsageError                 a call or a command line that is wrong
+    |-- NumberOverflow             an int64 reading left the range of int64
+    `-- MissingLibrary             an optional library is needed and not installed
+
+The command line prints the message and ends with ``exit_code``; nothing else reaches a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from archscope.diagnostics import Diagnostic
+
+
+class ArchscopeError(Exception):
+    """Base of all errors that archscope raises on purpose."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SpecError(ArchscopeError):
+    """A design that cannot be read or compiled; ``diagnostics`` lists every mistake that was found."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n\n".join(d.render() for d in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
+
+class UsageError(ArchscopeError):
+    """A call of archscope that cannot be carried out: an unknown name, an impossible option."""
+
+
+class NumberOverflow(ArchscopeError):
+    """A figure of the array reading does not fit into int64."""
+
+
+class MissingLibrary(ArchscopeError):
+    """A library of an optional extra is needed; the message says how to install it."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean `Conv2d`?`` for the closest of ``known``, else an empty string."""
+    names = list(known)
+    folded = {name.lower(): name for name in reversed(names)}
+    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return f"did you mean `{folded[close[0]]}`?" if close else ""

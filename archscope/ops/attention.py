@@ -1,0 +1,226 @@
+"""Attention: softmax(Q K^T / sqrt(E)) V, plain and with its projections.
+
+Q K^T takes E products for each of the queries x keys scores of a head, the sum over V as many for each of its features.
+A causal mask saves nothing here: the products are counted in full, as torch's own counter does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from archscope.arith import everywhere, prod
+from archscope.ops.base import (
+    FEATURES_LAST,
+    Arity,
+    Check,
+    Contraction,
+    NoBuffers,
+    NoWeights,
+    Tensor,
+    Tensors,
+    argument,
+    register,
+)
+from archscope.ops.fields import Flag, Maybe, Real, Size
+
+#: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
+_SCORE = 1 + 5
+
+
+@register
+class ScaledDotProductAttention(NoWeights):
+    """softmax(scale Q K^T) V over (N, ..., L, E), (N, ..., S, E), (N, ..., S, E_v).
+
+    torch.nn.functional.scaled_dot_product_attention; as a layer, its dropout rests at inference. With ``enable_gqa``
+    dimension -3 is the heads, and several heads of the query share one of key and value.
+    """
+
+    arity = Arity(3, 3)
+    ndims = (3, 4, 5)
+    layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
+        3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
+    }  # fmt: skip
+    elementwise_rule = "6 a score: scale, and softmax (maximum, subtract, exp, sum, divide); a causal mask is not counted"
+    refuses: ClassVar[Mapping[str, str]] = {
+        "attn_mask": "a mask changes which scores count, and no shape or count; use is_causal for the causal one"
+    }
+
+    dropout_p: float = argument(Real(0, 1), 0.0)
+    is_causal: bool = argument(Flag(), False)
+    scale: float | None = argument(Maybe(Real()), None)
+    enable_gqa: bool = argument(Flag(), False)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        query, key, value = (tensor.shape for tensor in x)
+        alike = len(query) == len(key) == len(value)
+        yield Check(
+            alike,
+            "query, key and value must have equally many dimensions, not {q}, {k} and {v}",
+            q=len(query),
+            k=len(key),
+            v=len(value),
+        )
+        if not alike:
+            return
+        grouped = len(query) - 3 if self.enable_gqa and len(query) > 3 else None
+        yield Check(query[-1] == key[-1], "query has {q} features and key {k}", q=query[-1], k=key[-1])
+        yield Check(key[-2] == value[-2], "key has {k} positions and value {v}", k=key[-2], v=value[-2])
+        for dim, (q, k, v) in enumerate(zip(query[:-2], key[:-2], value[:-2], strict=True)):
+            yield Check(k == v, "dimension {d} is {k} in key and {v} in value", d=dim, k=k, v=v)
+            if dim == grouped:
+                yield Check(
+                    q % k == 0,
+                    "the heads of the query ({q}) must be divisible by those of the key ({k})",
+                    field="enable_gqa",
+                    q=q,
+                    k=k,
+                )
+            else:
+                yield Check(q == k, "dimension {d} is {q} in query and {k} in key", d=dim, q=q, k=k)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (x[0].with_shape(*x[0].shape[:-1], x[2].shape[-1]),)
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        scores = self._scores(*x)
+        yield Contraction(scores * x[0].shape[-1], (0, 1), "scores")
+        yield Contraction(scores * x[2].shape[-1], ((0, 1), 2), "values")
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return _SCORE * self._scores(*x)
+
+    def _scores(self, *x: Tensor) -> int:
+        return prod(x[0].shape[:-1]) * x[1].shape[-2]
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        attend, p = torch.nn.functional.scaled_dot_product_attention, self.dropout_p
+        options = {"is_causal": self.is_causal, "scale": self.scale, "enable_gqa": self.enable_gqa}
+
+        def forward(layer: Any, query: Any, key: Any, value: Any) -> Any:
+            return attend(query, key, value, dropout_p=p if layer.training else 0.0, **options)
+
+        layer: Callable[..., Any] = type("ScaledDotProductAttention", (torch.nn.Module,), {"forward": forward})()
+        return layer
+
+
+@register
+class MultiheadAttention(NoBuffers):
+    """Attention in ``num_heads`` heads between linear projections (torch.nn.MultiheadAttention; Vaswani et al., 2017).
+
+    One input attends to itself; three are query, key and value. embed_dim, kdim and vdim are the sizes of their last
+    dimensions. The output is the attention's alone (``need_weights=False``). The projections take rows x F x E MACs
+    each, and over all heads the scores take L x S x E a sample, as do the values; add_bias_kv and add_zero_attn each
+    lengthen S by one.
+    """
+
+    arity = Arity(1, 3)
+    ndims = (3,)
+    layout = FEATURES_LAST
+    elementwise_rule = (
+        "bias: one addition a projected element; 6 a score: scale, and softmax (maximum, subtract, exp, sum, divide)"
+    )
+
+    num_heads: int = argument(Size())
+    dropout: float = argument(Real(0, 1), 0.0)
+    bias: bool = argument(Flag(), True)
+    add_bias_kv: bool = argument(Flag(), False)
+    add_zero_attn: bool = argument(Flag(), False)
+    batch_first: bool = argument(Flag(), False)
+
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        """The arguments of torch's layer that follow from what arrives."""
+        return {"embed_dim": x[0].shape[-1], "kdim": x[len(x) // 2].shape[-1], "vdim": x[-1].shape[-1]}
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield Check(
+            len(x) != 2,
+            "attention takes one input, or three (query, key and value), not two",
+            hint="give key and value both, even where they are the same",
+        )
+        query, key, value = x if len(x) == 3 else (x[0],) * 3
+        yield Check(
+            query.shape[-1] % self.num_heads == 0,
+            "the features of the query ({e}) must be divisible by num_heads ({h})",
+            field="num_heads",
+            e=query.shape[-1],
+            h=self.num_heads,
+        )
+        batch = 0 if self.batch_first else 1
+        yield Check(
+            query.shape[batch] == key.shape[batch],
+            "the batch (dimension {d}) is {q} in query and {k} in key",
+            field="batch_first",
+            d=batch,
+            q=query.shape[batch],
+            k=key.shape[batch],
+        )
+        for dim, (k, v) in enumerate(zip(key.shape[:2], value.shape[:2], strict=True)):
+            yield Check(k == v, "dimension {d} is {k} in key and {v} in value", d=dim, k=k, v=v)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (x[0],)
+
+    def _packed(self, *x: Tensor) -> bool:
+        """Whether the three projections are one weight in ``state_dict()``: then query, key and value are alike."""
+        return all(everywhere(tensor.shape[-1] == x[0].shape[-1]) for tensor in x[1:])
+
+    def _projections(self, *x: Tensor) -> tuple[tuple[int, Tensor, str], ...]:
+        """Query, key and value: the index of the input, the input, and the name of its weight."""
+        names = ["in_proj_weight"] * 3 if self._packed(*x) else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+        places = (0, 1, 2) if len(x) == 3 else (0, 0, 0)
+        return tuple((place, x[place], name) for place, name in zip(places, names, strict=True))
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        embed = x[0].shape[-1]
+        if self._packed(*x):
+            weights = {"in_proj_weight": Tensor((3 * embed, embed))}
+        else:
+            weights = {name: Tensor((embed, tensor.shape[-1])) for _, tensor, name in self._projections(*x)}
+        if self.bias:
+            weights |= {"in_proj_bias": Tensor((3 * embed,))}
+        if self.add_bias_kv:
+            weights |= {"bias_k": Tensor((1, 1, embed)), "bias_v": Tensor((1, 1, embed))}
+        weights |= {"out_proj.weight": Tensor((embed, embed))}
+        return weights | ({"out_proj.bias": Tensor((embed,))} if self.bias else {})
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        embed = x[0].shape[-1]
+        projections = self._projections(*x)
+        for label, (place, tensor, name) in zip(("query", "key", "value"), projections, strict=True):
+            yield Contraction(tensor.numel * embed, (place, name), label)
+        query, key, value = ((place, name) for place, _, name in projections)
+        if self.add_bias_kv:
+            key, value = (*key, "bias_k"), (*value, "bias_v")  # type: ignore[assignment]
+        yield Contraction(y[0].numel * self._keys(*x), (query, key), "scores")
+        yield Contraction(y[0].numel * self._keys(*x), ((*query, *key), value), "values")
+        yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")
+
+    def _keys(self, *x: Tensor) -> int:
+        """Positions that a query meets."""
+        keys = (x[1] if len(x) == 3 else x[0]).shape[1 if self.batch_first else 0]
+        added = self.add_bias_kv + self.add_zero_attn
+        return keys + added if added else keys
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        rows = prod(y[0].shape[:-1])
+        scores = _SCORE * rows * self.num_heads * self._keys(*x)
+        if not self.bias:
+            return scores
+        keys = prod((x[1] if len(x) == 3 else x[0]).shape[:-1])
+        return scores + 2 * y[0].numel + 2 * keys * y[0].shape[-1]
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        layer = torch.nn.MultiheadAttention(**self.inferred(*x), **self.arguments())
+        layer.register_forward_pre_hook(_three_inputs, with_kwargs=True)
+        layer.register_forward_hook(_without_weights)
+        module: Callable[..., Any] = layer
+        return module
+
+
+def _three_inputs(layer: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return inputs * 3 if len(inputs) == 1 else inputs, {"need_weights": False, **options}
+
+
+def _without_weights(layer: Any, inputs: tuple[Any, ...], outputs: tuple[Any, Any]) -> Any:
+    return outputs[0]

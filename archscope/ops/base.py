@@ -1,0 +1,358 @@
+"""What an op is: one definition that owns everything archscope knows about a layer.
+
+The formulas of an op (shapes, parameters, contractions, elementwise work) are written once, in the arithmetic of
+:mod:`archscope.arith`, and never branch on a number. What must hold is yielded as :class:`Check`, not raised.
+
+Adding an op is adding one class, decorated with :func:`register`, in one file of this package.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from archscope.arith import prod
+from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
+
+
+class Tensor(NamedTuple):
+    """Shape and type of a tensor.
+
+    Attributes:
+        shape: every dimension, the batch first.
+        dtype: ``int64``, ``bool``, ...; ``None`` is the floating type in which the design is analysed.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str | None = None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    def with_shape(self, *shape: int) -> Tensor:
+        """A tensor of the same type and another shape."""
+        return Tensor(shape, self.dtype)
+
+
+Tensors = tuple[Tensor, ...]
+
+#: What a contraction multiplies: an input (its index), a parameter (its name), or a value computed from several.
+Operand = int | str | tuple[int | str, ...]
+
+
+class Contraction(NamedTuple):
+    """One multiply-accumulate contraction: a convolution, a matrix product.
+
+    The gradient of each of its operands is a contraction of the same size, so the backward pass needs no formula of
+    its own: ``macs`` for every operand that needs a gradient.
+
+    Attributes:
+        macs: multiply-accumulates of the forward pass.
+        operands: what it multiplies.
+        label: what it is, where an op has several.
+    """
+
+    macs: int
+    operands: tuple[Operand, ...]
+    label: str = ""
+
+
+class Check:
+    """Something that must hold, as data: the scalar reading reports it, the array reading masks the designs it fails.
+
+    Attributes:
+        ok: a truth value in the reading at hand (bool, or one bool a design).
+        field: the argument at fault, for the caret.
+        fit: whether it fails because a window does not fit into a map (the hint then tells what shrank the map).
+    """
+
+    __slots__ = ("_hint", "_message", "_values", "field", "fit", "ok")
+
+    def __init__(
+        self, ok: bool, message: str, *, field: str = "", hint: str = "", fit: bool = False, **values: Any
+    ) -> None:
+        self.ok, self.field, self.fit = ok, field, fit
+        self._message, self._hint, self._values = message, hint, values
+
+    @property
+    def message(self) -> str:
+        """The rule and the numbers."""
+        return self._message.format(**self._values)
+
+    @property
+    def hint(self) -> str:
+        """What to do about it; may be empty."""
+        return self._hint.format(**self._values)
+
+
+class Arity(NamedTuple):
+    """How many inputs an op takes; no ``most`` is any number."""
+
+    least: int
+    most: int | None
+
+    def __contains__(self, count: object) -> bool:
+        return isinstance(count, int) and count >= self.least and (self.most is None or count <= self.most)
+
+    def __str__(self) -> str:
+        if self.least == self.most:
+            return f"{self.least} input" + "s" * (self.least != 1)
+        return f"at least {self.least} inputs" if self.most is None else f"{self.least} to {self.most} inputs"
+
+
+ONE = Arity(1, 1)
+TWO = Arity(2, 2)
+MANY = Arity(2, None)
+
+CHANNELS_FIRST: Mapping[int, tuple[str, ...]] = {
+    2: ("N", "C"), 3: ("N", "C", "L"), 4: ("N", "C", "H", "W"), 5: ("N", "C", "D", "H", "W"),
+}  # fmt: skip
+FEATURES_LAST: Mapping[int, tuple[str, ...]] = {
+    2: ("N", "F"), 3: ("N", "L", "F"), 4: ("N", "H", "W", "F"), 5: ("N", "D", "H", "W", "F"),
+}  # fmt: skip
+AXES: Mapping[int, tuple[str, ...]] = {1: ("",), 2: ("_h", "_w"), 3: ("_d", "_h", "_w")}
+
+
+class Op(ABC):
+    """A layer: its arguments are declared fields, its readings are the methods below.
+
+    Instances are immutable values, equal when their class and arguments are equal. All methods take the input
+    tensors ``x`` (batch included) and, where the result depends on them, the output tensors ``y``.
+    """
+
+    #: conv, fc or other: the side of the classical split on which parameters and work are booked
+    category: ClassVar[str] = "other"
+    #: number of spatial axes, for ops that exist in 1-D, 2-D and 3-D
+    rank: ClassVar[int | None] = None
+    arity: ClassVar[Arity] = ONE
+    #: how many dimensions an input may have, batch included; ``None`` is any
+    ndims: ClassVar[tuple[int, ...] | None] = None
+    #: dtype that the input must have: ``None`` is floating, ``int64`` is whole numbers, ``any`` is either
+    takes: ClassVar[str | None] = None
+    #: names of dimensions in formulas, by the number of dimensions
+    layout: ClassVar[Mapping[int, tuple[str, ...]]] = CHANNELS_FIRST
+    #: whether the output shares its input's memory
+    view: ClassVar[bool] = False
+    #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
+    main_output: ClassVar[int | None] = 0
+    #: what is counted as elementwise work, in words
+    elementwise_rule: ClassVar[str] = "none"
+    #: arguments of the torch layer that are refused, each with the reason
+    refuses: ClassVar[Mapping[str, str]] = {}
+
+    fields: ClassVar[tuple[FieldInfo, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **arguments: Any) -> None:
+        """Read the arguments as a spec gives them.
+
+        Raises:
+            TypeError: an unknown or a missing argument.
+            FieldError: a value that its field does not take.
+        """
+        values = self.__dict__
+        values.update(self._defaults)
+        given = {}
+        for name, value in arguments.items():
+            info = self.field(name)
+            if info is None:
+                raise TypeError(f"{type(self).__name__} has no argument {name!r}")
+            given[name] = info.kind.read(value, self.rank)
+        values.update(given)
+        for info in self.fields:
+            if info.name not in values:
+                raise TypeError(f"{type(self).__name__} needs the argument {info.name!r}")
+            if isinstance(values[info.name], SameAs):
+                values[info.name] = values[values[info.name].field]
+
+    @classmethod
+    def field(cls, name: str) -> FieldInfo | None:
+        """The argument of that name."""
+        return next((info for info in cls.fields if info.name == name), None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self.__dict__.items())))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{info.name}={getattr(self, info.name)!r}" for info in self.fields)
+        return f"{type(self).__name__}({given})"
+
+    def arguments(self) -> dict[str, Any]:
+        """All arguments by name, in declared order."""
+        return {info.name: getattr(self, info.name) for info in self.fields}
+
+    def given(self) -> dict[str, Any]:
+        """The arguments that differ from their defaults, in declared order."""
+        return {
+            name: value
+            for name, value in self.arguments().items()
+            if name not in self._defaults or self._default(name) != value
+        }
+
+    def _default(self, name: str) -> Any:
+        default = self._defaults[name]
+        return getattr(self, default.field) if isinstance(default, SameAs) else default
+
+    def replace(self, **arguments: Any) -> Op:
+        """The same op with some arguments replaced, unread: how arrays and traced numbers enter."""
+        other = copy.copy(self)
+        other.__dict__.update(arguments)
+        return other
+
+    # -- the readings ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        """What must hold of the arguments and the inputs; number and rank of the inputs are already right."""
+
+    @abstractmethod
+    def outputs(self, *x: Tensor) -> Tensors:
+        """The output tensors."""
+
+    @abstractmethod
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        """Learnable tensors by their names in ``state_dict()``."""
+
+    @abstractmethod
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        """Tensors of ``state_dict()`` that are not learnt."""
+
+    @abstractmethod
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        """The multiply-accumulate work of the forward pass."""
+
+    @abstractmethod
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        """Elementwise and reduction operations of the forward pass, as ``elementwise_rule`` says."""
+
+    @abstractmethod
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        """The real layer: a ``torch.nn.Module``, or a function of tensors where torch has no layer."""
+
+
+class NoWeights(Op):
+    """An op without parameters and buffers."""
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class NoBuffers(Op):
+    """An op without buffers."""
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class NoContraction(Op):
+    """An op that multiplies and accumulates nothing."""
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        return ()
+
+
+class NoWork(NoContraction):
+    """An op that only moves or renames data."""
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return 0
+
+
+class NoChecks(Op):
+    """An op that takes every input of a right rank."""
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        return iter(())
+
+
+class SameShape(Op):
+    """An op whose output is like its input."""
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (x[0],)
+
+
+class Line(Op):
+    """An op over (N, C, L)."""
+
+    rank = 1
+    ndims = (3,)
+
+
+class Plane(Op):
+    """An op over (N, C, H, W)."""
+
+    rank = 2
+    ndims = (4,)
+
+
+class Volume(Op):
+    """An op over (N, C, D, H, W)."""
+
+    rank = 3
+    ndims = (5,)
+
+
+class TorchLayer(Op):
+    """An op built as the layer of the same name in ``torch.nn``, with the same arguments."""
+
+    @abstractmethod
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        """The layer's arguments that follow from what arrives (``in_channels``), or that it wants in another form."""
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        layer: Callable[..., Any] = getattr(torch.nn, type(self).__name__)(**{**self.given(), **self.inferred(*x)})
+        return layer
+
+
+class PlainTorchLayer(TorchLayer):
+    """A torch layer whose arguments are all declared."""
+
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        return {}
+
+
+# -- the registry ------------------------------------------------------------------------------------------------------
+
+#: every op by its name in the spec language
+REGISTRY: dict[str, type[Op]] = {}
+
+_OpClass = TypeVar("_OpClass", bound=type[Op])
+
+
+def register(cls: _OpClass) -> _OpClass:
+    """Enter a final op class into the registry; what it declares by ``argument(...)`` are its arguments."""
+    cls.fields = field_infos(cls)
+    cls._defaults = {
+        f.name: f.default if isinstance(f.default, SameAs) else f.kind.read(f.default, cls.rank)
+        for f in cls.fields
+        if not f.required
+    }
+    REGISTRY[cls.__name__] = cls
+    return cls
+
+
+def failed(op: Op, x: Iterable[Tensor]) -> list[Check]:
+    """The checks that a design on plain numbers fails; empty where all hold."""
+    return [check for check in op.checks(*x) if not check.ok]
+
+
+__all__ = [
+    "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check",
+    "Contraction", "FieldError", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op",
+    "Operand", "PlainTorchLayer", "Plane", "SameShape", "Tensor", "Tensors", "TorchLayer", "Volume", "argument",
+    "failed", "register",
+]  # fmt: skip

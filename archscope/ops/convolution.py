@@ -1,0 +1,212 @@
+"""Convolutions and transposed convolutions in 1-D, 2-D and 3-D.
+
+MACs of a convolution: each of the N x C_out x prod(out) outputs sums C_in / groups x prod(K) products. A transposed
+convolution scatters: each of the N x C_in x prod(in) inputs meets C_out / groups x prod(K) weights. Padding is
+counted as if it were data, as every library computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from archscope.arith import ceil_div, exact_div, prod
+from archscope.ops.base import Check, Contraction, NoBuffers, Tensor, Tensors, TorchLayer, argument, register
+from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
+from archscope.ops.shapes import conv_dim, conv_transpose_dim, span
+
+
+class _Convolution(TorchLayer, NoBuffers):
+    """What ordinary and transposed convolutions share."""
+
+    category = "conv"
+    elementwise_rule = "bias: one addition an output element"
+
+    out_channels: int = argument(Size(), symbol="C_out")
+    kernel_size: tuple[int, ...] = argument(Sizes(), symbol="K")
+    groups: int
+    bias: bool
+
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        return {"in_channels": x[0].shape[1]}
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return y[0].numel if self.bias else 0
+
+    def _group_checks(self, in_channels: int) -> Iterator[Check]:
+        yield Check(
+            in_channels % self.groups == 0,
+            "in_channels ({c}) must be divisible by groups ({g})",
+            field="groups",
+            c=in_channels,
+            g=self.groups,
+        )
+        yield Check(
+            self.out_channels % self.groups == 0,
+            "out_channels ({o}) must be divisible by groups ({g})",
+            field="groups",
+            o=self.out_channels,
+            g=self.groups,
+        )
+
+
+class _Conv(_Convolution):
+    """N-D convolution (torch.nn.Conv1d, Conv2d, Conv3d)."""
+
+    stride: tuple[int, ...] = argument(Sizes(), 1, symbol="S")
+    padding: tuple[int, ...] | str = argument(Either(Sizes(0), Choice(("valid", "same"))), 0, symbol="P")
+    dilation: tuple[int, ...] = argument(Sizes(), 1, symbol="D")
+    groups: int = argument(Size(), 1)
+    bias: bool = argument(Flag(), True)
+    padding_mode: str = argument(Choice(("zeros", "reflect", "replicate", "circular")), "zeros")
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from self._group_checks(x[0].shape[1])
+        windows = zip(x[0].shape[2:], self.kernel_size, self.stride, self._padding(), self.dilation, strict=True)
+        for size, kernel, stride, padding, dilation in windows:
+            if self.padding == "same":
+                yield Check(
+                    stride == 1,
+                    "padding 'same' needs stride 1, not {s}",
+                    field="stride",
+                    hint="give the padding as a number: kernel // 2",
+                    s=stride,
+                )
+            else:
+                yield Check(
+                    size + 2 * padding >= span(kernel, dilation),
+                    "kernel {k} (dilation {d}) does not fit into a map of {i} with padding {p}",
+                    field="kernel_size",
+                    fit=True,
+                    k=kernel,
+                    d=dilation,
+                    i=size,
+                    p=padding,
+                )
+            if self.padding_mode in ("reflect", "circular"):
+                yield Check(
+                    padding <= (size - 1 if self.padding_mode == "reflect" else size),
+                    "{m} padding {p} is more than a map of {i} has to give",
+                    field="padding_mode",
+                    m=self.padding_mode,
+                    p=padding,
+                    i=size,
+                )
+
+    def _padding(self) -> tuple[int, ...]:
+        """The (larger) padding of each axis in numbers; 'same' puts the odd one at the end."""
+        if self.padding == "same":
+            return tuple(ceil_div(span(k, d) - 1, 2) for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        return (0,) * len(self.kernel_size) if isinstance(self.padding, str) else self.padding
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        batch, _, *sizes = x[0].shape
+        if self.padding != "same":
+            windows = zip(sizes, self.kernel_size, self.stride, self._padding(), self.dilation, strict=True)
+            sizes = [conv_dim(*window) for window in windows]
+        return (x[0].with_shape(batch, self.out_channels, *sizes),)
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        group = exact_div(x[0].shape[1], self.groups)
+        weight = Tensor((self.out_channels, group, *self.kernel_size))
+        return {"weight": weight} | ({"bias": Tensor((self.out_channels,))} if self.bias else {})
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        group = exact_div(x[0].shape[1], self.groups)
+        yield Contraction(y[0].numel * group * prod(self.kernel_size), (0, "weight"))
+
+
+class _ConvTranspose(_Convolution):
+    """N-D transposed convolution (torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)."""
+
+    stride: tuple[int, ...] = argument(Sizes(), 1, symbol="S")
+    padding: tuple[int, ...] = argument(Sizes(0), 0, symbol="P")
+    output_padding: tuple[int, ...] = argument(Sizes(0), 0, symbol="P_out")
+    groups: int = argument(Size(), 1)
+    bias: bool = argument(Flag(), True)
+    dilation: tuple[int, ...] = argument(Sizes(), 1, symbol="D")
+    padding_mode: str = argument(Choice(("zeros",)), "zeros")
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from self._group_checks(x[0].shape[1])
+        for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            yield Check(
+                (extra < stride) | (extra < dilation),
+                "output_padding ({e}) must be smaller than stride ({s}) or dilation ({d})",
+                field="output_padding",
+                e=extra,
+                s=stride,
+                d=dilation,
+            )
+        for before, after in zip(x[0].shape[2:], self.outputs(*x)[0].shape[2:], strict=True):
+            yield Check(
+                after >= 1,
+                "the padding leaves {o} of a map of {i}",
+                field="padding",
+                o=after,
+                i=before,
+            )
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        batch, _, *sizes = x[0].shape
+        windows = zip(
+            sizes, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation, strict=True
+        )
+        return (x[0].with_shape(batch, self.out_channels, *(conv_transpose_dim(*window) for window in windows)),)
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        weight = Tensor((x[0].shape[1], exact_div(self.out_channels, self.groups), *self.kernel_size))
+        return {"weight": weight} | ({"bias": Tensor((self.out_channels,))} if self.bias else {})
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        group = exact_div(self.out_channels, self.groups)
+        yield Contraction(x[0].numel * group * prod(self.kernel_size), (0, "weight"))
+
+
+@register
+class Conv1d(_Conv):
+    """1-D convolution over (N, C, L)."""
+
+    rank = 1
+    ndims = (3,)
+
+
+@register
+class Conv2d(_Conv):
+    """2-D convolution over (N, C, H, W)."""
+
+    rank = 2
+    ndims = (4,)
+
+
+@register
+class Conv3d(_Conv):
+    """3-D convolution over (N, C, D, H, W)."""
+
+    rank = 3
+    ndims = (5,)
+
+
+@register
+class ConvTranspose1d(_ConvTranspose):
+    """1-D transposed convolution over (N, C, L)."""
+
+    rank = 1
+    ndims = (3,)
+
+
+@register
+class ConvTranspose2d(_ConvTranspose):
+    """2-D transposed convolution over (N, C, H, W)."""
+
+    rank = 2
+    ndims = (4,)
+
+
+@register
+class ConvTranspose3d(_ConvTranspose):
+    """3-D transposed convolution over (N, C, D, H, W)."""
+
+    rank = 3
+    ndims = (5,)
+

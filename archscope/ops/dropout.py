@@ -1,0 +1,83 @@
+"""Dropout in all its forms: the identity at inference, and counted so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archscope.ops.base import (
+    Line,
+    NoChecks,
+    NoWeights,
+    NoWork,
+    PlainTorchLayer,
+    Plane,
+    SameShape,
+    Tensor,
+    Volume,
+    argument,
+    register,
+)
+from archscope.ops.fields import Choice, Flag, Real
+
+
+class _Identity(NoWeights, NoWork, NoChecks, SameShape):
+    """A layer that acts in training only."""
+
+
+class _Dropout(_Identity, PlainTorchLayer):
+    """A layer that zeroes a random part of its input in training (torch.nn.Dropout)."""
+
+    p: float = argument(Real(0, 1), 0.5)
+    inplace: bool = argument(Flag(), False)
+
+
+@register
+class Dropout(_Dropout):
+    """Zeroes elements with probability p in training (Srivastava et al., 2014)."""
+
+
+@register
+class Dropout1d(Line, _Dropout):
+    """Zeroes whole channels of (N, C, L) with probability p in training (Tompson et al., 2015)."""
+
+
+@register
+class Dropout2d(Plane, _Dropout):
+    """Zeroes whole channels of (N, C, H, W) with probability p in training (Tompson et al., 2015)."""
+
+
+@register
+class Dropout3d(Volume, _Dropout):
+    """Zeroes whole channels of (N, C, D, H, W) with probability p in training (Tompson et al., 2015)."""
+
+
+@register
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance, for SELU networks (Klambauer et al., 2017)."""
+
+
+@register
+class FeatureAlphaDropout(_Dropout):
+    """Alpha dropout of whole channels, for SELU networks."""
+
+    ndims = (2, 3, 4, 5)
+
+
+@register
+class StochasticDepth(_Identity):
+    """Zeroes a residual branch with probability p in training (Huang et al., 2016; torchvision.ops.StochasticDepth).
+
+    ``mode`` says whether each sample (``row``) or the whole ``batch`` draws for itself. torch.nn has no such layer, so
+    the module is the plain identity that this layer is at inference.
+    """
+
+    p: float = argument(Real(0, 1))
+    mode: str = argument(Choice(("batch", "row")))
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        return _identity
+
+
+def _identity(x: Any) -> Any:
+    return x

@@ -1,0 +1,434 @@
+"""The arguments of ops: typed fields that read, check and describe themselves.
+
+A field's kind is the one place that knows which values it takes: the spec language reads values through it, the JSON
+schema and ``archscope ops`` print it, and the property tests draw from it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, ClassVar, NamedTuple
+
+from archscope.errors import suggestion
+
+#: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
+LARGEST = 2**63 - 1
+
+#: stands for the default of an argument that must be given
+REQUIRED: Any = object()
+
+
+class FieldError(ValueError):
+    """A value that a field does not take."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """A default that repeats another field, as the stride of a pooling layer repeats its kernel_size."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """What values a field takes."""
+
+    #: whether the value is a number (or numbers) that a sweep may replace by arrays; else it is structure
+    numeric: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, value: Any, rank: int | None) -> Any:
+        """The value in its canonical form.
+
+        Args:
+            value: as it stands in a spec, expressions already evaluated.
+            rank: number of spatial axes of the op, for kinds that take one number an axis.
+
+        Raises:
+            FieldError: the field does not take this value.
+        """
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the literal values (an expression is allowed besides, where ``takes_expression``)."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One short phrase for help texts and error messages."""
+
+    def takes_word(self, word: str) -> bool:
+        """Whether a plain word is itself a value (``same``), and not an expression."""
+        return False
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value}'"
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _integer(value: Any, minimum: int | None, what: str) -> int:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        value = int(value)
+    if isinstance(value, float):
+        raise FieldError(f"expected {what}, got {value}", "round it: `round(...)`, `floor(...)` or `//`")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(f"expected {what}, got {_show(value)}")
+    if minimum is not None and value < minimum:
+        raise FieldError(f"expected {what}, got {value}")
+    if abs(value) > LARGEST:
+        raise FieldError(f"{value} is larger than any tensor can be (2^63 - 1)")
+    return value
+
+
+@dataclass(frozen=True)
+class Size(Kind):
+    """A whole number."""
+
+    numeric: ClassVar[bool] = True
+    minimum: int | None = 1
+
+    def read(self, value: Any, rank: int | None) -> int:
+        return _integer(value, self.minimum, self.describe())
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer"} if self.minimum is None else {"type": "integer", "minimum": self.minimum}
+
+    def describe(self) -> str:
+        return "an integer" if self.minimum is None else f"an integer of at least {self.minimum}"
+
+
+@dataclass(frozen=True)
+class Index(Size):
+    """A whole number that is structure: a dimension's index, a number of chunks or of stacked layers."""
+
+    numeric: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Sizes(Kind):
+    """One whole number an axis; a single number stands for all axes.
+
+    Attributes:
+        per_axis: numbers an axis (2 for paddings that differ at both ends).
+        optional: whether an axis may be left as it arrives, by ``null``.
+    """
+
+    numeric: ClassVar[bool] = True
+    minimum: int | None = 1
+    per_axis: int = 1
+    optional: bool = False
+
+    def read(self, value: Any, rank: int | None) -> tuple[int | None, ...]:
+        count = (rank or 1) * self.per_axis
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            return (self._one(value),) * count
+        if len(value) == 1 and count > 1:
+            raise FieldError(f"expected {count} numbers, got 1", f"write {value[0]} without brackets for every axis")
+        if len(value) != count:
+            raise FieldError(f"expected {self._words(count)}, got {len(value)} numbers")
+        return tuple(self._one(v) for v in value)
+
+    def _one(self, value: Any) -> int | None:
+        if value is None and self.optional:
+            return None
+        return _integer(value, self.minimum, Size(self.minimum).describe())
+
+    @staticmethod
+    def _words(count: int) -> str:
+        return "one number" if count == 1 else f"one number or a list of {count}"
+
+    def schema(self) -> dict[str, Any]:
+        one = Size(self.minimum).schema()
+        item = {"anyOf": [one, {"type": "null"}]} if self.optional else one
+        return {"anyOf": [item, {"type": "array", "items": _or_expression(item), "minItems": 1, "maxItems": 6}]}
+
+    def describe(self) -> str:
+        ends = " and end" if self.per_axis == 2 else ""
+        return f"{Size(self.minimum).describe()}, or a list of one an axis{ends}"
+
+
+@dataclass(frozen=True)
+class Integers(Kind):
+    """A list of whole numbers of any length (a single number stands for a list of one); structure, not a number."""
+
+    minimum: int | None = None
+
+    def read(self, value: Any, rank: int | None) -> tuple[int, ...]:
+        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        if not values:
+            raise FieldError("expected at least one number, got an empty list")
+        return tuple(_integer(v, self.minimum, Size(self.minimum).describe()) for v in values)
+
+    def schema(self) -> dict[str, Any]:
+        one = Size(self.minimum).schema()
+        return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": 1}]}
+
+    def describe(self) -> str:
+        return f"{Size(self.minimum).describe()}, or a list of them"
+
+
+@dataclass(frozen=True)
+class Extents(Integers):
+    """A list of sizes of any length: its length is structure, the sizes are numbers."""
+
+    numeric: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Shape(Kind):
+    """A list of sizes (a single number stands for a list of one); its length is structure, its numbers are not.
+
+    Attributes:
+        rest: whether a size may be -1: what the others leave, as in ``torch.Tensor.reshape``.
+    """
+
+    numeric: ClassVar[bool] = True
+    rest: bool = False
+
+    @property
+    def minimum(self) -> int:
+        """The smallest size."""
+        return -1 if self.rest else 1
+
+    def read(self, value: Any, rank: int | None) -> tuple[int, ...]:
+        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        if not values:
+            raise FieldError("expected at least one size, got an empty list")
+        return tuple(self._one(v) for v in values)
+
+    def _one(self, value: Any) -> int:
+        size = _integer(value, self.minimum, self._words())
+        if size == 0:
+            raise FieldError(f"expected {self._words()}, got 0")
+        return size
+
+    def _words(self) -> str:
+        return "an integer of at least 1" + (", or -1" if self.rest else "")
+
+    def schema(self) -> dict[str, Any]:
+        one: dict[str, Any] = {"type": "integer", "minimum": 1}
+        if self.rest:
+            one = {"anyOf": [one, {"const": -1}]}
+        return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": 1}]}
+
+    def describe(self) -> str:
+        return f"{self._words()}; or a list of such"
+
+
+@dataclass(frozen=True)
+class SizeOrShape(Kind):
+    """A whole number, or a list of them that means something else (the size of all pieces, or of each)."""
+
+    numeric: ClassVar[bool] = True
+    minimum: ClassVar[int] = 1
+
+    def read(self, value: Any, rank: int | None) -> int | tuple[int, ...]:
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return Shape().read(value, rank)
+        return Size().read(value, rank)
+
+    def schema(self) -> dict[str, Any]:
+        return Shape().schema()
+
+    def describe(self) -> str:
+        return "an integer of at least 1, or a list of them"
+
+
+@dataclass(frozen=True)
+class Real(Kind):
+    """A real number that no count depends on (a slope, a probability, an epsilon)."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def read(self, value: Any, rank: int | None) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}")
+        if not (self.low is None or value >= self.low) or not (self.high is None or value <= self.high):
+            raise FieldError(f"expected {self.describe()}, got {value}")
+        return float(value)
+
+    def schema(self) -> dict[str, Any]:
+        limits = {"minimum": self.low, "maximum": self.high}
+        return {"type": "number"} | {k: v for k, v in limits.items() if v is not None}
+
+    def describe(self) -> str:
+        if self.low is not None and self.high is not None:
+            return f"a number from {self.low:g} to {self.high:g}"
+        return "a number" if self.low is None else f"a number of at least {self.low:g}"
+
+
+@dataclass(frozen=True)
+class Reals(Kind):
+    """A real number, or a list of one an axis; structure, not a number."""
+
+    low: float | None = None
+
+    def read(self, value: Any, rank: int | None) -> tuple[float, ...]:
+        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        if not values:
+            raise FieldError("expected at least one number, got an empty list")
+        numbers = tuple(Real(self.low).read(v, rank) for v in values)
+        if not all(isfinite(number) for number in numbers):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}")
+        return numbers
+
+    def schema(self) -> dict[str, Any]:
+        one = Real(self.low).schema()
+        return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": 1}]}
+
+    def describe(self) -> str:
+        return f"{Real(self.low).describe()}, or a list of one an axis"
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    """true or false."""
+
+    def read(self, value: Any, rank: int | None) -> bool:
+        if not isinstance(value, bool):
+            raise FieldError(f"expected true or false, got {_show(value)}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+    def describe(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, value: Any, rank: int | None) -> str:
+        if value not in self.words:
+            hint = suggestion(value, self.words) if isinstance(value, str) else ""
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}", hint)
+        return str(value)
+
+    def takes_word(self, word: str) -> bool:
+        return word in self.words
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.words)}
+
+    def describe(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Either(Kind):
+    """The values of either of two kinds: a number or a word, as in ``padding: same``."""
+
+    first: Kind
+    second: Kind
+
+    @property
+    def numeric(self) -> bool:  # type: ignore[override]
+        """As the first kind is; a value of the second kind is structure all the same."""
+        return self.first.numeric
+
+    def read(self, value: Any, rank: int | None) -> Any:
+        chosen = self.second if isinstance(value, str) else self.first
+        try:
+            return chosen.read(value, rank)
+        except FieldError as error:
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}", error.hint) from error
+
+    def takes_word(self, word: str) -> bool:
+        return self.first.takes_word(word) or self.second.takes_word(word)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.first.schema(), self.second.schema()]}
+
+    def describe(self) -> str:
+        return f"{self.first.describe()}, or {self.second.describe()}"
+
+
+@dataclass(frozen=True)
+class Maybe(Kind):
+    """The values of a kind, or ``null``."""
+
+    kind: Kind
+
+    @property
+    def numeric(self) -> bool:  # type: ignore[override]
+        """As the kind is; ``null`` is structure all the same."""
+        return self.kind.numeric
+
+    def read(self, value: Any, rank: int | None) -> Any:
+        return None if value is None else self.kind.read(value, rank)
+
+    def takes_word(self, word: str) -> bool:
+        return self.kind.takes_word(word)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.kind.schema(), {"type": "null"}]}
+
+    def describe(self) -> str:
+        return f"{self.kind.describe()}, or null"
+
+
+def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"$ref": "#/$defs/expression"}]}
+
+
+def value_schema(kind: Kind) -> dict[str, Any]:
+    """JSON schema of a field in a spec: its literal values, or an expression."""
+    return _or_expression(kind.schema())
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """One argument of an op.
+
+    Attributes:
+        name: as in ``torch.nn``.
+        kind: the values it takes.
+        default: as in ``torch.nn``; ``REQUIRED`` where it must be given.
+        symbol: how formulas print it; the axes' letters are appended where it has one number an axis.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    symbol: str
+
+    @property
+    def required(self) -> bool:
+        """Whether a spec must give it."""
+        return self.default is REQUIRED
+
+
+class Argument(NamedTuple):
+    """The declaration of an argument in an op's class body."""
+
+    kind: Kind
+    default: Any
+    symbol: str
+
+
+def argument(kind: Kind, default: Any = REQUIRED, symbol: str = "") -> Any:
+    """Declare an argument of an op (to the type checker: of any type; on an instance: what ``kind.read`` returns)."""
+    return Argument(kind, default, symbol)
+
+
+def field_infos(cls: type[Any]) -> tuple[FieldInfo, ...]:
+    """The arguments that a class and its bases declare, a base's first."""
+    declared: dict[str, Argument] = {}
+    for base in reversed(cls.__mro__):
+        declared |= {name: value for name, value in vars(base).items() if isinstance(value, Argument)}
+    return tuple(FieldInfo(name, a.kind, a.default, a.symbol or name) for name, a in declared.items())

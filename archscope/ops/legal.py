@@ -1,0 +1,78 @@
+"""What makes an op and its inputs legal, stated once: the compiler and every later inference ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archscope.arith import prod
+from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
+from archscope.ops.fields import LARGEST
+
+
+class Violation(NamedTuple):
+    """A rule that an op and its inputs break.
+
+    Attributes:
+        field: the argument at fault; may be empty.
+        fit: whether a window does not fit into a map.
+    """
+
+    message: str
+    hint: str = ""
+    field: str = ""
+    fit: bool = False
+
+
+def shape_text(shape: tuple[Any, ...]) -> str:
+    """A shape as messages print it, without its leading (batch) dimension: ``96 x 55 x 55``."""
+    return " x ".join(str(size) for size in shape[1:]) if len(shape) > 1 else f"{shape[0]} alone" if shape else "scalar"
+
+
+def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
+    """Names of the dimensions of an input of an op: ``("N", "C", "H", "W")``."""
+    return op.layout.get(ndim) or ("N", *(f"d{i}" for i in range(1, ndim)))
+
+
+def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
+    """The outputs of an op on plain numbers, or what is wrong with it (then no outputs)."""
+    violations = list(_input_violations(op, x))
+    if not violations:
+        violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
+    if violations:
+        return (), violations
+    outputs = op.outputs(*x)
+    for tensor in outputs:
+        if min(tensor.shape, default=1) < 1:
+            return (), [Violation(f"the output would be {shape_text(tensor.shape)}: a dimension is empty")]
+        if prod(tensor.shape) > LARGEST:
+            return (), [Violation(f"the output {shape_text(tensor.shape)} has more than 2^63 - 1 elements")]
+    return outputs, []
+
+
+def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
+    name = type(op).__name__
+    if len(x) not in op.arity:
+        yield Violation(f"{name} takes {op.arity}; {len(x)} given")
+        return
+    for number, tensor in enumerate(x, 1):
+        which = f"input {number}" if len(x) > 1 else "what arrives"
+        if op.ndims is not None and len(tensor.shape) not in op.ndims:
+            wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
+            yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
+        if op.takes != "any" and tensor.dtype != op.takes:
+            wanted = op.takes or "floating"
+            yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")
+
+
+def _described(tensor: Tensor) -> str:
+    return f"({', '.join(['N', *map(str, tensor.shape[1:])])})"
+
+
+def _rank_hint(op: Op, tensor: Tensor) -> str:
+    """The same layer for another number of axes (Conv1d for Conv2d), or why the axes are gone."""
+    axes = len(tensor.shape) - 2
+    other = f"{type(op).__name__[:-2]}{axes}d"
+    if op.rank is not None and other in REGISTRY:
+        return f"the layer for {axes} axes is {other}"
+    return "it has been flattened; Unflatten gives it axes again" if op.rank is not None and axes == 0 else ""

@@ -1,0 +1,257 @@
+"""Ops that make one tensor of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
+from itertools import islice
+from typing import Any, ClassVar
+
+from archscope.arith import maximum, total
+from archscope.ops.base import (
+    MANY,
+    TWO,
+    Arity,
+    Check,
+    Contraction,
+    NoContraction,
+    NoWeights,
+    NoWork,
+    Op,
+    Tensor,
+    Tensors,
+    argument,
+    register,
+)
+from archscope.ops.fields import Index
+from archscope.ops.shapes import axis, in_range
+
+
+def _dimension(op: Op, ndims: int, dim: int) -> str:
+    """The name of a dimension, for messages."""
+    names = op.layout.get(ndims)
+    return names[dim] if names else str(dim)
+
+
+def _aligned(shape: tuple[int, ...], ndims: int) -> tuple[int, ...]:
+    """The shape with leading ones, as broadcasting reads it."""
+    return (1,) * (ndims - len(shape)) + shape
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape: in each dimension the sizes are equal or 1, so the largest is the one they take."""
+    ndims = max(map(len, shapes))
+    return tuple(reduce(maximum, sizes) for sizes in zip(*(_aligned(s, ndims) for s in shapes), strict=True))
+
+
+def _broadcast_checks(op: Op, x: Tensors, apart: int = 0) -> Iterator[Check]:
+    """The shapes broadcast, but for the last ``apart`` dimensions."""
+    shapes = [tensor.shape for tensor in x]
+    for number in range(1, len(shapes)):
+        before, shape = _broadcast(*shapes[:number]), shapes[number]
+        ndims = max(len(before), len(shape))
+        sizes = zip(_aligned(before, ndims), _aligned(shape, ndims), strict=True)
+        for dim, (a, b) in enumerate(islice(sizes, ndims - apart)):
+            yield Check(
+                (a == b) | (a == 1) | (b == 1),
+                "{op}: {earlier} {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
+                op=type(op).__name__,
+                earlier="input 1 is" if number == 1 else f"inputs 1 to {number} are together",
+                first=before[1:],
+                number=number + 1,
+                second=shape[1:],
+                dim=_dimension(op, ndims, dim),
+                a=a,
+                b=b,
+            )
+
+
+class _Elementwise(NoWeights, NoContraction):
+    """Element by element, shapes broadcast as in torch: aligned at the end, a size of 1 repeats."""
+
+    elementwise_rule = "one operation an output element for each input after the first"
+    #: the function of torch that joins two tensors
+    function: ClassVar[str]
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from _broadcast_checks(self, x)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (x[0].with_shape(*_broadcast(*(tensor.shape for tensor in x))),)
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return y[0].numel * (len(x) - 1)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        function = getattr(torch, self.function)
+        return lambda *tensors: reduce(function, tensors)
+
+
+@register
+class Add(_Elementwise):
+    """The sum of two or more tensors (torch.add)."""
+
+    arity = MANY
+    function = "add"
+
+
+@register
+class Subtract(_Elementwise):
+    """The first tensor minus the second (torch.sub)."""
+
+    arity = TWO
+    function = "sub"
+
+
+@register
+class Multiply(_Elementwise):
+    """The elementwise product of two or more tensors (torch.mul)."""
+
+    arity = MANY
+    function = "mul"
+
+
+@register
+class Divide(_Elementwise):
+    """The first tensor by the second (torch.div)."""
+
+    arity = TWO
+    function = "div"
+
+
+@register
+class Maximum(_Elementwise):
+    """The elementwise maximum of two or more tensors (torch.maximum)."""
+
+    arity = MANY
+    function = "maximum"
+
+
+@register
+class Minimum(_Elementwise):
+    """The elementwise minimum of two or more tensors (torch.minimum)."""
+
+    arity = MANY
+    function = "minimum"
+
+
+class _Joining(NoWeights, NoWork):
+    """What Concat and Stack share: copies of the inputs, side by side."""
+
+    arity = Arity(1, None)
+    takes = "any"
+
+    def _like_first(self, x: Tensors, free: int | None) -> Iterator[Check]:
+        """Every input has the type and the dimensions of the first, but for the ``free`` one."""
+        name, first = type(self).__name__, x[0]
+        for number, other in enumerate(x[1:], 2):
+            yield Check(
+                other.dtype == first.dtype,
+                "{op}: input 1 holds {first} numbers and input {number} {second} numbers",
+                op=name,
+                first=first.dtype or "floating",
+                number=number,
+                second=other.dtype or "floating",
+            )
+            yield Check(
+                len(other.shape) == len(first.shape),
+                "{op}: input 1 has {first} dimensions and input {number} has {second}",
+                op=name,
+                first=len(first.shape),
+                number=number,
+                second=len(other.shape),
+            )
+            for dim, (a, b) in enumerate(zip(first.shape, other.shape, strict=False)):
+                if dim != free:
+                    yield Check(
+                        a == b,
+                        "{op}: input 1 is {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
+                        op=name,
+                        first=first.shape[1:],
+                        number=number,
+                        second=other.shape[1:],
+                        dim=_dimension(self, len(first.shape), dim),
+                        a=a,
+                        b=b,
+                    )
+
+
+@register
+class Concat(_Joining):
+    """The inputs one after another along a dimension; the others must be equal (torch.cat; dim=1, the channels)."""
+
+    dim: int = argument(Index(None), 1)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield in_range(self.dim, len(x[0].shape), "dim")
+        yield from self._like_first(x, axis(self.dim, len(x[0].shape)))
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        shape = list(x[0].shape)
+        shape[self.dim] = total(tensor.shape[self.dim] for tensor in x)
+        return (x[0].with_shape(*shape),)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        dim = self.dim
+        return lambda *tensors: torch.cat(tensors, dim)
+
+
+@register
+class Stack(_Joining):
+    """Inputs of one shape along a new dimension, at the place ``dim`` of the output (torch.stack)."""
+
+    dim: int = argument(Index(None), 0)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield in_range(self.dim, len(x[0].shape) + 1, "dim")
+        yield from self._like_first(x, None)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        shape, dim = x[0].shape, axis(self.dim, len(x[0].shape) + 1)
+        return (x[0].with_shape(*shape[:dim], len(x), *shape[dim:]),)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        dim = self.dim
+        return lambda *tensors: torch.stack(tensors, dim)
+
+
+@register
+class MatMul(NoWeights):
+    """The matrix product of the last two dimensions; the others broadcast (torch.matmul).
+
+    A (..., n, m) by a (..., m, p): each of the ... x n x p outputs sums m products.
+    """
+
+    arity = TWO
+    layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
+        2: ("N", "F"), 3: ("N", "L", "F"), 4: ("N", "H", "L", "F"),
+    }  # fmt: skip
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        a, b = (tensor.shape for tensor in x)
+        matrices = len(a) >= 2 and len(b) >= 2
+        yield Check(matrices, "MatMul needs inputs of at least 2 dimensions, got {a} and {b}", a=len(a), b=len(b))
+        if matrices:
+            yield Check(
+                a[-1] == b[-2],
+                "MatMul: input 1 is {first} and input 2 is {second}: {a} columns cannot meet {b} rows",
+                first=a[1:],
+                second=b[1:],
+                a=a[-1],
+                b=b[-2],
+            )
+            yield from _broadcast_checks(self, x, apart=2)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        a, b = (tensor.shape for tensor in x)
+        return (x[0].with_shape(*_broadcast(a[:-2], b[:-2]), a[-2], b[-1]),)
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        yield Contraction(y[0].numel * x[0].shape[-1], (0, 1))
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return 0
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        function: Callable[..., Any] = torch.matmul
+        return function

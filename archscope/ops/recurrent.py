@@ -1,0 +1,204 @@
+"""Recurrent layers: RNN, LSTM and GRU over sequences, stacked and in both directions.
+
+Each step of a layer multiplies its G x H gate rows by what arrives (F features) and by the hidden state (H_out), so a
+layer and direction takes N x L x G H x (F + H_out) MACs; a projection (proj_size) adds N x L x H x H_out. The first
+hidden state is zero, and its product is counted all the same, as torch computes it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from archscope.ops.base import (
+    FEATURES_LAST,
+    Check,
+    Contraction,
+    NoBuffers,
+    NoChecks,
+    Tensor,
+    Tensors,
+    argument,
+    register,
+)
+from archscope.ops.fields import Choice, Flag, Index, Real, Size
+
+
+class _Recurrent(NoBuffers):
+    """What all recurrent layers share: outputs (N, L, D H_out) of the last layer, and the last states (D layers, N, H)."""
+
+    ndims = (3,)
+    layout = FEATURES_LAST
+    #: rows of the weights, in units of the hidden size
+    gates: ClassVar[int]
+
+    hidden_size: int = argument(Size(), symbol="H_out")
+    num_layers: int = argument(Index(1), 1)
+    bias: bool = argument(Flag(), True)
+    batch_first: bool = argument(Flag(), False)
+    dropout: float = argument(Real(0, 1), 0.0)
+    bidirectional: bool = argument(Flag(), False)
+
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        """The arguments of torch's layer that follow from what arrives."""
+        return {"input_size": x[0].shape[-1]}
+
+    @abstractmethod
+    def _out(self) -> int:
+        """Size of the hidden state that leaves a step."""
+
+    @abstractmethod
+    def _states(self) -> tuple[int, ...]:
+        """Sizes of the states that are returned."""
+
+    @abstractmethod
+    def _projected(self) -> bool:
+        """Whether the hidden state is projected (``weight_hr``)."""
+
+    @abstractmethod
+    def _unit_work(self) -> int:
+        """Elementwise operations a hidden unit and step, without the sums of products and biases."""
+
+    def _directions(self) -> tuple[str, ...]:
+        """Suffix of the parameters of each direction."""
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def _layers(self, x: Tensor) -> Iterator[tuple[int, str, int]]:
+        """Number of the layer, suffix of its parameters, and features that arrive, for every layer and direction."""
+        for layer in range(self.num_layers):
+            arriving = x.shape[-1] if layer == 0 else self._out() * len(self._directions())
+            for direction in self._directions():
+                yield layer, f"l{layer}{direction}", arriving
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        first, second, _ = x[0].shape
+        directions = len(self._directions())
+        batch = first if self.batch_first else second
+        states = (x[0].with_shape(directions * self.num_layers, batch, size) for size in self._states())
+        return (x[0].with_shape(first, second, directions * self._out()), *states)
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        weights: dict[str, Tensor] = {}
+        rows, out = self.gates * self.hidden_size, self._out()
+        for _, name, arriving in self._layers(x[0]):
+            weights |= {f"weight_ih_{name}": Tensor((rows, arriving)), f"weight_hh_{name}": Tensor((rows, out))}
+            if self.bias:
+                weights |= {f"bias_ih_{name}": Tensor((rows,)), f"bias_hh_{name}": Tensor((rows,))}
+            if self._projected():
+                weights |= {f"weight_hr_{name}": Tensor((out, self.hidden_size))}
+        return weights
+
+    def _kinds(self) -> tuple[str, ...]:
+        """The weights of a layer and direction: of what arrives, of the hidden state, of its projection."""
+        return ("ih", "hh", "hr") if self._projected() else ("ih", "hh")
+
+    def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
+        first, second, _ = x[0].shape
+        steps, rows = first * second, self.gates * self.hidden_size
+        for layer, name, arriving in self._layers(x[0]):
+            arrived = self._arrived(layer)
+            own = [f"weight_{kind}_{name}" for kind in self._kinds()]
+            hidden = (*arrived, *own)
+            yield Contraction(steps * rows * arriving, (arrived if layer else 0, own[0]), f"input {name}")
+            yield Contraction(steps * rows * self._out(), (hidden, own[1]), f"hidden {name}")
+            if self._projected():
+                yield Contraction(steps * self.hidden_size * self._out(), (hidden, own[2]), f"projection {name}")
+
+    def _arrived(self, layer: int) -> tuple[int | str, ...]:
+        """What the input of a layer is computed from: the op's input, and the weights of all layers below."""
+        names = (f"l{below}{direction}" for below in range(layer) for direction in self._directions())
+        return (0, *(f"weight_{kind}_{name}" for name in names for kind in self._kinds()))
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        first, second, _ = x[0].shape
+        sums = self.gates * (3 if self.bias else 1)
+        cells = self.num_layers * len(self._directions())
+        return first * second * cells * self.hidden_size * (sums + self._unit_work())
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        layer = getattr(torch.nn, type(self).__name__)(**self.inferred(*x), **self.arguments())
+        layer.register_forward_hook(_flat)
+        module: Callable[..., Any] = layer
+        return module
+
+
+def _flat(layer: Any, inputs: tuple[Any, ...], outputs: tuple[Any, Any]) -> tuple[Any, ...]:
+    output, states = outputs
+    return (output, *states) if isinstance(states, tuple) else (output, states)
+
+
+class _Plain(_Recurrent, NoChecks):
+    """A recurrent layer with one state and no projection."""
+
+    refuses: ClassVar[Mapping[str, str]] = {"proj_size": "torch projects the hidden state of an LSTM only"}
+
+    def _out(self) -> int:
+        return self.hidden_size
+
+    def _states(self) -> tuple[int, ...]:
+        return (self.hidden_size,)
+
+    def _projected(self) -> bool:
+        return False
+
+
+@register
+class RNN(_Plain):
+    """h' = tanh(W_ih x + W_hh h + b), or relu (torch.nn.RNN; Elman, 1990)."""
+
+    gates = 1
+    elementwise_rule = "a hidden unit and step: the sum of the products, two biases, and the nonlinearity (1)"
+
+    nonlinearity: str = argument(Choice(("tanh", "relu")), "tanh")
+
+    def _unit_work(self) -> int:
+        return 1
+
+
+@register
+class LSTM(_Recurrent):
+    """i, f, o = sigmoid(...), g = tanh(...), c' = f c + i g, h' = o tanh(c') (torch.nn.LSTM)."""
+
+    gates = 4
+    elementwise_rule = (
+        "a hidden unit and step: for each of 4 gates the sum of the products and two biases; 3 sigmoids of 4 (negate, "
+        "exp, add, divide), 2 tanh, c' = f c + i g (3), h' = o tanh(c') (1)"
+    )
+
+    proj_size: int = argument(Index(0), 0)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield Check(
+            self.hidden_size > self.proj_size,
+            "proj_size ({p}) must be smaller than hidden_size ({h})",
+            field="proj_size",
+            p=self.proj_size,
+            h=self.hidden_size,
+        )
+
+    def _out(self) -> int:
+        return self.proj_size or self.hidden_size
+
+    def _states(self) -> tuple[int, ...]:
+        return (self._out(), self.hidden_size)
+
+    def _projected(self) -> bool:
+        return self.proj_size > 0
+
+    def _unit_work(self) -> int:
+        return 3 * 4 + 2 + 3 + 1
+
+
+@register
+class GRU(_Plain):
+    """r, z = sigmoid(...), n = tanh(W x + b + r (W h + b)), h' = (1 - z) n + z h (torch.nn.GRU; Cho et al., 2014)."""
+
+    gates = 3
+    elementwise_rule = (
+        "a hidden unit and step: for each of 3 gates the sum of the products and two biases; 2 sigmoids of 4 (negate, "
+        "exp, add, divide), the product with r, tanh, h' = (1 - z) n + z h (4)"
+    )
+
+    def _unit_work(self) -> int:
+        return 2 * 4 + 1 + 1 + 4

@@ -1,0 +1,79 @@
+"""Reductions over given dimensions.
+
+Dimensions count as in torch: 0 is the batch, a negative one counts from the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from archscope.ops.base import Check, NoContraction, NoWeights, Tensor, Tensors, argument, register
+from archscope.ops.fields import Flag, Integers
+from archscope.ops.shapes import axis, in_range
+
+
+class _Reduction(NoWeights, NoContraction):
+    """One number in place of all along the dimensions ``dim``; with ``keepdim`` they stay, with the size 1."""
+
+    #: the function of torch that reduces
+    function: ClassVar[str]
+
+    dim: tuple[int, ...] = argument(Integers())
+    keepdim: bool = argument(Flag(), False)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        ndims = len(x[0].shape)
+        for dim in self.dim:
+            yield in_range(dim, ndims, "dim")
+        yield Check(
+            len({axis(dim, ndims) for dim in self.dim}) == len(self.dim),
+            "dim {d} names a dimension twice",
+            field="dim",
+            d=self.dim,
+        )
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        shape = x[0].shape
+        gone = {axis(dim, len(shape)) for dim in self.dim}
+        if self.keepdim:
+            return (x[0].with_shape(*(1 if i in gone else size for i, size in enumerate(shape))),)
+        return (x[0].with_shape(*(size for i, size in enumerate(shape) if i not in gone)),)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        function, dim, keepdim = getattr(torch, self.function), self.dim, self.keepdim
+        return lambda tensor: function(tensor, dim=dim, keepdim=keepdim)
+
+
+class _OneAnElement(_Reduction):
+    """A reduction that meets every input element once."""
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return x[0].numel
+
+
+@register
+class Mean(_Reduction):
+    """The mean over dimensions (torch.mean)."""
+
+    function = "mean"
+    elementwise_rule = "one addition an input element, one division an output element"
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return x[0].numel + y[0].numel
+
+
+@register
+class Sum(_OneAnElement):
+    """The sum over dimensions (torch.sum)."""
+
+    function = "sum"
+    elementwise_rule = "one addition an input element"
+
+
+@register
+class Max(_OneAnElement):
+    """The maximum over dimensions (torch.amax)."""
+
+    function = "amax"
+    elementwise_rule = "one comparison an input element"

@@ -1,0 +1,1 @@
+"""Renderers: each turns an account or its table into one format."""

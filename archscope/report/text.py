@@ -1,0 +1,54 @@
+"""How numbers and shapes are written, the same in every format for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """``96 x 55 x 55``; a scalar for each sample is ``1``."""
+    return " x ".join(str(size) for size in sizes) or "1"
+
+
+def value(content: Any, style: str) -> str:
+    """A cell as people read it: thousands separated, shares in percent, nothing where there is nothing."""
+    if content is None:
+        return ""
+    if style == "shape":
+        nested = content and isinstance(content[0], tuple)
+        return ", ".join(shape(part) for part in content) if nested else shape(content)
+    if style == "share":
+        return f"{100 * content:.2f}%"
+    if style == "ratio":
+        return f"{content:,.2f}"
+    return f"{content:,}" if style == "count" else str(content)
+
+
+def plain(content: Any, style: str) -> Any:
+    """A cell as machines read it: numbers as they are, a shape as ``96x55x55``."""
+    if style == "shape" and content is not None:
+        nested = content and isinstance(content[0], tuple)
+        return ";".join("x".join(map(str, part)) for part in (content if nested else (content,)))
+    return content
+
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def short(number: float, unit: str = "") -> str:
+    """A large number to four digits with its SI prefix: ``1.135 G``."""
+    power = 0
+    while abs(number) >= 999.95 and power < len(_PREFIXES) - 1:
+        number /= 1000
+        power += 1
+    digits = f"{number:.4g}" if power else f"{number:g}"
+    return f"{digits} {_PREFIXES[power]}{unit}".rstrip()
+
+
+def binary(number: float) -> str:
+    """Bytes in MiB and the like: ``237.95 MiB``."""
+    for prefix in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:,.0f} B" if prefix == "B" else f"{number:,.2f} {prefix}"
+        number /= 1024
+    return f"{number:,.2f} TiB"

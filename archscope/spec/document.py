@@ -1,0 +1,395 @@
+"""A spec as its author wrote it: the parts of the file, each with its place; ``include`` and ``extends`` resolved."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from archscope.design import Accuracy, Budget, Expectation
+from archscope.diagnostics import Diagnostic, Mark, Source
+from archscope.errors import SpecError, suggestion
+from archscope.ops import REGISTRY
+from archscope.spec import library
+from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
+
+DTYPES = ("float", "int64", "int32", "bool")
+CONVENTIONS = ("torch", "keras")
+BLOCK_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
+MOST_FILES = 50
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named list of layers with a signature.
+
+    Attributes:
+        parameters: names, each with the text of its default (``None`` where it must be given).
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str | None], ...]
+    body: ListNode
+    mark: Mark
+
+    @property
+    def signature(self) -> str:
+        """As the spec writes it: ``conv_bn(out, kernel=1)``."""
+        inner = ", ".join(name if default is None else f"{name}={default}" for name, default in self.parameters)
+        return f"{self.name}({inner})"
+
+
+@dataclass(frozen=True)
+class InputDeclaration:
+    """A graph input as it stands in a spec; its sizes may be expressions."""
+
+    shape: Node
+    dtype: str | None
+    mark: Mark
+
+
+@dataclass
+class Document:
+    """The parts of a spec."""
+
+    source: Source
+    name: str = ""
+    citation: str = ""
+    description: str = ""
+    inputs: dict[str, InputDeclaration] = field(default_factory=dict)
+    vars: dict[str, Node] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    layers: ListNode | None = None
+    outputs: Node | None = None
+    expectations: list[Expectation] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
+    accuracy: list[Accuracy] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def is_library(self) -> bool:
+        """Whether it only offers blocks to others."""
+        return self.layers is None
+
+
+def load_document(source: Source, folder: Path | None) -> Document:
+    """Read a spec and everything that it includes and extends.
+
+    Args:
+        folder: where relative paths in it start.
+
+    Raises:
+        SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
+    """
+    return _Loader().load(source, folder, ())
+
+
+class _Loader:
+    """One loading: counts files and sees cycles."""
+
+    def __init__(self) -> None:
+        self._files = 0
+
+    def load(self, source: Source, folder: Path | None, chain: tuple[Path, ...]) -> Document:
+        self._files += 1
+        root = read(source)
+        if not isinstance(root, MapNode):
+            hint = "it has keys such as `name:`, `input:` and `layers:`"
+            raise SpecError([Diagnostic("a spec is a mapping", root.mark, hint)])
+        parts = _Parts(source, root)
+        document = parts.document
+        base = root.entries.get("extends")
+        included = root.entries.get("include")
+        for node in included.items if isinstance(included, ListNode) else [included] if included else []:
+            library_document = self._other(node, folder, chain, document)
+            document.vars = library_document.vars | document.vars
+            document.blocks = library_document.blocks | document.blocks
+        if base is not None:
+            document = _extended(self._other(base, folder, chain, document), document)
+        return document
+
+    def _other(self, node: Node, folder: Path | None, chain: tuple[Path, ...], document: Document) -> Document:
+        if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+            raise SpecError([Diagnostic("expected the path or the name of a spec", node.mark)])
+        try:
+            path = library.find(node.value, folder or Path())
+            if path.resolve() in chain:
+                raise SpecError([Diagnostic(f"{node.value} includes or extends itself", node.mark)])
+            if self._files >= MOST_FILES:
+                raise SpecError([Diagnostic(f"more than {MOST_FILES} files", node.mark)])
+            other = self.load(read_file(path), path.parent, (*chain, path.resolve()))
+        except SpecError as error:
+            if all(d.mark is None for d in error.diagnostics):  # a file that cannot be read: say who asked for it
+                raise SpecError([replace(d, mark=node.mark) for d in error.diagnostics]) from None
+            raise
+        document.problems.extend(other.problems)
+        other.problems = []
+        return other
+
+
+def _extended(base: Document, child: Document) -> Document:
+    """The child with what it leaves out taken from its base; figures about the base stay with the base."""
+    return replace(
+        child,
+        name=child.name or base.name,
+        citation=child.citation or base.citation,
+        description=child.description,
+        inputs=child.inputs or base.inputs,
+        vars=base.vars | child.vars,
+        blocks=base.blocks | child.blocks,
+        layers=child.layers or base.layers,
+        outputs=child.outputs or base.outputs,
+    )
+
+
+class _Parts:
+    """Reads the top level of one file."""
+
+    def __init__(self, source: Source, root: MapNode) -> None:
+        self.document = Document(source)
+        for key, node in root.entries.items():
+            reader = _READERS.get(key)
+            if reader is None:
+                hint = suggestion(key, _READERS) or f"a spec has the keys {', '.join(_READERS)}"
+                self.error(f"unknown key `{key}`", root.keys[key], hint)
+            else:
+                reader(self, node)
+
+    def error(self, message: str, mark: Mark, hint: str = "") -> None:
+        self.document.problems.append(Diagnostic(message, mark, hint))
+
+    def text(self, node: Node) -> str:
+        if isinstance(node, ScalarNode):
+            return node.text
+        self.error("expected text", node.mark)
+        return ""
+
+    def mapping(self, node: Node, what: str, keys: Iterable[str] | None = None) -> Iterable[tuple[str, Node, Mark]]:
+        """The entries of a mapping; wrong ones are reported and left out."""
+        if isinstance(node, ScalarNode) and node.value is None:
+            return
+        if not isinstance(node, MapNode):
+            self.error(f"expected {what}", node.mark)
+            return
+        for key, value in node.entries.items():
+            if keys is not None and key not in keys:
+                self.error(f"unknown key `{key}`", node.keys[key], suggestion(key, keys) or f"keys: {', '.join(keys)}")
+            else:
+                yield key, value, node.keys[key]
+
+    def read_name(self, node: Node) -> None:
+        self.document.name = self.text(node)
+
+    def read_source(self, node: Node) -> None:
+        self.document.citation = self.text(node)
+
+    def read_description(self, node: Node) -> None:
+        self.document.description = self.text(node)
+
+    def read_elsewhere(self, node: Node) -> None:
+        """``include`` and ``extends`` are read by the loader."""
+
+    def read_input(self, node: Node) -> None:
+        self._declare_input("input", node)
+
+    def read_inputs(self, node: Node) -> None:
+        for name, value, mark in self.mapping(node, "named inputs: `image: [3, 224, 224]`"):
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                self.error(f"`{name}` is not a name", mark, "letters, digits, _ and -")
+            self._declare_input(name, value)
+
+    def _declare_input(self, name: str, node: Node) -> None:
+        shape: Node | None = node
+        dtype = None
+        if isinstance(node, MapNode):
+            entries = {k: v for k, v, _ in self.mapping(node, "shape and dtype", ("shape", "dtype"))}
+            shape = entries.get("shape")
+            if "dtype" in entries:
+                dtype = self.text(entries["dtype"])
+                if dtype not in DTYPES:
+                    self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, f"one of {', '.join(DTYPES)}")
+        if not isinstance(shape, ListNode):
+            self.error("an input is a list of sizes without the batch", node.mark, "as in `input: [3, 224, 224]`")
+            return
+        if name in self.document.inputs:
+            self.error(f"the input `{name}` is declared twice", node.mark)
+        self.document.inputs[name] = InputDeclaration(shape, None if dtype == "float" else dtype, node.mark)
+
+    def read_vars(self, node: Node) -> None:
+        for name, value, mark in self.mapping(node, "variables: `width: 64`"):
+            if not name.isidentifier():
+                self.error(f"`{name}` is not a variable name", mark, "letters, digits and _")
+            elif name in RESERVED:
+                self.error(f"`{name}` has a meaning of its own inside layers", mark, "choose another name")
+            else:
+                self.document.vars[name] = value
+
+    def read_blocks(self, node: Node) -> None:
+        for key, body, mark in self.mapping(node, "blocks: `conv_bn(out, kernel=1): [...]`"):
+            block = self._block(key, body, mark)
+            if block is not None:
+                if block.name in self.document.blocks:
+                    self.error(f"the block `{block.name}` is defined twice", mark)
+                self.document.blocks[block.name] = block
+
+    def _block(self, key: str, body: Node, mark: Mark) -> Block | None:
+        name = key.partition("(")[0].strip()
+        if not BLOCK_NAME.fullmatch(name) or name in ENTRY_KEYS:
+            reason = "it means something else in a layer" if name in ENTRY_KEYS else "it starts with a small letter"
+            hint = "ops are capitalised, blocks are not" if name in REGISTRY else reason
+            self.error(f"`{name}` cannot be the name of a block", mark, hint)
+            return None
+        if not isinstance(body, ListNode):
+            self.error(f"the body of block `{name}` is a list of layers", body.mark, "begin each layer with `- `")
+            return None
+        parameters = self._signature(key, name, mark)
+        return None if parameters is None else Block(name, parameters, body, mark)
+
+    def _signature(self, key: str, name: str, mark: Mark) -> tuple[tuple[str, str | None], ...] | None:
+        try:
+            function = ast.parse(f"def {key if '(' in key else key + '()'}: pass").body[0]
+            assert isinstance(function, ast.FunctionDef)
+            arguments = function.args
+            if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
+                raise ValueError
+        except (SyntaxError, ValueError, AssertionError, MemoryError, RecursionError):
+            self.error(f"`{key}` is not a block's signature", mark, "write it like `conv_bn(out, kernel=1):`")
+            return None
+        names = [argument.arg for argument in arguments.args]
+        for parameter in names:
+            if parameter in RESERVED:
+                self.error(f"`{parameter}` has a meaning of its own inside layers", mark, "choose another name")
+        defaults = [None] * (len(names) - len(arguments.defaults)) + [ast.unparse(d) for d in arguments.defaults]
+        return tuple(zip(names, defaults, strict=True))
+
+    def read_layers(self, node: Node) -> None:
+        if isinstance(node, ListNode) and node.items:
+            self.document.layers = node
+        else:
+            self.error("`layers:` is a list of layers", node.mark, "begin each with `- `")
+
+    def read_outputs(self, node: Node) -> None:
+        self.document.outputs = node
+
+    # -- published figures and limits --
+
+    def read_expect(self, node: Node) -> None:
+        for key, value, mark in self.mapping(node, "published figures: `params: 61100840`"):
+            if key == "layers":
+                for layer, figures, _ in self.mapping(value, "figures by layer"):
+                    for figure, one, place in self.mapping(figures, "figures: `{params: 34944}`"):
+                        self._expectation(figure, one, place, layer)
+            else:
+                self._expectation(key, value, mark, None)
+
+    def _expectation(self, figure: str, node: Node, mark: Mark, layer: str | None) -> None:
+        entries: dict[str, Node] = {"value": node}
+        if isinstance(node, MapNode):
+            keys = ("value", "within", "convention", "source", "stated")
+            entries = {k: v for k, v, _ in self.mapping(node, "a figure", keys)}
+            if "value" not in entries:
+                self.error(f"`{figure}` has no `value:`", mark)
+                return
+        value = self._value(entries["value"])
+        if value is None:
+            return
+        within, relative = self._tolerance(entries.get("within"))
+        convention = self.text(entries["convention"]) if "convention" in entries else "torch"
+        if convention not in CONVENTIONS:
+            self.error(f"unknown convention `{convention}`", entries["convention"].mark, " or ".join(CONVENTIONS))
+        self.document.expectations.append(
+            Expectation(
+                figure,
+                value,
+                layer,
+                within,
+                relative,
+                convention,
+                self.text(entries["source"]) if "source" in entries else "",
+                self.text(entries["stated"]) if "stated" in entries else None,
+                mark,
+            )
+        )
+
+    def _value(self, node: Node) -> float | tuple[int, ...] | None:
+        if isinstance(node, ListNode):
+            sizes = [item.value for item in node.items if isinstance(item, ScalarNode) and type(item.value) is int]
+            if len(sizes) == len(node.items):
+                return tuple(sizes)
+        elif isinstance(node, ScalarNode):
+            if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+                return node.value
+            percent = _percentage(node.text)
+            if percent is not None:
+                return percent
+        self.error("expected a number, a percentage, or a shape such as [96, 55, 55]", node.mark)
+        return None
+
+    def _tolerance(self, node: Node | None) -> tuple[float, bool]:
+        if node is None:
+            return 0.0, False
+        if isinstance(node, ScalarNode):
+            percent = _percentage(node.text)
+            if percent is not None:
+                return percent, True
+            if isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and node.value >= 0:
+                return float(node.value), False
+        self.error("`within:` is a share such as 1%, or a number", node.mark)
+        return 0.0, False
+
+    def read_budget(self, node: Node) -> None:
+        for figure, value, mark in self.mapping(node, "limits: `params: <= 5e6`"):
+            match = _LIMIT.fullmatch(self.text(value).strip())
+            if match is None:
+                self.error(f"`{figure}` has no limit", value.mark, "write `<= 5e6`; `'>= 1e6'` needs quotes in YAML")
+            else:
+                number = float(match[2].replace("_", "")) * (0.01 if match[3] else 1)
+                self.document.budgets.append(Budget(figure, match[1], number, mark))
+
+    def read_accuracy(self, node: Node) -> None:
+        for name, value, mark in self.mapping(node, "recorded facts: `top1: {value: 76.1, source: ...}`"):
+            entries: dict[str, Node] = {"value": value}
+            if isinstance(value, MapNode):
+                entries = {k: v for k, v, _ in self.mapping(value, "a fact", ("value", "source"))}
+            number = self._value(entries["value"]) if "value" in entries else None
+            if isinstance(number, (int, float)):
+                source = self.text(entries["source"]) if "source" in entries else ""
+                self.document.accuracy.append(Accuracy(name, float(number), source))
+            else:
+                self.error(f"`{name}` needs a number", mark)
+
+
+_LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)\s*(%?)")
+
+
+def _percentage(text: str) -> float | None:
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*)\s*%", text)
+    return float(match[1]) / 100 if match else None
+
+
+_READERS: dict[str, Callable[[_Parts, Any], None]] = {
+    "name": _Parts.read_name,
+    "source": _Parts.read_source,
+    "description": _Parts.read_description,
+    "include": _Parts.read_elsewhere,
+    "extends": _Parts.read_elsewhere,
+    "input": _Parts.read_input,
+    "inputs": _Parts.read_inputs,
+    "vars": _Parts.read_vars,
+    "blocks": _Parts.read_blocks,
+    "layers": _Parts.read_layers,
+    "outputs": _Parts.read_outputs,
+    "expect": _Parts.read_expect,
+    "budget": _Parts.read_budget,
+    "accuracy": _Parts.read_accuracy,
+}
+
+#: what an entry of a list of layers may say besides its op or block
+MODIFIERS = ("name", "from", "when", "freeze", "checkpoint")
+#: the keys of a list entry that are neither an op nor a block
+ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
+#: names with a meaning of their own inside a layer
+RESERVED = ("in_channels", "in_features", "in_size", "true", "false", "null")

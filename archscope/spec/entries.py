@@ -1,0 +1,150 @@
+"""Entries of a list of layers: their parts, read once however often a block is called, and the names they get."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from archscope.diagnostics import Mark
+from archscope.ops import REGISTRY
+from archscope.spec.document import MODIFIERS
+from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
+
+#: how an entry's mistakes are reported: message, place, hint
+Complain = Callable[[str, Mark, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a list of layers.
+
+    Attributes:
+        form: ``call`` (an op or a block), ``repeat``, ``group`` or ``reuse``.
+        word: the op's, block's or reused layer's name; empty for repeats and groups.
+        argument: what stands behind the word, or the count of a repeat.
+        body: the layers of a repeat or a group.
+        index: the variable that counts a repeat.
+        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``.
+    """
+
+    form: str
+    word: str
+    mark: Mark
+    argument: Node | None = None
+    body: ListNode | None = None
+    index: str | None = None
+    modifiers: dict[str, Node] | None = None
+
+    def modifier(self, name: str) -> Node | None:
+        """What the entry says under one of the modifiers."""
+        return self.modifiers.get(name) if self.modifiers else None
+
+    @property
+    def kind(self) -> str:
+        """The word that an unnamed entry is called after."""
+        if self.form == "repeat":
+            return self.index or "repeat"
+        return f"{self.word.rpartition('.')[2]}_reuse" if self.form == "reuse" else self.word
+
+
+def read_entry(node: Node, complain: Complain) -> Entry | None:
+    """The parts of an entry; ``None`` (and a complaint) if it is none."""
+    if isinstance(node, ScalarNode):
+        if isinstance(node.value, str):
+            return Entry("call", node.value, node.mark)
+        complain(f"a layer is expected here, not {node.text or 'nothing'}", node.mark, "as in `- ReLU`")
+        return None
+    if isinstance(node, ListNode):
+        complain("a layer is expected here, not a list", node.mark, "lists stand only inside merging ops such as Add")
+        return None
+    modifiers = {key: value for key, value in node.entries.items() if key in MODIFIERS}
+    rest = {key: value for key, value in node.entries.items() if key not in MODIFIERS}
+    if "repeat" in rest or "layers" in rest:
+        return _compound(node, rest, modifiers, complain)
+    if len(rest) != 1:
+        complain(*_one_word(node, list(rest)))
+        return None
+    ((word, argument),) = rest.items()
+    if word != "reuse":
+        return Entry("call", word, node.keys[word], argument, modifiers=modifiers)
+    if not isinstance(argument, ScalarNode) or not isinstance(argument.value, str):
+        complain("`reuse:` takes the name of an earlier layer or block", argument.mark, "")
+        return None
+    return Entry("reuse", argument.value, argument.mark, modifiers=modifiers)
+
+
+def _one_word(node: MapNode, words: list[str]) -> tuple[str, Mark, str]:
+    if not words:
+        return "this entry names no layer", node.mark, "as in `- ReLU`"
+    op = next((REGISTRY[word] for word in words if word in REGISTRY), None)
+    stray = next((word for word in words if op is not None and (op.field(word) or word == "inputs")), None)
+    if stray is not None and op is not None:
+        hint = f"indent `{stray}` deeper than `{op.__name__}`, or write `{op.__name__}: {{{stray}: ...}}`"
+        return f"the argument `{stray}` stands beside `{op.__name__}`, not under it", node.keys[stray], hint
+    names = " and ".join(f"`{word}`" for word in words)
+    return f"{names} stand in one entry", node.keys[words[1]], "begin each layer with `- `"
+
+
+def _compound(node: MapNode, rest: dict[str, Node], modifiers: dict[str, Node], complain: Complain) -> Entry | None:
+    form = "repeat" if "repeat" in rest else "group"
+    for key in rest:
+        if key not in ("repeat", "index", "layers"):
+            complain(f"unknown key `{key}` beside `{next(iter(rest))}`", node.keys[key], "")
+    body = rest.get("layers")
+    if not isinstance(body, ListNode):
+        complain(f"a {form} needs `layers:`, a list", body.mark if body else node.mark, "")
+        return None
+    index = rest.get("index")
+    if index is None:
+        return Entry(form, "", node.mark, rest.get("repeat"), body, None, modifiers)
+    if form == "group" or not isinstance(index, ScalarNode) or not index.text.isidentifier():
+        complain("`index:` names the variable that counts a repeat", index.mark, "as in `index: stage`")
+        return None
+    return Entry(form, "", node.mark, rest.get("repeat"), body, index.text, modifiers)
+
+
+def branches(entry: Entry) -> Iterator[ListNode]:
+    """The lists of layers that stand in a merging op; they share the names of the list around them."""
+    node = entry.argument
+    if entry.form != "call":
+        return
+    if isinstance(node, MapNode):
+        node = node.entries.get("inputs")
+    if isinstance(node, ListNode):
+        yield from (item for item in node.items if isinstance(item, ListNode))
+
+
+def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, str]:
+    """Names of the entries of a list, by ``id`` of their nodes.
+
+    An unnamed entry is called after its kind, numbered in the order of the file where there are several, whatever
+    ``when:`` leaves out; so a layer keeps its name in every variant of a block.
+    """
+    found: list[tuple[int, Entry]] = []
+
+    def collect(nodes: list[Node]) -> None:
+        for node in nodes:
+            entry = read(node)
+            if entry is None:
+                continue
+            if entry.form == "group" and entry.modifier("name") is None and entry.body is not None:
+                collect(entry.body.items)
+                continue
+            for branch in branches(entry):
+                collect(branch.items)
+            found.append((id(node), entry))
+
+    collect(items.items)
+    unnamed = [(key, entry.kind) for key, entry in found if entry.modifier("name") is None]
+    counts = Counter(kind for _, kind in unnamed)
+    seen: Counter[str] = Counter()
+    result = {}
+    for key, kind in unnamed:
+        seen[kind] += 1
+        result[key] = kind if counts[kind] == 1 else f"{kind}_{seen[kind]}"
+    for key, entry in found:
+        name = entry.modifier("name")
+        if name is not None:
+            result[key] = name.text if isinstance(name, ScalarNode) else ""
+    return result

@@ -1,0 +1,311 @@
+"""The arithmetic of specs: a walker over Python's syntax tree that knows numbers, words, lists, and little else."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from archscope.arith import Reading, maximum, minimum, prod, total, where
+from archscope.errors import suggestion
+
+LONGEST = 500
+MOST_BITS = 256
+
+
+class ExpressionError(ValueError):
+    """An expression that has no value; ``offset`` and ``length`` are the place at fault inside its text."""
+
+    def __init__(self, message: str, hint: str = "", offset: int = 0, length: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.offset, self.length = message, hint, offset, length
+
+
+class Word(str):
+    """A plain word that is no name here: a mode or an op's name, or a misspelt variable, which ``hint`` then says."""
+
+    hint: str
+
+    def __new__(cls, text: str, hint: str = "") -> Word:
+        word = super().__new__(cls, text)
+        word.hint = hint
+        return word
+
+    def __reduce__(self) -> tuple[type[Word], tuple[str, str]]:
+        return Word, (str(self), self.hint)
+
+
+class Names(Protocol):
+    """What an expression may refer to."""
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name; raises KeyError where there is none."""
+
+    def known(self) -> Sequence[str]:
+        """All names, for suggestions."""
+
+
+def evaluate(text: str, names: Names) -> Any:
+    """The value of an expression.
+
+    Args:
+        text: Python syntax, of which numbers, names, words in quotes, lists, ``+ - * / // % **``, comparisons,
+            ``and or not``, ``x if c else y``, indexing and the functions of :data:`FUNCTIONS` are known.
+        names: the variables.
+
+    Raises:
+        ExpressionError: bad syntax, an unknown name, an operation that has no value or too large a one.
+    """
+    tree = _parse(text)
+    try:
+        return _walk(tree, names)
+    except RecursionError:
+        raise ExpressionError("the expression is nested too deeply") from None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> ast.expr:
+    if len(text) > LONGEST:
+        raise ExpressionError(f"an expression of {len(text):,} characters; the most is {LONGEST}")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ExpressionError(f"not an expression: {error.msg}", offset=(error.offset or 1) - 1, length=1) from None
+    except (ValueError, MemoryError, RecursionError) as error:
+        raise ExpressionError(f"not an expression: {error}") from None
+
+
+def _divisible(value: float, divisor: int, minimum_value: int | None = None) -> int:
+    """The multiple of ``divisor`` nearest to a value, never below 90% of it (MobileNet's make_divisible)."""
+    result = max(divisor if minimum_value is None else minimum_value, int(value + divisor / 2) // divisor * divisor)
+    return result + divisor if result < 0.9 * value else result
+
+
+def _extreme(pick: Callable[..., Any], pairwise: Callable[[int, int], int]) -> Callable[..., Any]:
+    def function(*values: Any) -> Any:
+        items = values[0] if len(values) == 1 and isinstance(values[0], (list, tuple)) else values
+        if not any(isinstance(v, Reading) for v in items):
+            return pick(items)
+        result = items[0]
+        for value in items[1:]:
+            result = pairwise(result, value)
+        return result
+
+    return function
+
+
+#: The functions that an expression may call, each with one line on what it does.
+FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
+    "min": (_extreme(min, minimum), "the smallest of its arguments, or of a list"),
+    "max": (_extreme(max, maximum), "the largest of its arguments, or of a list"),
+    "abs": (abs, "the absolute value"),
+    "round": (round, "the nearest integer; halves go to the even one, as in Python"),
+    "ceil": (math.ceil, "rounded up"),
+    "floor": (math.floor, "rounded down"),
+    "int": (int, "cut off towards zero, as Python's int()"),
+    "sqrt": (math.sqrt, "the square root"),
+    "len": (len, "the length of a list"),
+    "sum": (total, "the sum of a list"),
+    "prod": (prod, "the product of a list"),
+    "divisible": (_divisible, "divisible(v, d): the multiple of d nearest to v, at least 0.9 v (make_divisible)"),
+}
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda a, b: a in b,
+    ast.NotIn: lambda a, b: a not in b,
+}
+
+
+def _error(node: ast.expr, message: str, hint: str = "") -> ExpressionError:
+    end = node.end_col_offset if node.end_col_offset is not None else node.col_offset + 1
+    return ExpressionError(message, hint, node.col_offset, end - node.col_offset)
+
+
+def _walk(node: ast.expr, names: Names) -> Any:
+    handler = _HANDLERS.get(type(node))
+    if handler is None:
+        raise _error(
+            node,
+            f"`{ast.unparse(node)}` is more than this arithmetic knows",
+            "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, functions: "
+            + ", ".join(FUNCTIONS),
+        )
+    return handler(node, names)
+
+
+def _constant(node: ast.Constant, names: Names) -> Any:
+    if node.value is None or isinstance(node.value, (bool, int, float, str)):
+        return _bounded(node, node.value)
+    raise _error(node, f"{node.value!r} is not a number")
+
+
+def _name(node: ast.Name, names: Names) -> Any:
+    if node.id in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[node.id]
+    try:
+        return names.lookup(node.id)
+    except KeyError:
+        raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names)) from None
+
+
+def name_hint(name: str, names: Names) -> str:
+    """What to say of a name that is not known: the closest one, or all there are."""
+    known = names.known()
+    listing = f"known here: {', '.join(known)}" if known else "no variables are known here"
+    return suggestion(name, [*known, *FUNCTIONS]) or listing
+
+
+def _binary(node: ast.BinOp, names: Names) -> Any:
+    left, right = _walk(node.left, names), _walk(node.right, names)
+    for side, value in ((node.left, left), (node.right, right)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
+            hint = value.hint if isinstance(value, Word) else ""
+            raise _error(side, f"arithmetic needs numbers; `{ast.unparse(side)}` is {_kind(value)}", hint)
+    apply = _BINARY.get(type(node.op))
+    if apply is None:
+        raise _error(node, f"`{ast.unparse(node)}`: this operator is not part of the arithmetic")
+    if isinstance(node.op, ast.Pow):
+        _check_power(node, left, right)
+    try:
+        result = apply(left, right)
+    except ZeroDivisionError:
+        raise _error(node, f"division by zero: `{ast.unparse(node.right)}` is 0") from None
+    except OverflowError:
+        raise _error(node, "the result is too large") from None
+    return _bounded(node, result)
+
+
+def _check_power(node: ast.expr, base: Any, exponent: Any) -> None:
+    """Refuse a huge power before it is computed."""
+    if isinstance(base, float) or isinstance(exponent, float):
+        if isinstance(base, (int, float)) and base < 0 and not float(exponent).is_integer():
+            raise _error(node, "a negative number has no such power")
+        return
+    if not isinstance(exponent, int) or exponent > MOST_BITS:
+        raise _error(node, f"a power beyond {MOST_BITS} bits")
+    if isinstance(base, int) and abs(base) > 1 and abs(base).bit_length() * exponent > MOST_BITS + 64:
+        raise _error(node, f"a power beyond {MOST_BITS} bits")
+
+
+def _bounded(node: ast.expr, value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise _error(node, f"a number beyond {MOST_BITS} bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _error(node, f"the result is {value}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return f"the word '{value}'"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "nothing" if value is None else str(value).lower()
+
+
+def _unary(node: ast.UnaryOp, names: Names) -> Any:
+    value = _walk(node.operand, names)
+    if isinstance(node.op, ast.Not):
+        return not value
+    if isinstance(node.op, ast.Invert) or isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
+        raise _error(node, f"`{ast.unparse(node)}` has no value: it is applied to {_kind(value)}")
+    return -value if isinstance(node.op, ast.USub) else value  # type: ignore[operator]
+
+
+def _compare(node: ast.Compare, names: Names) -> Any:
+    left = _walk(node.left, names)
+    result: Any = True
+    for sign, other in zip(node.ops, node.comparators, strict=True):
+        right = _walk(other, names)
+        apply = _COMPARE.get(type(sign))
+        if apply is None:
+            raise _error(node, f"`{ast.unparse(node)}`: this comparison is not part of the arithmetic")
+        try:
+            holds = apply(left, right)
+        except TypeError:
+            raise _error(node, f"{_kind(left)} and {_kind(right)} have no order") from None
+        result = holds if result is True else result & holds
+        if result is False:
+            return False
+        left = right
+    return result
+
+
+def _boolean(node: ast.BoolOp, names: Names) -> Any:
+    value: Any = isinstance(node.op, ast.And)
+    for part in node.values:
+        value = _walk(part, names)
+        if bool(value) is not isinstance(node.op, ast.And):
+            return value
+    return value
+
+
+def _conditional(node: ast.IfExp, names: Names) -> Any:
+    condition = _walk(node.test, names)
+    if isinstance(condition, (bool, int, float, str, type(None), list, tuple)):
+        return _walk(node.body if condition else node.orelse, names)
+    return where(condition, _walk(node.body, names), _walk(node.orelse, names))
+
+
+def _list(node: ast.List | ast.Tuple, names: Names) -> Any:
+    return tuple(_walk(item, names) for item in node.elts)
+
+
+def _subscript(node: ast.Subscript, names: Names) -> Any:
+    sequence = _walk(node.value, names)
+    if not isinstance(sequence, (list, tuple)):
+        raise _error(node.value, f"only a list can be indexed; `{ast.unparse(node.value)}` is {_kind(sequence)}")
+    if isinstance(node.slice, ast.Slice):
+        raise _error(node, "slices are not part of the arithmetic; index one element")
+    index = _walk(node.slice, names)
+    if isinstance(index, bool) or not isinstance(index, int):
+        raise _error(node.slice, f"an index must be a whole number, not {_kind(index)}")
+    if not -len(sequence) <= index < len(sequence):
+        raise _error(node, f"index {index} is outside a list of {len(sequence)}")
+    return sequence[index]
+
+
+def _call(node: ast.Call, names: Names) -> Any:
+    function = FUNCTIONS.get(node.func.id) if isinstance(node.func, ast.Name) else None
+    if function is None or node.keywords:
+        name = ast.unparse(node.func)
+        hint = suggestion(name, FUNCTIONS) or f"functions: {', '.join(FUNCTIONS)}"
+        raise _error(node, f"`{name}(...)` is not a function of this arithmetic", hint)
+    values = [_walk(argument, names) for argument in node.args]
+    try:
+        return _bounded(node, function[0](*values))
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError, IndexError) as error:
+        raise _error(node, f"`{ast.unparse(node)}` has no value: {error}") from None
+
+
+_HANDLERS: dict[type[ast.expr], Callable[[Any, Names], Any]] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.Compare: _compare,
+    ast.BoolOp: _boolean,
+    ast.IfExp: _conditional,
+    ast.List: _list,
+    ast.Tuple: _list,
+    ast.Subscript: _subscript,
+    ast.Call: _call,
+}

@@ -1,0 +1,45 @@
+"""Where designs are found: a path, or the name of a design that ships with archscope."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archscope.diagnostics import Diagnostic
+from archscope.errors import SpecError, suggestion
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def specs_folder() -> Path:
+    """The folder of the designs that ship with archscope: in the wheel inside the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent.parent
+    shipped = package / "specs"
+    return shipped if shipped.is_dir() else package.parent / "specs"
+
+
+def names() -> list[str]:
+    """Names of the designs that ship with archscope, sorted."""
+    return sorted(path.stem for path in specs_folder().glob("*.yaml"))
+
+
+def find(text: str, beside: Path | None = None) -> Path:
+    """The spec file that a path or a name means; a path wins over a name.
+
+    Args:
+        text: a path (relative to ``beside``, else to the working directory), or a name as :func:`names` lists.
+
+    Raises:
+        SpecError: there is no such file and no such name.
+    """
+    path = (beside / text) if beside else Path(text)
+    if path.exists():
+        return path
+    if path.suffix not in SUFFIXES and path.with_name(path.name + ".yaml").is_file():
+        return path.with_name(path.name + ".yaml")
+    shipped = specs_folder() / (text if Path(text).suffix in SUFFIXES else f"{text}.yaml")
+    looks_like_path = Path(text).suffix in SUFFIXES or "/" in text or "\\" in text
+    if shipped.is_file() and (beside is not None or not looks_like_path):
+        return shipped
+    hint = suggestion(Path(text).stem, names()) or "`archscope list` shows the designs that ship with archscope"
+    what = "file" if looks_like_path else "file or design called"
+    raise SpecError([Diagnostic(f"there is no {what} {text}", hint=hint)])

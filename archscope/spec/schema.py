@@ -1,0 +1,169 @@
+"""The JSON schema of the spec language, made from the op registry: completion and red underlines in an editor."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from archscope.analysis.metrics import DESIGN_FIGURES, LAYER_FIGURES, METRICS
+from archscope.ops import REGISTRY, Op
+from archscope.ops.fields import SameAs, value_schema
+from archscope.spec.document import CONVENTIONS, DTYPES
+
+_BLOCK = "^[a-z_][A-Za-z0-9_]*$"
+
+
+def schema() -> dict[str, Any]:
+    """The schema of a spec file (JSON schema, draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "archscope spec",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "name": _described("string", "what the design is called"),
+            "source": _described("string", "the paper or document that it follows"),
+            "description": _described("string", "anything else a reader should know"),
+            "include": {"description": "files whose blocks and vars are shared", "anyOf": [_STRING, _list_of(_STRING)]},
+            "extends": _described("string", "the spec that this one varies"),
+            "input": {"$ref": "#/$defs/input"},
+            "inputs": {"type": "object", "additionalProperties": {"$ref": "#/$defs/input"}},
+            "vars": {"type": "object", "description": "numbers and words, for expressions and --set"},
+            "blocks": {
+                "type": "object",
+                "description": "named lists of layers: `conv_bn(out, kernel=1)`",
+                "additionalProperties": {"$ref": "#/$defs/layers"},
+            },
+            "layers": {"$ref": "#/$defs/layers"},
+            "outputs": {"anyOf": [_list_of(_STRING), {"type": "object", "additionalProperties": _STRING}]},
+            "expect": _expect(),
+            "budget": {
+                "type": "object",
+                "description": "limits: `params: <= 5e6`",
+                "properties": dict.fromkeys((*METRICS, *DESIGN_FIGURES), _STRING),
+                "additionalProperties": _STRING,
+            },
+            "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
+        },
+        "$defs": {
+            "expression": {"type": "string", "description": "arithmetic over variables: `64 * 2**stage`"},
+            "value": {"anyOf": [{"type": ["number", "boolean", "string", "null"]}, {"type": "array"}]},
+            "input": _input(),
+            "layers": _list_of({"$ref": "#/$defs/layer"}),
+            "layer": _layer(),
+            "branches": _list_of({"anyOf": [_STRING, {"$ref": "#/$defs/layers"}, {"type": "array", "maxItems": 0}]}),
+            "figure": _figure(),
+        },
+    }
+
+
+_STRING: dict[str, Any] = {"type": "string"}
+
+
+def _described(kind: str, text: str) -> dict[str, Any]:
+    return {"type": kind, "description": text}
+
+
+def _list_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def _input() -> dict[str, Any]:
+    shape = _list_of({"anyOf": [{"type": "integer", "minimum": 1}, {"$ref": "#/$defs/expression"}]})
+    parts = {"shape": shape, "dtype": {"enum": list(DTYPES)}}
+    mapping = {"type": "object", "properties": parts, "required": ["shape"], "additionalProperties": False}
+    return {"description": "sizes without the batch: [3, 224, 224]", "anyOf": [shape, mapping]}
+
+
+def _figure() -> dict[str, Any]:
+    value = {"anyOf": [{"type": "number"}, _STRING, _list_of({"type": "integer"})]}
+    parts = {
+        "value": value,
+        "within": {"description": "1% or a number", "anyOf": [{"type": "number"}, _STRING]},
+        "convention": {"enum": list(CONVENTIONS)},
+        "source": _STRING,
+        "stated": {"description": "what was published, where that is wrong", "anyOf": [{"type": "number"}, _STRING]},
+    }
+    mapping = {"type": "object", "properties": parts, "required": ["value"], "additionalProperties": False}
+    return {"anyOf": [value, mapping]}
+
+
+def _expect() -> dict[str, Any]:
+    figure = {"$ref": "#/$defs/figure"}
+    whole = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
+    whole |= {name: figure | {"description": text} for name, text in DESIGN_FIGURES.items()}
+    layer = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
+    layer |= {name: figure | {"description": text} for name, text in LAYER_FIGURES.items()}
+    by_layer = {
+        "type": "object",
+        "additionalProperties": {"type": "object", "properties": layer, "additionalProperties": figure},
+    }
+    return {
+        "type": "object",
+        "description": "published figures, checked by `archscope verify`",
+        "properties": {"layers": by_layer, **whole},
+        "additionalProperties": figure,
+    }
+
+
+def _modifiers() -> dict[str, Any]:
+    reference = {"anyOf": [_STRING, _list_of(_STRING)]}
+    flag = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/expression"}]}
+    return {
+        "name": {"description": "its name; {expressions} in it are evaluated", "type": ["string", "integer"]},
+        "from": reference | {"description": "the earlier layers that it reads"},
+        "when": flag | {"description": "left out unless this holds"},
+        "freeze": flag | {"description": "its parameters are not trained"},
+        "checkpoint": flag | {"description": "recomputed in the backward pass"},
+    }
+
+
+def _layer() -> dict[str, Any]:
+    """An entry of a list of layers: a name alone, or a mapping of one op or block with its modifiers."""
+    ops = {name: _op(op) for name, op in REGISTRY.items()}
+    words = {"type": "string", "anyOf": [{"enum": list(REGISTRY)}, {"pattern": _BLOCK}]}
+    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"$ref": "#/$defs/expression"}]}
+    compound = {
+        "repeat": count | {"description": "how often the layers below are laid"},
+        "index": _described("string", "the variable that counts a repeat, from 0"),
+        "layers": {"$ref": "#/$defs/layers"},
+        "reuse": _described("string", "an earlier layer or block, applied again with the same weights"),
+    }
+    mapping = {
+        "type": "object",
+        "properties": {**_modifiers(), **compound, **ops},
+        "patternProperties": {_BLOCK: True},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return {"anyOf": [words, mapping]}
+
+
+def _op(op: type[Op]) -> dict[str, Any]:
+    """What may stand behind an op's name: nothing, its first argument, a mapping, or branches."""
+    properties: dict[str, Any] = {}
+    for info in op.fields:
+        described = value_schema(info.kind) | {"description": info.kind.describe()}
+        if not info.required:
+            described["default"] = default_text(info.default)
+        properties[info.name] = described
+    merging = op.arity.most != 1
+    if merging:
+        properties["inputs"] = {"$ref": "#/$defs/branches"}
+    mapping: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    required = [info.name for info in op.fields if info.required]
+    if required:
+        mapping["required"] = required
+    forms: list[dict[str, Any]] = [mapping]
+    if not required:
+        forms.append({"type": "null"})
+    if op.fields and set(required) <= {op.fields[0].name}:
+        forms.append(value_schema(op.fields[0].kind))
+    if op.arity.most is None or op.arity.least > 1:
+        forms.append({"$ref": "#/$defs/branches"})
+    return {"description": inspect.getdoc(op) or "", "anyOf": forms}
+
+
+def default_text(default: Any) -> Any:
+    """A default as help texts print it."""
+    return f"the value of {default.field}" if isinstance(default, SameAs) else default

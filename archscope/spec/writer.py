@@ -1,0 +1,70 @@
+"""A design as a flat spec: every layer by its full name and with its arguments in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from archscope.design import Design
+from archscope.graph import Layer, Ref
+
+
+def to_yaml(design: Design) -> str:
+    """The spec of a design without blocks, repeats and variables. Loading it gives the same layers.
+
+    Published figures, budgets and facts are left out: they are about the spec that states them.
+    """
+    content: dict[str, Any] = {"name": design.name}
+    if design.source:
+        content["source"] = design.source
+    content["inputs"] = {
+        node.name: {"shape": list(node.shape), "dtype": node.dtype or "float"} for node in design.inputs
+    }
+    several = {layer.name for layer in design.layers if layer.op.main_output is None}
+    previous: Ref | None = Ref(design.inputs[0].name)
+    layers: list[dict[str, Any]] = []
+    open_region: str | None = None
+    for layer in design.layers:
+        entry = _entry(layer, previous, several)
+        if layer.checkpoint is None:
+            layers.append(entry)
+        elif layer.checkpoint == open_region:
+            layers[-1]["layers"].append(entry)
+        else:
+            layers.append({"layers": [entry], "checkpoint": True})
+        open_region = layer.checkpoint
+        previous = None if layer.op.main_output is None else Ref(layer.name, layer.op.main_output)
+    content["layers"] = layers
+    content["outputs"] = {name: _reference(ref, several) for name, ref in design.outputs}
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML without aliases: equal values are written out."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _reference(ref: Ref, several: set[str]) -> str:
+    return f"{ref.node}[{ref.output}]" if ref.node in several else str(ref)
+
+
+def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    if layer.shares is not None:
+        entry["reuse"] = layer.shares
+    else:
+        entry[layer.kind] = {name: _plain(value) for name, value in layer.op.given().items()} or None
+    entry["name"] = layer.name
+    if layer.inputs and layer.inputs != (previous,):
+        references = [_reference(ref, several) for ref in layer.inputs]
+        entry["from"] = references if len(references) > 1 else references[0]
+    if layer.frozen:
+        entry["freeze"] = True
+    return entry
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

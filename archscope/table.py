@@ -1,0 +1,230 @@
+"""The one table that every renderer sees: columns with names, units and conventions; rows with levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.analysis.account import Account, Row, Total
+from archscope.analysis.metrics import LAYER_FIGURES, METRICS
+from archscope.errors import UsageError, suggestion
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: as in Python, JSON, CSV and ``--columns``.
+        title: as a terminal prints it.
+        unit: of its numbers; empty for text.
+        convention: how it is counted.
+        style: ``text``, ``shape``, ``count``, ``ratio`` or ``share``.
+        additive: whether block rows and totals show sums.
+    """
+
+    name: str
+    title: str
+    unit: str
+    convention: str
+    style: str
+    additive: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table.
+
+    Attributes:
+        label: what the first column shows: a name, or a name within the blocks above it.
+        level: depth of indentation.
+        role: ``layer``, ``folded`` (a block with its sums), ``heading`` (a block, no figures), or ``total``.
+        cells: a value a column; ``None`` where there is none.
+    """
+
+    label: str
+    level: int
+    role: str
+    cells: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a design.
+
+    Attributes:
+        account: what it shows.
+        lines: layers and blocks.
+        totals: conv, fc, other (those that occur) and the whole; each is the sum of the layer lines it covers.
+        folded: the depth at which blocks were folded, if any were.
+    """
+
+    account: Account
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    totals: tuple[Line, ...]
+    folded: int | None
+
+
+_TEXT = {
+    "name": ("layer", "full name of the layer"),
+    "kind": ("op", "kind of the layer"),
+    "category": ("split", "conv, fc or other"),
+    "input_shape": ("input", "shapes of the inputs, without the batch"),
+    "output_shape": ("output", "shape of the (first) output, without the batch"),
+}
+_TITLES = {"macs": "MACs", "flops": "FLOPs", "backward_macs": "backward MACs", "backward_flops": "backward FLOPs"}
+_SHARE = "_share"
+
+
+def _all_columns() -> dict[str, Column]:
+    columns = {
+        name: Column(name, title, "", convention, "shape" if name.endswith("_shape") else "text", additive=False)
+        for name, (title, convention) in _TEXT.items()
+    }
+    for metric in METRICS.values():
+        title = _TITLES.get(metric.name, metric.name.replace("_", " "))
+        columns[metric.name] = Column(
+            metric.name, title, metric.unit, metric.convention, metric.style, additive=metric.additive
+        )
+        if metric.additive:
+            name = metric.name + _SHARE
+            columns[name] = Column(name, "%", "share", f"share of the total {title}", "share", additive=True)
+    for name, convention in LAYER_FIGURES.items():
+        if name not in columns:
+            title = name.replace("_", " ")
+            columns[name] = Column(name, title, "elements", convention, "count", additive=False)
+    return columns
+
+
+#: every column by name
+COLUMNS: dict[str, Column] = _all_columns()
+#: what a terminal shows unasked, and which of it goes first where the terminal is narrow
+DEFAULT = ("name", "kind", "output_shape", "params", "params_share", "macs", "macs_share")
+DROPPED_FIRST = ("kind", "params_share", "macs_share")
+
+
+def choose(names: Sequence[str]) -> tuple[Column, ...]:
+    """Columns by name; the layer's name is always the first.
+
+    Raises:
+        UsageError: an unknown column.
+    """
+    for name in names:
+        if name not in COLUMNS:
+            hint = suggestion(name, COLUMNS) or f"columns: {', '.join(COLUMNS)}"
+            raise UsageError(f"there is no column `{name}`; {hint}")
+    return tuple(COLUMNS[name] for name in dict.fromkeys(["name", *names]))
+
+
+def tabulate_account(
+    account: Account,
+    columns: Sequence[str] = DEFAULT,
+    *,
+    depth: int | None = None,
+    sort: str | None = None,
+    most: int | None = None,
+) -> Table:
+    """The table of an account.
+
+    Args:
+        columns: names of :data:`COLUMNS`.
+        depth: fold blocks deeper than so many names; ``None`` folds none (or as ``most`` asks).
+        sort: order by this column, the largest first, instead of by execution.
+        most: without ``depth``: fold as little as keeps the table at this many rows.
+
+    Raises:
+        UsageError: an unknown column, or one that cannot be sorted by.
+    """
+    chosen = choose(columns)
+    if depth is None and most is not None:
+        depth = _fitting_depth(account, most)
+    groups = _groups(account, depth)
+    if sort is not None:
+        key = _sort_key(account, choose([sort])[-1])
+        lines = [_line(account, group, group.name, 0, chosen) for group in sorted(groups, key=key, reverse=True)]
+    else:
+        lines = _tree(account, groups, chosen)
+    parts = [part for part in account.by_category() if part.layers]
+    totals = [_total_line(account, part, chosen) for part in parts if len(parts) > 1]
+    totals.append(_total_line(account, account.total, chosen, "total"))
+    deepest = max((len(row.path) for row in account.rows), default=0)
+    return Table(account, chosen, tuple(lines), tuple(totals), depth if depth and depth < deepest else None)
+
+
+def _fitting_depth(account: Account, most: int) -> int | None:
+    """The deepest folding that gives at most ``most`` rows (the shallowest there is, if none does)."""
+    if len(account.rows) <= most:
+        return None
+    deepest = max(len(row.path) for row in account.rows)
+    fitting = [d for d in range(1, deepest) if len({row.path[:d] for row in account.rows}) <= most]
+    return max(fitting, default=1)
+
+
+def _groups(account: Account, depth: int | None) -> list[Row | Total]:
+    """Rows, with blocks deeper than ``depth`` summed."""
+    if depth is None:
+        return list(account.rows)
+    by_name = {row.name: row for row in account.rows}
+    return [by_name.get(part.name, part) for part in account.by_block(depth)]
+
+
+def _sort_key(account: Account, column: Column) -> Callable[[Row | Total], Any]:
+    if column.style in ("text", "shape"):
+        raise UsageError(f"`{column.name}` is no number; sort by a figure such as macs")
+
+    def key(group: Row | Total) -> Any:
+        value = cell(account, group, column)
+        return -1 if value is None else value
+
+    return key
+
+
+def _tree(account: Account, groups: list[Row | Total], columns: tuple[Column, ...]) -> list[Line]:
+    """Lines indented under headings of their blocks; a block of one line stands in that line's label."""
+    sizes: dict[tuple[str, ...], int] = {}
+    paths = [tuple(group.name.split(".")) for group in groups]
+    for path in paths:
+        for length in range(1, len(path)):
+            sizes[path[:length]] = sizes.get(path[:length], 0) + 1
+    lines: list[Line] = []
+    open_blocks: list[tuple[str, ...]] = []
+    blank = (None,) * len(columns)
+    for group, path in zip(groups, paths, strict=True):
+        while open_blocks and path[: len(open_blocks[-1])] != open_blocks[-1]:
+            open_blocks.pop()
+        start = len(open_blocks[-1]) if open_blocks else 0
+        for length in range(start + 1, len(path)):
+            # a heading wherever a block holds more than the one block inside it; a number stands with its name
+            if not path[length].isdigit() and sizes[path[:length]] > max(1, sizes.get(path[: length + 1], 0)):
+                lines.append(Line(".".join(path[start:length]), len(open_blocks), "heading", blank))
+                open_blocks.append(path[:length])
+                start = length
+        lines.append(_line(account, group, ".".join(path[start:]), len(open_blocks), columns))
+    return lines
+
+
+def _line(account: Account, group: Row | Total, label: str, level: int, columns: tuple[Column, ...]) -> Line:
+    role = "layer" if isinstance(group, Row) else "folded"
+    return Line(label, level, role, tuple(cell(account, group, column) for column in columns))
+
+
+def _total_line(account: Account, part: Total, columns: tuple[Column, ...], label: str = "") -> Line:
+    return Line(label or part.name, 0, "total", tuple(cell(account, part, column) for column in columns))
+
+
+def cell(account: Account, group: Row | Total, column: Column) -> Any:
+    """The value of a column for a layer, a block or a total; ``None`` where it has none."""
+    name = column.name
+    if name == "input_shape":
+        return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
+    if name == "kind" and isinstance(group, Total):
+        return f"{group.layers} layer{'s' * (group.layers != 1)}"
+    if column.style == "share":
+        metric = name.removesuffix(_SHARE)
+        whole = getattr(account.total, metric)
+        return getattr(group, metric) / whole if whole else None
+    if isinstance(group, Total) and (name in LAYER_FIGURES or name == "category"):
+        return None
+    return getattr(group, name)

@@ -1,0 +1,124 @@
+"""Published figures and budgets held against the computed account."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.analysis.account import Account, Row, analyze
+from archscope.analysis.metrics import DESIGN_FIGURES, LAYER_FIGURES, METRICS
+from archscope.design import Budget, Design, Expectation
+from archscope.diagnostics import Diagnostic
+from archscope.errors import SpecError, UsageError
+from archscope.spec.expressions import ExpressionError, evaluate
+
+Value = float | tuple[int, ...]
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One figure held against what was stated about it.
+
+    Attributes:
+        figure: with the layer in front: ``conv1.params``.
+        expected: the published figure, or a limit as the spec writes it.
+        computed: what archscope computes.
+        ok: whether they agree within the allowed difference.
+        note: source, and what was published where that is wrong.
+    """
+
+    figure: str
+    expected: Value | str
+    computed: Value
+    ok: bool
+    note: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Computed minus expected; of numbers only."""
+        if isinstance(self.expected, (str, tuple)) or isinstance(self.computed, tuple):
+            return None
+        return self.computed - self.expected
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All verdicts on a design."""
+
+    design: Design
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every published figure comes out and every budget is kept."""
+        return all(verdict.ok for verdict in self.verdicts)
+
+
+def verify(design: Design) -> Verification:
+    """Hold every ``expect:`` and ``budget:`` of a design against its account, at batch 1.
+
+    Raises:
+        SpecError: an expectation or a budget names a figure or a layer that does not exist.
+    """
+    account = analyze(design)
+    problems: list[Diagnostic] = []
+    verdicts: list[Verdict] = []
+    statements: list[Expectation | Budget] = [*design.expectations, *design.budgets]
+    for stated in statements:
+        try:
+            verdicts.append(_judge(account, stated))
+        except ExpressionError as error:
+            problems.append(Diagnostic(error.message, stated.mark, error.hint))
+        except UsageError as error:
+            problems.append(Diagnostic(str(error), stated.mark))
+    if problems:
+        raise SpecError(problems)
+    return Verification(design, tuple(verdicts))
+
+
+class _FigureNames:
+    """The figures of a design, of a layer or of a block, as names of the expression language."""
+
+    def __init__(self, account: Account, layer: str | None) -> None:
+        self._account, self._part = account, account[layer] if layer else None
+
+    def lookup(self, name: str) -> Any:
+        if name not in self.known():
+            raise KeyError(name)
+        return self._account.figure(name) if self._part is None else getattr(self._part, name)
+
+    def known(self) -> Sequence[str]:
+        if self._part is None:
+            return [*METRICS, *DESIGN_FIGURES]
+        return [*METRICS, *LAYER_FIGURES] if isinstance(self._part, Row) else list(METRICS)
+
+
+def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
+    return _expectation(account, stated) if isinstance(stated, Expectation) else _budget(account, stated)
+
+
+def _expectation(account: Account, stated: Expectation) -> Verdict:
+    figure = "keras_params" if stated.convention == "keras" and stated.figure == "params" else stated.figure
+    computed = evaluate(figure, _FigureNames(account, stated.layer))
+    note = stated.source if stated.stated is None else f"published: {stated.stated} (wrong); {stated.source}"
+    name = f"{stated.layer}.{stated.figure}" if stated.layer else stated.figure
+    return Verdict(name, stated.value, computed, _agree(stated, computed), note)
+
+
+def _agree(stated: Expectation, computed: Any) -> bool:
+    if isinstance(stated.value, tuple) or isinstance(computed, tuple) or computed is None:
+        return bool(stated.value == computed)
+    allowed = stated.within * abs(stated.value) if stated.relative else stated.within
+    return bool(abs(computed - stated.value) <= allowed)
+
+
+def _budget(account: Account, stated: Budget) -> Verdict:
+    computed = evaluate(stated.figure, _FigureNames(account, None))
+    ok = _COMPARISONS[stated.comparison](computed, stated.limit)
+    return Verdict(stated.figure, f"{stated.comparison} {stated.limit:,.10g}", computed, ok, "budget")

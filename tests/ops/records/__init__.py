@@ -1,0 +1,7 @@
+"""The test records of all ops: importing this package enters every one."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

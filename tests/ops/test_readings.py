@@ -1,0 +1,154 @@
+"""One formula, three readings: arrays and traced numbers give what plain ints give, on random cases of every op."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tests.ops.records
+from archscope.arith import total
+from archscope.arith.arrays import IntArray
+from archscope.arith.traced import Traced, plain
+from archscope.errors import UsageError
+from tests.ops.records.base import RECORDS, Case
+from tests.ops.variants import numbers, other_numbers, rebuilt
+
+assert tests.ops.records
+EXAMPLES = 30
+DESIGNS = 6
+RELAXED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+#: ops whose number of outputs follows from a number: a block in which it differs is refused
+REFUSES_MIXTURES = {"Split"}
+#: ops whose parameters are one weight or several as numbers agree: in a block in which they do for some, several
+RENAMED_IN_MIXTURES = {"MultiheadAttention"}
+each_op = pytest.mark.parametrize("name", sorted(RECORDS))
+
+
+def figures(case: Case) -> tuple[Any, list[Any]]:
+    """What an op says of a case: everything that is structure, and all numbers in one list."""
+    op, x = case
+    y = op.outputs(*x)
+    tensors = [*y, *op.parameters(*x).values(), *op.buffers(*x).values()]
+    work = list(op.contractions(x, y))
+    structure = (
+        len(y),
+        [*op.parameters(*x), *op.buffers(*x)],
+        [(len(tensor.shape), tensor.dtype) for tensor in tensors],
+        [(contraction.operands, contraction.label) for contraction in work],
+    )
+    sizes = [size for tensor in tensors for size in tensor.shape]
+    return structure, [*sizes, *(contraction.macs for contraction in work), op.elementwise(x, y)]
+
+
+@each_op
+def test_the_array_reading_gives_the_scalar_results(name: str) -> None:
+    @RELAXED
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        case = data.draw(RECORDS[name].cases)
+        rows = [[number.value for number in numbers(case)]]
+        rows += data.draw(st.lists(other_numbers(case), min_size=DESIGNS - 1, max_size=DESIGNS - 1))
+        block = rebuilt(case, [IntArray(column) for column in zip(*rows, strict=True)])
+        designs = [rebuilt(case, row) for row in rows]
+
+        masks = [np.broadcast_to(check.ok, DESIGNS) for check in block.op.checks(*block.inputs)]
+        try:
+            structure, columns = figures(block)
+        except UsageError as error:
+            assert name in REFUSES_MIXTURES, error
+            assert len({len(design.op.outputs(*design.inputs)) for design in designs}) > 1, error
+            return
+        for i, design in enumerate(designs):
+            verdicts = [bool(check.ok) for check in design.op.checks(*design.inputs)]
+            assert [bool(mask[i]) for mask in masks] == verdicts, design
+            if all(verdicts) and name in RENAMED_IN_MIXTURES:
+                assert totals(design) == [_at(column, i) for column in totals(block)], design
+            elif all(verdicts):
+                assert figures(design) == (structure, [_at(column, i) for column in columns]), design
+        assert all(mask[0] for mask in masks)
+
+    holds()
+
+
+def totals(case: Case) -> list[Any]:
+    """The shapes and totals of a case, whatever its parameters are called."""
+    op, x = case
+    y = op.outputs(*x)
+    params = total(tensor.numel for tensor in op.parameters(*x).values())
+    macs = total(contraction.macs for contraction in op.contractions(x, y))
+    return [*(size for tensor in y for size in tensor.shape), params, macs, op.elementwise(x, y)]
+
+
+def _at(column: Any, i: int) -> int:
+    return int(np.broadcast_to(column.data, DESIGNS)[i]) if isinstance(column, IntArray) else column
+
+
+@each_op
+def test_the_traced_reading_gives_the_scalar_results_and_its_text_is_right(name: str) -> None:
+    @RELAXED
+    @given(RECORDS[name].cases)
+    def holds(case: Case) -> None:
+        symbols = [Traced.symbol(number.name, number.value) for number in numbers(case)]
+        structure, traced = figures(rebuilt(case, symbols))
+        assert figures(case) == (structure, [plain(number) for number in traced])
+        for number in traced:
+            if isinstance(number, Traced):
+                assert evaluated(number.worked()) == number.value, number.worked()
+                assert number.formula()
+
+    holds()
+
+
+def _rounded(rounding: Callable[[Fraction], int]) -> Callable[[Fraction], Fraction]:
+    return lambda value: Fraction(rounding(value))
+
+
+_FUNCTIONS = {
+    "floor": _rounded(math.floor),
+    "ceil": _rounded(math.ceil),
+    "max": max,
+    "min": min,
+    "gcd": lambda a, b: Fraction(math.gcd(int(a), int(b))),
+    "F": Fraction,
+}
+
+
+def _literal(found: re.Match[str]) -> str:
+    """A whole number as a fraction; a decimal stays a double, which its product is rounded to."""
+    return found[0] if "." in found[0] else f"F({found[0].replace(',', '')})"
+
+
+def evaluated(text: str) -> Fraction:
+    """The value of a worked formula, read as a person would: ``x`` multiplies, ``/`` divides exactly."""
+    words = {" x ": " * ", "^": "**", " mod ": " % "}
+    for word, sign in words.items():
+        text = text.replace(word, sign)
+    text = re.sub(r"\d+\.\d+|\d{1,3}(?:,\d{3})+(?!\d)|\d+", _literal, text)
+    value: Fraction = eval(text, {"__builtins__": {}}, _FUNCTIONS)  # the text is archscope's own
+    return value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("floor((227 + 2 x 0 - 11) / 4) + 1", 55),
+        ("1,234,567 x 3^2 - 4", 11111099),
+        ("7 / 2 x 2 + 7 mod 4", 10),
+        ("max(1, 2) + min(3, 4) + gcd(12, 1,008) + ceil(1 / 3)", 18),
+        ("-(-3) - -2", 5),
+    ],
+)
+def test_worked_text_is_evaluated_by_the_rules_of_arithmetic(text: str, value: int) -> None:
+    assert evaluated(text) == value

@@ -1,0 +1,144 @@
+"""Every op against the layer that it stands for: torch runs it on the meta device, on random cases."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tests.ops.records
+from archscope.ops import Tensor
+from archscope.ops.legal import apply
+from tests.ops.records.base import RECORDS, Case
+from tests.ops.variants import numbers, other_numbers, rebuilt
+
+torch = pytest.importorskip("torch")
+flop_counter = pytest.importorskip("torch.utils.flop_counter")
+
+assert tests.ops.records
+EXAMPLES = 30
+RELAXED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+each_op = pytest.mark.parametrize("name", sorted(RECORDS))
+
+
+class Peer(NamedTuple):
+    """Why torch's counter does not give an op's MACs, and another route to them, which is named."""
+
+    reason: str
+    route: str
+    macs: Callable[[Case], int]
+
+
+#: ops whose MACs torch's flop counter does not count as they are
+PEER_DIFFERS: dict[str, Peer] = {
+    "Bilinear": Peer(
+        "torch's counter has no formula for its kernel and counts none",
+        "the same sums as two matrix products, which are counted",
+        lambda case: counted(_bilinear_by_products, case),
+    ),
+}
+
+#: ops that refuse numbers with which torch runs, and why
+STRICTER = {
+    **{
+        f"CircularPad{rank}d": "where one end is cropped and the other padded beyond what is left, "
+        "torch copies memory that it has not written"
+        for rank in (1, 2, 3)
+    },
+    "ScaledDotProductAttention": "torch broadcasts some of its kernels' inputs, and not those of others",
+    "Squeeze": "torch leaves a dimension that is not 1 as it is",
+    "Chunk": "torch gives fewer chunks where they do not come out",
+    "Parameter": "torch expands a dimension 0 that is already as large as the batch",
+}
+
+#: ops that torch checks only in the kernels of a real device, and what it checks there
+CHECKED_ON_CPU = {f"ConvTranspose{rank}d": "output_padding against stride and dilation" for rank in (1, 2, 3)}
+
+
+def _bilinear_by_products(case: Case, first: Any, second: Any) -> None:
+    weight = torch.empty(case.op.parameters(*case.inputs)["weight"].shape)  # out, in1, in2
+    rows = torch.mm(first.flatten(0, -2), weight.transpose(0, 1).flatten(1)).unflatten(1, weight.shape[::2])
+    torch.bmm(rows, second.flatten(0, -2).unsqueeze(2))
+
+
+def counted(function: Callable[..., Any], case: Case) -> int:
+    """MACs of a function of a case and its inputs, by torch's counter."""
+    with torch.device("meta"), flop_counter.FlopCounterMode(display=False) as counter:
+        function(case, *(torch.empty(x.shape) for x in case.inputs))
+    return int(counter.get_total_flops()) // 2
+
+
+class Run(NamedTuple):
+    """What torch did with a case."""
+
+    module: Any
+    outputs: tuple[Any, ...]
+    macs: float
+
+
+def run(case: Case, device: str = "meta") -> Run:
+    """Build and run a case."""
+    with torch.device(device), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's future, at building; what is wrong is raised
+        module = case.op.module(torch, *case.inputs)
+        if isinstance(module, torch.nn.Module):
+            module.eval()
+        inputs = [torch.empty(x.shape, dtype=getattr(torch, x.dtype or "float32")) for x in case.inputs]
+        with flop_counter.FlopCounterMode(display=False) as counter:
+            outputs = module(*inputs)
+    return Run(module, outputs if isinstance(outputs, tuple) else (outputs,), counter.get_total_flops() / 2)
+
+
+def described(tensor: Any) -> Tensor:
+    """A tensor of torch as archscope has it."""
+    dtype = None if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return Tensor(tuple(tensor.shape), dtype)
+
+
+@each_op
+def test_torch_agrees_on_shapes_parameters_buffers_and_macs(name: str) -> None:
+    @RELAXED
+    @given(RECORDS[name].cases)
+    def agrees(case: Case) -> None:
+        op, x = case
+        outputs, violations = apply(op, x)
+        assert not violations
+        ran = run(case)
+        assert tuple(described(y) for y in ran.outputs) == outputs
+        is_module = isinstance(ran.module, torch.nn.Module)
+        parameters = dict(ran.module.named_parameters()) if is_module else {}
+        buffers = dict(ran.module.named_buffers()) if is_module else {}
+        assert {key: described(value) for key, value in parameters.items()} == op.parameters(*x)
+        assert {key: described(value) for key, value in buffers.items()} == op.buffers(*x)
+        expected = PEER_DIFFERS[name].macs(case) if name in PEER_DIFFERS else ran.macs
+        assert sum(contraction.macs for contraction in op.contractions(x, outputs)) == expected
+
+    agrees()
+
+
+@each_op
+def test_torch_refuses_what_the_checks_refuse_and_nothing_else(name: str) -> None:
+    @RELAXED
+    @given(st.data())
+    def agrees(data: st.DataObject) -> None:
+        case = data.draw(RECORDS[name].cases)
+        other = rebuilt(case, data.draw(other_numbers(case))) if numbers(case) else case
+        outputs, violations = apply(*other)
+        try:
+            ran = run(other, "cpu" if name in CHECKED_ON_CPU else "meta")
+        except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+            assert violations, f"torch refuses it: {error}"
+        else:
+            empty = any(y.numel() == 0 for y in ran.outputs)  # torch allows empty maps, archscope does not
+            assert not violations or empty or name in STRICTER, violations
+            assert violations or tuple(described(y) for y in ran.outputs) == outputs
+
+    agrees()
