@@ -225,6 +225,6 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
         metric = name.removesuffix(_SHARE)
         whole = getattr(account.total, metric)
         return getattr(group, metric) / whole if whole else None
-    if isinstance(group, Total) and (name in LAYER_FIGURES or name == "category"):
+    if isinstance(group, Total) and name != "output_shape" and (name in LAYER_FIGURES or name == "category"):
         return None
     return getattr(group, name)

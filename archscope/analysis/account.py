@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,13 @@ class Total(Figures):
     Attributes:
         name: what was summed: a block's path, an op's name, a category, or the design's name.
         layers: how many.
+        output_shape: of a block, the shape that its last layer gives; else nothing.
     """
 
     name: str
     layers: int
     cost: Cost
+    output_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,21 +128,21 @@ class Account:
         if not inside:
             hint = suggestion(name, (row.name for row in self.rows))
             raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
-        return _sum(name, inside)
+        return _block(name, inside)
 
-    def _grouped(self, key: Callable[[Row], str]) -> tuple[Total, ...]:
+    def _grouped(self, key: Callable[[Row], str]) -> dict[str, list[Row]]:
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(key(row), []).append(row)
-        return tuple(_sum(name, rows) for name, rows in groups.items())
+        return groups
 
     def by_block(self, depth: int = 1) -> tuple[Total, ...]:
         """Totals of the parts that the first ``depth`` names of a layer's path tell apart."""
-        return self._grouped(lambda row: ".".join(row.path[:depth]))
+        return tuple(_block(*part) for part in self._grouped(lambda row: ".".join(row.path[:depth])).items())
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""
-        return self._grouped(lambda row: row.kind)
+        return tuple(_sum(*part) for part in self._grouped(lambda row: row.kind).items())
 
     def by_category(self) -> tuple[Total, ...]:
         """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
@@ -162,14 +164,17 @@ class Account:
     @property
     def frame(self) -> pd.DataFrame:
         """A pandas frame with a row a layer: names, shapes, and every metric."""
-        from archscope.report.frame import frame
+        from archscope.analysis.frame import frame
 
-        return frame(self)
+        return frame(self.rows)
 
 
-def _sum(name: str, rows: Any) -> Total:
-    costs = [row.cost for row in rows]
-    return Total(name, len(costs), reduce(add, costs, Cost()))
+def _sum(name: str, rows: Sequence[Row]) -> Total:
+    return Total(name, len(rows), reduce(add, (row.cost for row in rows), Cost()))
+
+
+def _block(name: str, rows: Sequence[Row]) -> Total:
+    return replace(_sum(name, rows), output_shape=rows[-1].output_shape)
 
 
 def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Account:

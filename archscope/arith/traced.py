@@ -149,6 +149,8 @@ def _write(value: Any, *, worked: bool) -> tuple[str, int]:
     source = value.source if isinstance(value, Traced) else None
     if source is None:
         literal = plain(value)
+        if isinstance(literal, float):  # as given, since the result depends on every digit
+            return str(literal).removesuffix(".0"), _ATOM
         return number(literal), _ATOM if not isinstance(literal, int) or literal >= 0 else 2
     if isinstance(source, str):
         return (number(value.value) if worked else source), _ATOM

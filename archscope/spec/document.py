@@ -46,7 +46,7 @@ class Block:
 class InputDeclaration:
     """A graph input as it stands in a spec; its sizes may be expressions."""
 
-    shape: Node
+    shape: ListNode
     dtype: str | None
     mark: Mark
 

@@ -70,9 +70,11 @@ _CHANGES = st.sampled_from([lambda v: v + 1, lambda v: v - 1, lambda v: v + 2, l
 
 @st.composite
 def other_numbers(draw: st.DrawFn, case: Case) -> list[int]:
-    """The numbers of a case with a few changed: one to three of them, or all that share a value. They may be invalid."""
+    """The numbers of a case with a few changed, maybe to invalid ones: one to three, or all that share a value."""
     values = numbers(case)
     changed = [number.value for number in values]
+    if not values:
+        return changed
     change = draw(_CHANGES)
     if draw(st.booleans()):
         old = draw(st.sampled_from(changed))

@@ -6,11 +6,11 @@ from archscope.ops import REGISTRY, Tensor
 from tests.ops.records.base import Case, ErrorCase, default_or, record
 
 _SIZES = st.integers(1, 6)
-_SHAPES = st.lists(_SIZES, min_size=1, max_size=5)
+_SHAPES = st.lists(_SIZES, min_size=2, max_size=5)
 
 
 def _worn(draw: st.DrawFn, shape: list[int]) -> tuple[int, ...]:
-    """A shape that broadcasts to the given one: leading dimensions left out, sizes replaced by 1."""
+    """A shape that broadcasts to the given one: its leading dimension left out, sizes replaced by 1."""
     kept = shape[draw(st.integers(0, 1)) :]
     return tuple(1 if draw(st.sampled_from([False, False, True])) else size for size in kept)
 

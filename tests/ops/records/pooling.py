@@ -69,7 +69,7 @@ for _rank in (1, 2, 3):
         cases(
             f"LPPool{_rank}d",
             {
-                # with infinity torch takes the maximum, which lets a kernel be larger than a 3-D map; an average does not
+                # with infinity torch takes the maximum, which lets a kernel be larger than a 3-D map
                 "norm_type": st.sampled_from([1, 2, 3, 0.5, -1, 2 if _rank == 3 else float("inf")]),
                 "kernel_size": per_axis(_rank, 1, 4),
                 "stride": _STRIDE,
@@ -82,8 +82,9 @@ for _rank in (1, 2, 3):
         *([ErrorCase({"norm_type": 2, "kernel_size": 5}, _FOUR, "kernel 5 is larger than a map of 4")] if _rank == 3 else []),
     )  # fmt: skip
     _SIZE = st.integers(1, 12)
-    _WANTED = _SIZE | st.lists(_SIZE, min_size=_rank, max_size=_rank)
+    _WANTED: st.SearchStrategy[Any] = _SIZE | st.lists(_SIZE, min_size=_rank, max_size=_rank)
     if _rank > 1:
-        _WANTED |= st.none() | st.lists(st.none() | _SIZE, min_size=_rank, max_size=_rank)
+        _MAYBE: st.SearchStrategy[int | None] = st.none() | _SIZE
+        _WANTED |= st.none() | st.lists(_MAYBE, min_size=_rank, max_size=_rank)
     for _name in (f"AdaptiveAvgPool{_rank}d", f"AdaptiveMaxPool{_rank}d"):
         record(_name, cases(_name, {"output_size": _WANTED}, maps(_rank)))

@@ -1,0 +1,91 @@
+"""Elementwise work by another route: counted window by window, and word by word from the stated rule."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archscope.ops import REGISTRY, Tensor
+from archscope.ops.shapes import adaptive_total, pool_dim
+
+SIZES = st.integers(1, 40)
+
+
+def windows(size: int, out: int) -> list[int]:
+    """Elements in each window of an adaptive pool, as torch cuts them."""
+    return [-(-(i + 1) * size // out) - i * size // out for i in range(out)]
+
+
+@given(SIZES, SIZES)
+def test_adaptive_windows_hold_n_plus_m_minus_gcd_elements(size: int, out: int) -> None:
+    assert adaptive_total(size, out) == sum(windows(size, out))
+
+
+@given(SIZES, st.integers(1, 5), st.integers(1, 5), st.integers(0, 2), st.integers(1, 3), st.booleans())
+def test_pool_positions_are_those_that_start_where_a_window_may(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> None:
+    padding = min(padding, kernel // 2)  # as torch has it
+    extent = dilation * (kernel - 1) + 1
+    padded = size + 2 * padding
+    starts = [s for s in range(0, padded, stride) if s + extent <= padded]
+    if ceil_mode and starts and starts[-1] + extent < padded and starts[-1] + stride < size + padding:
+        starts.append(starts[-1] + stride)
+    if starts:
+        assert pool_dim(size, kernel, stride, padding, dilation, ceil_mode=ceil_mode) == len(starts)
+
+
+@given(st.tuples(SIZES, SIZES), st.tuples(SIZES, SIZES))
+def test_adaptive_pools_count_every_window(sizes: tuple[int, int], out: tuple[int, int]) -> None:
+    x = (Tensor((2, 3, *sizes)),)
+    held = [a * b for a in windows(sizes[0], out[0]) for b in windows(sizes[1], out[1])]
+    for name, expected in (("AdaptiveAvgPool2d", sum(held)), ("AdaptiveMaxPool2d", sum(held) - len(held))):
+        op = REGISTRY[name](output_size=list(out))
+        assert op.elementwise(x, op.outputs(*x)) == 2 * 3 * expected
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shape", "expected"),
+    [
+        ("MaxPool2d", {"kernel_size": 3, "stride": 2}, (2, 96, 55, 55), 2 * 96 * 27 * 27 * (3 * 3 - 1)),
+        ("AvgPool2d", {"kernel_size": [2, 3]}, (2, 5, 8, 9), 2 * 5 * 4 * 3 * (2 * 3)),
+        ("LPPool1d", {"norm_type": 2, "kernel_size": 4}, (2, 5, 8), 2 * 5 * 2 * (4 + 3 + 1)),  # powers, additions, root
+        ("BatchNorm2d", {}, (2, 3, 4, 5), 2 * (2 * 3 * 4 * 5)),
+        ("BatchNorm2d", {"affine": False}, (2, 3, 4, 5), 2 * (2 * 3 * 4 * 5)),
+        ("BatchNorm2d", {"track_running_stats": False}, (2, 3, 4, 5), (5 + 2) * (2 * 3 * 4 * 5)),
+        ("InstanceNorm1d", {}, (2, 3, 4), 5 * (2 * 3 * 4)),
+        ("InstanceNorm1d", {"affine": True, "bias": False}, (2, 3, 4), (5 + 1) * (2 * 3 * 4)),
+        ("InstanceNorm1d", {"track_running_stats": True}, (2, 3, 4), 2 * (2 * 3 * 4)),
+        ("GroupNorm", {"num_groups": 3}, (2, 6, 4), (5 + 2) * (2 * 6 * 4)),
+        ("GroupNorm", {"num_groups": 3, "affine": False}, (2, 6, 4), 5 * (2 * 6 * 4)),
+        ("LayerNorm", {}, (2, 6, 4), (5 + 2) * (2 * 6 * 4)),
+        ("LayerNorm", {"bias": False}, (2, 6, 4), (5 + 1) * (2 * 6 * 4)),
+        ("LayerNorm", {"elementwise_affine": False}, (2, 6, 4), 5 * (2 * 6 * 4)),
+        ("RMSNorm", {}, (2, 6, 4), (3 + 1) * (2 * 6 * 4)),
+        ("RMSNorm", {"elementwise_affine": False}, (2, 6, 4), 3 * (2 * 6 * 4)),
+        ("LocalResponseNorm", {"size": 5}, (2, 96, 27, 27), (1 + 4 + 1 + 1 + 1 + 1) * (2 * 96 * 27 * 27)),
+        ("GELU", {}, (2, 7), 5 * (2 * 7)),
+        ("GELU", {"approximate": "tanh"}, (2, 7), 9 * (2 * 7)),
+        ("ConstantPad1d", {"padding": 2, "value": 1}, (2, 3, 4), 0),
+        ("Dropout", {}, (2, 3), 0),
+    ],
+)
+def test_work_by_hand(name: str, arguments: dict[str, object], shape: tuple[int, ...], expected: int) -> None:
+    op = REGISTRY[name](**arguments)
+    x = (Tensor(shape),)
+    assert op.elementwise(x, op.outputs(*x)) == expected
+
+
+#: a rule of the form ``4 an element (negate, exp, add, divide)``
+LISTED = re.compile(r"(\d+) an (?:output )?element \(([^()]*)\)")
+
+
+@pytest.mark.parametrize("name", [name for name, op in sorted(REGISTRY.items()) if hasattr(op, "operations")])
+def test_the_operations_listed_are_as_many_as_counted(name: str) -> None:
+    rule = LISTED.fullmatch(REGISTRY[name].elementwise_rule)
+    assert rule is not None
+    words = re.split(r"[,;]", rule[2])
+    assert sum(2 if "twice" in word else 1 for word in words) == int(rule[1]) == REGISTRY[name].operations  # type: ignore[attr-defined]
