@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +85,13 @@ class Design:
     def graph(self) -> LayerGraph:
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
+
+    def with_warnings(self, warnings: Iterable[Diagnostic]) -> Design:
+        """The same design with other warnings; the graph is not built again."""
+        other = replace(self, warnings=tuple(warnings))
+        if "graph" in self.__dict__:
+            other.__dict__["graph"] = self.graph
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "graph"}

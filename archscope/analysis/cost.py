@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from archscope.arith import prod, total
-from archscope.ops import Contraction, Op, Tensor
+from archscope.ops import Contraction, Op
 from archscope.ops.base import Operand, Tensors
 
 #: bytes of one element
@@ -89,34 +89,37 @@ def cost_of(
         dtype: the floating type of parameters and activations.
     """
     parameters, buffers = op.parameters(*x), op.buffers(*x)
-    own = {} if shared else parameters
-    params = total(elements(t.shape) for t in own.values())
+    counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
+    states = [(tensor, elements(tensor.shape)) for tensor in buffers.values()]
     contractions = tuple(op.contractions(x, y))
     outputs = () if op.view else y
-    read = () if op.view else (*x, *parameters.values(), *buffers.values())
-    held = {} if shared else buffers
+    item = ITEM_BYTES[dtype]
+    params = total(counts.values())
+    buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or dtype] for tensor, count in states)
+    output_bytes = _bytes(outputs, dtype)
+    moved = 0 if op.view else total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes))
+    weight_grad_macs = total(c.macs for c in contractions for operand in c.operands if isinstance(operand, str))
     return Cost(
-        params=params,
-        trainable_params=0 if frozen else params,
-        biases=total(elements(t.shape) for name, t in own.items() if "bias" in name),
-        buffers=total(elements(t.shape) for t in held.values()),
-        running_stats=total(elements(t.shape) for t in held.values() if t.dtype is None),
+        params=0 if shared else params,
+        trainable_params=0 if shared or frozen else params,
+        biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
+        buffers=0 if shared else total(count for _, count in states),
+        running_stats=0 if shared else total(count for tensor, count in states if tensor.dtype is None),
         macs=total(c.macs for c in contractions),
         elementwise=op.elementwise(x, y),
         input_grad_macs=total(_input_gradients(contractions, needs, frozen=frozen)),
-        weight_grad_macs=0 if frozen else total(c.macs for c in contractions for o in c.operands if isinstance(o, str)),
-        activations=total(t.numel for t in outputs),
-        param_bytes=_bytes(own.values(), dtype),
-        buffer_bytes=_bytes(held.values(), dtype),
-        activation_bytes=_bytes(outputs, dtype),
-        bytes_moved=_bytes((*read, *outputs), dtype),
+        weight_grad_macs=0 if frozen else weight_grad_macs,
+        activations=total(tensor.numel for tensor in outputs),
+        param_bytes=0 if shared else params * item,
+        buffer_bytes=0 if shared else buffer_bytes,
+        activation_bytes=output_bytes,
+        bytes_moved=moved,
         weight_layers=1 if op.category != "other" and parameters else 0,
     )
 
 
-def _bytes(tensors: object, dtype: str) -> int:
-    assert hasattr(tensors, "__iter__")
-    return total(elements(t.shape) * ITEM_BYTES[t.dtype or dtype] for t in tensors)
+def _bytes(tensors: Tensors, dtype: str) -> int:
+    return total(tensor.numel * ITEM_BYTES[tensor.dtype or dtype] for tensor in tensors)
 
 
 def _input_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...], *, frozen: bool) -> Iterator[int]:
@@ -136,6 +139,3 @@ def dense_params(x: Tensors, y: Tensors) -> int:
     entering = prod(x[0].shape[1:])
     leaving = prod(y[0].shape[1:])
     return entering * leaving + leaving
-
-
-__all__ = ["COST_FIELDS", "ITEM_BYTES", "Cost", "Tensor", "cost_of", "dense_params", "elements"]

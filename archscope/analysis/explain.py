@@ -82,8 +82,8 @@ def explain(
     """
     steps = walk(design.graph, batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
-    if not chosen:
-        hint = suggestion(str(layer), (s.layer.name for s in steps))
+    if layer is not None and not chosen:
+        hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
     return tuple(_explain(step, dtype) for step in chosen)
 

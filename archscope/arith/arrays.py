@@ -57,6 +57,9 @@ class IntArray(Reading):
             condition, yes, no = (_data(a) for a in arguments)
             return IntArray(np.where(condition, yes, no))
         a, b = arguments
+        if name == "ratio":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.where(_data(b) == 0, np.nan, _data(a) / _data(b))
         if name == "floor_mul":
             return cls._floor_mul(_data(a), b)
         if name == "ceil_div":

@@ -113,14 +113,16 @@ def where(condition: bool, a: int, b: int) -> int:
 
 def prod(factors: Iterable[int]) -> int:
     """The product; 1 for none."""
-    values = list(factors)
-    return reduce(mul, values) if values else 1
+    values = iter(factors)
+    first = next(values, 1)  # not a leading 1: a traced product begins with its first factor
+    return reduce(mul, values, first)
 
 
 def total(terms: Iterable[int]) -> int:
     """The sum; 0 for none."""
-    values = list(terms)
-    return reduce(add, values) if values else 0
+    values = iter(terms)
+    first = next(values, 0)
+    return reduce(add, values, first)
 
 
 def fixed(number: int, what: str) -> int:

@@ -74,10 +74,10 @@ class Traced(Reading):
         return 0 - self
 
     def __add__(self, other: Any) -> Traced:
-        return _operate("+", operator.add, self, other)
+        return self if _is_nought(other) else _operate("+", operator.add, self, other)
 
     def __radd__(self, other: Any) -> Traced:
-        return _operate("+", operator.add, other, self)
+        return self if _is_nought(other) else _operate("+", operator.add, other, self)
 
     def __sub__(self, other: Any) -> Traced:
         return _operate("-", operator.sub, self, other)
@@ -131,6 +131,11 @@ class Traced(Reading):
 def plain(value: Any) -> Any:
     """The plain number behind a traced one; any other value as it is."""
     return value.value if isinstance(value, Traced) else value
+
+
+def _is_nought(value: Any) -> bool:
+    """Whether a term is a literal 0, which a sum need not show."""
+    return isinstance(value, int) and value == 0
 
 
 def _operate(name: str, apply: Callable[[Any, Any], Any], left: Any, right: Any) -> Traced:

@@ -15,6 +15,7 @@ from archscope.ops.base import (
     Arity,
     Check,
     Contraction,
+    InfersArguments,
     NoBuffers,
     NoWeights,
     Tensor,
@@ -41,7 +42,9 @@ class ScaledDotProductAttention(NoWeights):
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
     }  # fmt: skip
-    elementwise_rule = "6 a score: scale, and softmax (maximum, subtract, exp, sum, divide); a causal mask is not counted"
+    elementwise_rule = (
+        "6 a score: scale, and softmax (maximum, subtract, exp, sum, divide); a causal mask is not counted"
+    )
     refuses: ClassVar[Mapping[str, str]] = {
         "attn_mask": "a mask changes which scores count, and no shape or count; use is_causal for the causal one"
     }
@@ -105,7 +108,7 @@ class ScaledDotProductAttention(NoWeights):
 
 
 @register
-class MultiheadAttention(NoBuffers):
+class MultiheadAttention(InfersArguments, NoBuffers):
     """Attention in ``num_heads`` heads between linear projections (torch.nn.MultiheadAttention; Vaswani et al., 2017).
 
     One input attends to itself; three are query, key and value. embed_dim, kdim and vdim are the sizes of their last
@@ -129,7 +132,6 @@ class MultiheadAttention(NoBuffers):
     batch_first: bool = argument(Flag(), False)
 
     def inferred(self, *x: Tensor) -> dict[str, Any]:
-        """The arguments of torch's layer that follow from what arrives."""
         return {"embed_dim": x[0].shape[-1], "kdim": x[len(x) // 2].shape[-1], "vdim": x[-1].shape[-1]}
 
     def checks(self, *x: Tensor) -> Iterator[Check]:

@@ -145,6 +145,7 @@ class Op(ABC):
     refuses: ClassVar[Mapping[str, str]] = {}
 
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
+    _by_name: ClassVar[dict[str, FieldInfo]] = {}
     _defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, **arguments: Any) -> None:
@@ -172,7 +173,7 @@ class Op(ABC):
     @classmethod
     def field(cls, name: str) -> FieldInfo | None:
         """The argument of that name."""
-        return next((info for info in cls.fields if info.name == name), None)
+        return cls._by_name.get(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -306,12 +307,16 @@ class Volume(Op):
     ndims = (5,)
 
 
-class TorchLayer(Op):
-    """An op built as the layer of the same name in ``torch.nn``, with the same arguments."""
+class InfersArguments(Op):
+    """An op for which a layer of ``torch.nn`` stands that takes more arguments."""
 
     @abstractmethod
     def inferred(self, *x: Tensor) -> dict[str, Any]:
         """The layer's arguments that follow from what arrives (``in_channels``), or that it wants in another form."""
+
+
+class TorchLayer(InfersArguments):
+    """An op built as the layer of the same name in ``torch.nn``, with the same arguments."""
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer: Callable[..., Any] = getattr(torch.nn, type(self).__name__)(**{**self.given(), **self.inferred(*x)})
@@ -336,6 +341,7 @@ _OpClass = TypeVar("_OpClass", bound=type[Op])
 def register(cls: _OpClass) -> _OpClass:
     """Enter a final op class into the registry; what it declares by ``argument(...)`` are its arguments."""
     cls.fields = field_infos(cls)
+    cls._by_name = {info.name: info for info in cls.fields}
     cls._defaults = {
         f.name: f.default if isinstance(f.default, SameAs) else f.kind.read(f.default, cls.rank)
         for f in cls.fields
@@ -351,8 +357,8 @@ def failed(op: Op, x: Iterable[Tensor]) -> list[Check]:
 
 
 __all__ = [
-    "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check",
-    "Contraction", "FieldError", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op",
+    "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check", "Contraction",
+    "FieldError", "InfersArguments", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op",
     "Operand", "PlainTorchLayer", "Plane", "SameShape", "Tensor", "Tensors", "TorchLayer", "Volume", "argument",
     "failed", "register",
 ]  # fmt: skip

@@ -7,9 +7,8 @@ schema and ``archscope ops`` print it, and the property tests draw from it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, ClassVar, NamedTuple
 
 from archscope.errors import suggestion
@@ -130,7 +129,7 @@ class Sizes(Kind):
 
     def read(self, value: Any, rank: int | None) -> tuple[int | None, ...]:
         count = (rank or 1) * self.per_axis
-        if not isinstance(value, Sequence) or isinstance(value, str):
+        if not isinstance(value, (tuple, list)):
             return (self._one(value),) * count
         if len(value) == 1 and count > 1:
             raise FieldError(f"expected {count} numbers, got 1", f"write {value[0]} without brackets for every axis")
@@ -164,7 +163,7 @@ class Integers(Kind):
     minimum: int | None = None
 
     def read(self, value: Any, rank: int | None) -> tuple[int, ...]:
-        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one number, got an empty list")
         return tuple(_integer(v, self.minimum, Size(self.minimum).describe()) for v in values)
@@ -175,13 +174,6 @@ class Integers(Kind):
 
     def describe(self) -> str:
         return f"{Size(self.minimum).describe()}, or a list of them"
-
-
-@dataclass(frozen=True)
-class Extents(Integers):
-    """A list of sizes of any length: its length is structure, the sizes are numbers."""
-
-    numeric: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -201,7 +193,7 @@ class Shape(Kind):
         return -1 if self.rest else 1
 
     def read(self, value: Any, rank: int | None) -> tuple[int, ...]:
-        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one size, got an empty list")
         return tuple(self._one(v) for v in values)
@@ -233,7 +225,7 @@ class SizeOrShape(Kind):
     minimum: ClassVar[int] = 1
 
     def read(self, value: Any, rank: int | None) -> int | tuple[int, ...]:
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if isinstance(value, (tuple, list)):
             return Shape().read(value, rank)
         return Size().read(value, rank)
 
@@ -254,6 +246,10 @@ class Real(Kind):
     def read(self, value: Any, rank: int | None) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
+        if isinstance(value, float) and isnan(value):
+            raise FieldError(f"expected {self.describe()}, got nan")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise FieldError(f"expected {self.describe()}, got an integer beyond 2^63 - 1")
         if not (self.low is None or value >= self.low) or not (self.high is None or value <= self.high):
             raise FieldError(f"expected {self.describe()}, got {value}")
         return float(value)
@@ -275,7 +271,7 @@ class Reals(Kind):
     low: float | None = None
 
     def read(self, value: Any, rank: int | None) -> tuple[float, ...]:
-        values = [value] if not isinstance(value, Sequence) or isinstance(value, str) else value
+        values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one number, got an empty list")
         numbers = tuple(Real(self.low).read(v, rank) for v in values)

@@ -68,7 +68,7 @@ class Linear(_Dense):
 class Bilinear(_Dense):
     """y_k = x1^T A_k x2 + b_k on the last dimensions of two inputs (torch.nn.Bilinear).
 
-    Counted as two products: x1 A_k for all k (rows x F_1 x F_2 x F_out MACs), and its rows with x2 (rows x F_2 x F_out).
+    Counted as two products: x1 A_k for all k (rows x F_1 x F_2 x F_out MACs), and that with x2 (rows x F_2 x F_out).
     """
 
     arity = TWO

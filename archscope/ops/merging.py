@@ -52,18 +52,34 @@ def _broadcast_checks(op: Op, x: Tensors, apart: int = 0) -> Iterator[Check]:
         ndims = max(len(before), len(shape))
         sizes = zip(_aligned(before, ndims), _aligned(shape, ndims), strict=True)
         for dim, (a, b) in enumerate(islice(sizes, ndims - apart)):
-            yield Check(
-                (a == b) | (a == 1) | (b == 1),
-                "{op}: {earlier} {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
-                op=type(op).__name__,
-                earlier="input 1 is" if number == 1 else f"inputs 1 to {number} are together",
-                first=before[1:],
-                number=number + 1,
-                second=shape[1:],
-                dim=_dimension(op, ndims, dim),
-                a=a,
-                b=b,
-            )
+            earlier = "input 1 is" if number == 1 else f"inputs 1 to {number} are together"
+            name = _dimension(op, ndims, dim)
+            yield _agreement((a == b) | (a == 1) | (b == 1), op, earlier, before, number + 1, shape, name, (a, b))
+
+
+def _agreement(
+    ok: bool,
+    op: Op,
+    earlier: str,
+    first: tuple[int, ...],
+    number: int,
+    second: tuple[int, ...],
+    dim: str,
+    sizes: tuple[int, int],
+) -> Check:
+    """Input ``number`` agrees in a dimension with those before it; the message shows the shapes without the batch."""
+    return Check(
+        ok,
+        "{op}: {earlier} {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
+        op=type(op).__name__,
+        earlier=earlier,
+        first=first[1:],
+        number=number,
+        second=second[1:],
+        dim=dim,
+        a=sizes[0],
+        b=sizes[1],
+    )
 
 
 class _Elementwise(NoWeights, NoContraction):
@@ -163,22 +179,13 @@ class _Joining(NoWeights, NoWork):
             )
             for dim, (a, b) in enumerate(zip(first.shape, other.shape, strict=False)):
                 if dim != free:
-                    yield Check(
-                        a == b,
-                        "{op}: input 1 is {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
-                        op=name,
-                        first=first.shape[1:],
-                        number=number,
-                        second=other.shape[1:],
-                        dim=_dimension(self, len(first.shape), dim),
-                        a=a,
-                        b=b,
-                    )
+                    named = _dimension(self, len(first.shape), dim)
+                    yield _agreement(a == b, self, "input 1 is", first.shape, number, other.shape, named, (a, b))
 
 
 @register
 class Concat(_Joining):
-    """The inputs one after another along a dimension; the others must be equal (torch.cat; dim=1, the channels)."""
+    """The inputs one after another along a dimension, the channels if none is given (torch.cat)."""
 
     dim: int = argument(Index(None), 1)
 

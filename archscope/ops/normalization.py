@@ -31,7 +31,7 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.fields import Extents, Flag, Maybe, Real, Size
+from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
@@ -197,7 +197,7 @@ class _TrailingNorm(_Affine, NoBuffers):
     #: operations an element for the statistics
     statistics: ClassVar[int]
 
-    normalized_shape: tuple[int, ...] | None = argument(Maybe(Extents(1)), None, symbol="F")
+    normalized_shape: tuple[int, ...] | None = argument(Maybe(Shape()), None, symbol="F")
     elementwise_affine: bool
 
     @abstractmethod

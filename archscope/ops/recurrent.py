@@ -15,6 +15,7 @@ from archscope.ops.base import (
     FEATURES_LAST,
     Check,
     Contraction,
+    InfersArguments,
     NoBuffers,
     NoChecks,
     Tensor,
@@ -25,8 +26,8 @@ from archscope.ops.base import (
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
 
 
-class _Recurrent(NoBuffers):
-    """What all recurrent layers share: outputs (N, L, D H_out) of the last layer, and the last states (D layers, N, H)."""
+class _Recurrent(InfersArguments, NoBuffers):
+    """What all recurrent layers share: outputs (N, L, D H_out) of the last layer, and the states (D layers, N, H)."""
 
     ndims = (3,)
     layout = FEATURES_LAST
@@ -41,7 +42,6 @@ class _Recurrent(NoBuffers):
     bidirectional: bool = argument(Flag(), False)
 
     def inferred(self, *x: Tensor) -> dict[str, Any]:
-        """The arguments of torch's layer that follow from what arrives."""
         return {"input_size": x[0].shape[-1]}
 
     @abstractmethod

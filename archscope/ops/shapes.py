@@ -26,7 +26,7 @@ def conv_transpose_dim(size: int, kernel: int, stride: int, padding: int, extra:
 
 
 def pool_dim(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil_mode: bool) -> int:
-    """Positions of a pooling window; in ``ceil_mode`` the last may hang over if it starts inside (torch.nn.MaxPool2d)."""
+    """Positions of a pooling window; in ``ceil_mode`` the last may hang over, starting inside (torch.nn.MaxPool2d)."""
     if not ceil_mode:
         return conv_dim(size, kernel, stride, padding, dilation)
     positions = ceil_div(size + 2 * padding - dilation * (kernel - 1) - 1, stride) + 1

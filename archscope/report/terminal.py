@@ -18,18 +18,22 @@ def render(table: Table, width: int) -> str:
     Args:
         width: columns of the terminal. Default columns are dropped, and long names cut in the middle, to fit.
     """
-    kept = _fitting_columns(table, width)
+    texts = [_texts(line, table) for line in (*table.lines, *table.totals)]
+    widths = [
+        max(map(len, [column.title, *column_texts]))
+        for column, *column_texts in zip(table.columns, *texts, strict=True)
+    ]
+    kept = _fitting_columns(table, widths, width)
     columns = [table.columns[i] for i in kept]
-    body = [[_label(line), *(value(line.cells[i], table.columns[i].style) for i in kept[1:])] for line in table.lines]
-    sums = [[line.label, *(value(line.cells[i], table.columns[i].style) for i in kept[1:])] for line in table.totals]
-    room = width - sum(_width(table, i) + _GAP for i in kept[1:])
-    rows = [[_cut(row[0], max(room, NARROWEST_NAME)), *row[1:]] for row in body]
-    for line, row in zip(table.lines, rows, strict=True):
-        if line.role != "layer":
-            row[:] = [_styled(cell, dim=line.role == "heading", bold=line.role == "folded") for cell in row]
-    sums[-1] = [_styled(cell, bold=True) for cell in sums[-1]]
+    room = max(NARROWEST_NAME, width - sum(widths[i] + _GAP for i in kept[1:]))
+    rows = []
+    for line, text in zip((*table.lines, *table.totals), texts, strict=True):
+        row = [_cut(text[0], room), *(text[i] for i in kept[1:])]
+        heavy = line.role == "folded" or line is table.totals[-1]
+        rows.append([_styled(cell, bold=heavy, dim=line.role == "heading") for cell in row])
+    body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
     grid = tabulate.tabulate(
-        [*rows, tabulate.SEPARATING_LINE, *sums],
+        [*body, tabulate.SEPARATING_LINE, *sums],
         headers=[_styled(column.title, bold=True) for column in columns],
         tablefmt="simple",
         colalign=["left" if column.style in ("text", "shape") else "right" for column in columns],
@@ -39,28 +43,21 @@ def render(table: Table, width: int) -> str:
     return "\n".join([_headline(table), "", grid, "", *_footer(table)])
 
 
-def _fitting_columns(table: Table, width: int) -> list[int]:
+def _texts(line: Line, table: Table) -> list[str]:
+    cells = zip(line.cells[1:], table.columns[1:], strict=True)
+    return ["  " * line.level + line.label, *(value(content, column.style) for content, column in cells)]
+
+
+def _fitting_columns(table: Table, widths: list[int], width: int) -> list[int]:
     """Indices of the columns to show: where the default set is too wide, the least important go first."""
     kept = list(range(len(table.columns)))
     if tuple(column.name for column in table.columns) != DEFAULT:
         return kept
-    longest = max((len(_label(line)) for line in (*table.lines, *table.totals)), default=0)
     for name in DROPPED_FIRST:
-        needed = min(longest, NARROWEST_NAME) + sum(_width(table, i) + _GAP for i in kept[1:])
-        if needed <= width:
+        if min(widths[0], NARROWEST_NAME) + sum(widths[i] + _GAP for i in kept[1:]) <= width:
             break
         kept = [i for i in kept if table.columns[i].name != name]
     return kept
-
-
-def _width(table: Table, index: int) -> int:
-    column = table.columns[index]
-    cells = (value(line.cells[index], column.style) for line in (*table.lines, *table.totals))
-    return max([len(column.title), *map(len, cells)])
-
-
-def _label(line: Line) -> str:
-    return "  " * line.level + line.label
 
 
 def _cut(text: str, width: int) -> str:
@@ -71,7 +68,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _styled(text: str, *, bold: bool = False, dim: bool = False) -> str:
-    return click.style(text, bold=bold or None, dim=dim or None) if text else ""
+    return click.style(text, bold=bold or None, dim=dim or None) if text and (bold or dim) else text
 
 
 def _headline(table: Table) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from archscope.diagnostics import Mark
 from archscope.errors import suggestion
 from archscope.ops import Op
-from archscope.ops.base import Tensors, TorchLayer
+from archscope.ops.base import InfersArguments, Tensors
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import Violation, apply, shape_text
 from archscope.spec.entries import Entry
@@ -86,7 +86,7 @@ def _unknown_argument(op_class: type[Op], name: str, key: Mark, op: Op | None, f
     title = op_class.__name__
     if name in op_class.refuses:
         return f"`{name}` of {title} is not taken", key, op_class.refuses[name]
-    if isinstance(op, TorchLayer) and flow.tensor is not None and not apply(op, (flow.tensor,))[1]:
+    if isinstance(op, InfersArguments) and flow.tensor is not None and not apply(op, (flow.tensor,))[1]:
         inferred = op.inferred(flow.tensor)
         if name in inferred:
             return f"`{name}` of {title} follows from what arrives", key, f"{inferred[name]} here: leave it out"

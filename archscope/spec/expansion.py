@@ -110,11 +110,10 @@ class _Expander:
             tuple(document.accuracy),
             document.source.name,
         )
-        unread = (
+        return design.with_warnings(
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
-        return replace(design, warnings=tuple(unread))
 
     # -- the frame: variables, inputs, outputs ---------------------------------------------------------------------
 

@@ -34,15 +34,23 @@ record(
 )
 record(
     "RReLU",
-    cases("RReLU", {"lower": default_or(st.floats(-1, 0.3)), "upper": default_or(st.floats(0.3, 1)), "inplace": _INPLACE}, _ANY),
+    cases(
+        "RReLU",
+        {"lower": default_or(st.floats(-1, 0.3)), "upper": default_or(st.floats(0.3, 1)), "inplace": _INPLACE},
+        _ANY,
+    ),
     ErrorCase({"lower": 0.5}, _SHAPE, "lower (0.5) must not be more than upper (0.333333)"),
-)  # fmt: skip
+)
 record(
     "Hardtanh",
-    cases("Hardtanh", {"min_val": default_or(st.floats(-3, 0)), "max_val": default_or(st.floats(0.1, 3)), "inplace": _INPLACE}, _ANY),
+    cases(
+        "Hardtanh",
+        {"min_val": default_or(st.floats(-3, 0)), "max_val": default_or(st.floats(0.1, 3)), "inplace": _INPLACE},
+        _ANY,
+    ),
     ErrorCase({"min_val": 2}, _SHAPE, "min_val (2) must be less than max_val (1)"),
     ErrorCase({"min_val": 1}, _SHAPE, "min_val (1) must be less than max_val (1)"),
-)  # fmt: skip
+)
 
 
 @st.composite

@@ -72,6 +72,8 @@ record(
     _multihead(),
     ErrorCase({"num_heads": 3}, ((5, 2, 8),), "the features of the query (8) must be divisible by num_heads (3)"),
     ErrorCase({"num_heads": 2}, ((5, 2, 8), (5, 2, 8)), "one input, or three (query, key and value), not two"),
-    ErrorCase({"num_heads": 2}, ((5, 2, 8), (4, 3, 8), (4, 3, 8)), "the batch (dimension 1) is 2 in query and 3 in key"),
+    ErrorCase(
+        {"num_heads": 2}, ((5, 2, 8), (4, 3, 8), (4, 3, 8)), "the batch (dimension 1) is 2 in query and 3 in key"
+    ),
     ErrorCase({"num_heads": 2}, ((5, 2, 8), (4, 2, 8), (6, 2, 8)), "dimension 0 is 4 in key and 6 in value"),
 )

@@ -1,0 +1,111 @@
+"""Totals by layer, block, kind and category; the frame; impossible requests."""
+
+import pytest
+
+import archscope
+from archscope.analysis.cost import COST_FIELDS
+from archscope.analysis.metrics import LAYER_FIGURES, METRICS
+from archscope.errors import UsageError
+
+TEXT = """
+name: small
+input: [3, 16, 16]
+blocks:
+  unit(out):
+    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
+    - BatchNorm2d
+    - ReLU
+layers:
+  - name: stage
+    layers:
+      - repeat: 2
+        name: unit
+        layers:
+          - unit: 8
+  - Add:
+      - - unit: 8
+      - []
+  - AdaptiveAvgPool2d: 1
+  - Flatten
+  - Linear: 10
+"""
+
+
+@pytest.fixture(scope="module")
+def account():
+    return archscope.analyze(archscope.load(TEXT))
+
+
+@pytest.mark.parametrize("group", ["by_block", "by_kind", "by_category"])
+def test_every_grouping_sums_to_the_total(account, group):
+    parts = getattr(account, group)()
+    for field in COST_FIELDS:
+        assert sum(getattr(part.cost, field) for part in parts) == getattr(account.total.cost, field)
+    assert sum(part.layers for part in parts) == account.total.layers == len(account.rows)
+
+
+def test_blocks_at_any_depth(account):
+    assert [part.name for part in account.by_block(1)] == ["stage", "unit", "Add", "AdaptiveAvgPool2d", "Flatten", "Linear"]
+    assert [part.name for part in account.by_block(3)][:2] == ["stage.unit.0", "stage.unit.1"]
+    assert [part.name for part in account.by_block(99)] == [row.name for row in account.rows]
+    first = 3 * 8 * 9 + 8 + 16
+    assert account["stage.unit.0"].params == first
+    assert account["stage"].params == first + 8 * 8 * 9 + 8 + 16
+    assert account["stage"].output_shape == (8, 16, 16)
+
+
+def test_the_split(account):
+    conv, fc, other = account.by_category()
+    assert conv.params == (3 * 8 * 9 + 8) + 2 * (8 * 8 * 9 + 8)
+    assert fc.params == 8 * 10 + 10
+    assert other.params == 3 * 16
+    assert account.figure("conv_params") == conv.params
+    assert account.figure("fc_macs") == 80
+
+
+def test_depth_is_the_longest_path_of_weight_layers(account):
+    assert account.depth == 4
+    assert account.total.weight_layers == 4
+    parallel = archscope.load(
+        "input: [3, 8, 8]\nlayers:\n  - Concat:\n"
+        "    - [Conv2d: {out_channels: 2, kernel_size: 1}, Conv2d: {out_channels: 2, kernel_size: 1}]\n"
+        "    - [Conv2d: {out_channels: 2, kernel_size: 1}]\n"
+    )
+    assert archscope.analyze(parallel).depth == 2
+    assert archscope.analyze(parallel).total.weight_layers == 3
+
+
+def test_the_frame_has_a_row_a_layer_and_every_figure(account):
+    frame = account.frame
+    assert list(frame.index) == [row.name for row in account.rows]
+    assert set(frame.columns) == {"kind", "category", "input_shape", *LAYER_FIGURES, *METRICS}
+    assert frame["params"].sum() == account.total.params
+    assert frame.loc["Linear", "output_shape"] == (10,)
+    assert frame.loc["Linear", "macs"] == 80
+
+
+def test_results_are_frozen(account):
+    with pytest.raises(AttributeError):
+        account.total.cost.params = 3
+    with pytest.raises(AttributeError):
+        account.batch = 3
+
+
+def test_unknown_names_are_refused_with_a_suggestion(account):
+    with pytest.raises(UsageError, match="small has no layer or block `Liner`; did you mean `Linear`"):
+        account["Liner"]
+    with pytest.raises(AttributeError, match="has no figure 'parms'"):
+        _ = account.total.parms
+
+
+def test_impossible_batches_and_dtypes_are_refused(account):
+    with pytest.raises(UsageError, match="batch must be at least 1, not 0"):
+        archscope.analyze(account.design, batch=0)
+    with pytest.raises(UsageError, match="unknown dtype float31"):
+        archscope.analyze(account.design, dtype="float31")
+
+
+def test_a_layer_that_does_not_allow_a_batch_says_so():
+    design = archscope.load("input: [4]\nlayers:\n  - Add: [[], [{Parameter: {shape: [1, 4]}}]]\n  - Squeeze: 0\n")
+    with pytest.raises(UsageError, match="Squeeze does not allow batch 2"):
+        archscope.analyze(design, batch=2)

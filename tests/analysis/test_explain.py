@@ -1,0 +1,104 @@
+"""Explanations: every equation is true, and they read as a textbook writes."""
+
+import re
+from math import ceil, floor, gcd
+
+import pytest
+from hypothesis import given, settings
+
+import archscope
+from archscope.analysis.explain import traced_op
+from archscope.errors import UsageError
+from tests.designs import designs
+
+TEXT = """
+name: explained
+input: [3, 227, 227]
+layers:
+  - Conv2d: {out_channels: 96, kernel_size: 11, stride: 4}
+    name: conv1
+  - ReLU
+  - MaxPool2d: {kernel_size: 3, stride: 2}
+  - Conv2d: {out_channels: 256, kernel_size: 5, padding: 2, groups: 2}
+    name: conv2
+  - Flatten
+  - Linear: 10
+"""
+
+
+@pytest.fixture(scope="module")
+def design():
+    return archscope.load(TEXT)
+
+
+def lines(design, layer, **options):
+    (explanation,) = archscope.explain(design, layer, **options)
+    return {line.figure: str(line) for line in explanation.lines}
+
+
+def test_a_convolution_as_a_textbook_writes_it(design):
+    conv1 = lines(design, "conv1")
+    assert conv1["weight"] == "weight = K_h x K_w x C_in / groups x C_out = 11 x 11 x 3 / 1 x 96 = 34,848"
+    assert conv1["params"].endswith("= 11 x 11 x 3 / 1 x 96 + 96 = 34,944")
+    assert conv1["H_out"].endswith("= floor((227 + 2 x 0 - 1 x (11 - 1) - 1) / 4) + 1 = 55")
+    assert conv1["C_out"] == "C_out = 96"
+    assert conv1["macs"].endswith(f"= {96 * 55 * 55 * 3 * 121:,}")
+    assert "nothing upstream is trained" in conv1["input_grad_macs"]
+    assert conv1["flops"] == "flops = 2 x macs = 2 x 105,415,200 = 210,830,400"
+    assert conv1["reuse"].startswith("reuse = macs / params = 105,415,200 / 34,944 = 3,016.69")
+
+
+def test_groups_stand_in_the_formula(design):
+    assert "96 / 2 x 256" in lines(design, "conv2")["weight"]
+
+
+def test_the_batch_stands_in_the_work(design):
+    assert "N x " in lines(design, "conv1", batch=8)["macs"]
+    assert "8 x 96 x 55 x 55" in lines(design, "conv1", batch=8)["macs"]
+
+
+def test_a_view_says_so(design):
+    assert "a view of its input" in lines(design, "Flatten")["activations"]
+
+
+def test_all_layers_or_one_block_or_none(design):
+    assert len(archscope.explain(design)) == 6
+    with pytest.raises(UsageError, match="has no layer or block `conv3`; did you mean `conv2`"):
+        archscope.explain(design, "conv3")
+
+
+def test_as_data(design):
+    (explanation,) = archscope.explain(design, "conv1")
+    data = explanation.as_dict()
+    assert data["layer"] == "conv1"
+    assert {"figure", "formula", "worked", "result", "note"} == set(data["lines"][0])
+
+
+def evaluate(worked: str) -> float:
+    """The value of a worked formula, by Python."""
+    python = re.sub(r"(?<=\d),(?=\d)", "", worked)
+    python = python.replace(" x ", " * ").replace("^", "**").replace(" mod ", " % ")
+    names = {"floor": floor, "ceil": ceil, "max": max, "min": min, "gcd": gcd, "__builtins__": {}}
+    return eval(python, names)
+
+
+@given(designs())
+@settings(max_examples=60, deadline=None)
+def test_every_equation_is_true_and_equals_the_account(text):
+    design = archscope.load(text)
+    account = archscope.analyze(design, batch=2)
+    for explanation in archscope.explain(design, batch=2):
+        row = account[explanation.layer]
+        for line in explanation.lines:
+            if line.worked:
+                assert evaluate(line.worked) == pytest.approx(line.result), str(line)
+            if line.figure in ("params", "macs", "flops", "elementwise", "activations", "bytes_moved", "dense_params"):
+                assert line.result == getattr(row, line.figure), str(line)
+
+
+def test_a_traced_op_keeps_words_and_flags(design):
+    op = design.layers[0].op
+    traced = traced_op(op.replace(padding="same"))
+    assert traced.padding == "same"
+    assert traced.bias is True
+    assert traced.kernel_size[0].formula() == "K_h"

@@ -1,0 +1,91 @@
+"""Random designs: spec texts whose layers fit by construction, with branches, blocks, repeats and shared weights."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+Entry = Any
+_WIDTHS = st.sampled_from([1, 2, 3, 4, 6, 8])
+_ACTIVATIONS = st.sampled_from(["ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "PReLU", "Identity", "ELU"])
+_NORMS = st.sampled_from(["BatchNorm2d", "InstanceNorm2d", {"GroupNorm": 1}, {"LocalResponseNorm": 3}])
+_QUIET = st.sampled_from([{"Dropout": 0.5}, "Dropout2d", {"Scale": 0.5}])
+
+
+@st.composite
+def _shrinking(draw: st.DrawFn) -> Entry:
+    """A layer that may change the size of the map; padded so that it always fits."""
+    kernel = draw(st.integers(1, 3))
+    window = {"kernel_size": kernel, "stride": draw(st.integers(1, 2)), "padding": kernel // 2}
+    kind = draw(st.sampled_from(["conv", "conv", "pool", "transposed", "up", "pad", "adaptive"]))
+    if kind == "conv":
+        flags = {"bias": draw(st.booleans()), "dilation": draw(st.integers(1, 2))}
+        return {"Conv2d": {"out_channels": draw(_WIDTHS), **window, "padding": kernel, **flags}}
+    if kind == "pool":
+        return {draw(st.sampled_from(["MaxPool2d", "AvgPool2d"])): {**window, "ceil_mode": draw(st.booleans())}}
+    if kind == "transposed":
+        return {"ConvTranspose2d": {"out_channels": draw(_WIDTHS), "kernel_size": kernel, "stride": window["stride"]}}
+    if kind == "up":
+        return {"Upsample": {"scale_factor": 2, "mode": draw(st.sampled_from(["nearest", "bilinear"]))}}
+    if kind == "pad":
+        return {"ZeroPad2d": draw(st.integers(0, 2))}
+    return {draw(st.sampled_from(["AdaptiveAvgPool2d", "AdaptiveMaxPool2d"])): draw(st.integers(1, 5))}
+
+
+@st.composite
+def _keeping(draw: st.DrawFn) -> list[Entry]:
+    """Layers that keep the size of the map and its channels."""
+    layers = [draw(st.one_of(_ACTIVATIONS, _NORMS, _QUIET))]
+    if draw(st.booleans()):
+        conv = {"out_channels": "in_channels", "kernel_size": 3, "padding": "same", "bias": draw(st.booleans())}
+        layers.append({"Conv2d": conv})
+    if draw(st.booleans()):
+        layers.append({"Conv2d": {"out_channels": "in_channels", "kernel_size": 1, "groups": "in_channels"}})
+    return layers
+
+
+@st.composite
+def _entries(draw: st.DrawFn) -> list[Entry]:
+    kind = draw(st.sampled_from(["shrink", "keep", "add", "multiply", "concat", "block", "repeat", "reuse"]))
+    if kind == "shrink":
+        return [draw(_shrinking())]
+    if kind == "keep":
+        return draw(_keeping())
+    if kind == "add":
+        return [{"Add": [draw(_keeping()), []]}]
+    if kind == "multiply":
+        gate = [{"AdaptiveAvgPool2d": 1}, {"Conv2d": {"out_channels": "in_channels", "kernel_size": 1}}, "Sigmoid"]
+        return [{"Multiply": [[], gate]}]
+    if kind == "concat":
+        conv = {"Conv2d": {"out_channels": draw(_WIDTHS), "kernel_size": 1}}
+        return [{"Concat": [[conv], draw(_keeping()), []]}]
+    if kind == "block":
+        return [{"residual": {"expand": draw(st.integers(1, 3)), "act": draw(_ACTIVATIONS)}}]
+    if kind == "repeat":
+        return [{"repeat": draw(st.integers(0, 3)), "index": "i", "layers": draw(_keeping())}]
+    name = f"shared{draw(st.integers(0, 10**9))}"
+    conv = {"Conv2d": {"out_channels": "in_channels", "kernel_size": 3, "padding": 1}, "name": name}
+    return [conv, "ReLU", {"reuse": name}]
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> str:
+    """The text of a valid spec (JSON, which is YAML)."""
+    body = [entry for entries in draw(st.lists(_entries(), min_size=1, max_size=6)) for entry in entries]
+    names = [entry["name"] for entry in body if isinstance(entry, dict) and "name" in entry]
+    if len(set(names)) < len(names):
+        body = body[:1]
+    head: list[Entry] = draw(st.sampled_from([[], [{"AdaptiveAvgPool2d": 2}, "Flatten", {"Linear": 5}]]))
+    shape = [draw(_WIDTHS), draw(st.integers(4, 12)), draw(st.integers(4, 12))]
+    widen = {"Conv2d": {"out_channels": "expand * in_channels", "kernel_size": 1}}
+    narrow = {"Conv2d": {"out_channels": "in_channels // expand", "kernel_size": 1}}
+    residual = [{"Add": [[widen, "act", narrow], []]}]
+    spec = {
+        "name": "random",
+        "input": shape,
+        "blocks": {"residual(expand, act)": residual},
+        "layers": body + head,
+    }
+    return json.dumps(spec, indent=1)

@@ -1,0 +1,78 @@
+"""PyTorch as the oracle: a design built layer by layer on the meta device, run, and counted by torch itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from archscope.design import Design
+from archscope.graph import Ref
+
+DTYPES = {None: torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What torch says of a design.
+
+    Attributes:
+        shapes: shapes of all outputs of every layer.
+        parameters: shapes of learnable tensors, by layer and by their names in ``state_dict()``; shared ones once.
+        buffers: the same for buffers.
+        macs: half the forward FLOPs of torch's counter.
+        backward_macs: half the FLOPs of a backward pass from the sum of all outputs.
+    """
+
+    shapes: dict[str, list[tuple[int, ...]]]
+    parameters: dict[str, dict[str, tuple[int, ...]]]
+    buffers: dict[str, dict[str, tuple[int, ...]]]
+    macs: int
+    backward_macs: int
+
+
+def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measured:
+    """Build the design's layers by their own ``module`` on the meta device, run them in order, and count."""
+    values: dict[Ref, Any] = {}
+    modules: dict[str, Any] = {}
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    with torch.device("meta"), sdpa_kernel(SDPBackend.MATH):
+        for node in design.inputs:
+            values[Ref(node.name)] = torch.zeros(batch, *node.shape, dtype=DTYPES[node.dtype])
+        with FlopCounterMode(display=False) as forward:
+            for layer in design.layers:
+                x = [values[ref] for ref in layer.inputs]
+                modules[layer.name] = _module(design, layer, modules, x)
+                y = modules[layer.name](*x)
+                outputs = list(y) if isinstance(y, (tuple, list)) else [y]
+                shapes[layer.name] = [tuple(t.shape) for t in outputs]
+                values |= {Ref(layer.name, i): t for i, t in enumerate(outputs)}
+        with FlopCounterMode(display=False) as behind:
+            results = [values[ref] for _, ref in design.outputs]
+            if backward and any(t.requires_grad for t in results):
+                sum(t.sum() for t in results if t.requires_grad).backward()
+    own = {layer.name: modules[layer.name] for layer in design.layers if layer.shares is None}
+    kept = {name: module for name, module in own.items() if isinstance(module, nn.Module)}
+    return Measured(
+        shapes,
+        {name: {key: tuple(p.shape) for key, p in module.named_parameters()} for name, module in kept.items()},
+        {name: {key: tuple(b.shape) for key, b in module.named_buffers()} for name, module in kept.items()},
+        forward.get_total_flops() // 2,
+        behind.get_total_flops() // 2,
+    )
+
+
+def _module(design: Design, layer: Any, modules: dict[str, Any], x: list[torch.Tensor]) -> Any:
+    if layer.shares is not None:
+        return modules[layer.shares]
+    from archscope.ops import Tensor
+
+    names = {torch.float32: None, torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
+    module = layer.op.module(torch, *(Tensor(tuple(t.shape), names[t.dtype]) for t in x))
+    if layer.frozen and isinstance(module, nn.Module):
+        module.requires_grad_(False)
+    return module

@@ -1,0 +1,54 @@
+"""Random designs against torch: every shape, parameter, buffer and multiply-accumulate; and against themselves."""
+
+import pickle
+
+from hypothesis import HealthCheck, given, settings
+
+import archscope
+from archscope.ops import Tensor
+from archscope.spec.writer import to_yaml
+from tests.designs import designs
+from tests.oracle import measure
+
+relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@given(designs())
+@relaxed
+def test_a_random_design_is_what_torch_builds(text):
+    design = archscope.load(text)
+    account = archscope.analyze(design, batch=2)
+    measured = measure(design, batch=2)
+    inputs = {row.name: row.x for row in account.rows}
+    for layer, row in zip(design.layers, account.rows, strict=True):
+        assert [tensor.shape for tensor in row.y] == measured.shapes[layer.name]
+        if layer.name in measured.parameters:
+            assert shapes(layer.op.parameters(*inputs[layer.name])) == measured.parameters[layer.name]
+            assert shapes(layer.op.buffers(*inputs[layer.name])) == measured.buffers[layer.name]
+        elif layer.shares is None:
+            assert row.params == 0
+    assert account.total.macs == measured.macs
+
+
+def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+@given(designs())
+@relaxed
+def test_a_design_is_a_value(text):
+    design = archscope.load(text)
+    assert design == archscope.load(text)
+    assert pickle.loads(pickle.dumps(design)) == design
+    assert hash(design) == hash(archscope.load(text))
+
+
+@given(designs())
+@relaxed
+def test_an_expanded_design_loads_to_the_same_account(text):
+    design = archscope.load(text)
+    again = archscope.load(to_yaml(design))
+    first, second = archscope.analyze(design), archscope.analyze(again)
+    assert [row.cost for row in first.rows] == [row.cost for row in second.rows]
+    assert [(row.name, row.kind, row.y) for row in first.rows] == [(row.name, row.kind, row.y) for row in second.rows]
+    assert first.depth == second.depth
