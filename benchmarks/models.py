@@ -48,7 +48,12 @@ class Bottleneck(nn.Module):
 
 def resnet50() -> nn.Module:
     """ResNet-50."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     channels = 64
     for stage, depth in enumerate((3, 4, 6, 3)):
         for index in range(depth):

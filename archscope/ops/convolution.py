@@ -209,4 +209,3 @@ class ConvTranspose3d(_ConvTranspose):
 
     rank = 3
     ndims = (5,)
-

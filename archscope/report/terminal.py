@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 import tabulate
 
@@ -40,7 +42,7 @@ def render(table: Table, width: int) -> str:
         disable_numparse=True,
         preserve_whitespace=True,
     )
-    return "\n".join([_headline(table), "", grid, "", *_footer(table)])
+    return "\n".join([_headline(table), "", grid, "", *_footer(table, width)])
 
 
 def _texts(line: Line, table: Table) -> list[str]:
@@ -79,7 +81,7 @@ def _headline(table: Table) -> str:
     return f"{title}   input {inputs}, batch {account.batch}, {account.dtype}"
 
 
-def _footer(table: Table) -> list[str]:
+def _footer(table: Table, width: int) -> list[str]:
     account = table.account
     total = account.total
     lines = [
@@ -91,4 +93,4 @@ def _footer(table: Table) -> list[str]:
     ]
     if table.folded is not None:
         lines.append(f"blocks folded at depth {table.folded}; `--depth all` shows all {total.layers} layers")
-    return [_styled(line, dim=True) for line in lines]
+    return [_styled(part, dim=True) for line in lines for part in textwrap.wrap(line, width)]

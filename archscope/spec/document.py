@@ -71,8 +71,8 @@ class Document:
 
     @property
     def is_library(self) -> bool:
-        """Whether it only offers blocks to others."""
-        return self.layers is None
+        """Whether it only offers blocks and variables to others."""
+        return self.layers is None and not self.inputs and not self.problems and bool(self.blocks or self.vars)
 
 
 def load_document(source: Source, folder: Path | None) -> Document:

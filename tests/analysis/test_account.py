@@ -45,7 +45,14 @@ def test_every_grouping_sums_to_the_total(account, group):
 
 
 def test_blocks_at_any_depth(account):
-    assert [part.name for part in account.by_block(1)] == ["stage", "unit", "Add", "AdaptiveAvgPool2d", "Flatten", "Linear"]
+    assert [part.name for part in account.by_block(1)] == [
+        "stage",
+        "unit",
+        "Add",
+        "AdaptiveAvgPool2d",
+        "Flatten",
+        "Linear",
+    ]
     assert [part.name for part in account.by_block(3)][:2] == ["stage.unit.0", "stage.unit.1"]
     assert [part.name for part in account.by_block(99)] == [row.name for row in account.rows]
     first = 3 * 8 * 9 + 8 + 16

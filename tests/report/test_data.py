@@ -1,0 +1,70 @@
+"""CSV, JSON and Markdown: read back, they say what the account says."""
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+import archscope
+from archscope.analysis.metrics import METRICS
+from archscope.report.data import to_csv, to_json, to_markdown
+from archscope.table import COLUMNS, tabulate_account
+
+TEXT = """
+name: 'pipes | and <b>tags</b>'
+source: a paper
+input: [3, 8, 8]
+vars: {width: 4}
+layers:
+  - Conv2d: {out_channels: width, kernel_size: 3}
+    name: conv
+  - LSTM: {hidden_size: 5, batch_first: true}
+    from: flat
+"""
+TEXT = TEXT.replace("  - LSTM", "  - Flatten: {start_dim: 2}\n    name: flat\n  - LSTM")
+
+
+@pytest.fixture(scope="module")
+def account():
+    return archscope.analyze(archscope.load(TEXT), batch=2)
+
+
+def test_csv_reads_back_in_pandas(account):
+    text = to_csv([tabulate_account(account, list(COLUMNS))])
+    frame = pd.read_csv(io.StringIO(text), index_col="name")
+    assert list(frame.index) == ["conv", "flat", "LSTM"]
+    assert frame["params"].sum() == account.total.params
+    assert frame["macs"].tolist() == [row.macs for row in account.rows]
+    assert frame.loc["conv", "output_shape"] == "4x6x6"
+    assert frame["macs_share"].sum() == pytest.approx(1)
+
+
+def test_csv_of_several_designs_names_them(account):
+    table = tabulate_account(account, ["params"])
+    rows = list(csv.DictReader(io.StringIO(to_csv([table, table]))))
+    assert [row["design"] for row in rows] == ["pipes | and <b>tags</b>"] * 6
+
+
+def test_json_holds_every_figure(account):
+    content = json.loads(to_json([tabulate_account(account)]))
+    assert content["format"] == 1
+    (design,) = content["designs"]
+    assert design["vars"] == {"width": 4}
+    assert design["batch"] == 2
+    assert design["totals"]["all"]["params"] == account.total.params
+    assert design["totals"]["conv"]["layers"] == 1
+    for row, layer in zip(account.rows, design["layers"], strict=True):
+        for name in METRICS:
+            assert layer[name] == getattr(row, name)
+    assert design["layers"][0]["arguments"]["kernel_size"] == [3, 3]
+    assert design["layers"][2]["output_shapes"][0] == [4, 5]
+
+
+def test_markdown_is_a_table_whatever_the_names(account):
+    text = to_markdown([tabulate_account(account)])
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") - 2 * line.count("\\|") for line in table}) == 1
+    assert "| conv | Conv2d | 4 x 6 x 6 | 112 |" in text
+    assert f"**{account.total.params:,}**" in text

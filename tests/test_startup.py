@@ -1,0 +1,59 @@
+"""What a fresh process imports: the static side is quick because it loads little."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "fvcore", "pandas", "matplotlib", "numpy", "scipy", "rich")
+SPEC = "input: [3, 8, 8]\nlayers:\n  - Conv2d: {out_channels: 4, kernel_size: 3}\n  - Flatten\n  - Linear: 10\n"
+
+
+def imported(code: str, text: str = "") -> set[str]:
+    """Top-level names of the modules that a fresh interpreter has loaded after running some code."""
+    code += "\nimport sys; print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    result = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)
+    return set(result.stdout.splitlines()[-1].split())
+
+
+def command(*arguments: str) -> str:
+    return f"from archscope.cli import main; main({list(arguments)!r}, standalone_mode=False)"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("analyze", "-"),
+        ("analyze", "-", "--json", "-"),
+        ("explain", "-"),
+        ("verify", "-"),
+        ("expand", "-"),
+        ("ops",),
+        ("schema",),
+    ],
+    ids=" ".join,
+)
+def test_commands_load_nothing_heavy(arguments):
+    assert not imported(command(*arguments), SPEC) & set(HEAVY)
+
+
+def test_the_library_loads_nothing_heavy():
+    code = f"import archscope; archscope.explain(archscope.analyze(archscope.load({SPEC!r})).design)"
+    assert not imported(code) & set(HEAVY)
+
+
+def test_analyze_loads_only_what_it_needs():
+    third_party = imported(command("analyze", "-"), SPEC) - set(sys.stdlib_module_names) - {"__main__"}
+    third_party = {name for name in third_party if not name.startswith(("_", "sitecustomize", "distutils", "cython_runtime"))}
+    assert third_party <= {"archscope", "click", "networkx", "yaml", "tabulate", "wcwidth"}
+
+
+def test_the_frame_loads_pandas_only_when_asked():
+    code = f"import archscope; account = archscope.analyze(archscope.load({SPEC!r})); account.frame"
+    names = imported(code)
+    assert "pandas" in names
+    assert not names & {"torch", "matplotlib"}
+
+
+def test_this_test_can_fail():
+    assert "numpy" in imported("import numpy")

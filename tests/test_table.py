@@ -1,0 +1,99 @@
+"""The one table: columns, folding, order, and sums that add up."""
+
+import pytest
+
+import archscope
+from archscope.errors import UsageError
+from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
+
+TEXT = """
+name: nested
+input: [3, 16, 16]
+blocks:
+  unit(out):
+    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
+    - ReLU
+layers:
+  - name: stem
+    layers: [unit: 4]
+  - repeat: 3
+    name: stage
+    index: i
+    layers:
+      - unit: 8 * 2**i
+      - MaxPool2d: 2
+  - Flatten
+  - Linear: 10
+"""
+
+
+@pytest.fixture(scope="module")
+def account():
+    return archscope.analyze(archscope.load(TEXT))
+
+
+@pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
+@pytest.mark.parametrize("sort", [None, "macs"])
+def test_every_additive_column_adds_up_to_its_printed_total(account, depth, sort):
+    table = tabulate_account(account, [n for n, c in COLUMNS.items() if c.additive], depth=depth, sort=sort)
+    rows = [line for line in table.lines if line.role != "heading"]
+    for index, column in enumerate(table.columns):
+        if not column.additive:
+            continue
+        printed = table.totals[-1].cells[index]
+        assert sum(line.cells[index] or 0 for line in rows) == pytest.approx(printed or 0)
+        assert sum(line.cells[index] or 0 for line in table.totals[:-1]) == pytest.approx(printed or 0)
+
+
+def test_blocks_are_headings_and_layers_stand_under_them(account):
+    lines = tabulate_account(account).lines
+    assert [(line.level, line.label, line.role) for line in lines[:6]] == [
+        (0, "stem.unit", "heading"),
+        (1, "Conv2d", "layer"),
+        (1, "ReLU", "layer"),
+        (0, "stage.0", "heading"),
+        (1, "unit", "heading"),
+        (2, "Conv2d", "layer"),
+    ]
+
+
+def test_folding_sums_blocks(account):
+    table = tabulate_account(account, ["kind", "output_shape", "params"], depth=1)
+    assert [(line.label, line.role) for line in table.lines] == [
+        ("stem", "folded"), ("stage", "folded"), ("Flatten", "layer"), ("Linear", "layer"),
+    ]  # fmt: skip
+    assert table.lines[0].cells == ("stem", "2 layers", (4, 16, 16), 3 * 4 * 9 + 4)
+    assert table.folded == 1
+
+
+def test_as_many_rows_as_fit(account):
+    assert len(account.rows) == 13
+    assert tabulate_account(account, most=13).folded is None
+    assert tabulate_account(account, most=12).folded == 3
+    assert tabulate_account(account, most=9).folded == 2
+    assert tabulate_account(account, most=2).folded == 1  # the least there is
+
+
+def test_sorting_puts_the_largest_first_under_full_names(account):
+    table = tabulate_account(account, ["macs"], sort="macs")
+    values = [line.cells[1] for line in table.lines]
+    assert values == sorted(values, reverse=True)
+    assert table.lines[0].label == "stage.0.unit.Conv2d"
+
+
+def test_columns_are_chosen_by_name_and_the_name_comes_first():
+    assert [column.name for column in choose(["macs", "params", "macs"])] == ["name", "macs", "params"]
+    assert set(DEFAULT) <= set(COLUMNS)
+
+
+def test_wrong_columns_are_refused(account):
+    with pytest.raises(UsageError, match="there is no column `mac`; did you mean `macs`"):
+        choose(["mac"])
+    with pytest.raises(UsageError, match="`kind` is no number; sort by a figure such as macs"):
+        tabulate_account(account, sort="kind")
+
+
+def test_every_column_says_how_it_counts():
+    for column in COLUMNS.values():
+        assert column.convention
+        assert column.unit or column.style in ("text", "shape")
