@@ -1,44 +1,11 @@
-"""The op registry: importing this package registers every op."""
+"""The op registry: importing this package imports every module in it, and so registers every op."""
 
-from archscope.ops import (
-    activation,
-    attention,
-    convolution,
-    dropout,
-    linear,
-    merging,
-    normalization,
-    padding,
-    pooling,
-    recurrent,
-    reduction,
-    resampling,
-    reshaping,
-    splitting,
-    tensors,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from archscope.ops.base import REGISTRY, Check, Contraction, Op, Tensor, failed
 
-__all__ = [
-    "REGISTRY",
-    "Check",
-    "Contraction",
-    "Op",
-    "Tensor",
-    "activation",
-    "attention",
-    "convolution",
-    "dropout",
-    "failed",
-    "linear",
-    "merging",
-    "normalization",
-    "padding",
-    "pooling",
-    "recurrent",
-    "reduction",
-    "resampling",
-    "reshaping",
-    "splitting",
-    "tensors",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["REGISTRY", "Check", "Contraction", "Op", "Tensor", "failed"]
