@@ -44,7 +44,9 @@ def test_the_library_loads_nothing_heavy():
 
 def test_analyze_loads_only_what_it_needs():
     third_party = imported(command("analyze", "-"), SPEC) - set(sys.stdlib_module_names) - {"__main__"}
-    third_party = {name for name in third_party if not name.startswith(("_", "sitecustomize", "distutils", "cython_runtime"))}
+    third_party = {
+        name for name in third_party if not name.startswith(("_", "sitecustomize", "distutils", "cython_runtime"))
+    }
     assert third_party <= {"archscope", "click", "networkx", "yaml", "tabulate", "wcwidth"}
 
 

@@ -60,7 +60,7 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
         if op.ndims is not None and len(tensor.shape) not in op.ndims:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
             yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
-        if op.takes != "any" and tensor.dtype != op.takes:
+        if op.takes not in ("any", tensor.dtype):
             wanted = op.takes or "floating"
             yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")
 

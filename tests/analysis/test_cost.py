@@ -63,16 +63,31 @@ def test_a_view_makes_and_moves_nothing():
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
-        ("  - Conv2d: {out_channels: 8, kernel_size: 3, padding: 1, stride: 2}\n  - ReLU\n"
-         "  - Conv2d: {out_channels: 6, kernel_size: [1, 5], dilation: [1, 2], bias: false}\n", "[3, 20, 20]"),
+        (
+            "  - Conv2d: {out_channels: 8, kernel_size: 3, padding: 1, stride: 2}\n  - ReLU\n"
+            "  - Conv2d: {out_channels: 6, kernel_size: [1, 5], dilation: [1, 2], bias: false}\n",
+            "[3, 20, 20]",
+        ),
         ("  - Conv1d: {out_channels: 4, kernel_size: 3}\n  - Conv1d: {out_channels: 4, kernel_size: 3}\n", "[2, 16]"),
-        ("  - Conv3d: {out_channels: 4, kernel_size: 3}\n  - Conv3d: {out_channels: 2, kernel_size: 2}\n", "[2, 8, 8, 8]"),
-        ("  - ConvTranspose2d: {out_channels: 4, kernel_size: 3, stride: 2}\n  - ConvTranspose2d: {out_channels: 5, kernel_size: 2}\n", "[2, 8, 8]"),
+        (
+            "  - Conv3d: {out_channels: 4, kernel_size: 3}\n  - Conv3d: {out_channels: 2, kernel_size: 2}\n",
+            "[2, 8, 8, 8]",
+        ),
+        (
+            "  - ConvTranspose2d: {out_channels: 4, kernel_size: 3, stride: 2}\n"
+            "  - ConvTranspose2d: {out_channels: 5, kernel_size: 2}\n",
+            "[2, 8, 8]",
+        ),
         ("  - Flatten\n  - Linear: 16\n  - Tanh\n  - Linear: 8\n", "[3, 4, 4]"),
-        ("  - Linear: 16\n    name: a\n  - Linear: 12\n    name: q\n  - Linear: 12\n    name: k\n    from: a\n"
-         "  - Transpose: {dim0: 1, dim1: 2}\n  - MatMul\n    from: [q, Transpose]\n".replace("  - MatMul\n", "  - MatMul:\n"), "[5, 6]"),
+        (
+            "  - Linear: 16\n    name: a\n  - Linear: 12\n    name: q\n  - Linear: 12\n    name: k\n    from: a\n"
+            "  - Transpose: {dim0: 1, dim1: 2}\n  - MatMul\n    from: [q, Transpose]\n".replace(
+                "  - MatMul\n", "  - MatMul:\n"
+            ),
+            "[5, 6]",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_backward_work_equals_torchs_counter(layers, shape, batch):
     design, figures = account(layers, shape, batch)
@@ -82,7 +97,7 @@ def test_backward_work_equals_torchs_counter(layers, shape, batch):
 
 
 def test_grouped_weight_gradients_are_counted_as_they_are():
-    """torch's counter forgets groups there: a depthwise 3x3 over 8 maps of 10x10 has 8 x 100 x 9 products, not 8 times that."""
+    """torch's counter forgets groups there: a depthwise 3x3 over 8 maps of 10x10 has 8 x 100 x 9 products, not 64."""
     layers = (
         "  - Conv2d: {out_channels: 8, kernel_size: 1, bias: false}\n"
         "  - Conv2d: {out_channels: 8, kernel_size: 3, padding: 1, groups: 8, bias: false}\n"

@@ -7,9 +7,16 @@ from archscope.report.text import binary, plain, shape, short, value
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (999, "999"), (1000, "1 k"), (62_378_344, "62.38 M"), (999_960, "1 M"), (4_089_184_256, "4.089 G"),
-     (1.5e20, "150 E")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1 k"),
+        (62_378_344, "62.38 M"),
+        (999_960, "1 M"),
+        (4_089_184_256, "4.089 G"),
+        (1.5e20, "150 E"),
+    ],
+)
 def test_short(number, text):
     assert short(number) == text
 
@@ -24,9 +31,17 @@ def test_binary(number, text):
 
 @pytest.mark.parametrize(
     ("content", "style", "text"),
-    [((96, 55, 55), "shape", "96 x 55 x 55"), (((3, 8), (4,)), "shape", "3 x 8, 4"), ((), "shape", "1"), (None, "count", ""),
-     (1234, "count", "1,234"), (0.93991, "share", "93.99%"), (12544.0, "ratio", "12,544.00"), ("x", "text", "x")],
-)  # fmt: skip
+    [
+        ((96, 55, 55), "shape", "96 x 55 x 55"),
+        (((3, 8), (4,)), "shape", "3 x 8, 4"),
+        ((), "shape", "1"),
+        (None, "count", ""),
+        (1234, "count", "1,234"),
+        (0.93991, "share", "93.99%"),
+        (12544.0, "ratio", "12,544.00"),
+        ("x", "text", "x"),
+    ],
+)
 def test_value(content, style, text):
     assert value(content, style) == text
 

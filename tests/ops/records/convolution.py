@@ -24,12 +24,32 @@ for _rank in (1, 2, 3):
             },
             maps(_rank, sizes=st.integers(2, 12)),
         ),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "groups": 2}, ((1, 3, *(8,) * _rank),), "in_channels (3) must be divisible by groups (2)"),
-        ErrorCase({"out_channels": 9, "kernel_size": 3, "groups": 2}, ((1, 4, *(8,) * _rank),), "out_channels (9) must be divisible by groups (2)"),
-        ErrorCase({"out_channels": 8, "kernel_size": 7}, ((1, 3, *(4,) * _rank),), "kernel 7 (dilation 1) does not fit into a map of 4"),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "stride": 2, "padding": "same"}, ((1, 3, *(8,) * _rank),), "padding 'same' needs stride 1, not 2"),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "padding": 4, "padding_mode": "reflect"}, ((1, 3, *(4,) * _rank),), "reflect padding 4"),
-    )  # fmt: skip
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "groups": 2},
+            ((1, 3, *(8,) * _rank),),
+            "in_channels (3) must be divisible by groups (2)",
+        ),
+        ErrorCase(
+            {"out_channels": 9, "kernel_size": 3, "groups": 2},
+            ((1, 4, *(8,) * _rank),),
+            "out_channels (9) must be divisible by groups (2)",
+        ),
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 7},
+            ((1, 3, *(4,) * _rank),),
+            "kernel 7 (dilation 1) does not fit into a map of 4",
+        ),
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "stride": 2, "padding": "same"},
+            ((1, 3, *(8,) * _rank),),
+            "padding 'same' needs stride 1, not 2",
+        ),
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "padding": 4, "padding_mode": "reflect"},
+            ((1, 3, *(4,) * _rank),),
+            "reflect padding 4",
+        ),
+    )
     record(
         f"ConvTranspose{_rank}d",
         cases(
@@ -46,8 +66,22 @@ for _rank in (1, 2, 3):
             },
             maps(_rank),
         ),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "groups": 2}, ((1, 3, *(8,) * _rank),), "in_channels (3) must be divisible by groups (2)"),
-        ErrorCase({"out_channels": 9, "kernel_size": 3, "groups": 2}, ((1, 4, *(8,) * _rank),), "out_channels (9) must be divisible by groups (2)"),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "output_padding": 2}, ((1, 3, *(8,) * _rank),), "output_padding (2) must be smaller"),
-        ErrorCase({"out_channels": 8, "kernel_size": 3, "padding": 3}, ((1, 3, *(3,) * _rank),), "leaves -1 of a map of 3"),
-    )  # fmt: skip
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "groups": 2},
+            ((1, 3, *(8,) * _rank),),
+            "in_channels (3) must be divisible by groups (2)",
+        ),
+        ErrorCase(
+            {"out_channels": 9, "kernel_size": 3, "groups": 2},
+            ((1, 4, *(8,) * _rank),),
+            "out_channels (9) must be divisible by groups (2)",
+        ),
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "output_padding": 2},
+            ((1, 3, *(8,) * _rank),),
+            "output_padding (2) must be smaller",
+        ),
+        ErrorCase(
+            {"out_channels": 8, "kernel_size": 3, "padding": 3}, ((1, 3, *(3,) * _rank),), "leaves -1 of a map of 3"
+        ),
+    )
