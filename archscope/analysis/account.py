@@ -191,16 +191,19 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
         raise UsageError(f"the batch must be at least 1, not {batch}")
     if dtype not in ITEM_BYTES:
         raise UsageError(f"unknown dtype {dtype}; one of {', '.join(ITEM_BYTES)}")
-    steps = walk(design.graph, batch)
-    rows = tuple(_row(step, dtype) for step in steps)
+    known: dict[tuple[Any, ...], Cost] = {}
+    rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
     return Account(design, batch, dtype, rows, _depth(design, rows))
 
 
-def _row(step: Step, dtype: str) -> Row:
+def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
+    """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs = step
     op, shared = layer.op, layer.shares is not None
-    cost = cost_of(op, x, y, needs=needs, frozen=layer.frozen, shared=shared, dtype=dtype)
-    return Row(layer.name, layer.kind, op.category, x, y, cost, layer.shares, layer.frozen)
+    key = (id(op), x, needs, layer.frozen, shared)
+    if key not in known:
+        known[key] = cost_of(op, x, y, needs=needs, frozen=layer.frozen, shared=shared, dtype=dtype)
+    return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 
 def _depth(design: Design, rows: tuple[Row, ...]) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from archscope.errors import UsageError
 from archscope.graph import Layer, LayerGraph, Ref
 from archscope.ops.base import Tensors
-from archscope.ops.legal import apply
+from archscope.ops.legal import Inference
 
 
 class Step(NamedTuple):
@@ -36,9 +36,10 @@ def walk(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
     tensors: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in graph.inputs}
     needing: set[str] = set()
     steps = []
+    inference = Inference()
     for layer in graph.layers:
         x = tuple(tensors[node][output] for node, output in layer.inputs)
-        y, violations = apply(layer.op, x)
+        y, violations = inference.apply(layer.op, x)
         if violations:
             raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
         tensors[layer.name] = y

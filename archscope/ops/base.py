@@ -147,6 +147,7 @@ class Op(ABC):
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
     _by_name: ClassVar[dict[str, FieldInfo]] = {}
     _defaults: ClassVar[dict[str, Any]] = {}
+    _repeated: ClassVar[tuple[tuple[str, SameAs], ...]] = ()
 
     def __init__(self, **arguments: Any) -> None:
         """Read the arguments as a spec gives them.
@@ -155,20 +156,31 @@ class Op(ABC):
             TypeError: an unknown or a missing argument.
             FieldError: a value that its field does not take.
         """
-        values = self.__dict__
-        values.update(self._defaults)
         given = {}
         for name, value in arguments.items():
             info = self.field(name)
             if info is None:
                 raise TypeError(f"{type(self).__name__} has no argument {name!r}")
             given[name] = info.kind.read(value, self.rank)
-        values.update(given)
         for info in self.fields:
-            if info.name not in values:
+            if info.required and info.name not in given:
                 raise TypeError(f"{type(self).__name__} needs the argument {info.name!r}")
-            if isinstance(values[info.name], SameAs):
-                values[info.name] = values[values[info.name].field]
+        self._settle(given)
+
+    @classmethod
+    def bound(cls, values: dict[str, Any]) -> Op:
+        """The op with arguments that their fields have read already; the required ones are among them."""
+        op = cls.__new__(cls)
+        op._settle(values)
+        return op
+
+    def _settle(self, given: dict[str, Any]) -> None:
+        values = self.__dict__
+        values.update(self._defaults)
+        values.update(given)
+        for name, default in self._repeated:
+            if values[name] is default:
+                values[name] = values[default.field]
 
     @classmethod
     def field(cls, name: str) -> FieldInfo | None:
@@ -182,7 +194,7 @@ class Op(ABC):
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), tuple(self.__dict__.items())))
+        return hash((type(self), *(self.__dict__[info.name] for info in self.fields)))
 
     def __repr__(self) -> str:
         given = ", ".join(f"{info.name}={getattr(self, info.name)!r}" for info in self.fields)
@@ -347,6 +359,7 @@ def register(cls: _OpClass) -> _OpClass:
         for f in cls.fields
         if not f.required
     }
+    cls._repeated = tuple((name, default) for name, default in cls._defaults.items() if isinstance(default, SameAs))
     REGISTRY[cls.__name__] = cls
     return cls
 

@@ -75,7 +75,7 @@ def construct(
             hint = f"`{op_class.__name__}: {{{example}}}`"
             problems.add(f"{op_class.__name__} needs `{info.name}`", entry.mark, hint, context)
             complete = False
-    op = op_class(**values) if complete else None
+    op = op_class.bound(values) if complete else None
     unknown = [(name, key) for name, (_, key) in arguments.values.items() if op_class.field(name) is None]
     for name, key in unknown:
         problems.add(*_unknown_argument(op_class, name, key, op, flow), context)

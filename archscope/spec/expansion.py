@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, Mark
@@ -19,14 +19,25 @@ from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
 from archscope.ops.fields import FieldError, Size
-from archscope.ops.legal import apply
+from archscope.ops.legal import Inference, apply
 from archscope.spec.binding import Arguments, construct, read_arguments, report
 from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
 from archscope.spec.expressions import ExpressionError, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import References
-from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Stop, Unknown, words_in
+from archscope.spec.scope import (
+    UNKNOWN,
+    BlockCall,
+    Context,
+    Flow,
+    Problems,
+    ReuseCall,
+    ScopeNames,
+    Stop,
+    Unknown,
+    words_in,
+)
 
 MOST_LAYERS = 200_000
 MOST_STEPS = 1_000_000
@@ -36,8 +47,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """An entry about to be carried out.
 
     Attributes:
@@ -77,6 +87,8 @@ class _Expander:
         self._recipes: dict[str, _Call] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
         self._labels: dict[int, dict[int, str]] = {}
+        self._ops: dict[Op, Op] = {}
+        self._inference = Inference()
         self._steps = 0
 
     def expand(self, overrides: Mapping[str, Node], inputs: Mapping[str, ListNode]) -> Design:
@@ -197,7 +209,7 @@ class _Expander:
         """A list with names of its own: the body of a design, a block, an iteration, a named group."""
         if id(items) not in self._labels:
             self._labels[id(items)] = labels(items, self._read)
-        return self._run_items(items, flow, replace(context, labels=self._labels[id(items)]))
+        return self._run_items(items, flow, context._replace(labels=self._labels[id(items)]))
 
     def _run_items(self, items: ListNode, flow: Flow, context: Context) -> Flow:
         for node in items.items:
@@ -265,7 +277,7 @@ class _Expander:
         region = context.checkpoint
         if region is None and self._problems.truth(checkpoint, flow, context, default=False):
             region = name
-        return replace(context, frozen=frozen, checkpoint=region)
+        return context._replace(frozen=frozen, checkpoint=region)
 
     def _sources(self, entry: Entry, context: Context) -> list[Flow] | None:
         node = entry.modifier("from")
@@ -281,7 +293,7 @@ class _Expander:
             return self._reuse(call)
         if entry.form == "group":
             assert entry.body is not None
-            return self._run_list(entry.body, call.flow, replace(context, path=call.path))
+            return self._run_list(entry.body, call.flow, context._replace(path=call.path))
         found = self._resolve(entry, context)
         if isinstance(found, Block):
             return self._call(found, call)
@@ -327,10 +339,10 @@ class _Expander:
         for i in range(count):
             inner = context
             if entry.index is not None:
-                inner = replace(context, variables={**context.variables, entry.index: i})
+                inner = context._replace(variables={**context.variables, entry.index: i})
             name = self._label(entry, label, flow, inner)
             path = (*context.path, name) if templated else (*context.path, name, str(i))
-            inner = replace(self._flagged(entry, flow, inner, ".".join(path)), path=path)
+            inner = self._flagged(entry, flow, inner, ".".join(path))._replace(path=path)
             flow = self._named(path, self._run_list(entry.body, flow, inner), entry.mark)
         return flow if templated or count == 0 else self._named((*context.path, label), flow, entry.mark)
 
@@ -346,9 +358,9 @@ class _Expander:
         variables = self._bind(block, call)
         if variables is None:
             return UNKNOWN
-        given = ", ".join(f"{name}={variables[name]}" for name, _ in block.parameters)
-        trail = (f"block `{block.name}({given})`, called at {entry.mark}", *context.trail)
-        inner = replace(context, variables=variables, path=call.path, border=len(call.path), trail=trail)
+        here = BlockCall(block.name, tuple(name for name, _ in block.parameters), variables, entry.mark)
+        trail = (here, *context.trail)
+        inner = context._replace(variables=variables, path=call.path, border=len(call.path), trail=trail)
         return self._run_list(block.body, call.flow, inner)
 
     def _bind(self, block: Block, call: _Call) -> dict[str, Any] | None:
@@ -400,16 +412,15 @@ class _Expander:
             message = f"`{entry.word}` cannot be applied again"
             self._problems.add(message, entry.mark, "name a layer or a block", context)
             return UNKNOWN
-        again = replace(
-            first.context,
+        again = first.context._replace(
             frozen=context.frozen or first.context.frozen,
             checkpoint=context.checkpoint,
             reuse=(call.path, first.path),
             path=call.path[:-1],
             border=context.border,
-            trail=(f"`reuse: {entry.word}` at {entry.mark}", *context.trail),
+            trail=(ReuseCall(entry.word, entry.mark), *context.trail),
         )
-        return self._perform(replace(call, entry=replace(first.entry, mark=entry.mark), context=again))
+        return self._perform(call._replace(entry=replace(first.entry, mark=entry.mark), context=again))
 
     # -- layers ----------------------------------------------------------------------------------------------------
 
@@ -421,10 +432,11 @@ class _Expander:
         op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
         if op is None or any(flow.tensor is None for flow in flows):
             return UNKNOWN
+        op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
-        outputs, violations = apply(op, x)
+        outputs, violations = self._inference.apply(op, x)
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
             report(violation, op_class, entry, arguments, x, first, context, problems)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Diagnostic, Mark
@@ -39,8 +38,30 @@ class Flow(NamedTuple):
 UNKNOWN = Flow()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class BlockCall(NamedTuple):
+    """A block at work: told with every mistake inside it, and put into words only then."""
+
+    name: str
+    parameters: tuple[str, ...]
+    variables: Mapping[str, Any]
+    mark: Mark
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={self.variables[name]}" for name in self.parameters)
+        return f"block `{self.name}({given})`, called at {self.mark}"
+
+
+class ReuseCall(NamedTuple):
+    """A layer or block applied again."""
+
+    name: str
+    mark: Mark
+
+    def __str__(self) -> str:
+        return f"`reuse: {self.name}` at {self.mark}"
+
+
+class Context(NamedTuple):
     """Where an entry stands.
 
     Attributes:
@@ -59,7 +80,7 @@ class Context:
     frozen: bool = False
     checkpoint: str | None = None
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-    trail: tuple[str, ...] = ()
+    trail: tuple[BlockCall | ReuseCall, ...] = ()
 
 
 class ScopeNames:
@@ -112,7 +133,7 @@ class Problems:
         Raises:
             Stop: it is one too many.
         """
-        trail = context.trail if context else ()
+        trail = tuple(map(str, context.trail)) if context else ()
         self._found.setdefault((message, mark), Diagnostic(message, mark, hint, trail))
         if len(self._found) >= MOST_PROBLEMS:
             raise Stop
