@@ -217,12 +217,15 @@ class _Expander:
             if entry is None:
                 flow = UNKNOWN
                 continue
-            self._steps += 1
-            if self._steps > MOST_STEPS:
-                raise self._problems.fatal(f"more than {MOST_STEPS:,} steps", entry.mark, "", context)
+            self._step(entry, context)
             if self._problems.truth(entry.modifier("when"), flow, context, default=True):
                 flow = self._run_entry(node, entry, flow, context)
         return flow
+
+    def _step(self, entry: Entry, context: Context) -> None:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise self._problems.fatal(f"more than {MOST_STEPS:,} steps", entry.mark, "", context)
 
     def _run_entry(self, node: Node, entry: Entry, flow: Flow, context: Context) -> Flow:
         sources = self._sources(entry, context)
@@ -337,6 +340,7 @@ class _Expander:
             raise self._problems.fatal(message, entry.argument.mark, "", context)
         templated = _TEMPLATE.search(label) is not None
         for i in range(count):
+            self._step(entry, context)
             inner = context
             if entry.index is not None:
                 inner = context._replace(variables={**context.variables, entry.index: i})
