@@ -96,10 +96,14 @@ def _verdict(name: str, verdict: Verdict) -> str:
     differs = ""
     if verdict.difference is not None and isinstance(verdict.expected, (int, float)):
         share = f" ({100 * verdict.difference / verdict.expected:+.3g}%)" if verdict.expected else ""
-        differs = f", {verdict.difference:+,}{share}"
+        differs = f", {_signed(verdict.difference)}{share}"
     note = f"   {verdict.note}" if verdict.note else ""
     what = f"{name}: {verdict.figure}: expected {expected}, computed {computed}{differs}{note}"
     return f"{click.style('FAILED', fg='red')} {what}"
+
+
+def _signed(difference: float) -> str:
+    return f"{'+' if difference >= 0 else '-'}{written(abs(difference), 'count')}"
 
 
 def _summary(designs: int, figures: int, failed: int, wrong: int) -> str:

@@ -21,7 +21,9 @@ def value(content: Any, style: str) -> str:
         return f"{100 * content:.2f}%"
     if style == "ratio":
         return f"{content:,.2f}"
-    return f"{content:,}" if style == "count" else str(content)
+    if style == "count":
+        return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
+    return str(content)
 
 
 def plain(content: Any, style: str) -> Any:

@@ -101,7 +101,7 @@ def _expect() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "published figures, checked by `archscope verify`",
-        "properties": {"layers": by_layer, **whole},
+        "properties": {**whole, "layers": by_layer},  # here `layers` is no count, but the figures by layer
         "additionalProperties": figure,
     }
 

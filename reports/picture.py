@@ -1,0 +1,27 @@
+"""Draw what a command prints in a terminal as an SVG: ``python reports/picture.py OUT.svg analyze alexnet``."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+from click.testing import CliRunner
+from rich.console import Console
+from rich.text import Text
+
+from archscope.cli import main
+
+
+def draw(target: str, arguments: list[str], width: int = 100) -> None:
+    """Write the picture of ``archscope ARGUMENTS`` to ``target``; it loads nothing from the network."""
+    output = CliRunner(env={"COLUMNS": str(width)}).invoke(main, arguments, color=True).output
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(Text.from_ansi(output), end="")
+    svg = console.export_svg(title=" ".join(["archscope", *arguments]), unique_id="archscope")
+    with open(target, "w", encoding="utf-8") as out:
+        out.write(re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.S))
+
+
+if __name__ == "__main__":
+    draw(sys.argv[1], sys.argv[2:])

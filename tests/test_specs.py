@@ -1,0 +1,193 @@
+"""Every design of ``specs/``: it loads, says what was published, and its numbers change only on purpose.
+
+``python -m tests.test_specs`` writes the present totals to ``tests/data/specs_totals.csv``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import archscope
+from archscope.spec.library import names, specs_folder
+from archscope.spec.reader import ListNode, MapNode, Node, read, read_file
+from archscope.spec.schema import schema
+from archscope.spec.writer import to_yaml
+from archscope.verify import verify
+
+TOTALS = Path(__file__).parent / "data" / "specs_totals.csv"
+NAMES = names()
+LIBRARIES = sorted((specs_folder() / "blocks").glob("*.yaml"))
+
+#: torchvision at 224: parameters and GMACs as its documentation states them, MACs by torch's FlopCounterMode, halved
+TORCHVISION = {
+    "resnet18": (11689512, 1.814, 1814073344),
+    "resnet34": (21797672, 3.664, 3663761408),
+    "resnet50": (25557032, 4.089, 4089184256),
+    "resnet101": (44549160, 7.801, 7801405440),
+    "resnet152": (60192808, 11.514, 11513626624),
+    "vgg11": (132863336, 7.609, 7609090048),
+    "vgg13": (133047848, 11.308, 11308466176),
+    "vgg16": (138357544, 15.47, 15470264320),
+    "vgg19": (143667240, 19.632, 19632062464),
+}
+
+
+@cache
+def account(name: str) -> archscope.Account:
+    return archscope.analyze(archscope.load(name))
+
+
+def said(one: archscope.Account) -> list[tuple[Any, ...]]:
+    """All that an account says of its layers."""
+    return [(row.name, row.kind, row.x, row.y, row.cost, row.shares, row.frozen) for row in one.rows]
+
+
+def plain(node: Node) -> Any:
+    """A node of the reader as JSON has it."""
+    if isinstance(node, MapNode):
+        return {key: plain(value) for key, value in node.entries.items()}
+    return [plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
+
+
+def totals() -> str:
+    """The kept table as it should be now."""
+    lines = ["name,params,macs,activations,depth"]
+    for name in NAMES:
+        one = account(name)
+        lines.append(f"{name},{one.total.params},{one.total.macs},{one.total.activations},{one.depth}")
+    return "\n".join(lines) + "\n"
+
+
+def test_there_are_designs() -> None:
+    assert set(TORCHVISION) | {"alexnet", "alexnet_two_tower", "lenet5", "mobilenet_v1", "vgg11_lrn"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_design_says_what_was_published(name: str) -> None:
+    result = verify(archscope.load(name))
+    assert result.verdicts
+    assert [verdict for verdict in result.verdicts if not verdict.ok] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_design_has_a_name_and_a_source_and_no_warnings(name: str) -> None:
+    design = archscope.load(name)
+    assert design.name
+    assert design.source
+    assert design.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "path", [*(specs_folder() / f"{name}.yaml" for name in NAMES), *LIBRARIES], ids=lambda p: p.stem
+)
+def test_a_spec_keeps_to_the_schema(path: Path) -> None:
+    errors = Draft202012Validator(schema()).iter_errors(plain(read(read_file(path))))
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+
+
+def test_the_schema_is_one_and_refuses() -> None:
+    Draft202012Validator.check_schema(schema())
+    assert list(Draft202012Validator(schema()).iter_errors({"layers": [{"Conv2d": {"kernel": 3}}]}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_expanded_design_is_a_spec_with_the_same_account(name: str) -> None:
+    again = archscope.analyze(archscope.load(to_yaml(archscope.load(name))))
+    one = account(name)
+    assert said(again) == said(one)
+    assert again.total == one.total
+    assert (again.depth, again.output_shape) == (one.depth, one.output_shape)
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_parameters_and_macs_are_torchvisions(name: str) -> None:
+    params, gmacs, macs = TORCHVISION[name]
+    total = account(name).total
+    assert total.params == params
+    assert total.macs == macs
+    assert round(total.macs / 1e9, 3) == gmacs
+
+
+def test_no_total_changes_unannounced() -> None:
+    assert TOTALS.read_text(encoding="utf-8") == totals(), "if that is meant: python -m tests.test_specs"
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "depths", "convolutions"),
+    [
+        ("resnet18", (2, 2, 2, 2), 2),
+        ("resnet34", (3, 4, 6, 3), 2),
+        ("resnet50", (3, 4, 6, 3), 3),
+        ("resnet101", (3, 4, 23, 3), 3),
+        ("resnet152", (3, 8, 36, 3), 3),
+    ],
+)
+def test_layers_of_resnets_are_called_as_in_torchvisions_state_dict(
+    name: str, depths: tuple[int, ...], convolutions: int
+) -> None:
+    expected = ["conv1", "bn1"]
+    for stage, count in enumerate(depths, start=1):
+        for unit in range(count):
+            prefix = f"layer{stage}.{unit}"
+            expected += [f"{prefix}.{kind}{i + 1}" for i in range(convolutions) for kind in ("conv", "bn")]
+            if unit == 0 and (stage > 1 or convolutions == 3):
+                expected += [f"{prefix}.downsample.0", f"{prefix}.downsample.1"]
+    assert [row.name for row in account(name).rows if row.params] == [*expected, "fc"]
+
+
+# -- variants by --set -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "same"),
+    [
+        ("resnet50", {"depths": [3, 4, 23, 3]}, "resnet101"),
+        ("resnet50", {"depths": "[3, 8, 36, 3]"}, "resnet152"),
+        ("resnet50", {"unit": "basic"}, "resnet34"),
+        ("vgg16", {"weight_layers": 19}, "vgg19"),
+        ("vgg19", {"weight_layers": 11, "lrn_after_conv1": True}, "vgg11_lrn"),
+        ("alexnet", {"towers": 2}, "alexnet_two_tower"),
+    ],
+)
+def test_a_variable_makes_one_design_of_another(base: str, changes: dict[str, Any], same: str) -> None:
+    assert said(archscope.analyze(archscope.load(base, set=changes))) == said(account(same))
+
+
+@pytest.mark.parametrize(("name", "features"), [("alexnet", 4096), ("vgg16", 4096), ("resnet50", 2048), ("lenet5", 84)])
+def test_classes_change_the_last_layer_alone(name: str, features: int) -> None:
+    ten, eleven = (archscope.analyze(archscope.load(name, set={"classes": n})) for n in (10, 11))
+    assert eleven.total.params - ten.total.params == features + 1
+    assert eleven.output_shape == (11,)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "million_macs", "million_params"), [(1, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3), (0.25, 41, 0.5)]
+)
+def test_width_multipliers_of_mobilenet(alpha: float, million_macs: int, million_params: float) -> None:
+    """Howard et al., Table 6."""
+    total = archscope.analyze(archscope.load("mobilenet_v1", set={"alpha": alpha})).total
+    assert round(total.macs / 1e6) == million_macs
+    assert round(total.params / 1e6, 1) == million_params
+
+
+def test_lenet_on_padded_digits_is_the_same_net() -> None:
+    padded = archscope.analyze(archscope.load("lenet5", set={"padding": 0}, input=(1, 32, 32)))
+    assert [row.y for row in padded.rows] == [row.y for row in account("lenet5").rows]
+    assert (padded.total.params, padded.total.macs) == (61706, account("lenet5").total.macs)
+
+
+def test_expanded_designs_hold_no_variables() -> None:
+    assert "vars" not in yaml.safe_load(to_yaml(archscope.load("vgg16")))
+
+
+if __name__ == "__main__":
+    TOTALS.write_text(totals(), encoding="utf-8")
