@@ -11,7 +11,7 @@ from archscope.analysis.account import Account, Row, analyze
 from archscope.analysis.metrics import DESIGN_FIGURES, LAYER_FIGURES, METRICS
 from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
-from archscope.errors import SpecError, UsageError
+from archscope.errors import SpecError, UsageError, suggestion
 from archscope.spec.expressions import ExpressionError, evaluate
 
 Value = float | tuple[int, ...]
@@ -83,12 +83,21 @@ def verify(design: Design) -> Verification:
 
 
 class _FigureNames:
-    """The figures of a design, of a layer or of a block, as names of the expression language."""
+    """The figures of a design, of a layer or of a block, as names of the expression language.
+
+    ``fc1.params`` is the figure of a part, so that a part may be set against the whole.
+    """
 
     def __init__(self, account: Account, layer: str | None) -> None:
         self._account, self._part = account, account[layer] if layer else None
 
     def lookup(self, name: str) -> Any:
+        part, _, figure = name.rpartition(".")
+        if part:
+            inner = _FigureNames(self._account, part)
+            if figure not in inner.known():
+                raise ExpressionError(f"`{part}` has no figure `{figure}`", suggestion(figure, inner.known()))
+            return inner.lookup(figure)
         if name not in self.known():
             raise KeyError(name)
         return self._account.figure(name) if self._part is None else getattr(self._part, name)
@@ -96,7 +105,7 @@ class _FigureNames:
     def known(self) -> Sequence[str]:
         if self._part is None:
             return [*METRICS, *DESIGN_FIGURES]
-        return [*METRICS, *LAYER_FIGURES] if isinstance(self._part, Row) else list(METRICS)
+        return [*METRICS, *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"])]
 
 
 def _judge(account: Account, stated: Expectation | Budget) -> Verdict:

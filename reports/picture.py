@@ -6,6 +6,7 @@ import io
 import re
 import sys
 
+import click
 from click.testing import CliRunner
 from rich.console import Console
 from rich.text import Text
@@ -13,9 +14,10 @@ from rich.text import Text
 from archscope.cli import main
 
 
-def draw(target: str, arguments: list[str], width: int = 100) -> None:
+def draw(target: str, arguments: list[str]) -> None:
     """Write the picture of ``archscope ARGUMENTS`` to ``target``; it loads nothing from the network."""
-    output = CliRunner(env={"COLUMNS": str(width)}).invoke(main, arguments, color=True).output
+    output = CliRunner().invoke(main, arguments, color=True).output
+    width = max(map(len, click.unstyle(output).splitlines()))
     console = Console(record=True, width=width, file=io.StringIO())
     console.print(Text.from_ansi(output), end="")
     svg = console.export_svg(title=" ".join(["archscope", *arguments]), unique_id="archscope")

@@ -13,9 +13,8 @@ layers:
   - Conv2d: {out_channels: 4, kernel_size: 3}
     name: conv
   - BatchNorm2d
-  - Flatten
-  - Linear: 10
-    name: fc
+  - name: head
+    layers: [Flatten, {Linear: 10, name: fc}]
 """
 CONV, NORM, FC = 3 * 4 * 9 + 4, 8, 144 * 10 + 10
 
@@ -51,6 +50,10 @@ def test_equal_figures_are_ok_and_others_tell_the_difference():
         (f"layers: {{conv: {{params: {CONV}, output_shape: [4, 6, 6]}}}}", True),
         ("layers: {conv: {params: 3}}", False),
         ("layers: {conv: {weights / biases: 27}}", True),
+        (f"conv.params + head.fc.params: {CONV + FC}", True),
+        ("head.fc.params / params: {value: 92.4%, within: 0.1%}", True),
+        ("layers: {head: {output_shape: [10], params: 1450}}", True),
+        ("layers: {head: {output_shape: [11]}}", False),
     ],
 )
 def test_figures(figure, ok):
@@ -80,6 +83,8 @@ def test_budgets(budget, ok):
         ("expect:\n  parms: 3\n", "unknown name `parms`\n.*\n.*\n  hint: did you mean `params`"),
         ("expect:\n  layers: {cnv: {params: 3}}\n", "no layer or block `cnv`; did you mean `conv`"),
         ("expect:\n  layers: {conv: {depth: 3}}\n", "unknown name `depth`"),
+        ("expect:\n  cnv.params: 3\n", "no layer or block `cnv`; did you mean `conv`"),
+        ("expect:\n  conv.parms: 3\n", "`conv` has no figure `parms`"),
         ("budget:\n  prams: <= 3\n", "unknown name `prams`"),
     ],
 )

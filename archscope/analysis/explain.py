@@ -114,7 +114,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     if plain(cost.params):
         yield _line("params", cost.params, "frozen" if layer.frozen else "")
     notes = {
-        "elementwise": op.elementwise_rule,
+        "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained",
         "activations": "a view of its input" if op.view else "",
         "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",

@@ -12,6 +12,7 @@ from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
 
 NARROWEST_NAME = 20
 _GAP = 2
+_NOUGHTS = ("0", "0.00%")  # printed faintly, so that the eye finds what counts
 
 
 def render(table: Table, width: int) -> str:
@@ -32,7 +33,8 @@ def render(table: Table, width: int) -> str:
     for line, text in zip((*table.lines, *table.totals), texts, strict=True):
         row = [_cut(text[0], room), *(text[i] for i in kept[1:])]
         heavy = line.role == "folded" or line is table.totals[-1]
-        rows.append([_styled(cell, bold=heavy, dim=line.role == "heading") for cell in row])
+        faint = line.role == "heading"
+        rows.append([_styled(cell, bold=heavy, dim=faint or cell in _NOUGHTS) for cell in row])
     body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
     grid = tabulate.tabulate(
         [*body, tabulate.SEPARATING_LINE, *sums],

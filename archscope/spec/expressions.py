@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -142,13 +143,13 @@ def _error(node: ast.expr, message: str, hint: str = "") -> ExpressionError:
 def _walk(node: ast.expr, names: Names) -> Any:
     handler = _HANDLERS.get(type(node))
     if handler is None:
-        raise _error(
-            node,
-            f"`{ast.unparse(node)}` is more than this arithmetic knows",
-            "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, functions: "
-            + ", ".join(FUNCTIONS),
-        )
+        raise _beyond(node)
     return handler(node, names)
+
+
+def _beyond(node: ast.expr) -> ExpressionError:
+    hint = "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, functions: "
+    return _error(node, f"`{ast.unparse(node)}` is more than this arithmetic knows", hint + ", ".join(FUNCTIONS))
 
 
 def _constant(node: ast.Constant, names: Names) -> Any:
@@ -164,6 +165,17 @@ def _name(node: ast.Name, names: Names) -> Any:
         return names.lookup(node.id)
     except KeyError:
         raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names)) from None
+
+
+def _dotted(node: ast.Attribute, names: Names) -> Any:
+    """``fc1.params``: one dotted name, where the names at hand have such; never an attribute of a value."""
+    text = ast.unparse(node)
+    if not re.fullmatch(r"[A-Za-z0-9_.]+", text):
+        raise _beyond(node)
+    try:
+        return names.lookup(text)
+    except KeyError:
+        raise _beyond(node) from None
 
 
 def name_hint(name: str, names: Names) -> str:
@@ -299,6 +311,7 @@ def _call(node: ast.Call, names: Names) -> Any:
 _HANDLERS: dict[type[ast.expr], Callable[[Any, Names], Any]] = {
     ast.Constant: _constant,
     ast.Name: _name,
+    ast.Attribute: _dotted,
     ast.BinOp: _binary,
     ast.UnaryOp: _unary,
     ast.Compare: _compare,
