@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 Entry = Any
 _WIDTHS = st.sampled_from([1, 2, 3, 4, 6, 8])
 _ACTIVATIONS = st.sampled_from(["ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "PReLU", "Identity", "ELU"])
-_NORMS = st.sampled_from(["BatchNorm2d", "InstanceNorm2d", {"GroupNorm": 1}, {"LocalResponseNorm": 3}])
+_NORMS = st.sampled_from(["BatchNorm2d", {"InstanceNorm2d": {"track_running_stats": True}}, {"LocalResponseNorm": 3}])
 _QUIET = st.sampled_from([{"Dropout": 0.5}, "Dropout2d", {"Scale": 0.5}])
 
 

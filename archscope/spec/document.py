@@ -140,7 +140,7 @@ def _extended(base: Document, child: Document) -> Document:
         inputs=child.inputs or base.inputs,
         vars=base.vars | child.vars,
         blocks=base.blocks | child.blocks,
-        layers=child.layers or base.layers,
+        layers=base.layers if child.layers is None else child.layers,
         outputs=child.outputs or base.outputs,
     )
 
@@ -266,7 +266,7 @@ class _Parts:
         return tuple(zip(names, defaults, strict=True))
 
     def read_layers(self, node: Node) -> None:
-        if isinstance(node, ListNode) and node.items:
+        if isinstance(node, ListNode):
             self.document.layers = node
         else:
             self.error("`layers:` is a list of layers", node.mark, "begin each with `- `")

@@ -133,7 +133,7 @@ def _yaml_hint(source: Source, mark: Mark | None, problem: str) -> str:
     line = source.lines[mark.line - 1] if mark and mark.line <= len(source.lines) else ""
     if "\t" in line:
         return "indent by spaces: YAML allows no tabs"
-    if re.search(r"\[[^\]]*\w\[\d", line):
+    if re.search(r"\w\[\d", line):
         return "inside [...] a reference to one output needs quotes: 'chunk[0]'"
     if "mapping values are not allowed" in problem:
         return "a colon inside a value needs quotes, or the line above is indented differently"
