@@ -11,9 +11,21 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archscope.arith import ceil_div, exact_div, prod
-from archscope.ops.base import Check, Contraction, NoBuffers, Tensor, Tensors, TorchLayer, argument, register
+from archscope.ops.base import (
+    Check,
+    Contraction,
+    Line,
+    NoBuffers,
+    Plane,
+    Tensor,
+    Tensors,
+    TorchLayer,
+    Volume,
+    argument,
+    register,
+)
 from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
-from archscope.ops.shapes import conv_dim, conv_transpose_dim, span
+from archscope.ops.shapes import conv_dim, conv_transpose_dim, span, window_fits
 
 
 class _Convolution(TorchLayer, NoBuffers):
@@ -73,16 +85,7 @@ class _Conv(_Convolution):
                     s=stride,
                 )
             else:
-                yield Check(
-                    size + 2 * padding >= span(kernel, dilation),
-                    "kernel {k} (dilation {d}) does not fit into a map of {i} with padding {p}",
-                    field="kernel_size",
-                    fit=True,
-                    k=kernel,
-                    d=dilation,
-                    i=size,
-                    p=padding,
-                )
+                yield window_fits(size + 2 * padding >= span(kernel, dilation), size, kernel, padding, dilation)
             if self.padding_mode in ("reflect", "circular"):
                 yield Check(
                     padding <= (size - 1 if self.padding_mode == "reflect" else size),
@@ -164,48 +167,30 @@ class _ConvTranspose(_Convolution):
 
 
 @register
-class Conv1d(_Conv):
+class Conv1d(Line, _Conv):
     """1-D convolution over (N, C, L)."""
 
-    rank = 1
-    ndims = (3,)
-
 
 @register
-class Conv2d(_Conv):
+class Conv2d(Plane, _Conv):
     """2-D convolution over (N, C, H, W)."""
 
-    rank = 2
-    ndims = (4,)
-
 
 @register
-class Conv3d(_Conv):
+class Conv3d(Volume, _Conv):
     """3-D convolution over (N, C, D, H, W)."""
 
-    rank = 3
-    ndims = (5,)
-
 
 @register
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(Line, _ConvTranspose):
     """1-D transposed convolution over (N, C, L)."""
 
-    rank = 1
-    ndims = (3,)
-
 
 @register
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(Plane, _ConvTranspose):
     """2-D transposed convolution over (N, C, H, W)."""
 
-    rank = 2
-    ndims = (4,)
-
 
 @register
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(Volume, _ConvTranspose):
     """3-D transposed convolution over (N, C, D, H, W)."""
-
-    rank = 3
-    ndims = (5,)

@@ -28,7 +28,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, SameAs, Size, Sizes
-from archscope.ops.shapes import adaptive_total, pool_dim
+from archscope.ops.shapes import adaptive_total, pool_dim, window_fits
 
 _NO_INDICES = "a layer's second output, the indices, has no reader here; MaxUnpool is not supported"
 
@@ -63,16 +63,7 @@ class _WindowPool(_Pool):
 
     def _fit_checks(self, x: Tensor) -> Iterator[Check]:
         for size, out, (kernel, _, padding, dilation) in zip(x.shape[2:], self._sizes(x), self._windows(), strict=True):
-            yield Check(
-                out >= 1,
-                "kernel {k} (dilation {d}) does not fit into a map of {i} with padding {p}",
-                field="kernel_size",
-                fit=True,
-                k=kernel,
-                d=dilation,
-                i=size,
-                p=padding,
-            )
+            yield window_fits(out >= 1, size, kernel, padding, dilation)
             if self.inside:
                 yield Check(
                     kernel <= size,

@@ -59,3 +59,17 @@ def in_range(dim: int, ndims: int, field: str) -> Check:
         n=ndims,
         m=ndims - 1,
     )
+
+
+def window_fits(holds: bool, size: int, kernel: int, padding: int, dilation: int) -> Check:
+    """A (dilated) window fits into a padded axis."""
+    return Check(
+        holds,
+        "kernel {k} (dilation {d}) does not fit into a map of {i} with padding {p}",
+        field="kernel_size",
+        fit=True,
+        k=kernel,
+        d=dilation,
+        i=size,
+        p=padding,
+    )

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils import flop_counter
 
 import tests.ops.records
 from archscope.ops import Tensor
 from archscope.ops.legal import apply
 from tests.ops.records.base import RECORDS, Case
 from tests.ops.variants import other_numbers, rebuilt
-
-torch = pytest.importorskip("torch")
-flop_counter = pytest.importorskip("torch.utils.flop_counter")
 
 assert tests.ops.records
 EXAMPLES = 30
