@@ -187,4 +187,6 @@ def _names(op: Op, ndim: int, side: str, index: int, count: int) -> tuple[str, .
     """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
     number_ = str(index + 1) if count > 1 else ""
     names = dim_names(type(op), ndim)
+    if side == "out" and op.main_output is not None and index != op.main_output:
+        names = tuple(f"d{axis}" for axis in range(ndim))  # a side output (a state) has dimensions of its own
     return tuple(name if name == "N" else f"{name}_{side}{number_}" for name in names)

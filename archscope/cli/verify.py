@@ -78,7 +78,7 @@ def _print(result: Verification, *, every: bool, quiet: bool) -> None:
     name = result.design.name
     if not every and result.ok:
         if not quiet:
-            count = f"{len(result.verdicts)} figures" if result.verdicts else "nothing to check"
+            count = _count(len(result.verdicts), "figure") if result.verdicts else "nothing to check"
             click.echo(f"{click.style('ok', fg='green')}     {name}: {count}")
         return
     for verdict in result.verdicts:
@@ -107,7 +107,11 @@ def _signed(difference: float) -> str:
 
 
 def _summary(designs: int, figures: int, failed: int, wrong: int) -> str:
-    text = f"{designs} design{'s' * (designs != 1)}, {figures} figures: {figures - failed} ok"
+    text = f"{_count(designs, 'design')}, {_count(figures, 'figure')}: {figures - failed} ok"
     if failed:
         text += f", {failed} failed"
-    return text + (f", {wrong} specs wrong" if wrong else "")
+    return text + (f", {_count(wrong, 'spec')} wrong" if wrong else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

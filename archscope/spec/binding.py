@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Mark
@@ -69,14 +70,19 @@ def construct(
             problems.add(f"`{name}` of {op_class.__name__}: {error.message}", node.mark, hint, context)
             value = UNKNOWN
         complete = complete and value is not UNKNOWN
+    unknown = [(name, key) for name, (_, key) in arguments.values.items() if op_class.field(name) is None]
+    fields = [info.name for info in op_class.fields]
+    meant = {
+        hint for name, _ in unknown for hint in get_close_matches(name, fields, n=1)
+    }  # told once, as a misspelling
     for info in op_class.fields:
         if info.required and info.name not in arguments.values:
+            complete = False
+        if info.required and info.name not in {*arguments.values, *meant}:
             example = ", ".join(f"{i.name}: ..." for i in op_class.fields if i.required)
             hint = f"`{op_class.__name__}: {{{example}}}`"
             problems.add(f"{op_class.__name__} needs `{info.name}`", entry.mark, hint, context)
-            complete = False
     op = op_class.bound(values) if complete else None
-    unknown = [(name, key) for name, (_, key) in arguments.values.items() if op_class.field(name) is None]
     for name, key in unknown:
         problems.add(*_unknown_argument(op_class, name, key, op, flow), context)
     return None if unknown else op

@@ -136,7 +136,7 @@ def test_verify_a_folder(tmp_path):
     result = run("verify", str(tmp_path), code=2)
     assert "wrong.yaml" in result.stdout
     assert "`layers:` is a list of layers" in result.stderr
-    assert "3 designs, 4 figures: 3 ok, 1 failed, 1 specs wrong" in result.stdout
+    assert "3 designs, 4 figures: 3 ok, 1 failed, 1 spec wrong" in result.stdout
 
 
 def test_verify_an_empty_folder(tmp_path):
