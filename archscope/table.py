@@ -125,6 +125,7 @@ def tabulate_account(
     depth: int | None = None,
     sort: str | None = None,
     most: int | None = None,
+    by_kind: bool = False,
 ) -> Table:
     """The table of an account.
 
@@ -133,17 +134,19 @@ def tabulate_account(
         depth: fold blocks deeper than so many names; ``None`` folds none (or as ``most`` asks).
         sort: order by this column, the largest first, instead of by execution.
         most: without ``depth``: fold as little as keeps the table at this many rows.
+        by_kind: a row for each kind of op instead of each layer.
 
     Raises:
         UsageError: an unknown column, or one that cannot be sorted by.
     """
     chosen = choose(columns)
-    if depth is None and most is not None:
+    if depth is None and most is not None and not by_kind:
         depth = _fitting_depth(account, most)
-    groups = _groups(account, depth)
+    groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
-        key = _sort_key(account, choose([sort])[-1])
-        lines = [_line(account, group, group.name, 0, chosen) for group in sorted(groups, key=key, reverse=True)]
+        groups = sorted(groups, key=_sort_key(account, choose([sort])[-1]), reverse=True)
+    if by_kind or sort is not None:
+        lines = [_line(account, group, group.name, 0, chosen) for group in groups]
     else:
         lines = _tree(account, groups, chosen)
     parts = [part for part in account.by_category() if part.layers]

@@ -81,6 +81,20 @@ def test_sorting_puts_the_largest_first_under_full_names(account):
     assert table.lines[0].label == "stage.0.unit.Conv2d"
 
 
+def test_a_row_for_each_kind(account):
+    table = tabulate_account(account, ["kind", "macs"], by_kind=True)
+    assert [(line.label, line.cells[1]) for line in table.lines] == [
+        ("Conv2d", "4 layers"),
+        ("ReLU", "4 layers"),
+        ("MaxPool2d", "3 layers"),
+        ("Flatten", "1 layer"),
+        ("Linear", "1 layer"),
+    ]
+    assert sum(line.cells[2] for line in table.lines) == account.total.macs
+    ordered = tabulate_account(account, ["params"], by_kind=True, sort="params").lines
+    assert [line.label for line in ordered][:2] == ["Conv2d", "Linear"]
+
+
 def test_columns_are_chosen_by_name_and_the_name_comes_first():
     assert [column.name for column in choose(["macs", "params", "macs"])] == ["name", "macs", "params"]
     assert set(DEFAULT) <= set(COLUMNS)

@@ -42,6 +42,7 @@ class ColumnName(click.ParamType):
 @options.many_specs
 @click.option("--depth", type=Depth(), help="Fold blocks below so many names; `all` folds none.")
 @click.option("--columns", type=ColumnName(), help="Columns by name, separated by commas; `help` lists them.")
+@click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
 @click.option("--sort", type=ColumnName(), help="Order by a column, the largest first.")
 @options.sizes
 @options.variant
@@ -53,6 +54,7 @@ def command(
     specs: tuple[str, ...],
     depth: int | str | None,
     columns: str | None,
+    by_kind: bool,
     sort: str | None,
     batch: int,
     dtype: str,
@@ -68,6 +70,7 @@ def command(
     \b
     archscope analyze vgg16
     archscope analyze alexnet vgg16 --depth 1
+    archscope analyze resnet50 --by-kind --sort macs
     archscope analyze resnet50 --columns kind,output_shape,macs,backward_macs --sort macs
     archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --dtype bfloat16
     archscope analyze vgg16 --csv - | head
@@ -87,12 +90,14 @@ def command(
     fixed = depth if isinstance(depth, int) else None
     files = ((csv_file, to_csv), (json_file, to_json), (markdown_file, to_markdown))
     if any(target is not None for target, _ in files):
-        tables = [tabulate_account(account, names, depth=fixed, sort=sort) for account in accounts]
+        tables = [tabulate_account(account, names, depth=fixed, sort=sort, by_kind=by_kind) for account in accounts]
         for target, form in files:
             if target is not None:
                 write(form(tables), target)
     if "-" not in (csv_file, json_file, markdown_file):
         most = None if depth == "all" else MOST_ROWS
         width = options.terminal_width()
-        shown = [tabulate_account(account, names, depth=fixed, sort=sort, most=most) for account in accounts]
+        shown = [
+            tabulate_account(account, names, depth=fixed, sort=sort, most=most, by_kind=by_kind) for account in accounts
+        ]
         click.echo("\n\n".join(render(table, width) for table in shown))
