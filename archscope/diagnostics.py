@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
+from unicodedata import east_asian_width
+
+MOST_REPORTED = 50
+LONGEST_MESSAGE = 600
+LONGEST_TRAIL = 6
+
+#: where a line ends for YAML: what splitlines() knows besides (a form feed) is a character like others
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -16,8 +25,8 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The text by lines."""
-        return self.text.splitlines()
+        """The text by lines, counted as YAML counts them."""
+        return _LINE_BREAK.split(self.text)
 
 
 class Mark(NamedTuple):
@@ -57,20 +66,43 @@ class Diagnostic:
     def render(self) -> str:
         """The mistake as the terminal shows it: place, message, the line with a caret, trail, hint."""
         where = f"{self.mark}: " if self.mark else ""
-        lines = [f"{where}{self.severity}: {self.message}"]
+        lines = [f"{where}{self.severity}: {_shortened(self.message)}"]
         if self.mark and self.mark.line <= len(self.mark.source.lines):
             lines += self._excerpt(self.mark)
-        lines += [f"  in {step}" for step in self.trail]
+        lines += [f"  in {_shortened(step)}" for step in self._steps()]
         if self.hint:
-            lines.append(f"  hint: {self.hint}")
-        return "\n".join(lines)
+            lines.append(f"  hint: {_shortened(self.hint)}")
+        return "\n".join(map(_printable, lines))
+
+    def _steps(self) -> tuple[str, ...]:
+        """The trail; of a long one both ends."""
+        if len(self.trail) <= LONGEST_TRAIL:
+            return self.trail
+        half = LONGEST_TRAIL // 2
+        return (*self.trail[:half], f"{len(self.trail) - 2 * half} more calls", *self.trail[-half:])
 
     @staticmethod
     def _excerpt(mark: Mark, width: int = 100) -> list[str]:
-        text = mark.source.lines[mark.line - 1].replace("\t", " ")
+        text = mark.source.lines[mark.line - 1]
         start = max(0, mark.column - 1 - width // 2) if len(text) > width else 0
-        shown = text[start : start + width]
+        shown = _printable(text[start : start + width])
         caret = mark.column - 1 - start
         number = str(mark.line)
-        length = max(1, min(mark.length, len(shown) - caret))
-        return [f"  {number} | {shown}".rstrip(), f"  {' ' * len(number)} | {' ' * caret}{'^' * length}"]
+        before, marked = _columns(shown[:caret]), max(1, _columns(shown[caret : caret + mark.length]))
+        return [f"  {number} | {shown}".rstrip(), f"  {' ' * len(number)} | {' ' * before}{'^' * marked}"]
+
+
+def _printable(text: str) -> str:
+    """A line without what would move a terminal's cursor or change its colours."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + " ..."
+
+
+def _columns(text: str) -> int:
+    """How wide a text is on a terminal: Chinese characters and most emoji take two columns."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

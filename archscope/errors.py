@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from archscope.diagnostics import Diagnostic
+
+#: nobody misspells a longer one
+LONGEST_WORD = 60
 
 
 class ArchscopeError(Exception):
@@ -50,7 +54,17 @@ class MissingLibrary(ArchscopeError):
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``did you mean `Conv2d`?`` for the closest of ``known``, else an empty string."""
-    names = list(known)
-    folded = {name.lower(): name for name in reversed(names)}
-    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"did you mean `{folded[close[0]]}`?" if close else ""
+    name = closest(word, known)
+    return f"did you mean `{name}`?" if name else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The name that a misspelt word was meant to be; empty where none is close."""
+    return "" if len(word) > LONGEST_WORD else _closest(word, tuple(known))
+
+
+@lru_cache(maxsize=1024)
+def _closest(word: str, names: tuple[str, ...]) -> str:
+    folded = {name.lower(): name for name in reversed(names) if name != word}
+    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.65)
+    return folded[close[0]] if close else ""

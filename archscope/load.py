@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, Mark, Source
-from archscope.errors import SpecError
+from archscope.errors import SpecError, UsageError
 from archscope.spec import library
 from archscope.spec.document import Document, load_document
 from archscope.spec.expansion import expand
+from archscope.spec.expressions import MOST_BITS
 from archscope.spec.reader import ListNode, Node, ScalarNode, read, read_file, read_stdin
 
 Shape = Sequence[int]
@@ -34,15 +37,12 @@ def load(
 
     Raises:
         SpecError: with every mistake that was found, each with its place.
+        UsageError: ``input`` is neither a list of sizes nor a mapping of names to such lists.
     """
     document = read_document(spec)
-    overrides = {name: _as_node(value, f"{name}={value}", len(name) + 1) for name, value in (set or {}).items()}
-    shapes: Mapping[str, Shape] = {}
-    if isinstance(input, Mapping):
-        shapes = input
-    elif input is not None:
-        shapes = {next(iter(document.inputs), "input"): input}
-    nodes = {name: _as_list(shape, f"{name}={'x'.join(map(str, shape))}") for name, shape in shapes.items()}
+    overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
+    shapes = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
+    nodes = {name: _as_list(shape, name) for name, shape in shapes.items() if shape is not None}
     return expand(document, overrides, nodes)
 
 
@@ -52,36 +52,65 @@ def read_document(spec: str | os.PathLike[str]) -> Document:
     Raises:
         SpecError: it cannot be found or read.
     """
-    if isinstance(spec, str) and "\n" in spec:
+    if isinstance(spec, str) and ("\n" in spec or "\r" in spec):
         return load_document(Source("<text>", spec), None)
     if spec == "-":
         return load_document(read_stdin(), None)
     path = library.find(os.fspath(spec))
-    return load_document(read_file(path), Path(path).parent)
+    return load_document(read_file(path), path.parent)
 
 
-def _as_node(value: Any, text: str, offset: int) -> Node:
+def _as_node(value: Any, name: str) -> Node:
     """A value given from outside as the spec language sees it."""
-    if isinstance(value, str):
-        source = Source("set", value)
-        return _moved(read(source), Source("set", text), offset)
-    mark = Mark(Source("set", text), 1, offset + 1, max(1, len(text) - offset))
-    if value is None or isinstance(value, (bool, int, float)):
-        return ScalarNode(value, mark)
-    if isinstance(value, Sequence):
-        return ListNode([_as_node(item, text, offset) for item in value], mark)
-    raise SpecError([Diagnostic(f"a variable is a number, a word or a list, not {value!r}", mark)])
+    if not isinstance(value, str):
+        return _python_value(value, Mark(Source("set", _shown(name, value)), 1, len(name) + 2))
+    shown, offset = Source("set", f"{name}={value}"), len(name) + 1
+    try:
+        return _moved(read(Source("set", value)), shown, offset)
+    except SpecError as error:
+        moved = [replace(d, mark=d.mark and _beside(d.mark, shown, offset)) for d in error.diagnostics]
+        raise SpecError(moved) from None
+
+
+def _python_value(value: Any, mark: Mark) -> Node:
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return ListNode([_python_value(item, mark) for item in value], mark)
+    if value is None or isinstance(value, (bool, str)):
+        return ScalarNode(value, mark, inset=None)
+    number = int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else None
+    if number is None:
+        raise SpecError([Diagnostic(f"a variable is a number, a word or a list, not {type(value).__name__}", mark)])
+    if not isfinite(number) if isinstance(number, float) else number.bit_length() > MOST_BITS:
+        raise SpecError([Diagnostic(f"a number is finite and has at most {MOST_BITS} bits", mark)])
+    return ScalarNode(number, mark)
+
+
+def _shown(name: str, value: Any) -> str:
+    """``width=96``, as a message shows a value that was given from outside."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        text = "..."
+    return f"{name}={text}"
+
+
+def _beside(mark: Mark, source: Source, offset: int) -> Mark:
+    """A place in a value as a place in the option that gives it."""
+    column = mark.column + offset if mark.line == 1 else len(source.lines[0])
+    return Mark(source, 1, column, mark.length)
 
 
 def _moved(node: Node, source: Source, offset: int) -> Node:
-    mark = Mark(source, 1, node.mark.column + offset, node.mark.length)
+    mark = _beside(node.mark, source, offset)
     if isinstance(node, ScalarNode):
-        return ScalarNode(node.value, mark, node.plain)
+        return ScalarNode(node.value, mark, node.inset, node.raw)
     if isinstance(node, ListNode):
         return ListNode([_moved(item, source, offset) for item in node.items], mark)
     raise SpecError([Diagnostic("a variable is a number, a word or a list", mark)])
 
 
-def _as_list(shape: Shape, text: str) -> ListNode:
-    mark = Mark(Source("input", text), 1, 1, len(text))
-    return ListNode([ScalarNode(size, mark) for size in shape], mark)
+def _as_list(shape: Shape, name: str) -> ListNode:
+    if isinstance(shape, str) or not isinstance(shape, Sequence):
+        raise UsageError(f"the input `{name}` is a list of sizes such as (3, 224, 224), not {shape!r}")
+    mark = Mark(Source("input", _shown(name, list(shape))), 1, len(name) + 2)
+    return ListNode([_python_value(size, mark) for size in shape], mark)

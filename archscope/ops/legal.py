@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from archscope.arith import prod
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
-from archscope.ops.fields import LARGEST
+from archscope.ops.fields import LARGEST, Index
+
+MOST_PARTS = 1024
+LONGEST_ARGUMENT = 256
 
 
 class Violation(NamedTuple):
@@ -36,12 +39,16 @@ def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
 
 def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
     """The outputs of an op on plain numbers, or what is wrong with it (then no outputs)."""
-    violations = list(_input_violations(op, x))
-    if not violations:
-        violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
+    violations = [*_structure_violations(op), *_input_violations(op, x)]
     if violations:
         return (), violations
-    outputs = op.outputs(*x)
+    try:
+        violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
+        outputs = () if violations else op.outputs(*x)
+    except OverflowError:  # a real factor that takes a size beyond what a double holds
+        return (), [Violation(f"{type(op).__name__} would make a tensor of more than 2^63 - 1 elements")]
+    if violations:
+        return (), violations
     for tensor in outputs:
         if min(tensor.shape, default=1) < 1:
             return (), [Violation(f"the output would be {shape_text(tensor.shape)}: a dimension is empty")]
@@ -63,6 +70,18 @@ class Inference:
             self._known[key] = (op, *apply(op, x))  # the op is kept, so that its id stays its own
         _, outputs, violations = self._known[key]
         return outputs, violations
+
+
+def _structure_violations(op: Op) -> Iterator[Violation]:
+    """What would take for ever: numbers of parts (chunks, stacked layers) and lists that nobody means."""
+    for info in op.fields:
+        value = getattr(op, info.name)
+        if isinstance(value, tuple) and len(value) > LONGEST_ARGUMENT:
+            message = f"`{info.name}` of {type(op).__name__} has {len(value):,} numbers; the most is {LONGEST_ARGUMENT}"
+            yield Violation(message, field=info.name)
+        elif type(info.kind) is Index and info.kind.minimum == 1 and value > MOST_PARTS:
+            message = f"`{info.name}` of {type(op).__name__} is {value:,}; the most is {MOST_PARTS:,}"
+            yield Violation(message, field=info.name)
 
 
 def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Mark
-from archscope.errors import suggestion
+from archscope.errors import closest, suggestion
 from archscope.ops import Op
 from archscope.ops.base import InfersArguments, Tensors
 from archscope.ops.fields import FieldError
@@ -14,6 +13,8 @@ from archscope.ops.legal import Violation, apply, shape_text
 from archscope.spec.entries import Entry
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, words_in
+
+_BRANCHES = "give it branches: a list whose entries are lists of layers or names of earlier ones"
 
 
 class Arguments(NamedTuple):
@@ -47,7 +48,8 @@ def read_arguments(op_class: type[Op], entry: Entry, context: Context, problems:
         return Arguments({}, node)
     if op_class.fields:
         return Arguments({op_class.fields[0].name: (node, node.mark)})
-    problems.add(f"{op_class.__name__} takes no arguments", node.mark, "", context)
+    hint = _BRANCHES if op_class.arity.most != 1 else ""
+    problems.add(f"{op_class.__name__} takes no arguments", node.mark, hint, context)
     return Arguments({})
 
 
@@ -64,24 +66,22 @@ def construct(
             continue
         value = problems.value(node, names, context, info)
         try:
-            values[name] = value if value is UNKNOWN else info.kind.read(value, op_class.rank)
+            if value is not UNKNOWN:
+                values[name] = info.kind.read(list(value) if isinstance(value, tuple) else value, op_class.rank)
         except FieldError as error:
             hint = error.hint or next((word.hint for word in words_in(value)), "")
             problems.add(f"`{name}` of {op_class.__name__}: {error.message}", node.mark, hint, context)
             value = UNKNOWN
         complete = complete and value is not UNKNOWN
     unknown = [(name, key) for name, (_, key) in arguments.values.items() if op_class.field(name) is None]
-    fields = [info.name for info in op_class.fields]
-    meant = {
-        hint for name, _ in unknown for hint in get_close_matches(name, fields, n=1)
-    }  # told once, as a misspelling
-    for info in op_class.fields:
-        if info.required and info.name not in arguments.values:
-            complete = False
-        if info.required and info.name not in {*arguments.values, *meant}:
-            example = ", ".join(f"{i.name}: ..." for i in op_class.fields if i.required)
-            hint = f"`{op_class.__name__}: {{{example}}}`"
-            problems.add(f"{op_class.__name__} needs `{info.name}`", entry.mark, hint, context)
+    required = [info.name for info in op_class.fields if info.required]
+    missing = [name for name in required if name not in arguments.values]
+    complete = complete and not missing
+    meant = {closest(name, [info.name for info in op_class.fields]) for name, _ in unknown}  # told as misspellings
+    missing = [f"`{name}`" for name in missing if name not in meant]
+    if missing:
+        hint = f"`{op_class.__name__}: {{{', '.join(f'{name}: ...' for name in required)}}}`"
+        problems.add(f"{op_class.__name__} needs {' and '.join(missing)}", entry.mark, hint, context)
     op = op_class.bound(values) if complete else None
     for name, key in unknown:
         problems.add(*_unknown_argument(op_class, name, key, op, flow), context)
@@ -123,5 +123,5 @@ def report(
         if len(first) == len(here) and first[1:] != here[1:]:
             hint = f"the layers before it have reduced {shape_text(first)} to {shape_text(here)}"
     if not hint and len(x) == 1 and op_class.arity.least > 1:
-        hint = "give it branches: a list whose entries are lists of layers or names of earlier ones"
+        hint = _BRANCHES
     problems.add(violation.message, mark, hint, context)

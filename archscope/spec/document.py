@@ -6,20 +6,22 @@ import ast
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from archscope.design import Accuracy, Budget, Expectation
-from archscope.diagnostics import Diagnostic, Mark, Source
-from archscope.errors import SpecError, suggestion
-from archscope.ops import REGISTRY
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
+from archscope.errors import SpecError, closest, suggestion
 from archscope.spec import library
+from archscope.spec.expressions import LONGEST
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
 
 DTYPES = ("float", "int64", "int32", "bool")
 CONVENTIONS = ("torch", "keras")
 BLOCK_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 MOST_FILES = 50
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ class InputDeclaration:
 
 @dataclass
 class Document:
-    """The parts of a spec."""
+    """The parts of a spec.
+
+    Attributes:
+        broken: blocks (``conv_bn``) and keys (``layers:``) that a mistake has left out.
+    """
 
     source: Source
     name: str = ""
@@ -68,6 +74,7 @@ class Document:
     budgets: list[Budget] = field(default_factory=list)
     accuracy: list[Accuracy] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
 
     @property
     def is_library(self) -> bool:
@@ -96,6 +103,9 @@ class _Loader:
     def load(self, source: Source, folder: Path | None, chain: tuple[Path, ...]) -> Document:
         self._files += 1
         root = read(source)
+        if isinstance(root, ScalarNode) and root.value is None:
+            hint = "a spec has at least `input:` and `layers:`"
+            raise SpecError([Diagnostic(f"{source.name} is empty", hint=hint)])
         if not isinstance(root, MapNode):
             hint = "it has keys such as `name:`, `input:` and `layers:`"
             raise SpecError([Diagnostic("a spec is a mapping", root.mark, hint)])
@@ -103,29 +113,35 @@ class _Loader:
         document = parts.document
         base = root.entries.get("extends")
         included = root.entries.get("include")
+        unread: list[Diagnostic] = []
         for node in included.items if isinstance(included, ListNode) else [included] if included else []:
-            library_document = self._other(node, folder, chain, document)
+            library_document = self._other(node, folder, chain, document, unread)
             document.vars = library_document.vars | document.vars
             document.blocks = library_document.blocks | document.blocks
         if base is not None:
-            document = _extended(self._other(base, folder, chain, document), document)
+            document = _extended(self._other(base, folder, chain, document, unread), document)
+        if unread:  # what they would have declared would be missed everywhere
+            raise SpecError([*unread, *document.problems])
         return document
 
-    def _other(self, node: Node, folder: Path | None, chain: tuple[Path, ...], document: Document) -> Document:
-        if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
-            raise SpecError([Diagnostic("expected the path or the name of a spec", node.mark)])
+    def _other(
+        self, node: Node, folder: Path | None, chain: tuple[Path, ...], document: Document, unread: list[Diagnostic]
+    ) -> Document:
+        """The document that another includes or extends; an empty one, and a mistake, if it cannot be read."""
         try:
+            if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+                raise SpecError([Diagnostic("expected the path or the name of a spec", node.mark)])
             path = library.find(node.value, folder or Path())
             if path.resolve() in chain:
                 raise SpecError([Diagnostic(f"{node.value} includes or extends itself", node.mark)])
             if self._files >= MOST_FILES:
                 raise SpecError([Diagnostic(f"more than {MOST_FILES} files", node.mark)])
             other = self.load(read_file(path), path.parent, (*chain, path.resolve()))
-        except SpecError as error:
-            if all(d.mark is None for d in error.diagnostics):  # a file that cannot be read: say who asked for it
-                raise SpecError([replace(d, mark=node.mark) for d in error.diagnostics]) from None
-            raise
+        except SpecError as error:  # of a file that cannot be read, say who asked for it
+            unread.extend(replace(d, mark=d.mark or node.mark) for d in error.diagnostics)
+            return Document(document.source)
         document.problems.extend(other.problems)
+        document.broken |= other.broken
         other.problems = []
         return other
 
@@ -153,6 +169,7 @@ class _Parts:
         for key, node in root.entries.items():
             reader = _READERS.get(key)
             if reader is None:
+                self.document.broken.add(f"{closest(key, _READERS)}:")
                 hint = suggestion(key, _READERS) or f"a spec has the keys {', '.join(_READERS)}"
                 self.error(f"unknown key `{key}`", root.keys[key], hint)
             else:
@@ -160,10 +177,12 @@ class _Parts:
 
     def error(self, message: str, mark: Mark, hint: str = "") -> None:
         self.document.problems.append(Diagnostic(message, mark, hint))
+        if len(self.document.problems) >= MOST_REPORTED:
+            raise SpecError(self.document.problems)
 
     def text(self, node: Node) -> str:
         if isinstance(node, ScalarNode):
-            return node.text
+            return "" if node.value is None else node.text
         self.error("expected text", node.mark)
         return ""
 
@@ -213,6 +232,7 @@ class _Parts:
                     self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, f"one of {', '.join(DTYPES)}")
         if not isinstance(shape, ListNode):
             self.error("an input is a list of sizes without the batch", node.mark, "as in `input: [3, 224, 224]`")
+            self.document.broken.add("input:")
             return
         if name in self.document.inputs:
             self.error(f"the input `{name}` is declared twice", node.mark)
@@ -220,12 +240,17 @@ class _Parts:
 
     def read_vars(self, node: Node) -> None:
         for name, value, mark in self.mapping(node, "variables: `width: 64`"):
-            if not name.isidentifier():
-                self.error(f"`{name}` is not a variable name", mark, "letters, digits and _")
-            elif name in RESERVED:
-                self.error(f"`{name}` has a meaning of its own inside layers", mark, "choose another name")
-            else:
+            if self._variable(name, mark):
                 self.document.vars[name] = value
+
+    def _variable(self, name: str, mark: Mark) -> bool:
+        """Whether a name can be a variable's; a mistake if it cannot."""
+        if is_variable(name):
+            return True
+        taken = name.isidentifier()
+        message = f"`{name}` has a meaning of its own" if taken else f"`{name}` is not a variable name"
+        self.error(message, mark, "choose another name" if taken else "letters, digits and _")
+        return False
 
     def read_blocks(self, node: Node) -> None:
         for key, body, mark in self.mapping(node, "blocks: `conv_bn(out, kernel=1): [...]`"):
@@ -237,39 +262,35 @@ class _Parts:
 
     def _block(self, key: str, body: Node, mark: Mark) -> Block | None:
         name = key.partition("(")[0].strip()
-        if not BLOCK_NAME.fullmatch(name) or name in ENTRY_KEYS:
-            reason = "it means something else in a layer" if name in ENTRY_KEYS else "it starts with a small letter"
-            hint = "ops are capitalised, blocks are not" if name in REGISTRY else reason
+        if not BLOCK_NAME.fullmatch(name) or name in ENTRY_KEYS or len(name) > LONGEST_NAME:
+            form = "a small letter, then letters, digits and _: ops are capitalised, blocks are not"
+            hint = "it means something else in a layer" if name in ENTRY_KEYS else form
             self.error(f"`{name}` cannot be the name of a block", mark, hint)
             return None
         if not isinstance(body, ListNode):
             self.error(f"the body of block `{name}` is a list of layers", body.mark, "begin each layer with `- `")
+            self.document.broken.add(name)
             return None
-        parameters = self._signature(key, name, mark)
-        return None if parameters is None else Block(name, parameters, body, mark)
+        parameters = self._signature(key, mark)
+        if parameters is None:
+            self.document.broken.add(name)
+            return None
+        return Block(name, parameters, body, mark)
 
-    def _signature(self, key: str, name: str, mark: Mark) -> tuple[tuple[str, str | None], ...] | None:
-        try:
-            function = ast.parse(f"def {key if '(' in key else key + '()'}: pass").body[0]
-            assert isinstance(function, ast.FunctionDef)
-            arguments = function.args
-            if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
-                raise ValueError
-        except (SyntaxError, ValueError, AssertionError, MemoryError, RecursionError):
+    def _signature(self, key: str, mark: Mark) -> tuple[tuple[str, str | None], ...] | None:
+        parameters = signature(key if "(" in key else f"{key}()")
+        if parameters is None:
             self.error(f"`{key}` is not a block's signature", mark, "write it like `conv_bn(out, kernel=1):`")
             return None
-        names = [argument.arg for argument in arguments.args]
-        for parameter in names:
-            if parameter in RESERVED:
-                self.error(f"`{parameter}` has a meaning of its own inside layers", mark, "choose another name")
-        defaults = [None] * (len(names) - len(arguments.defaults)) + [ast.unparse(d) for d in arguments.defaults]
-        return tuple(zip(names, defaults, strict=True))
+        allowed = [self._variable(parameter, mark) for parameter, _ in parameters]
+        return parameters if all(allowed) else None
 
     def read_layers(self, node: Node) -> None:
         if isinstance(node, ListNode):
             self.document.layers = node
         else:
             self.error("`layers:` is a list of layers", node.mark, "begin each with `- `")
+            self.document.broken.add("layers:")
 
     def read_outputs(self, node: Node) -> None:
         self.document.outputs = node
@@ -325,7 +346,7 @@ class _Parts:
             percent = _percentage(node.text)
             if percent is not None:
                 return percent
-        self.error("expected a number, a percentage, or a shape such as [96, 55, 55]", node.mark)
+        self.error("expected a number, a percentage or a shape", node.mark, "as in `34944`, `94.6%` or `[96, 55, 55]`")
         return None
 
     def _tolerance(self, node: Node | None) -> tuple[float, bool]:
@@ -354,20 +375,46 @@ class _Parts:
             entries: dict[str, Node] = {"value": value}
             if isinstance(value, MapNode):
                 entries = {k: v for k, v, _ in self.mapping(value, "a fact", ("value", "source"))}
-            number = self._value(entries["value"]) if "value" in entries else None
+            stated = entries.get("value")
+            number = self._value(stated) if isinstance(stated, ScalarNode) else None
             if isinstance(number, (int, float)):
                 source = self.text(entries["source"]) if "source" in entries else ""
                 self.document.accuracy.append(Accuracy(name, float(number), source))
-            else:
-                self.error(f"`{name}` needs a number", mark)
+            elif not isinstance(stated, ScalarNode):
+                self.error(f"`{name}` needs a number", mark, "as in `top1: 76.1` or `top1: {value: 76.1, source: ...}`")
 
 
-_LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][-+]?[0-9]+)?)\s*(%?)")
+_LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")
 
 
 def _percentage(text: str) -> float | None:
-    match = re.fullmatch(r"([0-9]+\.?[0-9]*)\s*%", text)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?)\s*%", text) if len(text) < 50 else None
     return float(match[1]) / 100 if match else None
+
+
+def signature(text: str) -> tuple[tuple[str, str | None], ...] | None:
+    """The parameters of a block, each with the text of its default; ``None`` if it is not ``name(a, b=1)``."""
+    try:
+        if len(text) > LONGEST:
+            return None
+        function, *others = ast.parse(f"def {text}: pass").body
+        assert isinstance(function, ast.FunctionDef)
+        assert isinstance(function.body[0], ast.Pass)
+        arguments = function.args
+        odd = others or function.body[1:] or function.returns or any(a.annotation for a in arguments.args)
+        if odd or arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
+            return None
+        names = [argument.arg for argument in arguments.args]
+        defaults = [None] * (len(names) - len(arguments.defaults)) + [ast.unparse(d) for d in arguments.defaults]
+    except (SyntaxError, ValueError, AssertionError, MemoryError, RecursionError):
+        return None
+    return tuple(zip(names, defaults, strict=True)) if len(set(names)) == len(names) else None
+
+
+def is_variable(name: str) -> bool:
+    """Whether a name can be a variable's: an identifier that means nothing else in an expression."""
+    fits = name.isidentifier() and len(name) <= LONGEST_NAME
+    return fits and name not in RESERVED and not iskeyword(name)
 
 
 _READERS: dict[str, Callable[[_Parts, Any], None]] = {

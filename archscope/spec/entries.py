@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archscope.diagnostics import Mark
 from archscope.ops import REGISTRY
-from archscope.spec.document import MODIFIERS
+from archscope.spec.document import LONGEST_NAME, MODIFIERS, is_variable
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 
 #: how an entry's mistakes are reported: message, place, hint
@@ -50,6 +50,14 @@ class Entry:
 
 def read_entry(node: Node, complain: Complain) -> Entry | None:
     """The parts of an entry; ``None`` (and a complaint) if it is none."""
+    entry = _read_entry(node, complain)
+    if entry is None or len(entry.word) <= LONGEST_NAME:
+        return entry
+    complain(f"a name of {len(entry.word):,} characters; the most is {LONGEST_NAME}", entry.mark, "")
+    return None
+
+
+def _read_entry(node: Node, complain: Complain) -> Entry | None:
     if isinstance(node, ScalarNode):
         if isinstance(node.value, str):
             return Entry("call", node.value, node.mark)
@@ -62,7 +70,7 @@ def read_entry(node: Node, complain: Complain) -> Entry | None:
     rest = {key: value for key, value in node.entries.items() if key not in MODIFIERS}
     if "repeat" in rest or "layers" in rest:
         return _compound(node, rest, modifiers, complain)
-    if len(rest) != 1:
+    if len(rest) != 1 or "index" in rest:
         complain(*_one_word(node, list(rest)))
         return None
     ((word, argument),) = rest.items()
@@ -77,6 +85,8 @@ def read_entry(node: Node, complain: Complain) -> Entry | None:
 def _one_word(node: MapNode, words: list[str]) -> tuple[str, Mark, str]:
     if not words:
         return "this entry names no layer", node.mark, "as in `- ReLU`"
+    if "index" in words:
+        return "`index:` stands without a `repeat:`", node.keys["index"], "it names the variable that counts a repeat"
     op = next((REGISTRY[word] for word in words if word in REGISTRY), None)
     stray = next((word for word in words if op is not None and (op.field(word) or word == "inputs")), None)
     if stray is not None and op is not None:
@@ -98,7 +108,7 @@ def _compound(node: MapNode, rest: dict[str, Node], modifiers: dict[str, Node], 
     index = rest.get("index")
     if index is None:
         return Entry(form, "", node.mark, rest.get("repeat"), body, None, modifiers)
-    if form == "group" or not isinstance(index, ScalarNode) or not index.text.isidentifier():
+    if form == "group" or not isinstance(index, ScalarNode) or not is_variable(index.text):
         complain("`index:` names the variable that counts a repeat", index.mark, "as in `index: stage`")
         return None
     return Entry(form, "", node.mark, rest.get("repeat"), body, index.text, modifiers)
@@ -136,7 +146,7 @@ def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, s
             found.append((id(node), entry))
 
     collect(items.items)
-    unnamed = [(key, entry.kind) for key, entry in found if entry.modifier("name") is None]
+    unnamed = [(key, entry.kind[:LONGEST_NAME]) for key, entry in found if entry.modifier("name") is None]
     counts = Counter(kind for _, kind in unnamed)
     seen: Counter[str] = Counter()
     result = {}

@@ -8,22 +8,22 @@ as many mistakes as can be found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, Mark
-from archscope.errors import SpecError, suggestion
+from archscope.errors import SpecError, closest, suggestion
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
-from archscope.ops.fields import FieldError, Size
 from archscope.ops.legal import Inference, apply
+from archscope.spec import frame
 from archscope.spec.binding import Arguments, construct, read_arguments, report
-from archscope.spec.document import Block, Document
+from archscope.spec.document import LONGEST_NAME, Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
-from archscope.spec.expressions import ExpressionError, evaluate
+from archscope.spec.expressions import ExpressionError, evaluate, in_words, shown
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import References
 from archscope.spec.scope import (
@@ -36,11 +36,9 @@ from archscope.spec.scope import (
     ScopeNames,
     Stop,
     Unknown,
-    words_in,
 )
 
-MOST_LAYERS = 200_000
-MOST_STEPS = 1_000_000
+MOST_LAYERS = 20_000
 DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -89,24 +87,28 @@ class _Expander:
         self._labels: dict[int, dict[int, str]] = {}
         self._ops: dict[Op, Op] = {}
         self._inference = Inference()
-        self._steps = 0
+        self._place = Mark(document.source, 1, 1)  # of the entry that was read last
+        self._regions = 0
 
     def expand(self, overrides: Mapping[str, Node], inputs: Mapping[str, ListNode]) -> Design:
         document = self._document
         outputs: list[tuple[str, Ref]] = []
         try:
-            self._set_variables(overrides)
+            self._variables = frame.variables(document, overrides, self._problems)
             context = Context(self._variables)
-            flow = self._declare_inputs(context, inputs)
+            self._inputs, flow = frame.inputs(document, inputs, context, self._references, self._problems)
             if document.layers is None:
-                place = Mark(document.source, 1, 1)
-                raise self._problems.fatal("a design has no `layers:`", place, "a file of blocks is for `include:`")
+                if "layers:" in document.broken:
+                    raise Stop
+                hint = "a file of blocks is for `include:`"
+                raise self._problems.fatal("a design has no `layers:`", self._place, hint)
             flow = self._run_list(document.layers, flow, context)
-            outputs = list(self._results(flow, context))
+            outputs = list(frame.outputs(document, flow, self._place, context, self._references, self._problems))
         except Stop:
             pass
         except RecursionError:
-            self._problems = Problems([*self._problems, Diagnostic("the layers are nested too deeply")])
+            deep = Diagnostic("the layers are nested too deeply", self._place)
+            self._problems = Problems([*self._problems, deep])
         if self._problems:
             raise SpecError(list(self._problems))
         design = Design(
@@ -127,77 +129,6 @@ class _Expander:
             for layer in design.graph.unread()
         )
 
-    # -- the frame: variables, inputs, outputs ---------------------------------------------------------------------
-
-    def _set_variables(self, overrides: Mapping[str, Node]) -> None:
-        known = self._document.vars
-        for name, node in overrides.items():
-            if name not in known:
-                hint = suggestion(name, known) or f"variables: {', '.join(known) or 'none'}"
-                self._problems.add(f"the design has no variable `{name}`", node.mark, hint)
-        for name, node in {**known, **overrides}.items():
-            value = self._problems.value(node, ScopeNames(self._variables), None)
-            if value is not UNKNOWN:
-                self._variables[name] = value
-
-    def _declare_inputs(self, context: Context, replaced: Mapping[str, ListNode]) -> Flow:
-        declared = self._document.inputs
-        if not declared:
-            place = Mark(self._document.source, 1, 1)
-            hint = "the sizes without the batch: `input: [3, 224, 224]`"
-            raise self._problems.fatal("a design needs an `input:`", place, hint)
-        for name, node in replaced.items():
-            if name not in declared:
-                hint = suggestion(name, declared) or f"inputs: {', '.join(declared)}"
-                self._problems.add(f"the design has no input `{name}`", node.mark, hint)
-        flows = []
-        for name, declaration in declared.items():
-            sizes = [self._size(item, context) for item in replaced.get(name, declaration.shape).items]
-            flow = UNKNOWN
-            if None not in sizes:
-                node_of = Input(name, tuple(size for size in sizes if size is not None), declaration.dtype)
-                self._inputs.append(node_of)
-                tensor = node_of.tensor(1)
-                self._references.outputs[name] = (tensor,)
-                flow = Flow(Ref(name), tensor)
-            self._references.declare(name, flow)
-            flows.append(flow)
-        return flows[0]
-
-    def _size(self, node: Node, context: Context) -> int | None:
-        value = self._problems.value(node, ScopeNames(context.variables), context)
-        return self._whole(value, node, 1, context)
-
-    def _whole(self, value: Any, node: Node, minimum: int, context: Context) -> int | None:
-        """A whole number; ``None`` after a mistake or behind one."""
-        if value is UNKNOWN:
-            return None
-        try:
-            return Size(minimum).read(value, None)
-        except FieldError as error:
-            hint = error.hint or next((word.hint for word in words_in(value)), "")
-            self._problems.add(error.message, node.mark, hint, context)
-            return None
-
-    def _results(self, flow: Flow, context: Context) -> Iterator[tuple[str, Ref]]:
-        node = self._document.outputs
-        if node is None:
-            flow = self._references.chosen(flow, Mark(self._document.source, 1, 1), context)
-            if flow.ref is not None:
-                yield "output", flow.ref
-            return
-        named: list[tuple[str, Node]] = []
-        if isinstance(node, MapNode):
-            named = list(node.entries.items())
-        elif isinstance(node, ListNode):
-            named = [(item.text if isinstance(item, ScalarNode) else "", item) for item in node.items]
-        if not named:
-            self._problems.add("`outputs:` is a list of layers, or a mapping of names to layers", node.mark)
-        for name, item in named:
-            flow = self._references.chosen(self._references.refer(item, context), item.mark, context)
-            if flow.ref is not None:
-                yield name, flow.ref
-
     # -- lists and entries -----------------------------------------------------------------------------------------
 
     def _read(self, node: Node) -> Entry | None:
@@ -217,15 +148,11 @@ class _Expander:
             if entry is None:
                 flow = UNKNOWN
                 continue
-            self._step(entry, context)
+            self._place = entry.mark
+            self._problems.spend(1, entry.mark)
             if self._problems.truth(entry.modifier("when"), flow, context, default=True):
                 flow = self._run_entry(node, entry, flow, context)
         return flow
-
-    def _step(self, entry: Entry, context: Context) -> None:
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise self._problems.fatal(f"more than {MOST_STEPS:,} steps", entry.mark, "", context)
 
     def _run_entry(self, node: Node, entry: Entry, flow: Flow, context: Context) -> Flow:
         sources = self._sources(entry, context)
@@ -233,43 +160,67 @@ class _Expander:
             flow = sources[0]
         if entry.form == "group" and entry.modifier("name") is None:
             assert entry.body is not None
-            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, f"group at {entry.mark}"))
+            if not self._one_source("group", entry, sources, context):
+                return UNKNOWN
+            self._regions += 1
+            region = ".".join((*context.path, f"group_{self._regions}"))
+            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, region))
         label = context.labels[id(node)] if context.labels else ""
         if entry.form == "repeat":
-            return self._repeat(entry, flow, context, label)
-        path = (*context.path, self._label(entry, label, flow, context))
+            alone = self._one_source("repeat", entry, sources, context)
+            return self._repeat(entry, flow, context, label) if alone else UNKNOWN
+        name = self._label(entry, label, flow, context)
+        if name is None or not self._free((*context.path, name), entry, context):
+            return UNKNOWN
+        path = (*context.path, name)
         call = _Call(entry, flow, sources, self._flagged(entry, flow, context, ".".join(path)), path)
         self._recipes[".".join(path)] = call
-        return self._named(path, self._perform(call), entry.mark)
+        return self._named(path, self._perform(call))
 
-    def _named(self, path: tuple[str, ...], flow: Flow, mark: Mark) -> Flow:
-        """Give what was just laid its name."""
+    def _one_source(self, what: str, entry: Entry, sources: list[Flow] | None, context: Context) -> bool:
+        if sources is None or len(sources) == 1:
+            return True
+        self._problems.add(f"a {what} starts from one tensor, not {len(sources)}", entry.mark, "", context)
+        return False
+
+    def _free(self, path: tuple[str, ...], entry: Entry, context: Context) -> bool:
+        """Whether nothing has this name yet; a mistake if something has."""
         name = ".".join(path)
-        if name in self._references and (flow.ref is None or flow.ref.node != name):
-            self._problems.add(f"two parts of the design are called `{name}`", mark, "give one another `name:`")
-        self._references.declare(name, flow)
+        if name not in self._references:
+            return True
+        first = self._recipes[name].entry.mark if name in self._recipes else None
+        where = f" (the first on line {first.line})" if first not in (None, entry.mark) else ""
+        again = entry.form == "repeat" or first == entry.mark
+        hint = "put the index into it: `name: block{i}`" if again else "give one of them another `name:`"
+        self._problems.add(f"two parts of the design are called `{name}`{where}", entry.mark, hint, context)
+        return False
+
+    def _named(self, path: tuple[str, ...], flow: Flow) -> Flow:
+        """Give what was just laid its name."""
+        self._references.declare(".".join(path), flow)
         return flow
 
-    def _label(self, entry: Entry, label: str, flow: Flow, context: Context) -> str:
-        """The name of an entry; ``{...}`` in it is evaluated."""
+    def _label(self, entry: Entry, label: str, flow: Flow, context: Context) -> str | None:
+        """The name of an entry, ``{...}`` in it evaluated; ``None`` after a mistake or behind one."""
         node = entry.modifier("name")
         if node is None:
             return label
-
-        def fill(match: re.Match[str]) -> str:
-            try:
-                return str(evaluate(match[1], ScopeNames(context.variables, flow)))
-            except Unknown:
-                return "unknown"
-            except ExpressionError as error:
-                self._problems.add(error.message, node.mark, error.hint, context)
-                return "unknown"
-
-        name = _TEMPLATE.sub(fill, label)
-        if not _NAME.fullmatch(name):
+        problem, hint = "", ""
+        try:
+            if len(label) > LONGEST_NAME:
+                raise ExpressionError(f"a name of {len(label):,} characters; the most is {LONGEST_NAME}")
+            names = ScopeNames(context.variables, flow)
+            label = _TEMPLATE.sub(lambda match: str(evaluate(match[1], names)), label)
+        except Unknown:
+            return None
+        except ExpressionError as error:
+            problem, hint = error.message, error.hint
+        if not problem and not _NAME.fullmatch(label):
+            problem = f"`{shown(label)}` is not a name" if label else "a name is one word"
             hint = "letters, digits, _ and -; dots between parts"
-            self._problems.add(f"`{name}` is not a name", node.mark, hint, context)
-        return name
+        if problem:
+            self._problems.add(problem, node.mark, hint, context)
+        return None if problem else label
 
     def _flagged(self, entry: Entry, flow: Flow, context: Context, name: str) -> Context:
         """The context inside an entry that may say ``freeze:`` or ``checkpoint:``."""
@@ -296,6 +247,8 @@ class _Expander:
             return self._reuse(call)
         if entry.form == "group":
             assert entry.body is not None
+            if not self._one_source("group", entry, call.sources, context):
+                return UNKNOWN
             return self._run_list(entry.body, call.flow, context._replace(path=call.path))
         found = self._resolve(entry, context)
         if isinstance(found, Block):
@@ -316,7 +269,13 @@ class _Expander:
             if word in self._document.blocks:
                 return self._document.blocks[word]
             held = context.variables.get(word)
-            if not isinstance(held, str):
+            if held is UNKNOWN or word in self._document.broken:
+                return None
+            if word in context.variables and not isinstance(held, str):
+                message = f"the variable `{word}` is {in_words(held)}, not the name of a layer or block"
+                self._problems.add(message, entry.mark, "", context)
+                return None
+            if held is None:
                 break
             word = str(held)
         hint = suggestion(word, [*REGISTRY, *self._document.blocks])
@@ -331,8 +290,7 @@ class _Expander:
     def _repeat(self, entry: Entry, flow: Flow, context: Context, label: str) -> Flow:
         assert entry.body is not None
         assert entry.argument is not None
-        value = self._problems.value(entry.argument, ScopeNames(context.variables, flow), context)
-        count = self._whole(value, entry.argument, 0, context)
+        count = self._problems.whole(entry.argument, ScopeNames(context.variables, flow), 0, context)
         if count is None:
             return UNKNOWN
         if count > MOST_LAYERS:
@@ -340,25 +298,31 @@ class _Expander:
             raise self._problems.fatal(message, entry.argument.mark, "", context)
         templated = _TEMPLATE.search(label) is not None
         for i in range(count):
-            self._step(entry, context)
+            self._problems.spend(1, entry.mark)
             inner = context
             if entry.index is not None:
                 inner = context._replace(variables={**context.variables, entry.index: i})
             name = self._label(entry, label, flow, inner)
+            if name is None:
+                return UNKNOWN
             path = (*context.path, name) if templated else (*context.path, name, str(i))
+            if not self._free(path, entry, context):
+                return UNKNOWN
             inner = self._flagged(entry, flow, inner, ".".join(path))._replace(path=path)
-            flow = self._named(path, self._run_list(entry.body, flow, inner), entry.mark)
-        return flow if templated or count == 0 else self._named((*context.path, label), flow, entry.mark)
+            flow = self._named(path, self._run_list(entry.body, flow, inner))
+        if templated or count == 0 or not self._free((*context.path, label), entry, context):
+            return flow
+        return self._named((*context.path, label), flow)
 
     def _call(self, block: Block, call: _Call) -> Flow:
         entry, context = call.entry, call.context
-        if call.sources is not None and len(call.sources) > 1:
-            message = f"the block `{block.name}` starts from one tensor, not {len(call.sources)}"
-            self._problems.add(message, entry.mark, "", context)
+        if not self._one_source("block", entry, call.sources, context):
             return UNKNOWN
         if len(context.trail) >= DEEPEST_CALLS:
             hint = "a recursive block needs a `when:` that ends it"
-            raise self._problems.fatal(f"`{block.name}` calls itself {DEEPEST_CALLS} levels deep", entry.mark, hint)
+            raise self._problems.fatal(
+                f"blocks call blocks {DEEPEST_CALLS} levels deep, `{block.name}` among them", entry.mark, hint, context
+            )
         variables = self._bind(block, call)
         if variables is None:
             return UNKNOWN
@@ -375,16 +339,19 @@ class _Expander:
             return None
         variables = dict(self._variables)
         complete = True
+        stray = set() if not isinstance(call.entry.argument, MapNode) else set(call.entry.argument.entries) - set(given)
+        meant = {closest(word, [name for name, _ in block.parameters]) for word in stray}  # told as misspellings
         for name, default in block.parameters:
             if name in given:
                 value = self._problems.value(given[name], ScopeNames(context.variables, call.flow), context)
             elif default is not None:
-                node = ScalarNode(default, block.mark, plain=False)
+                node = ScalarNode(default, block.mark, inset=None)
                 value = self._problems.value(node, ScopeNames(variables, call.flow), context)
             else:
-                message = f"the block `{block.name}` needs `{name}`"
-                self._problems.add(message, call.entry.mark, f"its signature is {block.signature}", context)
                 value = UNKNOWN
+                if name not in meant:
+                    message = f"the block `{block.name}` needs `{name}`"
+                    self._problems.add(message, call.entry.mark, f"its signature is {block.signature}", context)
             complete = complete and value is not UNKNOWN
             variables[name] = value
         return variables if complete else None
@@ -439,6 +406,7 @@ class _Expander:
         op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
+        problems.spend(len(flows), entry.mark)
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
         outputs, violations = self._inference.apply(op, x)
         for violation in violations:
@@ -469,9 +437,6 @@ class _Expander:
 
     def _add(self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: _Call) -> Flow:
         entry, context, name = call.entry, call.context, ".".join(call.path)
-        if name in self._references:
-            self._problems.add(f"two layers are called `{name}`", entry.mark, "give one another `name:`", context)
-            return UNKNOWN
         if len(self._layers) >= MOST_LAYERS:
             raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
         shares = self._shared(op, x, call) if context.reuse is not None else None
@@ -499,4 +464,5 @@ class _Expander:
                 would = f"{parameter} is {was} there and would be {list(tensor.shape)}"
                 hint = "the same weights need the same channels"
                 self._problems.add(f"`{name}` cannot be reused here: {would}", entry.mark, hint, context)
+                break  # the other parameters differ for the same reason
         return original.shares or name

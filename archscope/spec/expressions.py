@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from archscope.errors import suggestion
 
 LONGEST = 500
 MOST_BITS = 256
+LONGEST_LIST = 1000
 
 
 class ExpressionError(ValueError):
@@ -28,15 +30,20 @@ class ExpressionError(ValueError):
 class Word(str):
     """A plain word that is no name here: a mode or an op's name, or a misspelt variable, which ``hint`` then says."""
 
-    hint: str
+    known: tuple[str, ...]
 
-    def __new__(cls, text: str, hint: str = "") -> Word:
+    def __new__(cls, text: str, known: Sequence[str] = ()) -> Word:
         word = super().__new__(cls, text)
-        word.hint = hint
+        word.known = tuple(known)
         return word
 
-    def __reduce__(self) -> tuple[type[Word], tuple[str, str]]:
-        return Word, (str(self), self.hint)
+    @property
+    def hint(self) -> str:
+        """What it may have been meant to be."""
+        return name_hint(self, self.known)
+
+    def __reduce__(self) -> tuple[type[Word], tuple[str]]:
+        return Word, (str(self),)
 
 
 class Names(Protocol):
@@ -65,6 +72,14 @@ def evaluate(text: str, names: Names) -> Any:
         return _walk(tree, names)
     except RecursionError:
         raise ExpressionError("the expression is nested too deeply") from None
+    except ExpressionError as error:
+        if not text.isascii():  # Python's syntax tree counts bytes
+            start, end = (
+                len(text.encode()[:place].decode(errors="ignore"))
+                for place in (error.offset, error.offset + error.length)
+            )
+            error.offset, error.length = start, end - start
+        raise
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +87,9 @@ def _parse(text: str) -> ast.expr:
     if len(text) > LONGEST:
         raise ExpressionError(f"an expression of {len(text):,} characters; the most is {LONGEST}")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on "\d" and the like: it is no Python that is written here
+            return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(f"not an expression: {error.msg}", offset=(error.offset or 1) - 1, length=1) from None
     except (ValueError, MemoryError, RecursionError) as error:
@@ -111,7 +128,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "len": (len, "the length of a list"),
     "sum": (total, "the sum of a list"),
     "prod": (prod, "the product of a list"),
-    "divisible": (_divisible, "divisible(v, d): the multiple of d nearest to v, at least 0.9 v (make_divisible)"),
+    "divisible": (_divisible, "of (v, d) the multiple of d nearest to v, at least 0.9 v (make_divisible)"),
 }
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -164,7 +181,7 @@ def _name(node: ast.Name, names: Names) -> Any:
     try:
         return names.lookup(node.id)
     except KeyError:
-        raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names)) from None
+        raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names.known())) from None
 
 
 def _dotted(node: ast.Attribute, names: Names) -> Any:
@@ -178,9 +195,8 @@ def _dotted(node: ast.Attribute, names: Names) -> Any:
         raise _beyond(node) from None
 
 
-def name_hint(name: str, names: Names) -> str:
+def name_hint(name: str, known: Sequence[str]) -> str:
     """What to say of a name that is not known: the closest one, or all there are."""
-    known = names.known()
     listing = f"known here: {', '.join(known)}" if known else "no variables are known here"
     return suggestion(name, [*known, *FUNCTIONS]) or listing
 
@@ -190,7 +206,7 @@ def _binary(node: ast.BinOp, names: Names) -> Any:
     for side, value in ((node.left, left), (node.right, right)):
         if isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
             hint = value.hint if isinstance(value, Word) else ""
-            raise _error(side, f"arithmetic needs numbers; `{ast.unparse(side)}` is {_kind(value)}", hint)
+            raise _error(side, f"arithmetic needs numbers; `{ast.unparse(side)}` is {in_words(value)}", hint)
     apply = _BINARY.get(type(node.op))
     if apply is None:
         raise _error(node, f"`{ast.unparse(node)}`: this operator is not part of the arithmetic")
@@ -199,7 +215,9 @@ def _binary(node: ast.BinOp, names: Names) -> Any:
     try:
         result = apply(left, right)
     except ZeroDivisionError:
-        raise _error(node, f"division by zero: `{ast.unparse(node.right)}` is 0") from None
+        zero = node.left if isinstance(node.op, ast.Pow) else node.right
+        what = "a negative power of zero" if isinstance(node.op, ast.Pow) else "division by zero"
+        raise _error(node, f"{what}: `{ast.unparse(zero)}` is 0") from None
     except OverflowError:
         raise _error(node, "the result is too large") from None
     return _bounded(node, result)
@@ -225,12 +243,25 @@ def _bounded(node: ast.expr, value: Any) -> Any:
     return value
 
 
-def _kind(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A value as messages call it."""
     if isinstance(value, str):
-        return f"the word '{value}'"
+        return f"the word '{shown(value)}'"
     if isinstance(value, (list, tuple)):
         return "a list"
-    return "nothing" if value is None else str(value).lower()
+    return "nothing" if value is None else shown(value)
+
+
+def shown(value: Any) -> str:
+    """A value as a spec would write it, cut where it is long."""
+    text = str(list(value)) if isinstance(value, tuple) else str(value)
+    text = {"True": "true", "False": "false", "None": "null"}.get(text, text)
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+def extent(value: Any) -> int:
+    """How many values a list holds, lists in lists written out; 1 of anything else."""
+    return sum(map(extent, value)) if isinstance(value, (list, tuple)) else 1
 
 
 def _unary(node: ast.UnaryOp, names: Names) -> Any:
@@ -238,7 +269,7 @@ def _unary(node: ast.UnaryOp, names: Names) -> Any:
     if isinstance(node.op, ast.Not):
         return not value
     if isinstance(node.op, ast.Invert) or isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
-        raise _error(node, f"`{ast.unparse(node)}` has no value: it is applied to {_kind(value)}")
+        raise _error(node, f"`{ast.unparse(node)}` has no value: it is applied to {in_words(value)}")
     return -value if isinstance(node.op, ast.USub) else value  # type: ignore[operator]
 
 
@@ -248,12 +279,14 @@ def _compare(node: ast.Compare, names: Names) -> Any:
     for sign, other in zip(node.ops, node.comparators, strict=True):
         right = _walk(other, names)
         apply = _COMPARE.get(type(sign))
+        if isinstance(sign, (ast.In, ast.NotIn)) and not isinstance(right, (list, tuple)):
+            raise _error(other, f"`in` looks into a list; `{ast.unparse(other)}` is {in_words(right)}")
         if apply is None:
             raise _error(node, f"`{ast.unparse(node)}`: this comparison is not part of the arithmetic")
         try:
             holds = apply(left, right)
         except TypeError:
-            raise _error(node, f"{_kind(left)} and {_kind(right)} have no order") from None
+            raise _error(node, f"{in_words(left)} and {in_words(right)} have no order") from None
         result = holds if result is True else result & holds
         if result is False:
             return False
@@ -278,34 +311,46 @@ def _conditional(node: ast.IfExp, names: Names) -> Any:
 
 
 def _list(node: ast.List | ast.Tuple, names: Names) -> Any:
-    return tuple(_walk(item, names) for item in node.elts)
+    values = tuple(_walk(item, names) for item in node.elts)
+    if extent(values) > LONGEST_LIST:
+        raise _error(node, f"a list of more than {LONGEST_LIST:,} values")
+    return values
 
 
 def _subscript(node: ast.Subscript, names: Names) -> Any:
     sequence = _walk(node.value, names)
     if not isinstance(sequence, (list, tuple)):
-        raise _error(node.value, f"only a list can be indexed; `{ast.unparse(node.value)}` is {_kind(sequence)}")
+        raise _error(node.value, f"only a list can be indexed; `{ast.unparse(node.value)}` is {in_words(sequence)}")
     if isinstance(node.slice, ast.Slice):
         raise _error(node, "slices are not part of the arithmetic; index one element")
     index = _walk(node.slice, names)
     if isinstance(index, bool) or not isinstance(index, int):
-        raise _error(node.slice, f"an index must be a whole number, not {_kind(index)}")
+        raise _error(node.slice, f"an index must be a whole number, not {in_words(index)}")
     if not -len(sequence) <= index < len(sequence):
         raise _error(node, f"index {index} is outside a list of {len(sequence)}")
     return sequence[index]
 
 
 def _call(node: ast.Call, names: Names) -> Any:
-    function = FUNCTIONS.get(node.func.id) if isinstance(node.func, ast.Name) else None
-    if function is None or node.keywords:
-        name = ast.unparse(node.func)
+    name = ast.unparse(node.func)
+    if name not in FUNCTIONS:
         hint = suggestion(name, FUNCTIONS) or f"functions: {', '.join(FUNCTIONS)}"
         raise _error(node, f"`{name}(...)` is not a function of this arithmetic", hint)
+    function, description = FUNCTIONS[name]
+    if node.keywords:
+        raise _error(node, f"`{name}(...)` takes its arguments without names", f"{name}: {description}")
     values = [_walk(argument, names) for argument in node.args]
+    for argument, value in zip(node.args, values, strict=True):
+        if isinstance(value, (bool, str)) or value is None:
+            hint = value.hint if isinstance(value, Word) else f"{name}: {description}"
+            raise _error(argument, f"{name} needs numbers; `{ast.unparse(argument)}` is {in_words(value)}", hint)
     try:
-        return _bounded(node, function[0](*values))
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError, IndexError) as error:
-        raise _error(node, f"`{ast.unparse(node)}` has no value: {error}") from None
+        return _bounded(node, function(*values))
+    except ExpressionError:
+        raise
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError, IndexError):
+        given = ", ".join(map(shown, values))
+        raise _error(node, f"`{name}` has no value for ({given})", f"{name}: {description}") from None
 
 
 _HANDLERS: dict[type[ast.expr], Callable[[Any, Names], Any]] = {

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 import yaml
 
-from archscope.diagnostics import Diagnostic, Mark, Source
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError
 
 LARGEST_FILE = 4 * 2**20
 DEEPEST_NESTING = 100
-MOST_ALIASED_NODES = 100_000
+MOST_VALUES = 150_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+#: what no text holds: control characters, and halves of surrogate pairs
+_NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 #: A scalar's value; a string may be an expression, which only the place where it stands can tell.
@@ -37,13 +40,13 @@ class ScalarNode:
 
     value: Plain
     mark: Mark
-    plain: bool = True  # unquoted, on one line: a place inside its text is a place in the file
-    size: int = 1
+    inset: int | None = 0  # how far behind the mark its text begins; None if it does not stand there letter by letter
+    raw: str | None = None
 
     @property
     def text(self) -> str:
-        """The value as a key is read: always a string."""
-        return "" if self.value is None else str(self.value)
+        """The value as its author wrote it, without quotes: always a string."""
+        return self.raw if self.raw is not None else "" if self.value is None else str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,6 @@ class ListNode:
 
     items: list[Node]
     mark: Mark
-    size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,6 @@ class MapNode:
     entries: dict[str, Node]
     keys: dict[str, Mark]
     mark: Mark
-    size: int = 1
 
 
 Node = ScalarNode | ListNode | MapNode
@@ -76,28 +77,24 @@ def read_file(path: Path) -> Source:
     """
     name = str(path)
     try:
-        size = path.stat().st_size
         if path.is_dir():
             raise _failure(f"{name} is a folder, not a spec")
-        if size > LARGEST_FILE:
-            raise _failure(f"{name} has {size:,} bytes; a spec has at most {LARGEST_FILE:,}")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return Source(name, _decode(file.read(LARGEST_FILE + 1), name))
     except FileNotFoundError:
         raise _failure(f"there is no file {name}") from None
     except OSError as error:
         raise _failure(f"{name} cannot be read: {error.strerror}") from None
-    return Source(name, _decode(data, name))
 
 
 def read_stdin() -> Source:
     """The text of a spec on standard input."""
-    data = sys.stdin.buffer.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise _failure(f"standard input has more than {LARGEST_FILE:,} bytes, the most that a spec has")
-    return Source("<stdin>", _decode(data, "<stdin>"))
+    return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))
 
 
 def _decode(data: bytes, name: str) -> str:
+    if len(data) > LARGEST_FILE:
+        raise _failure(f"{name} has more than {LARGEST_FILE:,} bytes, the most that a spec has")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,31 +109,52 @@ def _failure(message: str, mark: Mark | None = None, hint: str = "") -> SpecErro
 
 
 def read(source: Source) -> Node:
-    """The one YAML document in a text.
+    """The one YAML document in a text; nothing (a scalar without a value) where there is none.
 
     Raises:
-        SpecError: bad YAML, a duplicate key, no content, several documents, or a limit exceeded.
+        SpecError: bad YAML, a duplicate key, several documents, or a limit exceeded.
     """
+    strange = _NO_TEXT.search(source.text)
+    if strange is not None:
+        before = Source(source.name, source.text[: strange.start()]).lines
+        mark = Mark(source, len(before), len(before[-1]) + 1)
+        raise _failure(f"the character U+{ord(strange[0]):04X} cannot stand in a spec", mark)
     try:
         return _Composer(source).compose()
     except yaml.MarkedYAMLError as error:
-        place = error.problem_mark or error.context_mark
-        mark = Mark(source, place.line + 1, place.column + 1) if place else None
-        problem = error.problem or error.context or "unreadable"
-        raise _failure(f"not YAML: {problem}", mark, _yaml_hint(source, mark, problem)) from None
-    except yaml.reader.ReaderError as error:
-        line = source.text.count("\n", 0, error.position) + 1
-        raise _failure(f"not YAML: {error.reason}", Mark(source, line, 1)) from None
+        raise _explained(error, source) from None
 
 
-def _yaml_hint(source: Source, mark: Mark | None, problem: str) -> str:
-    line = source.lines[mark.line - 1] if mark and mark.line <= len(source.lines) else ""
+def _explained(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
+    """What YAML says of its mistake, told where its author looks for it: an open bracket where it was opened."""
+    place, start = error.problem_mark or error.context_mark, error.context_mark
+    problem, context = error.problem or error.context or "unreadable", error.context or ""
+    if place is None:
+        return _failure(f"not YAML: {problem}")
+    line = source.lines[place.line] if place.line < len(source.lines) else ""
+    if start is not None and place.line > start.line and ("flow" in context or "quoted" in context):
+        opener = source.lines[start.line][start.column : start.column + 1]
+        problem = f"this `{opener}` is not closed, or what stands in it is not separated by commas"
+        message = f"not YAML: {'this quote is not closed' if 'quoted' in context else problem}"
+        mark = Mark(source, start.line + 1, start.column + 1)
+        return _failure(message, mark, f"noticed on line {place.line + 1}")
+    mark = Mark(source, place.line + 1, place.column + 1)
+    return _failure(f"not YAML: {problem}", mark, _yaml_hint(line, problem))
+
+
+def _yaml_hint(line: str, problem: str) -> str:
     if "\t" in line:
         return "indent by spaces: YAML allows no tabs"
     if re.search(r"\w\[\d", line):
-        return "inside [...] a reference to one output needs quotes: 'chunk[0]'"
+        return "inside [...] and {...} an index needs quotes: 'chunk[0]'"
     if "mapping values are not allowed" in problem:
         return "a colon inside a value needs quotes, or the line above is indented differently"
+    if "cannot start any token" in problem:
+        return "a value that begins so needs quotes"
+    if "could not find expected ':'" in problem:
+        return "a key ends with a colon; a value that goes on in the next line is indented"
+    if "did not find expected key" in problem or "block" in problem:
+        return "the entries of one list or mapping begin in the same column"
     return ""
 
 
@@ -146,7 +164,7 @@ class _Composer:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._anchors: dict[str, Node | None] = {}  # None while the node is still being built
-        self._aliased = 0
+        self._values = 0
         self._problems: list[Diagnostic] = []
 
     def compose(self) -> Node:
@@ -156,7 +174,7 @@ class _Composer:
             if isinstance(event, yaml.ScalarEvent):
                 node: Node = self._scalar(event)
             elif isinstance(event, yaml.AliasEvent):
-                node = self._alias(event)
+                node = self._alias(event, len(stack))
             elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
                 self._open(stack, event)
                 continue
@@ -172,9 +190,7 @@ class _Composer:
                 root = node
         if self._problems:
             raise SpecError(self._problems)
-        if root is None or (isinstance(root, ScalarNode) and root.value is None):
-            raise _failure(f"{self._source.name} is empty", hint="a spec has at least `input:` and `layers:`")
-        return root
+        return ScalarNode(None, Mark(self._source, 1, 1)) if root is None else root
 
     def _mark(self, event: yaml.Event) -> Mark:
         start, end = event.start_mark, event.end_mark
@@ -190,25 +206,44 @@ class _Composer:
         value = _resolve(event.value) if unquoted else event.value
         lines = self._source.lines
         line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-        node = ScalarNode(value, mark, unquoted and line.startswith(event.value, mark.column - 1))
+        inset = 0 if unquoted else 1
+        verbatim = line.startswith(event.value, mark.column - 1 + inset)
+        node = ScalarNode(value, mark, inset if verbatim else None, event.value)
+        self._count(mark)
         self._name(event.anchor, node)
         return node
 
-    def _alias(self, event: yaml.AliasEvent) -> Node:
+    def _count(self, mark: Mark) -> None:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise _failure(f"more than {MOST_VALUES:,} values, aliases written out", mark, "use blocks and repeats")
+
+    def _alias(self, event: yaml.AliasEvent, depth: int) -> Node:
         mark = self._mark(event)
         if event.anchor not in self._anchors:
-            raise _failure(f"there is no anchor &{event.anchor} before this alias", mark)
+            hint = "a value that begins with * needs quotes, unless it repeats an earlier &value"
+            raise _failure(f"there is no anchor &{event.anchor} before this alias", mark, hint)
         node = self._anchors[event.anchor]
         if node is None:
             raise _failure(f"&{event.anchor} contains itself through this alias", mark)
-        self._aliased += node.size
-        if self._aliased > MOST_ALIASED_NODES:
-            raise _failure(f"the aliases stand for more than {MOST_ALIASED_NODES:,} values", mark, "use a block")
-        return node
+        return self._copied(node, mark, depth)
+
+    def _copied(self, node: Node, alias: Mark, depth: int) -> Node:
+        """What an alias stands for, as if it were written out there: entries are told apart by their nodes."""
+        self._count(alias)
+        if depth > DEEPEST_NESTING:
+            raise _failure(f"more than {DEEPEST_NESTING} levels of nesting", alias)
+        if isinstance(node, ListNode):
+            return replace(node, items=[self._copied(item, alias, depth + 1) for item in node.items])
+        if isinstance(node, MapNode):
+            entries = {key: self._copied(value, alias, depth + 1) for key, value in node.entries.items()}
+            return replace(node, entries=entries)
+        return replace(node)
 
     def _open(self, stack: list[_Open], event: yaml.CollectionStartEvent) -> None:
         mark = self._mark(event)
         self._refuse_tag(event.tag, mark)
+        self._count(mark)
         if len(stack) >= DEEPEST_NESTING:
             raise _failure(f"more than {DEEPEST_NESTING} levels of nesting", mark)
         stack.append(_Open(mark, isinstance(event, yaml.MappingStartEvent), event.anchor, []))
@@ -221,23 +256,32 @@ class _Composer:
 
     def _close(self, opened: _Open) -> Node:
         nodes, mark = opened.nodes, opened.mark
-        size = 1 + sum(node.size for node in nodes)
         node: Node
         if opened.is_map:
             entries: dict[str, Node] = {}
             keys: dict[str, Mark] = {}
             for key, value in zip(nodes[::2], nodes[1::2], strict=True):
                 assert isinstance(key, ScalarNode)
-                if key.text in entries:
-                    first = keys[key.text].line
-                    message = f"`{key.text}` stands twice in this mapping (first on line {first})"
-                    self._problems.append(Diagnostic(message, key.mark))
+                self._check_key(key, keys)
                 entries[key.text], keys[key.text] = value, key.mark
-            node = MapNode(entries, keys, mark, size)
+            node = MapNode(entries, keys, mark)
         else:
-            node = ListNode(nodes, mark, size)
+            node = ListNode(nodes, mark)
         self._name(opened.anchor, node)
         return node
+
+    def _check_key(self, key: ScalarNode, earlier: dict[str, Mark]) -> None:
+        message = hint = ""
+        if key.text in earlier:
+            message = f"`{key.text}` stands twice in this mapping (first on line {earlier[key.text].line})"
+        elif not key.text:
+            message, hint = "a key is missing before the colon", "as in `name: value`"
+        elif key.text == "<<":
+            message, hint = "merge keys are no part of the spec language", "what several layers share goes into a block"
+        if message:
+            self._problems.append(Diagnostic(message, key.mark, hint))
+        if len(self._problems) >= MOST_REPORTED:
+            raise SpecError(self._problems)
 
     def _name(self, anchor: str | None, node: Node | None) -> None:
         if anchor is not None:
@@ -264,6 +308,6 @@ def _resolve(text: str) -> Plain:
         return _WORDS[text]
     if _INT.fullmatch(text):
         return int(text) if len(text) <= 100 else text
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) and isfinite(float(text)):
         return float(text)
     return text

@@ -7,10 +7,14 @@ import re
 from archscope.diagnostics import Mark
 from archscope.errors import suggestion
 from archscope.graph import Ref
+from archscope.ops import REGISTRY
 from archscope.ops.base import Tensors
 from archscope.spec.reader import MapNode, Node, ScalarNode
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems
 
+MOST_COMPARED = 500
+
+_BRANCH = "a branch is a list: `[ReLU]`"
 _REFERENCE = re.compile(r"([A-Za-z0-9_.-]+)(?:\[(\d+)\])?")
 
 
@@ -35,10 +39,11 @@ class References:
 
     def refer(self, node: Node, context: Context) -> Flow:
         """The tensor that a reference means: ``conv1``, ``stage.0.conv1``, ``lstm[1]``."""
+        self._problems.spend(1, node.mark)
         text = node.text if isinstance(node, ScalarNode) else ""
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            hint = "a branch is a list: `[ReLU]`" if text or isinstance(node, MapNode) else ""
+            hint = _BRANCH if text or isinstance(node, MapNode) else ""
             self._problems.add("expected the name of an earlier layer", node.mark, hint, context)
             return UNKNOWN
         full = self.find(match[1], node.mark, context)
@@ -56,28 +61,40 @@ class References:
 
     def find(self, name: str, mark: Mark, context: Context) -> str | None:
         """The full name of an earlier part of the design that a name in a spec means, innermost first."""
+        inside = ".".join(context.path) + "."
+        contains = False
         for depth in range(len(context.path), context.border - 1, -1):
             full = ".".join((*context.path[:depth], name))
             if full in self._targets:
                 return full
+            contains = contains or inside.startswith(full + ".")
         head = name.partition(".")[0]
-        if context.labels is not None and head in context.labels.values():
+        if contains or (context.labels is not None and head in context.labels.values()):
             hint = "a layer can only read what comes before it: the graph has no cycles"
             self._problems.add(f"`{name}` comes later, or contains this layer", mark, hint, context)
             return None
-        prefix = "".join(f"{part}." for part in context.path[: context.border])
-        visible = [target.removeprefix(prefix) for target in self._targets if target.startswith(prefix)]
-        hint = suggestion(name, visible)
-        if not hint and context.border:
-            hint = "inside a block only the block's own layers have names"
-        self._problems.add(f"there is no layer `{name}` before this one", mark, hint, context)
+        where = " before this one" if context.labels is not None else ""
+        message = f"there is no layer `{name}`{where}"
+        if not self._problems.told(message, mark):
+            self._problems.add(message, mark, self._hint(name, context), context)
         return None
 
+    def _hint(self, name: str, context: Context) -> str:
+        prefix = "".join(f"{part}." for part in context.path[: context.border])
+        visible = [target.removeprefix(prefix) for target in self._targets if target.startswith(prefix)]
+        deeper = [target for target in visible if target.endswith(f".{name}")]
+        hint = f"did you mean `{deeper[0]}`?" if deeper else suggestion(name, visible[-MOST_COMPARED:])
+        if not hint and name in REGISTRY:
+            return _BRANCH
+        return hint or ("inside a block only the block's own layers have names" if context.border else "")
+
     def chosen(self, flow: Flow, mark: Mark | None, context: Context) -> Flow:
-        """The tensor that a layer reads; a mistake if it could be several."""
+        """The tensor that a layer reads, or that is an output of the design; a mistake if it could be several."""
         if flow.choices and flow.ref is not None:
             name = flow.ref.node
             message = f"`{name}` has {flow.choices} outputs; say which one is meant"
-            self._problems.add(message, mark, f"`from: {name.rpartition('.')[2]}[0]`", context)
+            within = name.rpartition(".")[2]
+            hint = f"`from: {within}[0]`" if context.labels is not None else f"`outputs: ['{name}[0]']`"
+            self._problems.add(message, mark, hint, context)
             return UNKNOWN
         return flow

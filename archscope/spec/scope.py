@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archscope.diagnostics import Diagnostic, Mark
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.graph import Ref
 from archscope.ops import Tensor
-from archscope.ops.fields import FieldInfo
-from archscope.spec.expressions import ExpressionError, Word, evaluate, name_hint
+from archscope.ops.fields import FieldError, FieldInfo, Size
+from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.reader import ListNode, MapNode, Node
 
-MOST_PROBLEMS = 50
+MOST_WORK = 200_000
 
 
 class Unknown(Exception):
@@ -47,7 +47,7 @@ class BlockCall(NamedTuple):
     mark: Mark
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name}={self.variables[name]}" for name in self.parameters)
+        given = ", ".join(f"{name}={shown(self.variables[name])}" for name in self.parameters)
         return f"block `{self.name}({given})`, called at {self.mark}"
 
 
@@ -84,23 +84,33 @@ class Context(NamedTuple):
 
 
 class ScopeNames:
-    """The names that an expression may use: variables, and what arrives at the layer."""
+    """The names that an expression may use: variables, and what arrives at the layer.
 
-    __slots__ = ("_flow", "_variables")
+    Args:
+        later: variables that are declared further down; an expression that uses one is told so.
+    """
+
+    __slots__ = ("_flow", "_later", "_variables")
     ARRIVING = ("in_channels", "in_features", "in_size")
 
-    def __init__(self, variables: Mapping[str, Any], flow: Flow | None = None) -> None:
-        self._variables, self._flow = variables, flow
+    def __init__(self, variables: Mapping[str, Any], flow: Flow | None = None, later: Container[str] = ()) -> None:
+        self._variables, self._flow, self._later = variables, flow, later
 
     def lookup(self, name: str) -> Any:
         """The value of a name.
 
         Raises:
             KeyError: there is none.
-            Unknown: it asks for a tensor that a mistake left unknown.
+            Unknown: it follows from something that a mistake left unknown.
+            ExpressionError: it is a variable that is declared later.
         """
         if name in self._variables:
-            return self._variables[name]
+            value = self._variables[name]
+            if value is UNKNOWN:
+                raise Unknown
+            return value
+        if self.waits_for(name):
+            raise ExpressionError(f"the variable `{name}` has no value yet", "a variable may use those above it")
         if self._flow is None or name not in self.ARRIVING:
             raise KeyError(name)
         if self._flow.tensor is None:
@@ -110,16 +120,21 @@ class ScopeNames:
             return shape[2:]
         return shape[1] if name == "in_channels" and len(shape) > 1 else shape[-1]
 
+    def waits_for(self, name: str) -> bool:
+        """Whether it is a variable that is declared later."""
+        return name in self._later
+
     def known(self) -> Sequence[str]:
         """All names."""
         return [*self._variables, *(self.ARRIVING if self._flow else ())]
 
 
 class Problems:
-    """The mistakes found so far; one that occurs in every call of a block counts once."""
+    """The mistakes found so far (one that occurs in every call of a block counts once), and the work done so far."""
 
     def __init__(self, found: Sequence[Diagnostic] = ()) -> None:
         self._found = {(d.message, d.mark): d for d in found}
+        self._work = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -127,15 +142,20 @@ class Problems:
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self._found.values())
 
+    def told(self, message: str, mark: Mark | None) -> bool:
+        """Whether this mistake has been found before, in another call of the same block."""
+        return (message, mark) in self._found
+
     def add(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> None:
         """Note a mistake.
 
         Raises:
             Stop: it is one too many.
         """
-        trail = tuple(map(str, context.trail)) if context else ()
-        self._found.setdefault((message, mark), Diagnostic(message, mark, hint, trail))
-        if len(self._found) >= MOST_PROBLEMS:
+        if not self.told(message, mark):
+            trail = tuple(map(str, context.trail)) if context else ()
+            self._found[message, mark] = Diagnostic(message, mark, hint, trail)
+        if len(self._found) >= MOST_REPORTED:
             raise Stop
 
     def fatal(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> Stop:
@@ -143,29 +163,60 @@ class Problems:
         self.add(message, mark, hint, context)
         return Stop()
 
+    def spend(self, work: int, mark: Mark) -> None:
+        """Count what is done, so that no spec keeps anybody waiting.
+
+        Raises:
+            Stop: it is too much.
+        """
+        self._work += work
+        if self._work > MOST_WORK:
+            if self:  # the mistakes found so far say more
+                raise Stop
+            hint = "blocks that call themselves twice, or repeats in repeats, soon are too many"
+            raise self.fatal(f"the design takes more than {MOST_WORK:,} steps to lay out", mark, hint)
+
     def value(self, node: Node, names: ScopeNames, context: Context | None, info: FieldInfo | None = None) -> Any:
         """The value of a node, expressions evaluated; ``UNKNOWN`` after a mistake or behind one.
 
         A name that is not known is a :class:`~archscope.spec.expressions.Word`: whoever needs a number will say so.
         """
+        self.spend(1, node.mark)
         if isinstance(node, ListNode):
-            values = [self.value(item, names, context, info) for item in node.items]
-            return UNKNOWN if any(value is UNKNOWN for value in values) else tuple(values)
+            values = tuple(self.value(item, names, context, info) for item in node.items)
+            if extent(values) > LONGEST_LIST:
+                self.add(f"a list of more than {LONGEST_LIST:,} values", node.mark, "", context)
+                return UNKNOWN
+            return UNKNOWN if any(value is UNKNOWN for value in values) else values
         if isinstance(node, MapNode):
             self.add("expected a value, not a mapping", node.mark, "", context)
             return UNKNOWN
         if not isinstance(node.value, str) or (info is not None and info.kind.takes_word(node.value)):
             return node.value
+        self.spend(len(node.value) // 8, node.mark)
         try:
             return evaluate(node.value, names)
         except Unknown:
             return UNKNOWN
         except ExpressionError as error:
-            if node.value.isidentifier():
-                return Word(node.value, name_hint(node.value, names))
-            mark = node.mark.shifted(error.offset, error.length) if node.plain and error.length else node.mark
+            if node.value.isidentifier() and not names.waits_for(node.value):
+                return Word(node.value, names.known())
+            exact = node.inset is not None and error.length
+            mark = node.mark.shifted((node.inset or 0) + error.offset, error.length) if exact else node.mark
             self.add(error.message, mark, error.hint, context)
             return UNKNOWN
+
+    def whole(self, node: Node, names: ScopeNames, minimum: int, context: Context) -> int | None:
+        """The whole number that a node states; ``None`` after a mistake or behind one."""
+        value = self.value(node, names, context)
+        if value is UNKNOWN:
+            return None
+        try:
+            return Size(minimum).read(value, None)
+        except FieldError as error:
+            hint = error.hint or next((word.hint for word in words_in(value)), "")
+            self.add(error.message, node.mark, hint, context)
+            return None
 
     def truth(self, node: Node | None, flow: Flow, context: Context, *, default: bool) -> bool:
         """The condition that a node states."""
@@ -175,9 +226,10 @@ class Problems:
         if value is UNKNOWN:
             return default
         if isinstance(value, Word):
-            self.add(f"unknown name `{value}`", node.mark, value.hint, context)
+            hint = "write true or false" if value.lower() in ("yes", "no", "on", "off") else value.hint
+            self.add(f"unknown name `{value}`", node.mark, hint, context)
         elif not isinstance(value, (bool, int)):
-            self.add(f"expected a condition, got {value!r}", node.mark, "", context)
+            self.add(f"expected a condition, got {in_words(value)}", node.mark, "", context)
         return bool(value)
 
 

@@ -1,0 +1,105 @@
+"""What stands around the layers of a design: its variables, its inputs, its outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archscope.diagnostics import Mark
+from archscope.errors import suggestion
+from archscope.graph import Input, Ref
+from archscope.spec.document import Document
+from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
+from archscope.spec.references import References
+from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Stop
+
+#: names of outputs: those of layers, and one output of several
+_OUTPUT = re.compile(r"[A-Za-z0-9_.-]+(\[\d+\])?")
+
+
+def variables(document: Document, overrides: Mapping[str, Node], problems: Problems) -> dict[str, Any]:
+    """The variables in force; each may use those above it.
+
+    Args:
+        overrides: values that replace the declared ones.
+    """
+    known = document.vars
+    for name, node in overrides.items():
+        if name not in known:
+            hint = suggestion(name, known) or f"variables: {', '.join(known) or 'none'}"
+            problems.add(f"the design has no variable `{name}`", node.mark, hint)
+    found: dict[str, Any] = {}
+    waiting = dict.fromkeys([*known, *overrides])
+    for name, node in {**known, **overrides}.items():
+        found[name] = problems.value(node, ScopeNames(found, later=waiting), None)
+        del waiting[name]
+    return found
+
+
+def inputs(
+    document: Document, replaced: Mapping[str, ListNode], context: Context, references: References, problems: Problems
+) -> tuple[list[Input], Flow]:
+    """The graph inputs, and the tensor that the first layer reads.
+
+    Args:
+        replaced: shapes that replace the declared ones, by name.
+    """
+    declared = document.inputs
+    if not declared:
+        if document.broken & {"input:", "inputs:"}:
+            raise Stop
+        hint = "the sizes without the batch: `input: [3, 224, 224]`"
+        raise problems.fatal("a design needs an `input:`", Mark(document.source, 1, 1), hint)
+    for name, node in replaced.items():
+        if name not in declared:
+            hint = suggestion(name, declared) or f"inputs: {', '.join(declared)}"
+            problems.add(f"the design has no input `{name}`", node.mark, hint)
+    found = []
+    flows = []
+    names = ScopeNames(context.variables)
+    for name, declaration in declared.items():
+        sizes = [problems.whole(item, names, 1, context) for item in replaced.get(name, declaration.shape).items]
+        flow = UNKNOWN
+        if None not in sizes:
+            found.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
+            tensor = found[-1].tensor(1)
+            references.outputs[name] = (tensor,)
+            flow = Flow(Ref(name), tensor)
+        references.declare(name, flow)
+        flows.append(flow)
+    return found, flows[0]
+
+
+def outputs(
+    document: Document, last: Flow, end: Mark, context: Context, references: References, problems: Problems
+) -> Iterator[tuple[str, Ref]]:
+    """The named results: those that the spec lists, or what the last layer gives.
+
+    Args:
+        end: where the last layer stands.
+    """
+    node = document.outputs
+    if node is None:
+        last = references.chosen(last, end, context)
+        if last.ref is not None:
+            yield "output", last.ref
+        return
+    named: list[tuple[str, Node, Mark]] = []
+    if isinstance(node, MapNode):
+        named = [(name, item, node.keys[name]) for name, item in node.entries.items()]
+    elif isinstance(node, ListNode):
+        named = [(item.text if isinstance(item, ScalarNode) else "", item, item.mark) for item in node.items]
+    if not named:
+        hint = "`outputs: [head, aux]`, or `outputs: {logits: head}`"
+        problems.add("`outputs:` is a list of layers, or a mapping of names to layers", node.mark, hint, context)
+    taken: set[str] = set()
+    for name, item, mark in named:
+        flow = references.chosen(references.refer(item, context), item.mark, context)
+        if name and name in taken:
+            problems.add(f"two outputs are called `{name}`", mark, "name them: `outputs: {a: head, b: head}`", context)
+        elif flow.ref is not None and not _OUTPUT.fullmatch(name):
+            problems.add(f"`{name}` is not a name", mark, "letters, digits, _ and -; dots between parts", context)
+        elif flow.ref is not None:
+            yield name, flow.ref
+        taken.add(name)
