@@ -10,7 +10,7 @@ from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, Index
 
 MOST_PARTS = 1024
-LONGEST_ARGUMENT = 256
+MOST_INPUTS = LONGEST_ARGUMENT = 256
 
 
 class Violation(NamedTuple):
@@ -53,7 +53,8 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
         if min(tensor.shape, default=1) < 1:
             return (), [Violation(f"the output would be {shape_text(tensor.shape)}: a dimension is empty")]
         if prod(tensor.shape) > LARGEST:
-            return (), [Violation(f"the output {shape_text(tensor.shape)} has more than 2^63 - 1 elements")]
+            shape = f" {shape_text(tensor.shape)}" if max(tensor.shape) <= LARGEST else ""
+            return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
     return outputs, []
 
 
@@ -86,8 +87,9 @@ def _structure_violations(op: Op) -> Iterator[Violation]:
 
 def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
     name = type(op).__name__
-    if len(x) not in op.arity:
-        yield Violation(f"{name} takes {op.arity}; {len(x)} given")
+    if len(x) not in op.arity or len(x) > MOST_INPUTS:
+        most = f"at most {MOST_INPUTS} inputs" if len(x) > MOST_INPUTS else op.arity
+        yield Violation(f"{name} takes {most}; {len(x)} given")
         return
     for number, tensor in enumerate(x, 1):
         which = f"input {number}" if len(x) > 1 else "what arrives"

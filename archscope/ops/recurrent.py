@@ -1,8 +1,8 @@
 """Recurrent layers: RNN, LSTM and GRU over sequences, stacked and in both directions.
 
 Each step of a layer multiplies its G x H gate rows by what arrives (F features) and by the hidden state (H_out), so a
-layer and direction takes N x L x G H x (F + H_out) MACs; a projection (proj_size) adds N x L x H x H_out. The first
-hidden state is zero, and its product is counted all the same, as torch computes it.
+layer and direction takes N x L x G H x (F + H_out) MACs; a projection (proj_size) adds N x L x H x H_out. The hidden
+state of the first step is zero: torch computes its product all the same, but no gradient of it.
 """
 
 from __future__ import annotations
@@ -71,12 +71,16 @@ class _Recurrent(InfersArguments, NoBuffers):
             for direction in self._directions():
                 yield layer, f"l{layer}{direction}", arriving
 
+    def _sequences(self, x: Tensor) -> tuple[int, int]:
+        """How many sequences there are, and how long they are."""
+        first, second, _ = x.shape
+        return (first, second) if self.batch_first else (second, first)
+
     def outputs(self, *x: Tensor) -> Tensors:
-        first, second, _ = x[0].shape
+        batch, _ = self._sequences(x[0])
         directions = len(self._directions())
-        batch = first if self.batch_first else second
         states = (x[0].with_shape(directions * self.num_layers, batch, size) for size in self._states())
-        return (x[0].with_shape(first, second, directions * self._out()), *states)
+        return (x[0].with_shape(*x[0].shape[:2], directions * self._out()), *states)
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         weights: dict[str, Tensor] = {}
@@ -94,14 +98,15 @@ class _Recurrent(InfersArguments, NoBuffers):
         return ("ih", "hh", "hr") if self._projected() else ("ih", "hh")
 
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
-        first, second, _ = x[0].shape
-        steps, rows = first * second, self.gates * self.hidden_size
+        batch, length = self._sequences(x[0])
+        steps, rows = batch * length, self.gates * self.hidden_size
         for layer, name, arriving in self._layers(x[0]):
             arrived = self._arrived(layer)
             own = [f"weight_{kind}_{name}" for kind in self._kinds()]
             hidden = (*arrived, *own)
             yield Contraction(steps * rows * arriving, (arrived if layer else 0, own[0]), f"input {name}")
-            yield Contraction(steps * rows * self._out(), (hidden, own[1]), f"hidden {name}")
+            yield Contraction(batch * rows * self._out(), (own[1],), f"first hidden {name}")
+            yield Contraction(batch * (length - 1) * rows * self._out(), (hidden, own[1]), f"hidden {name}")
             if self._projected():
                 yield Contraction(steps * self.hidden_size * self._out(), (hidden, own[2]), f"projection {name}")
 
@@ -111,10 +116,10 @@ class _Recurrent(InfersArguments, NoBuffers):
         return (0, *(f"weight_{kind}_{name}" for name in names for kind in self._kinds()))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
-        first, second, _ = x[0].shape
+        batch, length = self._sequences(x[0])
         sums = self.gates * (3 if self.bias else 1)
         cells = self.num_layers * len(self._directions())
-        return first * second * cells * self.hidden_size * (sums + self._unit_work())
+        return batch * length * cells * self.hidden_size * (sums + self._unit_work())
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = getattr(torch.nn, type(self).__name__)(**self.inferred(*x), **self.arguments())

@@ -29,8 +29,8 @@ class Arguments(NamedTuple):
     inputs: ListNode | None = None
 
 
-def read_arguments(op_class: type[Op], entry: Entry, context: Context, problems: Problems) -> Arguments:
-    """The arguments by name; a bare value is the first one, or the inputs of a merging op."""
+def read_arguments(op_class: type[Op], entry: Entry, context: Context, problems: Problems) -> Arguments | None:
+    """The arguments by name; a bare value is the first one, or the inputs of a merging op; ``None`` after a mistake."""
     node = entry.argument
     if node is None or (isinstance(node, ScalarNode) and node.value is None):
         return Arguments({})
@@ -43,14 +43,14 @@ def read_arguments(op_class: type[Op], entry: Entry, context: Context, problems:
             return Arguments(values, inputs)
         hint = "each a branch (a list of layers) or the name of an earlier layer"
         problems.add("`inputs:` is a list", inputs.mark, hint, context)
-        return Arguments(values)
+        return None
     if isinstance(node, ListNode) and (op_class.arity.most is None or op_class.arity.least > 1):
         return Arguments({}, node)
     if op_class.fields:
         return Arguments({op_class.fields[0].name: (node, node.mark)})
     hint = _BRANCHES if op_class.arity.most != 1 else ""
     problems.add(f"{op_class.__name__} takes no arguments", node.mark, hint, context)
-    return Arguments({})
+    return None
 
 
 def construct(

@@ -222,6 +222,7 @@ class _Parts:
 
     def _declare_input(self, name: str, node: Node) -> None:
         shape: Node | None = node
+        entries: dict[str, Node] = {}
         dtype = None
         if isinstance(node, MapNode):
             entries = {k: v for k, v, _ in self.mapping(node, "shape and dtype", ("shape", "dtype"))}
@@ -231,8 +232,9 @@ class _Parts:
                 if dtype not in DTYPES:
                     self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, f"one of {', '.join(DTYPES)}")
         if not isinstance(shape, ListNode):
-            self.error("an input is a list of sizes without the batch", node.mark, "as in `input: [3, 224, 224]`")
             self.document.broken.add("input:")
+            if not isinstance(node, MapNode) or len(node.entries) == len(entries):  # else a misspelt key has been told
+                self.error("an input is a list of sizes without the batch", node.mark, "as in `input: [3, 224, 224]`")
             return
         if name in self.document.inputs:
             self.error(f"the input `{name}` is declared twice", node.mark)

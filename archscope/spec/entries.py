@@ -84,7 +84,7 @@ def _read_entry(node: Node, complain: Complain) -> Entry | None:
 
 def _one_word(node: MapNode, words: list[str]) -> tuple[str, Mark, str]:
     if not words:
-        return "this entry names no layer", node.mark, "as in `- ReLU`"
+        return "this entry names no layer", next(iter(node.keys.values()), node.mark), "as in `- ReLU`"
     if "index" in words:
         return "`index:` stands without a `repeat:`", node.keys["index"], "it names the variable that counts a repeat"
     op = next((REGISTRY[word] for word in words if word in REGISTRY), None)
@@ -98,20 +98,21 @@ def _one_word(node: MapNode, words: list[str]) -> tuple[str, Mark, str]:
 
 def _compound(node: MapNode, rest: dict[str, Node], modifiers: dict[str, Node], complain: Complain) -> Entry | None:
     form = "repeat" if "repeat" in rest else "group"
+    mark = node.keys["repeat" if form == "repeat" else "layers"]
     for key in rest:
         if key not in ("repeat", "index", "layers"):
             complain(f"unknown key `{key}` beside `{next(iter(rest))}`", node.keys[key], "")
     body = rest.get("layers")
     if not isinstance(body, ListNode):
-        complain(f"a {form} needs `layers:`, a list", body.mark if body else node.mark, "")
+        complain(f"a {form} needs `layers:`, a list", body.mark if body else mark, "")
         return None
     index = rest.get("index")
     if index is None:
-        return Entry(form, "", node.mark, rest.get("repeat"), body, None, modifiers)
+        return Entry(form, "", mark, rest.get("repeat"), body, None, modifiers)
     if form == "group" or not isinstance(index, ScalarNode) or not is_variable(index.text):
         complain("`index:` names the variable that counts a repeat", index.mark, "as in `index: stage`")
         return None
-    return Entry(form, "", node.mark, rest.get("repeat"), body, index.text, modifiers)
+    return Entry(form, "", mark, rest.get("repeat"), body, index.text, modifiers)
 
 
 def branches(entry: Entry) -> Iterator[ListNode]:

@@ -38,7 +38,7 @@ from archscope.spec.scope import (
     Unknown,
 )
 
-MOST_LAYERS = 20_000
+MOST_LAYERS = 10_000
 DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -399,6 +399,8 @@ class _Expander:
         """Bind an op to its inputs and add the layer."""
         entry, context, problems = call.entry, call.context, self._problems
         arguments = read_arguments(op_class, entry, context, problems)
+        if arguments is None:
+            return UNKNOWN
         flows = self._gather(call, arguments)
         op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
         if op is None or any(flow.tensor is None for flow in flows):

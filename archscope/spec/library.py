@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from archscope.diagnostics import Diagnostic
@@ -32,13 +33,13 @@ def find(text: str, beside: Path | None = None) -> Path:
         SpecError: there is no such file and no such name.
     """
     path = (beside / text) if beside else Path(text)
-    if path.exists():
+    if os.path.exists(path):  # which is false, and no error, of what cannot be a file's name
         return path
-    if path.suffix not in SUFFIXES and path.with_name(path.name + ".yaml").is_file():
+    if path.suffix not in SUFFIXES and path.name and os.path.isfile(path.with_name(path.name + ".yaml")):
         return path.with_name(path.name + ".yaml")
     shipped = specs_folder() / (text if Path(text).suffix in SUFFIXES else f"{text}.yaml")
     looks_like_path = Path(text).suffix in SUFFIXES or "/" in text or "\\" in text
-    if shipped.is_file() and (beside is not None or not looks_like_path):
+    if os.path.isfile(shipped) and (beside is not None or not looks_like_path):
         return shipped
     hint = suggestion(Path(text).stem, names()) or "`archscope list` shows the designs that ship with archscope"
     what = "file" if looks_like_path else "file or design called"

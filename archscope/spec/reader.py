@@ -179,7 +179,7 @@ class _Composer:
                 self._open(stack, event)
                 continue
             elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-                node = self._close(stack.pop())
+                node = self._close(stack.pop(), event)
             else:
                 if isinstance(event, yaml.DocumentStartEvent) and root is not None:
                     raise _failure("a second document begins here; a spec is one", self._mark(event))
@@ -246,7 +246,7 @@ class _Composer:
         self._count(mark)
         if len(stack) >= DEEPEST_NESTING:
             raise _failure(f"more than {DEEPEST_NESTING} levels of nesting", mark)
-        stack.append(_Open(mark, isinstance(event, yaml.MappingStartEvent), event.anchor, []))
+        stack.append(_Open(mark, isinstance(event, yaml.MappingStartEvent), bool(event.flow_style), event.anchor, []))
         self._name(event.anchor, None)
 
     def _add(self, parent: _Open, node: Node) -> None:
@@ -254,8 +254,10 @@ class _Composer:
             raise _failure("a key must be a single word", node.mark, "quote it if it holds brackets or braces")
         parent.nodes.append(node)
 
-    def _close(self, opened: _Open) -> Node:
-        nodes, mark = opened.nodes, opened.mark
+    def _close(self, opened: _Open, event: yaml.Event) -> Node:
+        nodes, mark, end = opened.nodes, opened.mark, self._mark(event)
+        if opened.flow and end.line == mark.line:
+            mark = mark._replace(length=end.column + end.length - mark.column)
         node: Node
         if opened.is_map:
             entries: dict[str, Node] = {}
@@ -298,6 +300,7 @@ class _Open:
 
     mark: Mark
     is_map: bool
+    flow: bool
     anchor: str | None
     nodes: list[Node]
 

@@ -43,7 +43,9 @@ class References:
         text = node.text if isinstance(node, ScalarNode) else ""
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            hint = _BRANCH if text or isinstance(node, MapNode) else ""
+            hint = (
+                _BRANCH if isinstance(node, MapNode) else "one output of several is written `lstm[1]`" if text else ""
+            )
             self._problems.add("expected the name of an earlier layer", node.mark, hint, context)
             return UNKNOWN
         full = self.find(match[1], node.mark, context)
