@@ -231,7 +231,7 @@ def _check_power(node: ast.expr, base: Any, exponent: Any) -> None:
         return
     if not isinstance(exponent, int) or exponent > MOST_BITS:
         raise _error(node, f"a power beyond {MOST_BITS} bits")
-    if isinstance(base, int) and abs(base) > 1 and abs(base).bit_length() * exponent > MOST_BITS + 64:
+    if isinstance(base, int) and (abs(base).bit_length() - 1) * exponent > MOST_BITS:
         raise _error(node, f"a power beyond {MOST_BITS} bits")
 
 

@@ -75,9 +75,5 @@ def layers(text: str, **options: Any) -> list[str]:
 def shapes(text: str, **options: Any) -> list[tuple[int, ...]]:
     """Shapes of the outputs that a text gives, without the batch."""
     design = archscope.load(text, **options)
-    rows = archscope.analyze(design)
-    inputs = {node.name: node.shape for node in design.inputs}
-    return [
-        inputs[ref.node] if ref.node in inputs else rows[ref.node].outputs[ref.output].shape[1:]
-        for _, ref in design.outputs
-    ]
+    account = archscope.analyze(design)
+    return [account[ref.node].y[ref.output].shape[1:] for _, ref in design.outputs]

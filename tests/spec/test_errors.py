@@ -709,8 +709,9 @@ MISTAKES = [
     ),
     Mistake(
         "a reused block with other channels",
-        "input: [3, 8, 8]\nblocks:\n  f: [Conv2d: {out_channels: 2 * in_channels, kernel_size: 1}]\nlayers: [{f: , name: a}, reuse: a]\n",
-        "3:7",
+        "input: [3, 8, 8]\nblocks: {f: [Conv2d: {out_channels: 2 * in_channels, kernel_size: 1}]}\n"
+        "layers: [{f: , name: a}, reuse: a]\n",
+        "2:14",
         "Conv2d",
         "`a.Conv2d` cannot be reused here: weight is [6, 3, 1, 1] there and would be [12, 6, 1, 1]",
         "the same weights need the same channels",

@@ -1,0 +1,462 @@
+"""What blocks, repeats, conditions and branches become."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import archscope
+from tests.spec.asking import HEAD, layers, shapes
+
+UNET = """input: [1, 64, 64]
+vars: {depth: 3, width: 8, act: ReLU}
+blocks:
+  double(out):
+    - repeat: 2
+      layers: [Conv2d: {out_channels: out, kernel_size: 3, padding: 1}, act]
+  unet(depth, width):
+    - double: width
+    - Concat:
+      - []
+      - - MaxPool2d: 2
+        - unet: {depth: depth - 1, width: 2 * width}
+        - ConvTranspose2d: {out_channels: width, kernel_size: 2, stride: 2}
+      when: depth > 0
+    - double: width
+layers:
+  - unet: {depth: depth, width: width}
+  - Conv2d: {out_channels: 2, kernel_size: 1}
+"""
+
+
+def test_a_u_net_is_one_recursive_block() -> None:
+    design = archscope.load(UNET)
+    assert shapes(UNET) == [(2, 64, 64)]
+    convs = [layer for layer in design.layers if layer.kind == "Conv2d"]
+    assert [layer.op.out_channels for layer in convs] == [8, 8, 16, 16, 32, 32, 64, 64, 64, 64, 32, 32, 16, 16, 8, 8, 2]
+    assert sum(layer.kind == "Concat" for layer in design.layers) == 3
+    assert len(archscope.load(UNET, set={"depth": 0}).layers) == 2 * 4 + 1
+
+
+def test_signatures_and_defaults() -> None:
+    text = """input: [3, 16, 16]
+vars: {width: 5}
+blocks:
+  conv(out, kernel=3, padding=kernel // 2, groups=1, act=ReLU, bias=width == 5):
+    - Conv2d: {out_channels: out, kernel_size: kernel, padding: padding, groups: groups, bias: bias}
+    - act
+  plain:
+    - Tanh
+  empty(): []
+layers:
+  - conv: 4
+  - conv: {out: 2 * width, kernel: 5, act: GELU, bias: false}
+  - conv: {out: in_channels, groups: in_channels}
+  - plain
+  - plain: {}
+  - plain:
+  - empty
+"""
+    first, _, second, gelu, third, *rest = archscope.load(text).layers
+    assert (first.op.padding, second.op.padding, third.op.padding) == ((1, 1), (2, 2), (1, 1))
+    assert (first.op.bias, second.op.bias, third.op.groups, gelu.kind) == (True, False, 10, "GELU")
+    assert [layer.kind for layer in rest] == ["ReLU", "Tanh", "Tanh", "Tanh"]
+    assert [layer.name for layer in rest[1:]] == ["plain_1.Tanh", "plain_2.Tanh", "plain_3.Tanh"]
+
+
+def test_a_parameter_is_seen_inside_its_block_alone() -> None:
+    text = """input: [3]
+vars: {n: 1}
+blocks:
+  outer(n): [inner, {Linear: n}]
+  inner: [Linear: n]
+layers: [outer: 5, Linear: n]
+"""
+    assert [layer.op.out_features for layer in archscope.load(text).layers] == [1, 5, 1]
+
+
+def test_a_parameter_may_hold_a_list_a_word_or_a_block() -> None:
+    text = """input: [3]
+blocks:
+  mlp(sizes, act=ReLU, last=none):
+    - repeat: len(sizes)
+      index: i
+      layers: [Linear: 'sizes[i]', act]
+    - last
+  none: []
+  head: [Linear: 2]
+layers:
+  - mlp: {sizes: [4, 5], act: Tanh, last: head}
+  - mlp: {sizes: [7]}
+"""
+    assert layers(text) == [
+        "mlp_1.i.0.Linear: Linear",
+        "mlp_1.i.0.act: Tanh",
+        "mlp_1.i.1.Linear: Linear",
+        "mlp_1.i.1.act: Tanh",
+        "mlp_1.last.Linear: Linear",
+        "mlp_2.i.0.Linear: Linear",
+        "mlp_2.i.0.act: ReLU",
+    ]
+
+
+def test_variables_hold_names_of_layers_and_blocks() -> None:
+    text = "input: [4]\nvars: {act: LeakyReLU, other: act, part: head, acts: [ReLU, GELU]}\n"
+    text += "blocks:\n  head(n=2): [Linear: n]\n  use(what): [what]\nlayers: [act, act: 0.3, other, part, part: 3, {use: 'acts[1]'}]\n"
+    assert [layer.kind for layer in archscope.load(text).layers] == [
+        "LeakyReLU", "LeakyReLU", "LeakyReLU", "Linear", "Linear", "GELU"
+    ]  # fmt: skip
+
+
+# -- repeats -------------------------------------------------------------------------------------------------------
+
+
+def test_repeats_count_from_0() -> None:
+    text = HEAD + "  - repeat: 3\n    index: i\n    layers: [Conv2d: {out_channels: 4 + i, kernel_size: 1}, ReLU]\n"
+    assert [name for name in layers(text) if "Conv" in name] == [
+        "i.0.Conv2d: Conv2d",
+        "i.1.Conv2d: Conv2d",
+        "i.2.Conv2d: Conv2d",
+    ]
+    assert [layer.op.out_channels for layer in archscope.load(text).layers if layer.kind == "Conv2d"] == [4, 5, 6]
+
+
+def test_repeats_nest() -> None:
+    text = """input: [3]
+vars: {depths: [1, 0, 2]}
+layers:
+  - repeat: len(depths)
+    index: stage
+    layers:
+      - repeat: depths[stage]
+        index: i
+        layers: [Linear: 10 * stage + i + 1]
+"""
+    assert layers(text) == ["stage.0.i.0.Linear: Linear", "stage.2.i.0.Linear: Linear", "stage.2.i.1.Linear: Linear"]
+    assert [layer.op.out_features for layer in archscope.load(text).layers] == [1, 21, 22]
+
+
+def test_names_of_repeats() -> None:
+    def names(more: str) -> list[str]:
+        return [layer.name for layer in archscope.load(HEAD + f"  - {{repeat: 2, layers: [ReLU], {more}}}\n").layers]
+
+    assert names("when: true") == ["repeat.0.ReLU", "repeat.1.ReLU"]
+    assert names("index: stage") == ["stage.0.ReLU", "stage.1.ReLU"]
+    assert names("name: part") == ["part.0.ReLU", "part.1.ReLU"]
+    assert names("index: i, name: 'layer{i + 1}'") == ["layer1.ReLU", "layer2.ReLU"]
+    assert names("index: i, name: 'a{i}.b{2 * i}'") == ["a0.b0.ReLU", "a1.b2.ReLU"]
+
+
+def test_a_repeat_of_none_is_nothing() -> None:
+    assert layers(HEAD + "  - {repeat: 0, layers: [Conv2D: 3]}\n  - ReLU\n") == ["ReLU: ReLU"]
+    assert layers(HEAD + "  - {repeat: 3, layers: []}\n  - ReLU\n") == ["ReLU: ReLU"]
+
+
+def test_an_index_hides_a_variable_of_its_name() -> None:
+    text = "input: [3]\nvars: {i: 7}\nlayers:\n  - {repeat: 2, index: i, layers: [Linear: i + 1]}\n  - Linear: i\n"
+    assert [layer.op.out_features for layer in archscope.load(text).layers] == [1, 2, 7]
+
+
+# -- conditions ----------------------------------------------------------------------------------------------------
+
+
+def test_when_may_stand_on_anything() -> None:
+    text = """input: [3, 8, 8]
+vars: {on: true}
+blocks:
+  f: [Tanh]
+layers:
+  - {ReLU: , when: on}
+  - {f: , when: on}
+  - {repeat: 2, layers: [GELU], when: on}
+  - {layers: [SiLU], when: on}
+  - {name: g, layers: [ELU], when: on}
+  - {reuse: ReLU, when: on}
+  - Add:
+    - [{Sigmoid: , when: on}]
+    - []
+    when: on
+"""
+    kinds = [layer.kind for layer in archscope.load(text).layers]
+    assert kinds == ["ReLU", "Tanh", "GELU", "GELU", "SiLU", "ELU", "ReLU", "Sigmoid", "Add"]
+    assert archscope.load(text, set={"on": False}).layers == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "there"),
+    [
+        ("1", True), ("0", False), ("w > 3", True), ("w > 3 and act == 'GELU'", False), ("in_channels == 3", True),
+        ("in_size[0] < in_size[1]", True), ("in_features == 16", True), ("not w", False), ("w in [4, 5]", True),
+    ],
+)  # fmt: skip
+def test_conditions(condition: str, there: bool) -> None:
+    text = f'input: [3, 8, 16]\nvars: {{w: 4, act: ReLU}}\nlayers:\n  - ReLU:\n    when: "{condition}"\n'
+    assert bool(archscope.load(text).layers) is there
+
+
+def test_what_is_left_out_is_not_read() -> None:
+    assert layers(HEAD + "  - {Conv2D: {a: 1 / 0}, when: false}\n") == []
+
+
+def test_names_are_numbered_whatever_is_left_out() -> None:
+    text = """input: [3, 8, 8]
+vars: {first: true}
+layers:
+  - {Conv2d: {out_channels: 3, kernel_size: 1}, when: first}
+  - ReLU
+  - Add:
+    - [{Conv2d: {out_channels: 3, kernel_size: 1}, when: first}]
+    - [Conv2d: {out_channels: 3, kernel_size: 1}]
+"""
+    assert layers(text) == [
+        "Conv2d_1: Conv2d", "ReLU: ReLU", "Conv2d_2: Conv2d", "Conv2d_3: Conv2d", "Add: Add"
+    ]  # fmt: skip
+    assert layers(text, set={"first": False}) == ["ReLU: ReLU", "Conv2d_3: Conv2d", "Add: Add"]
+
+
+# -- names and groups ----------------------------------------------------------------------------------------------
+
+
+def test_names() -> None:
+    text = """input: [3, 8, 8]
+vars: {n: 5}
+blocks:
+  f: [ReLU, {Tanh: , name: last}]
+layers:
+  - {ReLU: , name: a}
+  - {ReLU: , name: 'b{n}'}
+  - {ReLU: , name: deep.er-1}
+  - {ReLU: , name: 7}
+  - ReLU
+  - f
+  - {f: , name: block}
+  - {name: group, layers: [ReLU, f]}
+  - layers: [ReLU, Tanh]
+"""
+    assert layers(text) == [
+        "a: ReLU", "b5: ReLU", "deep.er-1: ReLU", "7: ReLU", "ReLU_1: ReLU",
+        "f.ReLU: ReLU", "f.last: Tanh", "block.ReLU: ReLU", "block.last: Tanh",
+        "group.ReLU: ReLU", "group.f.ReLU: ReLU", "group.f.last: Tanh", "ReLU_2: ReLU", "Tanh: Tanh",
+    ]  # fmt: skip
+
+
+def test_the_same_name_may_stand_in_two_blocks() -> None:
+    text = "input: [3]\nblocks:\n  f: [{ReLU: , name: x}]\nlayers: [f, f, {name: g, layers: [f, {ReLU: , name: x}]}]\n"
+    assert layers(text) == ["f_1.x: ReLU", "f_2.x: ReLU", "g.f.x: ReLU", "g.x: ReLU"]
+
+
+# -- branches ------------------------------------------------------------------------------------------------------
+
+
+def test_branches_start_from_what_arrives() -> None:
+    text = """input: [4, 8, 8]
+layers:
+  - {ReLU: , name: first}
+  - Tanh
+  - Concat:
+    - []
+    - first
+    - input
+    - - Conv2d: {out_channels: 2, kernel_size: 1}
+      - ReLU
+    - [Sigmoid]
+  - Add: {inputs: [[], [Tanh]]}
+"""
+    concat = archscope.load(text).graph.layers[5]
+    assert [str(ref) for ref in concat.inputs] == ["Tanh_1", "first", "input", "ReLU", "Sigmoid"]
+    assert shapes(text) == [(4 + 4 + 4 + 2 + 4, 8, 8)]
+
+
+def test_merges_nest() -> None:
+    text = "input: [2]\nlayers:\n  - Add: [[Add: [[ReLU], []]], [Multiply: [[Sigmoid], [Tanh]]], []]\n"
+    assert layers(text) == [
+        "ReLU: ReLU", "Add_1: Add", "Sigmoid: Sigmoid", "Tanh: Tanh", "Multiply: Multiply", "Add_2: Add"
+    ]  # fmt: skip
+
+
+def test_a_conditional_branch_entry_leaves_the_identity() -> None:
+    text = "input: [2]\nvars: {project: false}\nlayers: [Add: [[ReLU], [{Linear: 2, when: project}]]]\n"
+    assert [str(ref) for ref in archscope.load(text).layers[-1].inputs] == ["ReLU", "input"]
+    assert [str(ref) for ref in archscope.load(text, set={"project": True}).layers[-1].inputs] == ["ReLU", "Linear"]
+
+
+def test_arguments_beside_branches() -> None:
+    text = "input: [2, 8]\nlayers:\n  - Concat: {inputs: [[], []], dim: 2}\n"
+    assert shapes(text) == [(2, 16)]
+
+
+# -- what arrives --------------------------------------------------------------------------------------------------
+
+
+def test_what_arrives() -> None:
+    text = """input: [6, 9, 12]
+layers:
+  - Conv2d: {out_channels: in_channels, kernel_size: 3, groups: in_channels}
+  - Conv2d: {out_channels: in_channels // 2, kernel_size: ['in_size[0]', 1]}
+  - AvgPool2d: {kernel_size: in_size}
+  - Flatten
+  - Linear: 2 * in_features + in_channels
+"""
+    depthwise, tall, pool, _, linear = archscope.load(text).layers
+    assert (depthwise.op.groups, tall.op.out_channels, tall.op.kernel_size) == (6, 3, (7, 1))
+    assert (pool.op.kernel_size, linear.op.out_features) == ((1, 10), 9)
+
+
+def test_what_arrives_in_a_block_a_condition_and_a_name() -> None:
+    text = """input: [6]
+blocks:
+  f(out=in_features // 2): [Linear: out]
+layers:
+  - f
+  - {f: in_features + 1, when: in_features == 3, name: 'from{in_features}'}
+  - {repeat: in_features, layers: [ReLU]}
+"""
+    assert layers(text) == ["f.Linear: Linear", "from3.Linear: Linear", *(f"repeat.{i}.ReLU: ReLU" for i in range(4))]
+
+
+def test_what_arrives_is_what_from_says() -> None:
+    text = "input: [6]\nlayers: [{Linear: 2}, {Linear: in_features, from: input}]\n"
+    assert archscope.load(text).layers[1].op.out_features == 6
+
+
+# -- freeze, checkpoint, reuse -------------------------------------------------------------------------------------
+
+CONV = "{Conv2d: {out_channels: 3, kernel_size: 1}, "
+
+
+def test_freeze() -> None:
+    text = f"""input: [3, 8, 8]
+vars: {{stem: true}}
+blocks:
+  f: [{CONV}name: a}}, {{layers: [{CONV}name: b}}]}}]
+layers:
+  - {CONV}name: c, freeze: stem}}
+  - {{f: , freeze: true}}
+  - {{repeat: 1, layers: [{CONV}name: d}}], freeze: not stem}}
+  - {{layers: [{CONV}name: e, freeze: false}}], freeze: true}}
+  - {CONV}name: g}}
+"""
+    frozen = {layer.name for layer in archscope.load(text).layers if layer.frozen}
+    assert frozen == {"c", "f.a", "f.b", "e"}
+    assert archscope.load(text, set={"stem": False}).layers[3].frozen
+
+
+def test_checkpoint_names_the_outermost_region() -> None:
+    text = """input: [3]
+blocks:
+  f: [ReLU, {g: , checkpoint: true}]
+  g: [Tanh, Tanh]
+layers:
+  - {f: , checkpoint: true}
+  - f
+  - {repeat: 2, layers: [ReLU], checkpoint: true}
+  - {layers: [GELU, GELU], checkpoint: true}
+  - {layers: [GELU], checkpoint: true}
+  - {ReLU: , checkpoint: true}
+"""
+    regions = [layer.checkpoint for layer in archscope.load(text).layers]
+    assert regions == [
+        "f_1", "f_1", "f_1", None, "f_2.g", "f_2.g", "repeat.0", "repeat.1", "group_1", "group_1", "group_2", "ReLU"
+    ]  # fmt: skip
+
+
+def test_groups_in_repeats_are_regions_of_their_own() -> None:
+    text = HEAD + "  - {repeat: 2, layers: [{layers: [ReLU, Tanh], checkpoint: true}]}\n"
+    first, second, third, fourth = (layer.checkpoint for layer in archscope.load(text).layers)
+    assert first == second != third == fourth
+
+
+def test_a_reused_layer_shares_weights_and_works_again() -> None:
+    text = HEAD + f"  - {CONV}name: c}}\n  - reuse: c\n  - {{reuse: c, name: third}}\n  - reuse: third\n"
+    design = archscope.load(text)
+    assert [(layer.name, layer.shares) for layer in design.layers] == [
+        ("c", None), ("c_reuse", "c"), ("third", "c"), ("third_reuse", "c")
+    ]  # fmt: skip
+    total = archscope.analyze(design).total
+    assert (total.params, total.macs) == (3 * 3 + 3, 4 * 3 * 3 * 32 * 32)
+
+
+def test_reuse_of_a_block_and_of_a_part_of_it() -> None:
+    text = """input: [3, 8, 8]
+blocks:
+  f(n):
+    - {repeat: n, layers: [Conv2d: {out_channels: 3, kernel_size: 1}]}
+    - ReLU
+layers:
+  - {f: 2, name: a}
+  - {reuse: a, name: b}
+  - {reuse: a.repeat.0.Conv2d, name: c}
+  - {reuse: a, name: d, from: input}
+"""
+    design = archscope.load(text)
+    assert {layer.name: layer.shares for layer in design.layers if layer.kind == "Conv2d"} == {
+        "a.repeat.0.Conv2d": None,
+        "a.repeat.1.Conv2d": None,
+        "b.repeat.0.Conv2d": "a.repeat.0.Conv2d",
+        "b.repeat.1.Conv2d": "a.repeat.1.Conv2d",
+        "c": "a.repeat.0.Conv2d",
+        "d.repeat.0.Conv2d": "a.repeat.0.Conv2d",
+        "d.repeat.1.Conv2d": "a.repeat.1.Conv2d",
+    }
+    assert [str(ref) for ref in design.layers[-3].inputs] == ["input"]
+    assert archscope.analyze(design).total.params == 2 * (3 * 3 + 3)
+
+
+def test_reuse_in_a_repeat_is_a_recurrent_net() -> None:
+    text = HEAD + f"  - {CONV}name: c}}\n  - {{repeat: 3, layers: [reuse: c]}}\n"
+    assert archscope.analyze(archscope.load(text)).total.params == 12
+    assert layers(text)[-1] == "repeat.2.c_reuse: Conv2d"
+
+
+def test_reuse_keeps_what_the_first_use_was_given() -> None:
+    text = "input: [3]\nblocks:\n  f(n, act): [Linear: n, act]\nlayers:\n"
+    text += "  - {f: {n: 3, act: Tanh}, name: a, freeze: true}\n  - reuse: a\n"
+    again = archscope.load(text).layers[2:]
+    assert [(layer.kind, layer.frozen) for layer in again] == [("Linear", True), ("Tanh", True)]
+
+
+def test_a_reused_layer_of_other_maps_is_fine() -> None:
+    text = HEAD + f"  - {CONV}name: c}}\n  - MaxPool2d: 2\n  - reuse: c\n"
+    assert archscope.analyze(archscope.load(text)).total.macs == 9 * (32 * 32 + 16 * 16)
+
+
+# -- designs are values --------------------------------------------------------------------------------------------
+
+
+def test_designs_are_equal_when_they_say_the_same() -> None:
+    long = "# a note\ninput: [3, 32, 32]\nblocks:\n  f(n): [Conv2d: {out_channels: n, kernel_size: 3}]\nlayers:\n\n"
+    long += "  - {f: 2 * 4, name: a}\n  - {layers: [ReLU], checkpoint: true}\n"
+    short = "input: [3, 32, 32]\nlayers:\n"
+    short += "  - {name: a, layers: [Conv2d: {out_channels: 8, kernel_size: [3, 3], stride: 1}]}\n"
+    short += "  - {layers: [ReLU], checkpoint: true}\n"
+    assert archscope.load(long) == archscope.load(short)
+    assert hash(archscope.load(long)) == hash(archscope.load(short))
+    assert archscope.load(short) != archscope.load(short.replace("stride: 1", "stride: 2"))
+
+
+def test_designs_travel() -> None:
+    for text in (UNET, HEAD + f"  - {CONV}name: c}}\n  - reuse: c\n"):
+        design = archscope.load(text)
+        again = pickle.loads(pickle.dumps(design))
+        assert again == design
+        assert archscope.analyze(again).total == archscope.analyze(design).total
+
+
+def test_a_layer_that_nobody_reads_is_a_warning() -> None:
+    (warning,) = archscope.load(HEAD + "  - {Tanh: , name: lost}\n  - {ReLU: , from: input}\n").warnings
+    assert (
+        warning.render()
+        == """<text>:3:6: warning: `lost` contributes to no output
+  3 |   - {Tanh: , name: lost}
+    |      ^^^^"""
+    )
+
+
+def test_fifty_blocks_deep() -> None:
+    text = "input: [3]\nblocks:\n  f(n): [Add: [[], [{f: n - 1, when: n > 0}]]]\nlayers: [f: 45]\n"
+    assert len(archscope.load(text).layers) == 46
+
+
+def test_ten_thousand_layers() -> None:
+    assert len(archscope.load(HEAD + "  - {repeat: 5000, layers: [ReLU, BatchNorm2d]}\n").layers) == 10_000
