@@ -66,10 +66,11 @@ def _as_node(value: Any, name: str) -> Node:
         return _python_value(value, Mark(Source("set", _shown(name, value)), 1, len(name) + 2))
     shown, offset = Source("set", f"{name}={value}"), len(name) + 1
     try:
-        return _moved(read(Source("set", value)), shown, offset)
+        node = read(Source("set", value))
     except SpecError as error:
         moved = [replace(d, mark=d.mark and _beside(d.mark, shown, offset)) for d in error.diagnostics]
         raise SpecError(moved) from None
+    return _moved(node, shown, offset)
 
 
 def _python_value(value: Any, mark: Mark) -> Node:

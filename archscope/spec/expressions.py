@@ -182,6 +182,8 @@ def _name(node: ast.Name, names: Names) -> Any:
         return names.lookup(node.id)
     except KeyError:
         raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names.known())) from None
+    except ExpressionError as error:
+        raise _error(node, error.message, error.hint) from None
 
 
 def _dotted(node: ast.Attribute, names: Names) -> Any:

@@ -139,14 +139,15 @@ def _explained(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
         mark = Mark(source, start.line + 1, start.column + 1)
         return _failure(message, mark, f"noticed on line {place.line + 1}")
     mark = Mark(source, place.line + 1, place.column + 1)
-    return _failure(f"not YAML: {problem}", mark, _yaml_hint(line, problem))
+    return _failure(f"not YAML: {problem}", mark, _yaml_hint(line, place.column, problem))
 
 
-def _yaml_hint(line: str, problem: str) -> str:
+def _yaml_hint(line: str, column: int, problem: str) -> str:
     if "\t" in line:
         return "indent by spaces: YAML allows no tabs"
-    if re.search(r"\w\[\d", line):
-        return "inside [...] and {...} an index needs quotes: 'chunk[0]'"
+    index = re.search(r"[\w.]+\[[^]]*\]", line[max(0, column - 50) : column + 50])
+    if index is not None and problem.startswith("did not find expected ','"):
+        return f"inside [...] and {{...}} an index needs quotes: '{index[0]}'"
     if "mapping values are not allowed" in problem:
         return "a colon inside a value needs quotes, or the line above is indented differently"
     if "cannot start any token" in problem:

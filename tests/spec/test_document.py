@@ -165,7 +165,7 @@ MISTAKES = [
         "a later variable",
         "vars: {b: a + 1, a: 3}\ninput: [3]\nlayers: [Linear: b]\n",
         "1:11",
-        "a + 1",
+        "a",
         "the variable `a` has no value yet",
         "a variable may use those above it",
     ),

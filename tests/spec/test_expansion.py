@@ -103,7 +103,8 @@ layers:
 
 def test_variables_hold_names_of_layers_and_blocks() -> None:
     text = "input: [4]\nvars: {act: LeakyReLU, other: act, part: head, acts: [ReLU, GELU]}\n"
-    text += "blocks:\n  head(n=2): [Linear: n]\n  use(what): [what]\nlayers: [act, act: 0.3, other, part, part: 3, {use: 'acts[1]'}]\n"
+    text += "blocks:\n  head(n=2): [Linear: n]\n  use(what): [what]\n"
+    text += "layers: [act, act: 0.3, other, part, part: 3, {use: 'acts[1]'}]\n"
     assert [layer.kind for layer in archscope.load(text).layers] == [
         "LeakyReLU", "LeakyReLU", "LeakyReLU", "Linear", "Linear", "GELU"
     ]  # fmt: skip

@@ -60,7 +60,7 @@ MISTAKES = [
         "3:19",
         "[",
         "not YAML: did not find expected ',' or ']'",
-        "inside [...] and {...} an index needs quotes: 'chunk[0]'",
+        "inside [...] and {...} an index needs quotes: 'd[0]'",
     ),
     Mistake(
         "entries that do not line up",
