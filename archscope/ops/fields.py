@@ -15,6 +15,8 @@ from archscope.errors import suggestion
 
 #: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
 LARGEST = 2**63 - 1
+#: chunks, sections or stacked layers beyond this are a mistake: each is a tensor with a shape of its own
+MOST_PARTS = 1024
 
 #: stands for the default of an argument that must be given
 REQUIRED: Any = object()

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from archscope.arith import prod
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
-from archscope.ops.fields import LARGEST, Index
+from archscope.ops.fields import LARGEST, MOST_PARTS, Index
 
-MOST_PARTS = 1024
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from archscope.arith import ceil_div, fixed, maximum, minimum, total, where
 from archscope.ops.base import Check, NoWeights, NoWork, Tensor, Tensors, argument, register
-from archscope.ops.fields import Index, Maybe, Size, SizeOrShape
+from archscope.ops.fields import MOST_PARTS, Index, Maybe, Size, SizeOrShape
 from archscope.ops.shapes import axis, in_range
 
 
@@ -77,7 +77,19 @@ class Split(_Part):
     def checks(self, *x: Tensor) -> Iterator[Check]:
         inside = in_range(self.dim, len(x[0].shape), "dim")
         yield inside
-        if inside.ok and isinstance(self.split_size_or_sections, tuple):
+        if not inside.ok:
+            return
+        if not isinstance(self.split_size_or_sections, tuple):
+            parts = ceil_div(x[0].shape[self.dim], self.split_size_or_sections)
+            yield Check(
+                parts <= MOST_PARTS,
+                "{p} parts of a size of {s}; the most is {m}",
+                field="split_size_or_sections",
+                p=parts,
+                s=x[0].shape[self.dim],
+                m=MOST_PARTS,
+            )
+        else:
             whole = total(self.split_size_or_sections)
             yield Check(
                 whole == x[0].shape[self.dim],

@@ -38,7 +38,7 @@ from archscope.spec.scope import (
     Unknown,
 )
 
-MOST_LAYERS = 10_000
+MOST_LAYERS = 20_000
 DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")

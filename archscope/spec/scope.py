@@ -12,7 +12,7 @@ from archscope.ops.fields import FieldError, FieldInfo, Size
 from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.reader import ListNode, MapNode, Node
 
-MOST_WORK = 120_000
+MOST_WORK = 200_000
 
 
 class Unknown(Exception):

@@ -45,6 +45,7 @@ record(
     "Split",
     _split(),
     ErrorCase({"split_size_or_sections": [2, 3], "dim": 1}, ((1, 4),), "(2, 3) add up to 5, not to the size 4"),
+    ErrorCase({"split_size_or_sections": 1, "dim": 1}, ((1, 5000),), "5000 parts of a size of 5000; the most is 1024"),
     ErrorCase({"split_size_or_sections": 2, "dim": 2}, ((1, 4),), "dimension 2 is not one of -2 to 1"),
 )
 
