@@ -187,7 +187,7 @@ MISTAKES = [
     beyond("1 + (1).__class__", "(1).__class__", "1 .__class__"),
     beyond("in_size.index", "in_size.index"),
     beyond("in_size.__doc__", "in_size.__doc__"),
-    beyond("'lambda: 1'", "lambda: 1"),
+    beyond("'lambda x: 1'", "lambda x: 1"),
     beyond("'[x for x in [1]]'", "[x for x in [1]]"),
     beyond("(x for x in in_size)", "(x for x in in_size)"),
     beyond("'{1: 2}'", "{1: 2}"),
