@@ -75,4 +75,6 @@ def _module(design: Design, layer: Any, modules: dict[str, Any], x: list[torch.T
     module = layer.op.module(torch, *(Tensor(tuple(t.shape), names[t.dtype]) for t in x))
     if layer.frozen and isinstance(module, nn.Module):
         module.requires_grad_(False)
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        module.eval()  # a design is legal where inference is: in training torch refuses a single value a channel or map
     return module
