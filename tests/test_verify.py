@@ -91,3 +91,36 @@ def test_budgets(budget, ok):
 def test_figures_that_do_not_exist_are_mistakes_of_the_spec(extra, words):
     with pytest.raises(SpecError, match=words):
         verdicts(extra)
+
+
+def test_published_figures_may_be_arithmetic_and_stated_by_several() -> None:
+    text = """
+input: [3, 8, 8]
+layers:
+  - {Conv2d: {out_channels: 4, kernel_size: 3}, name: conv}
+  - Flatten
+expect:
+  layers: 2
+  params: [{value: 3 * 3 * 3 * 4 + 4, source: one}, {value: 112, source: another}]
+  macs: 108 * 6**2
+"""
+    result = verify(archscope.load(text))
+    assert [(v.figure, v.expected, v.ok, v.note) for v in result.verdicts] == [
+        ("layers", 2, True, ""),
+        ("params", 112, True, "one"),
+        ("params", 112, True, "another"),
+        ("macs", 3888, True, ""),
+    ]
+
+
+def test_figures_by_layer_may_be_stated_by_several() -> None:
+    text = """
+input: [3]
+layers: [{Linear: 5, name: fc}]
+expect:
+  layers: {fc: {params: [{value: 20, source: one}, {value: 21, source: another}]}}
+"""
+    assert [(v.figure, v.ok) for v in verify(archscope.load(text)).verdicts] == [
+        ("fc.params", True),
+        ("fc.params", False),
+    ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
 from archscope.spec import library
-from archscope.spec.expressions import LONGEST
+from archscope.spec.expressions import LONGEST, ExpressionError, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
 
 DTYPES = ("float", "int64", "int32", "bool")
@@ -42,6 +43,26 @@ class Block:
         """As the spec writes it: ``conv_bn(out, kernel=1)``."""
         inner = ", ".join(name if default is None else f"{name}={default}" for name, default in self.parameters)
         return f"{self.name}({inner})"
+
+    @cached_property
+    def takes(self) -> int | None:
+        """How many tensors it can be given: as many as its body names by ``input[1]``; ``None`` is any number."""
+        places = [match[1] for text in _texts(self.body) if (match := _GIVEN.match(text))]
+        return None if not all(map(str.isdecimal, places)) else 1 + max(map(int, places), default=0)
+
+
+_GIVEN = re.compile(r"input\[([^\]]*)\]")
+
+
+def _texts(node: Node) -> Iterator[str]:
+    """All words in a part of a spec."""
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ScalarNode):
+            yield one.text
+        else:
+            waiting.extend(one.items if isinstance(one, ListNode) else one.entries.values())
 
 
 @dataclass(frozen=True)
@@ -301,12 +322,18 @@ class _Parts:
 
     def read_expect(self, node: Node) -> None:
         for key, value, mark in self.mapping(node, "published figures: `params: 61100840`"):
-            if key == "layers":
+            if key == "layers" and not _is_count(value):
                 for layer, figures, _ in self.mapping(value, "figures by layer"):
                     for figure, one, place in self.mapping(figures, "figures: `{params: 34944}`"):
-                        self._expectation(figure, one, place, layer)
+                        self._expectations(figure, one, place, layer)
             else:
-                self._expectation(key, value, mark, None)
+                self._expectations(key, value, mark, None)
+
+    def _expectations(self, figure: str, node: Node, mark: Mark, layer: str | None) -> None:
+        """One statement on a figure, or a list of them."""
+        several = isinstance(node, ListNode) and any(isinstance(item, MapNode) for item in node.items)
+        for one in node.items if several and isinstance(node, ListNode) else [node]:
+            self._expectation(figure, one, mark, layer)
 
     def _expectation(self, figure: str, node: Node, mark: Mark, layer: str | None) -> None:
         entries: dict[str, Node] = {"value": node}
@@ -348,6 +375,12 @@ class _Parts:
             percent = _percentage(node.text)
             if percent is not None:
                 return percent
+            try:
+                value = evaluate(node.text, _NoNames()) if node.text else None
+            except ExpressionError:
+                value = None
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return value
         self.error("expected a number, a percentage or a shape", node.mark, "as in `34944`, `94.6%` or `[96, 55, 55]`")
         return None
 
@@ -384,6 +417,22 @@ class _Parts:
                 self.document.accuracy.append(Accuracy(name, float(number), source))
             elif not isinstance(stated, ScalarNode):
                 self.error(f"`{name}` needs a number", mark, "as in `top1: 76.1` or `top1: {value: 76.1, source: ...}`")
+
+
+def _is_count(node: Node) -> bool:
+    """Whether what stands under ``expect: layers:`` is about the number of layers, not figures by layer."""
+    several = isinstance(node, ListNode) and bool(node.items) and all(isinstance(item, MapNode) for item in node.items)
+    return several or (isinstance(node, ScalarNode) and isinstance(node.value, int))
+
+
+class _NoNames:
+    """Published figures may be arithmetic on numbers: ``3 * 9 * 64**2``."""
+
+    def lookup(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def known(self) -> Sequence[str]:
+        return ()
 
 
 _LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from archscope.diagnostics import Mark
 from archscope.ops import REGISTRY
 from archscope.spec.document import LONGEST_NAME, MODIFIERS, is_variable
+from archscope.spec.expressions import TEMPLATE
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 
 #: how an entry's mistakes are reported: message, place, hint
@@ -126,6 +127,33 @@ def branches(entry: Entry) -> Iterator[ListNode]:
         yield from (item for item in node.items if isinstance(item, ListNode))
 
 
+def _adds_no_level(entry: Entry, read: Callable[[Node], Entry | None]) -> bool:
+    """Whether the entries of a group or a repeat have their names in the list around it.
+
+    Those of a group without a name have, and those of a repeat without one if all of them have computed names.
+    """
+    if entry.modifier("name") is not None or entry.body is None:
+        return False
+    return entry.form == "group" or _all_computed(entry.body.items, read)
+
+
+def _all_computed(nodes: list[Node], read: Callable[[Node], Entry | None]) -> bool:
+    for node in nodes:
+        entry = read(node)
+        if entry is None:
+            return False
+        name = entry.modifier("name")
+        if entry.form == "group" and name is None and entry.body is not None:
+            inside = [entry.body]
+        elif isinstance(name, ScalarNode) and TEMPLATE.search(name.text):
+            inside = list(branches(entry))
+        else:
+            return False
+        if not all(_all_computed(items.items, read) for items in inside):
+            return False
+    return bool(nodes)
+
+
 def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, str]:
     """Names of the entries of a list, by ``id`` of their nodes.
 
@@ -139,7 +167,7 @@ def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, s
             entry = read(node)
             if entry is None:
                 continue
-            if entry.form == "group" and entry.modifier("name") is None and entry.body is not None:
+            if entry.body is not None and _adds_no_level(entry, read):
                 collect(entry.body.items)
                 continue
             for branch in branches(entry):

@@ -23,9 +23,9 @@ from archscope.spec import frame
 from archscope.spec.binding import Arguments, construct, read_arguments, report
 from archscope.spec.document import LONGEST_NAME, Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
-from archscope.spec.expressions import ExpressionError, evaluate, in_words, shown
+from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
-from archscope.spec.references import References
+from archscope.spec.references import GIVEN, References
 from archscope.spec.scope import (
     UNKNOWN,
     BlockCall,
@@ -42,7 +42,6 @@ MOST_LAYERS = 20_000
 DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_TEMPLATE = re.compile(r"\{([^{}]*)\}")
 
 
 class _Call(NamedTuple):
@@ -162,13 +161,13 @@ class _Expander:
             assert entry.body is not None
             if not self._one_source("group", entry, sources, context):
                 return UNKNOWN
-            self._regions += 1
-            region = ".".join((*context.path, f"group_{self._regions}"))
-            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, region))
-        label = context.labels[id(node)] if context.labels else ""
+            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, self._region(context)))
+        assert context.labels is not None
+        label = context.labels.get(id(node))
         if entry.form == "repeat":
             alone = self._one_source("repeat", entry, sources, context)
             return self._repeat(entry, flow, context, label) if alone else UNKNOWN
+        assert label is not None
         name = self._label(entry, label, flow, context)
         if name is None or not self._free((*context.path, name), entry, context):
             return UNKNOWN
@@ -176,6 +175,11 @@ class _Expander:
         call = _Call(entry, flow, sources, self._flagged(entry, flow, context, ".".join(path)), path)
         self._recipes[".".join(path)] = call
         return self._named(path, self._perform(call))
+
+    def _region(self, context: Context) -> str:
+        """A name for some layers that have none together."""
+        self._regions += 1
+        return ".".join((*context.path, f"group_{self._regions}"))
 
     def _one_source(self, what: str, entry: Entry, sources: list[Flow] | None, context: Context) -> bool:
         if sources is None or len(sources) == 1:
@@ -209,12 +213,13 @@ class _Expander:
         try:
             if len(label) > LONGEST_NAME:
                 raise ExpressionError(f"a name of {len(label):,} characters; the most is {LONGEST_NAME}")
-            names = ScopeNames(context.variables, flow)
-            label = _TEMPLATE.sub(lambda match: str(evaluate(match[1], names)), label)
+            label = fill(label, ScopeNames(context.variables, flow))
         except Unknown:
             return None
         except ExpressionError as error:
             problem, hint = error.message, error.hint
+        if context.given and label == GIVEN:
+            problem, hint = f"inside a block `{GIVEN}` is what the block was given", "choose another name"
         if not problem and not _NAME.fullmatch(label):
             problem = f"`{shown(label)}` is not a name" if label else "a name is one word"
             hint = "letters, digits, _ and -; dots between parts"
@@ -287,7 +292,8 @@ class _Expander:
 
     # -- repeats, blocks, reuse ------------------------------------------------------------------------------------
 
-    def _repeat(self, entry: Entry, flow: Flow, context: Context, label: str) -> Flow:
+    def _repeat(self, entry: Entry, flow: Flow, context: Context, label: str | None) -> Flow:
+        """Lay the body so many times; without a label its entries stand in the list around it."""
         assert entry.body is not None
         assert entry.argument is not None
         count = self._problems.whole(entry.argument, ScopeNames(context.variables, flow), 0, context)
@@ -296,12 +302,15 @@ class _Expander:
         if count > MOST_LAYERS:
             message = f"{count:,} repetitions; the most is {MOST_LAYERS:,}"
             raise self._problems.fatal(message, entry.argument.mark, "", context)
-        templated = _TEMPLATE.search(label) is not None
+        templated = label is not None and TEMPLATE.search(label) is not None
         for i in range(count):
             self._problems.spend(1, entry.mark)
             inner = context
             if entry.index is not None:
                 inner = context._replace(variables={**context.variables, entry.index: i})
+            if label is None:
+                flow = self._run_items(entry.body, flow, self._flagged(entry, flow, inner, self._region(context)))
+                continue
             name = self._label(entry, label, flow, inner)
             if name is None:
                 return UNKNOWN
@@ -310,26 +319,33 @@ class _Expander:
                 return UNKNOWN
             inner = self._flagged(entry, flow, inner, ".".join(path))._replace(path=path)
             flow = self._named(path, self._run_list(entry.body, flow, inner))
-        if templated or count == 0 or not self._free((*context.path, label), entry, context):
+        if label is None or templated or count == 0 or not self._free((*context.path, label), entry, context):
             return flow
         return self._named((*context.path, label), flow)
 
     def _call(self, block: Block, call: _Call) -> Flow:
         entry, context = call.entry, call.context
-        if not self._one_source("block", entry, call.sources, context):
+        given = (call.flow,) if call.sources is None else tuple(call.sources)
+        if block.takes is not None and len(given) > block.takes:
+            most = "one tensor" if block.takes == 1 else f"{block.takes} tensors"
+            hint = f"the second of several is `{GIVEN}[1]` inside it" if block.takes == 1 else ""
+            self._problems.add(f"the block `{block.name}` reads {most}, not {len(given)}", entry.mark, hint, context)
+            return UNKNOWN
+        if not given:
+            self._problems.add(f"the block `{block.name}` is given no tensor", entry.mark, "", context)
             return UNKNOWN
         if len(context.trail) >= DEEPEST_CALLS:
             hint = "a recursive block needs a `when:` that ends it"
             raise self._problems.fatal(
                 f"blocks call blocks {DEEPEST_CALLS} levels deep, `{block.name}` among them", entry.mark, hint, context
             )
-        variables = self._bind(block, call)
+        variables = self._bind(block, call._replace(flow=given[0]))
         if variables is None:
             return UNKNOWN
         here = BlockCall(block.name, tuple(name for name, _ in block.parameters), variables, entry.mark)
         trail = (here, *context.trail)
-        inner = context._replace(variables=variables, path=call.path, border=len(call.path), trail=trail)
-        return self._run_list(block.body, call.flow, inner)
+        inner = context._replace(variables=variables, path=call.path, border=len(call.path), given=given, trail=trail)
+        return self._run_list(block.body, given[0], inner)
 
     def _bind(self, block: Block, call: _Call) -> dict[str, Any] | None:
         """The variables inside a block: the design's, and the parameters of the call."""
@@ -375,7 +391,8 @@ class _Expander:
 
     def _reuse(self, call: _Call) -> Flow:
         entry, context = call.entry, call.context
-        full = self._references.find(entry.word, entry.mark, context)
+        word = self._references.filled(entry.word, entry.mark, context)
+        full = None if word is None else self._references.find(word, entry.mark, context)
         if full is None:
             return UNKNOWN
         first = self._recipes.get(full)

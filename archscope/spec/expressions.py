@@ -15,6 +15,7 @@ from archscope.arith import Reading, maximum, minimum, prod, total, where
 from archscope.errors import suggestion
 
 LONGEST = 500
+TEMPLATE = re.compile(r"\{([^{}]*)\}")
 MOST_BITS = 256
 LONGEST_LIST = 1000
 
@@ -80,6 +81,15 @@ def evaluate(text: str, names: Names) -> Any:
             )
             error.offset, error.length = start, end - start
         raise
+
+
+def fill(text: str, names: Names) -> str:
+    """A name with every ``{...}`` in it evaluated: ``layer{stage + 1}``.
+
+    Raises:
+        ExpressionError: as :func:`evaluate`.
+    """
+    return TEMPLATE.sub(lambda match: str(evaluate(match[1], names)), text)
 
 
 @lru_cache(maxsize=4096)

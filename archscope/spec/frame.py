@@ -85,17 +85,18 @@ def outputs(
         if last.ref is not None:
             yield "output", last.ref
         return
-    named: list[tuple[str, Node, Mark]] = []
-    if isinstance(node, MapNode):
-        named = [(name, item, node.keys[name]) for name, item in node.entries.items()]
-    elif isinstance(node, ListNode):
-        named = [(item.text if isinstance(item, ScalarNode) else "", item, item.mark) for item in node.items]
+    named = list(_declared(node))
     if not named:
         hint = "`outputs: [head, aux]`, or `outputs: {logits: head}`"
         problems.add("`outputs:` is a list of layers, or a mapping of names to layers", node.mark, hint, context)
     taken: set[str] = set()
-    for name, item, mark in named:
-        flow = references.chosen(references.refer(item, context), item.mark, context)
+    for given, item, mark in named:
+        reference = _conditional(item, context, problems) if isinstance(item, MapNode) else item
+        if reference is None:
+            continue
+        flow = references.chosen(references.refer(reference, context), reference.mark, context)
+        text = reference.text if isinstance(reference, ScalarNode) else ""
+        name = (references.filled(text, reference.mark, context) or "") if given is None else given
         if name and name in taken:
             problems.add(f"two outputs are called `{name}`", mark, "name them: `outputs: {a: head, b: head}`", context)
         elif flow.ref is not None and not _OUTPUT.fullmatch(name):
@@ -103,3 +104,27 @@ def outputs(
         elif flow.ref is not None:
             yield name, flow.ref
         taken.add(name)
+    if named and not taken and not problems:
+        problems.add("no output is left", node.mark, "every one has a `when:` that does not hold", context)
+
+
+def _declared(node: Node) -> Iterator[tuple[str | None, Node, Mark]]:
+    """The entries of ``outputs:``: a name (``None``: after the layer), the reference, the place."""
+    if isinstance(node, MapNode):
+        yield from ((name, item, node.keys[name]) for name, item in node.entries.items())
+    elif isinstance(node, ListNode):
+        yield from ((None, item, item.mark) for item in node.items)
+
+
+def _conditional(node: MapNode, context: Context, problems: Problems) -> Node | None:
+    """The reference of ``{from: aux.fc, when: aux}``; ``None`` where it is left out, or after a mistake."""
+    form = "as in `{from: aux.fc, when: aux}`"
+    for key in node.entries:
+        if key not in ("from", "when"):
+            problems.add(f"unknown key `{key}` of an output", node.keys[key], form, context)
+            return None
+    if "from" not in node.entries:
+        problems.add("an output needs `from:`", node.mark, form, context)
+        return None
+    holds = problems.truth(node.entries.get("when"), UNKNOWN, context, default=True)
+    return node.entries["from"] if holds else None

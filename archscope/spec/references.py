@@ -9,9 +9,12 @@ from archscope.errors import suggestion
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
 from archscope.ops.base import Tensors
+from archscope.spec.expressions import TEMPLATE, ExpressionError, fill
 from archscope.spec.reader import MapNode, Node, ScalarNode
-from archscope.spec.scope import UNKNOWN, Context, Flow, Problems
+from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Unknown
 
+#: what a block was given is called so inside it
+GIVEN = "input"
 MOST_COMPARED = 500
 
 _BRANCH = "a branch is a list: `[ReLU]`"
@@ -38,9 +41,11 @@ class References:
         self._targets[name] = flow
 
     def refer(self, node: Node, context: Context) -> Flow:
-        """The tensor that a reference means: ``conv1``, ``stage.0.conv1``, ``lstm[1]``."""
+        """The tensor that a reference means: ``conv1``, ``stage.0.conv1``, ``cell{i - 1}``, ``lstm[1]``."""
         self._problems.spend(1, node.mark)
-        text = node.text if isinstance(node, ScalarNode) else ""
+        text = self.filled(node.text, node.mark, context) if isinstance(node, ScalarNode) else ""
+        if text is None:
+            return UNKNOWN
         match = _REFERENCE.fullmatch(text)
         if match is None:
             hint = (
@@ -48,16 +53,47 @@ class References:
             )
             self._problems.add("expected the name of an earlier layer", node.mark, hint, context)
             return UNKNOWN
+        if match[1] == GIVEN and context.given:
+            return self._arrived(match[2], node.mark, context)
         full = self.find(match[1], node.mark, context)
         if full is None:
             return UNKNOWN
-        flow = self._targets[full]
-        if match[2] is None or flow.ref is None:
+        return self._one_of(self._targets[full], match[1], match[2], node.mark, context)
+
+    def filled(self, text: str, mark: Mark, context: Context) -> str | None:
+        """A reference with its ``{...}`` evaluated; ``None`` after a mistake or behind one."""
+        if not TEMPLATE.search(text):
+            return text
+        try:
+            return fill(text, ScopeNames(context.variables))
+        except Unknown:
+            return None
+        except ExpressionError as error:
+            self._problems.add(error.message, mark, error.hint, context)
+            return None
+
+    def _arrived(self, place: str | None, mark: Mark, context: Context) -> Flow:
+        """One of the tensors that a block was given; of a single one, perhaps one of its layer's outputs."""
+        count = len(context.given)
+        if count == 1:
+            return self._one_of(context.given[0], GIVEN, place, mark, context)
+        if place is None:
+            message = f"the block was given {count} tensors; say which one is meant"
+            self._problems.add(message, mark, f"`{GIVEN}[0]` to `{GIVEN}[{count - 1}]`", context)
+        elif int(place) >= count:
+            self._problems.add(f"the block was given {count} tensors, numbered from 0", mark, "", context)
+        else:
+            return context.given[int(place)]
+        return UNKNOWN
+
+    def _one_of(self, flow: Flow, name: str, place: str | None, mark: Mark, context: Context) -> Flow:
+        """A flow, or the output of its layer at a place."""
+        if place is None or flow.ref is None:
             return flow
-        outputs, index = self.outputs[flow.ref.node], int(match[2])
+        outputs, index = self.outputs[flow.ref.node], int(place)
         if index >= len(outputs):
             count = f"{len(outputs)} output{'s' * (len(outputs) > 1)}, numbered from 0"
-            self._problems.add(f"`{match[1]}` has {count}", node.mark, "", context)
+            self._problems.add(f"`{name}` has {count}", mark, "", context)
             return UNKNOWN
         return Flow(Ref(flow.ref.node, index), outputs[index])
 
@@ -88,7 +124,8 @@ class References:
         hint = f"did you mean `{deeper[0]}`?" if deeper else suggestion(name, visible[-MOST_COMPARED:])
         if not hint and name in REGISTRY:
             return _BRANCH
-        return hint or ("inside a block only the block's own layers have names" if context.border else "")
+        within = f"inside a block only its own layers have names; what it was given is `{GIVEN}`"
+        return hint or (within if context.border else "")
 
     def chosen(self, flow: Flow, mark: Mark | None, context: Context) -> Flow:
         """The tensor that a layer reads, or that is an output of the design; a mistake if it could be several."""

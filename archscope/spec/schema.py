@@ -35,7 +35,7 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/layers"},
             },
             "layers": {"$ref": "#/$defs/layers"},
-            "outputs": {"anyOf": [_list_of(_STRING), {"type": "object", "additionalProperties": _STRING}]},
+            "outputs": {"anyOf": [_list_of(_OUTPUT), {"type": "object", "additionalProperties": _OUTPUT}]},
             "expect": _expect(),
             "budget": {
                 "type": "object",
@@ -58,6 +58,18 @@ def schema() -> dict[str, Any]:
 
 
 _STRING: dict[str, Any] = {"type": "string"}
+_FLAG: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/expression"}]}
+_OUTPUT: dict[str, Any] = {
+    "anyOf": [
+        _STRING,
+        {
+            "type": "object",
+            "properties": {"from": _STRING, "when": _FLAG | {"description": "left out unless this holds"}},
+            "required": ["from"],
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 def _described(kind: str, text: str) -> dict[str, Any]:
@@ -85,11 +97,12 @@ def _figure() -> dict[str, Any]:
         "stated": {"description": "what was published, where that is wrong", "anyOf": [{"type": "number"}, _STRING]},
     }
     mapping = {"type": "object", "properties": parts, "required": ["value"], "additionalProperties": False}
-    return {"anyOf": [value, mapping]}
+    return {"anyOf": [value, mapping, _list_of(mapping)]}
 
 
 def _expect() -> dict[str, Any]:
     figure = {"$ref": "#/$defs/figure"}
+    figure_forms = [form for form in _figure()["anyOf"] if form.get("type") != "object"]
     whole = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
     whole |= {name: figure | {"description": text} for name, text in DESIGN_FIGURES.items()}
     layer = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
@@ -101,20 +114,19 @@ def _expect() -> dict[str, Any]:
     return {
         "type": "object",
         "description": "published figures, checked by `archscope verify`",
-        "properties": {**whole, "layers": by_layer},  # here `layers` is no count, but the figures by layer
+        "properties": {**whole, "layers": {"anyOf": [by_layer, *figure_forms]}},  # the figures by layer, or the count
         "additionalProperties": figure,
     }
 
 
 def _modifiers() -> dict[str, Any]:
     reference = {"anyOf": [_STRING, _list_of(_STRING)]}
-    flag = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/expression"}]}
     return {
         "name": {"description": "its name; {expressions} in it are evaluated", "type": ["string", "integer"]},
         "from": reference | {"description": "the earlier layers that it reads"},
-        "when": flag | {"description": "left out unless this holds"},
-        "freeze": flag | {"description": "its parameters are not trained"},
-        "checkpoint": flag | {"description": "recomputed in the backward pass"},
+        "when": _FLAG | {"description": "left out unless this holds"},
+        "freeze": _FLAG | {"description": "its parameters are not trained"},
+        "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
     }
 
 

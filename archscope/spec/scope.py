@@ -70,6 +70,7 @@ class Context(NamedTuple):
         border: how many parts of the path lie outside the block; its entries see no names out there.
         labels: names of the entries of this list, by ``id`` of their nodes.
         reuse: path of the entry that is applied again, and of its first application.
+        given: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
         trail: the block calls around it, innermost first.
     """
 
@@ -80,6 +81,7 @@ class Context(NamedTuple):
     frozen: bool = False
     checkpoint: str | None = None
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    given: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()
 
 

@@ -643,7 +643,8 @@ MISTAKES = [
         BLOCKS + "  - {f: 3, from: [input, input]}\n",
         "5:6",
         "f",
-        "a block starts from one tensor, not 2",
+        "the block `f` reads one tensor, not 2",
+        "the second of several is `input[1]` inside it",
     ),
     Mistake(
         "a name outside the block",
@@ -666,7 +667,7 @@ MISTAKES = [
         "4:22",
         "a",
         "there is no layer `a` before this one",
-        "inside a block only the block's own layers have names",
+        "inside a block only its own layers have names; what it was given is `input`",
     ),
     Mistake(
         "endless recursion",

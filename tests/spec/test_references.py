@@ -86,8 +86,8 @@ def test_names_do_not_enter_blocks_and_leave_them_by_path() -> None:
     text += "layers:\n  - {f: , name: one}\n"
     assert reads(text, "one.sum") == ["one.Tanh", "one.x"]
     assert reads(text + "  - {ELU: , from: one.x, name: last}\n", "last") == ["one.x"]
-    (told,) = mistakes("input: [3]\nblocks:\n  f: [{ReLU: , from: input}]\nlayers: [f]\n")
-    assert told.hint == "inside a block only the block's own layers have names"
+    (told,) = mistakes("input: [3]\nblocks:\n  f: [{ReLU: , from: a}]\nlayers: [{ReLU: , name: a}, f]\n")
+    assert told.hint == "inside a block only its own layers have names; what it was given is `input`"
 
 
 def test_recursive_blocks_keep_their_names_apart() -> None:
@@ -169,3 +169,138 @@ def test_a_design_without_layers_gives_its_input() -> None:
 def test_the_suggestion_is_the_closest_of_many() -> None:
     text = HEAD + "".join(f"  - {{ReLU: , name: conv{i}}}\n" for i in range(600))
     assert mistakes(text + "  - {ReLU: , from: conv5999}\n")[0].hint == "did you mean `conv599`?"
+
+
+# -- what a block is given ---------------------------------------------------------------------------------------------
+
+TWO = """input: [3]
+blocks:
+  two: [{ReLU: , name: h}, {Tanh: , name: p, from: "input[1]"}, {Add: [h, p, "input[0]"], name: sum}]
+layers:
+  - {ELU: , name: a}
+  - {SELU: , name: b}
+"""
+
+
+def test_a_block_is_given_two_tensors() -> None:
+    text = TWO + "  - {name: t, two: , from: [b, a]}\n"
+    assert [reads(text, f"t.{name}") for name in ("h", "p", "sum")] == [["b"], ["a"], ["t.h", "t.p", "b"]]
+
+
+def test_what_a_block_is_given_belongs_to_that_call_and_not_to_the_blocks_inside() -> None:
+    text = "input: [3]\nblocks:\n  inner: [{ReLU: , name: x, from: input}]\n"
+    text += "  outer: [{Tanh: , name: t}, inner, {Add: [inner, input], name: sum}]\nlayers: [ELU, outer]\n"
+    assert reads(text, "outer.inner.x") == ["outer.t"]
+    assert reads(text, "outer.sum") == ["outer.inner.x", "ELU"]
+
+
+def test_a_block_is_given_a_layer_of_several_outputs() -> None:
+    text = "input: [4]\nblocks: {f: [{ReLU: , name: x, from: 'input[1]'}]}\n"
+    text += "layers:\n  - {Chunk: {chunks: 2, dim: 1}, name: c}\n  - f\n"
+    assert reads(text, "f.x") == ["c[1]"]
+
+
+def test_a_block_applied_again_is_given_other_tensors() -> None:
+    text = "input: [3]\nblocks:\n  two: [{Linear: 3, name: h}, {Add: [h, 'input[1]'], name: sum}]\nlayers:\n"
+    text += "  - {ELU: , name: a}\n  - {name: t, two: , from: [input, a]}\n  - {name: u, reuse: t, from: [t, a]}\n"
+    assert (reads(text, "u.h"), reads(text, "u.sum")) == (["t.sum"], ["u.h", "a"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{two: , from: [a, b, a]}", "the block `two` reads 2 tensors, not 3"),
+        ("{two: , from: []}", "the block `two` is given no tensor"),
+        ("two", "`input` has 1 output, numbered from 0"),
+    ],
+)
+def test_a_block_is_given_as_many_tensors_as_it_reads(entry: str, message: str) -> None:
+    assert messages(TWO + f"  - {entry}\n") == [message]
+
+
+def test_of_several_tensors_one_is_named() -> None:
+    text = "input: [3]\nblocks: {f: [{Add: [input, 'input[1]']}]}\nlayers:\n  - ReLU\n  - {f: , from: [ReLU, input]}\n"
+    (told,) = mistakes(text)
+    assert told.message == "the block was given 2 tensors; say which one is meant"
+    assert told.hint == "`input[0]` to `input[1]`"
+
+
+def test_nothing_inside_a_block_is_called_input() -> None:
+    (told,) = mistakes("input: [3]\nblocks: {f: [{ReLU: , name: input}]}\nlayers: [f]\n")
+    assert told.message == "inside a block `input` is what the block was given"
+
+
+# -- computed references -----------------------------------------------------------------------------------------------
+
+CHAIN = """input: [3]
+vars: {last: 3}
+layers:
+  - {ReLU: , name: cell0}
+  - {ReLU: , name: cell1}
+  - repeat: last - 1
+    index: i
+    layers: [{name: "cell{i + 2}", Add: ["cell{i + 1}", "cell{i}"]}]
+outputs: ["cell{last}"]
+"""
+
+
+def test_references_are_computed() -> None:
+    assert [reads(CHAIN, f"cell{i}") for i in (2, 3)] == [["cell1", "cell0"], ["cell2", "cell1"]]
+    assert [(name, str(ref)) for name, ref in archscope.load(CHAIN).outputs] == [("cell3", "cell3")]
+
+
+def test_from_and_reuse_are_computed() -> None:
+    text = HEAD + "  - {ReLU: , name: a1}\n  - {ELU: , name: b}\n  - {Tanh: , name: c, from: 'a{2 - 1}'}\n"
+    assert reads(text, "c") == ["a1"]
+    assert archscope.load(text + "  - {reuse: 'a{3 - 2}', name: d}\n").layers[-1].shares == "a1"
+
+
+def test_a_computed_reference_is_arithmetic() -> None:
+    assert messages(HEAD + "  - {ReLU: , from: 'a{width}'}\n") == ["unknown name `width`"]
+    assert messages(HEAD + "  - {ReLU: , from: 'a{1 + 1}'}\n") == ["there is no layer `a2` before this one"]
+
+
+def test_a_repeat_whose_layers_all_have_computed_names_adds_no_level() -> None:
+    names = [layer.name for layer in archscope.load(CHAIN).layers]
+    assert names == ["cell0", "cell1", "cell2", "cell3"]
+    partly = HEAD + "  - repeat: 2\n    index: i\n    layers: [{name: 'a{i}', ReLU: }, Tanh]\n"
+    assert [layer.name for layer in archscope.load(partly).layers][:2] == ["i.0.a0", "i.0.Tanh"]
+    branch = HEAD + "  - repeat: 1\n    index: i\n    layers: [{name: 'a{i}', Add: [[ReLU], []]}]\n"
+    assert [layer.name for layer in archscope.load(branch).layers] == ["i.0.ReLU", "i.0.a0"]
+
+
+def test_names_that_a_repeat_computes_alike_are_a_mistake() -> None:
+    text = HEAD + "  - repeat: 2\n    index: i\n    layers: [{name: 'a{i // 2}', ReLU: }]\n"
+    assert messages(text) == ["two parts of the design are called `a0`"]
+
+
+# -- outputs that depend on a variable ---------------------------------------------------------------------------------
+
+HEADS = """input: [3]
+vars: {aux: false}
+layers:
+  - {ReLU: , name: trunk}
+  - {Tanh: , name: head, when: aux}
+outputs: {main: trunk, aux: {from: head, when: aux}}
+"""
+
+
+def test_an_output_may_have_a_condition() -> None:
+    assert [name for name, _ in archscope.load(HEADS).outputs] == ["main"]
+    assert [name for name, _ in archscope.load(HEADS, set={"aux": True}).outputs] == ["main", "aux"]
+    listed = HEADS.replace("{main: trunk, aux: {from: head, when: aux}}", "[trunk, {from: head, when: aux}]")
+    assert [name for name, _ in archscope.load(listed, set={"aux": True}).outputs] == ["trunk", "head"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ("{a: {from: trunk, when: false}}", "no output is left"),
+        ("{a: {when: aux}}", "an output needs `from:`"),
+        ("{a: {from: trunk, if: aux}}", "unknown key `if` of an output"),
+        ("{a: {from: trunk, when: axu}}", "unknown name `axu`"),
+    ],
+)
+def test_mistakes_in_conditions_of_outputs(outputs: str, message: str) -> None:
+    text = HEADS.replace("{main: trunk, aux: {from: head, when: aux}}", outputs)
+    assert messages(text) == [message]
