@@ -30,14 +30,22 @@ class Verdict:
         expected: the published figure, or a limit as the spec writes it.
         computed: what archscope computes.
         ok: whether they agree within the allowed difference.
-        note: source, and what was published where that is wrong.
+        about: what was stated.
     """
 
     figure: str
     expected: Value | str
     computed: Value
     ok: bool
-    note: str = ""
+    about: Expectation | Budget
+
+    @property
+    def note(self) -> str:
+        """The source, and what was published where that is wrong."""
+        if isinstance(self.about, Budget):
+            return "budget"
+        published = "" if self.about.stated is None else f"published: {self.about.stated} (wrong)"
+        return "; ".join(part for part in (published, self.about.source) if part)
 
     @property
     def difference(self) -> float | None:
@@ -115,9 +123,8 @@ def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
 def _expectation(account: Account, stated: Expectation) -> Verdict:
     figure = "keras_params" if stated.convention == "keras" and stated.figure == "params" else stated.figure
     computed = evaluate(figure, _FigureNames(account, stated.layer))
-    note = stated.source if stated.stated is None else f"published: {stated.stated} (wrong); {stated.source}"
     name = f"{stated.layer}.{stated.figure}" if stated.layer else stated.figure
-    return Verdict(name, stated.value, computed, _agree(stated, computed), note)
+    return Verdict(name, stated.value, computed, _agree(stated, computed), stated)
 
 
 def _agree(stated: Expectation, computed: Any) -> bool:
@@ -130,4 +137,4 @@ def _agree(stated: Expectation, computed: Any) -> bool:
 def _budget(account: Account, stated: Budget) -> Verdict:
     computed = evaluate(stated.figure, _FigureNames(account, None))
     ok = _COMPARISONS[stated.comparison](computed, stated.limit)
-    return Verdict(stated.figure, f"{stated.comparison} {stated.limit:,.10g}", computed, ok, "budget")
+    return Verdict(stated.figure, f"{stated.comparison} {stated.limit:,.10g}", computed, ok, stated)

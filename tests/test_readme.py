@@ -20,6 +20,7 @@ from archscope.verify import verify
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+ZOO = re.compile(r"(<!-- zoo -->\n)((?:\|.*\n)*)(<!-- end of the zoo -->)")
 CONSOLE = re.compile(r"```console\n\$ (.+)\n((?:.*\n)*?)```")
 
 
@@ -78,6 +79,12 @@ def test_the_table_of_figures_is_that_of_the_program():
     assert figures() in README.read_text(encoding="utf-8")
 
 
+def test_the_table_of_designs_is_current():
+    match = ZOO.search(README.read_text(encoding="utf-8"))
+    assert match is not None
+    assert match[2] == printed("archscope list --markdown -")
+
+
 def figures() -> str:
     rows = (f"| `{m.name}` | {m.convention} [{m.unit}] |" for m in METRICS.values())
     return "\n".join(rows) + "\n"
@@ -88,6 +95,7 @@ def update() -> None:
     text = CONSOLE.sub(lambda match: f"```console\n$ {match[1]}\n{printed(match[1])}```", text)
     table = re.compile(r"(\| figure \| counted as \|\n\| --- \| --- \|\n)(?:\|.*\n)*")
     text = table.sub(lambda match: match[1] + figures(), text)
+    text = ZOO.sub(lambda match: match[1] + printed("archscope list --markdown -") + match[3], text)
     README.write_text(text, encoding="utf-8")
 
 

@@ -1,26 +1,34 @@
 """Every design of ``specs/``: it loads, says what was published, and its numbers change only on purpose.
 
-``python -m tests.test_specs`` writes the present totals to ``tests/data/specs_totals.csv``.
+``python -m tests.test_specs`` writes ``reports/zoo.csv`` and ``reports/errata.md`` as they are now.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 import archscope
+from archscope.cli import main
 from archscope.spec.library import names, specs_folder
 from archscope.spec.reader import ListNode, MapNode, Node, read, read_file
 from archscope.spec.schema import schema
 from archscope.spec.writer import to_yaml
 from archscope.verify import verify
 
-TOTALS = Path(__file__).parent / "data" / "specs_totals.csv"
+ROOT = Path(__file__).parent.parent
+#: the pages that a command line makes, and that must be current
+PAGES = {
+    "reports/zoo.csv": ["list", "--csv", "reports/zoo.csv"],
+    "reports/errata.md": ["verify", "specs/", "--errata", "reports/errata.md"],
+}
 NAMES = names()
 LIBRARIES = sorted((specs_folder() / "blocks").glob("*.yaml"))
 
@@ -53,15 +61,6 @@ def plain(node: Node) -> Any:
     if isinstance(node, MapNode):
         return {key: plain(value) for key, value in node.entries.items()}
     return [plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
-
-
-def totals() -> str:
-    """The kept table as it should be now."""
-    lines = ["name,params,macs,activations,depth"]
-    for name in NAMES:
-        one = account(name)
-        lines.append(f"{name},{one.total.params},{one.total.macs},{one.total.activations},{one.depth}")
-    return "\n".join(lines) + "\n"
 
 
 def test_there_are_designs() -> None:
@@ -114,8 +113,31 @@ def test_parameters_and_macs_are_torchvisions(name: str) -> None:
     assert round(total.macs / 1e9, 3) == gmacs
 
 
-def test_no_total_changes_unannounced() -> None:
-    assert TOTALS.read_text(encoding="utf-8") == totals(), "if that is meant: python -m tests.test_specs"
+@pytest.mark.parametrize("page", PAGES)
+def test_kept_pages_are_current(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So no total changes unannounced."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").symlink_to(ROOT / "specs")
+    (tmp_path / "reports").mkdir()
+    assert CliRunner().invoke(main, PAGES[page]).exit_code == 0
+    kept = (ROOT / page).read_text(encoding="utf-8")
+    assert (tmp_path / page).read_text(encoding="utf-8") == kept, "if that is meant: python -m tests.test_specs"
+
+
+def test_errata_list_what_the_course_gets_wrong() -> None:
+    """Every wrong figure of course_figures.yaml, with the true one and its arithmetic."""
+    page = (ROOT / "reports" / "errata.md").read_text(encoding="utf-8")
+    for stated, true in (
+        ("about 57 M", "37,752,832 (fc1) + 16,781,312 (fc2) + 4,097,000 (fc3) = 58,631,144"),
+        ("253,440", "1 x 96 x 55 x 55 = 290,400"),
+        ("0.63 M units", "659,272"),
+        ("48.6 MB", "51.6797"),
+        ("4 or 5 million", "6,998,552"),
+        ("stride 2, which would give 4x4", "1024 x 7 x 7"),
+        ("52,952", "53,952"),
+    ):
+        assert f"published as {stated}" in page
+        assert true in page
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -190,4 +212,6 @@ def test_expanded_designs_hold_no_variables() -> None:
 
 
 if __name__ == "__main__":
-    TOTALS.write_text(totals(), encoding="utf-8")
+    os.chdir(ROOT)
+    for arguments in PAGES.values():
+        CliRunner().invoke(main, arguments, catch_exceptions=False)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from archscope.analysis import analyze
 from archscope.cli import options
 from archscope.load import load
-from archscope.report.text import shape
+from archscope.report.catalogue import to_csv, to_markdown, to_text
+from archscope.report.files import write
 from archscope.spec import library
 
 
 @click.command("list")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
+@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
 @options.manners
-def command(quiet: bool) -> None:
-    """List the designs that ship with archscope, with their totals (with -q their names only)."""
+def command(csv_file: str | None, markdown_file: str | None, quiet: bool) -> None:
+    """List the designs that ship with archscope, with their totals at batch 1 (with -q their names only)."""
     names = library.names()
-    if quiet:
+    files = [
+        (target, form) for target, form in ((csv_file, to_csv), (markdown_file, to_markdown)) if target is not None
+    ]
+    if quiet and not files:
         click.echo("\n".join(names))
         return
-    import tabulate
-
-    rows = []
-    for name in names:
-        design = load(library.specs_folder() / f"{name}.yaml")
-        total = analyze(design).total
-        inputs = ", ".join(shape(node.shape) for node in design.inputs)
-        rows.append([name, design.name, inputs, f"{total.params:,}", f"{total.macs:,}"])
-    headers = ["name", "design", "input", "params", "MACs"]
-    align = ["left", "left", "left", "right", "right"]
-    click.echo(tabulate.tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True))
+    with click.progressbar(names, label="counting", file=sys.stderr, hidden=quiet or not sys.stderr.isatty()) as bar:
+        designs = [(name, analyze(load(library.specs_folder() / f"{name}.yaml"))) for name in bar]
+    for target, form in files:
+        write(form(designs), target)
+    if not quiet and "-" not in (csv_file, markdown_file):
+        click.echo(to_text(designs), nl=False)

@@ -10,15 +10,18 @@ import click
 from archscope.cli import options
 from archscope.errors import SpecError
 from archscope.load import read_document
+from archscope.report.errata import page
+from archscope.report.files import write
 from archscope.report.text import value as written
 from archscope.verify import Verdict, Verification, verify
 
 
 @click.command("verify")
 @options.many_specs
+@click.option("--errata", metavar="FILE", help="Write a Markdown page of the published figures that are wrong.")
 @options.manners
 @click.pass_context
-def command(ctx: click.Context, specs: tuple[str, ...], quiet: bool) -> None:
+def command(ctx: click.Context, specs: tuple[str, ...], errata: str | None, quiet: bool) -> None:
     """Check published figures (expect:) and limits (budget:): ok, or by how much they differ.
 
     SPEC may also be a folder: every design in it is checked. Exit code 1 if a check fails, 2 if a spec is wrong.
@@ -26,8 +29,10 @@ def command(ctx: click.Context, specs: tuple[str, ...], quiet: bool) -> None:
     \b
     archscope verify alexnet
     archscope verify specs/
+    archscope verify specs/ --errata reports/errata.md
     """
     designs = [path for spec in specs for path in _designs(spec)]
+    quiet = quiet or errata == "-"
     failed = wrong = figures = 0
     with click.progressbar(designs, label="verifying", file=sys.stderr, hidden=_no_bar(designs, quiet)) as bar:
         results: list[Verification | SpecError] = []
@@ -38,6 +43,9 @@ def command(ctx: click.Context, specs: tuple[str, ...], quiet: bool) -> None:
                 if len(designs) == 1:
                     raise
                 results.append(error)
+    if errata is not None:
+        right = [result for result in results if isinstance(result, Verification)]
+        write(page(right, " ".join(specs), errata), errata)
     for path, result in zip(designs, results, strict=True):
         if isinstance(result, SpecError):
             wrong += 1

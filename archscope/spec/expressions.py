@@ -92,6 +92,23 @@ def fill(text: str, names: Names) -> str:
     return TEMPLATE.sub(lambda match: str(evaluate(match[1], names)), text)
 
 
+def names_in(text: str) -> list[str]:
+    """The names that an expression uses, dotted ones whole, in the order in which they stand.
+
+    Raises:
+        ExpressionError: bad syntax.
+    """
+    found: list[str] = []
+    waiting: list[ast.AST] = [_parse(text)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            found.append(ast.unparse(node))
+        else:
+            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+    return list(dict.fromkeys(found))
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> ast.expr:
     if len(text) > LONGEST:

@@ -1,0 +1,82 @@
+"""Many designs side by side, a row each, in three formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from archscope.analysis.account import Account
+from archscope.report.text import plain, value
+
+
+class _Column(NamedTuple):
+    """A figure of a design: its name in CSV, its title, and how it is written."""
+
+    name: str
+    title: str
+    style: str
+    people: bool = True
+
+
+_COLUMNS = (
+    _Column("name", "name", "text"),
+    _Column("design", "design", "text"),
+    _Column("source", "source", "text", people=False),
+    _Column("input", "input", "shape"),
+    _Column("params", "params", "count"),
+    _Column("keras_params", "params as Keras counts", "count", people=False),
+    _Column("macs", "MACs", "count"),
+    _Column("elementwise", "elementwise", "count", people=False),
+    _Column("activations", "activations", "count"),
+    _Column("depth", "depth", "count"),
+    _Column("layers", "layers", "count", people=False),
+)
+
+
+def _cells(name: str, account: Account) -> dict[str, Any]:
+    design, total = account.design, account.total
+    return {
+        "name": name,
+        "design": design.name,
+        "source": design.source,
+        "input": tuple(node.shape for node in design.inputs),
+        **{column.name: getattr(total, column.name) for column in _COLUMNS[4:] if column.name != "depth"},
+        "depth": account.depth,
+    }
+
+
+def to_csv(designs: Sequence[tuple[str, Account]]) -> str:
+    """A row a design, plain numbers; inputs as ``3x224x224``."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.name for column in _COLUMNS])
+    for name, account in designs:
+        cells = _cells(name, account)
+        writer.writerow([plain(cells[column.name], column.style) for column in _COLUMNS])
+    return out.getvalue()
+
+
+def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Titles, rows and alignments of the columns that people read."""
+    shown = [column for column in _COLUMNS if column.people]
+    rows = [[value(cells[c.name], c.style) for c in shown] for cells in (_cells(*one) for one in designs)]
+    return [c.title for c in shown], rows, ["right" if c.style == "count" else "left" for c in shown]
+
+
+def to_markdown(designs: Sequence[tuple[str, Account]]) -> str:
+    """A table for a README."""
+    titles, rows, aligned = _texts(designs)
+    rule = ["---:" if side == "right" else "---" for side in aligned]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in [titles, rule, *rows]
+    )
+
+
+def to_text(designs: Sequence[tuple[str, Account]]) -> str:
+    """A table for a terminal."""
+    import tabulate
+
+    titles, rows, aligned = _texts(designs)
+    return tabulate.tabulate(rows, titles, tablefmt="simple", colalign=aligned, disable_numparse=True) + "\n"

@@ -1,0 +1,39 @@
+"""Designs side by side, in three formats."""
+
+import csv
+import io
+
+import archscope
+from archscope.report.catalogue import to_csv, to_markdown, to_text
+
+TEXT = """
+name: pipes | here
+source: a paper
+inputs: {image: [3, 8, 8], other: [5]}
+layers:
+  - Conv2d: {out_channels: 4, kernel_size: 3}
+  - BatchNorm2d
+  - Flatten
+  - {Concat: , from: [Flatten, other]}
+  - Linear: 2
+"""
+
+
+def designs():
+    return [("one", archscope.analyze(archscope.load(TEXT))), ("two", archscope.analyze(archscope.load(TEXT)))]
+
+
+def test_csv_holds_plain_numbers():
+    first, second = csv.DictReader(io.StringIO(to_csv(designs())))
+    linear = (4 * 36 + 5) * 2 + 2
+    assert first["params"] == str(3 * 4 * 9 + 4 + 8 + linear)
+    assert first["keras_params"] == str(3 * 4 * 9 + 4 + 16 + linear)
+    assert (first["input"], first["depth"], first["layers"]) == ("3x8x8;5", "2", "5")
+    assert (first["design"], second["name"]) == ("pipes | here", "two")
+
+
+def test_markdown_and_text_are_for_people():
+    head, rule, first, _ = to_markdown(designs()).splitlines()
+    assert head.count("|") == rule.count("|") == first.replace("\\|", "").count("|")
+    assert "pipes \\| here" in first
+    assert "3 x 8 x 8, 5" in to_text(designs())
