@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Row, Total
-from archscope.analysis.metrics import LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
 from archscope.errors import UsageError, suggestion
 
 
@@ -20,7 +20,7 @@ class Column:
         title: as a terminal prints it.
         unit: of its numbers; empty for text.
         convention: how it is counted.
-        style: ``text``, ``shape``, ``count``, ``ratio`` or ``share``.
+        style: ``text``, ``shape``, ``axes`` (a number an axis), ``count``, ``ratio`` or ``share``.
         additive: whether block rows and totals show sums.
     """
 
@@ -95,6 +95,10 @@ def _all_columns() -> dict[str, Column]:
         if name not in columns:
             title = name.replace("_", " ")
             columns[name] = Column(name, title, "elements", convention, "count", additive=False)
+    for name, convention in FIELD_FIGURES.items():
+        columns[name] = Column(name, name.replace("_", " "), "places", convention, "axes", additive=False)
+    sees = "`all` of the input, or `a part`: what `receptive_field` says"
+    columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
 
@@ -174,7 +178,7 @@ def _groups(account: Account, depth: int | None) -> list[Row | Total]:
 
 
 def _sort_key(account: Account, column: Column) -> Callable[[Row | Total], Any]:
-    if column.style in ("text", "shape"):
+    if column.style in ("text", "shape", "axes"):
         raise UsageError(f"`{column.name}` is no number; sort by a figure such as macs")
 
     def key(group: Row | Total) -> Any:
@@ -222,6 +226,8 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     name = column.name
     if name == "input_shape":
         return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
+    if column.style == "axes" or name == "sees":
+        return _field_cell(account, group, name)
     if name == "kind" and isinstance(group, Total):
         return f"{group.layers} layer{'s' * (group.layers != 1)}"
     if column.style == "share":
@@ -231,3 +237,13 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     if isinstance(group, Total) and name != "output_shape" and (name in LAYER_FIGURES or name == "category"):
         return None
     return getattr(group, name)
+
+
+def _field_cell(account: Account, group: Row | Total, name: str) -> Any:
+    """A figure of the receptive field of a layer, or of the last layer of a block; nothing for other sums."""
+    if isinstance(group, Total) and group.output_shape is None:
+        return None
+    if name == "sees":
+        fields = account.fields[group.name]
+        return None if not fields else "all" if all(field.whole for field in fields) else "a part"
+    return account.field_figure(group.name, name) or None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Row, analyze
-from archscope.analysis.metrics import DESIGN_FIGURES, LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, METRICS
 from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
@@ -108,12 +108,16 @@ class _FigureNames:
             return inner.lookup(figure)
         if name not in self.known():
             raise KeyError(name)
-        return self._account.figure(name) if self._part is None else getattr(self._part, name)
+        if self._part is None:
+            return self._account.figure(name)
+        if name in FIELD_FIGURES:
+            return self._account.field_figure(self._part.name, name)
+        return getattr(self._part, name)
 
     def known(self) -> Sequence[str]:
         if self._part is None:
-            return [*METRICS, *DESIGN_FIGURES]
-        return [*METRICS, *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"])]
+            return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES]
+        return [*METRICS, *FIELD_FIGURES, *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"])]
 
 
 def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
@@ -128,6 +132,8 @@ def _expectation(account: Account, stated: Expectation) -> Verdict:
 
 
 def _agree(stated: Expectation, computed: Any) -> bool:
+    if isinstance(computed, tuple) and not isinstance(stated.value, tuple) and stated.figure in FIELD_FIGURES:
+        return bool(computed) and all(_agree(stated, value) for value in computed)  # one number for all axes
     if isinstance(stated.value, tuple) or isinstance(computed, tuple) or computed is None:
         return bool(stated.value == computed)
     allowed = stated.within * abs(stated.value) if stated.relative else stated.within

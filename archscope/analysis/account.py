@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import ITEM_BYTES, Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, Figures
+from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
@@ -148,6 +149,19 @@ class Account:
         """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
         return tuple(_sum(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
 
+    @cached_property
+    def fields(self) -> ReceptiveFields:
+        """The receptive fields of all layers."""
+        return receptive_fields(self.design)
+
+    def field_figure(self, layer: str, name: str) -> tuple[Any, ...]:
+        """A figure of the receptive field of a layer (of a block, its last one), one value an axis.
+
+        Raises:
+            UsageError: there is no such layer, or it sees no input.
+        """
+        return tuple(_whole_number(FIELD[name](field)) for field in self.fields[layer])
+
     def figure(self, name: str) -> Any:
         """A figure of the whole design by name: a metric, or one that only designs have.
 
@@ -156,6 +170,8 @@ class Account:
         """
         if name in ("depth", "output_shape"):
             return getattr(self, name)
+        if name in FIELD:
+            return self.field_figure(self.design.outputs[0][1].node, name)
         category, _, metric = name.partition("_")
         if category in CATEGORIES and metric:
             return getattr(self.by_category()[CATEGORIES.index(category)], metric)
@@ -166,7 +182,22 @@ class Account:
         """A pandas frame with a row a layer: names, shapes, and every metric."""
         from archscope.analysis.frame import frame
 
-        return frame(self.rows)
+        return frame(self)
+
+
+#: figures of a receptive field along one axis, by name
+FIELD: dict[str, Callable[[Field], Any]] = {
+    "receptive_field": lambda field: field.size,
+    "jump": lambda field: field.jump,
+    "field_start": lambda field: field.start,
+    "field_center": lambda field: field.center,
+    "effective_padding": lambda field: field.padding[0],
+}
+
+
+def _whole_number(value: Any) -> int | float:
+    """A fraction as an integer where it is one, else as a real number."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _sum(name: str, rows: Sequence[Row]) -> Total:

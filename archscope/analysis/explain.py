@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
+from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
 from archscope.analysis.traversal import Step, walk
 from archscope.arith.traced import Traced, number, plain
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
+from archscope.ops.windows import SAME, Along, Slide, Span
 
 #: the cost figures that are explained by their own formula; the others follow from these
 _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
@@ -85,13 +89,15 @@ def explain(
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
-    return tuple(_explain(step, dtype) for step in chosen)
+    fields = receptive_fields(design, batch=batch)
+    return tuple(_explain(step, dtype, fields) for step in chosen)
 
 
-def _explain(step: Step, dtype: str) -> Explanation:
+def _explain(step: Step, dtype: str, fields: ReceptiveFields) -> Explanation:
     layer = step.layer
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    return Explanation(layer.name, f"{layer.kind}({given})", tuple(_lines(step, dtype)))
+    lines = (*_lines(step, dtype), *_field_lines(step, fields))
+    return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
 def _shown(value: Any) -> str:
@@ -138,6 +144,68 @@ def _line(figure: str, value: Any, note: str = "") -> Line:
         formula, worked = value.formula(), value.worked()
         return Line(figure, formula, "" if worked == number(value.value) else worked, value.value, note)
     return Line(figure, "", "", value, note)
+
+
+# -- receptive fields --------------------------------------------------------------------------------------------------
+
+
+def _field_lines(step: Step, fields: ReceptiveFields) -> Iterator[Line]:
+    """The recurrence of the receptive field, axis by axis, where the layer has one path and a window that slides."""
+    known = fields.tensors[Ref(step.layer.name)]
+    single = len(step.layer.inputs) == 1
+    for key, field in known.items():
+        suffix = f"_{field.axis}" if len(known) > 1 else ""
+        before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
+        moved = _recurrence(step, before, suffix) if before is not None else None
+        if field.whole:
+            size = f"sees all {field.extent}: {field.mixed_by} mixes everything, each part of which sees so many"
+            yield _line(f"receptive_field{suffix}", field.size, size)
+        elif moved is not None:
+            yield _line(f"receptive_field{suffix}", moved.size[0])
+            yield _line(f"jump{suffix}", moved.jump)
+            yield _line(f"field_start{suffix}", moved.first[0])
+        else:
+            yield _line(f"receptive_field{suffix}", field.size, _paths(step, key, fields))
+            yield Line(f"jump{suffix}", "", "", _number(field.jump))
+            yield _line(f"field_start{suffix}", field.start)
+
+
+def _recurrence(step: Step, before: Field, suffix: str) -> Span | None:
+    """The field behind a sliding window, in symbols."""
+    if before.whole or before.dim is None or not before.located or len(before.spans) > 1:
+        return None
+    (span,) = before.spans
+    tx = tuple(_traced_input(step.layer.op, tensor, i, len(step.x)) for i, tensor in enumerate(step.x))
+    ty = tuple(_symbols(step.layer.op, tensor, "out", i, len(step.y)) for i, tensor in enumerate(step.y))
+    (reads,) = traced_op(step.layer.op).reads(tx, ty)
+    entry = reads.axes[before.dim] if isinstance(reads, Along) else None
+    if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1:
+        return None
+    names = (f"{name}{suffix}_in" for name in ("jump", "field_start", "receptive_field"))
+    values = (span.jump, span.first[0], span.size[0])
+    jump, first, size = (Traced.symbol(name, value) for name, value in zip(names, values, strict=True))
+    arriving = Span(jump, (first,), (size,))  # type: ignore[arg-type]  # the traced reading enters here
+    return entry[1].seen(arriving, step.x[0].shape[before.dim], step.y[0].shape[entry[0]])
+
+
+def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
+    """What the inputs of a merge see, and whether their fields lie on each other."""
+    if len(step.layer.inputs) < 2:
+        return ""
+    parts = []
+    for ref in step.layer.inputs:
+        field = fields.tensors[ref].get(key)
+        if field is not None:
+            parts.append(f"{ref} {'all' if field.whole else field.size}")
+    apart = fields.tensors[Ref(step.layer.name)][key].apart
+    text = "the hull of " + ", ".join(parts)
+    if apart is None:
+        return text
+    return f"{text}; at {apart.layer} the centres of {apart.first} and {apart.second} are {_number(apart.by)} apart"
+
+
+def _number(value: Fraction) -> int | float:
+    return int(value) if value.denominator == 1 else float(value)
 
 
 def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:

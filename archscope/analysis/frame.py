@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.metrics import LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
 from archscope.errors import MissingLibrary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
-    from archscope.analysis.account import Row
+    from archscope.analysis.account import Account
 
 
-def frame(rows: Sequence[Row]) -> pd.DataFrame:
+def frame(account: Account) -> pd.DataFrame:
     """A row a layer, indexed by name: op, category, input shapes and every figure; shapes are tuples without the batch.
+
+    Figures of receptive fields are tuples, a value an axis.
 
     Raises:
         MissingLibrary: pandas is not installed.
@@ -25,12 +25,14 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
         import pandas as pd
     except ImportError:
         raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
+    rows = account.rows
     columns: dict[str, list[Any]] = {
         "kind": [row.kind for row in rows],
         "category": [row.category for row in rows],
         "input_shape": [tuple(tensor.shape[1:] for tensor in row.x) for row in rows],
     }
     columns |= {name: [getattr(row, name) for row in rows] for name in (*LAYER_FIGURES, *METRICS)}
+    columns |= {name: [account.field_figure(row.name, name) for row in rows] for name in FIELD_FIGURES}
     index = pd.Index([row.name for row in rows], name="name")
     result: pd.DataFrame = pd.DataFrame(columns, index=index)
     return result

@@ -17,6 +17,7 @@ class LazyGroup(click.Group):
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
+        "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),

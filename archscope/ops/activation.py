@@ -17,6 +17,8 @@ from archscope.ops.base import (
     NoContraction,
     NoWeights,
     PlainTorchLayer,
+    Pointwise,
+    Reads,
     SameShape,
     Tensor,
     Tensors,
@@ -24,7 +26,8 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.shapes import in_range
+from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import SAME, Along, Slide, mixing
 
 
 class _Elementwise(PlainTorchLayer, NoContraction):
@@ -37,7 +40,7 @@ class _Elementwise(PlainTorchLayer, NoContraction):
         return self.operations * y[0].numel
 
 
-class _Checked(_Elementwise, NoWeights, SameShape):
+class _Checked(_Elementwise, Pointwise, NoWeights, SameShape):
     """An elementwise function whose arguments have to suit each other."""
 
 
@@ -79,7 +82,7 @@ class LeakyReLU(_Activation):
 
 
 @register
-class PReLU(_Elementwise, NoBuffers, SameShape):
+class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
     """x, or a learnt slope times x where x is negative; one slope, or one a channel."""
 
     operations = 2
@@ -157,7 +160,7 @@ class SELU(_InPlace):
 
 
 @register
-class GELU(PlainTorchLayer, NoWeights, NoContraction, NoChecks, SameShape):
+class GELU(PlainTorchLayer, Pointwise, NoWeights, NoContraction, NoChecks, SameShape):
     """x times the normal distribution function of x: exact by erf, or approximated by tanh."""
 
     elementwise_rule = (
@@ -339,6 +342,11 @@ class GLU(_AlongDim):
         shape[self.dim] = exact_div(shape[self.dim], 2)
         return (x[0].with_shape(*shape),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        at = axis(self.dim, len(x[0].shape))
+        halves = Slide(2, dilation=y[0].shape[at])
+        return (Along(tuple((dim, halves if dim == at else SAME) for dim in range(len(x[0].shape)))),)
+
 
 class _Softmax(_AlongDim, SameShape):
     """exp(x) over its sum along ``dim``; torch's implicit ``dim`` is deprecated, so it must be given."""
@@ -347,6 +355,9 @@ class _Softmax(_AlongDim, SameShape):
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         yield in_range(self.dim, len(x[0].shape), "dim")
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (mixing(len(x[0].shape), (axis(self.dim, len(x[0].shape)),)),)
 
 
 @register
@@ -374,9 +385,12 @@ class LogSoftmax(_Softmax):
 
 
 @register
-class Softmax2d(_Activation):
+class Softmax2d(_Elementwise, NoWeights, NoChecks, SameShape):
     """Softmax over the channels at each position of (N, C, H, W)."""
 
     ndims = (4,)
     operations = 5
     elementwise_rule = "5 an element (compare, subtract, exp, add, divide)"
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (mixing(4, (1,)),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, prod
+from archscope.arith import everywhere, exact_div, prod
 from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
@@ -18,12 +18,14 @@ from archscope.ops.base import (
     InfersArguments,
     NoBuffers,
     NoWeights,
+    Reads,
     Tensor,
     Tensors,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
+from archscope.ops.windows import ALL, SAME, Along, Before, Grouped, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
 _SCORE = 1 + 5
@@ -92,6 +94,17 @@ class ScaledDotProductAttention(NoWeights):
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return _SCORE * self._scores(*x)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        last = len(x[0].shape) - 1
+        samples: tuple[tuple[int, Window], ...] = tuple((dim, SAME) for dim in range(last - 1))
+        met = samples
+        if self.enable_gqa and len(samples) > 1:  # several heads of the query share one of key and value
+            shared = exact_div(x[0].shape[last - 2], x[1].shape[last - 2])
+            met = (*samples[:-1], (last - 2, Grouped(1, shared)))
+        keys = (last - 1, Before()) if self.is_causal else ALL
+        query = Along((*samples, (last - 1, SAME), ALL))
+        return query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
 
     def _scores(self, *x: Tensor) -> int:
         return prod(x[0].shape[:-1]) * x[1].shape[-2]
@@ -211,6 +224,12 @@ class MultiheadAttention(InfersArguments, NoBuffers):
             return scores
         keys = prod((x[1] if len(x) == 3 else x[0]).shape[:-1])
         return scores + 2 * y[0].numel + 2 * keys * y[0].shape[-1]
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        batch = 0 if self.batch_first else 1
+        met = mixing(3, (1 - batch, 2))
+        query = Along(tuple((dim, SAME) if dim < 2 else ALL for dim in range(3)))
+        return (met,) if len(x) == 1 else (query, met, met)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = torch.nn.MultiheadAttention(**self.inferred(*x), **self.arguments())

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from archscope.arith import prod
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
+from archscope.ops.windows import Reads, pointwise
 
 
 class Tensor(NamedTuple):
@@ -249,6 +250,13 @@ class Op(ABC):
         """Elementwise and reduction operations of the forward pass, as ``elementwise_rule`` says."""
 
     @abstractmethod
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        """Which elements of each input an element of an output is computed from, structurally: for any weights.
+
+        Statistics that are tracked do not depend on the input; dropout is the identity.
+        """
+
+    @abstractmethod
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         """The real layer: a ``torch.nn.Module``, or a function of tensors where torch has no layer."""
 
@@ -296,6 +304,13 @@ class SameShape(Op):
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (x[0],)
+
+
+class Pointwise(Op):
+    """An op whose output elements are each computed from the input elements at their place."""
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (pointwise(len(x[0].shape)),)
 
 
 class Line(Op):
@@ -372,6 +387,6 @@ def failed(op: Op, x: Iterable[Tensor]) -> list[Check]:
 __all__ = [
     "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check", "Contraction",
     "FieldError", "InfersArguments", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op",
-    "Operand", "PlainTorchLayer", "Plane", "SameShape", "Tensor", "Tensors", "TorchLayer", "Volume", "argument",
-    "failed", "register",
+    "Operand", "PlainTorchLayer", "Plane", "Pointwise", "Reads", "SameShape", "Tensor", "Tensors", "TorchLayer",
+    "Volume", "argument", "failed", "register",
 ]  # fmt: skip

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from archscope.arith import ceil_div, exact_div, prod
+from archscope.arith import ceil_div, everywhere, exact_div, prod
 from archscope.ops.base import (
     Check,
     Contraction,
     Line,
     NoBuffers,
     Plane,
+    Reads,
     Tensor,
     Tensors,
     TorchLayer,
@@ -26,6 +27,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
 from archscope.ops.shapes import conv_dim, conv_transpose_dim, span, window_fits
+from archscope.ops.windows import ALL, Grouped, Slide, Spread, Window, spatial
 
 
 class _Convolution(TorchLayer, NoBuffers):
@@ -44,6 +46,12 @@ class _Convolution(TorchLayer, NoBuffers):
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel if self.bias else 0
+
+    def _channels(self, x: Tensor, y: Tensor) -> Window | None:
+        """An output channel reads the input channels of its group."""
+        if everywhere(self.groups == 1):
+            return ALL
+        return Grouped(exact_div(x.shape[1], self.groups), exact_div(y.shape[1], self.groups))
 
     def _group_checks(self, in_channels: int) -> Iterator[Check]:
         yield Check(
@@ -118,6 +126,19 @@ class _Conv(_Convolution):
         group = exact_div(x[0].shape[1], self.groups)
         yield Contraction(y[0].numel * group * prod(self.kernel_size), (0, "weight"))
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        windows = zip(self.kernel_size, self.stride, self._padding(), self.dilation, strict=True)
+        return (
+            spatial(
+                self._channels(x[0], y[0]),
+                [Slide(k, s, self._before(k, p, d), d, self.padding_mode) for k, s, p, d in windows],
+            ),
+        )
+
+    def _before(self, kernel: int, padding: int, dilation: int) -> int:
+        """The padding before the map; 'same' puts the odd one behind it."""
+        return (span(kernel, dilation) - 1) // 2 if self.padding == "same" else padding
+
 
 class _ConvTranspose(_Convolution):
     """N-D transposed convolution (torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)."""
@@ -164,6 +185,10 @@ class _ConvTranspose(_Convolution):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         group = exact_div(self.out_channels, self.groups)
         yield Contraction(x[0].numel * group * prod(self.kernel_size), (0, "weight"))
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        windows = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        return (spatial(self._channels(x[0], y[0]), [Spread(*window) for window in windows]),)
 
 
 @register

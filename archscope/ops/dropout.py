@@ -12,6 +12,7 @@ from archscope.ops.base import (
     NoWork,
     PlainTorchLayer,
     Plane,
+    Pointwise,
     SameShape,
     Tensor,
     Volume,
@@ -21,7 +22,7 @@ from archscope.ops.base import (
 from archscope.ops.fields import Choice, Flag, Real
 
 
-class _Identity(NoWeights, NoWork, NoChecks, SameShape):
+class _Identity(Pointwise, NoWeights, NoWork, NoChecks, SameShape):
     """A layer that acts in training only."""
 
 

@@ -12,6 +12,7 @@ from archscope.ops.base import (
     Check,
     Contraction,
     NoBuffers,
+    Reads,
     Tensor,
     Tensors,
     TorchLayer,
@@ -19,6 +20,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Size
+from archscope.ops.windows import mixing
 
 
 class _Dense(TorchLayer, NoBuffers):
@@ -36,6 +38,9 @@ class _Dense(TorchLayer, NoBuffers):
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel if self.bias else 0
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return tuple(mixing(len(tensor.shape), (len(tensor.shape) - 1,)) for tensor in x)
 
     def _features_check(self, *x: Tensor) -> Check:
         return Check(

@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import islice
 from typing import Any, ClassVar
 
-from archscope.arith import maximum, total
+from archscope.arith import everywhere, maximum, total
 from archscope.ops.base import (
     MANY,
     TWO,
@@ -18,6 +18,7 @@ from archscope.ops.base import (
     NoWeights,
     NoWork,
     Op,
+    Reads,
     Tensor,
     Tensors,
     argument,
@@ -25,6 +26,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index
 from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import ALL, SAME, Along, Placed
 
 
 def _dimension(op: Op, ndims: int, dim: int) -> str:
@@ -98,9 +100,19 @@ class _Elementwise(NoWeights, NoContraction):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel * (len(x) - 1)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return tuple(_broadcast_reads(tensor.shape, y[0].shape) for tensor in x)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function = getattr(torch, self.function)
         return lambda *tensors: reduce(function, tensors)
+
+
+def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
+    """Every place reads its own, and all places along a dimension that is repeated the only one."""
+    offset = len(out) - len(shape)
+    repeated = [everywhere(size == 1) and not everywhere(out[i + offset] == 1) for i, size in enumerate(shape)]
+    return Along(tuple(ALL if repeated[i] else (i + offset, SAME) for i in range(len(shape))))
 
 
 @register
@@ -198,6 +210,14 @@ class Concat(_Joining):
         shape[self.dim] = total(tensor.shape[self.dim] for tensor in x)
         return (x[0].with_shape(*shape),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim, dim = len(x[0].shape), axis(self.dim, len(x[0].shape))
+        readings = []
+        for number in range(len(x)):
+            window = Placed(padding=total(tensor.shape[dim] for tensor in x[:number]))
+            readings.append(Along(tuple((i, window if i == dim else SAME) for i in range(ndim))))
+        return tuple(readings)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim
         return lambda *tensors: torch.cat(tensors, dim)
@@ -216,6 +236,12 @@ class Stack(_Joining):
     def outputs(self, *x: Tensor) -> Tensors:
         shape, dim = x[0].shape, axis(self.dim, len(x[0].shape) + 1)
         return (x[0].with_shape(*shape[:dim], len(x), *shape[dim:]),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        dim = axis(self.dim, ndim + 1)
+        axes = tuple((i if i < dim else i + 1, SAME) for i in range(ndim))
+        return tuple(Along(axes, ((dim, number),)) for number in range(len(x)))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim
@@ -255,6 +281,11 @@ class MatMul(NoWeights):
 
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, 1))
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(y[0].shape)
+        rows, columns = (_broadcast_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
+        return Along((*rows, (ndim - 2, SAME), ALL)), Along((*columns, ALL, (ndim - 1, SAME)))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 0

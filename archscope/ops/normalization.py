@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from archscope.arith import prod
+from archscope.arith import exact_div, prod
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -23,6 +23,7 @@ from archscope.ops.base import (
     NoWeights,
     PlainTorchLayer,
     Plane,
+    Reads,
     SameShape,
     Tensor,
     Tensors,
@@ -32,6 +33,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
+from archscope.ops.windows import ALL, SAME, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
@@ -54,6 +56,9 @@ class _RunningNorm(_Affine):
         "and one each for scale and shift"
     )
 
+    #: dimensions, besides those of space, over which statistics are taken
+    over: ClassVar[tuple[int, ...]]
+
     eps: float = argument(Real(0), 1e-5)
     momentum: float | None = argument(Maybe(Real()), 0.1)
     affine: bool
@@ -75,9 +80,16 @@ class _RunningNorm(_Affine):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 2 * x[0].numel if self.track_running_stats else self._each(5, *x)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        dims = () if self.track_running_stats else (*self.over, *range(2, ndim))
+        return (mixing(ndim, dims),)
+
 
 class _BatchNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps) x weight + bias, of each channel over batch and space (torch.nn.BatchNorm2d)."""
+
+    over = (0,)
 
     affine: bool = argument(Flag(), True)
     track_running_stats: bool = argument(Flag(), True)
@@ -102,6 +114,8 @@ class _BatchNorm(_RunningNorm):
 
 class _InstanceNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps), of each channel of each sample over space (torch.nn.InstanceNorm2d)."""
+
+    over = ()
 
     affine: bool = argument(Flag(), False)
     track_running_stats: bool = argument(Flag(), False)
@@ -186,6 +200,10 @@ class GroupNorm(_Affine, NoBuffers):
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return self._scale_and_shift(x[0].shape[1:2], scale=self.affine, shift=self.bias)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        channels = exact_div(x[0].shape[1], self.num_groups)
+        return (spatial(Grouped(channels, channels), [ALL] * (len(x[0].shape) - 2)),)
+
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(5, *x)
 
@@ -233,6 +251,10 @@ class _TrailingNorm(_Affine, NoBuffers):
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return self._scale_and_shift(self._normalized(*x), scale=self.elementwise_affine, shift=self._shifts())
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        return (mixing(ndim, range(ndim - len(self._normalized(*x)), ndim)),)
+
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(self.statistics, *x)
 
@@ -277,6 +299,10 @@ class LocalResponseNorm(PlainTorchLayer, NoWeights, NoContraction, NoChecks, Sam
     alpha: float = argument(Real(), 1e-4)
     beta: float = argument(Real(), 0.75)
     k: float = argument(Real(), 1.0)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        around = Slide(self.size, padding=self.size // 2)
+        return (spatial(around, [SAME] * (len(x[0].shape) - 2)),)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return (self.size + 4) * x[0].numel

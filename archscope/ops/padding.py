@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 from archscope.arith import minimum
 from archscope.ops.base import (
@@ -16,6 +17,7 @@ from archscope.ops.base import (
     NoWork,
     PlainTorchLayer,
     Plane,
+    Reads,
     Tensor,
     Tensors,
     Volume,
@@ -23,6 +25,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Real, Sizes
+from archscope.ops.windows import SAME, Slide, spatial
 
 
 class _Pad(NoWeights, NoWork, PlainTorchLayer):
@@ -33,6 +36,15 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
     @abstractmethod
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         """What the padding needs of the axis that it is taken from."""
+
+    #: what stands beyond the border of the map
+    border: ClassVar[str]
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (spatial(SAME, [self._window(left, right) for left, right in self._ends()]),)
+
+    def _window(self, left: int, right: int) -> Slide:
+        return Slide(padding=left, border=self.border, kept=(-minimum(left, 0), minimum(right, 0)))
 
     def _ends(self) -> Iterator[tuple[int, int]]:
         """Left and right padding of each axis, the first axis first."""
@@ -59,6 +71,8 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
 class _ConstantPad(_Pad):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
+    border = "zeros"
+
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         yield Check(
             size + minimum(left, 0) + minimum(right, 0) >= 0,
@@ -80,6 +94,8 @@ class _ValuePad(_ConstantPad):
 class _ReflectionPad(_Pad):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
+    border = "reflect"
+
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         yield Check(
             (left < size) & (right < size),
@@ -94,12 +110,16 @@ class _ReflectionPad(_Pad):
 class _ReplicationPad(_Pad):
     """Padding by the map's border (torch.nn.ReplicationPad1d, ...)."""
 
+    border = "replicate"
+
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         return iter(())
 
 
 class _CircularPad(_Pad):
     """Padding by the map's other end (torch.nn.CircularPad1d, ...)."""
+
+    border = "circular"
 
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         kept = size + minimum(left, 0) + minimum(right, 0)

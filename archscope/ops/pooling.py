@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from archscope.arith import prod
+from archscope.arith import everywhere, prod
 from archscope.ops.base import (
     Check,
     Line,
@@ -20,6 +20,7 @@ from archscope.ops.base import (
     Op,
     PlainTorchLayer,
     Plane,
+    Reads,
     Tensor,
     Tensors,
     TorchLayer,
@@ -29,6 +30,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Flag, Maybe, Real, SameAs, Size, Sizes
 from archscope.ops.shapes import adaptive_total, pool_dim, window_fits
+from archscope.ops.windows import ALL, SAME, Binned, Slide, Window, spatial
 
 _NO_INDICES = "a layer's second output, the indices, has no reader here; MaxUnpool is not supported"
 
@@ -60,6 +62,9 @@ class _WindowPool(_Pool):
 
     def outputs(self, *x: Tensor) -> Tensors:
         return self._with_sizes(x[0], self._sizes(x[0]))
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (spatial(SAME, [Slide(*window) for window in self._windows()]),)
 
     def _fit_checks(self, x: Tensor) -> Iterator[Check]:
         for size, out, (kernel, _, padding, dilation) in zip(x.shape[2:], self._sizes(x), self._windows(), strict=True):
@@ -167,9 +172,20 @@ class _AdaptivePool(_Pool, NoChecks, PlainTorchLayer):
         wanted = zip(x[0].shape[2:], self.output_size, strict=True)
         return self._with_sizes(x[0], tuple(size if out is None else out for size, out in wanted))
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        sizes = zip(x[0].shape[2:], y[0].shape[2:], strict=True)
+        return (spatial(SAME, [_binned(size, out) for size, out in sizes]),)
+
     def _held(self, x: Tensor, y: Tensor) -> int:
         """Elements of all windows together: the sum over a product of windows is the product of the axes' sums."""
         return prod(x.shape[:2]) * prod(adaptive_total(n, m) for n, m in zip(x.shape[2:], y.shape[2:], strict=True))
+
+
+def _binned(size: int, out: int) -> Window | None:
+    """The window of an axis: all of it, each place by itself, or bins."""
+    if everywhere(out == 1):
+        return ALL
+    return SAME if everywhere(size == out) else Binned()
 
 
 class _AdaptiveAvgPool(_AdaptivePool):

@@ -18,12 +18,14 @@ from archscope.ops.base import (
     InfersArguments,
     NoBuffers,
     NoChecks,
+    Reads,
     Tensor,
     Tensors,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
+from archscope.ops.windows import ALL, SAME, Along, Before, Window
 
 
 class _Recurrent(InfersArguments, NoBuffers):
@@ -120,6 +122,14 @@ class _Recurrent(InfersArguments, NoBuffers):
         sums = self.gates * (3 if self.bias else 1)
         cells = self.num_layers * len(self._directions())
         return batch * length * cells * self.hidden_size * (sums + self._unit_work())
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        batch, steps = (0, 1) if self.batch_first else (1, 0)
+        axes: list[tuple[int, Window] | None] = [ALL] * 3
+        axes[batch] = (batch, SAME) if output == 0 else (1, SAME)
+        if output == 0 and not self.bidirectional:
+            axes[steps] = (steps, Before())
+        return (Along(tuple(axes)),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = getattr(torch.nn, type(self).__name__)(**self.inferred(*x), **self.arguments())

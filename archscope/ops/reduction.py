@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from archscope.ops.base import Check, NoContraction, NoWeights, Tensor, Tensors, argument, register
+from archscope.ops.base import Check, NoContraction, NoWeights, Reads, Tensor, Tensors, argument, register
 from archscope.ops.fields import Flag, Integers
 from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import ALL, SAME, Along
 
 
 class _Reduction(NoWeights, NoContraction):
@@ -39,6 +40,12 @@ class _Reduction(NoWeights, NoContraction):
         if self.keepdim:
             return (x[0].with_shape(*(1 if i in gone else size for i, size in enumerate(shape))),)
         return (x[0].with_shape(*(size for i, size in enumerate(shape) if i not in gone)),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        gone = {axis(dim, ndim) for dim in self.dim}
+        left = [dim for dim in range(ndim) if self.keepdim or dim not in gone]
+        return (Along(tuple(ALL if dim in gone else (left.index(dim), SAME) for dim in range(ndim))),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function, dim, keepdim = getattr(torch, self.function), self.dim, self.keepdim

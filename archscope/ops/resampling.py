@@ -12,6 +12,7 @@ from archscope.ops.base import (
     NoWeights,
     NoWork,
     PlainTorchLayer,
+    Reads,
     SameShape,
     Tensor,
     Tensors,
@@ -19,6 +20,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Maybe, Reals, Shape, Size
+from archscope.ops.windows import ALL, SAME, Grouped, Rearranged, Resampled, Slide, Spread, spatial
 
 _T = TypeVar("_T")
 
@@ -86,6 +88,13 @@ class Upsample(NoWeights, NoContraction):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 0 if self.mode == "nearest" else _MODES[self.mode][1] * y[0].numel
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        axes = len(x[0].shape) - 2
+        factors: tuple[float | None, ...] = (None,) * axes if self.scale_factor is None else self.scale_factor
+        kind = "nearest" if self.mode == "nearest" else "cubic" if self.mode == "bicubic" else "linear"
+        taps = [Resampled(kind, factor, bool(self.align_corners)) for factor in _each(factors, axes)]
+        return (spatial(SAME, taps),)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         axes = len(x[0].shape) - 2
         layer: Callable[..., Any] = torch.nn.Upsample(
@@ -123,6 +132,12 @@ class PixelShuffle(PlainTorchLayer, NoWeights, NoWork):
         (batch, channels, height, width), r = x[0].shape, self.upscale_factor
         return (x[0].with_shape(batch, exact_div(channels, r * r), height * r, width * r),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        (batch, channels, height, width), r = y[0].shape, self.upscale_factor
+        inner = (batch, channels, r, r, exact_div(height, r), exact_div(width, r))
+        along = spatial(Slide(r * r, r * r), [Spread(r, r)] * 2)
+        return (Rearranged(inner, (0, 1, 4, 2, 5, 3), along),)
+
 
 @register
 class PixelUnshuffle(PlainTorchLayer, NoWeights, NoWork):
@@ -146,6 +161,12 @@ class PixelUnshuffle(PlainTorchLayer, NoWeights, NoWork):
         (batch, channels, height, width), r = x[0].shape, self.downscale_factor
         return (x[0].with_shape(batch, channels * r * r, exact_div(height, r), exact_div(width, r)),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        (batch, channels, *_), r = x[0].shape, self.downscale_factor
+        inner = (batch, channels, y[0].shape[2], r, y[0].shape[3], r)
+        along = spatial(Grouped(1, r * r), [Slide(r, r)] * 2)
+        return (Rearranged(inner, (0, 1, 3, 5, 2, 4), along),)
+
 
 @register
 class ChannelShuffle(PlainTorchLayer, SameShape, NoWeights, NoWork):
@@ -163,3 +184,9 @@ class ChannelShuffle(PlainTorchLayer, SameShape, NoWeights, NoWork):
             c=x[0].shape[1],
             g=self.groups,
         )
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        batch, channels, *sizes = x[0].shape
+        inner = (batch, self.groups, exact_div(channels, self.groups), *sizes)
+        order = (0, 2, 1, *range(3, len(inner)))
+        return (Rearranged(inner, order, spatial(ALL, [SAME] * len(sizes))),)

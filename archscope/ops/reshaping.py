@@ -11,9 +11,10 @@ from itertools import combinations
 from typing import Any
 
 from archscope.arith import exact_div, maximum, prod, where
-from archscope.ops.base import Check, NoWeights, NoWork, PlainTorchLayer, Tensor, Tensors, argument, register
+from archscope.ops.base import Check, NoWeights, NoWork, PlainTorchLayer, Reads, Tensor, Tensors, argument, register
 from archscope.ops.fields import Index, Integers, Shape
 from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import in_order, permuted
 
 
 class _View(NoWeights, NoWork):
@@ -21,6 +22,13 @@ class _View(NoWeights, NoWork):
 
     takes = "any"
     view = True
+
+
+class _InOrder(_View):
+    """A view whose elements keep their order."""
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (in_order(x[0].shape, y[0].shape),)
 
 
 def _filled(sizes: tuple[int, ...], numel: int) -> tuple[int, ...]:
@@ -42,7 +50,7 @@ def _fill_checks(sizes: tuple[int, ...], numel: int, field: str) -> Iterator[Che
 
 
 @register
-class Flatten(_View, PlainTorchLayer):
+class Flatten(_InOrder, PlainTorchLayer):
     """Dimensions start_dim to end_dim joined into one (torch.nn.Flatten)."""
 
     start_dim: int = argument(Index(None), 1)
@@ -68,7 +76,7 @@ class Flatten(_View, PlainTorchLayer):
 
 
 @register
-class Unflatten(_View, PlainTorchLayer):
+class Unflatten(_InOrder, PlainTorchLayer):
     """One dimension split into several; one of them may be -1 (torch.nn.Unflatten)."""
 
     dim: int = argument(Index(None))
@@ -86,7 +94,7 @@ class Unflatten(_View, PlainTorchLayer):
 
 
 @register
-class Reshape(_View):
+class Reshape(_InOrder):
     """Another shape for the elements of each sample: the batch stays, one size may be -1 (torch.Tensor.reshape)."""
 
     shape: tuple[int, ...] = argument(Shape(rest=True))
@@ -123,6 +131,9 @@ class Permute(_View):
     def outputs(self, *x: Tensor) -> Tensors:
         return (x[0].with_shape(*(x[0].shape[dim] for dim in self.dims)),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (permuted(tuple(axis(dim, len(self.dims)) for dim in self.dims)),)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dims = self.dims
         return lambda tensor: tensor.permute(dims)
@@ -144,13 +155,18 @@ class Transpose(_View):
         shape[self.dim0], shape[self.dim1] = shape[self.dim1], shape[self.dim0]
         return (x[0].with_shape(*shape),)
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        order = list(range(len(x[0].shape)))
+        order[self.dim0], order[self.dim1] = order[self.dim1], order[self.dim0]
+        return (permuted(tuple(order)),)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim0, dim1 = self.dim0, self.dim1
         return lambda tensor: tensor.transpose(dim0, dim1)
 
 
 @register
-class Squeeze(_View):
+class Squeeze(_InOrder):
     """A dimension of size 1 left out (torch.squeeze)."""
 
     dim: int = argument(Index(None))
@@ -177,7 +193,7 @@ class Squeeze(_View):
 
 
 @register
-class Unsqueeze(_View):
+class Unsqueeze(_InOrder):
     """A new dimension of size 1, at the place ``dim`` of the output (torch.unsqueeze)."""
 
     dim: int = argument(Index(None))

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from archscope.arith import ceil_div, fixed, maximum, minimum, total, where
-from archscope.ops.base import Check, NoWeights, NoWork, Tensor, Tensors, argument, register
+from archscope.ops.base import Check, NoWeights, NoWork, Reads, Tensor, Tensors, argument, register
 from archscope.ops.fields import MOST_PARTS, Index, Maybe, Size, SizeOrShape
 from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import SAME, Along, Slide
 
 
 class _Part(NoWeights, NoWork):
@@ -25,6 +26,13 @@ def _resized(tensor: Tensor, dim: int, size: int) -> Tensor:
     """The tensor with another size of one dimension."""
     at = axis(dim, len(tensor.shape))
     return tensor.with_shape(*tensor.shape[:at], size, *tensor.shape[at + 1 :])
+
+
+def _part(tensor: Tensor, dim: int, start: int, step: int = 1) -> Along:
+    """A reading of every ``step``-th place of a dimension, from ``start`` on."""
+    ndim = len(tensor.shape)
+    window = Slide(stride=step, padding=-start)
+    return Along(tuple((i, window if i == axis(dim, ndim) else SAME) for i in range(ndim)))
 
 
 @register
@@ -59,6 +67,9 @@ class Chunk(_Part):
         each = ceil_div(size, self.chunks)
         last = size - each * (self.chunks - 1)
         return tuple(_resized(x[0], self.dim, part) for part in [each] * (self.chunks - 1) + [last])
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (_part(x[0], self.dim, output * ceil_div(x[0].shape[self.dim], self.chunks)),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         chunks, dim = self.chunks, self.dim
@@ -103,6 +114,9 @@ class Split(_Part):
     def outputs(self, *x: Tensor) -> Tensors:
         return tuple(_resized(x[0], self.dim, part) for part in self._sections(x[0].shape[self.dim]))
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (_part(x[0], self.dim, total(self._sections(x[0].shape[self.dim])[:output])),)
+
     def _sections(self, size: int) -> tuple[int, ...]:
         each = self.split_size_or_sections
         if isinstance(each, tuple):
@@ -143,6 +157,10 @@ class Slice(_Part):
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (_resized(x[0], self.dim, self._places(x[0].shape[self.dim])),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        start = _clipped(self.start, x[0].shape[self.dim])
+        return (_part(x[0], self.dim, start, self.step),)
 
     def _places(self, size: int) -> int:
         """ceil((end - start) / step)."""

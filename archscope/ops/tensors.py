@@ -15,6 +15,8 @@ from archscope.ops.base import (
     NoWeights,
     NoWork,
     PlainTorchLayer,
+    Pointwise,
+    Reads,
     SameShape,
     Tensor,
     Tensors,
@@ -25,7 +27,7 @@ from archscope.ops.fields import Flag, Index, Maybe, Real, Shape, Size
 
 
 @register
-class Identity(PlainTorchLayer, SameShape, NoWeights, NoWork, NoChecks):
+class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoChecks):
     """The input itself (torch.nn.Identity)."""
 
     takes = "any"
@@ -33,7 +35,7 @@ class Identity(PlainTorchLayer, SameShape, NoWeights, NoWork, NoChecks):
 
 
 @register
-class Scale(SameShape, NoWeights, NoContraction, NoChecks):
+class Scale(Pointwise, SameShape, NoWeights, NoContraction, NoChecks):
     """The input times a constant."""
 
     elementwise_rule = "one multiplication an element"
@@ -49,7 +51,7 @@ class Scale(SameShape, NoWeights, NoContraction, NoChecks):
 
 
 @register
-class Embedding(PlainTorchLayer, NoBuffers, NoContraction):
+class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
     """A row of a table for every index (torch.nn.Embedding)."""
 
     takes = "int64"
@@ -122,6 +124,9 @@ class Parameter(NoBuffers, NoWork):
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor((x[0].shape[0], *self.shape[1:]) if self.expand else self.shape),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (None,) * len(x)
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}

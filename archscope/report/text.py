@@ -17,6 +17,8 @@ def value(content: Any, style: str) -> str:
     if style == "shape":
         nested = content and isinstance(content[0], tuple)
         return ", ".join(shape(part) for part in content) if nested else shape(content)
+    if style == "axes":
+        return " x ".join(f"{part:,g}" for part in content)
     if style == "share":
         return f"{100 * content:.2f}%"
     if style == "ratio":
@@ -31,6 +33,8 @@ def plain(content: Any, style: str) -> Any:
     if style == "shape" and content is not None:
         nested = content and isinstance(content[0], tuple)
         return ";".join("x".join(map(str, part)) for part in (content if nested else (content,)))
+    if style == "axes" and content is not None:
+        return "x".join(map(str, content))
     return content
 
 

@@ -1,0 +1,1 @@
+"""Where designs become real: one package a framework."""

@@ -1,0 +1,1 @@
+"""The torch side: nothing else in archscope imports torch."""

@@ -1,0 +1,242 @@
+"""Pictures: the growth of the receptive field, nested fields over an input, heat maps.
+
+matplotlib is imported here and nowhere else. SVG, PNG or PDF by the suffix of the file. Colours are those of Okabe and
+Ito, which colour-blind readers tell apart.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archscope.analysis.influence import sees
+from archscope.analysis.receptive_field import Field, receptive_fields
+from archscope.design import Design
+from archscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SUFFIXES = (".svg", ".png", ".pdf")
+_STYLE: Any = {
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "svg.hashsalt": "archscope", "svg.fonttype": "none", "legend.frameon": False,
+}  # fmt: skip
+
+
+def check_target(target: str) -> str:
+    """Hold that a picture can be written under a name.
+
+    Raises:
+        UsageError: its suffix is none of those known, or its folder does not exist.
+    """
+    path = Path(target)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"a picture ends with {', '.join(SUFFIXES)}, not `{target}`")
+    if not path.parent.is_dir():
+        raise UsageError(f"{target} cannot be written: there is no folder {path.parent}")
+    return target
+
+
+def save(figure: Figure, target: str) -> None:
+    """Write a picture; the same figure gives the same bytes.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    check_target(target)
+    suffix = Path(target).suffix.lower()
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
+    try:
+        figure.savefig(target, dpi=150, bbox_inches="tight", metadata=metadata)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update(_STYLE)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def growth(design: Design) -> Figure:
+    """The receptive field of every layer, in the order of execution, against the size of the input.
+
+    The line is the field, the band reaches from the smallest path to the largest; where paths are one there is none.
+    Dots mark the layers that stride. A layer that sees all is drawn with the field of what it mixes, in grey.
+
+    Raises:
+        UsageError: no layer sees an input along an axis.
+    """
+    fields = receptive_fields(design)
+    names = [layer.name for layer in design.layers if fields[layer.name]]
+    if not names:
+        raise UsageError(f"{design.name} has no layer with a receptive field")
+    figure, axes = _figure(8.5, 4)
+    axis_names = [field.axis for field in fields[names[0]]]
+    columns = [[fields[name][i] for name in names] for i in range(len(axis_names))]
+    drawn: list[list[int]] = []
+    for i, column in enumerate(columns):
+        sizes = [field.size for field in column]
+        if sizes in drawn:
+            continue
+        drawn.append(sizes)
+        alike = [axis_names[j] for j, other in enumerate(columns) if [field.size for field in other] == sizes]
+        _line(axes, column, sizes, COLORS[i % len(COLORS)], " and ".join(alike))
+    for extent in sorted({field.extent for column in columns for field in column[:1]}):
+        axes.axhline(extent, color="0.4", linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"input: {extent}", (0, extent), xytext=(2, 3), textcoords="offset points", color="0.3", fontsize=8
+        )
+    axes.set_title(f"{design.name}: what a unit sees", loc="left", fontweight="bold")
+    axes.set_ylabel("receptive field [places of the input]")
+    step = max(1, len(names) // 24)
+    axes.set_xticks(
+        range(0, len(names), step), [_shortened(name) for name in names[::step]], rotation=60, ha="right", fontsize=7
+    )
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="0.9")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
+    return figure
+
+
+def _shortened(name: str) -> str:
+    """The end of a long name."""
+    return name if len(name) <= 22 else "…" + name[-21:]
+
+
+def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str, label: str) -> None:
+    places = np.arange(len(column))
+    mixed = next((i for i, field in enumerate(column) if field.whole), len(column))
+    axes.step(places[:mixed], sizes[:mixed], where="mid", color=color, label=f"receptive field ({label})")
+    if mixed < len(column):
+        label_mixed = f"from {column[mixed].mixed_by} on: all; its input sees {sizes[mixed]}"
+        axes.step(places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", label=label_mixed)
+    small = [min(field.small.largest, size) for field, size in zip(column, sizes, strict=True)]
+    if small[:mixed] != list(sizes[:mixed]):
+        axes.fill_between(
+            places[:mixed],
+            small[:mixed],
+            sizes[:mixed],
+            step="mid",
+            color=color,
+            alpha=0.15,
+            linewidth=0,
+            label="from the smallest path to the hull of all",
+        )
+    jumps = [field.jump for field in column]
+    strides = [i for i in range(1, mixed) if jumps[i] != jumps[i - 1]]
+    axes.plot(strides, [sizes[i] for i in strides], "o", color=color, markersize=4, label="the stride changes")
+
+
+def nested(design: Design, layers: Sequence[str], image: str | None = None) -> Figure:
+    """The exact fields of the middle units of some layers, over the grid of the input or over an image.
+
+    Args:
+        layers: layers or blocks whose maps have two axes.
+        image: a picture, stretched over the input.
+
+    Raises:
+        UsageError: a layer has no map of two axes, or the image cannot be read.
+    """
+    from matplotlib.patches import Rectangle
+
+    fields = receptive_fields(design)
+    sights = []
+    for name in layers:
+        seen = fields[name]
+        if len(seen) != 2 or any(field.dim is None or not field.located for field in seen):
+            raise UsageError(f"`{name}` has no map of two axes, so that its unit has no place")
+        ordered = sorted(seen, key=lambda field: field.dim or 0)
+        sights.append((name, seen, sees(design, name, [field.units // 2 for field in ordered])))
+    figure, axes = _figure(6.5, 5.2)
+    height, width = (field.extent for field in fields[layers[0]])
+    _background(axes, height, width, image)
+    for i, (name, seen, sight) in enumerate(sights):
+        (top, left), (bottom, right) = sight.seen.first or (0, 0), sight.seen.last or (-1, -1)
+        color = COLORS[i % len(COLORS)]
+        size = " x ".join(str(field.size) for field in seen)
+        label = f"{name}: {size}" + ("" if sight.padding_share == 0 else f", {sight.padding_share:.0%} in the padding")
+        box = (left, top), right - left + 1, bottom - top + 1
+        axes.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=3.4))
+        axes.add_patch(Rectangle(*box, fill=False, edgecolor=color, linewidth=2, label=label))
+    axes.set_title(f"{design.name}: what the middle unit of a layer sees", loc="left", fontweight="bold")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="layer: its field")
+    return figure
+
+
+def _background(axes: Axes, height: int, width: int, image: str | None) -> None:
+    """An input's area: an image, or a grid of at most some thirty lines."""
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_aspect("equal")
+    if image is not None:
+        axes.imshow(_read_image(image), extent=(0, width, height, 0), aspect="auto")
+        axes.set_aspect("equal")
+        return
+    step = max(1, round(max(height, width) / 28))
+    axes.set_xticks(range(0, width + 1, step), minor=True)
+    axes.set_yticks(range(0, height + 1, step), minor=True)
+    axes.grid(which="minor", color="0.88", linewidth=0.6)
+    axes.tick_params(which="minor", length=0)
+
+
+def _read_image(path: str) -> Any:
+    from matplotlib.image import imread
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return imread(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"the image {path} cannot be read: {error}") from None
+
+
+def heat(design: Design, layer: str, unit: Sequence[int], weights: NDArray[np.float64]) -> Figure:
+    """How much each place of the input weighs in a unit, with the outline of what it sees: the effective field.
+
+    Args:
+        weights: along the axes of the input, as :func:`archscope.backends.torch.influence.effective_field` gives them.
+
+    Raises:
+        UsageError: the input has not one or two axes.
+    """
+    from matplotlib.colors import PowerNorm
+    from matplotlib.patches import Rectangle
+
+    if weights.ndim not in (1, 2):
+        raise UsageError(f"a heat map has one or two axes, and the input of {design.name} has {weights.ndim}")
+    sight = sees(design, layer, unit)
+    figure, axes = _figure(6.5, 5.2 if weights.ndim == 2 else 3)
+    if weights.ndim == 1:
+        axes.plot(weights, color=COLORS[0], linewidth=1)
+        axes.axvspan(sight.seen.first[0], sight.seen.last[0] + 1, color=COLORS[1], alpha=0.1, label="receptive field")
+        axes.set_ylabel("share of the gradient")
+    else:
+        image = axes.imshow(
+            weights,
+            cmap="magma",
+            norm=PowerNorm(0.4),
+            interpolation="nearest",
+            extent=(0, weights.shape[1], weights.shape[0], 0),
+        )
+        figure.colorbar(image, ax=axes, label="share of the gradient", shrink=0.85)
+        (top, left), (bottom, right) = sight.seen.first, sight.seen.last
+        box = Rectangle((left, top), right - left + 1, bottom - top + 1, fill=False, edgecolor=COLORS[5], linewidth=1.6)
+        box.set_label(f"receptive field: {sight.seen}")
+        axes.add_patch(box)
+    place = ", ".join(map(str, unit))
+    axes.set_title(f"{design.name}: effective receptive field of {layer} ({place})", loc="left", fontweight="bold")
+    axes.legend(loc="upper right", fontsize=8, labelcolor="0.2" if weights.ndim == 1 else "white")
+    return figure

@@ -1,0 +1,81 @@
+"""What a unit sees, place by place, against gradients through the real layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, reject, settings
+from hypothesis import strategies as st
+
+import archscope
+from archscope.analysis.influence import seen_by, sees
+from archscope.analysis.receptive_field import receptive_fields
+from archscope.backends.torch.influence import influence
+from archscope.errors import SpecError
+from tests.fields import line_designs, mapped_designs
+
+relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@given(mapped_designs(), st.randoms(use_true_random=False))
+@relaxed
+def test_a_unit_sees_what_gradients_reach(text, random):
+    design = archscope.load(text)
+    last = design.layers[-1].name
+    unit = [random.randrange(size) for size in archscope.analyze(design).output_shape[1:]]
+    sight = sees(design, last, unit)
+    assert np.array_equal(sight.mask, influence(design, last, unit))
+
+
+@given(mapped_designs(), st.randoms(use_true_random=False))
+@relaxed
+def test_units_see_the_places_that_see_them(text, random):
+    """A unit sees a place if and only if the place is seen by the unit."""
+    design = archscope.load(text)
+    last = design.layers[-1].name
+    shape = archscope.analyze(design).output_shape[1:]
+    unit = [random.randrange(size) for size in shape]
+    place = [random.randrange(size) for size in design.inputs[0].shape[1:]]
+    sight = sees(design, last, unit)
+    units = seen_by(design, last, place)
+    inside = bool(units.first) and all(a <= u <= b for a, u, b in zip(units.first, unit, units.last, strict=True))
+    if sight.mask[tuple(place)]:
+        assert inside
+    if units.count == np.prod(units.size) if units.first else True:  # the region has no holes
+        assert bool(sight.mask[tuple(place)]) == inside
+
+
+@given(line_designs(), st.integers(-3, 3))
+@relaxed
+def test_the_closed_form_is_exact_where_no_border_shows(text, offset):
+    try:
+        design = archscope.load(text)
+    except SpecError:
+        reject()
+    last = design.layers[-1].name
+    (field,) = receptive_fields(design)[last]
+    unit = field.units // 2 + offset
+    assume(0 <= unit < field.units)
+    first, end = field.region(unit)
+    assume(first >= 60 and end < 540)
+    sight = sees(design, last, [unit])
+    assert (*sight.seen.first, *sight.seen.last) == ((first, end) if first <= end else ())
+    assert end - first + 1 <= field.size
+
+
+@given(mapped_designs())
+@relaxed
+def test_the_closed_form_holds_all_that_is_seen(text):
+    design = archscope.load(text)
+    last = design.layers[-1].name
+    fields = receptive_fields(design)[last]
+    assume(not any(field.whole or not field.located for field in fields))
+    beyond = ("reflect", "Reflection", "replicate", "Replication", "circular", "Circular", "Upsample")
+    assume(not any(word in text for word in beyond))  # what stands behind such a border lies inside
+    shape = archscope.analyze(design).output_shape[1:]
+    sight = sees(design, last, [size - 1 for size in shape])
+    if sight.unclipped is not None and sight.seen.first:
+        for (first, end), a, b in zip(sight.unclipped, sight.seen.first, sight.seen.last, strict=True):
+            assert first <= a
+            assert b <= end

@@ -1,0 +1,208 @@
+"""Receptive fields in closed form: the recurrence, several paths, what mixes everything, and every reading of it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import archscope
+from archscope.analysis.receptive_field import receptive_fields
+from archscope.arith.arrays import IntArray
+from archscope.errors import UsageError
+from archscope.ops.windows import ITSELF, Slide, Span, hull, union
+
+
+def fields(layers, shape="[2, 32, 32]"):
+    text = f"input: {shape}\nlayers:\n" + "".join(f"  - {layer}\n" for layer in layers)
+    return receptive_fields(archscope.load(text))
+
+
+def field(*layers, shape="[2, 100]"):
+    """The field of the last layer along the only axis."""
+    found = fields([*layers, "{Identity: , name: last}"], shape)["last"]
+    (one,) = found
+    return one
+
+
+CONV = "Conv1d: {{out_channels: 2, kernel_size: {}, stride: {}, padding: {}, dilation: {}}}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "size", "jump", "start"),
+    [
+        ([CONV.format(3, 1, 0, 1)], 3, 1, 0),
+        ([CONV.format(3, 2, 1, 1), CONV.format(3, 2, 1, 1)], 7, 4, -3),
+        ([CONV.format(3, 1, 2, 4)], 9, 1, -2),
+        (["ZeroPad1d: [3, 1]", CONV.format(4, 2, 0, 1)], 4, 2, -3),
+        (["Conv1d: {out_channels: 2, kernel_size: 4, padding: same}"], 4, 1, -1),
+        (["MaxPool1d: {kernel_size: 3, stride: 2, padding: 1, dilation: 2}"], 5, 2, -1),
+        (["Slice: {dim: 2, start: 5, step: 3}"], 1, 3, 5),
+        (["Upsample: {scale_factor: 2}"], 1, Fraction(1, 2), 0),
+        (["Upsample: {scale_factor: 2, mode: linear}"], 2, Fraction(1, 2), -1),
+        (["ConvTranspose1d: {out_channels: 2, kernel_size: 3, stride: 2}"], 2, Fraction(1, 2), -1),
+        (
+            ["ConvTranspose1d: {out_channels: 2, kernel_size: 2, stride: 2}", CONV.format(3, 1, 1, 1)],
+            2,
+            Fraction(1, 2),
+            -1,
+        ),
+        (["AdaptiveAvgPool1d: 40"], 3, Fraction(5, 2), 0),
+        (["AdaptiveAvgPool1d: 50"], 2, 2, 0),
+    ],
+)
+def test_windows(layers, size, jump, start):
+    one = field(*layers)
+    assert (one.size, one.jump, one.start) == (size, jump, start)
+
+
+def test_a_pixel_shuffle_makes_places_of_channels():
+    one = fields(["{Conv2d: {out_channels: 4, kernel_size: 3}, name: conv}", "{PixelShuffle: 2, name: up}"])["up"]
+    assert [(axis.size, axis.jump) for axis in one] == [(3, Fraction(1, 2))] * 2
+
+
+def test_axes_differ():
+    layer = "Conv2d: {out_channels: 2, kernel_size: [3, 5], stride: [2, 1], padding: [1, 0], dilation: [1, 2]}"
+    height, width = fields([f"{{{layer}, name: conv}}"])["conv"]
+    assert (height.axis, height.size, height.jump, height.start, height.padding) == ("h", 3, 2, -1, (1, 0))
+    assert (width.axis, width.size, width.jump, width.start, width.padding) == ("w", 9, 1, 0, (0, 0))
+
+
+def test_three_axes():
+    found = fields(["{Conv3d: {out_channels: 2, kernel_size: [1, 3, 5]}, name: conv}"], "[2, 8, 9, 10]")["conv"]
+    assert [(axis.axis, axis.size) for axis in found] == [("d", 1), ("h", 3), ("w", 5)]
+
+
+def test_paths_are_joined_to_their_hull():
+    one = field(f"Add: [[{{{CONV.format(5, 1, 2, 1)}}}], [{{{CONV.format(3, 1, 1, 1)}}}], []]")
+    assert (one.size, one.small.largest, one.large.largest) == (5, 1, 5)
+    assert one.aligned
+
+
+def test_paths_that_are_not_aligned_are_named():
+    pads = "{layers: [{ZeroPad1d: [4, 0]}, {Conv1d: {out_channels: 2, kernel_size: 5}, name: causal}]}"
+    found = fields([f"{{Add: [[{pads}], []], name: sum}}", "{ReLU: , name: last}"], "[2, 20]")
+    (one,) = found["last"]
+    assert (one.start, one.size, one.small.largest, one.large.largest) == (-4, 5, 1, 5)
+    assert one.apart is not None
+    assert (one.apart.layer, str(one.apart.first), str(one.apart.second), one.apart.by) == ("sum", "causal", "input", 2)
+
+
+def test_paths_of_unequal_strides_drift_apart():
+    slices = "{Slice: {dim: 2, step: 2}}", "{Slice: {dim: 2, end: 10}}"
+    one = field(f"Add: [[{slices[0]}], [{slices[1]}]]", shape="[2, 20]")
+    assert one.region(0) == (0, 0)
+    assert one.region(9) == (9, 18)
+    assert (one.size, one.jump) == (10, 2)
+
+
+@pytest.mark.parametrize(
+    ("layers", "mixing"),
+    [
+        (["{Flatten: }", "{Linear: 4, name: last}"], "last"),
+        (["{AdaptiveAvgPool1d: 1, name: last}"], "last"),
+        (["{Mean: [2], name: pool}", "{Linear: 3, name: last}"], "pool"),
+        (["{Softmax: {dim: 2}, name: last}"], "last"),
+        (["{GroupNorm: 1, name: last}"], "last"),
+        (
+            ["{Transpose: {dim0: 1, dim1: 2}}", "{MultiheadAttention: {num_heads: 2, batch_first: true}, name: last}"],
+            "last",
+        ),
+        (["{Transpose: {dim0: 1, dim1: 2}}", "{LSTM: {hidden_size: 3, batch_first: true}, name: last}"], "last"),
+    ],
+)
+def test_what_mixes_everything_sees_all_and_keeps_the_field_before_it(layers, mixing):
+    text = f"{{{CONV.format(7, 1, 3, 1)}}}"
+    (one,) = fields([text, *layers], "[2, 20]")["last"]
+    assert one.whole
+    assert one.mixed_by == mixing
+    assert one.size == 7
+
+
+def test_a_flatten_alone_mixes_nothing():
+    (one,) = fields([f"{{{CONV.format(3, 1, 0, 1)}}}", "{Flatten: , name: last}"], "[2, 20]")["last"]
+    assert not one.whole
+    assert not one.located
+    assert one.size == 3
+
+
+def test_a_sequence_of_features_has_its_places_first():
+    (one,) = fields(
+        ["{Linear: 4}", "{Transpose: {dim0: 1, dim1: 2}}", f"{{{CONV.format(3, 1, 0, 1)}, name: last}}"], "[20, 8]"
+    )["last"]
+    assert (one.axis, one.extent, one.size) == ("l", 20, 3)
+
+
+def test_several_inputs_have_fields_of_their_own():
+    text = """
+inputs: {a: [2, 20], b: [2, 30]}
+layers:
+  - {Conv1d: {out_channels: 2, kernel_size: 3}, name: one, from: a}
+  - {Conv1d: {out_channels: 2, kernel_size: 13}, name: two, from: b}
+  - {Add: [one, two], name: sum}
+"""
+    found = receptive_fields(archscope.load(text))
+    assert [one.size for one in found.of("sum", input="a")] == [3]
+    assert [one.size for one in found.of("sum", input="b")] == [13]
+    assert found.of("one", input="b") == ()
+    with pytest.raises(UsageError, match="no input `c`"):
+        found.of("sum", input="c")
+
+
+def test_names_are_layers_or_blocks():
+    found = receptive_fields(archscope.load("resnet18"))
+    assert found["layer1"] == found["layer1.1.relu"]
+    with pytest.raises(UsageError, match="did you mean `layer1"):
+        found.of("layer1.1.rel")
+    with pytest.raises(UsageError, match="has no output 3"):
+        found.of("conv1", 3)
+
+
+def test_the_recurrence_is_array_valued():
+    """A block of windows at once, element by element what each gives alone."""
+    kernels, strides, paddings, dilations = [1, 3, 7], [1, 2, 4], [0, 1, 3], [1, 2, 3]
+    arrays = (IntArray(values) for values in (kernels, strides, paddings, dilations))
+    before = Span(IntArray([1, 2, 8]), (IntArray([0, -3, 5]),), (IntArray([1, 7, 30]),))
+    after = Slide(*arrays).seen(before, 99, 99)
+    for i, window in enumerate(zip(kernels, strides, paddings, dilations, strict=True)):
+        one = Span(int(before.jump.data[i]), (int(before.first[0].data[i]),), (int(before.size[0].data[i]),))
+        alone = Slide(*window).seen(one, 99, 99)
+        assert (after.jump.data[i], after.first[0].data[i], after.size[0].data[i]) == (
+            alone.jump,
+            alone.first[0],
+            alone.size[0],
+        )
+
+
+def test_a_union_of_units_looks_at_both_ends():
+    turning = Span(4, (0, 1, 3), (3, 1, 5))
+    for units in ([0], [1, 2], range(7), range(-3, 9, 2), range(0, 40, 3)):
+        seen = [place for unit in units for place in range(turning.of(unit)[0], sum(turning.of(unit)))]
+        step = units[1] - units[0] if len(units) > 1 else 1
+        assert union(turning, units, step) == (min(seen), max(seen) - min(seen) + 1)
+
+
+def test_a_hull_holds_all_and_no_more():
+    a, b = Span(2, (0,), (3,)), Span(4, (1, 2), (1, 6))
+    (both,) = hull([a, b])
+    for unit in range(-4, 5):
+        ends = [(first, first + size) for first, size in (a.of(unit), b.of(unit))]
+        first, size = both.of(unit)
+        assert (first, first + size) == (min(e[0] for e in ends), max(e[1] for e in ends))
+    assert hull([a, a]) == (a,)
+    assert len(hull([a, ITSELF])) == 2
+
+
+def test_units_that_see_nothing_are_none():
+    one = field("ConvTranspose1d: {out_channels: 2, kernel_size: 1, stride: 3}")
+    first, last = one.region(1)
+    assert first > last
+    assert one.size == 1
+
+
+def test_values_are_python_numbers():
+    for layer_fields in receptive_fields(archscope.load("unet")).tensors.values():
+        for one in layer_fields.values():
+            assert isinstance(one.size, int)
+            assert not isinstance(one.size, np.integer)

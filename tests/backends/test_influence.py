@@ -1,0 +1,87 @@
+"""Receptive fields by gradients: ties and zeros hide nothing, and the effective field is what Luo et al. describe."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import archscope
+from archscope.analysis.influence import sees
+from archscope.backends.torch.influence import effective_field, influence
+from archscope.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "unit", "size"),
+    [
+        ("alexnet", "pool3", (1, 1), None),
+        ("resnet18", "layer2", (3, 27), (3, 224, 224)),
+        ("googlenet", "inception3b", (0, 14), None),
+        ("densenet121", "pool0", (5, 5), (3, 96, 96)),
+        ("mobilenet_v1", "separable_5", (0, 9), (3, 160, 160)),
+        ("unet", "level.below", (9, 7), (1, 204, 204)),
+        ("tcn", "block3", (40,), (1, 200)),
+        ("wavenet_stack", "post2", (700,), (256, 1100)),
+        ("nasnet_mobile", "normal1_0", (2, 2), (3, 96, 96)),
+        ("c3d", "pool3", (1, 2, 3), (3, 16, 48, 48)),
+    ],
+)
+def test_units_of_known_networks_see_what_gradients_reach(name, layer, unit, size):
+    design = archscope.load(name, input=size)
+    assert np.array_equal(influence(design, layer, unit), sees(design, layer, unit).mask)
+
+
+def test_what_mixes_everything_is_reached_by_everything():
+    design = archscope.load("lenet5")
+    last = design.layers[-1].name
+    assert influence(design, last, ()).all()
+    assert sees(design, last, ()).mask.all()
+
+
+def test_maxima_and_dead_units_hide_nothing():
+    text = """
+input: [1, 12]
+layers:
+  - {Conv1d: {out_channels: 1, kernel_size: 1}, name: conv}
+  - ReLU
+  - {MaxPool1d: {kernel_size: 4, stride: 3, padding: 1, ceil_mode: true}, name: pool}
+  - {Hardsigmoid: , name: last}
+"""
+    design = archscope.load(text)
+    assert influence(design, "last", (1,)).tolist() == [2 <= place <= 5 for place in range(12)]
+    assert influence(design, "last", (3,)).tolist() == [place >= 8 for place in range(12)]
+
+
+def test_the_effective_field_is_denser_in_the_middle():
+    """Luo et al.: after many layers of equal windows the weights fall off like a bell curve around the centre."""
+    text = "input: [1, 61]\nlayers:\n" + "  - Conv1d: {out_channels: 4, kernel_size: 5, padding: 2}\n" * 10
+    design = archscope.load(text)
+    weights = effective_field(design, design.layers[-1].name, (30,), samples=30)
+    assert weights.sum() == pytest.approx(1)
+    assert sees(design, design.layers[-1].name, (30,)).seen.size == (41,)
+    assert weights[25:36].sum() > 0.6  # a quarter of the field
+    assert weights[:10].sum() == weights[51:].sum() == 0
+
+
+def test_seeds_repeat_and_leave_torchs_own_generator_alone():
+    design = archscope.load("lenet5")
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    one = effective_field(design, "c1", (5, 5), samples=2, seed=1)
+    assert torch.rand(1) == expected
+    assert np.array_equal(one, effective_field(design, "c1", (5, 5), samples=2, seed=1))
+    assert not np.array_equal(one, effective_field(design, "c1", (5, 5), samples=2, seed=2))
+
+
+def test_whole_numbers_have_no_gradient():
+    text = "inputs: {ids: {shape: [7], dtype: int64}}\nlayers:\n"
+    text += "  - {Embedding: {num_embeddings: 9, embedding_dim: 4}, name: e}\n"
+    with pytest.raises(UsageError, match="holds whole numbers"):
+        influence(archscope.load(text), "e", (3,))
+
+
+def test_a_place_outside_the_map_is_refused():
+    with pytest.raises(UsageError, match="6 x 6 places, counted from 0; 6,0 is none of them"):
+        influence(archscope.load("alexnet"), "pool3", (6, 0))

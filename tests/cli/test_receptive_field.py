@@ -1,0 +1,97 @@
+"""``archscope receptive-field`` end to end."""
+
+import csv
+import io
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from archscope.cli import main
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, ["receptive-field", *arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_the_table_of_a_design():
+    out = run("alexnet").stdout
+    assert "receptive field" in out
+    (line,) = (line for line in out.splitlines() if line.startswith("pool3"))
+    assert "256 x 6 x 6" in line
+    assert " ".join(line.split()).endswith("195 x 195 32 x 32 -64 x -64 33.5 x 33.5 64 x 64 a part")
+    assert any(line.startswith("fc1") and line.endswith("all") for line in out.splitlines())
+
+
+def test_the_table_as_csv():
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(run("alexnet", "--csv", "-").stdout))}
+    assert (rows["pool3"]["receptive_field"], rows["pool3"]["jump"], rows["pool3"]["sees"]) == (
+        "195x195",
+        "32x32",
+        "a part",
+    )
+
+
+def test_a_unit_and_a_pixel():
+    out = run("alexnet", "pool3", "--unit", "1,1", "--pixel", "0,0").stdout
+    assert "h  field 195 of 227, jump 32, start -64 (center 33.5), effective padding 64 and 64" in out
+    assert "unit (1, 1) sees h 0 to 162, w 0 to 162: 26,569 places" in out
+    assert "of its field -32 to 162 x -32 to 162, 30.1% lie in the padding" in out
+    assert "place (0, 0) of the input is seen by 9 units: h 0 to 2, w 0 to 2" in out
+
+
+def test_measured_by_gradients():
+    assert (
+        "measured by gradients: 26,569 places, the same" in run("alexnet", "pool3", "--unit", "1,1", "--measure").stdout
+    )
+
+
+def test_what_mixes_everything():
+    out = run("alexnet", "fc2").stdout
+    assert "h  sees all 227: fc1 mixes everything, of which each part sees 195" in out
+
+
+def test_paths_that_are_not_aligned():
+    out = run("tcn", "block0").stdout
+    assert "paths from 1 to 13" in out
+    assert "not aligned: at block0.Add the centres of block0.Dropout_2 and block0.downsample are 6 apart" in out
+
+
+def test_data():
+    data = json.loads(run("alexnet", "pool3", "--unit", "1,1", "--pixel", "3,3", "--json").stdout)
+    assert data["axes"][0]["receptive_field"] == 195
+    assert data["unit"]["sees"]["last"] == [162, 162]
+    assert data["pixel"]["seen_by"]["units"] == 9
+
+
+def test_pictures(tmp_path):
+    plot, draw, heat = (str(tmp_path / name) for name in ("a.svg", "b.png", "c.png"))
+    result = run("lenet5", "--plot", plot, "--draw", draw, "--layers", "c1,c3")
+    assert result.stdout == ""
+    assert f"written: {plot}, {draw}" in result.stderr
+    run("lenet5", "c3", "--unit", "3,3", "--heat", heat)
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ("a.svg", "b.png", "c.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("alexnet", "--unit", "1,1"), "name one"),
+        (("alexnet", "pool3", "--measure"), "need a --unit"),
+        (("alexnet", "--draw", "x.png"), "needs a LAYER"),
+        (("alexnet", "pool3", "--unit", "a,b"), "is not a place"),
+        (("alexnet", "pool3", "--unit", "1"), "2 axes (6 x 6); 1 names 1 places"),
+        (("alexnet", "pool3", "--unit", "1,6"), "1,6 is none of them"),
+        (("alexnet", "pool9"), "did you mean `pool"),
+        (("alexnet", "pool3", "--unit", "1,1", "--from", "audio"), "has no input `audio`"),
+        (("alexnet", "--plot", "x.gif"), "a picture ends with"),
+        (("alexnet", "fc1", "--draw", "x.png"), "no map of two axes"),
+    ],
+)
+def test_mistakes(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments, code=2)
+    assert message in result.stderr
+    assert "Traceback" not in result.output
