@@ -6,10 +6,17 @@ account.total.macs, account["conv1_1"].params, account.by_block(depth=1), accoun
 print(*archscope.explain(design, "conv1_1"))
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from archscope.analysis import Account, Explanation, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, SpecError, UsageError
 from archscope.load import load
+
+if TYPE_CHECKING:
+    from archscope.analysis.influence import seen_by, sees
+    from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
 
 __version__ = "0.1.0"
 
@@ -18,10 +25,28 @@ __all__ = [
     "ArchscopeError",
     "Design",
     "Explanation",
+    "ReceptiveFields",
     "Row",
     "SpecError",
     "UsageError",
     "analyze",
     "explain",
     "load",
+    "receptive_fields",
+    "seen_by",
+    "sees",
 ]
+
+#: what not every program needs is imported when it is first asked for
+_LATER = {
+    "ReceptiveFields": "archscope.analysis.receptive_field",
+    "receptive_fields": "archscope.analysis.receptive_field",
+    "seen_by": "archscope.analysis.influence",
+    "sees": "archscope.analysis.influence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'archscope' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

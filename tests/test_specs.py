@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from archscope.spec.reader import ListNode, MapNode, Node, read, read_file
 from archscope.spec.schema import schema
 from archscope.spec.writer import to_yaml
 from archscope.verify import verify
+from tests.oracle import measure
 
 ROOT = Path(__file__).parent.parent
 #: the pages that a command line makes, and that must be current
@@ -138,6 +140,26 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
     ):
         assert f"published as {stated}" in page
         assert true in page
+
+
+# -- against torch ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_design_is_what_torch_builds(name: str) -> None:
+    """Every layer's shapes, parameters and buffers, and the multiply-accumulates by torch's counter."""
+    design, one = archscope.load(name), account(name)
+    measured = measure(design)
+    assert [[tensor.shape for tensor in row.y] for row in one.rows] == [measured.shapes[row.name] for row in one.rows]
+    assert (
+        sum(prod(shape) for tensors in measured.parameters.values() for shape in tensors.values()) == one.total.params
+    )
+    assert sum(prod(shape) for tensors in measured.buffers.values() for shape in tensors.values()) == one.total.buffers
+    assert measured.macs == one.total.macs
+
+
+def elements(tensors: dict[str, dict[str, tuple[int, ...]]]) -> int:
+    return sum(prod(shape) for own in tensors.values() for shape in own.values())
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import ITEM_BYTES, Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, Figures
-from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
@@ -18,6 +17,8 @@ from archscope.ops import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from archscope.analysis.receptive_field import Field, ReceptiveFields
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,8 @@ class Account:
     @cached_property
     def fields(self) -> ReceptiveFields:
         """The receptive fields of all layers."""
+        from archscope.analysis.receptive_field import receptive_fields
+
         return receptive_fields(self.design)
 
     def field_figure(self, layer: str, name: str) -> tuple[Any, ...]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
-from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
 from archscope.analysis.traversal import Step, walk
 from archscope.arith.traced import Traced, number, plain
 from archscope.design import Design
@@ -22,6 +20,11 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Slide, Span
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from archscope.analysis.receptive_field import Field, ReceptiveFields
 
 #: the cost figures that are explained by their own formula; the others follow from these
 _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
@@ -89,6 +92,8 @@ def explain(
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
+    from archscope.analysis.receptive_field import receptive_fields
+
     fields = receptive_fields(design, batch=batch)
     return tuple(_explain(step, dtype, fields) for step in chosen)
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import everywhere, fixed
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -63,6 +63,8 @@ class Span(NamedTuple):
     @property
     def stride(self) -> Fraction:
         """Places of the input from a unit to the next, on average."""
+        from fractions import Fraction
+
         return Fraction(self.jump, len(self.first))
 
 
@@ -86,7 +88,12 @@ def union(span: Span, units: Sequence[int], step: int = 1) -> tuple[int, int]:
 
 
 class Window(ABC):
-    """Which places along a dimension of an input a place along a dimension of the output reads."""
+    """Which places along a dimension of an input a place along a dimension of the output reads.
+
+    Windows are plain classes: they are made at every start of the program, and dataclasses take ten times as long.
+    """
+
+    __slots__ = ()
 
     @abstractmethod
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
@@ -102,6 +109,8 @@ class Window(ABC):
 
 class _Turning(Window):
     """A window that repeats: ``period`` places further in the output it stands ``advance`` places further."""
+
+    __slots__ = ()
 
     @abstractmethod
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
@@ -159,7 +168,6 @@ def _shortest(span: Span) -> Span:
     return span
 
 
-@dataclass(frozen=True)
 class Slide(_Turning):
     """A window that slides: place o reads o x stride - padding + k x dilation for all k < kernel.
 
@@ -169,17 +177,26 @@ class Slide(_Turning):
         kept: of a circular border, the part of the input that repeats: from, to (negative: from the end).
     """
 
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    border: str = "zeros"
-    kept: tuple[int, int] = (0, 0)
+    __slots__ = ("border", "dilation", "kept", "kernel", "padding", "stride")
+
+    def __init__(
+        self,
+        kernel: int = 1,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        border: str = "zeros",
+        kept: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self.border, self.kept = border, kept
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         if span.period > 1:
             return super().seen(span, size_in, size_out)
         (first,), (size,) = span.first, span.size
+        if isinstance(size, int) and size == 0:  # what sees nothing shows nothing
+            return Span(span.jump * self.stride, (0,), (0,))
         # the recurrence itself, in every reading: r = r + (k - 1) d j, start = start - p j, j = j s
         grown = size + (self.kernel - 1) * self.dilation * span.jump
         return Span(span.jump * self.stride, (first - self.padding * span.jump,), (grown,))
@@ -204,27 +221,28 @@ class Slide(_Turning):
         return read
 
 
-@dataclass(frozen=True)
 class Placed(Slide):
-    """A part of a dimension, from the place -padding on: the other places of the output read nothing of this input."""
+    """A part of a dimension, from the place ``padding`` on: other places of the output read nothing of this input."""
+
+    __slots__ = ()
 
 
-@dataclass(frozen=True)
 class Joined(Slide):
     """A dimension that becomes part of another one (or several): where its places lie there, no formula says."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True)
+
 class Spread(_Turning):
     """The transpose of :class:`Slide`.
 
     Place o reads every place i for which i x stride - padding + k x dilation is o for some k < kernel.
     """
 
-    kernel: int
-    stride: int
-    padding: int = 0
-    dilation: int = 1
+    __slots__ = ("dilation", "kernel", "padding", "stride")
+
+    def __init__(self, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> None:
+        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         if isinstance(self.stride, int) and self.stride == 1:
@@ -243,9 +261,10 @@ class Spread(_Turning):
         return [place // self.stride for place in reached if place % self.stride == 0]
 
 
-@dataclass(frozen=True)
 class Binned(_Turning):
     """The windows of adaptive pooling: place o of m reads floor(o n / m) to ceil((o + 1) n / m) - 1 of n."""
+
+    __slots__ = ()
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
         size_in, size_out = fixed(size_in, "an adaptive pool's map"), fixed(size_out, "an adaptive pool's output")
@@ -256,7 +275,6 @@ class Binned(_Turning):
         return range(phase * size_in // size_out, -(-(phase + 1) * size_in // size_out))
 
 
-@dataclass(frozen=True)
 class Resampled(_Turning):
     """The taps of an interpolation (torch.nn.functional.interpolate).
 
@@ -266,12 +284,15 @@ class Resampled(_Turning):
         align_corners: whether the corner points of input and output are the same.
     """
 
-    mode: str
-    scale: float | None = None
-    align_corners: bool = False
+    __slots__ = ("align_corners", "mode", "scale")
+
+    def __init__(self, mode: str, scale: float | None = None, align_corners: bool = False) -> None:
+        self.mode, self.scale, self.align_corners = mode, scale, align_corners
 
     def _ratio(self, size_in: int, size_out: int) -> Fraction:
         """Places of the input for one of the output."""
+        from fractions import Fraction
+
         if self.align_corners:
             return Fraction(size_in - 1, size_out - 1) if size_out > 1 else Fraction(0)
         if self.scale is None:
@@ -286,7 +307,7 @@ class Resampled(_Turning):
         ratio = self._ratio(size_in, size_out)
         if self.mode == "nearest":
             return [int(phase * ratio)]
-        source = phase * ratio if self.align_corners else (phase + Fraction(1, 2)) * ratio - Fraction(1, 2)
+        source = phase * ratio if self.align_corners else ((2 * phase + 1) * ratio - 1) / 2
         left = source.numerator // source.denominator
         if left == source:  # the other taps have the weight 0
             return [left]
@@ -298,12 +319,13 @@ class Resampled(_Turning):
         return np.clip(read, 0, size_in - 1)
 
 
-@dataclass(frozen=True)
 class Grouped(_Turning):
     """Groups side by side: a place reads all ``reads`` places of its group, which has ``writes`` places itself."""
 
-    reads: int
-    writes: int
+    __slots__ = ("reads", "writes")
+
+    def __init__(self, reads: int, writes: int) -> None:
+        self.reads, self.writes = reads, writes
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
         return fixed(self.writes, "the size of a group"), fixed(self.reads, "the size of a group")
@@ -312,9 +334,10 @@ class Grouped(_Turning):
         return range(self.reads)
 
 
-@dataclass(frozen=True)
 class Before(Window):
     """Place o reads the places up to o: what is causal."""
+
+    __slots__ = ()
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         return None
