@@ -6,12 +6,15 @@ exp, log, tanh or erf is one operation. Constants are folded, and of two branche
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from archscope.arith import exact_div
 from archscope.ops.base import (
     Check,
+    Keep,
+    KeepsInput,
+    KeepsOutput,
     NoBuffers,
     NoChecks,
     NoContraction,
@@ -22,10 +25,12 @@ from archscope.ops.base import (
     SameShape,
     Tensor,
     Tensors,
+    Training,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
+from archscope.ops.keeping import INPUT, OUTPUT, own
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide, mixing
 
@@ -43,6 +48,21 @@ class _Elementwise(PlainTorchLayer, NoContraction):
 class _Checked(_Elementwise, Pointwise, NoWeights, SameShape):
     """An elementwise function whose arguments have to suit each other."""
 
+    #: what its backward pass needs: its input, its output, a tensor of its own, or both that and its input
+    needs_back: ClassVar[str] = "input"
+    #: in place, whether the backward pass makes do with the output (else a copy of the input is kept)
+    invertible: ClassVar[bool] = False
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        if self.needs_back == "own":
+            yield own(x[0], "an intermediate result")
+        elif self.needs_back == "output" or (self.in_place and self.invertible):
+            yield OUTPUT
+        else:
+            yield own(x[0], "a copy of the input") if self.in_place else INPUT
+        if self.needs_back == "both":
+            yield own(x[0], "an intermediate result")
+
 
 class _Activation(_Checked, NoChecks):
     """An elementwise function that takes whatever arrives."""
@@ -57,6 +77,8 @@ class _InPlace(_Activation):
 @register
 class ReLU(_InPlace):
     """max(x, 0)."""
+
+    needs_back = "output"
 
     operations = 1
     elementwise_rule = "1 an element (compare)"
@@ -74,6 +96,8 @@ class ReLU6(_InPlace):
 class LeakyReLU(_Activation):
     """x, or negative_slope x where x is negative."""
 
+    invertible = True
+
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
 
@@ -82,7 +106,7 @@ class LeakyReLU(_Activation):
 
 
 @register
-class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
+class PReLU(_Elementwise, Pointwise, KeepsInput, NoBuffers, SameShape):
     """x, or a learnt slope times x where x is negative; one slope, or one a channel."""
 
     operations = 2
@@ -109,6 +133,9 @@ class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
 class RReLU(_Checked):
     """x, or a random slope between lower and upper times x where x is negative; at inference their mean."""
 
+    needs_back = "both"
+    invertible = True
+
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
 
@@ -130,6 +157,8 @@ class RReLU(_Checked):
 class ELU(_Activation):
     """x, or alpha (exp(x) - 1) where x is negative."""
 
+    invertible = True
+
     operations = 4
     elementwise_rule = "4 an element (compare, exp, subtract, multiply)"
 
@@ -140,6 +169,8 @@ class ELU(_Activation):
 @register
 class CELU(_Checked):
     """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
+
+    invertible = True
 
     operations = 5
     elementwise_rule = "5 an element (compare, divide, exp, subtract, multiply)"
@@ -155,12 +186,14 @@ class CELU(_Checked):
 class SELU(_InPlace):
     """scale x, or scale alpha (exp(x) - 1) where x is negative, with fixed scale and alpha."""
 
+    invertible = True
+
     operations = 4
     elementwise_rule = "4 an element (compare, exp, subtract, multiply)"
 
 
 @register
-class GELU(PlainTorchLayer, Pointwise, NoWeights, NoContraction, NoChecks, SameShape):
+class GELU(PlainTorchLayer, Pointwise, KeepsInput, NoWeights, NoContraction, NoChecks, SameShape):
     """x times the normal distribution function of x: exact by erf, or approximated by tanh."""
 
     elementwise_rule = (
@@ -178,6 +211,8 @@ class GELU(PlainTorchLayer, Pointwise, NoWeights, NoContraction, NoChecks, SameS
 class Sigmoid(_Activation):
     """1 / (1 + exp(-x))."""
 
+    needs_back = "output"
+
     operations = 4
     elementwise_rule = "4 an element (negate, exp, add, divide)"
 
@@ -193,6 +228,8 @@ class SiLU(_InPlace):
 @register
 class LogSigmoid(_Activation):
     """-log(1 + exp(-x))."""
+
+    needs_back = "both"
 
     operations = 5
     elementwise_rule = "5 an element (negate, exp, add, log, negate)"
@@ -210,6 +247,8 @@ class Mish(_InPlace):
 class Tanh(_Activation):
     """tanh(x)."""
 
+    needs_back = "output"
+
     operations = 1
     elementwise_rule = "1 an element (tanh)"
 
@@ -218,6 +257,8 @@ class Tanh(_Activation):
 class Tanhshrink(_Activation):
     """x - tanh(x)."""
 
+    needs_back = "own"
+
     operations = 2
     elementwise_rule = "2 an element (tanh, subtract)"
 
@@ -225,6 +266,8 @@ class Tanhshrink(_Activation):
 @register
 class Softsign(_Activation):
     """x / (1 + |x|)."""
+
+    needs_back = "both"
 
     operations = 3
     elementwise_rule = "3 an element (absolute value, add, divide)"
@@ -316,7 +359,7 @@ class _AlongDim(_Elementwise, NoWeights):
 
 
 @register
-class GLU(_AlongDim):
+class GLU(_AlongDim, KeepsInput):
     """a sigmoid(b), where a and b are the halves of the input along ``dim`` (Dauphin et al., 2017)."""
 
     operations = 5
@@ -348,7 +391,7 @@ class GLU(_AlongDim):
         return (Along(tuple((dim, halves if dim == at else SAME) for dim in range(len(x[0].shape)))),)
 
 
-class _Softmax(_AlongDim, SameShape):
+class _Softmax(_AlongDim, KeepsOutput, SameShape):
     """exp(x) over its sum along ``dim``; torch's implicit ``dim`` is deprecated, so it must be given."""
 
     dim: int = argument(Index(None))
@@ -385,7 +428,7 @@ class LogSoftmax(_Softmax):
 
 
 @register
-class Softmax2d(_Elementwise, NoWeights, NoChecks, SameShape):
+class Softmax2d(_Elementwise, KeepsOutput, NoWeights, NoChecks, SameShape):
     """Softmax over the channels at each position of (N, C, H, W)."""
 
     ndims = (4,)

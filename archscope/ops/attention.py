@@ -16,15 +16,18 @@ from archscope.ops.base import (
     Check,
     Contraction,
     InfersArguments,
+    Keep,
     NoBuffers,
     NoWeights,
     Reads,
     Tensor,
     Tensors,
+    Training,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
+from archscope.ops.keeping import INPUT, OUTPUT, own, the_input, weight
 from archscope.ops.windows import ALL, SAME, Along, Before, Grouped, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
@@ -105,6 +108,23 @@ class ScaledDotProductAttention(NoWeights):
         keys = (last - 1, Before()) if self.is_causal else ALL
         query = Along((*samples, (last - 1, SAME), ALL))
         return query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        query, key, value = x
+        alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
+        if len(query.shape) == 4 and self.dropout_p == 0 and alike:
+            yield from (INPUT, the_input(1), the_input(2), OUTPUT)
+            yield own(Tensor(query.shape[:-1], "float32"), "the logarithms of the sums of exponentials")
+            return
+        scores = Tensor((*query.shape[:-1], key.shape[-2]))
+        yield own(query, "the queries, scaled")
+        yield own(Tensor((*query.shape[:-2], *key.shape[-2:])), "the keys, scaled")
+        yield own(scores, "the softmax")
+        if self.dropout_p > 0:
+            yield own(scores, "the mask")
+            yield own(scores, "the softmax behind its dropout")
+        repeated = Tensor((*query.shape[:-2], *value.shape[-2:]))
+        yield own(repeated, "the values, repeated") if repeated.shape != value.shape else the_input(2)
 
     def _scores(self, *x: Tensor) -> int:
         return prod(x[0].shape[:-1]) * x[1].shape[-2]
@@ -210,6 +230,40 @@ class MultiheadAttention(InfersArguments, NoBuffers):
         yield Contraction(y[0].numel * self._keys(*x), (query, key), "scores")
         yield Contraction(y[0].numel * self._keys(*x), ((*query, *key), value), "values")
         yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        query, (batch, length), embed = x[0], self._order(x[0]), x[0].shape[-1]
+        keys = self._keys(*x)
+        for number, tensor in enumerate(x):
+            copied = self.batch_first and min(self._order(tensor)) > 1
+            yield own(tensor, "an input, its steps before its samples") if copied else the_input(number)
+        for name in self.parameters(*x):
+            if name.endswith("weight"):
+                yield weight(name)
+        fused = self.dropout == 0  # else queries and keys are kept as scaled copies
+        apart = len(x) == 3 or self.add_bias_kv or self.add_zero_attn
+        if len(x) == 1 and (fused or not apart):
+            yield own(query.with_shape(length, batch, 3 * embed), "queries, keys and values")
+        elif fused:
+            yield own(query.with_shape(length, batch, embed), "the queries")
+        if apart and fused:
+            yield own(Tensor((keys, batch, embed)), "the keys")
+        if apart:
+            yield own(Tensor((keys, batch, embed)), "the values")
+        yield own(Tensor((length, batch, embed)), "the heads' outputs")
+        if fused:
+            yield own(Tensor((batch, self.num_heads, length), "float32"), "the logarithms of the sums of exponentials")
+            return
+        scores = Tensor((batch, self.num_heads, length, keys))
+        yield own(Tensor((batch, length, embed)), "the queries, scaled")
+        yield own(Tensor((batch, keys, embed)), "the keys, scaled")
+        for what in ("the softmax", "the mask", "the softmax behind its dropout"):
+            yield own(scores, what)
+
+    def _order(self, x: Tensor) -> tuple[int, int]:
+        """Samples and steps."""
+        first, second, _ = x.shape
+        return (first, second) if self.batch_first else (second, first)
 
     def _keys(self, *x: Tensor) -> int:
         """Positions that a query meets."""

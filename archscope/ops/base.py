@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from archscope.arith import prod
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
+from archscope.ops.keeping import INPUT, OUTPUT, Keep, Training
 from archscope.ops.windows import Reads, pointwise
 
 
@@ -257,6 +258,15 @@ class Op(ABC):
         """
 
     @abstractmethod
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        """What the forward pass of a training step keeps for the backward pass; asked only where there is one."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the output lies in the input's memory: a view, a layer in place, a dropout that drops nothing."""
+        return self.view or bool(self.__dict__.get("inplace")) or self.__dict__.get("p") == 0
+
+    @abstractmethod
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         """The real layer: a ``torch.nn.Module``, or a function of tensors where torch has no layer."""
 
@@ -311,6 +321,27 @@ class Pointwise(Op):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return (pointwise(len(x[0].shape)),)
+
+
+class KeepsNothing(Op):
+    """An op whose backward pass needs shapes at most."""
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return ()
+
+
+class KeepsInput(Op):
+    """An op whose backward pass needs its (first) input."""
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return (INPUT,)
+
+
+class KeepsOutput(Op):
+    """An op whose backward pass needs its output."""
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return (OUTPUT,)
 
 
 class Line(Op):
@@ -386,7 +417,7 @@ def failed(op: Op, x: Iterable[Tensor]) -> list[Check]:
 
 __all__ = [
     "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check", "Contraction",
-    "FieldError", "InfersArguments", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op",
-    "Operand", "PlainTorchLayer", "Plane", "Pointwise", "Reads", "SameShape", "Tensor", "Tensors", "TorchLayer",
-    "Volume", "argument", "failed", "register",
+    "FieldError", "InfersArguments", "Keep", "KeepsInput", "KeepsNothing", "KeepsOutput", "Line", "NoBuffers",
+    "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op", "Operand", "PlainTorchLayer", "Plane", "Pointwise",
+    "Reads", "SameShape", "Tensor", "Tensors", "TorchLayer", "Training", "Volume", "argument", "failed", "register",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from archscope.arith import ceil_div, everywhere, exact_div, prod
 from archscope.ops.base import (
     Check,
     Contraction,
+    Keep,
     Line,
     NoBuffers,
     Plane,
@@ -21,11 +22,13 @@ from archscope.ops.base import (
     Tensor,
     Tensors,
     TorchLayer,
+    Training,
     Volume,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
+from archscope.ops.keeping import INPUT, own, weight
 from archscope.ops.shapes import conv_dim, conv_transpose_dim, span, window_fits
 from archscope.ops.windows import ALL, Grouped, Slide, Spread, Window, spatial
 
@@ -135,6 +138,30 @@ class _Conv(_Convolution):
             ),
         )
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        padded = self._padded_first(x[0])
+        if padded is None or (self.padding_mode in ("reflect", "replicate") and training.needs[0]):
+            yield INPUT
+        if padded is not None:
+            yield own(padded, "the padded input")
+        yield weight()
+
+    def _padded_first(self, x: Tensor) -> Tensor | None:
+        """The map as torch pads it before the convolution, where that itself cannot: by other than zeros, unevenly."""
+        uneven = self.padding == "same" and any(
+            (span(k, d) - 1) % 2 for k, d in zip(self.kernel_size, self.dilation, strict=True)
+        )
+        if self.padding_mode == "zeros":
+            if not uneven:
+                return None
+            extra = [(span(k, d) - 1) % 2 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+            return x.with_shape(*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], extra, strict=True)))
+        if self.padding == "same":
+            both = [span(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        else:
+            both = [2 * padding for padding in self._padding()]
+        return x.with_shape(*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
+
     def _before(self, kernel: int, padding: int, dilation: int) -> int:
         """The padding before the map; 'same' puts the odd one behind it."""
         return (span(kernel, dilation) - 1) // 2 if self.padding == "same" else padding
@@ -189,6 +216,9 @@ class _ConvTranspose(_Convolution):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         windows = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return (spatial(self._channels(x[0], y[0]), [Spread(*window) for window in windows]),)
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return INPUT, weight()
 
 
 @register

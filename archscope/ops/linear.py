@@ -11,15 +11,18 @@ from archscope.ops.base import (
     TWO,
     Check,
     Contraction,
+    Keep,
     NoBuffers,
     Reads,
     Tensor,
     Tensors,
     TorchLayer,
+    Training,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Size
+from archscope.ops.keeping import INPUT, the_input, weight
 from archscope.ops.windows import mixing
 
 
@@ -68,6 +71,12 @@ class Linear(_Dense):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, "weight"))
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        if training.trained:
+            yield INPUT
+        if training.needs[0]:
+            yield weight()
+
 
 @register
 class Bilinear(_Dense):
@@ -109,3 +118,6 @@ class Bilinear(_Dense):
         first, second = x[0].shape[-1], x[1].shape[-1]
         yield Contraction(rows * first * second * self.out_features, (0, "weight"), "x1 A")
         yield Contraction(rows * second * self.out_features, ((0, "weight"), 1), "(x1 A) x2")
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return INPUT, the_input(1), weight()

@@ -7,13 +7,15 @@ from functools import reduce
 from itertools import islice
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, maximum, total
+from archscope.arith import everywhere, maximum, prod, total
 from archscope.ops.base import (
     MANY,
     TWO,
     Arity,
     Check,
     Contraction,
+    Keep,
+    KeepsNothing,
     NoContraction,
     NoWeights,
     NoWork,
@@ -21,10 +23,12 @@ from archscope.ops.base import (
     Reads,
     Tensor,
     Tensors,
+    Training,
     argument,
     register,
 )
 from archscope.ops.fields import Index
+from archscope.ops.keeping import INPUT, own, the_input
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, Along, Placed
 
@@ -116,7 +120,7 @@ def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
 
 
 @register
-class Add(_Elementwise):
+class Add(_Elementwise, KeepsNothing):
     """The sum of two or more tensors (torch.add)."""
 
     arity = MANY
@@ -124,16 +128,35 @@ class Add(_Elementwise):
 
 
 @register
-class Subtract(_Elementwise):
+class Subtract(_Elementwise, KeepsNothing):
     """The first tensor minus the second (torch.sub)."""
 
     arity = TWO
     function = "sub"
 
 
+class _Folded(_Elementwise):
+    """A function of two tensors that keeps them, applied from the left to the right."""
+
+    #: whether a side is kept only where the other one needs a gradient
+    crosswise: ClassVar[bool] = False
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        left, needs = x[0], training.needs[0]
+        for number in range(1, len(x)):
+            right = training.needs[number]
+            if right if self.crosswise else right or needs:
+                yield the_input(0) if number == 1 else own(left, "what comes of the inputs before")
+            if needs if self.crosswise else right or needs:
+                yield the_input(number)
+            left, needs = left.with_shape(*_broadcast(left.shape, x[number].shape)), needs or right
+
+
 @register
-class Multiply(_Elementwise):
+class Multiply(_Folded):
     """The elementwise product of two or more tensors (torch.mul)."""
+
+    crosswise = True
 
     arity = MANY
     function = "mul"
@@ -146,9 +169,14 @@ class Divide(_Elementwise):
     arity = TWO
     function = "div"
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        yield the_input(1)
+        if training.needs[1]:
+            yield INPUT
+
 
 @register
-class Maximum(_Elementwise):
+class Maximum(_Folded):
     """The elementwise maximum of two or more tensors (torch.maximum)."""
 
     arity = MANY
@@ -156,14 +184,14 @@ class Maximum(_Elementwise):
 
 
 @register
-class Minimum(_Elementwise):
+class Minimum(_Folded):
     """The elementwise minimum of two or more tensors (torch.minimum)."""
 
     arity = MANY
     function = "minimum"
 
 
-class _Joining(NoWeights, NoWork):
+class _Joining(KeepsNothing, NoWeights, NoWork):
     """What Concat and Stack share: copies of the inputs, side by side."""
 
     arity = Arity(1, None)
@@ -281,6 +309,32 @@ class MatMul(NoWeights):
 
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, 1))
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        first, second = x[0].shape, x[1].shape
+        alone = len(first) == len(second) == 3 and first[0] == 1 < second[0]
+        if (len(first) == 2 < len(second) or alone) and training.needs[0]:
+            # torch multiplies the transposes then, with the samples of the second laid out one after another
+            *batch, rows, columns = second
+            laid_out = prod(batch) == 1 or rows == 1 or columns == 1
+            yield the_input(1) if laid_out else own(x[1], "an input, transposed")
+            if training.needs[1]:
+                yield INPUT
+            return
+        for number, tensor in enumerate(x):
+            if training.needs[1 - number]:
+                yield self._expanded(number, tensor, y[0].shape[:-2])
+
+    def _expanded(self, number: int, tensor: Tensor, batch: tuple[int, ...]) -> Keep:
+        """An input as the product reads it: repeated in memory where its samples are repeated among others.
+
+        torch joins the leading dimensions into one; a repeated one next to one that is not has no stride.
+        """
+        leading = _aligned(tensor.shape[:-2], len(batch))
+        wide = [size == own_size for size, own_size in zip(batch, leading, strict=True) if size != 1]
+        if all(wide) or not any(wide):
+            return the_input(number)
+        return own(tensor.with_shape(*batch, *tensor.shape[-2:]), "an input, repeated")
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(y[0].shape)

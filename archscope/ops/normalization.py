@@ -9,13 +9,14 @@ The few operations a group, not an element (its division and its root), are left
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from archscope.arith import exact_div, prod
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
+    Keep,
     Line,
     NoBuffers,
     NoChecks,
@@ -28,11 +29,13 @@ from archscope.ops.base import (
     Tensor,
     Tensors,
     TorchLayer,
+    Training,
     Volume,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
+from archscope.ops.keeping import INPUT, own
 from archscope.ops.windows import ALL, SAME, Grouped, Slide, mixing, spatial
 
 
@@ -91,6 +94,10 @@ class _BatchNorm(_RunningNorm):
 
     over = (0,)
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        yield INPUT
+        yield from _statistics(x[0].shape[1:2])
+
     affine: bool = argument(Flag(), True)
     track_running_stats: bool = argument(Flag(), True)
     bias: bool = argument(Flag(), True)
@@ -112,10 +119,26 @@ class _BatchNorm(_RunningNorm):
             )
 
 
+def _statistics(shape: tuple[int, ...]) -> Iterator[Keep]:
+    yield own(Tensor(shape, "float32"), "the means")
+    yield own(Tensor(shape, "float32"), "the reciprocal deviations")
+
+
 class _InstanceNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps), of each channel of each sample over space (torch.nn.InstanceNorm2d)."""
 
     over = ()
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        # torch normalises (1, N C, ...), with what it has of each channel repeated for each sample
+        yield INPUT
+        each = (x[0].shape[0] * x[0].shape[1],)
+        yield from _statistics(each)
+        if self.affine:
+            yield own(Tensor(each), "the scales, repeated")
+        if self.track_running_stats:
+            yield own(Tensor(each), "the running means, repeated")
+            yield own(Tensor(each), "the running variances, repeated")
 
     affine: bool = argument(Flag(), False)
     track_running_stats: bool = argument(Flag(), False)
@@ -204,6 +227,10 @@ class GroupNorm(_Affine, NoBuffers):
         channels = exact_div(x[0].shape[1], self.num_groups)
         return (spatial(Grouped(channels, channels), [ALL] * (len(x[0].shape) - 2)),)
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        yield INPUT
+        yield from _statistics((x[0].shape[0], self.num_groups))
+
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(5, *x)
 
@@ -273,6 +300,10 @@ class LayerNorm(_TrailingNorm):
     def _shifts(self) -> bool:
         return self.bias
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        yield INPUT
+        yield from _statistics(x[0].shape[: -len(self._normalized(*x))])
+
 
 @register
 class RMSNorm(_TrailingNorm):
@@ -286,6 +317,13 @@ class RMSNorm(_TrailingNorm):
 
     def _shifts(self) -> bool:
         return False
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        if training.needs[0]:
+            yield INPUT
+            yield own(Tensor(x[0].shape[: -len(self._normalized(*x))]), "the reciprocal roots")
+        if self.elementwise_affine:
+            yield own(x[0], "the normalised input")
 
 
 @register
@@ -306,3 +344,11 @@ class LocalResponseNorm(PlainTorchLayer, NoWeights, NoContraction, NoChecks, Sam
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return (self.size + 4) * x[0].numel
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        # div(x, (k + alpha mean(x^2))^beta): the squares are padded along the channels and averaged over windows
+        yield INPUT
+        batch, channels, *sizes = x[0].shape
+        yield own(x[0].with_shape(batch, channels + self.size - 1, *sizes), "the squares, padded")
+        yield own(x[0], "what the power is taken of")
+        yield own(x[0], "the power")

@@ -12,6 +12,8 @@ from typing import ClassVar
 from archscope.arith import minimum
 from archscope.ops.base import (
     Check,
+    KeepsInput,
+    KeepsNothing,
     Line,
     NoWeights,
     NoWork,
@@ -68,7 +70,7 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
         return (x[0].with_shape(*x[0].shape[:2], *sizes),)
 
 
-class _ConstantPad(_Pad):
+class _ConstantPad(_Pad, KeepsNothing):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
     border = "zeros"
@@ -91,7 +93,7 @@ class _ValuePad(_ConstantPad):
     value: float = argument(Real())
 
 
-class _ReflectionPad(_Pad):
+class _ReflectionPad(_Pad, KeepsInput):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
     border = "reflect"
@@ -107,7 +109,7 @@ class _ReflectionPad(_Pad):
         )
 
 
-class _ReplicationPad(_Pad):
+class _ReplicationPad(_Pad, KeepsInput):
     """Padding by the map's border (torch.nn.ReplicationPad1d, ...)."""
 
     border = "replicate"
@@ -116,7 +118,7 @@ class _ReplicationPad(_Pad):
         return iter(())
 
 
-class _CircularPad(_Pad):
+class _CircularPad(_Pad, KeepsNothing):
     """Padding by the map's other end (torch.nn.CircularPad1d, ...)."""
 
     border = "circular"

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from archscope.arith import everywhere, prod
 from archscope.ops.base import (
     Check,
+    Keep,
+    KeepsInput,
     Line,
     NoChecks,
     NoContraction,
@@ -24,11 +26,13 @@ from archscope.ops.base import (
     Tensor,
     Tensors,
     TorchLayer,
+    Training,
     Volume,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, SameAs, Size, Sizes
+from archscope.ops.keeping import INPUT, own
 from archscope.ops.shapes import adaptive_total, pool_dim, window_fits
 from archscope.ops.windows import ALL, SAME, Binned, Slide, Window, spatial
 
@@ -98,7 +102,14 @@ class _PaddedPool(_WindowPool, PlainTorchLayer):
         yield from self._fit_checks(x[0])
 
 
-class _MaxPool(_PaddedPool):
+class _KeepsIndices(Op):
+    """A maximum: its backward pass needs its input, and of each output element the place it came from."""
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return INPUT, own(Tensor(y[0].shape, "int64"), "the indices")
+
+
+class _MaxPool(_KeepsIndices, _PaddedPool):
     """Largest element of each window (torch.nn.MaxPool1d, MaxPool2d, MaxPool3d)."""
 
     elementwise_rule = "comparisons: one less than the window's elements, an output element"
@@ -114,7 +125,7 @@ class _MaxPool(_PaddedPool):
         return y[0].numel * (prod(self.kernel_size) - 1)
 
 
-class _AvgPool(_PaddedPool):
+class _AvgPool(_PaddedPool, KeepsInput):
     """Mean of each window (torch.nn.AvgPool1d, AvgPool2d, AvgPool3d)."""
 
     elementwise_rule = "as many as the window has elements, an output element (additions, and one division)"
@@ -158,6 +169,15 @@ class _LPPool(_WindowPool, _Powered, TorchLayer):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 2 * y[0].numel * prod(self.kernel_size)
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        yield INPUT
+        yield own(x[0], "the powers")
+        if self.norm_type == float("inf"):
+            yield own(Tensor(y[0].shape, "int64"), "the indices")
+            return
+        for what in ("the averages", "their signs", "their magnitudes", "what the root is taken of"):
+            yield own(y[0], what)
+
 
 class _PlainLPPool(_LPPool, PlainTorchLayer):
     """A power-average pool that torch builds from the declared arguments."""
@@ -196,8 +216,12 @@ class _AdaptiveAvgPool(_AdaptivePool):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._held(x[0], y[0])
 
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        whole = all(everywhere(size == 1) for size in y[0].shape[2:])
+        return () if whole else (INPUT,)  # torch takes the mean, which needs shapes only
 
-class _AdaptiveMaxPool(_AdaptivePool):
+
+class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):
     """Largest element of each window (torch.nn.AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d)."""
 
     elementwise_rule = "comparisons: one less than each window holds elements"

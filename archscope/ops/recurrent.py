@@ -16,15 +16,18 @@ from archscope.ops.base import (
     Check,
     Contraction,
     InfersArguments,
+    Keep,
     NoBuffers,
     NoChecks,
     Reads,
     Tensor,
     Tensors,
+    Training,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
+from archscope.ops.keeping import INPUT, own, weight
 from archscope.ops.windows import ALL, SAME, Along, Before, Window
 
 
@@ -57,6 +60,33 @@ class _Recurrent(InfersArguments, NoBuffers):
     @abstractmethod
     def _projected(self) -> bool:
         """Whether the hidden state is projected (``weight_hr``)."""
+
+    @abstractmethod
+    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
+        """What a step of a layer and direction keeps; the ``last`` one's state is nobody's input."""
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        """As the native kernels keep it; the fused ones of cuDNN and oneDNN have a workspace of their own."""
+        (batch, length), directions = self._sequences(x[0]), len(self._directions())
+        copied = self.batch_first and batch > 1 and length > 1
+        if copied:
+            yield from [own(x[0], "the input, its steps before its samples")] * directions
+        else:
+            yield INPUT
+        for size in self._states():
+            yield own(Tensor((directions * self.num_layers, batch, size)), "the first states")
+        for layer in range(self.num_layers):
+            if layer > 0:
+                between = Tensor((length, batch, directions * self._out()))
+                yield own(between, "the outputs of the layer below")
+                if self.dropout > 0:
+                    yield own(between, "the mask")
+            for _ in range(directions):
+                for step in range(length):
+                    yield from self._step_keeps(batch, step == length - 1)
+        for name in self.parameters(*x):
+            if name.startswith("weight"):
+                yield weight(name)
 
     @abstractmethod
     def _unit_work(self) -> int:
@@ -167,6 +197,9 @@ class RNN(_Plain):
 
     nonlinearity: str = argument(Choice(("tanh", "relu")), "tanh")
 
+    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
+        yield own(Tensor((batch, self.hidden_size)), "the state")
+
     def _unit_work(self) -> int:
         return 1
 
@@ -191,6 +224,15 @@ class LSTM(_Recurrent):
             p=self.proj_size,
             h=self.hidden_size,
         )
+
+    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
+        yield own(Tensor((batch, 4 * self.hidden_size)), "the gates")
+        yield own(Tensor((batch, self.hidden_size)), "tanh of the cell")
+        if self.proj_size:
+            yield own(Tensor((batch, self.hidden_size)), "the state before its projection")
+        if not last:
+            yield own(Tensor((batch, self.hidden_size)), "the cell")
+            yield own(Tensor((batch, self._out())), "the state")
 
     def _out(self) -> int:
         return self.proj_size or self.hidden_size
@@ -217,3 +259,10 @@ class GRU(_Plain):
 
     def _unit_work(self) -> int:
         return 2 * 4 + 1 + 1 + 4
+
+    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
+        yield own(Tensor((batch, 3 * self.hidden_size)), "the products with the state")
+        for gate in ("r", "z", "n"):
+            yield own(Tensor((batch, self.hidden_size)), gate)
+        if not last:
+            yield own(Tensor((batch, self.hidden_size)), "the state")

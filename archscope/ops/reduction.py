@@ -5,11 +5,24 @@ Dimensions count as in torch: 0 is the batch, a negative one counts from the end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from archscope.ops.base import Check, NoContraction, NoWeights, Reads, Tensor, Tensors, argument, register
+from archscope.ops.base import (
+    Check,
+    Keep,
+    KeepsNothing,
+    NoContraction,
+    NoWeights,
+    Reads,
+    Tensor,
+    Tensors,
+    Training,
+    argument,
+    register,
+)
 from archscope.ops.fields import Flag, Integers
+from archscope.ops.keeping import INPUT, OUTPUT
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, Along
 
@@ -60,7 +73,7 @@ class _OneAnElement(_Reduction):
 
 
 @register
-class Mean(_Reduction):
+class Mean(_Reduction, KeepsNothing):
     """The mean over dimensions (torch.mean)."""
 
     function = "mean"
@@ -71,7 +84,7 @@ class Mean(_Reduction):
 
 
 @register
-class Sum(_OneAnElement):
+class Sum(_OneAnElement, KeepsNothing):
     """The sum over dimensions (torch.sum)."""
 
     function = "sum"
@@ -84,3 +97,6 @@ class Max(_OneAnElement):
 
     function = "amax"
     elementwise_rule = "one comparison an input element"
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return INPUT, OUTPUT

@@ -11,13 +11,24 @@ from itertools import combinations
 from typing import Any
 
 from archscope.arith import exact_div, maximum, prod, where
-from archscope.ops.base import Check, NoWeights, NoWork, PlainTorchLayer, Reads, Tensor, Tensors, argument, register
+from archscope.ops.base import (
+    Check,
+    KeepsNothing,
+    NoWeights,
+    NoWork,
+    PlainTorchLayer,
+    Reads,
+    Tensor,
+    Tensors,
+    argument,
+    register,
+)
 from archscope.ops.fields import Index, Integers, Shape
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import in_order, permuted
 
 
-class _View(NoWeights, NoWork):
+class _View(KeepsNothing, NoWeights, NoWork):
     """What all reshaping ops share."""
 
     takes = "any"

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from archscope.arith import ceil_div, fixed, maximum, minimum, total, where
-from archscope.ops.base import Check, NoWeights, NoWork, Reads, Tensor, Tensors, argument, register
+from archscope.ops.base import Check, KeepsNothing, NoWeights, NoWork, Reads, Tensor, Tensors, argument, register
 from archscope.ops.fields import MOST_PARTS, Index, Maybe, Size, SizeOrShape
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide
 
 
-class _Part(NoWeights, NoWork):
+class _Part(KeepsNothing, NoWeights, NoWork):
     """What all splitting ops share."""
 
     takes = "any"

@@ -9,6 +9,8 @@ from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
     Check,
+    KeepsInput,
+    KeepsNothing,
     NoBuffers,
     NoChecks,
     NoContraction,
@@ -27,7 +29,7 @@ from archscope.ops.fields import Flag, Index, Maybe, Real, Shape, Size
 
 
 @register
-class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoChecks):
+class Identity(PlainTorchLayer, Pointwise, KeepsNothing, SameShape, NoWeights, NoWork, NoChecks):
     """The input itself (torch.nn.Identity)."""
 
     takes = "any"
@@ -35,7 +37,7 @@ class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoCheck
 
 
 @register
-class Scale(Pointwise, SameShape, NoWeights, NoContraction, NoChecks):
+class Scale(Pointwise, KeepsNothing, SameShape, NoWeights, NoContraction, NoChecks):
     """The input times a constant."""
 
     elementwise_rule = "one multiplication an element"
@@ -51,7 +53,7 @@ class Scale(Pointwise, SameShape, NoWeights, NoContraction, NoChecks):
 
 
 @register
-class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
+class Embedding(PlainTorchLayer, Pointwise, KeepsInput, NoBuffers, NoContraction):
     """A row of a table for every index (torch.nn.Embedding)."""
 
     takes = "int64"
@@ -95,7 +97,7 @@ class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
 
 
 @register
-class Parameter(NoBuffers, NoWork):
+class Parameter(KeepsNothing, NoBuffers, NoWork):
     """A learnable tensor, such as a position embedding; an input, if any, only lends its batch size.
 
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
