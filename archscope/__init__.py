@@ -16,6 +16,7 @@ from archscope.load import load
 
 if TYPE_CHECKING:
     from archscope.analysis.influence import seen_by, sees
+    from archscope.analysis.memory import Memory, memory
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "ArchscopeError",
     "Design",
     "Explanation",
+    "Memory",
     "ReceptiveFields",
     "Row",
     "SpecError",
@@ -32,6 +34,7 @@ __all__ = [
     "analyze",
     "explain",
     "load",
+    "memory",
     "receptive_fields",
     "seen_by",
     "sees",
@@ -39,6 +42,8 @@ __all__ = [
 
 #: what not every program needs is imported when it is first asked for
 _LATER = {
+    "Memory": "archscope.analysis.memory",
+    "memory": "archscope.analysis.memory",
     "ReceptiveFields": "archscope.analysis.receptive_field",
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",

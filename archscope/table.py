@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Row, Total
-from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError, suggestion
 
 
@@ -97,6 +97,8 @@ def _all_columns() -> dict[str, Column]:
             columns[name] = Column(name, title, "elements", convention, "count", additive=False)
     for name, convention in FIELD_FIGURES.items():
         columns[name] = Column(name, name.replace("_", " "), "places", convention, "axes", additive=False)
+    for name, convention in MEMORY_FIGURES.items():
+        columns[name] = Column(name, name.replace("_", " "), "bytes", convention, "count", additive=True)
     sees = "`all` of the input, or `a part`: what `receptive_field` says"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
@@ -228,6 +230,8 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
         return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
     if column.style == "axes" or name == "sees":
         return _field_cell(account, group, name)
+    if name in MEMORY_FIGURES:
+        return _kept_cell(account, group)
     if name == "kind" and isinstance(group, Total):
         return f"{group.layers} layer{'s' * (group.layers != 1)}"
     if column.style == "share":
@@ -247,3 +251,11 @@ def _field_cell(account: Account, group: Row | Total, name: str) -> Any:
         fields = account.fields[group.name]
         return None if not fields else "all" if all(field.whole for field in fields) else "a part"
     return account.field_figure(group.name, name) or None
+
+
+def _kept_cell(account: Account, group: Row | Total) -> int | None:
+    """What a layer, a block or the design keeps; nothing for sums that cut across."""
+    if group is account.total or isinstance(group, Row) or group.output_shape is not None:
+        return account.kept_bytes(None if group is account.total else group.name)
+    kept = account.memory.by_layer
+    return sum(kept[row.name] for row in account.rows if group.name in (row.category, row.kind))

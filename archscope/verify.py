@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Row, analyze
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
@@ -110,14 +110,21 @@ class _FigureNames:
             raise KeyError(name)
         if self._part is None:
             return self._account.figure(name)
+        if name in MEMORY_FIGURES:
+            return self._account.kept_bytes(self._part.name)
         if name in FIELD_FIGURES:
             return self._account.field_figure(self._part.name, name)
         return getattr(self._part, name)
 
     def known(self) -> Sequence[str]:
         if self._part is None:
-            return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES]
-        return [*METRICS, *FIELD_FIGURES, *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"])]
+            return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES, *MEMORY_FIGURES]
+        return [
+            *METRICS,
+            *FIELD_FIGURES,
+            *MEMORY_FIGURES,
+            *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"]),
+        ]
 
 
 def _judge(account: Account, stated: Expectation | Budget) -> Verdict:

@@ -53,7 +53,9 @@ def test_console_blocks_show_what_is_printed(command):
 
 def test_there_is_a_block_for_every_command_that_computes():
     commands = " ".join(command for command, _ in blocks())
-    assert all(f"archscope {name}" in commands for name in ("analyze", "explain", "verify", "ops", "receptive-field"))
+    assert all(
+        f"archscope {name}" in commands for name in ("analyze", "explain", "verify", "ops", "receptive-field", "memory")
+    )
 
 
 def test_the_python_block_runs(capsys):

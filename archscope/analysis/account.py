@@ -9,7 +9,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import ITEM_BYTES, Cost, cost_of, dense_params
-from archscope.analysis.metrics import CATEGORIES, Figures
+from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
@@ -18,6 +18,7 @@ from archscope.ops import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
+    from archscope.analysis.memory import Memory
     from archscope.analysis.receptive_field import Field, ReceptiveFields
 
 
@@ -165,6 +166,20 @@ class Account:
         """
         return tuple(_whole_number(FIELD[name](field)) for field in self.fields[layer])
 
+    @cached_property
+    def memory(self) -> Memory:
+        """The memory of a training step (SGD, float32) and of an inference at this batch."""
+        from archscope.analysis.memory import memory
+
+        return memory(self.design, batch=self.batch)
+
+    def kept_bytes(self, part: str | None = None) -> int:
+        """What autograd keeps of the forward pass: of the design, a layer, or a block."""
+        if part is None:
+            return self.memory.kept_bytes
+        layers = self.memory.by_layer.items()
+        return sum(size for name, size in layers if name == part or name.startswith(f"{part}."))
+
     def figure(self, name: str) -> Any:
         """A figure of the whole design by name: a metric, or one that only designs have.
 
@@ -173,6 +188,8 @@ class Account:
         """
         if name in ("depth", "output_shape"):
             return getattr(self, name)
+        if name in MEMORY_FIGURES:
+            return self.kept_bytes()
         if name in FIELD:
             return self.field_figure(self.design.outputs[0][1].node, name)
         category, _, metric = name.partition("_")

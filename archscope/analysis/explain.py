@@ -24,6 +24,7 @@ from archscope.ops.windows import SAME, Along, Slide, Span
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from archscope.analysis.memory import Kept
     from archscope.analysis.receptive_field import Field, ReceptiveFields
 
 #: the cost figures that are explained by their own formula; the others follow from these
@@ -92,16 +93,21 @@ def explain(
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
+    from archscope.analysis.memory import memory
     from archscope.analysis.receptive_field import receptive_fields
 
     fields = receptive_fields(design, batch=batch)
-    return tuple(_explain(step, dtype, fields) for step in chosen)
+    kept: dict[str, list[Kept]] = {}
+    for piece in memory(design, batch=batch).kept:
+        for name in (piece.layer, *piece.shared):
+            kept.setdefault(name, []).append(piece)
+    return tuple(_explain(step, dtype, fields, kept.get(step.layer.name, [])) for step in chosen)
 
 
-def _explain(step: Step, dtype: str, fields: ReceptiveFields) -> Explanation:
+def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept]) -> Explanation:
     layer = step.layer
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*_lines(step, dtype), *_field_lines(step, fields))
+    lines = (*_lines(step, dtype), *_field_lines(step, fields), *_kept_lines(step.layer.name, kept))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -173,6 +179,14 @@ def _field_lines(step: Step, fields: ReceptiveFields) -> Iterator[Line]:
             yield _line(f"receptive_field{suffix}", field.size, _paths(step, key, fields))
             yield Line(f"jump{suffix}", "", "", _number(field.jump))
             yield _line(f"field_start{suffix}", field.start)
+
+
+def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
+    """What the layer keeps for the backward pass, and who keeps it, too."""
+    for piece in kept:
+        others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
+        shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
+        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, float32{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str) -> Span | None:

@@ -33,6 +33,7 @@ def frame(account: Account) -> pd.DataFrame:
     }
     columns |= {name: [getattr(row, name) for row in rows] for name in (*LAYER_FIGURES, *METRICS)}
     columns |= {name: [account.field_figure(row.name, name) for row in rows] for name in FIELD_FIGURES}
+    columns |= {"kept_bytes": [account.memory.by_layer[row.name] for row in rows]}
     index = pd.Index([row.name for row in rows], name="name")
     result: pd.DataFrame = pd.DataFrame(columns, index=index)
     return result

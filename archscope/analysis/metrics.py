@@ -120,6 +120,12 @@ FIELD_FIGURES: dict[str, str] = {
 }
 
 
+#: figures of the memory of a layer or a design
+MEMORY_FIGURES: dict[str, str] = {
+    "kept_bytes": "what autograd keeps of the forward pass in float32, by the layer that keeps it first",
+}
+
+
 class Figures:
     """Anything that has a :class:`~archscope.analysis.cost.Cost` has every metric as an attribute."""
 

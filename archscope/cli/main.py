@@ -18,6 +18,7 @@ class LazyGroup(click.Group):
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
         "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
+        "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),

@@ -30,7 +30,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.keeping import INPUT, OUTPUT, own
+from archscope.ops.keeping import INPUT, OUTPUT, own, weight
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide, mixing
 
@@ -56,10 +56,10 @@ class _Checked(_Elementwise, Pointwise, NoWeights, SameShape):
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         if self.needs_back == "own":
             yield own(x[0], "an intermediate result")
-        elif self.needs_back == "output" or (self.in_place and self.invertible):
+        elif self.needs_back == "output" or (self.in_place() and self.invertible):
             yield OUTPUT
         else:
-            yield own(x[0], "a copy of the input") if self.in_place else INPUT
+            yield own(x[0], "a copy of the input") if self.in_place() else INPUT
         if self.needs_back == "both":
             yield own(x[0], "an intermediate result")
 
@@ -106,8 +106,10 @@ class LeakyReLU(_Activation):
 
 
 @register
-class PReLU(_Elementwise, Pointwise, KeepsInput, NoBuffers, SameShape):
+class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
     """x, or a learnt slope times x where x is negative; one slope, or one a channel."""
+
+    autocast = "lower"
 
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
@@ -127,6 +129,9 @@ class PReLU(_Elementwise, Pointwise, KeepsInput, NoBuffers, SameShape):
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor((self.num_parameters,))}
+
+    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
+        return INPUT, weight()
 
 
 @register

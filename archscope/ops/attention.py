@@ -42,6 +42,8 @@ class ScaledDotProductAttention(NoWeights):
     dimension -3 is the heads, and several heads of the query share one of key and value.
     """
 
+    autocast = "lower"
+
     arity = Arity(3, 3)
     ndims = (3, 4, 5)
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
@@ -149,6 +151,8 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     each, and over all heads the scores take L x S x E a sample, as do the values; add_bias_kv and add_zero_attn each
     lengthen S by one.
     """
+
+    autocast = "lower"
 
     arity = Arity(1, 3)
     ndims = (3,)

@@ -141,6 +141,12 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
+    #: whether it hands its input on as it is: ``never``, ``at inference`` (dropout), or ``always``
+    idle: ClassVar[str] = "never"
+    #: what mixed precision on the CPU does: ``lower`` casts to the lower type, ``float32`` to float32, ``widens`` (with
+    #: more than one spatial axis) computes in float32 and leaves its input, ``as it comes`` does nothing,
+    #: ``unknown`` is told
+    autocast: ClassVar[str] = "as it comes"
     #: what is counted as elementwise work, in words
     elementwise_rule: ClassVar[str] = "none"
     #: arguments of the torch layer that are refused, each with the reason
@@ -261,10 +267,10 @@ class Op(ABC):
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         """What the forward pass of a training step keeps for the backward pass; asked only where there is one."""
 
-    @property
-    def in_place(self) -> bool:
-        """Whether the output lies in the input's memory: a view, a layer in place, a dropout that drops nothing."""
-        return self.view or bool(self.__dict__.get("inplace")) or self.__dict__.get("p") == 0
+    def in_place(self, *, training: bool = True) -> bool:
+        """Whether the output lies in the input's memory: a view, a layer in place, one that has nothing to do."""
+        resting = self.idle == "always" or (self.idle == "at inference" and (not training or self.__dict__["p"] == 0))
+        return self.view or resting or bool(self.__dict__.get("inplace"))
 
     @abstractmethod
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:

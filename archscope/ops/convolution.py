@@ -36,6 +36,8 @@ from archscope.ops.windows import ALL, Grouped, Slide, Spread, Window, spatial
 class _Convolution(TorchLayer, NoBuffers):
     """What ordinary and transposed convolutions share."""
 
+    autocast = "lower"
+
     category = "conv"
     elementwise_rule = "bias: one addition an output element"
 

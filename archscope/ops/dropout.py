@@ -30,6 +30,8 @@ from archscope.ops.keeping import own
 class _Resting(Pointwise, NoWeights, NoWork, NoChecks, SameShape):
     """A layer that acts in training only."""
 
+    idle = "at inference"
+
 
 class _Dropout(_Resting, PlainTorchLayer):
     """A layer that zeroes a random part of its input in training (torch.nn.Dropout)."""
@@ -98,6 +100,8 @@ class StochasticDepth(_Resting, KeepsNothing):
     ``mode`` says whether each sample (``row``) or the whole ``batch`` draws for itself. torch.nn has no such layer, so
     the module is the plain identity that this layer is at inference.
     """
+
+    idle = "always"
 
     p: float = argument(Real(0, 1))
     mode: str = argument(Choice(("batch", "row")))

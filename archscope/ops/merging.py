@@ -283,6 +283,8 @@ class MatMul(NoWeights):
     A (..., n, m) by a (..., m, p): each of the ... x n x p outputs sums m products.
     """
 
+    autocast = "lower"
+
     arity = TWO
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         2: ("N", "F"), 3: ("N", "L", "F"), 4: ("N", "H", "L", "F"),

@@ -96,7 +96,7 @@ class _BatchNorm(_RunningNorm):
 
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         yield INPUT
-        yield from _statistics(x[0].shape[1:2])
+        yield from _statistics(x[0].shape[1:2], weighed=self.affine or self.track_running_stats)
 
     affine: bool = argument(Flag(), True)
     track_running_stats: bool = argument(Flag(), True)
@@ -119,9 +119,11 @@ class _BatchNorm(_RunningNorm):
             )
 
 
-def _statistics(shape: tuple[int, ...]) -> Iterator[Keep]:
-    yield own(Tensor(shape, "float32"), "the means")
-    yield own(Tensor(shape, "float32"), "the reciprocal deviations")
+def _statistics(shape: tuple[int, ...], *, weighed: bool) -> Iterator[Keep]:
+    """Two a group; in float32 where the layer has tensors of float32 of its own, whatever arrives."""
+    dtype = "float32" if weighed else None
+    yield own(Tensor(shape, dtype), "the means")
+    yield own(Tensor(shape, dtype), "the reciprocal deviations")
 
 
 class _InstanceNorm(_RunningNorm):
@@ -132,13 +134,13 @@ class _InstanceNorm(_RunningNorm):
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         # torch normalises (1, N C, ...), with what it has of each channel repeated for each sample
         yield INPUT
-        each = (x[0].shape[0] * x[0].shape[1],)
-        yield from _statistics(each)
+        each = Tensor((x[0].shape[0] * x[0].shape[1],), "float32" if self.affine else None)
+        yield from _statistics(each.shape, weighed=self.affine)
         if self.affine:
-            yield own(Tensor(each), "the scales, repeated")
+            yield own(each, "the scales, repeated")
         if self.track_running_stats:
-            yield own(Tensor(each), "the running means, repeated")
-            yield own(Tensor(each), "the running variances, repeated")
+            yield own(each, "the running means, repeated")
+            yield own(each, "the running variances, repeated")
 
     affine: bool = argument(Flag(), False)
     track_running_stats: bool = argument(Flag(), False)
@@ -229,7 +231,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         yield INPUT
-        yield from _statistics((x[0].shape[0], self.num_groups))
+        yield from _statistics((x[0].shape[0], self.num_groups), weighed=self.affine)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(5, *x)
@@ -302,12 +304,14 @@ class LayerNorm(_TrailingNorm):
 
     def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
         yield INPUT
-        yield from _statistics(x[0].shape[: -len(self._normalized(*x))])
+        yield from _statistics(x[0].shape[: -len(self._normalized(*x))], weighed=self.elementwise_affine)
 
 
 @register
 class RMSNorm(_TrailingNorm):
     """x / sqrt(mean of x^2 + eps) x weight, over the last dimensions (torch.nn.RMSNorm)."""
+
+    autocast = "unknown"
 
     statistics = 3
     elementwise_rule = "3 an element (square, add; multiply), and one for the scale"
@@ -329,6 +333,8 @@ class RMSNorm(_TrailingNorm):
 @register
 class LocalResponseNorm(PlainTorchLayer, NoWeights, NoContraction, NoChecks, SameShape):
     """x / (k + alpha / size x sum of x^2 over ``size`` neighbouring channels)^beta (torch.nn.LocalResponseNorm)."""
+
+    autocast = "widens"
 
     ndims = (3, 4, 5)
     elementwise_rule = "size + 4 an element (square, size - 1 additions, multiply, add, power, divide)"

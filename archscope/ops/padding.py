@@ -96,6 +96,8 @@ class _ValuePad(_ConstantPad):
 class _ReflectionPad(_Pad, KeepsInput):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
+    autocast = "float32"
+
     border = "reflect"
 
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
@@ -111,6 +113,8 @@ class _ReflectionPad(_Pad, KeepsInput):
 
 class _ReplicationPad(_Pad, KeepsInput):
     """Padding by the map's border (torch.nn.ReplicationPad1d, ...)."""
+
+    autocast = "float32"
 
     border = "replicate"
 

@@ -245,6 +245,8 @@ class MaxPool2d(Plane, _MaxPool):
 class MaxPool3d(Volume, _MaxPool):
     """Largest element of each window, over (N, C, D, H, W)."""
 
+    autocast = "float32"
+
 
 @register
 class AvgPool1d(Line, _AvgPool):
@@ -259,6 +261,8 @@ class AvgPool2d(Plane, _DividedAvgPool):
 @register
 class AvgPool3d(Volume, _DividedAvgPool):
     """Mean of each window, over (N, C, D, H, W)."""
+
+    autocast = "float32"
 
     inside = True
 
@@ -280,6 +284,8 @@ class LPPool2d(Plane, _PlainLPPool):
 class LPPool3d(Volume, _PlainLPPool):
     """Power average of each window, over (N, C, D, H, W)."""
 
+    autocast = "float32"
+
     inside = True
 
 
@@ -299,6 +305,8 @@ class AdaptiveAvgPool2d(Plane, _AdaptiveAvgPool):
 class AdaptiveAvgPool3d(Volume, _AdaptiveAvgPool):
     """Mean of windows that give the wanted size, over (N, C, D, H, W)."""
 
+    autocast = "float32"
+
 
 @register
 class AdaptiveMaxPool1d(Line, _AdaptiveMaxPool):
@@ -315,3 +323,5 @@ class AdaptiveMaxPool2d(Plane, _AdaptiveMaxPool):
 @register
 class AdaptiveMaxPool3d(Volume, _AdaptiveMaxPool):
     """Largest elements of windows that give the wanted size, over (N, C, D, H, W)."""
+
+    autocast = "float32"

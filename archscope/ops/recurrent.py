@@ -34,6 +34,8 @@ from archscope.ops.windows import ALL, SAME, Along, Before, Window
 class _Recurrent(InfersArguments, NoBuffers):
     """What all recurrent layers share: outputs (N, L, D H_out) of the last layer, and the states (D layers, N, H)."""
 
+    autocast = "unknown"
+
     ndims = (3,)
     layout = FEATURES_LAST
     #: rows of the weights, in units of the hidden size

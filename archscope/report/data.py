@@ -10,7 +10,7 @@ from typing import Any
 
 from archscope import __version__
 from archscope.analysis.account import Account, Total
-from archscope.analysis.metrics import FIELD_FIGURES, METRICS
+from archscope.analysis.metrics import FIELD_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.report.text import plain, value
 from archscope.table import COLUMNS, Column, Table, cell
 
@@ -95,7 +95,7 @@ def _design(account: Account) -> dict[str, Any]:
                 "frozen": row.frozen,
                 **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
                 "dense_params": row.dense_params,
-                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees")},
+                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
             }
             for layer, row in zip(design.layers, account.rows, strict=True)
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import SameAs, value_schema
 from archscope.spec.document import CONVENTIONS, DTYPES
@@ -104,9 +104,13 @@ def _expect() -> dict[str, Any]:
     figure = {"$ref": "#/$defs/figure"}
     figure_forms = [form for form in _figure()["anyOf"] if form.get("type") != "object"]
     whole = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    whole |= {name: figure | {"description": text} for name, text in (DESIGN_FIGURES | FIELD_FIGURES).items()}
+    whole |= {
+        name: figure | {"description": text} for name, text in (DESIGN_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
+    }
     layer = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    layer |= {name: figure | {"description": text} for name, text in (LAYER_FIGURES | FIELD_FIGURES).items()}
+    layer |= {
+        name: figure | {"description": text} for name, text in (LAYER_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
+    }
     by_layer = {
         "type": "object",
         "additionalProperties": {"type": "object", "properties": layer, "additionalProperties": figure},

@@ -4,7 +4,7 @@ import pytest
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError
 
 TEXT = """
@@ -85,7 +85,15 @@ def test_depth_is_the_longest_path_of_weight_layers(account):
 def test_the_frame_has_a_row_a_layer_and_every_figure(account):
     frame = account.frame
     assert list(frame.index) == [row.name for row in account.rows]
-    assert set(frame.columns) == {"kind", "category", "input_shape", *LAYER_FIGURES, *FIELD_FIGURES, *METRICS}
+    assert set(frame.columns) == {
+        "kind",
+        "category",
+        "input_shape",
+        *LAYER_FIGURES,
+        *FIELD_FIGURES,
+        *MEMORY_FIGURES,
+        *METRICS,
+    }
     assert frame["params"].sum() == account.total.params
     assert frame.loc["Linear", "output_shape"] == (10,)
     assert frame.loc["Linear", "macs"] == 80

@@ -41,7 +41,7 @@ def predicted(case: Case, needs: bool) -> Counter[Any]:
         elif keep.source == "input":
             named.add(f"input {keep.place}")
         elif keep.source == "output":
-            named.add(f"input {keep.place}" if case.op.in_place else f"output {keep.place}")
+            named.add(f"input {keep.place}" if case.op.in_place() else f"output {keep.place}")
     found.update(named)
     return found
 

@@ -1,0 +1,331 @@
+"""Memory to the byte: against autograd's hooks, against the lifetimes of real storages, against torch's optimizers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import archscope
+from archscope.analysis.memory import OPTIMIZERS, memory
+from archscope.errors import UsageError
+from archscope.graph import Ref
+from archscope.ops.strides import contiguous, is_contiguous, reshaped
+from archscope.spec.library import names
+from tests.designs import designs
+from tests.oracle import RealRun, kept, left
+
+SMALL = {
+    "alexnet": None,
+    "c3d": (3, 16, 48, 48),
+    "dcgan_discriminator": None,
+    "dcgan_generator": None,
+    "densenet121": (3, 32, 32),
+    "dogs_vs_cats_cnn": (3, 64, 64),
+    "efficientnet_b0": (3, 64, 64),
+    "fashion_mnist_mlp": None,
+    "googlenet": (3, 64, 64),
+    "lenet5": None,
+    "mobilenet_v2": (3, 64, 64),
+    "mobilenet_v3_small": (3, 64, 64),
+    "nin": None,
+    "resnet18": (3, 64, 64),
+    "resnet50v2": (3, 64, 64),
+    "shufflenet_v1": (3, 64, 64),
+    "shufflenet_v2_x1_0": (3, 64, 64),
+    "squeezenet1_1": (3, 96, 96),
+    "tcn": (1, 100),
+    "text_cnn": None,
+    "unet": (1, 188, 188),
+    "vit_b_16": (3, 64, 64),
+    "wavenet_stack": (256, 1100),
+}
+precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+@precisions
+@pytest.mark.parametrize("name", SMALL)
+def test_designs_keep_what_autograd_saves(name, precision):
+    design = archscope.load(name, input=SMALL[name])
+    for batch in (1, 2, 3):
+        expected = kept(design, batch, autocast=precision != "float32") if batch > 1 or trains_alone(design) else None
+        if expected is not None:
+            assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
+
+
+def trains_alone(design):
+    """Whether torch trains it on a single sample: batch norms of maps of 1x1 refuse."""
+    account = archscope.analyze(design)
+    return not any(
+        row.kind.startswith("BatchNorm") and row.output_elements == row.y[0].shape[1] for row in account.rows
+    )
+
+
+@pytest.mark.slow
+@precisions
+@pytest.mark.parametrize("name", names())
+def test_all_designs_keep_what_autograd_saves(name, precision):
+    design = archscope.load(name)
+    for batch in (1, 2, 3):
+        if batch > 1 or trains_alone(design):
+            expected = kept(design, batch, autocast=precision != "float32")
+            assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(designs(), st.integers(2, 3), st.sampled_from(["float32", "bf16-mixed"]))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_random_designs_keep_what_autograd_saves(text, batch, precision):
+    design = archscope.load(text)
+    try:
+        expected = kept(design, batch, autocast=precision != "float32")
+    except ValueError as error:
+        assert "when training" in str(error)
+        return
+    assert memory(design, batch=batch, precision=precision).kept_bytes == expected
+
+
+def layers(*entries, shape="[4, 8, 8]", more=""):
+    return archscope.load(f"input: {shape}\n{more}layers:\n" + "".join(f"  - {entry}\n" for entry in entries))
+
+
+CONV = "Conv2d: {out_channels: 4, kernel_size: 3, padding: 1, bias: false}"
+MAP = 4 * 8 * 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("entries", "pieces"),
+    [
+        ([CONV], [("Conv2d", "the input", MAP)]),
+        ([CONV, "ReLU"], [("Conv2d", "the input", MAP), ("ReLU", "the output of ReLU", MAP)]),
+        (  # what ReLU keeps is what the next convolution keeps
+            [f"{{{CONV}, name: a}}", "ReLU", f"{{{CONV}, name: b}}"],
+            [("a", "the input", MAP), ("ReLU", "the output of ReLU", MAP)],
+        ),
+        (  # in place, there is one map
+            [f"{{{CONV}, name: a}}", "{ReLU: {inplace: true}}", f"{{{CONV}, name: b}}"],
+            [("a", "the input", MAP), ("ReLU", "the output of a", MAP)],
+        ),
+        (  # hardswish in place keeps a copy
+            [f"{{{CONV}, name: a}}", "{Hardswish: {inplace: true}}"],
+            [("a", "the input", MAP), ("Hardswish", "a copy of the input", MAP)],
+        ),
+        (["ReLU", "{MaxPool2d: 2}"], []),  # nothing is trained
+        (
+            [f"{{{CONV}, name: a}}", "{MaxPool2d: 2}"],
+            [
+                ("a", "the input", MAP),
+                ("MaxPool2d", "the output of a", MAP),
+                ("MaxPool2d", "the indices", MAP // 2),
+            ],
+        ),
+        ([f"{{{CONV}, freeze: true}}", "ReLU"], []),
+        (
+            [f"{{{CONV}, name: a, freeze: true}}", f"{{{CONV}, name: b}}"],
+            [("b", "the output of a", MAP)],
+        ),
+    ],
+)
+def test_what_is_kept(entries, pieces):
+    assert [(piece.layer, piece.what, piece.bytes) for piece in memory(layers(*entries)).kept] == pieces
+
+
+def test_what_two_layers_keep_counts_once_and_names_both():
+    design = layers(
+        f"{{{CONV}, name: a}}", "{ReLU: , name: r}", f"{{{CONV}, name: b}}", f"{{{CONV}, name: c, from: r}}"
+    )
+    piece = memory(design).kept[1]
+    assert (piece.layer, piece.shared) == ("r", ("b", "c"))
+    assert memory(design).by_layer == {"a": MAP, "r": MAP, "b": 0, "c": 0}
+
+
+def test_vgg_keeps_more_in_mixed_precision_at_batch_2():
+    """Its cast weights weigh more than what its halved maps save."""
+    design = archscope.load("vgg16")
+    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes > memory(design, batch=2).kept_bytes
+    assert memory(design, batch=64, precision="bf16-mixed").kept_bytes < memory(design, batch=64).kept_bytes
+
+
+def test_a_dropouts_mask_is_a_bool_on_cuda():
+    design = layers(f"{{{CONV}, name: a}}", "Dropout")
+    assert [piece.bytes for piece in memory(design).kept] == [MAP, MAP]
+    assert [piece.bytes for piece in memory(design, device="cuda").kept] == [MAP, MAP // 4]
+
+
+# -- lifetimes of real storages ----------------------------------------------------------------------------------------
+
+BLOCK = """
+input: [4, 16, 16]
+blocks:
+  unit():
+    - Add:
+      - - {Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}
+        - BatchNorm2d
+        - ReLU
+        - {Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}
+      - []
+    - ReLU
+layers:
+  - {name: stem, Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}
+  - {name: a, unit: , checkpoint: CHECK}
+  - {name: b, unit: , checkpoint: CHECK}
+  - {name: pool, MaxPool2d: 2}
+  - {name: c, unit: }
+  - Flatten
+  - Linear: 3
+"""
+
+
+@pytest.mark.parametrize("check", ["true", "false"])
+def test_a_block_that_is_recomputed_keeps_what_it_reads(check):
+    design = archscope.load(BLOCK.replace("CHECK", check))
+    assert memory(design, batch=2).kept_bytes == left(design, 2)
+
+
+def test_recomputing_saves():
+    both = [memory(archscope.load(BLOCK.replace("CHECK", check))).kept_bytes for check in ("true", "false")]
+    assert both[0] < 0.6 * both[1]
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet18", "mobilenet_v2", "googlenet"])
+def test_what_is_kept_is_what_lives_on(name):
+    design = archscope.load(name, input=None if name == "lenet5" else (3, 64, 64))
+    assert memory(design, batch=2).kept_bytes == left(design, 2)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_activations_at_inference_live_until_their_last_reader(name):
+    """The layers run in order; a value is dropped behind the last layer that reads it."""
+    design = archscope.load(name, input=SMALL[name])
+    real = RealRun(design, 2)
+    real.eval()
+    last = {ref: at for at, layer in enumerate(design.layers) for ref in layer.inputs}
+    held = {Ref(node.name) for node in design.inputs} | {ref for _, ref in design.outputs}
+    parameters = {tensor.untyped_storage().data_ptr() for tensor in real.tensors()}
+    peak = 0
+    with torch.no_grad():
+        for at, layer in enumerate(design.layers):
+            real.run(layer)
+            storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in real.values.values()}
+            peak = max(peak, sum(size for place, size in storages.items() if place not in parameters))
+            for ref in [*layer.inputs, *(ref for ref in list(real.values) if ref.node == layer.name)]:
+                if last.get(ref, at) <= at and ref not in held:
+                    real.values.pop(ref, None)
+    assert memory(design, batch=2).peak == peak
+
+
+# -- the rest of the ledger --------------------------------------------------------------------------------------------
+
+TORCH = {
+    "sgd": lambda p: torch.optim.SGD(p, 0.1),
+    "momentum": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9),
+    "nesterov": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+@pytest.mark.parametrize("optimizer", TORCH)
+def test_optimizers_keep_what_torchs_keep(optimizer):
+    design = archscope.load("lenet5")
+    real = RealRun(design, 1)
+    parameters = [tensor for tensor in real.tensors() if isinstance(tensor, torch.nn.Parameter)]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    one = TORCH[optimizer](parameters)
+    one.step()
+    state = sum(value.nbytes for values in one.state.values() for value in values.values() if torch.is_tensor(value))
+    ledger = memory(design, optimizer=optimizer)
+    assert ledger.optimizer_state == state
+    assert ledger.gradients == sum(parameter.grad.nbytes for parameter in parameters)
+
+
+def test_two_states_for_lamb_and_none_without_training():
+    design = archscope.load("lenet5")
+    assert memory(design, optimizer="lamb").optimizer_state == 2 * 4 * 61706
+    resting = memory(design, optimizer="none")
+    assert (resting.gradients, resting.optimizer_state, resting.kept) == (0, 0, ())
+    assert set(OPTIMIZERS) == {*TORCH, "lamb", "none"}
+
+
+def test_frozen_parameters_have_no_gradient():
+    design = layers(f"{{{CONV}, name: a, freeze: true}}", f"{{{CONV}, name: b}}")
+    ledger = memory(design, optimizer="momentum")
+    assert (ledger.parameters, ledger.gradients, ledger.optimizer_state) == (2 * 576, 576, 576)
+
+
+def test_the_ledger_adds_up_with_the_input_once():
+    design = archscope.load("resnet18")
+    ledger = memory(design, batch=2, optimizer="adam")
+    image = 2 * 3 * 224 * 224 * 4
+    parts = ledger.parameters + ledger.buffers + ledger.gradients + ledger.optimizer_state + ledger.kept_bytes
+    assert ledger.inputs == image
+    assert ledger.training == parts  # conv1 keeps the input
+
+
+def test_weights_alone():
+    """Course 003: 10^8 inputs and 100 hidden units are 10^10 weights, 80 GB in float64; here in other formats."""
+    design = archscope.load("input: [100000000]\nlayers: [{Linear: {out_features: 100, bias: false}}]\n")
+    ledger = memory(design)
+    assert ledger.parameters == 4 * 10**10
+    assert [ledger.weights_as(form) for form in ("float32", "bfloat16", "int8", "int4", "binary")] == [
+        4 * 10**10,
+        2 * 10**10,
+        10**10,
+        5 * 10**9,
+        125 * 10**7,
+    ]
+    account = archscope.analyze(design, dtype="float64")
+    assert account.total.param_bytes == 80 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamx"}, "unknown optimizer adamx"),
+        ({"precision": "int8"}, "unknown precision int8"),
+        ({"device": "tpu"}, "unknown device tpu"),
+        ({"precision": "bf16-mixed", "device": "cuda"}, "known of the CPU only"),
+    ],
+)
+def test_what_is_not_known_is_told(options, message):
+    with pytest.raises(UsageError, match=message):
+        memory(archscope.load("lenet5"), **options)
+
+
+def test_mixed_precision_of_recurrent_layers_is_not_known():
+    design = layers("{Flatten: {start_dim: 2}}", "{LSTM: {hidden_size: 3, batch_first: true}}")
+    with pytest.raises(UsageError, match="what mixed precision does to LSTM is not known"):
+        memory(design, precision="bf16-mixed")
+
+
+# -- strides -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
+def test_strides_are_torchs(shape, data):
+    order = data.draw(st.permutations(range(len(shape))))
+    tensor = torch.empty(shape).permute(order)
+    if data.draw(st.booleans()):
+        tensor = tensor[..., : data.draw(st.integers(1, tensor.shape[-1]))]
+    pieces = [size for size in tensor.shape for _ in range(1)]
+    if data.draw(st.booleans()) and len(pieces) > 1:
+        pieces = [pieces[0] * pieces[1], *pieces[2:]]
+    assert contiguous(shape) == torch.empty(shape).stride()
+    assert is_contiguous(tensor.shape, tensor.stride()) == tensor.is_contiguous()
+    try:
+        expected = tensor.view(pieces).stride()
+    except RuntimeError:
+        expected = None
+    found = reshaped(tuple(tensor.shape), tensor.stride(), pieces)
+    assert (found is None) == (expected is None)
+    if found is not None and expected is not None:
+        assert [a for a, size in zip(found, pieces, strict=True) if size > 1] == [
+            b for b, size in zip(expected, pieces, strict=True) if size > 1
+        ]
