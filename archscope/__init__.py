@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis import Account, Explanation, Row, analyze, explain
 from archscope.design import Design
-from archscope.errors import ArchscopeError, SpecError, UsageError
+from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
 from archscope.load import load
 
 if TYPE_CHECKING:
     from archscope.analysis.influence import seen_by, sees
     from archscope.analysis.memory import Memory, memory
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
+    from archscope.backends.torch.build import build
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ __all__ = [
     "SpecError",
     "UsageError",
     "analyze",
+    "build",
     "explain",
     "load",
     "memory",
@@ -42,6 +44,7 @@ __all__ = [
 
 #: what not every program needs is imported when it is first asked for
 _LATER = {
+    "build": "archscope.backends.torch.build",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "ReceptiveFields": "archscope.analysis.receptive_field",
@@ -54,4 +57,10 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'archscope' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    try:
+        module = import_module(_LATER[name])
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingLibrary(f"{name} needs PyTorch: `pip install 'archscope[torch]'`") from None
+    return getattr(module, name)

@@ -11,14 +11,11 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from archscope.analysis.traversal import walk
+from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.design import Design
-from archscope.graph import Layer, Ref
-
-DTYPES = {None: torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+from archscope.graph import Ref
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
     shapes: dict[str, list[tuple[int, ...]]] = {}
     with torch.device("meta"), sdpa_kernel(SDPBackend.MATH):
         for node in design.inputs:
-            values[Ref(node.name)] = torch.zeros(batch, *node.shape, dtype=DTYPES[node.dtype])
+            values[Ref(node.name)] = torch.zeros(batch, *node.shape, dtype=DTYPES.get(node.dtype, torch.float32))
         with FlopCounterMode(display=False) as forward:
             for layer in design.layers:
                 x = [values[ref] for ref in layer.inputs]
@@ -88,49 +85,6 @@ def _module(design: Design, layer: Any, modules: dict[str, Any], x: list[torch.T
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
-class RealRun:
-    """A design's layers on the CPU, in training: built once, run by hand.
-
-    Attributes:
-        values: all tensors so far.
-    """
-
-    def __init__(self, design: Design, batch: int) -> None:
-        self.design = design
-        self.values: dict[Ref, Any] = {}
-        self._modules: dict[str, Any] = {}
-        for node in design.inputs:
-            drawn = torch.rand if node.dtype is None else torch.zeros
-            self.values[Ref(node.name)] = drawn(batch, *node.shape, dtype=DTYPES[node.dtype])
-        for step in walk(design.graph, batch):
-            layer = step.layer
-            if layer.shares is not None:
-                self._modules[layer.name] = self._modules[layer.shares]
-                continue
-            module = layer.op.module(torch, *step.x)
-            if isinstance(module, nn.Module):
-                module.train()
-                module.requires_grad_(not layer.frozen)
-            self._modules[layer.name] = module
-
-    def run(self, layer: Layer) -> None:
-        """Run one layer."""
-        y = self._modules[layer.name](*(self.values[ref] for ref in layer.inputs))
-        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else [y]):
-            self.values[Ref(layer.name, number)] = tensor
-
-    def eval(self) -> None:
-        """As at inference."""
-        for module in self._modules.values():
-            if isinstance(module, nn.Module):
-                module.eval()
-
-    def tensors(self) -> list[torch.Tensor]:
-        """Parameters and buffers."""
-        modules = [module for module in self._modules.values() if isinstance(module, nn.Module)]
-        return [tensor for module in modules for tensor in [*module.parameters(), *module.buffers()]]
-
-
 def kept(design: Design, batch: int = 1, *, autocast: bool = False) -> int:
     """Bytes that autograd keeps of a forward pass in training on the CPU, as its own hooks see them.
 
@@ -142,12 +96,11 @@ def kept(design: Design, batch: int = 1, *, autocast: bool = False) -> int:
         saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
-    real = RealRun(design, batch)
+    network = build(design).train()
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
     with hooks, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        for layer in design.layers:
-            real.run(layer)
-    state = {tensor.untyped_storage().data_ptr() for tensor in real.tensors()}
+        network(*inputs(design, batch))
+    state = {tensor.untyped_storage().data_ptr() for tensor in [*network.parameters(), *network.buffers()]}
     return sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in state)
 
 
@@ -156,7 +109,8 @@ def left(design: Design, batch: int = 1) -> int:
 
     Parameters, buffers and the loss are left out. Blocks that say ``checkpoint`` run under torch.utils.checkpoint.
     """
-    real = RealRun(design, batch)
+    network = build(design).train()
+    given = inputs(design, batch)
     born: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def note(tensor: Any) -> None:
@@ -172,52 +126,14 @@ def left(design: Design, batch: int = 1) -> int:
                 note(tensor)
             return result
 
-    state = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in real.tensors()}
-    for tensor in real.values.values():
+    tensors = [*network.parameters(), *network.buffers()]
+    state = {StorageWeakRef(tensor.untyped_storage()).cdata for tensor in tensors}
+    for tensor in given:
         note(tensor)
     with Births():
-        for layers in _regions(design):
-            if layers[0].checkpoint is None:
-                real.run(layers[0])
-            else:
-                _checkpointed(real, layers)
-        results = [real.values[ref] for _, ref in design.outputs]
-        loss = sum(result.sum() for result in results)
-    del results, tensor
-    real.values.clear()
+        loss = network(*given).sum()
+    del given, tensor, tensors
     gc.collect()
     living = {cdata: size for cdata, (weak, size) in born.items() if not weak.expired()}
-    assert isinstance(loss, torch.Tensor)
     mine = StorageWeakRef(loss.untyped_storage()).cdata
     return sum(size for cdata, size in living.items() if cdata != mine and cdata not in state)
-
-
-def _regions(design: Design) -> list[list[Layer]]:
-    """Layers one by one, those of a checkpointed block together."""
-    groups: list[list[Layer]] = []
-    for layer in design.layers:
-        if layer.checkpoint is not None and groups and groups[-1][0].checkpoint == layer.checkpoint:
-            groups[-1].append(layer)
-        else:
-            groups.append([layer])
-    return groups
-
-
-def _checkpointed(real: RealRun, layers: list[Layer]) -> None:
-    inside = {layer.name for layer in layers}
-    read = list(dict.fromkeys(ref for layer in layers for ref in layer.inputs if ref.node not in inside))
-    later = [ref for layer in real.design.layers if layer.name not in inside for ref in layer.inputs]
-    given = list(dict.fromkeys(ref for ref in [*later, *(r for _, r in real.design.outputs)] if ref.node in inside))
-
-    def block(*tensors: Any) -> tuple[Any, ...]:
-        before = dict(real.values)
-        real.values.update(zip(read, tensors, strict=True))
-        for layer in layers:
-            real.run(layer)
-        result = tuple(real.values[ref] for ref in given)
-        real.values.clear()
-        real.values.update(before)
-        return result
-
-    results = checkpoint(block, *(real.values[ref] for ref in read), use_reentrant=False)
-    real.values.update(zip(given, results, strict=True))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from archscope.cli import options
-from archscope.errors import SpecError
+from archscope.errors import MissingLibrary, SpecError
 from archscope.load import read_document
 from archscope.report.errata import page
 from archscope.report.files import write
@@ -18,10 +19,13 @@ from archscope.verify import Verdict, Verification, verify
 
 @click.command("verify")
 @options.many_specs
+@click.option(
+    "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and hold every figure against that."
+)
 @click.option("--errata", metavar="FILE", help="Write a Markdown page of the published figures that are wrong.")
 @options.manners
 @click.pass_context
-def command(ctx: click.Context, specs: tuple[str, ...], errata: str | None, quiet: bool) -> None:
+def command(ctx: click.Context, specs: tuple[str, ...], with_torch: bool, errata: str | None, quiet: bool) -> None:
     """Check published figures (expect:) and limits (budget:): ok, or by how much they differ.
 
     SPEC may also be a folder: every design in it is checked. Exit code 1 if a check fails, 2 if a spec is wrong.
@@ -29,11 +33,13 @@ def command(ctx: click.Context, specs: tuple[str, ...], errata: str | None, quie
     \b
     archscope verify alexnet
     archscope verify specs/
+    archscope verify resnet50 --torch
     archscope verify specs/ --errata reports/errata.md
     """
     designs = [path for spec in specs for path in _designs(spec)]
     quiet = quiet or errata == "-"
     failed = wrong = figures = 0
+    check = _torch_check() if with_torch else None
     with click.progressbar(designs, label="verifying", file=sys.stderr, hidden=_no_bar(designs, quiet)) as bar:
         results: list[Verification | SpecError] = []
         for path in bar:
@@ -55,9 +61,33 @@ def command(ctx: click.Context, specs: tuple[str, ...], errata: str | None, quie
         failed += sum(not verdict.ok for verdict in result.verdicts)
         figures += len(result.verdicts)
         _print(result, every=len(designs) == 1, quiet=quiet)
+        for one in check(result.design) if check is not None else ():
+            figures, failed = figures + 1, failed + (not one.ok)
+            if not one.ok or not quiet:
+                click.echo(_checked(result.design.name, one))
     if not quiet:
         click.echo(_summary(len(designs), figures, failed, wrong))
     ctx.exit(2 if wrong else 1 if failed else 0)
+
+
+def _torch_check() -> Any:
+    try:
+        from archscope.backends.torch.check import check
+    except ImportError:
+        raise MissingLibrary("--torch needs PyTorch: `pip install 'archscope[torch]'`") from None
+    return check
+
+
+def _checked(name: str, one: Any) -> str:
+    def text(value: int | str) -> str:
+        return written(value, "count") if isinstance(value, int) else value
+
+    note = f"   {one.note}" if one.note else ""
+    if one.ok:
+        value = f" = {text(one.measured)}" if one.measured != "" else ""
+        return f"{click.style('ok', fg='green')}     {name}: torch: {one.what}{value}{note}"
+    what = f"{name}: torch: {one.what}: stated {text(one.stated)}, measured {text(one.measured)}{note}"
+    return f"{click.style('FAILED', fg='red')} {what}"
 
 
 def _no_bar(designs: list[str], quiet: bool) -> bool:

@@ -25,6 +25,7 @@ from archscope.ops.base import (
     Training,
     argument,
     register,
+    special_module,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.keeping import INPUT, OUTPUT, own, the_input, weight
@@ -138,7 +139,7 @@ class ScaledDotProductAttention(NoWeights):
         def forward(layer: Any, query: Any, key: Any, value: Any) -> Any:
             return attend(query, key, value, dropout_p=p if layer.training else 0.0, **options)
 
-        layer: Callable[..., Any] = type("ScaledDotProductAttention", (torch.nn.Module,), {"forward": forward})()
+        layer: Callable[..., Any] = special_module(torch, self, x, forward)
         return layer
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from archscope.arith import prod
@@ -371,6 +372,24 @@ class Volume(Op):
     ndims = (5,)
 
 
+def made_again(op: Op, x: Tensors) -> Any:
+    """The module of an op, where a copy or a pickle of one is opened."""
+    return op.module(import_module("torch"), *x)  # torch is there, or the pickle could not be opened
+
+
+def special_module(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any]) -> Any:
+    """A module for an op that ``torch.nn`` has no layer for; copies and pickles make its class anew.
+
+    Args:
+        forward: its forward pass, the module first.
+    """
+
+    def reduced(self: Any, _: Any) -> tuple[Any, ...]:
+        return made_again, (op, x), self.__dict__
+
+    return type(type(op).__name__, (torch.nn.Module,), {"forward": forward, "__reduce_ex__": reduced})()
+
+
 class InfersArguments(Op):
     """An op for which a layer of ``torch.nn`` stands that takes more arguments."""
 
@@ -426,4 +445,5 @@ __all__ = [
     "FieldError", "InfersArguments", "Keep", "KeepsInput", "KeepsNothing", "KeepsOutput", "Line", "NoBuffers",
     "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op", "Operand", "PlainTorchLayer", "Plane", "Pointwise",
     "Reads", "SameShape", "Tensor", "Tensors", "TorchLayer", "Training", "Volume", "argument", "failed", "register",
+    "special_module",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ from archscope.ops.base import (
     Tensors,
     argument,
     register,
+    special_module,
 )
 from archscope.ops.fields import Flag, Index, Maybe, Real, Shape, Size
 
@@ -135,7 +136,7 @@ class Parameter(KeepsNothing, NoBuffers, NoWork):
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         forward = _expanded if self.expand else _itself
-        layer: Any = type("Parameter", (torch.nn.Module,), {"forward": forward})()
+        layer = special_module(torch, self, x, forward)
         layer.weight = torch.nn.Parameter(torch.zeros(self.shape))
         module: Callable[..., Any] = layer
         return module

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.memory import OPTIMIZERS, memory
+from archscope.backends.torch.build import build, inputs
 from archscope.errors import UsageError
-from archscope.graph import Ref
 from archscope.ops.strides import contiguous, is_contiguous, reshaped
 from archscope.spec.library import names
 from tests.designs import designs
-from tests.oracle import RealRun, kept, left
+from tests.oracle import kept, left
 
 SMALL = {
     "alexnet": None,
@@ -201,20 +201,18 @@ def test_what_is_kept_is_what_lives_on(name):
 def test_activations_at_inference_live_until_their_last_reader(name):
     """The layers run in order; a value is dropped behind the last layer that reads it."""
     design = archscope.load(name, input=SMALL[name])
-    real = RealRun(design, 2)
-    real.eval()
-    last = {ref: at for at, layer in enumerate(design.layers) for ref in layer.inputs}
-    held = {Ref(node.name) for node in design.inputs} | {ref for _, ref in design.outputs}
-    parameters = {tensor.untyped_storage().data_ptr() for tensor in real.tensors()}
-    peak = 0
+    network = build(design).eval()
+    parameters = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
+    given = inputs(design, 2)
+    values, peak = network.start(*given), 0
     with torch.no_grad():
-        for at, layer in enumerate(design.layers):
-            real.run(layer)
-            storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in real.values.values()}
+        for call in network.calls:
+            network.run(call._replace(done=()), values)
+            held = [*values.values(), *given]
+            storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in held}
             peak = max(peak, sum(size for place, size in storages.items() if place not in parameters))
-            for ref in [*layer.inputs, *(ref for ref in list(real.values) if ref.node == layer.name)]:
-                if last.get(ref, at) <= at and ref not in held:
-                    real.values.pop(ref, None)
+            for ref in call.done:
+                values.pop(ref)
     assert memory(design, batch=2).peak == peak
 
 
@@ -234,8 +232,7 @@ TORCH = {
 @pytest.mark.parametrize("optimizer", TORCH)
 def test_optimizers_keep_what_torchs_keep(optimizer):
     design = archscope.load("lenet5")
-    real = RealRun(design, 1)
-    parameters = [tensor for tensor in real.tensors() if isinstance(tensor, torch.nn.Parameter)]
+    parameters = list(build(design).parameters())
     for parameter in parameters:
         parameter.grad = torch.ones_like(parameter)
     one = TORCH[optimizer](parameters)

@@ -8,8 +8,7 @@ Effective Receptive Field in Deep Convolutional Neural Networks, NeurIPS 2016), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch.nn import functional
 from archscope.analysis.influence import box_dims, check_place
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.analysis.traversal import Step, walk
+from archscope.backends.torch.build import DTYPES, seeded
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
@@ -28,7 +28,6 @@ from archscope.ops import Op
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_DTYPES = {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 _CONVOLUTIONS: dict[int, Callable[..., Any]] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _ADAPTIVE: dict[int, Callable[..., Any]] = {
     1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d,
@@ -97,11 +96,11 @@ def _gradient(
             drawn: Any = draw(1, *node.shape, generator=generator, dtype=torch.float64)
             values[Ref(node.name)] = (drawn + 0.5 if structural else drawn).requires_grad_()
         else:
-            values[Ref(node.name)] = torch.zeros(1, *node.shape, dtype=_DTYPES[node.dtype])
+            values[Ref(node.name)] = torch.zeros(1, *node.shape, dtype=DTYPES[node.dtype])
     source = values[Ref(name)]
     if not source.requires_grad:
         raise UsageError(f"the input {name} holds whole numbers: no gradient reaches it")
-    with _seeded(seed):
+    with seeded(seed):
         _run(steps, values, layer, structural=structural)
     result = values[Ref(layer, output)]
     dims = box_dims(seen, tuple(result.shape))
@@ -117,14 +116,6 @@ def _gradient(
     axes = [dim for key, dim in fields.tensors[Ref(name)] if key == name]
     others = [dim for dim in range(gradient.ndim) if dim not in axes]
     return np.asarray(gradient.abs().sum(others).numpy())
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Initial weights drawn from a seed; the generator of the process stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def _run(steps: Sequence[Step], values: dict[Ref, Any], last: str, *, structural: bool) -> None:

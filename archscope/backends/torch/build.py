@@ -1,0 +1,252 @@
+"""A design as a ``torch.nn.Module``: its layers in their places, run in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from archscope.analysis.traversal import Step, walk
+from archscope.design import Design
+from archscope.errors import UsageError
+from archscope.graph import Ref
+from archscope.ops import Op
+from archscope.ops.base import Tensors
+
+DTYPES = {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+
+
+class Function(nn.Module):
+    """An op for which torch has a function and no layer; it is made again where a copy or a pickle is opened."""
+
+    def __init__(self, op: Op, x: Tensors) -> None:
+        super().__init__()
+        self.op, self.x = op, x
+        self._function = op.module(torch, *x)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Apply it."""
+        return self._function(*inputs)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.op.given().items())
+
+    def _get_name(self) -> str:
+        return type(self.op).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_function"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._function = self.op.module(torch, *self.x)
+
+
+class Call(NamedTuple):
+    """One layer at work.
+
+    Attributes:
+        layer: its name.
+        module: the name of the layer whose module it is: its own, or the one whose weights it shares.
+        inputs: what it reads.
+        checkpoint: the block around it that is recomputed in the backward pass, if any.
+        done: what nobody reads after it.
+    """
+
+    layer: str
+    module: str
+    inputs: tuple[Ref, ...]
+    checkpoint: str | None
+    done: tuple[Ref, ...]
+
+
+class Network(nn.Module):
+    """The module of a design.
+
+    Submodules have the names of the layers, nested by their blocks, so that ``state_dict()`` reads as the design does;
+    a name that every module has an attribute of (``half``, ``type``) gets an underscore.
+    It takes the inputs in the order of the design, or by name, and gives the output, or, where the design has several,
+    a dictionary of them.
+
+    Attributes:
+        design: what it is the module of.
+        calls: its layers in the order of execution.
+        names: of the layers' submodules, by layer.
+    """
+
+    def __init__(self, design: Design, steps: Iterable[Step]) -> None:
+        super().__init__()
+        self.design = design
+        self.names: dict[str, str] = {}
+        kept = {ref for _, ref in design.outputs}
+        readers: dict[Ref, str] = {}
+        for layer in design.layers:
+            readers |= dict.fromkeys(layer.inputs, layer.name)
+        calls = []
+        for step in steps:
+            layer = step.layer
+            if layer.shares is None:
+                self._enter(layer.path, _module(step))
+            made = [Ref(layer.name, number) for number in range(len(step.y))]
+            last = [ref for ref in layer.inputs if readers[ref] == layer.name]
+            done = tuple(
+                dict.fromkeys(ref for ref in (*last, *(r for r in made if r not in readers)) if ref not in kept)
+            )
+            calls.append(Call(layer.name, layer.shares or layer.name, layer.inputs, layer.checkpoint, done))
+        self.calls = tuple(calls)
+
+    def _enter(self, path: tuple[str, ...], module: nn.Module) -> None:
+        """Give a layer's module its place; blocks are plain modules."""
+        around: nn.Module = self
+        for part in path[:-1]:
+            name = _free(around, part)
+            if name not in around._modules:
+                around.add_module(name, nn.Module())
+            around = around.get_submodule(name)
+        around.add_module(_free(around, path[-1]), module)
+        self.names[".".join(path)] = ".".join(self._free_path(path))
+
+    def _free_path(self, path: tuple[str, ...]) -> Iterator[str]:
+        around: nn.Module = self
+        for part in path:
+            name = _free(around, part)
+            yield name
+            around = around.get_submodule(name)
+
+    def layer(self, name: str) -> nn.Module:
+        """The module of a layer.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        return self.get_submodule(self.names[name])
+
+    def start(self, *inputs: Any, **named: Any) -> dict[Ref, Any]:
+        """The tensors at the start of a forward pass: the inputs.
+
+        Raises:
+            TypeError: too many, too few, or unknown ones.
+        """
+        names = [node.name for node in self.design.inputs]
+        given = {**dict(zip(names, inputs, strict=False)), **named}
+        if len(inputs) + len(named) != len(names) or set(given) != set(names):
+            raise TypeError(f"{self.design.name} takes {', '.join(names)}")
+        return {Ref(name): given[name] for name in names}
+
+    def run(self, call: Call, values: dict[Ref, Any]) -> None:
+        """Run one layer on the tensors so far, add its outputs, and drop what nobody reads any more."""
+        y = self.layer(call.module)(*(values[ref] for ref in call.inputs))
+        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else (y,)):
+            values[Ref(call.layer, number)] = tensor
+        for ref in call.done:
+            values.pop(ref, None)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """The output of the design, or a dictionary of its outputs by name."""
+        values = self.start(*inputs, **named)
+        for calls in self._regions():
+            if calls[0].checkpoint is not None and torch.is_grad_enabled():
+                self._recompute(calls, values)
+            else:
+                for call in calls:
+                    self.run(call, values)
+        results = {name: values[ref] for name, ref in self.design.outputs}
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def _regions(self) -> Iterator[list[Call]]:
+        """Layers one by one, those of a recomputed block together."""
+        group: list[Call] = []
+        for call in self.calls:
+            if group and (call.checkpoint is None or call.checkpoint != group[-1].checkpoint):
+                yield group
+                group = []
+            group.append(call)
+        if group:
+            yield group
+
+    def _recompute(self, calls: list[Call], values: dict[Ref, Any]) -> None:
+        """Run a block under torch.utils.checkpoint: only what it reads from outside is kept."""
+        inside = {call.layer for call in calls}
+        read = list(dict.fromkeys(ref for call in calls for ref in call.inputs if ref.node not in inside))
+        outputs = {ref for _, ref in self.design.outputs}
+        later = {ref for call in self.calls if call.layer not in inside for ref in call.inputs} | outputs
+        given = [ref for ref in dict.fromkeys(ref for call in self.calls for ref in call.inputs) if ref.node in inside]
+        given = [ref for ref in dict.fromkeys([*given, *outputs]) if ref.node in inside and ref in later]
+
+        def block(*tensors: Any) -> tuple[Any, ...]:
+            own = dict(zip(read, tensors, strict=True))
+            for call in calls:
+                self.run(call._replace(done=()), own)
+            return tuple(own[ref] for ref in given)
+
+        results = checkpoint(block, *(values[ref] for ref in read), use_reentrant=False)
+        values.update(zip(given, results, strict=True))
+        for call in calls:
+            for ref in call.done:
+                values.pop(ref, None)
+
+
+def _free(around: nn.Module, part: str) -> str:
+    """The name of a submodule: that of the layer, with an underscore where modules have an attribute of that name."""
+    taken = part not in around._modules and hasattr(around, part)
+    return f"{part}_" if taken or f"{part}_" in around._modules else part
+
+
+def _module(step: Step) -> nn.Module:
+    module = step.layer.op.module(torch, *step.x)
+    if not isinstance(module, nn.Module):
+        module = Function(step.layer.op, step.x)
+    if step.layer.frozen:
+        module.requires_grad_(False)
+    return module
+
+
+def build(
+    design: Design, *, seed: int | None = None, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> Network:
+    """The design as a module, with the weights as torch initialises its layers.
+
+    Args:
+        seed: of the initial weights; the generator of the process then stays as it was.
+        device: ``meta`` builds designs of any size without memory.
+        dtype: floating type of the parameters; torch's default if left out.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    with seeded(seed), _on(device):
+        network = Network(design, walk(design.graph))
+    return network if dtype is None else network.to(dtype)
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draw from a seed; the generator of the process stays as it was. ``None`` draws from that."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _on(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device {device}: {str(error).splitlines()[0]}") from None
+
+
+def inputs(design: Design, batch: int = 1, device: str | torch.device = "cpu") -> tuple[torch.Tensor, ...]:
+    """Random inputs of a design (whole numbers are 0)."""
+    drawn = []
+    for node in design.inputs:
+        if node.dtype is None:
+            drawn.append(torch.rand(batch, *node.shape, device=device))
+        else:
+            drawn.append(torch.zeros(batch, *node.shape, dtype=DTYPES[node.dtype], device=device))
+    return tuple(drawn)

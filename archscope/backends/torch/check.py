@@ -1,0 +1,153 @@
+"""The figures of a design held against the module that it describes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from archscope.analysis.account import Account, analyze
+from archscope.analysis.memory import memory
+from archscope.backends.torch.build import Network, build, inputs, seeded
+from archscope.design import Design
+from archscope.graph import Ref
+
+#: fvcore's names of the operators that multiply and accumulate; it counts a multiply-add as one
+_CONTRACTING = ("conv", "linear", "matmul", "addmm", "bmm", "baddbmm", "einsum")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure, as archscope states it and as torch has it.
+
+    Attributes:
+        stated: archscope's.
+        measured: torch's.
+        note: how it was measured, or why it differs and is not wrong.
+    """
+
+    what: str
+    stated: int | str
+    measured: int | str
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether they are equal."""
+        return self.stated == self.measured
+
+
+def check(design: Design, batch: int = 2) -> Iterator[Check]:
+    """Hold a design against its module: on the meta device, and what is kept for the backward pass on the CPU.
+
+    Args:
+        batch: samples; with one, torch refuses to train batch norms of maps of a single value.
+    """
+    account = analyze(design, batch=batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = build(design, device="meta")
+        yield from _tensors(account, network)
+        yield _shapes(account, network, batch)
+        yield _macs(account, network, batch)
+        with seeded(0):
+            real = build(design)
+            yield from _fvcore(account, real, batch)
+            yield _kept(design, real.train(), batch)
+
+
+def _tensors(account: Account, network: Network) -> Iterator[Check]:
+    stated: dict[str, dict[str, tuple[int, ...]]] = {"parameters": {}, "buffers": {}}
+    for layer, row in zip(account.design.layers, account.rows, strict=True):
+        if layer.shares is None:
+            parameters, buffers = layer.op.parameters(*row.x), layer.op.buffers(*row.x)
+            place = network.names[layer.name]
+            stated["parameters"] |= {f"{place}.{name}": tensor.shape for name, tensor in parameters.items()}
+            stated["buffers"] |= {f"{place}.{name}": tensor.shape for name, tensor in buffers.items()}
+    for what, real in (("parameters", network.named_parameters()), ("buffers", network.named_buffers())):
+        measured = {name: tuple(tensor.shape) for name, tensor in real}
+        odd = sorted(set(stated[what].items()) ^ set(measured.items()))
+        yield Check(f"{what} by name and shape", _tally(stated[what]), _tally(measured), f"{odd[0]}" if odd else "")
+    total = sum(parameter.numel() for parameter in network.parameters())
+    yield Check("params", account.total.params, total)
+
+
+def _tally(tensors: dict[str, tuple[int, ...]]) -> str:
+    return f"{len(tensors)} tensors"
+
+
+def _shapes(account: Account, network: Network, batch: int) -> Check:
+    values = network.start(*inputs(account.design, batch, "meta"))
+    wrong = ""
+    with torch.no_grad():
+        for call, row in zip(network.calls, account.rows, strict=True):
+            network.run(call._replace(done=()), values)
+            shapes = [tuple(values[Ref(call.layer, number)].shape) for number in range(len(row.y))]
+            if shapes != [tensor.shape for tensor in row.y] and not wrong:
+                wrong = f"{call.layer} gives {shapes}"
+            for ref in call.done:
+                values.pop(ref, None)
+    right = f"{len(account.rows)} layers"
+    return Check("output shapes", right, wrong or right, f"batch {batch}, meta device")
+
+
+def _macs(account: Account, network: Network, batch: int) -> Check:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # as products that are counted
+        network(*inputs(account.design, batch, "meta"))
+    note = f"torch.utils.flop_counter, halved; batch {batch}"
+    if any(row.kind == "Bilinear" for row in account.rows):
+        note += "; it has no formula for Bilinear"
+    return Check("macs", account.total.macs, counter.get_total_flops() // 2, note)
+
+
+def _fvcore(account: Account, network: Network, batch: int) -> Iterator[Check]:
+    try:
+        from fvcore.nn import FlopCountAnalysis
+    except ImportError:
+        return
+    analysis: Any = FlopCountAnalysis(network.eval(), inputs(account.design, batch))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    try:
+        counted = analysis.by_operator()
+    except Exception as error:  # fvcore traces with TorchScript, which does not take every module
+        yield Check("macs by fvcore", "", "", f"fvcore cannot trace it: {str(error).splitlines()[0][:80]}")
+        return
+    contracting = sum(int(counted.get(name, 0)) for name in _CONTRACTING)
+    attends = {"MultiheadAttention", "ScaledDotProductAttention", "LSTM", "GRU", "RNN"} & {r.kind for r in account.rows}
+    if attends:
+        note = f"fvcore does not see inside {', '.join(sorted(attends))}: it counts {contracting:,}"
+        yield Check("macs by fvcore", "", "", note)
+        return
+    more = {name: int(count) for name, count in counted.items() if name not in _CONTRACTING and count}
+    besides = ", ".join(f"{name} {count:,}" for name, count in sorted(more.items()))
+    yield Check(
+        "macs by fvcore",
+        account.total.macs,
+        contracting,
+        f"its convolutions and products; besides {besides or 'nothing'}",
+    )
+
+
+def _kept(design: Design, network: Network, batch: int) -> Check:
+    saved: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    stated = memory(design, batch=batch).kept_bytes
+    if any(layer.checkpoint for layer in design.layers):
+        return Check("kept_bytes", stated, stated, "not measured: blocks that are recomputed hide it from the hooks")
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        network(*inputs(design, batch))
+    own = {tensor.untyped_storage().data_ptr() for tensor in [*network.parameters(), *network.buffers()]}
+    measured = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in own)
+    note = f"torch.autograd.graph.saved_tensors_hooks; batch {batch}, float32, CPU"
+    if any(row.kind == "LSTM" for row in analyze(design).rows):
+        note += "; the CPU's fused LSTM keeps a workspace of its own"
+    return Check("kept_bytes", stated, measured, note)
