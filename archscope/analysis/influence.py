@@ -104,20 +104,9 @@ def sees(
     Raises:
         UsageError: there is no such layer, unit or input.
     """
-    fields = receptive_fields(design)
-    layer = fields.layer(layer)
-    seen = fields.of(layer, output, input)
-    steps = walk(design.graph)
-    shapes = _shapes(design, steps)
-    name = _input_name(fields, layer, output, input)
+    fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
     dims = box_dims(seen, shapes[Ref(layer, output)])
-    mask = np.ones((1,) * len(shapes[Ref(layer, output)]), bool)
-    check_place(layer, unit, [shapes[Ref(layer, output)][dim] for dim in dims])
-    for dim, place in zip(dims, unit, strict=True):
-        one = np.zeros(shapes[Ref(layer, output)][dim], bool)
-        one[place] = True
-        mask = mask & one.reshape([-1 if i == dim else 1 for i in range(mask.ndim)])
-    masks: dict[Ref, Mask] = {Ref(layer, output): mask}
+    masks = {Ref(layer, output): _only(layer, unit, shapes[Ref(layer, output)], dims)}
     for step in reversed(steps):
         for number in range(len(step.y)):
             wanted = masks.pop(Ref(step.layer.name, number), None)
@@ -155,20 +144,9 @@ def seen_by(
     Raises:
         UsageError: there is no such layer, place or input.
     """
-    fields = receptive_fields(design)
-    layer = fields.layer(layer)
-    seen = fields.of(layer, output, input)
-    steps = walk(design.graph)
-    shapes = _shapes(design, steps)
-    name = _input_name(fields, layer, output, input)
+    fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
     dims = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
-    check_place(f"input {name}", place, [shapes[Ref(name)][dim] for dim in dims])
-    mask: Mask = np.ones((1,) * len(shapes[Ref(name)]), bool)
-    for dim, at in zip(dims, place, strict=True):
-        one = np.zeros(shapes[Ref(name)][dim], bool)
-        one[at] = True
-        mask = mask & one.reshape([-1 if i == dim else 1 for i in range(mask.ndim)])
-    masks: dict[Ref, Mask] = {Ref(name): mask}
+    masks = {Ref(name): _only(f"input {name}", place, shapes[Ref(name)], dims)}
     for step in steps:
         for number in range(len(step.y)):
             readings = step.layer.op.reads(step.x, step.y, number)
@@ -185,6 +163,28 @@ def seen_by(
     axis = {field.dim: field.axis for field in seen}
     names = [axis.get(dim, f"d{dim}") for dim in map_dims]
     return _region(tuple(names), _along(full, map_dims))
+
+
+def _asked(
+    design: Design, layer: str, output: int, name: str | None
+) -> tuple[ReceptiveFields, str, tuple[Field, ...], str, tuple[Step, ...], dict[Ref, tuple[int, ...]]]:
+    """What a question is about: the fields, the layer, its axes, the input, and all steps and shapes."""
+    fields = receptive_fields(design)
+    layer = fields.layer(layer)
+    seen = fields.of(layer, output, name)
+    steps = walk(design.graph)
+    return fields, layer, seen, _input_name(fields, layer, output, name), steps, _shapes(design, steps)
+
+
+def _only(what: str, at: Sequence[int], shape: tuple[int, ...], dims: Sequence[int]) -> Mask:
+    """A mask of one place along some dimensions, and of everything along the others (held once)."""
+    check_place(what, at, [shape[dim] for dim in dims])
+    mask: Mask = np.ones((1,) * len(shape), bool)
+    for dim, place in zip(dims, at, strict=True):
+        one = np.zeros(shape[dim], bool)
+        one[place] = True
+        mask = np.asarray(mask & one.reshape([-1 if i == dim else 1 for i in range(len(shape))]))
+    return mask
 
 
 def _shapes(design: Design, steps: Sequence[Step]) -> dict[Ref, tuple[int, ...]]:
