@@ -93,8 +93,9 @@ def kept(design: Design, batch: int = 1, *, autocast: bool = False) -> int:
     saved: dict[int, torch.Tensor] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
+        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
+        saved.setdefault(held.untyped_storage().data_ptr(), held)
+        return held
 
     network = build(design).train()
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)

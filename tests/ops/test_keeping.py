@@ -57,8 +57,8 @@ def measured(case: Case, needs: bool) -> Counter[Any]:
     saved: list[torch.Tensor] = []
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        saved.append(tensor)
-        return tensor
+        saved.append(tensor.detach())  # with its history it would hold the graph that holds it, for ever
+        return saved[-1]
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         y = module(*x)

@@ -137,8 +137,9 @@ def _kept(design: Design, network: Network, batch: int) -> Check:
     saved: dict[int, torch.Tensor] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
+        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
+        saved.setdefault(held.untyped_storage().data_ptr(), held)
+        return held
 
     stated = memory(design, batch=batch).kept_bytes
     if any(layer.checkpoint for layer in design.layers):
