@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from archscope.analysis.cost import ITEM_BYTES
 from archscope.analysis.traversal import Step, walk
 from archscope.arith import prod
 from archscope.design import Design
@@ -28,8 +29,7 @@ from archscope.ops.windows import Rearranged
 #: what tells a piece of memory: the number of a storage, or a layer and a name of its own
 _Key = int | tuple[str, str]
 
-FLOAT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
-OTHER_BYTES = {"int64": 8, "int32": 4, "bool": 1}
+_FLOATING = ("float32", "bfloat16")
 
 #: optimizers by name: tensors of the parameters' size that they keep, and whether they count steps for each parameter
 OPTIMIZERS: Mapping[str, tuple[int, bool]] = {
@@ -169,7 +169,7 @@ def _choose(what: str, given: str, known: Mapping[str, object] | tuple[str, ...]
 
 
 def _bytes(tensor: Tensor, floating: str = "float32") -> int:
-    return prod(tensor.shape) * (OTHER_BYTES | FLOAT_BYTES)[tensor.dtype or floating]
+    return prod(tensor.shape) * ITEM_BYTES[tensor.dtype or floating]
 
 
 @dataclass(slots=True)
@@ -204,7 +204,7 @@ class _Forward:
 
     def _new(self, tensor: Tensor, dtype: str, what: str) -> _Place:
         self._count += 1
-        size = _bytes(tensor, dtype if dtype in FLOAT_BYTES else "float32")
+        size = _bytes(tensor, dtype if dtype in _FLOATING else "float32")
         return _Place(self._count, size, what, contiguous(tensor.shape), dtype)
 
     def kept(self, steps: tuple[Step, ...]) -> Iterator[Kept]:
@@ -233,7 +233,7 @@ class _Forward:
 
     def _computes_in(self, step: Step) -> str:
         """The floating type in which a layer computes."""
-        arriving = [place.dtype for place in self._arriving(step) if place.dtype in FLOAT_BYTES]
+        arriving = [place.dtype for place in self._arriving(step) if place.dtype in _FLOATING]
         widest = "float32" if "float32" in arriving or not arriving else arriving[0]
         mode = step.layer.op.autocast
         if self._lower is None or mode == "as it comes" or (mode == "widens" and len(step.x[0].shape) <= 3):
@@ -258,7 +258,7 @@ class _Forward:
         for number, tensor in enumerate(step.y):
             ref = Ref(name, number)
             what = f"the output of {name}" if len(step.y) == 1 else f"output {number} of {name}"
-            if type(op).__name__ == "Parameter":
+            if op.lends_weights:
                 self._places[ref] = _Place(-1, 0, what, contiguous(tensor.shape), floating)
                 continue
             source = self._arriving(step)[0] if step.layer.inputs else None
@@ -307,9 +307,9 @@ class _Forward:
                     size = _bytes(parameters[keep.what], floating)
                     yield (layer.shares or layer.name, keep.what), f"{keep.what}, cast to {floating}", size
             else:
-                yield self._tensor(step, keep, number, floating)
+                yield self._tensor(step, keep, floating)
 
-    def _tensor(self, step: Step, keep: Keep, number: int, floating: str) -> tuple[_Key, str, int]:
+    def _tensor(self, step: Step, keep: Keep, floating: str) -> tuple[_Key, str, int]:
         """An input or output that is kept: where it lies, or a copy of it that torch makes."""
         name = step.layer.name
         if keep.source == "output":
@@ -317,9 +317,9 @@ class _Forward:
             return place.storage, place.what, place.bytes
         tensor, place = step.x[keep.place], self._places[step.layer.inputs[keep.place]]
         casts = self._lower is not None and step.layer.op.autocast in ("lower", "float32")
-        if casts and place.dtype in FLOAT_BYTES and place.dtype != floating:
+        if casts and place.dtype in _FLOATING and place.dtype != floating:
             return (name, f"cast {keep.place}"), f"{place.what}, cast to {floating}", _bytes(tensor, floating)
-        flat = len(tensor.shape) > 2 and type(step.layer.op).__name__ == "Linear"
+        flat = len(tensor.shape) > 2 and step.layer.op.flattens
         if flat and reshaped(tensor.shape, place.strides, (prod(tensor.shape[:-1]), tensor.shape[-1])) is None:
             return (name, f"copy {keep.place}"), f"{place.what}, laid out in order", _bytes(tensor, floating)
         if place.storage < 0:
@@ -371,5 +371,5 @@ def _owners(design: Design, batch: int, steps: tuple[Step, ...]) -> tuple[dict[R
                 shares = False
             owner[ref] = owner[step.layer.inputs[0]] if shares else ref
             if not shares:
-                size[ref] = 0 if type(op).__name__ == "Parameter" else _bytes(tensor)
+                size[ref] = 0 if op.lends_weights else _bytes(tensor)
     return owner, size

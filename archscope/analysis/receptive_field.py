@@ -13,7 +13,7 @@ it mixes stays visible.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import ITSELF, SAME, Joined, Placed, Reads, Rearranged, Span, hull
+from archscope.ops.windows import ITSELF, SAME, Before, Joined, Placed, Reads, Rearranged, Span, hull
 
 #: dimensions that are no axes of a map
 _NO_AXES = ("N", "C", "F", "E")
@@ -240,12 +240,10 @@ def through(field: Field, reads: Reads, shape: tuple[int, ...], out: tuple[int, 
         return replace(field, dim=None, whole=True, mixed_by=layer)
     if window is SAME:
         return field if field.dim == dim else replace(field, dim=dim)
-    if window.seen(ITSELF, shape[field.dim], units) is None:
+    size = shape[field.dim]
+    if isinstance(window, Before):
         return replace(field, dim=None, whole=True, mixed_by=layer)
-    return _mapped(
-        replace(field, dim=dim, units=units),
-        lambda span: window.seen(span, shape[field.dim], units) or span,
-    )
+    return _mapped(replace(field, dim=dim, units=units), lambda span: window.seen(span, size, units))
 
 
 def _mapped(field: Field, change: Any) -> Field:
@@ -291,8 +289,3 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
         located=located,
         apart=apart,
     )
-
-
-def finite(fields: Iterable[Field]) -> tuple[int, ...]:
-    """Sizes along the axes, of what was mixed where everything is seen."""
-    return tuple(field.size for field in fields)

@@ -142,6 +142,10 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
+    #: whether its output is a parameter itself, and no memory of its own
+    lends_weights: ClassVar[bool] = False
+    #: whether it joins all dimensions but the last of its input, which torch copies where that does not lie in order
+    flattens: ClassVar[bool] = False
     #: whether it hands its input on as it is: ``never``, ``at inference`` (dropout), or ``always``
     idle: ClassVar[str] = "never"
     #: what mixed precision on the CPU does: ``lower`` casts to the lower type, ``float32`` to float32, ``widens`` (with

@@ -59,6 +59,7 @@ class Linear(_Dense):
     """y = x A^T + b on the last dimension: rows x F_in x F_out MACs (torch.nn.Linear)."""
 
     autocast = "lower"
+    flattens = True
 
     def inferred(self, *x: Tensor) -> dict[str, Any]:
         return {"in_features": x[0].shape[-1]}

@@ -104,6 +104,8 @@ class Parameter(KeepsNothing, NoBuffers, NoWork):
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
     """
 
+    lends_weights = True
+
     arity = Arity(0, 1)
     takes = "any"
 
