@@ -100,7 +100,9 @@ def _slice(draw: Any, rank: int, shape: tuple[int, ...]) -> Design:
 
 def _other(draw: Any, rank: int, shape: tuple[int, ...]) -> Design | str:
     two_dimensional = ["PixelShuffle", "PixelUnshuffle"] if rank == 2 else []
-    kind = draw(st.sampled_from(["ReLU", "norm", "lrn", "Sigmoid", "shuffle", "transpose", "flat", *two_dimensional]))
+    lrn = ["lrn"] if rank < 3 else []  # torch's refuses a transposed map in 3-D: it joins axes by a view
+    kinds = ["ReLU", "norm", *lrn, "Sigmoid", "shuffle", "transpose", "flat", *two_dimensional]
+    kind = draw(st.sampled_from(kinds))
     if kind == "PixelShuffle":
         return {"PixelShuffle": 2}
     if kind == "PixelUnshuffle":
