@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -138,3 +141,117 @@ def left(design: Design, batch: int = 1) -> int:
     living = {cdata: size for cdata, (weak, size) in born.items() if not weak.expired()}
     mine = StorageWeakRef(loss.untyped_storage()).cdata
     return sum(size for cdata, size in living.items() if cdata != mine and cdata not in state)
+
+
+class Living(TorchDispatchMode):
+    """Counts the bytes of the storages that live: at every call that makes one, in :attr:`events`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[str, int]] = []
+        self._known: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if self.enter(*(result if isinstance(result, (tuple, list)) else [result])):
+            self.events.append((str(function), self.live()))
+        return result
+
+    def enter(self, *tensors: Any) -> bool:
+        """Count tensors; says whether one has memory that was not known."""
+        fresh = False
+        for tensor in tensors:
+            if isinstance(tensor, torch.Tensor):
+                weak = StorageWeakRef(tensor.untyped_storage())
+                size = min(tensor.untyped_storage().nbytes(), tensor.nbytes)  # kernels may take more than they give
+                if size and weak.cdata not in self._known:
+                    self._known[weak.cdata] = (weak, size)
+                    fresh = True
+        return fresh
+
+    def live(self) -> int:
+        """Bytes of all that lives now."""
+        self._known = {key: (weak, size) for key, (weak, size) in self._known.items() if not weak.expired()}
+        return sum(size for _, size in self._known.values())
+
+
+def criterion(results: Any, targets: list[torch.Tensor]) -> torch.Tensor:
+    """The losses of all outputs that can be trained on, added: cross-entropy, or a mean where there is one class."""
+    losses, rest = [], list(targets)
+    for result in dict.fromkeys(results.values() if isinstance(results, dict) else [results]):
+        target = rest.pop(0) if classifies(result) else None
+        if not result.requires_grad:
+            continue
+        if target is None:
+            losses.append(result.mean())
+        elif result.ndim == 3:
+            losses.append(nn.functional.cross_entropy(result.flatten(0, 1), target))
+        else:
+            losses.append(nn.functional.cross_entropy(result, target))
+    return reduce(torch.add, losses)
+
+
+def classifies(result: torch.Tensor) -> bool:
+    """Whether an output is one of several classes: the last dimension of a sequence, else dimension 1."""
+    return result.is_floating_point() and result.ndim >= 2 and result.shape[2 if result.ndim == 3 else 1] > 1
+
+
+OPTIMIZERS = {
+    "sgd": lambda p, **more: torch.optim.SGD(p, 0.1, **more),
+    "momentum": lambda p, **more: torch.optim.SGD(p, 0.1, momentum=0.9, **more),
+    "nesterov": lambda p, **more: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, **more),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+def step(
+    design: Design,
+    batch: int = 1,
+    optimizer: str = "sgd",
+    *,
+    autocast: bool = False,
+    accumulate: bool = False,
+    fake: bool = True,
+) -> list[tuple[str, int]]:
+    """Bytes that live at every allocation of the second training step, with the function that made it.
+
+    ``fake`` tensors have no memory, and act as those of the CPU do.
+    """
+    with FakeTensorMode() if fake else nullcontext():
+        network = build(design).train()
+        given = inputs(design, batch)
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        one = OPTIMIZERS[optimizer](trained, foreach=False)
+        with torch.no_grad():
+            shapes = network(*given)
+        results = shapes.values() if isinstance(shapes, dict) else [shapes]
+        targets = [_target(result) for result in dict.fromkeys(results) if classifies(result)]
+        del shapes, results
+
+        def train() -> None:
+            if not accumulate:
+                one.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                loss = criterion(network(*given), targets)
+            loss.backward()
+            one.step()
+
+        train()
+        one.zero_grad() if not accumulate else None
+        gc.collect()
+        living = Living()
+        states = [value for values in one.state.values() for value in values.values() if torch.is_tensor(value)]
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
+        living.enter(*network.parameters(), *network.buffers(), *given, *targets, *states, *gradients)
+        del states, gradients
+        with living:
+            train()
+    return living.events
+
+
+def _target(result: torch.Tensor) -> torch.Tensor:
+    shape = (result.shape[0] * result.shape[1],) if result.ndim == 3 else (result.shape[0], *result.shape[2:])
+    return torch.zeros(shape, dtype=torch.int64)

@@ -8,9 +8,10 @@ from functools import cached_property, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.cost import ITEM_BYTES, Cost, cost_of, dense_params
+from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
 from archscope.analysis.traversal import Step, walk
+from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor

@@ -10,14 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from archscope.arith import prod, total
+from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.ops import Contraction, Op
 from archscope.ops.base import Operand, Tensors
-
-#: bytes of one element
-ITEM_BYTES = {
-    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8": 1,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

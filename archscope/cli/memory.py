@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from archscope.analysis.memory import OPTIMIZERS, WEIGHT_BITS, Memory, memory
+from archscope.analysis.memory import WEIGHT_BITS, Memory, memory
+from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import options
 from archscope.report.files import write
 from archscope.report.text import binary

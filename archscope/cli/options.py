@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from archscope.analysis.cost import ITEM_BYTES
+from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.design import Design
 from archscope.load import load
 from archscope.spec import library

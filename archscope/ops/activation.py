@@ -6,31 +6,32 @@ exp, log, tanh or erf is one operation. Constants are folded, and of two branche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from archscope.arith import exact_div
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
-    Keep,
-    KeepsInput,
-    KeepsOutput,
     NoBuffers,
     NoChecks,
     NoContraction,
     NoWeights,
+    OneKernel,
     PlainTorchLayer,
     Pointwise,
     Reads,
     SameShape,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.keeping import INPUT, OUTPUT, own, weight
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide, mixing
 
@@ -45,23 +46,25 @@ class _Elementwise(PlainTorchLayer, NoContraction):
         return self.operations * y[0].numel
 
 
-class _Checked(_Elementwise, Pointwise, NoWeights, SameShape):
-    """An elementwise function whose arguments have to suit each other."""
+class _Function(_Elementwise, Pointwise, NoWeights, SameShape):
+    """A function of each element."""
 
-    #: what its backward pass needs: its input, its output, a tensor of its own, or both that and its input
+
+class _Checked(_Function):
+    """One that is one kernel, and whose arguments have to suit each other."""
+
+    #: what its backward pass needs: its input or its output
     needs_back: ClassVar[str] = "input"
     #: in place, whether the backward pass makes do with the output (else a copy of the input is kept)
     invertible: ClassVar[bool] = False
+    #: devices on which torch.autocast runs it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        if self.needs_back == "own":
-            yield own(x[0], "an intermediate result")
-        elif self.needs_back == "output" or (self.in_place() and self.invertible):
-            yield OUTPUT
-        else:
-            yield own(x[0], "a copy of the input") if self.in_place() else INPUT
-        if self.needs_back == "both":
-            yield own(x[0], "an intermediate result")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        if self.__dict__.get("inplace"):
+            enough = self.invertible or self.needs_back == "output"
+            return aten.in_place(t, x[0], saves="output" if enough else "copy")
+        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), x[0].shape, saves=self.needs_back)
 
 
 class _Activation(_Checked, NoChecks):
@@ -109,8 +112,6 @@ class LeakyReLU(_Activation):
 class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
     """x, or a learnt slope times x where x is negative; one slope, or one a channel."""
 
-    autocast = "lower"
-
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
 
@@ -130,16 +131,16 @@ class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor((self.num_parameters,))}
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return INPUT, weight()
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        a, slope = aten.lowered(t, x[0], w["weight"])
+        if len(a.shape) > 1:
+            slope = aten.view(t, slope, (1, self.num_parameters, *(1 for _ in a.shape[2:])), None)
+        return aten.prelu(t, a, slope)
 
 
 @register
-class RReLU(_Checked):
+class RReLU(_Function):
     """x, or a random slope between lower and upper times x where x is negative; at inference their mean."""
-
-    needs_back = "both"
-    invertible = True
 
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
@@ -156,6 +157,12 @@ class RReLU(_Checked):
             a=self.lower,
             b=self.upper,
         )
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        if not t.training:
+            return aten.in_place(t, x[0], saves="output") if self.inplace else aten.kernel(t, x[0], x[0].shape)
+        slopes = aten.like(t, x[0], "the slopes")
+        return aten.rrelu(t, x[0], slopes, in_place=self.inplace)
 
 
 @register
@@ -198,8 +205,10 @@ class SELU(_InPlace):
 
 
 @register
-class GELU(PlainTorchLayer, Pointwise, KeepsInput, NoWeights, NoContraction, NoChecks, SameShape):
+class GELU(PlainTorchLayer, Pointwise, OneKernel, NoWeights, NoContraction, NoChecks, SameShape):
     """x times the normal distribution function of x: exact by erf, or approximated by tanh."""
+
+    saves = "input"
 
     elementwise_rule = (
         "5 an element (multiply, erf, add, multiply twice); approximated 9 "
@@ -231,13 +240,15 @@ class SiLU(_InPlace):
 
 
 @register
-class LogSigmoid(_Activation):
+class LogSigmoid(_Function, NoChecks):
     """-log(1 + exp(-x))."""
-
-    needs_back = "both"
 
     operations = 5
     elementwise_rule = "5 an element (negate, exp, add, log, negate)"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        buffer = x[0].shape if t.device == "cpu" else (0,)
+        return aten.with_extra(t, x[0], x[0].shape, (buffer, x[0].dtype, "an intermediate result"))
 
 
 @register
@@ -259,28 +270,35 @@ class Tanh(_Activation):
 
 
 @register
-class Tanhshrink(_Activation):
+class Tanhshrink(_Function, NoChecks):
     """x - tanh(x)."""
-
-    needs_back = "own"
 
     operations = 2
     elementwise_rule = "2 an element (tanh, subtract)"
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output"))
+
 
 @register
-class Softsign(_Activation):
+class Softsign(_Function, NoChecks):
     """x / (1 + |x|)."""
-
-    needs_back = "both"
 
     operations = 3
     elementwise_rule = "3 an element (absolute value, add, divide)"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        size = aten.magnitude(t, x[0])
+        shifted = aten.plus(t, size)
+        t.drop(size)
+        return aten.divide(t, x[0], shifted)
 
 
 @register
 class Softplus(_Activation):
     """log(1 + exp(beta x)) / beta, or x where beta x is over the threshold."""
+
+    widened_on = ("cuda",)
 
     operations = 6
     elementwise_rule = "6 an element (multiply, compare, exp, add, log, divide)"
@@ -364,8 +382,10 @@ class _AlongDim(_Elementwise, NoWeights):
 
 
 @register
-class GLU(_AlongDim, KeepsInput):
+class GLU(OneKernel, _AlongDim):
     """a sigmoid(b), where a and b are the halves of the input along ``dim`` (Dauphin et al., 2017)."""
+
+    saves = "input"
 
     operations = 5
     elementwise_rule = "5 an output element (sigmoid: negate, exp, add, divide; multiply)"
@@ -396,7 +416,7 @@ class GLU(_AlongDim, KeepsInput):
         return (Along(tuple((dim, halves if dim == at else SAME) for dim in range(len(x[0].shape)))),)
 
 
-class _Softmax(_AlongDim, KeepsOutput, SameShape):
+class _Softmax(_AlongDim, SameShape):
     """exp(x) over its sum along ``dim``; torch's implicit ``dim`` is deprecated, so it must be given."""
 
     dim: int = argument(Index(None))
@@ -408,8 +428,15 @@ class _Softmax(_AlongDim, KeepsOutput, SameShape):
         return (mixing(len(x[0].shape), (axis(self.dim, len(x[0].shape)),)),)
 
 
+class _OneSoftmax(OneKernel, _Softmax):
+    """One that is one kernel."""
+
+    saves = "output"
+    widened_on = ("cuda",)
+
+
 @register
-class Softmax(_Softmax):
+class Softmax(_OneSoftmax):
     """exp(x) / sum of exp(x) along ``dim``, the largest x subtracted first."""
 
     operations = 5
@@ -423,9 +450,13 @@ class Softmin(_Softmax):
     operations = 6
     elementwise_rule = "6 an element (negate; softmax: compare, subtract, exp, add, divide)"
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        negated = aten.scaled(t, x[0])
+        return aten.kernel(t, aten.widened(t, negated, ("cuda",)), y[0].shape, saves="output")
+
 
 @register
-class LogSoftmax(_Softmax):
+class LogSoftmax(_OneSoftmax):
     """x - log of the sum of exp(x) along ``dim``, the largest x subtracted first."""
 
     operations = 5
@@ -433,8 +464,11 @@ class LogSoftmax(_Softmax):
 
 
 @register
-class Softmax2d(_Elementwise, KeepsOutput, NoWeights, NoChecks, SameShape):
+class Softmax2d(OneKernel, _Elementwise, NoWeights, NoChecks, SameShape):
     """Softmax over the channels at each position of (N, C, H, W)."""
+
+    saves = "output"
+    widened_on = ("cuda",)
 
     ndims = (4,)
     operations = 5

@@ -6,29 +6,31 @@ A causal mask saves nothing here: the products are counted in full, as torch's o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from archscope.arith import everywhere, exact_div, prod
+from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
     Check,
     Contraction,
     InfersArguments,
-    Keep,
     NoBuffers,
     NoWeights,
     Reads,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
     special_module,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
-from archscope.ops.keeping import INPUT, OUTPUT, own, the_input, weight
 from archscope.ops.windows import ALL, SAME, Along, Before, Grouped, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
@@ -42,8 +44,6 @@ class ScaledDotProductAttention(NoWeights):
     torch.nn.functional.scaled_dot_product_attention; as a layer, its dropout rests at inference. With ``enable_gqa``
     dimension -3 is the heads, and several heads of the query share one of key and value.
     """
-
-    autocast = "lower"
 
     arity = Arity(3, 3)
     ndims = (3, 4, 5)
@@ -112,22 +112,8 @@ class ScaledDotProductAttention(NoWeights):
         query = Along((*samples, (last - 1, SAME), ALL))
         return query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        query, key, value = x
-        alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
-        if len(query.shape) == 4 and self.dropout_p == 0 and alike:
-            yield from (INPUT, the_input(1), the_input(2), OUTPUT)
-            yield own(Tensor(query.shape[:-1], "float32"), "the logarithms of the sums of exponentials")
-            return
-        scores = Tensor((*query.shape[:-1], key.shape[-2]))
-        yield own(query, "the queries, scaled")
-        yield own(Tensor((*query.shape[:-2], *key.shape[-2:])), "the keys, scaled")
-        yield own(scores, "the softmax")
-        if self.dropout_p > 0:
-            yield own(scores, "the mask")
-            yield own(scores, "the softmax behind its dropout")
-        repeated = Tensor((*query.shape[:-2], *value.shape[-2:]))
-        yield own(repeated, "the values, repeated") if repeated.shape != value.shape else the_input(2)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.attention(t, *x, dropout=self.dropout_p, causal=self.is_causal)
 
     def _scores(self, *x: Tensor) -> int:
         return prod(x[0].shape[:-1]) * x[1].shape[-2]
@@ -152,8 +138,6 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     each, and over all heads the scores take L x S x E a sample, as do the values; add_bias_kv and add_zero_attn each
     lengthen S by one.
     """
-
-    autocast = "lower"
 
     arity = Arity(1, 3)
     ndims = (3,)
@@ -236,39 +220,17 @@ class MultiheadAttention(InfersArguments, NoBuffers):
         yield Contraction(y[0].numel * self._keys(*x), ((*query, *key), value), "values")
         yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        query, (batch, length), embed = x[0], self._order(x[0]), x[0].shape[-1]
-        keys = self._keys(*x)
-        for number, tensor in enumerate(x):
-            copied = self.batch_first and min(self._order(tensor)) > 1
-            yield own(tensor, "an input, its steps before its samples") if copied else the_input(number)
-        for name in self.parameters(*x):
-            if name.endswith("weight"):
-                yield weight(name)
-        fused = self.dropout == 0  # else queries and keys are kept as scaled copies
-        apart = len(x) == 3 or self.add_bias_kv or self.add_zero_attn
-        if len(x) == 1 and (fused or not apart):
-            yield own(query.with_shape(length, batch, 3 * embed), "queries, keys and values")
-        elif fused:
-            yield own(query.with_shape(length, batch, embed), "the queries")
-        if apart and fused:
-            yield own(Tensor((keys, batch, embed)), "the keys")
-        if apart:
-            yield own(Tensor((keys, batch, embed)), "the values")
-        yield own(Tensor((length, batch, embed)), "the heads' outputs")
-        if fused:
-            yield own(Tensor((batch, self.num_heads, length), "float32"), "the logarithms of the sums of exponentials")
-            return
-        scores = Tensor((batch, self.num_heads, length, keys))
-        yield own(Tensor((batch, length, embed)), "the queries, scaled")
-        yield own(Tensor((batch, keys, embed)), "the keys, scaled")
-        for what in ("the softmax", "the mask", "the softmax behind its dropout"):
-            yield own(scores, what)
-
-    def _order(self, x: Tensor) -> tuple[int, int]:
-        """Samples and steps."""
-        first, second, _ = x.shape
-        return (first, second) if self.batch_first else (second, first)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.multihead(
+            t,
+            x,
+            w,
+            heads=self.num_heads,
+            packed=self._packed(*(Tensor(value.shape) for value in x)),
+            dropout=self.dropout,
+            batch_first=self.batch_first,
+            add_zero_attn=self.add_zero_attn,
+        )
 
     def _keys(self, *x: Tensor) -> int:
         """Positions that a query meets."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from archscope.arith import prod
+from archscope.autograd import aten
+from archscope.autograd.tape import Tape, Value
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
-from archscope.ops.keeping import INPUT, OUTPUT, Keep, Training
 from archscope.ops.windows import Reads, pointwise
+
+#: tensors in memory, and those of a layer by name
+Values = tuple[Value, ...]
+Weights = Mapping[str, Value]
 
 
 class Tensor(NamedTuple):
@@ -142,16 +147,6 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
-    #: whether its output is a parameter itself, and no memory of its own
-    lends_weights: ClassVar[bool] = False
-    #: whether it joins all dimensions but the last of its input, which torch copies where that does not lie in order
-    flattens: ClassVar[bool] = False
-    #: whether it hands its input on as it is: ``never``, ``at inference`` (dropout), or ``always``
-    idle: ClassVar[str] = "never"
-    #: what mixed precision on the CPU does: ``lower`` casts to the lower type, ``float32`` to float32, ``widens`` (with
-    #: more than one spatial axis) computes in float32 and leaves its input, ``as it comes`` does nothing,
-    #: ``unknown`` is told
-    autocast: ClassVar[str] = "as it comes"
     #: what is counted as elementwise work, in words
     elementwise_rule: ClassVar[str] = "none"
     #: arguments of the torch layer that are refused, each with the reason
@@ -269,13 +264,13 @@ class Op(ABC):
         """
 
     @abstractmethod
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        """What the forward pass of a training step keeps for the backward pass; asked only where there is one."""
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        """The calls that torch makes in the forward pass, in memory (:mod:`archscope.autograd`).
 
-    def in_place(self, *, training: bool = True) -> bool:
-        """Whether the output lies in the input's memory: a view, a layer in place, one that has nothing to do."""
-        resting = self.idle == "always" or (self.idle == "at inference" and (not training or self.__dict__["p"] == 0))
-        return self.view or resting or bool(self.__dict__.get("inplace"))
+        Args:
+            w: parameters and buffers by name.
+            y: the outputs, as :meth:`outputs` gives them.
+        """
 
     @abstractmethod
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
@@ -334,25 +329,16 @@ class Pointwise(Op):
         return (pointwise(len(x[0].shape)),)
 
 
-class KeepsNothing(Op):
-    """An op whose backward pass needs shapes at most."""
+class OneKernel(Op):
+    """An op that is one kernel, and so is its backward pass."""
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return ()
+    #: what its derivative needs: its ``input``, its ``output``, or neither
+    saves: ClassVar[str] = ""
+    #: devices on which torch.autocast runs it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
 
-
-class KeepsInput(Op):
-    """An op whose backward pass needs its (first) input."""
-
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return (INPUT,)
-
-
-class KeepsOutput(Op):
-    """An op whose backward pass needs its output."""
-
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return (OUTPUT,)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves=self.saves)
 
 
 class Line(Op):
@@ -446,8 +432,8 @@ def failed(op: Op, x: Iterable[Tensor]) -> list[Check]:
 
 __all__ = [
     "AXES", "CHANNELS_FIRST", "FEATURES_LAST", "MANY", "ONE", "REGISTRY", "TWO", "Arity", "Check", "Contraction",
-    "FieldError", "InfersArguments", "Keep", "KeepsInput", "KeepsNothing", "KeepsOutput", "Line", "NoBuffers",
-    "NoChecks", "NoContraction", "NoWeights", "NoWork", "Op", "Operand", "PlainTorchLayer", "Plane", "Pointwise",
-    "Reads", "SameShape", "Tensor", "Tensors", "TorchLayer", "Training", "Volume", "argument", "failed", "register",
+    "FieldError", "InfersArguments", "Line", "NoBuffers", "NoChecks", "NoContraction", "NoWeights", "NoWork",
+    "OneKernel", "Op", "Operand", "PlainTorchLayer", "Plane", "Pointwise", "Reads", "SameShape", "Tape", "Tensor",
+    "Tensors", "TorchLayer", "Value", "Values", "Volume", "Weights", "argument", "failed", "register",
     "special_module",
 ]  # fmt: skip

@@ -7,36 +7,36 @@ counted as if it were data, as every library computes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archscope.arith import ceil_div, everywhere, exact_div, prod
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
     Contraction,
-    Keep,
     Line,
     NoBuffers,
     Plane,
     Reads,
+    Tape,
     Tensor,
     Tensors,
     TorchLayer,
-    Training,
+    Value,
+    Values,
     Volume,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
-from archscope.ops.keeping import INPUT, own, weight
 from archscope.ops.shapes import conv_dim, conv_transpose_dim, span, window_fits
 from archscope.ops.windows import ALL, Grouped, Slide, Spread, Window, spatial
 
 
 class _Convolution(TorchLayer, NoBuffers):
     """What ordinary and transposed convolutions share."""
-
-    autocast = "lower"
 
     category = "conv"
     elementwise_rule = "bias: one addition an output element"
@@ -140,29 +140,27 @@ class _Conv(_Convolution):
             ),
         )
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        padded = self._padded_first(x[0])
-        if padded is None or (self.padding_mode in ("reflect", "replicate") and training.needs[0]):
-            yield INPUT
-        if padded is not None:
-            yield own(padded, "the padded input")
-        yield weight()
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        padded = self._padded(t, x[0])
+        return aten.convolution(t, padded, w["weight"], w.get("bias"), y[0].shape)
 
-    def _padded_first(self, x: Tensor) -> Tensor | None:
+    def _padded(self, t: Tape, x: Value) -> Value:
         """The map as torch pads it before the convolution, where that itself cannot: by other than zeros, unevenly."""
-        uneven = self.padding == "same" and any(
-            (span(k, d) - 1) % 2 for k, d in zip(self.kernel_size, self.dilation, strict=True)
-        )
-        if self.padding_mode == "zeros":
-            if not uneven:
-                return None
-            extra = [(span(k, d) - 1) % 2 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-            return x.with_shape(*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], extra, strict=True)))
         if self.padding == "same":
             both = [span(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         else:
             both = [2 * padding for padding in self._padding()]
-        return x.with_shape(*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
+        ends = [(total // 2, total - total // 2) for total in both]
+        if self.padding_mode == "circular":
+            return aten.circular_pad(t, x, ends)
+        if self.padding_mode == "zeros":
+            if self.padding != "same" or not any(total % 2 for total in both):
+                return x
+            both = [total % 2 for total in both]
+        shape = (*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
+        if self.padding_mode == "zeros":
+            return aten.kernel(t, x, shape)
+        return aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input")
 
     def _before(self, kernel: int, padding: int, dilation: int) -> int:
         """The padding before the map; 'same' puts the odd one behind it."""
@@ -219,8 +217,8 @@ class _ConvTranspose(_Convolution):
         windows = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return (spatial(self._channels(x[0], y[0]), [Spread(*window) for window in windows]),)
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return INPUT, weight()
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.convolution(t, x[0], w["weight"], w.get("bias"), y[0].shape)
 
 
 @register

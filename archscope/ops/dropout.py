@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from archscope.autograd import aten
 from archscope.ops.base import (
-    Keep,
-    KeepsNothing,
     Line,
     NoChecks,
     NoWeights,
@@ -16,21 +15,21 @@ from archscope.ops.base import (
     Plane,
     Pointwise,
     SameShape,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
     Volume,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Real
-from archscope.ops.keeping import own
 
 
 class _Resting(Pointwise, NoWeights, NoWork, NoChecks, SameShape):
     """A layer that acts in training only."""
-
-    idle = "at inference"
 
 
 class _Dropout(_Resting, PlainTorchLayer):
@@ -38,19 +37,19 @@ class _Dropout(_Resting, PlainTorchLayer):
 
     #: whether a channel is kept or dropped as a whole
     by_channel: ClassVar[bool] = False
+    #: whether what is dropped gets a value that keeps mean and variance
+    alpha: ClassVar[bool] = False
 
     p: float = argument(Real(0, 1), 0.5)
     inplace: bool = argument(Flag(), False)
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        if self.p == 0 or not any(training.needs):
-            return
-        if self.p == 1:
-            yield own(Tensor(()), "a zero")
-            return
-        mask = x[0].with_shape(*x[0].shape[:2], *(1 for _ in x[0].shape[2:])) if self.by_channel else x[0]
-        fused = training.device == "cuda" and type(self) is Dropout and not self.inplace
-        yield own(Tensor(mask.shape, "bool") if fused else mask, "the mask")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        if self.p == 0 or not t.training:
+            return x[0]
+        shape = (*x[0].shape[:2], *(1 for _ in x[0].shape[2:])) if self.by_channel else x[0].shape
+        if t.device == "cuda" and type(self) is Dropout and not self.inplace and self.p < 1:
+            return aten.native_dropout(t, x[0])
+        return aten.dropout(t, x[0], shape, in_place=self.inplace, all_of_it=self.p == 1, alpha=self.alpha)
 
 
 @register
@@ -83,31 +82,35 @@ class Dropout3d(Volume, _Dropout):
 class AlphaDropout(_Dropout):
     """Dropout that keeps mean and variance, for SELU networks (Klambauer et al., 2017)."""
 
+    alpha = True
+
 
 @register
 class FeatureAlphaDropout(_Dropout):
     """Alpha dropout of whole channels, for SELU networks."""
 
     by_channel = True
+    alpha = True
 
     ndims = (2, 3, 4, 5)
 
 
 @register
-class StochasticDepth(_Resting, KeepsNothing):
+class StochasticDepth(_Resting):
     """Zeroes a residual branch with probability p in training (Huang et al., 2016; torchvision.ops.StochasticDepth).
 
     ``mode`` says whether each sample (``row``) or the whole ``batch`` draws for itself. torch.nn has no such layer, so
     the module is the plain identity that this layer is at inference.
     """
 
-    idle = "always"
-
     p: float = argument(Real(0, 1))
     mode: str = argument(Choice(("batch", "row")))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         return _identity
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return x[0]
 
 
 def _identity(x: Any) -> Any:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archscope.arith import prod
+from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
     TWO,
     Check,
     Contraction,
-    Keep,
     NoBuffers,
     Reads,
+    Tape,
     Tensor,
     Tensors,
     TorchLayer,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Size
-from archscope.ops.keeping import INPUT, the_input, weight
 from archscope.ops.windows import mixing
 
 
@@ -58,9 +60,6 @@ class _Dense(TorchLayer, NoBuffers):
 class Linear(_Dense):
     """y = x A^T + b on the last dimension: rows x F_in x F_out MACs (torch.nn.Linear)."""
 
-    autocast = "lower"
-    flattens = True
-
     def inferred(self, *x: Tensor) -> dict[str, Any]:
         return {"in_features": x[0].shape[-1]}
 
@@ -74,11 +73,8 @@ class Linear(_Dense):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, "weight"))
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        if training.trained:
-            yield INPUT
-        if training.needs[0]:
-            yield weight()
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.linear(t, x[0], w["weight"], w.get("bias"))
 
 
 @register
@@ -122,5 +118,5 @@ class Bilinear(_Dense):
         yield Contraction(rows * first * second * self.out_features, (0, "weight"), "x1 A")
         yield Contraction(rows * second * self.out_features, ((0, "weight"), 1), "(x1 A) x2")
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return INPUT, the_input(1), weight()
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.bilinear(t, x[0], x[1], w["weight"], w.get("bias"))

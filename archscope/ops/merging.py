@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, maximum, prod, total
+from archscope.arith import everywhere, maximum, total
+from archscope.autograd import aten
 from archscope.ops.base import (
     MANY,
     TWO,
     Arity,
     Check,
     Contraction,
-    Keep,
-    KeepsNothing,
     NoContraction,
     NoWeights,
     NoWork,
     Op,
     Reads,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Index
-from archscope.ops.keeping import INPUT, own, the_input
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, Along, Placed
 
@@ -92,7 +94,7 @@ class _Elementwise(NoWeights, NoContraction):
     """Element by element, shapes broadcast as in torch: aligned at the end, a size of 1 repeats."""
 
     elementwise_rule = "one operation an output element for each input after the first"
-    #: the function of torch that joins two tensors
+    #: the function of torch that joins two tensors, from the left to the right
     function: ClassVar[str]
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
@@ -111,6 +113,18 @@ class _Elementwise(NoWeights, NoContraction):
         function = getattr(torch, self.function)
         return lambda *tensors: reduce(function, tensors)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        so_far = x[0]
+        for number, other in enumerate(x[1:]):
+            before, so_far = so_far, self._joined(t, so_far, other)
+            if number:
+                t.drop(before)
+        return so_far
+
+    @abstractmethod
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        """Two tensors joined, in memory."""
+
 
 def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
     """Every place reads its own, and all places along a dimension that is repeated the only one."""
@@ -120,46 +134,36 @@ def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
 
 
 @register
-class Add(_Elementwise, KeepsNothing):
+class Add(_Elementwise):
     """The sum of two or more tensors (torch.add)."""
 
     arity = MANY
     function = "add"
 
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.add(t, a, b)
+
 
 @register
-class Subtract(_Elementwise, KeepsNothing):
+class Subtract(_Elementwise):
     """The first tensor minus the second (torch.sub)."""
 
     arity = TWO
     function = "sub"
 
-
-class _Folded(_Elementwise):
-    """A function of two tensors that keeps them, applied from the left to the right."""
-
-    #: whether a side is kept only where the other one needs a gradient
-    crosswise: ClassVar[bool] = False
-
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        left, needs = x[0], training.needs[0]
-        for number in range(1, len(x)):
-            right = training.needs[number]
-            if right if self.crosswise else right or needs:
-                yield the_input(0) if number == 1 else own(left, "what comes of the inputs before")
-            if needs if self.crosswise else right or needs:
-                yield the_input(number)
-            left, needs = left.with_shape(*_broadcast(left.shape, x[number].shape)), needs or right
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.subtract(t, a, b)
 
 
 @register
-class Multiply(_Folded):
+class Multiply(_Elementwise):
     """The elementwise product of two or more tensors (torch.mul)."""
-
-    crosswise = True
 
     arity = MANY
     function = "mul"
+
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.multiply(t, a, b)
 
 
 @register
@@ -169,29 +173,33 @@ class Divide(_Elementwise):
     arity = TWO
     function = "div"
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        yield the_input(1)
-        if training.needs[1]:
-            yield INPUT
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.divide(t, a, b)
 
 
 @register
-class Maximum(_Folded):
+class Maximum(_Elementwise):
     """The elementwise maximum of two or more tensors (torch.maximum)."""
 
     arity = MANY
     function = "maximum"
 
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.extremum(t, a, b)
+
 
 @register
-class Minimum(_Folded):
+class Minimum(_Elementwise):
     """The elementwise minimum of two or more tensors (torch.minimum)."""
 
     arity = MANY
     function = "minimum"
 
+    def _joined(self, t: Tape, a: Value, b: Value) -> Value:
+        return aten.extremum(t, a, b)
 
-class _Joining(KeepsNothing, NoWeights, NoWork):
+
+class _Joining(NoWeights, NoWork):
     """What Concat and Stack share: copies of the inputs, side by side."""
 
     arity = Arity(1, None)
@@ -250,6 +258,9 @@ class Concat(_Joining):
         dim = self.dim
         return lambda *tensors: torch.cat(tensors, dim)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.cat(t, x, y[0].shape, axis(self.dim, len(y[0].shape)))
+
 
 @register
 class Stack(_Joining):
@@ -275,6 +286,9 @@ class Stack(_Joining):
         dim = self.dim
         return lambda *tensors: torch.stack(tensors, dim)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.stack(t, x, y[0].shape, axis(self.dim, len(y[0].shape)))
+
 
 @register
 class MatMul(NoWeights):
@@ -282,8 +296,6 @@ class MatMul(NoWeights):
 
     A (..., n, m) by a (..., m, p): each of the ... x n x p outputs sums m products.
     """
-
-    autocast = "lower"
 
     arity = TWO
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
@@ -312,31 +324,8 @@ class MatMul(NoWeights):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, 1))
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        first, second = x[0].shape, x[1].shape
-        alone = len(first) == len(second) == 3 and first[0] == 1 < second[0]
-        if (len(first) == 2 < len(second) or alone) and training.needs[0]:
-            # torch multiplies the transposes then, with the samples of the second laid out one after another
-            *batch, rows, columns = second
-            laid_out = prod(batch) == 1 or rows == 1 or columns == 1
-            yield the_input(1) if laid_out else own(x[1], "an input, transposed")
-            if training.needs[1]:
-                yield INPUT
-            return
-        for number, tensor in enumerate(x):
-            if training.needs[1 - number]:
-                yield self._expanded(number, tensor, y[0].shape[:-2])
-
-    def _expanded(self, number: int, tensor: Tensor, batch: tuple[int, ...]) -> Keep:
-        """An input as the product reads it: repeated in memory where its samples are repeated among others.
-
-        torch joins the leading dimensions into one; a repeated one next to one that is not has no stride.
-        """
-        leading = _aligned(tensor.shape[:-2], len(batch))
-        wide = [size == own_size for size, own_size in zip(batch, leading, strict=True) if size != 1]
-        if all(wide) or not any(wide):
-            return the_input(number)
-        return own(tensor.with_shape(*batch, *tensor.shape[-2:]), "an input, repeated")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.matmul(t, *x)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(y[0].shape)

@@ -9,14 +9,14 @@ The few operations a group, not an element (its division and its root), are left
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from archscope.arith import exact_div, prod
+from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
-    Keep,
     Line,
     NoBuffers,
     NoChecks,
@@ -26,16 +26,18 @@ from archscope.ops.base import (
     Plane,
     Reads,
     SameShape,
+    Tape,
     Tensor,
     Tensors,
     TorchLayer,
-    Training,
+    Value,
+    Values,
     Volume,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.keeping import INPUT, own
 from archscope.ops.windows import ALL, SAME, Grouped, Slide, mixing, spatial
 
 
@@ -94,9 +96,10 @@ class _BatchNorm(_RunningNorm):
 
     over = (0,)
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        yield INPUT
-        yield from _statistics(x[0].shape[1:2], weighed=self.affine or self.track_running_stats)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        kind = "float32" if self.affine or self.track_running_stats else x[0].dtype
+        size = x[0].shape[1:2] if t.training or not self.track_running_stats else (0,)
+        return aten.normalized(t, x[0], (w.get("weight"), w.get("bias")), size, dtype=kind)
 
     affine: bool = argument(Flag(), True)
     track_running_stats: bool = argument(Flag(), True)
@@ -119,28 +122,22 @@ class _BatchNorm(_RunningNorm):
             )
 
 
-def _statistics(shape: tuple[int, ...], *, weighed: bool) -> Iterator[Keep]:
-    """Two a group; in float32 where the layer has tensors of float32 of its own, whatever arrives."""
-    dtype = "float32" if weighed else None
-    yield own(Tensor(shape, dtype), "the means")
-    yield own(Tensor(shape, dtype), "the reciprocal deviations")
-
-
 class _InstanceNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps), of each channel of each sample over space (torch.nn.InstanceNorm2d)."""
 
     over = ()
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        # torch normalises (1, N C, ...), with what it has of each channel repeated for each sample
-        yield INPUT
-        each = Tensor((x[0].shape[0] * x[0].shape[1],), "float32" if self.affine else None)
-        yield from _statistics(each.shape, weighed=self.affine)
-        if self.affine:
-            yield own(each, "the scales, repeated")
-        if self.track_running_stats:
-            yield own(each, "the running means, repeated")
-            yield own(each, "the running variances, repeated")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        a, (samples, channels) = x[0], x[0].shape[:2]
+        scales = [aten.repeat(t, w[name], samples) if name in w else None for name in ("weight", "bias")]
+        running = [aten.repeat(t, w[name], samples) for name in ("running_mean", "running_var") if name in w]
+        one = aten.reshape(t, a, (1, samples * channels, *a.shape[2:]))
+        kind = "float32" if self.affine else a.dtype
+        size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
+        normal = aten.normalized(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
+        for _ in running:
+            t.drop(t.make((channels,), "float32"))
+        return aten.reshape(t, normal, a.shape)
 
     affine: bool = argument(Flag(), False)
     track_running_stats: bool = argument(Flag(), False)
@@ -229,9 +226,11 @@ class GroupNorm(_Affine, NoBuffers):
         channels = exact_div(x[0].shape[1], self.num_groups)
         return (spatial(Grouped(channels, channels), [ALL] * (len(x[0].shape) - 2)),)
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        yield INPUT
-        yield from _statistics((x[0].shape[0], self.num_groups), weighed=self.affine)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        a = aten.copied(t, aten.widened(t, x[0], ("cuda",)))
+        kind = "float32" if self.affine else a.dtype
+        groups = (a.shape[0], self.num_groups)
+        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), groups, dtype=kind)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(5, *x)
@@ -302,16 +301,16 @@ class LayerNorm(_TrailingNorm):
     def _shifts(self) -> bool:
         return self.bias
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        yield INPUT
-        yield from _statistics(x[0].shape[: -len(self._normalized(*x))], weighed=self.elementwise_affine)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        a = aten.widened(t, x[0], ("cuda",))
+        kind = "float32" if self.elementwise_affine else a.dtype
+        rows = a.shape[: -len(self._normalized(*y))]
+        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
 
 
 @register
 class RMSNorm(_TrailingNorm):
     """x / sqrt(mean of x^2 + eps) x weight, over the last dimensions (torch.nn.RMSNorm)."""
-
-    autocast = "unknown"
 
     statistics = 3
     elementwise_rule = "3 an element (square, add; multiply), and one for the scale"
@@ -322,19 +321,13 @@ class RMSNorm(_TrailingNorm):
     def _shifts(self) -> bool:
         return False
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        if training.needs[0]:
-            yield INPUT
-            yield own(Tensor(x[0].shape[: -len(self._normalized(*x))]), "the reciprocal roots")
-        if self.elementwise_affine:
-            yield own(x[0], "the normalised input")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.rms_norm(t, x[0], w.get("weight"), len(self._normalized(*y)))
 
 
 @register
 class LocalResponseNorm(PlainTorchLayer, NoWeights, NoContraction, NoChecks, SameShape):
     """x / (k + alpha / size x sum of x^2 over ``size`` neighbouring channels)^beta (torch.nn.LocalResponseNorm)."""
-
-    autocast = "widens"
 
     ndims = (3, 4, 5)
     elementwise_rule = "size + 4 an element (square, size - 1 additions, multiply, add, power, divide)"
@@ -351,10 +344,5 @@ class LocalResponseNorm(PlainTorchLayer, NoWeights, NoContraction, NoChecks, Sam
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return (self.size + 4) * x[0].numel
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        # div(x, (k + alpha mean(x^2))^beta): the squares are padded along the channels and averaged over windows
-        yield INPUT
-        batch, channels, *sizes = x[0].shape
-        yield own(x[0].with_shape(batch, channels + self.size - 1, *sizes), "the squares, padded")
-        yield own(x[0], "what the power is taken of")
-        yield own(x[0], "the power")
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.local_response_norm(t, x[0], self.size, self.beta)

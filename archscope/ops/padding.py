@@ -6,23 +6,27 @@ An axis of I becomes left + I + right. A negative number crops.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from archscope.arith import minimum
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
-    KeepsInput,
-    KeepsNothing,
     Line,
     NoWeights,
     NoWork,
+    OneKernel,
     PlainTorchLayer,
     Plane,
     Reads,
+    Tape,
     Tensor,
     Tensors,
+    Value,
+    Values,
     Volume,
+    Weights,
     argument,
     register,
 )
@@ -70,7 +74,7 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
         return (x[0].with_shape(*x[0].shape[:2], *sizes),)
 
 
-class _ConstantPad(_Pad, KeepsNothing):
+class _ConstantPad(OneKernel, _Pad):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
     border = "zeros"
@@ -93,10 +97,11 @@ class _ValuePad(_ConstantPad):
     value: float = argument(Real())
 
 
-class _ReflectionPad(_Pad, KeepsInput):
+class _ReflectionPad(OneKernel, _Pad):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
-    autocast = "float32"
+    saves = "input"
+    widened_on = ("cpu",)
 
     border = "reflect"
 
@@ -111,10 +116,11 @@ class _ReflectionPad(_Pad, KeepsInput):
         )
 
 
-class _ReplicationPad(_Pad, KeepsInput):
+class _ReplicationPad(OneKernel, _Pad):
     """Padding by the map's border (torch.nn.ReplicationPad1d, ...)."""
 
-    autocast = "float32"
+    saves = "input"
+    widened_on = ("cpu",)
 
     border = "replicate"
 
@@ -122,10 +128,13 @@ class _ReplicationPad(_Pad, KeepsInput):
         return iter(())
 
 
-class _CircularPad(_Pad, KeepsNothing):
+class _CircularPad(_Pad):
     """Padding by the map's other end (torch.nn.CircularPad1d, ...)."""
 
     border = "circular"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.circular_pad(t, x[0], list(self._ends()))
 
     def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
         kept = size + minimum(left, 0) + minimum(right, 0)

@@ -7,32 +7,34 @@ The windows of adaptive pools are counted exactly.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from archscope.arith import everywhere, prod
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
-    Keep,
-    KeepsInput,
     Line,
     NoChecks,
     NoContraction,
     NoWeights,
+    OneKernel,
     Op,
     PlainTorchLayer,
     Plane,
     Reads,
+    Tape,
     Tensor,
     Tensors,
     TorchLayer,
-    Training,
+    Value,
+    Values,
     Volume,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, SameAs, Size, Sizes
-from archscope.ops.keeping import INPUT, own
 from archscope.ops.shapes import adaptive_total, pool_dim, window_fits
 from archscope.ops.windows import ALL, SAME, Binned, Slide, Window, spatial
 
@@ -105,8 +107,12 @@ class _PaddedPool(_WindowPool, PlainTorchLayer):
 class _KeepsIndices(Op):
     """A maximum: its backward pass needs its input, and of each output element the place it came from."""
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return INPUT, own(Tensor(y[0].shape, "int64"), "the indices")
+    #: devices on which torch.autocast runs it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        a = aten.widened(t, x[0], self.widened_on)
+        return aten.with_extra(t, a, y[0].shape, (y[0].shape, "int64", "the indices"))
 
 
 class _MaxPool(_KeepsIndices, _PaddedPool):
@@ -125,8 +131,10 @@ class _MaxPool(_KeepsIndices, _PaddedPool):
         return y[0].numel * (prod(self.kernel_size) - 1)
 
 
-class _AvgPool(_PaddedPool, KeepsInput):
+class _AvgPool(OneKernel, _PaddedPool):
     """Mean of each window (torch.nn.AvgPool1d, AvgPool2d, AvgPool3d)."""
+
+    saves = "input"
 
     elementwise_rule = "as many as the window has elements, an output element (additions, and one division)"
 
@@ -156,6 +164,8 @@ class _LPPool(_WindowPool, _Powered, TorchLayer):
     """Power average of each window: (sum of x^p)^(1/p) (torch.nn.LPPool1d, LPPool2d, LPPool3d)."""
 
     elementwise_rule = "two for each element of the window, an output element (powers, additions, and one root)"
+    #: devices on which torch.autocast runs the average in it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
 
     ceil_mode: bool = argument(Flag(), False)
 
@@ -169,14 +179,8 @@ class _LPPool(_WindowPool, _Powered, TorchLayer):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 2 * y[0].numel * prod(self.kernel_size)
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        yield INPUT
-        yield own(x[0], "the powers")
-        if self.norm_type == float("inf"):
-            yield own(Tensor(y[0].shape, "int64"), "the indices")
-            return
-        for what in ("the averages", "their signs", "their magnitudes", "what the root is taken of"):
-            yield own(y[0], what)
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.power_pool(t, x[0], y[0].shape, self.norm_type, self.widened_on)
 
 
 class _PlainLPPool(_LPPool, PlainTorchLayer):
@@ -212,13 +216,16 @@ class _AdaptiveAvgPool(_AdaptivePool):
     """Mean of each window (torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)."""
 
     elementwise_rule = "as many as the windows hold elements (additions, and one division an output element)"
+    #: devices on which torch.autocast runs it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._held(x[0], y[0])
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        whole = all(everywhere(size == 1) for size in y[0].shape[2:])
-        return () if whole else (INPUT,)  # torch takes the mean, which needs shapes only
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        if all(everywhere(size == 1) for size in y[0].shape[2:]):
+            return aten.mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
+        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves="input")
 
 
 class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):
@@ -245,7 +252,7 @@ class MaxPool2d(Plane, _MaxPool):
 class MaxPool3d(Volume, _MaxPool):
     """Largest element of each window, over (N, C, D, H, W)."""
 
-    autocast = "float32"
+    widened_on = ("cpu",)
 
 
 @register
@@ -262,7 +269,7 @@ class AvgPool2d(Plane, _DividedAvgPool):
 class AvgPool3d(Volume, _DividedAvgPool):
     """Mean of each window, over (N, C, D, H, W)."""
 
-    autocast = "float32"
+    widened_on = ("cpu",)
 
     inside = True
 
@@ -284,7 +291,7 @@ class LPPool2d(Plane, _PlainLPPool):
 class LPPool3d(Volume, _PlainLPPool):
     """Power average of each window, over (N, C, D, H, W)."""
 
-    autocast = "float32"
+    widened_on = ("cpu",)
 
     inside = True
 
@@ -305,7 +312,7 @@ class AdaptiveAvgPool2d(Plane, _AdaptiveAvgPool):
 class AdaptiveAvgPool3d(Volume, _AdaptiveAvgPool):
     """Mean of windows that give the wanted size, over (N, C, D, H, W)."""
 
-    autocast = "float32"
+    widened_on = ("cpu",)
 
 
 @register
@@ -324,4 +331,4 @@ class AdaptiveMaxPool2d(Plane, _AdaptiveMaxPool):
 class AdaptiveMaxPool3d(Volume, _AdaptiveMaxPool):
     """Largest elements of windows that give the wanted size, over (N, C, D, H, W)."""
 
-    autocast = "float32"
+    widened_on = ("cpu",)

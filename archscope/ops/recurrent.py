@@ -8,33 +8,33 @@ state of the first step is zero: torch computes its product all the same, but no
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from archscope.autograd.recurrent import Cell, ElmanCell, GRUCell, LSTMCell, recurrent
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
     Contraction,
     InfersArguments,
-    Keep,
     NoBuffers,
     NoChecks,
     Reads,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.keeping import INPUT, own, weight
 from archscope.ops.windows import ALL, SAME, Along, Before, Window
 
 
 class _Recurrent(InfersArguments, NoBuffers):
     """What all recurrent layers share: outputs (N, L, D H_out) of the last layer, and the states (D layers, N, H)."""
-
-    autocast = "unknown"
 
     ndims = (3,)
     layout = FEATURES_LAST
@@ -63,32 +63,22 @@ class _Recurrent(InfersArguments, NoBuffers):
     def _projected(self) -> bool:
         """Whether the hidden state is projected (``weight_hr``)."""
 
-    @abstractmethod
-    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
-        """What a step of a layer and direction keeps; the ``last`` one's state is nobody's input."""
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return recurrent(
+            t,
+            self._cell(),
+            x[0],
+            w,
+            hidden=self.hidden_size,
+            layers=self.num_layers,
+            directions=self._directions(),
+            batch_first=self.batch_first,
+            dropout=self.dropout,
+        )
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        """As the native kernels keep it; the fused ones of cuDNN and oneDNN have a workspace of their own."""
-        (batch, length), directions = self._sequences(x[0]), len(self._directions())
-        copied = self.batch_first and batch > 1 and length > 1
-        if copied:
-            yield from [own(x[0], "the input, its steps before its samples")] * directions
-        else:
-            yield INPUT
-        for size in self._states():
-            yield own(Tensor((directions * self.num_layers, batch, size)), "the first states")
-        for layer in range(self.num_layers):
-            if layer > 0:
-                between = Tensor((length, batch, directions * self._out()))
-                yield own(between, "the outputs of the layer below")
-                if self.dropout > 0:
-                    yield own(between, "the mask")
-            for _ in range(directions):
-                for step in range(length):
-                    yield from self._step_keeps(batch, step == length - 1)
-        for name in self.parameters(*x):
-            if name.startswith("weight"):
-                yield weight(name)
+    @abstractmethod
+    def _cell(self) -> Cell:
+        """One step of it, in memory."""
 
     @abstractmethod
     def _unit_work(self) -> int:
@@ -199,8 +189,8 @@ class RNN(_Plain):
 
     nonlinearity: str = argument(Choice(("tanh", "relu")), "tanh")
 
-    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
-        yield own(Tensor((batch, self.hidden_size)), "the state")
+    def _cell(self) -> Cell:
+        return ElmanCell()
 
     def _unit_work(self) -> int:
         return 1
@@ -227,14 +217,8 @@ class LSTM(_Recurrent):
             h=self.hidden_size,
         )
 
-    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
-        yield own(Tensor((batch, 4 * self.hidden_size)), "the gates")
-        yield own(Tensor((batch, self.hidden_size)), "tanh of the cell")
-        if self.proj_size:
-            yield own(Tensor((batch, self.hidden_size)), "the state before its projection")
-        if not last:
-            yield own(Tensor((batch, self.hidden_size)), "the cell")
-            yield own(Tensor((batch, self._out())), "the state")
+    def _cell(self) -> Cell:
+        return LSTMCell()
 
     def _out(self) -> int:
         return self.proj_size or self.hidden_size
@@ -262,9 +246,5 @@ class GRU(_Plain):
     def _unit_work(self) -> int:
         return 2 * 4 + 1 + 1 + 4
 
-    def _step_keeps(self, batch: int, last: bool) -> Iterable[Keep]:
-        yield own(Tensor((batch, 3 * self.hidden_size)), "the products with the state")
-        for gate in ("r", "z", "n"):
-            yield own(Tensor((batch, self.hidden_size)), gate)
-        if not last:
-            yield own(Tensor((batch, self.hidden_size)), "the state")
+    def _cell(self) -> Cell:
+        return GRUCell()

@@ -5,24 +5,25 @@ Dimensions count as in torch: 0 is the batch, a negative one counts from the end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
-    Keep,
-    KeepsNothing,
     NoContraction,
     NoWeights,
     Reads,
+    Tape,
     Tensor,
     Tensors,
-    Training,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
 from archscope.ops.fields import Flag, Integers
-from archscope.ops.keeping import INPUT, OUTPUT
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, Along
 
@@ -54,6 +55,11 @@ class _Reduction(NoWeights, NoContraction):
             return (x[0].with_shape(*(1 if i in gone else size for i, size in enumerate(shape))),)
         return (x[0].with_shape(*(size for i, size in enumerate(shape) if i not in gone)),)
 
+    def _kept(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape with a 1 in place of each dimension that is reduced."""
+        gone = {axis(dim, len(shape)) for dim in self.dim}
+        return tuple(1 if i in gone else size for i, size in enumerate(shape))
+
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)
         gone = {axis(dim, ndim) for dim in self.dim}
@@ -73,22 +79,28 @@ class _OneAnElement(_Reduction):
 
 
 @register
-class Mean(_Reduction, KeepsNothing):
+class Mean(_Reduction):
     """The mean over dimensions (torch.mean)."""
 
     function = "mean"
     elementwise_rule = "one addition an input element, one division an output element"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.mean(t, x[0], y[0].shape)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return x[0].numel + y[0].numel
 
 
 @register
-class Sum(_OneAnElement, KeepsNothing):
+class Sum(_OneAnElement):
     """The sum over dimensions (torch.sum)."""
 
     function = "sum"
     elementwise_rule = "one addition an input element"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.summed(t, x[0], y[0].shape, self._kept(x[0].shape))
 
 
 @register
@@ -98,5 +110,5 @@ class Max(_OneAnElement):
     function = "amax"
     elementwise_rule = "one comparison an input element"
 
-    def keeps(self, x: Tensors, y: Tensors, training: Training) -> Iterable[Keep]:
-        return INPUT, OUTPUT
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.largest(t, x[0], y[0].shape, self._kept(x[0].shape))

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, TypeVar
 from archscope.arith import exact_div, floor_mul
 from archscope.ops.base import (
     Check,
-    KeepsNothing,
     NoContraction,
     NoWeights,
     NoWork,
+    OneKernel,
     PlainTorchLayer,
     Reads,
     SameShape,
@@ -32,11 +32,13 @@ _MODES: Mapping[str, tuple[int, int]] = {
 
 
 @register
-class Upsample(KeepsNothing, NoWeights, NoContraction):
+class Upsample(OneKernel, NoWeights, NoContraction):
     """A map in another resolution: ``size``, or floor(I x scale_factor) an axis (torch.nn.Upsample).
 
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
+
+    widened_on = ("cuda",)
 
     ndims = (3, 4, 5)
     elementwise_rule = (
@@ -113,7 +115,7 @@ def _each(values: tuple[_T, ...], axes: int) -> tuple[_T, ...]:
 
 
 @register
-class PixelShuffle(PlainTorchLayer, KeepsNothing, NoWeights, NoWork):
+class PixelShuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
     """(N, C r^2, H, W) to (N, C, H r, W r) (torch.nn.PixelShuffle)."""
 
     ndims = (4,)
@@ -141,7 +143,7 @@ class PixelShuffle(PlainTorchLayer, KeepsNothing, NoWeights, NoWork):
 
 
 @register
-class PixelUnshuffle(PlainTorchLayer, KeepsNothing, NoWeights, NoWork):
+class PixelUnshuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
     """(N, C, H r, W r) to (N, C r^2, H, W) (torch.nn.PixelUnshuffle)."""
 
     ndims = (4,)
@@ -170,7 +172,7 @@ class PixelUnshuffle(PlainTorchLayer, KeepsNothing, NoWeights, NoWork):
 
 
 @register
-class ChannelShuffle(PlainTorchLayer, KeepsNothing, SameShape, NoWeights, NoWork):
+class ChannelShuffle(PlainTorchLayer, OneKernel, SameShape, NoWeights, NoWork):
     """Channels (g, C / g) read as (C / g, g), so that groups mix (torch.nn.ChannelShuffle; ShuffleNet)."""
 
     ndims = (3, 4, 5)

@@ -6,20 +6,24 @@ their input; torch copies where the elements do not lie in order, as after a per
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 from archscope.arith import exact_div, maximum, prod, where
+from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
-    KeepsNothing,
     NoWeights,
     NoWork,
     PlainTorchLayer,
     Reads,
+    Tape,
     Tensor,
     Tensors,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
@@ -28,7 +32,7 @@ from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import in_order, permuted
 
 
-class _View(KeepsNothing, NoWeights, NoWork):
+class _View(NoWeights, NoWork):
     """What all reshaping ops share."""
 
     takes = "any"
@@ -37,6 +41,9 @@ class _View(KeepsNothing, NoWeights, NoWork):
 
 class _InOrder(_View):
     """A view whose elements keep their order."""
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.reshape(t, x[0], y[0].shape)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return (in_order(x[0].shape, y[0].shape),)
@@ -149,6 +156,9 @@ class Permute(_View):
         dims = self.dims
         return lambda tensor: tensor.permute(dims)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.permute(t, x[0], [axis(dim, len(self.dims)) for dim in self.dims])
+
 
 @register
 class Transpose(_View):
@@ -174,6 +184,9 @@ class Transpose(_View):
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim0, dim1 = self.dim0, self.dim1
         return lambda tensor: tensor.transpose(dim0, dim1)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.swapped(t, x[0], self.dim0, self.dim1)
 
 
 @register

@@ -5,17 +5,31 @@ Dimensions count as in torch: 0 is the batch, a negative one counts from the end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from archscope.arith import ceil_div, fixed, maximum, minimum, total, where
-from archscope.ops.base import Check, KeepsNothing, NoWeights, NoWork, Reads, Tensor, Tensors, argument, register
+from archscope.autograd import aten
+from archscope.ops.base import (
+    Check,
+    NoWeights,
+    NoWork,
+    Reads,
+    Tape,
+    Tensor,
+    Tensors,
+    Value,
+    Values,
+    Weights,
+    argument,
+    register,
+)
 from archscope.ops.fields import MOST_PARTS, Index, Maybe, Size, SizeOrShape
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide
 
 
-class _Part(KeepsNothing, NoWeights, NoWork):
+class _Part(NoWeights, NoWork):
     """What all splitting ops share."""
 
     takes = "any"
@@ -75,6 +89,10 @@ class Chunk(_Part):
         chunks, dim = self.chunks, self.dim
         return lambda tensor: torch.chunk(tensor, chunks, dim)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        at = axis(self.dim, len(x[0].shape))
+        return aten.split(t, x[0], at, [part.shape[at] for part in y])
+
 
 @register
 class Split(_Part):
@@ -128,6 +146,10 @@ class Split(_Part):
         parts, dim = self.split_size_or_sections, self.dim
         return lambda tensor: torch.split(tensor, parts if isinstance(parts, int) else list(parts), dim)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        at = axis(self.dim, len(x[0].shape))
+        return aten.split(t, x[0], at, [part.shape[at] for part in y])
+
 
 @register
 class Slice(_Part):
@@ -171,6 +193,11 @@ class Slice(_Part):
         at = axis(self.dim, len(x[0].shape))
         index = (slice(None),) * at + (slice(self.start, self.end, self.step),)
         return lambda tensor: tensor[index]
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        at = axis(self.dim, len(x[0].shape))
+        alias = self.start == 0 and self.step == 1 and self.end in (None, x[0].shape[at])
+        return aten.part(t, x[0], at, y[0].shape[at], self.step, alias=alias)
 
 
 def _clipped(place: int, size: int) -> int:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
     Check,
-    KeepsInput,
-    KeepsNothing,
     NoBuffers,
     NoChecks,
     NoContraction,
     NoWeights,
     NoWork,
+    OneKernel,
     PlainTorchLayer,
     Pointwise,
     Reads,
     SameShape,
+    Tape,
     Tensor,
     Tensors,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
     special_module,
@@ -30,15 +34,18 @@ from archscope.ops.fields import Flag, Index, Maybe, Real, Shape, Size
 
 
 @register
-class Identity(PlainTorchLayer, Pointwise, KeepsNothing, SameShape, NoWeights, NoWork, NoChecks):
+class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoChecks):
     """The input itself (torch.nn.Identity)."""
 
     takes = "any"
     view = True
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return x[0]
+
 
 @register
-class Scale(Pointwise, KeepsNothing, SameShape, NoWeights, NoContraction, NoChecks):
+class Scale(Pointwise, OneKernel, SameShape, NoWeights, NoContraction, NoChecks):
     """The input times a constant."""
 
     elementwise_rule = "one multiplication an element"
@@ -54,7 +61,7 @@ class Scale(Pointwise, KeepsNothing, SameShape, NoWeights, NoContraction, NoChec
 
 
 @register
-class Embedding(PlainTorchLayer, Pointwise, KeepsInput, NoBuffers, NoContraction):
+class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
     """A row of a table for every index (torch.nn.Embedding)."""
 
     takes = "int64"
@@ -96,15 +103,16 @@ class Embedding(PlainTorchLayer, Pointwise, KeepsInput, NoBuffers, NoContraction
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 0 if self.max_norm is None else 3 * y[0].numel + 3 * x[0].numel
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.embedding(t, w["weight"], x[0], y[0].shape)
+
 
 @register
-class Parameter(KeepsNothing, NoBuffers, NoWork):
+class Parameter(NoBuffers, NoWork):
     """A learnable tensor, such as a position embedding; an input, if any, only lends its batch size.
 
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
     """
-
-    lends_weights = True
 
     arity = Arity(0, 1)
     takes = "any"
@@ -135,6 +143,9 @@ class Parameter(KeepsNothing, NoBuffers, NoWork):
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.expand(t, w["weight"], y[0].shape)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         forward = _expanded if self.expand else _itself

@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.memory import OPTIMIZERS, memory
+from archscope.analysis.memory import memory
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.backends.torch.build import build, inputs
 from archscope.errors import UsageError
-from archscope.ops.strides import contiguous, is_contiguous, reshaped
 from archscope.spec.library import names
 from tests.designs import designs
 from tests.oracle import kept, left

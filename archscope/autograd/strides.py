@@ -45,3 +45,13 @@ def reshaped(shape: Sequence[int], strides: Strides, new: Sequence[int]) -> Stri
         if dim > 0:
             base, run, filled = strides[dim - 1], 1, 1
     return tuple(result) if place < 0 else None
+
+
+def fills(shape: Sequence[int], strides: Strides) -> bool:
+    """Whether a tensor fills its memory without gaps or repeats, in whatever order of its dimensions."""
+    step = 1
+    for stride, size in sorted((stride, size) for size, stride in zip(shape, strides, strict=True) if size != 1):
+        if stride != step:
+            return False
+        step *= size
+    return True

@@ -1,0 +1,228 @@
+"""A design on a tape: a forward pass, and a whole training step, with what lives at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+
+from archscope.analysis.optimizers import OPTIMIZERS, update
+from archscope.analysis.traversal import Step
+from archscope.autograd import aten
+from archscope.autograd.tape import Region, Storage, Tape, Value
+from archscope.design import Design
+from archscope.graph import Ref
+from archscope.ops import Tensor
+
+
+class Run:
+    """A design at work on a tape.
+
+    Attributes:
+        keeps: what each layer keeps for the backward pass, in the order of the forward pass.
+        inputs: the tensors that the caller holds.
+        state, parameters, trained: parameters and buffers; the former; those of them that are trained.
+        targets, optimizer_state: what else is there before a training step.
+    """
+
+    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], tape: Tape) -> None:
+        self.design, self.batch, self.steps, self.tape = design, batch, steps, tape
+        self.keeps: list[tuple[str, Storage]] = []
+        self.targets: list[Value] = []
+        self.optimizer_state: list[Value] = []
+        self.trained: list[Value] = []
+        self.parameters: list[Storage] = []
+        self.state: list[Storage] = []
+        self._weights: dict[str, Mapping[str, Value]] = {}
+        for one in steps:
+            if one.layer.shares is None:
+                self._weights[one.layer.name] = self._entered(one)
+        self._values: dict[Ref, Value] = {}
+        self.inputs = [tape.given(*_typed(node.tensor(batch)), _input(node.name)) for node in design.inputs]
+        for node, value in zip(design.inputs, self.inputs, strict=True):
+            tape.hold(value)
+            self._values[Ref(node.name)] = value
+        self._last = self._readers()
+
+    def _entered(self, one: Step) -> Mapping[str, Value]:
+        tape, layer = self.tape, one.layer
+        tape.layer = layer.name
+        found = {}
+        for name, tensor in layer.op.parameters(*one.x).items():
+            found[name] = tape.state(*_typed(tensor), name, leaf=not layer.frozen)
+            self.parameters.append(found[name].storage)
+            if not layer.frozen:
+                self.trained.append(found[name])
+        for name, tensor in layer.op.buffers(*one.x).items():
+            found[name] = tape.state(*_typed(tensor), name)
+        self.state += [value.storage for value in found.values()]
+        return found
+
+    def _readers(self) -> dict[str, list[Ref]]:
+        """For each layer, what nobody reads after it."""
+        kept = {ref for _, ref in self.design.outputs}
+        last: dict[Ref, str] = {}
+        for one in self.steps:
+            name = one.layer.name
+            last |= {Ref(name, number): name for number in range(len(one.y))}
+            last |= dict.fromkeys(one.layer.inputs, name)
+        done: dict[str, list[Ref]] = {}
+        for ref, name in last.items():
+            if ref not in kept:
+                done.setdefault(name, []).append(ref)
+        return done
+
+    # -- forward ---
+
+    def forward(self) -> list[Value]:
+        """Run all layers; the outputs, held by the caller."""
+        self.tape.phase = "forward"
+        for region, group in self._groups():
+            if region is None or not self.tape.grad:
+                for one in group:
+                    self._layer(one, self._values)
+                    self._forget(one)
+            else:
+                self._recomputed(group)
+        outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.design.outputs)]
+        for value in outputs:
+            self.tape.hold(value)
+        for value in self._values.values():
+            self.tape.release(value)
+        self._values.clear()
+        return outputs
+
+    def _groups(self) -> Iterator[tuple[str | None, list[Step]]]:
+        """Layers one by one, those of a recomputed block together."""
+        group: list[Step] = []
+        for one in self.steps:
+            if group and (one.layer.checkpoint is None or one.layer.checkpoint != group[-1].layer.checkpoint):
+                yield group[-1].layer.checkpoint, group
+                group = []
+            group.append(one)
+        if group:
+            yield group[-1].layer.checkpoint, group
+
+    def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
+        tape, layer = self.tape, one.layer
+        tape.layer = layer.name
+        before = len(tape.nodes)
+        x = tuple([values[ref] for ref in layer.inputs])
+        result = layer.op.forward(tape, self._weights[layer.shares or layer.name], x, one.y)
+        outputs = (result,) if isinstance(result, Value) else result
+        for number, value in enumerate(outputs):
+            tape.hold(value)
+            values[Ref(layer.name, number)] = value
+            if not value.storage.what:
+                which = "the output" if len(outputs) == 1 else f"output {number}"
+                value.storage.what = f"{which} of {layer.name}"
+        tape.close()
+        if tape.region is None:
+            self.keeps += [(layer.name, storage) for node in tape.nodes[before:] for storage in node.saved]
+
+    def _forget(self, one: Step) -> None:
+        for ref in self._last.get(one.layer.name, ()):
+            self.tape.release(self._values.pop(ref))
+
+    def _recomputed(self, group: list[Step]) -> None:
+        """A block under torch.utils.checkpoint: what it reads is kept, and nothing else."""
+        tape = self.tape
+        inside = {one.layer.name for one in group}
+        read = {ref: one.layer.name for one in reversed(group) for ref in one.layer.inputs if ref.node not in inside}
+        read = {ref: read[ref] for one in group for ref in one.layer.inputs if ref in read}
+        arguments = {ref: self._values[ref] for ref in read}
+
+        def block(own: dict[Ref, Value]) -> None:
+            for one in group:
+                self._layer(one, own)
+
+        def again() -> None:
+            own = dict(arguments)
+            try:
+                block(own)
+            finally:  # it ends as soon as enough has been recomputed
+                for ref, value in own.items():
+                    if ref not in arguments:
+                        tape.release(value)
+
+        region = Region(list(dict.fromkeys(arguments.values())), again)
+        tape.enter(region)
+        own = dict(arguments)
+        block(own)
+        tape.leave()
+        if region.left:
+            self.keeps += [(read[ref], value.storage) for ref, value in arguments.items()]
+        gone = {ref for one in group for ref in self._last.get(one.layer.name, ())}
+        self._values |= {ref: value for ref, value in own.items() if ref not in arguments}
+        for ref in gone:
+            tape.release(self._values.pop(ref))
+
+    # -- the rest of a step ---
+
+    def prepare(self, optimizer: str, *, accumulate: bool) -> None:
+        """What is there before a step: targets, the optimizer's state, and gradients where they are accumulated."""
+        tape, one = self.tape, OPTIMIZERS[optimizer]
+        tape.layer = ""
+        for shape in self._target_shapes():
+            self.targets.append(tape.given(shape, "int64", "the targets"))
+        for value in self.trained:
+            for _ in range(one.states):
+                self.optimizer_state.append(tape.given(value.shape, value.dtype, "the optimizer's state"))
+            if one.counts and tape.device == "cpu":
+                self.optimizer_state.append(tape.given((), "float32", "the optimizer's count of steps"))
+            if accumulate and value.node is not None:
+                tape.gradients[value.node] = tape.given(value.shape, value.dtype, "the gradient")
+
+    def step(self, optimizer: str, *, foreach: bool) -> None:
+        """Forward, loss, backward and update."""
+        loss = self.loss(self.forward())
+        for cast in self.tape.casts.values():
+            self.tape.release(cast)
+        self.tape.casts.clear()
+        if loss is not None:
+            self.tape.backward(loss)
+            update(self.tape, optimizer, self.trained, foreach=foreach)
+            self.tape.release(loss)
+
+    def _target_shapes(self) -> Iterator[tuple[int, ...]]:
+        shapes = {Ref(one.layer.name, number): y for one in self.steps for number, y in enumerate(one.y)}
+        for ref in dict.fromkeys(ref for _, ref in self.design.outputs):
+            if ref in shapes and shapes[ref].dtype is None and _classifies(shapes[ref].shape):
+                batch, *sizes = shapes[ref].shape
+                yield (batch * sizes[0],) if len(sizes) == 2 else (batch, *sizes[1:])
+
+    def loss(self, outputs: list[Value]) -> Value | None:
+        """The losses of the outputs that can be trained on, added; the outputs are given up.
+
+        Cross-entropy over the classes: the last dimension of a sequence, else the channels; a mean where there is one.
+        """
+        tape = self.tape
+        tape.phase, tape.layer = "loss", "the loss"
+        losses = []
+        for value in outputs:
+            if value.node is None:
+                continue
+            if not _classifies(value.shape):
+                losses.append(aten.mean(tape, value, ()))
+                continue
+            batch, first, *rest = value.shape
+            rows = aten.reshape(tape, value, (batch * first, *rest)) if len(rest) == 1 else value
+            losses.append(aten.cross_entropy(tape, rows))
+        total = reduce(lambda a, b: aten.add(tape, a, b), losses) if losses else None
+        if total is not None:
+            tape.hold(total)
+        tape.close()
+        for value in outputs:
+            tape.release(value)
+        return total
+
+
+def _classifies(shape: tuple[int, ...]) -> bool:
+    return len(shape) >= 2 and shape[2 if len(shape) == 3 else 1] > 1
+
+
+def _typed(tensor: Tensor) -> tuple[tuple[int, ...], str]:
+    return tensor.shape, tensor.dtype or "float32"
+
+
+def _input(name: str) -> str:
+    return "the input" if name == "input" else f"the input {name}"

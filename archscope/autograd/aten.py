@@ -1,0 +1,964 @@
+"""The functions of torch that layers call, each with what it allocates, keeps, and allocates in its backward pass.
+
+Names and laws are torch's: derivatives.yaml for what is kept, the formulas of FunctionsManual.cpp for the order of a
+backward pass. What torch.autocast casts is the function's to say, as it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+from archscope.autograd.dtypes import FLOATING, wider
+from archscope.autograd.strides import Strides, contiguous, fills, reshaped
+from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
+from archscope.errors import UsageError
+
+# -- autocast ----------------------------------------------------------------------------------------------------------
+
+
+def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
+    """The tensors as a function gets them that autocast runs in the lower type; weights are cast once a step."""
+    if t.lower is None:
+        return values
+    cast = [_cast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
+    return tuple(reversed(cast))
+
+
+def widened(t: Tape, x: Value, on: Sequence[str]) -> Value:
+    """A tensor as a function gets it that autocast runs in float32 on some devices."""
+    return x if t.lower is None or t.device not in on else _cast(t, x, "float32")
+
+
+def _cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
+    if x.dtype == dtype or x.dtype not in FLOATING:
+        return x
+    leaf = x.node is not None and x.node.order == float("inf")
+    if once and leaf and x.storage in t.casts:
+        return t.casts[x.storage]
+    what = f"{x.storage.what}, cast to {dtype}"
+    y = like(t, x, what, dtype)
+    t.link(y, (x,), _cast_back)
+    if once and leaf:
+        t.casts[x.storage] = y
+        t.hold(y)
+    return y
+
+
+def _cast_back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    gradient, x = gradients[0], node.inputs[0]
+    assert gradient is not None
+    return [like(t, gradient, "a gradient, cast", x.dtype)]
+
+
+# -- one kernel forward, one kernel backward ---------------------------------------------------------------------------
+
+
+def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
+    """A new tensor of the shape of another, its elements in the same order in memory where it leaves no gaps."""
+    strides = x.strides if x.strides is not None and fills(x.shape, x.strides) else None
+    return t.make(x.shape, dtype or x.dtype, what, strides)
+
+
+def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
+    """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
+    y = like(t, x) if shape == x.shape else t.make(shape, x.dtype)
+    saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
+    t.link(y, (x,), _one_like, *saved)
+    return y
+
+
+def _one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    gradient, x = gradients[0], node.inputs[0]
+    assert gradient is not None
+    return [like(t, gradient) if gradient.shape == x.shape else t.make(x.shape, gradient.dtype)]
+
+
+def in_place(t: Tape, x: Value, *, saves: str) -> Value:
+    """A function that overwrites its input; ``copy`` of ``saves`` is a clone of it that is kept."""
+    copy = t.grad and x.node is not None and saves == "copy"
+    saved = (like(t, x, "a copy of the input"),) if copy else (x,) if saves == "output" else ()
+    y = t.view(x, x.shape, x.strides)
+    t.link(y, (x,), _one_like, *saved)
+    return y
+
+
+def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], saves: str = "input") -> Value:
+    """A function of one tensor that makes others for its derivative: shape, dtype, and a word on each."""
+    y, *others = t.make_all((shape, x.dtype, ""), *extra)
+    first = (x,) if saves == "input" else (y,) if saves == "output" else ()
+    t.link(y, (x,), _one_like, *first, *others)
+    return y
+
+
+def normalized(
+    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, kept: Sequence[Value] = ()
+) -> Value:
+    """A normalisation: its output and two statistics by one kernel, all gradients by one."""
+    y, mean, deviation = t.make_all(
+        (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
+    )
+    if x.strides is not None and fills(x.shape, x.strides):
+        y.strides = x.strides
+    t.link(y, (x, *(w for w in weights if w is not None)), together, x, mean, deviation, *kept)
+    t.drop(mean, deviation)
+    return y
+
+
+# -- views -------------------------------------------------------------------------------------------------------------
+
+
+def strides_of(x: Value) -> Strides:
+    """Strides, written out."""
+    return contiguous(x.shape) if x.strides is None else x.strides
+
+
+def ordered(x: Value) -> bool:
+    """Whether the elements lie in their order (torch.Tensor.is_contiguous)."""
+    if x.strides is None:
+        return True
+    wanted = contiguous(x.shape)
+    return all(n == 1 or a == b for n, a, b in zip(x.shape, x.strides, wanted, strict=True))
+
+
+def view(t: Tape, x: Value, shape: Shape, strides: Strides | None) -> Value:
+    """Another view of a tensor; the gradient is the same view backwards."""
+    y = t.view(x, shape, strides)
+    t.link(y, (x,), _view_back)
+    return y
+
+
+def _view_back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    gradient, x = gradients[0], node.inputs[0]
+    assert gradient is not None
+    return [laid(t, gradient, x.shape)]
+
+
+def laid(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Value:
+    """torch.Tensor.reshape: a view, or, where there are no strides for it, a copy."""
+    if x.shape == shape:
+        return x
+    strides = None if ordered(x) else reshaped(x.shape, strides_of(x), shape)
+    if strides is None and not ordered(x):
+        y = t.make(shape, x.dtype, f"{x.storage.what}, laid out in order")
+    else:
+        y = t.view(x, shape, strides)
+    if linked:
+        t.link(y, (x,), _view_back)
+    return y
+
+
+def reshape(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.Tensor.reshape, linked."""
+    return laid(t, x, shape, linked=True)
+
+
+def permute(t: Tape, x: Value, dims: Sequence[int]) -> Value:
+    """torch.permute; the gradient is permuted back."""
+    strides = strides_of(x)
+    y = t.view(x, tuple(x.shape[dim] for dim in dims), tuple(strides[dim] for dim in dims))
+    back = tuple(sorted(range(len(dims)), key=lambda place: dims[place]))
+
+    def unpermute(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = strides_of(gradient)
+        shape = tuple(gradient.shape[dim] for dim in back)
+        return [t.view(gradient, shape, tuple(steps[dim] for dim in back))]
+
+    t.link(y, (x,), unpermute)
+    return y
+
+
+def swapped(t: Tape, x: Value, first: int, second: int) -> Value:
+    """torch.transpose."""
+    dims = list(range(len(x.shape)))
+    dims[first], dims[second] = dims[second], dims[first]
+    return permute(t, x, dims)
+
+
+def copied(t: Tape, x: Value, what: str = "") -> Value:
+    """torch.Tensor.contiguous: the tensor itself, or a copy whose elements lie in their order."""
+    if ordered(x):
+        return x
+    y = t.make(x.shape, x.dtype, what)
+    t.link(y, (x,), passed_on)
+    return y
+
+
+def part(t: Tape, x: Value, dim: int, size: int, step: int, *, alias: bool) -> Value:
+    """A slice along a dimension; the gradient is laid into zeros, or handed on by an ``alias``."""
+    strides = list(strides_of(x))
+    strides[dim] *= step
+    shape = (*x.shape[:dim], size, *x.shape[dim + 1 :])
+    y = t.view(x, shape, tuple(strides))
+    t.link(y, (x,), passed_on if alias else _one_ordered)
+    return y
+
+
+def _one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    x = node.inputs[0]
+    return [t.make(x.shape, x.dtype)]
+
+
+def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
+    """torch.split: views; their gradients are joined, zeros for those that do not arrive."""
+    strides = strides_of(x)
+    parts = [t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides) for size in sizes]
+
+    def join(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = [t.make(y.shape, y.dtype) for y, g in zip(parts, gradients, strict=True) if g is None]
+        joined = t.make(x.shape, x.dtype)
+        t.drop(*zeros)
+        return [joined]
+
+    t.link(parts, (x,), join)
+    return parts
+
+
+def expand(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.Tensor.expand; the gradient is summed over what is repeated."""
+    if shape == x.shape:
+        return x
+    offset = len(shape) - len(x.shape)
+    before = strides_of(x)
+    strides = tuple(
+        0 if i < offset or (x.shape[i - offset] == 1 and n != 1) else before[i - offset] for i, n in enumerate(shape)
+    )
+    y = t.view(x, shape, strides)
+    t.link(y, (x,), passed_on)  # the engine sums it
+    return y
+
+
+# -- elementwise functions of two tensors ------------------------------------------------------------------------------
+
+
+def broadcast(first: Shape, second: Shape) -> Shape:
+    """The common shape."""
+    if first == second:
+        return first
+    length = max(len(first), len(second))
+    pairs = zip((1,) * (length - len(first)) + first, (1,) * (length - len(second)) + second, strict=True)
+    return tuple(b if a == 1 else a for a, b in pairs)
+
+
+def pointwise(t: Tape, a: Value, b: Value, what: str = "") -> Value:
+    """The result of an elementwise function of two tensors."""
+    shape, dtype = broadcast(a.shape, b.shape), wider(a.dtype, b.dtype)
+    if a.strides is None and b.strides is None:
+        return t.make(shape, dtype, what)
+    source = next((v for v in (a, b) if v.shape == shape and v.strides is not None and fills(shape, v.strides)), None)
+    plain = next((v for v in (a, b) if v.shape == shape), None)
+    strides = source.strides if source is not None and plain is source else None
+    return t.make(shape, dtype, what, strides)
+
+
+def add(t: Tape, a: Value, b: Value) -> Value:
+    """a + b: the gradient goes to both (and is summed where one was broadcast)."""
+    y = pointwise(t, a, b)
+    t.link(y, (a, b), passed_on)
+    return y
+
+
+def subtract(t: Tape, a: Value, b: Value) -> Value:
+    """a - b."""
+    y = pointwise(t, a, b)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [gradient, like(t, gradient) if b.node is not None else None]
+
+    t.link(y, (a, b), back)
+    return y
+
+
+def multiply(t: Tape, a: Value, b: Value, what: str = "") -> Value:
+    """a b: each side is kept where the other one needs a gradient."""
+    y = pointwise(t, a, b, what)
+    saved = [other for other, side in ((b, a), (a, b)) if side.node is not None]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        sides = ((a, b), (b, a))
+        return [pointwise(t, gradient, other) if side.node is not None else None for side, other in sides]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def divide(t: Tape, a: Value, b: Value) -> Value:
+    """a / b."""
+    y = pointwise(t, a, b)
+    saved = (a, b) if b.node is not None else (b,)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        second = None
+        if b.node is not None:
+            ratio = pointwise(t, a, b)  # -grad * ((a / b) / b)
+            squared = pointwise(t, ratio, b)
+            negated = like(t, gradient)
+            second = pointwise(t, negated, squared)
+            t.drop(ratio, squared, negated)
+        first = pointwise(t, gradient, b) if a.node is not None else None
+        return [first, second]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def extremum(t: Tape, a: Value, b: Value) -> Value:
+    """The larger or the smaller of two tensors; where they are equal, each gets half of the gradient."""
+    y = pointwise(t, a, b)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        results: list[Value | None] = []
+        for side in (a, b):
+            if side.node is None:
+                results.append(None)
+                continue
+            half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
+            equal = t.make(gradient.shape, "bool")
+            results.append(pointwise(t, gradient, half))
+            less = t.make(gradient.shape, "bool")
+            t.drop(half, equal, less)
+        return results
+
+    t.link(y, (a, b), back, a, b)
+    return y
+
+
+def scaled(t: Tape, x: Value) -> Value:
+    """A tensor times a number, or its negative."""
+    return kernel(t, x, x.shape)
+
+
+def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
+    """x to a number; the derivative is grad * (exponent * x^(exponent - 1))."""
+    x = widened(t, x, ("cuda",))
+    y = like(t, x, what)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        if exponent == 0:
+            return [like(t, x)]
+        raised, times = like(t, x), like(t, x)
+        result = like(t, x)
+        t.drop(raised, times)
+        return [result]
+
+    t.link(y, (x,), back, x)
+    return y
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
+    """x A^T + b on the last dimension (at::linear): rows joined, one product; or, on a strided input, at::matmul."""
+    start = t.begin()
+    x, weight, *rest = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
+    out, features = weight.shape
+    flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
+    read = x if flat else laid(t, x, (prod(x.shape[:-1]), features), linked=True)
+    y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
+    if not flat:
+        y = view(t, y, (*x.shape[:-1], out), None)
+        if rest and not at_once:
+            y = add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
+    t.end(start, y)
+    return y
+
+
+def added(t: Tape, x: Value, other: Value) -> Value:
+    """x += other."""
+    y = t.view(x, x.shape, x.strides)
+    t.link(y, (x, other), passed_on)
+    return y
+
+
+def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
+    """x A^T, perhaps + b (at::mm, at::addmm)."""
+    turned = t.view(weight, weight.shape, None)
+    t.link(turned, (weight,), passed_on)
+    y = t.make((x.shape[0], weight.shape[0]), x.dtype)
+    saved = [other for other, side in ((weight, x), (x, weight)) if side.node is not None]
+
+    def multiplied(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
+        return [_like_matrix(t, x) if x.node is not None else None, second]
+
+    def shifted(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        first = _like_matrix(t, x) if x.node is not None else None
+        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
+        return [gradients[0], first, second]
+
+    if bias is None:
+        t.link(y, (x, turned), multiplied, *saved)
+    else:
+        t.link(y, (bias, x, turned), shifted, *saved)
+    return y
+
+
+def _like_matrix(t: Tape, x: Value) -> Value:
+    """The gradient of a factor of a product; that of a matrix which lies by columns does so, too (at::mm alone)."""
+    by_columns = x.strides is not None and len(x.shape) == 2 and x.strides == (1, x.shape[0])
+    return t.make(x.shape, x.dtype, "", x.strides if by_columns else None)
+
+
+def batched(t: Tape, a: Value, b: Value, shape: Shape, what: str = "") -> Value:
+    """at::bmm of tensors (..., n, m) and (..., m, p) whose leading dimensions are joined already."""
+    y = t.make(shape, a.dtype, what)
+    saved = [other for other, side in ((b, a), (a, b)) if side.node is not None]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        second = _like_matrix(t, b) if b.node is not None else None
+        return [_like_matrix(t, a) if a.node is not None else None, second]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def matmul(t: Tape, a: Value, b: Value) -> Value:
+    """at::matmul of tensors of two or more dimensions; it casts, as each of the products in it would."""
+    start = t.begin()
+    y = _matmul(t, *lowered(t, a, b))
+    t.end(start, y)
+    return y
+
+
+def _matmul(t: Tape, a: Value, b: Value) -> Value:
+    if len(a.shape) == len(b.shape) == 2:
+        return batched(t, a, b, (a.shape[0], b.shape[1]))
+    if _folds(a, b):
+        return _folded(t, a, b)
+    if len(a.shape) == len(b.shape) == 3 and a.shape[0] != b.shape[0]:
+        if a.shape[0] == 1 and a.node is not None:
+            return _folded(t, reshape(t, a, a.shape[1:]), b)
+        if b.shape[0] == 1 and b.node is not None:
+            return _folded(t, a, reshape(t, b, b.shape[1:]))
+    leading = broadcast(a.shape[:-2], b.shape[:-2])
+    n, m, p = *a.shape[-2:], b.shape[-1]
+    joined = prod(leading)
+    left = reshape(t, expand(t, a, (*leading, n, m)), (joined, n, m))
+    right = reshape(t, expand(t, b, (*leading, m, p)), (joined, m, p))
+    return reshape(t, batched(t, left, right, (joined, n, p)), (*leading, n, p))
+
+
+def _folds(a: Value, b: Value) -> bool:
+    """Whether at::matmul joins all rows of the larger tensor into one matrix (should_fold)."""
+    larger, smaller = (a, b) if len(a.shape) >= len(b.shape) else (b, a)
+    if len(larger.shape) < 3 or len(smaller.shape) > 2:
+        return False
+    return smaller.node is not None or (larger is a and ordered(a))
+
+
+def _folded(t: Tape, a: Value, b: Value) -> Value:
+    """The product with a matrix: the larger tensor's rows joined; from the left, the product of the transposes."""
+    turned = len(b.shape) > len(a.shape)
+    larger, matrix = (swapped(t, b, -1, -2), swapped(t, a, 0, 1)) if turned else (a, b)
+    rows = prod(larger.shape[:-1])
+    y = batched(t, reshape(t, larger, (rows, larger.shape[-1])), matrix, (rows, matrix.shape[1]))
+    y = reshape(t, y, (*larger.shape[:-1], matrix.shape[1]))
+    return copied(t, swapped(t, y, -1, -2)) if turned else y
+
+
+# -- attention ---------------------------------------------------------------------------------------------------------
+
+
+def attention(t: Tape, query: Value, key: Value, value: Value, *, dropout: float = 0.0, causal: bool = False) -> Value:
+    """scaled_dot_product_attention: by the fused kernel where torch takes it, else by its products."""
+    start = t.begin()
+    query, key, value = lowered(t, query, key, value)
+    y = _attention(t, query, key, value, dropout if t.training else 0.0, causal=causal)
+    t.end(start, y)
+    return y
+
+
+def _attention(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+    alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
+    if len(query.shape) != 4 or not alike or (dropout > 0 and t.device == "cpu"):
+        return _products(t, query, key, value, dropout, causal=causal)
+    y, sums = t.make_all(
+        (query.shape, query.dtype, ""), (query.shape[:-1], "float32", "the logarithms of the sums of exponentials")
+    )
+    y.strides = _as_laid(query)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
+        for gradient in made:
+            _, heads, length, size = gradient.shape
+            gradient.strides = (length * heads * size, size, heads * size, 1)
+        return [g if v.node is not None else None for g, v in zip(made, (query, key, value), strict=True)]
+
+    t.link(y, (query, key, value), back, query, key, value, y, sums)
+    return y
+
+
+def _as_laid(x: Value) -> Strides:
+    """Strides of a tensor without gaps whose dimensions lie in the order of another's."""
+    steps = strides_of(x)
+    strides, step = [0] * len(x.shape), 1
+    for dim in sorted(range(len(x.shape)), key=lambda dim: (steps[dim], -dim)):
+        strides[dim] = step
+        step *= x.shape[dim]
+    return tuple(strides)
+
+
+def _products(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+    """_scaled_dot_product_attention_math."""
+    length, keys = query.shape[-2], key.shape[-2]
+    query = kernel(t, query, query.shape)
+    bias = None
+    if causal:
+        ones = t.make((length, keys), "bool")
+        mask = t.make((length, keys), "bool")
+        t.drop(ones)
+        low, zero = t.make((), query.dtype), t.make((), query.dtype)
+        bias = t.make((length, keys), query.dtype)
+        t.drop(low, zero, mask)
+    key, value = (_for_each_head(t, tensor, query) for tensor in (key, value))
+    turned = kernel(t, swapped(t, key, -1, -2), (*key.shape[:-2], key.shape[-1], keys))
+    scores = matmul(t, query, turned)
+    t.drop(turned)
+    if bias is not None:
+        biased = pointwise(t, scores, bias)
+        t.link(biased, (scores,), passed_on)
+        t.drop(scores)
+        scores = biased
+    soft = kernel(t, scores, scores.shape, saves="output")
+    t.drop(scores)
+    if dropout > 0:
+        certain, mask = soft, like(t, soft, "the mask")
+        soft = multiply(t, certain, mask)
+        t.drop(certain, mask)
+    return matmul(t, soft, value)
+
+
+def _for_each_head(t: Tape, x: Value, query: Value) -> Value:
+    """Keys or values repeated for the heads of the query that share them (repeat_interleave)."""
+    shape = (*query.shape[:-2], *x.shape[-2:])
+    if x.shape == shape:
+        return x
+    y = t.make(shape, x.dtype, f"{x.storage.what}, repeated")
+    t.link(y, (x,), _one_ordered)
+    return y
+
+
+def multihead(
+    t: Tape,
+    x: tuple[Value, ...],
+    w: Mapping[str, Value],
+    *,
+    heads: int,
+    packed: bool,
+    dropout: float,
+    batch_first: bool,
+    add_zero_attn: bool,
+) -> Value:
+    """torch.nn.functional.multi_head_attention_forward, without weights."""
+    if batch_first:
+        turned = {id(value): swapped(t, value, 0, 1) for value in dict.fromkeys(x)}
+        x = tuple(turned[id(value)] for value in x)
+    query, key, value = x if len(x) == 3 else x * 3
+    (length, batch, embed), head = query.shape, query.shape[-1] // heads
+    start = t.begin()
+    q, k, v = _projected(t, query, key, value, w, packed=packed)
+    if "bias_k" in w:
+        k = _lengthened(t, k, w["bias_k"], batch)
+        v = _lengthened(t, v, w["bias_v"], batch)
+    q, k, v = (swapped(t, reshape(t, a, (a.shape[0], batch * heads, head)), 0, 1) for a in (q, k, v))
+    t.end(start, q, k, v)
+    if add_zero_attn:
+        k = _with_zeros(t, k)
+        v = _with_zeros(t, v)
+    t.end(start, q, k, v)
+    q, k, v = (reshape(t, a, (batch, heads, a.shape[1], head)) for a in (q, k, v))
+    attended = permute(t, attention(t, q, k, v, dropout=dropout), (2, 0, 1, 3))
+    t.end(start, attended)
+    rows = reshape(t, copied(t, attended, "the heads' outputs"), (length * batch, embed))
+    t.end(start, rows)
+    y = reshape(t, linear(t, rows, w["out_proj.weight"], w.get("out_proj.bias")), (length, batch, embed))
+    return swapped(t, y, 0, 1) if batch_first else y
+
+
+def _projected(
+    t: Tape, query: Value, key: Value, value: Value, w: Mapping[str, Value], *, packed: bool
+) -> Sequence[Value]:
+    """Query, key and value behind their projections (_in_projection_packed, _in_projection)."""
+    embed, bias = query.shape[-1], w.get("in_proj_bias")
+    if packed and query is key is value:
+        start = t.begin()
+        parts = _unpacked(t, linear(t, query, w["in_proj_weight"], bias), 3)
+        t.end(start, *parts)
+        return parts
+    if packed and key is value:
+        first, rest = split(t, w["in_proj_weight"], 0, (embed, 2 * embed))
+        shifts = [None, None] if bias is None else split(t, bias, 0, (embed, 2 * embed))
+        q, start = linear(t, query, first, shifts[0]), t.begin()
+        parts = _unpacked(t, linear(t, key, rest, shifts[1]), 2)
+        t.end(start, *parts)
+        return q, *parts
+    if packed:
+        weights = split(t, w["in_proj_weight"], 0, (embed,) * 3)
+    else:
+        weights = [w["q_proj_weight"], w["k_proj_weight"], w["v_proj_weight"]]
+    shifts = [None] * 3 if bias is None else split(t, bias, 0, (embed,) * 3)
+    return [linear(t, a, weight, b) for a, weight, b in zip((query, key, value), weights, shifts, strict=True)]
+
+
+def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
+    """What one projection made of several, laid out one after another, and taken apart."""
+    length, batch, width = joined.shape
+    apart = reshape(t, joined, (1, length, batch, parts, width // parts))
+    turned = reshape(t, permute(t, apart, (3, 1, 2, 0, 4)), (parts, length, batch, width // parts))
+    laid_out = copied(t, turned, "queries, keys and values")
+    return [select(t, laid_out, number) for number in range(parts)]
+
+
+def select(t: Tape, x: Value, number: int) -> Value:
+    """x[number]; the gradient is laid into zeros."""
+    y = t.view(x, x.shape[1:], strides_of(x)[1:])
+    t.link(y, (x,), _one_ordered)
+    return y
+
+
+def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:
+    """Keys or values with a learnt one more; the shorter ones are given up."""
+    repeated = t.make((1, batch, bias.shape[-1]), bias.dtype)
+    t.link(repeated, (bias,), passed_on if batch == 1 else _one_like)
+    y = cat(t, (x, repeated), (x.shape[0] + 1, *x.shape[1:]), 0)
+    t.drop(x, repeated)
+    return y
+
+
+def _with_zeros(t: Tape, x: Value) -> Value:
+    """Keys or values with a zero one more; the shorter ones are given up."""
+    zeros = t.make((x.shape[0], 1, x.shape[2]), x.dtype)
+    y = cat(t, (x, zeros), (x.shape[0], x.shape[1] + 1, x.shape[2]), 1)
+    t.drop(x, zeros)
+    return y
+
+
+# -- activations -------------------------------------------------------------------------------------------------------
+
+
+def prelu(t: Tape, x: Value, slope: Value) -> Value:
+    """_prelu_kernel: its backward pass makes both gradients in the shape of the input."""
+    y = like(t, x)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        made = t.make_all((x.shape, x.dtype, ""), (x.shape, slope.dtype, ""))
+        return [g if v.node is not None else None for g, v in zip(made, (x, slope), strict=True)]
+
+    t.link(y, (x, slope), back, x, slope)
+    return y
+
+
+def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
+    """rrelu_with_noise."""
+    y = t.view(x, x.shape, x.strides) if in_place else like(t, x)
+    t.link(y, (x,), _one_like, y if in_place else x, slopes)
+    return y
+
+
+def magnitude(t: Tape, x: Value) -> Value:
+    """|x|."""
+    y = like(t, x)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        sign = like(t, x)
+        result = like(t, x)
+        t.drop(sign)
+        return [result]
+
+    t.link(y, (x,), back, x)
+    return y
+
+
+def plus(t: Tape, x: Value) -> Value:
+    """A tensor plus a number."""
+    y = like(t, x)
+    t.link(y, (x,), passed_on)
+    return y
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+
+def mean(t: Tape, x: Value, shape: Shape) -> Value:
+    """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), _one_ordered)
+    return y
+
+
+def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+    """The sum over dimensions: the gradient is repeated, which takes no memory."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = contiguous(kept)
+        strides = tuple(0 if a == 1 != b else step for a, b, step in zip(kept, x.shape, steps, strict=True))
+        return [t.view(gradient, x.shape, strides)]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+    """The maximum over dimensions (amax): the gradient is shared by all that are equal to it."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        equal = t.make(x.shape, "bool")
+        count, each = t.make(kept, "int64"), t.make(kept, x.dtype)
+        result = t.make(x.shape, x.dtype)
+        t.drop(equal, count, each)
+        return [result]
+
+    t.link(y, (x,), back, x, y)
+    return y
+
+
+def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Sequence[str]) -> Value:
+    """torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d."""
+    if exponent == float("inf"):
+        size = magnitude(t, x)
+        y = with_extra(t, widened(t, size, widened_on), shape, (shape, "int64", "the indices"))
+        t.drop(size)
+        return y
+    raised = power(t, x, exponent, "the powers")
+    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input")
+    t.drop(raised)
+    sign = like(t, pooled, "their signs")
+    t.link(sign, (pooled,), _one_like)
+    size = magnitude(t, pooled)
+    positive = kernel(t, size, shape, saves="output")
+    t.drop(size)
+    product = multiply(t, sign, positive)
+    t.drop(sign, positive)
+    times = scaled(t, product)
+    t.drop(product)
+    return power(t, times, 1 / exponent)
+
+
+# -- normalisation -----------------------------------------------------------------------------------------------------
+
+
+def repeat(t: Tape, x: Value, times: int) -> Value:
+    """A vector, several times in a row."""
+    y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
+    t.link(y, (x,), passed_on if times == 1 else _one_like)
+    return y
+
+
+def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
+    """at::rms_norm: x * rsqrt(mean(x^2) + eps), times the weight."""
+    if t.lower is not None or t.device == "cuda":
+        raise UsageError(f"{t.layer}: what torch does to RMSNorm in mixed precision, or on CUDA, is not known")
+    squares = power(t, x, 2)
+    average = mean(t, squares, (*x.shape[:-dims], *(1 for _ in range(dims))))
+    root = like(t, average, "the reciprocal roots")
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        cube, times = like(t, root), like(t, root)
+        result = like(t, root)
+        t.drop(cube, times)
+        return [result]
+
+    t.link(root, (average,), back, root)
+    t.drop(squares, average)
+    y = multiply(t, x, root, "the normalised input")
+    return y if weight is None else multiply(t, y, weight)
+
+
+def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
+    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows."""
+    squares = multiply(t, x, x)
+    batch, channels, *sizes = x.shape
+    padded = kernel(t, squares, (batch, channels + size - 1, *sizes))
+    padded.storage.what = "the squares, padded"
+    t.drop(squares)
+    averages = kernel(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), x.shape, saves="input")
+    t.drop(padded)
+    times = scaled(t, averages)
+    base = plus(t, times)
+    base.storage.what = "what the power is taken of"
+    t.drop(times)
+    raised = power(t, base, beta, "the power")
+    t.drop(averages, base)
+    return divide(t, x, raised)
+
+
+# -- dropout -----------------------------------------------------------------------------------------------------------
+
+
+def native_dropout(t: Tape, x: Value) -> Value:
+    """The fused kernel of CUDA: its mask is a bool."""
+    y, mask = t.make_all((x.shape, x.dtype, ""), (x.shape, "bool", "the mask"))
+    t.link(y, (x,), _one_like, mask)
+    return y
+
+
+def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool, alpha: bool) -> Value:
+    """at::_dropout_impl: the input times noise of a shape."""
+    if all_of_it:
+        noise = t.make((), x.dtype, "a zero")
+    else:
+        noise = like(t, x, "the mask") if shape == x.shape else t.make(shape, x.dtype, "the mask")
+    shift = like(t, noise) if alpha and not all_of_it else None
+    y = t.view(x, x.shape, x.strides) if in_place and shift is None else like(t, x)
+    t.link(y, (x,), _one_like, noise)
+    t.drop(noise, *(() if shift is None else (shift,)))
+    return y
+
+
+# -- joining, looking up, convolving -----------------------------------------------------------------------------------
+
+
+def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
+    """torch.cat: each gets its slice of the gradient."""
+    x = _alike(t, x)
+    y = t.make(shape, x[0].dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = strides_of(gradient)
+        return [t.view(gradient, value.shape, steps) if value.node is not None else None for value in x]
+
+    t.link(y, tuple(x), back)
+    return y
+
+
+def _alike(t: Tape, x: Sequence[Value]) -> Sequence[Value]:
+    """Tensors of one type; autocast widens those that are narrower than others."""
+    if len({value.dtype for value in x}) == 1:
+        return x
+    return [_cast(t, value, "float32") for value in x]
+
+
+def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
+    """torch.stack."""
+    x = _alike(t, x)
+    y = t.make(shape, x[0].dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = strides_of(gradient)
+        rest = (*steps[:dim], *steps[dim + 1 :])
+        return [t.view(gradient, value.shape, rest) if value.node is not None else None for value in x]
+
+    t.link(y, tuple(x), back)
+    return y
+
+
+def unbind(t: Tape, x: Value) -> list[Value]:
+    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive."""
+    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(x.shape[0])]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = [t.make(x.shape[1:], x.dtype) for gradient in gradients if gradient is None]
+        joined = t.make(x.shape, x.dtype)
+        t.drop(*zeros)
+        return [joined]
+
+    t.link(parts, (x,), back)
+    return parts
+
+
+def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
+    """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
+    y = t.make(shape, weight.dtype)
+    t.link(y, (weight,), _one_ordered, indices)
+    return y
+
+
+def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> Value:
+    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own."""
+    rows = prod(a.shape[:-1])
+    left, right = reshape(t, a, (rows, a.shape[-1])), reshape(t, b, (rows, b.shape[-1]))
+    y = t.make((rows, weight.shape[0]), a.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        return [t.make(v.shape, v.dtype) if v.node is not None else None for v in (left, weight, right)]
+
+    t.link(y, (left, weight, right), back, left, weight, right)
+    y = reshape(t, y, (*a.shape[:-1], weight.shape[0]))
+    return y if bias is None else add(t, y, bias)
+
+
+def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Shape) -> Value:
+    """at::convolution: all its gradients are made by one kernel."""
+    given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
+    y = t.make(shape, given[0].dtype)
+    t.link(y, given, together, *given[:2])
+    return y
+
+
+def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """at::_pad_circular: the map is copied into a larger one, whose borders are then copied within it."""
+    rank = len(ends)
+    sizes = [size + left + right for size, (left, right) in zip(x.shape[-rank:], ends, strict=True)]
+    y = t.make((*x.shape[:-rank], *sizes), x.dtype)
+    source = x
+    for number, (left, right) in reversed(list(enumerate(ends))):
+        dim = len(x.shape) - rank + number
+        size = source.shape[dim] + min(left, 0) + min(right, 0)
+        source = _sliced(t, source, dim, size)
+
+    def first(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        whole, piece = t.make(y.shape, y.dtype), t.make(source.shape, y.dtype)
+        t.drop(whole)
+        return [piece]
+
+    filled = t.view(y, y.shape, None)
+    t.link(filled, (source,), first)
+    for number, pair in reversed(list(enumerate(ends))):
+        for size in pair:
+            if size > 0:
+                filled = _wrapped(t, filled, len(x.shape) - rank + number, size)
+    return filled
+
+
+def _sliced(t: Tape, x: Value, dim: int, size: int) -> Value:
+    y = t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides_of(x))
+    t.link(y, (x,), _one_ordered)
+    return y
+
+
+def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
+    """A border of a map overwritten by a slice of the map (torch::autograd::CopySlices)."""
+    border = _sliced(t, x, dim, size)
+    y = t.view(x, x.shape, None)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        whole, piece = t.make(x.shape, x.dtype), t.make(border.shape, x.dtype)
+        zeros = t.make(border.shape, x.dtype)
+        t.drop(zeros)
+        return [whole, piece]
+
+    t.link(y, (x, border), back)
+    return y
+
+
+# -- loss --------------------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(t: Tape, x: Value) -> Value:
+    """torch.nn.functional.cross_entropy over dimension 1, with classes by their numbers, averaged."""
+    logarithms = kernel(t, widened(t, x, ("cpu", "cuda")), x.shape, saves="output")
+    logarithms.storage.what = "the logarithms of the softmax"
+    if len(x.shape) > 4:
+        logarithms = reshape(t, logarithms, (*x.shape[:2], x.shape[2], prod(x.shape[3:])))
+    loss, _ = t.make_all(((), logarithms.dtype, "the loss"), ((), logarithms.dtype, "the weight of the targets"))
+    t.link(loss, (logarithms,), _one_ordered, logarithms, _)
+    return loss

@@ -1,0 +1,189 @@
+"""Recurrent layers step by step, as torch's native kernels compute them (aten/src/ATen/native/RNN.cpp).
+
+The fused kernels of oneDNN (an LSTM without projection on the CPU) and of cuDNN keep a workspace of their own, whose
+size is theirs to say; on the CPU the native ones are counted in their place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from archscope.autograd import aten
+from archscope.autograd.tape import Gradients, Node, Tape, Value
+from archscope.errors import UsageError
+
+
+class Cell(ABC):
+    """One step of a layer and direction."""
+
+    #: how many states there are
+    states = 1
+
+    @abstractmethod
+    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+        """The states behind a step, the one that is its output first.
+
+        Args:
+            arrived: the product of the input with its weights.
+            w: ``weight_hh``, perhaps ``bias_hh`` and ``weight_hr``.
+        """
+
+
+class ElmanCell(Cell):
+    """h' = tanh(W_ih x + W_hh h + b), or relu."""
+
+    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+        gates = aten.linear(t, states[0], w["weight_hh"], w.get("bias_hh"))
+        both = aten.added(t, gates, arrived)
+        state = aten.kernel(t, both, both.shape, saves="output")
+        state.storage.what = "the state"
+        return [state]
+
+
+class LSTMCell(Cell):
+    """i, f, o = sigmoid(...), g = tanh(...), c' = f c + i g, h' = o tanh(c'), perhaps projected."""
+
+    states = 2
+
+    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+        hidden, cell = states
+        product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
+        product.storage.what = "the gates"
+        both = aten.added(t, product, arrived)
+        size = both.shape[1] // 4
+        chunks = aten.split(t, both, 1, (size,) * 4)
+        i, f, g, o = (aten.in_place(t, chunk, saves="output") for chunk in chunks)
+        kept, new = aten.multiply(t, f, cell), aten.multiply(t, i, g)
+        following = aten.added(t, kept, new)
+        t.drop(new)
+        following.storage.what = "the cell"
+        bounded = aten.kernel(t, following, following.shape, saves="output")
+        bounded.storage.what = "tanh of the cell"
+        output = aten.multiply(t, o, bounded, "the state")
+        if "weight_hr" in w:
+            output.storage.what = "the state before its projection"
+            projected = aten.linear(t, output, w["weight_hr"], None)
+            projected.storage.what = "the state"
+            output = projected
+        return [output, following]
+
+
+class GRUCell(Cell):
+    """r, z = sigmoid(...), n = tanh(W x + b + r (W h + b)), h' = (1 - z) n + z h."""
+
+    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+        (hidden,) = states
+        size = arrived.shape[1] // 3
+        inputs = aten.split(t, arrived, 1, (size,) * 3)
+        product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
+        product.storage.what = "the products with the state"
+        gates = aten.split(t, product, 1, (size,) * 3)
+        reset = aten.in_place(t, aten.added(t, gates[0], inputs[0]), saves="output")
+        update = aten.in_place(t, aten.added(t, gates[1], inputs[1]), saves="output")
+        chosen = _multiplied(t, gates[2], reset)
+        new = aten.in_place(t, aten.add(t, inputs[2], chosen), saves="output")
+        new.storage.what = "n"
+        difference = _multiplied(t, aten.subtract(t, hidden, new), update)
+        state = aten.added(t, difference, new)
+        state.storage.what = "the state"
+        return [state]
+
+
+def _multiplied(t: Tape, x: Value, other: Value) -> Value:
+    """x *= other: the derivative needs both, and so a copy of what is overwritten."""
+    saved = []
+    if t.grad and x.node is not None:
+        saved.append(other)
+    if t.grad and other.node is not None:
+        saved.append(aten.like(t, x, "a copy"))
+    y = t.view(x, x.shape, x.strides)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        return [t.make(v.shape, v.dtype) if v.node is not None else None for v in (x, other)]
+
+    t.link(y, (x, other), back, *saved)
+    return y
+
+
+class _Direction(NamedTuple):
+    outputs: Value
+    states: list[Value]
+
+
+def recurrent(
+    t: Tape,
+    cell: Cell,
+    x: Value,
+    w: Mapping[str, Value],
+    *,
+    hidden: int,
+    layers: int,
+    directions: Sequence[str],
+    batch_first: bool,
+    dropout: float,
+) -> list[Value]:
+    """The outputs of the last layer, and the states of all.
+
+    Args:
+        directions: suffixes of the parameters of each.
+
+    Raises:
+        UsageError: mixed precision, or a CUDA device, of which the kernels' workspace is not known.
+    """
+    if t.lower is not None:
+        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
+    if t.device == "cuda":
+        raise UsageError(f"{t.layer}: what cuDNN's recurrent kernels keep is not known")
+    batch = x.shape[0] if batch_first else x.shape[1]
+    out = w[f"weight_hh_l0{directions[0]}"].shape[1]
+    sizes = [out, hidden][: cell.states]
+    first = [t.make((layers * len(directions), batch, size), x.dtype, "the first states") for size in sizes]
+    below = aten.swapped(t, x, 0, 1) if batch_first else x
+    states: list[list[Value]] = []
+    for layer in range(layers):
+        if layer and dropout > 0 and t.training:
+            certain = below
+            below = aten.dropout(t, certain, certain.shape, in_place=False, all_of_it=dropout == 1, alpha=False)
+            t.drop(certain)
+        done: list[_Direction] = []
+        products: Value | None = None
+        for suffix in directions:
+            names = {name.removesuffix(f"_l{layer}{suffix}"): value for name, value in w.items()}
+            own = {name: value for name, value in names.items() if "_l" not in name}
+            given = [aten.select(t, state, len(states)) for state in first]
+            before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
+            if before is not None:
+                t.drop(before)
+            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix)))
+            states.append(done[-1].states)
+        below = done[0].outputs
+        if len(done) > 1:
+            shape = (*below.shape[:2], 2 * out)
+            below = aten.cat(t, [direction.outputs for direction in done], shape, 2)
+            t.drop(*(direction.outputs for direction in done))
+        t.drop(*([] if products is None else [products]))
+    final = [
+        aten.stack(t, [each[kind] for each in states], (len(states), *states[0][kind].shape), 0)
+        for kind in reversed(range(cell.states))  # as C++ evaluates the arguments
+    ]
+    return [aten.swapped(t, below, 0, 1) if batch_first else below, *reversed(final)]
+
+
+def _direction(
+    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool
+) -> _Direction:
+    """All steps of a layer in one direction, behind the products of its inputs with their weights."""
+    start = t.begin()
+    arrived = aten.unbind(t, products)
+    outputs = []
+    for product in reversed(arrived) if backwards else arrived:
+        before = t.begin()
+        states = cell.step(t, product, states, w)
+        t.end(before, *states)
+        outputs.append(states[0])
+    y = aten.stack(t, outputs, (len(outputs), *outputs[0].shape), 0)
+    y.storage.what = "the outputs of the layer below"
+    t.end(start, y, *states)
+    return _Direction(y, states)

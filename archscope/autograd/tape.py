@@ -1,0 +1,479 @@
+"""A training step as torch's autograd runs it, with bytes in place of numbers.
+
+A layer's forward pass is written down as the calls that torch makes (:mod:`archscope.ops.aten`); each allocates its
+results, and links a node into the graph of the backward pass, which keeps what the derivative needs
+(derivatives.yaml). The backward pass then runs the nodes in the order of torch's engine. Every allocation is an event;
+memory is free as soon as nobody holds it, as by reference counting.
+
+What a kernel allocates inside itself (a workspace, a copy in another layout) is not seen from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from heapq import heappop, heappush
+from math import prod
+from typing import Any
+
+from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.strides import Strides, contiguous, fills
+
+Shape = tuple[int, ...]
+
+
+class Storage:
+    """A piece of memory.
+
+    Attributes:
+        held: how many tensors and nodes hold it.
+        layer: the layer that made it.
+        what: a word on it.
+        state: whether it belongs to the model (parameters, buffers), which is counted apart.
+    """
+
+    __slots__ = ("bytes", "held", "layer", "state", "what")
+
+    def __init__(self, size: int, layer: str, what: str, *, state: bool = False) -> None:
+        self.bytes, self.layer, self.what, self.state = size, layer, what, state
+        self.held = 0
+
+
+class Value:
+    """A tensor: a view of a storage.
+
+    Attributes:
+        strides: ``None`` where the elements lie in their order.
+        node: what gave it, where it needs a gradient; its ``slot``-th output.
+        uses: how many places hold it.
+    """
+
+    __slots__ = ("dtype", "node", "shape", "slot", "storage", "strides", "uses")
+
+    def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Strides | None = None) -> None:
+        self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
+        self.node: Node | None = None
+        self.slot = 0
+        self.uses = 1
+        storage.held += 1
+
+
+Gradients = Sequence[Value | None]
+Back = Callable[["Tape", "Node", Gradients], Gradients]
+
+
+class Node:
+    """A function of the backward graph.
+
+    Attributes:
+        order: when it was made; the engine runs the last one first.
+        inputs: what its forward call read, and so what it gives gradients of.
+        back: how it does.
+        saved: what it keeps until it has run.
+        outputs: how many gradients reach it.
+        waiting: gradients that have to arrive yet.
+        region: the block that is recomputed before it runs, if any.
+        parameter: where the gradients end.
+    """
+
+    __slots__ = ("arrived", "back", "inputs", "layer", "order", "outputs", "parameter", "region", "saved", "waiting")
+
+    def __init__(self, order: float, layer: str, inputs: tuple[Value, ...], back: Back, outputs: int) -> None:
+        self.order, self.layer, self.inputs, self.back, self.outputs = order, layer, inputs, back, outputs
+        self.saved: list[Storage] = []
+        self.arrived: dict[int, Value] = {}
+        self.waiting = 0
+        self.region: Region | None = None
+        self.parameter: Value | None = None
+
+    def __lt__(self, other: Node) -> bool:
+        return self.order > other.order
+
+
+class Region:
+    """A block that is recomputed in the backward pass (torch.utils.checkpoint, ``use_reentrant=False``).
+
+    Attributes:
+        read: what it reads from outside, kept until its last node that keeps something has run.
+        again: runs its forward pass once more.
+        nodes: its nodes; what they list as saved they only get when it is recomputed.
+        left: how many nodes that keep something have yet to run.
+        fresh: whether it has not been recomputed yet.
+    """
+
+    def __init__(self, read: list[Value], again: Callable[[], None]) -> None:
+        self.read, self.again = read, again
+        self.nodes: list[Node] = []
+        self.left = 0
+        self.fresh = True
+
+
+class _Enough(Exception):
+    """All that is needed of a block has been recomputed."""
+
+
+class Tape:
+    """Memory in time: tensors are made and dropped, the backward graph is linked, and run.
+
+    Attributes:
+        training: whether layers act as in training.
+        grad: whether a backward graph is linked.
+        device: ``cpu`` or ``cuda``.
+        lower: the type that torch.autocast lowers to, if any.
+        watched: whether a TorchDispatchMode watches, as tests do: torch then adds gradients out of place.
+        live: bytes that live now.
+        events: all allocations so far: phase, layer, and the bytes that live then.
+        nodes: of the backward graph, in the order in which they were made.
+        gradients: of the parameters, once they have arrived.
+        casts: weights in the lower type, which torch.autocast keeps until its end.
+        allocated: bytes of all events so far, whether they live or not.
+        traffic: where it is asked for, every storage that was born (True) or freed (False), in order.
+        phase, layer: where the step is.
+    """
+
+    def __init__(
+        self,
+        *,
+        training: bool = True,
+        grad: bool = True,
+        device: str = "cpu",
+        lower: str | None = None,
+        watched: bool = False,
+        traffic: bool = False,
+    ) -> None:
+        self.training, self.grad, self.device, self.lower, self.watched = training, grad, device, lower, watched
+        self.live = 0
+        self.events: list[tuple[str, str, int]] = []
+        self.phase, self.layer = "forward", ""
+        self.gradients: dict[Node, Value] = {}
+        self.nodes: list[Node] = []
+        self.region: Region | None = None
+        self.allocated = 0
+        self.traffic: list[tuple[Storage, bool]] | None = [] if traffic else None
+        self._marks: list[int] = []
+        self._order = 0
+        self._wanted = 0
+        self._scope: list[Value] = []
+        self.casts: dict[Storage, Value] = {}
+
+    # -- memory ---
+
+    def state(self, shape: Shape, dtype: str, what: str, *, leaf: bool = False) -> Value:
+        """A tensor of the model; a ``leaf`` is trained."""
+        size = prod(shape) * ITEM_BYTES[dtype]
+        value = Value(Storage(size, self.layer, what, state=True), shape, dtype)
+        self._born(value.storage)
+        if leaf:
+            value.node = Node(float("inf"), self.layer, (), _accumulate, 1)
+            value.node.parameter = value
+        return value
+
+    def given(self, shape: Shape, dtype: str, what: str) -> Value:
+        """A tensor that the caller holds."""
+        value = Value(Storage(prod(shape) * ITEM_BYTES[dtype], self.layer, what), shape, dtype)
+        self._born(value.storage)
+        return value
+
+    def _born(self, storage: Storage) -> None:
+        self.live += storage.bytes
+        if self.traffic is not None and storage.bytes:
+            self.traffic.append((storage, True))
+
+    def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
+        """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
+        value = Value(Storage(prod(shape) * ITEM_BYTES[dtype], self.layer, what), shape, dtype, strides)
+        self._scope.append(value)
+        if value.storage.bytes:
+            self._born(value.storage)
+            self._mark(value.storage.bytes)
+        return value
+
+    def make_all(self, *wanted: tuple[Shape, str, str]) -> list[Value]:
+        """Several new tensors by one kernel: shape, dtype, and a word on each."""
+        values = [Value(Storage(prod(s) * ITEM_BYTES[d], self.layer, what), s, d) for s, d, what in wanted]
+        self._scope += values
+        for value in values:
+            self._born(value.storage)
+        if size := sum(value.storage.bytes for value in values):
+            self._mark(size)
+        return values
+
+    def _mark(self, size: int) -> None:
+        self.allocated += size
+        self.events.append((self.phase, self.layer, self.live))
+        if self.traffic is not None:
+            self._marks.append(len(self.traffic))
+
+    def until(self, event: int) -> list[tuple[Storage, bool]]:
+        """The traffic up to an event, which has to have been asked for."""
+        assert self.traffic is not None
+        return self.traffic[: self._marks[event]]
+
+    def view(self, x: Value, shape: Shape, strides: Strides | None) -> Value:
+        """Another tensor in the same memory."""
+        value = Value(x.storage, shape, x.dtype, strides)
+        self._scope.append(value)
+        return value
+
+    def hold(self, value: Value) -> None:
+        """One more place holds a tensor."""
+        value.uses += 1
+
+    def release(self, value: Value) -> None:
+        """One place less holds it."""
+        value.uses -= 1
+        if not value.uses:
+            self._unhold(value.storage)
+
+    def _unhold(self, storage: Storage) -> None:
+        storage.held -= 1
+        if not storage.held:
+            self.live -= storage.bytes
+            if self.traffic is not None and storage.bytes:
+                self.traffic.append((storage, False))
+
+    def drop(self, *values: Value) -> None:
+        """Tensors that a layer makes in passing, and is done with before its end."""
+        for value in values:
+            self._scope.remove(value)
+            self.release(value)
+
+    def begin(self) -> int:
+        """The start of a function that makes tensors in passing; :meth:`end` wants it."""
+        return len(self._scope)
+
+    def end(self, start: int, *results: Value) -> None:
+        """A function is done: what it made is free, but for its results and what is held elsewhere."""
+        made = self._scope[start:]
+        del self._scope[start:]
+        for value in made:
+            if value in results:
+                self._scope.append(value)
+            else:
+                self.release(value)
+
+    def close(self) -> None:
+        """The layer at hand is done: what it made and nobody holds is free."""
+        for value in self._scope:
+            value.uses -= 1
+            if not value.uses:
+                self._unhold(value.storage)
+        self._scope.clear()
+
+    # -- the backward graph ---
+
+    def link(self, y: Value | Sequence[Value], inputs: tuple[Value, ...], back: Back, *saved: Value) -> bool:
+        """Link a node behind a call; it keeps the ``saved`` tensors. Says whether there was a need to."""
+        if not self.grad or all(value.node is None for value in inputs):
+            return False
+        outputs = (y,) if isinstance(y, Value) else y
+        self._order += 1
+        node = Node(self._order, self.layer, inputs, back, len(outputs))
+        for slot, value in enumerate(outputs):
+            value.node, value.slot = node, slot
+        node.saved = [value.storage for value in saved]
+        self.nodes.append(node)
+        if self.region is not None:
+            node.region = self.region
+            self.region.nodes.append(node)
+            return True
+        for storage in node.saved:
+            storage.held += 1
+        if self._wanted and node.saved:
+            self._wanted -= 1
+            if not self._wanted:
+                if not any(value in saved for value in outputs):
+                    self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
+                raise _Enough
+        return True
+
+    def _undo(self, outputs: Sequence[Value]) -> None:
+        self.events.pop()
+        for value in outputs:
+            self.drop(value)
+
+    def backward(self, loss: Value) -> None:
+        """Run the backward graph of a loss, gradient by gradient, as torch's engine does."""
+        root = loss.node
+        if root is None:
+            return
+        self.phase, self.layer = "backward", ""
+        self._count(root)
+        ones = self.make(loss.shape, loss.dtype, "the gradient of the loss")
+        self.hold(ones)  # torch.autograd.backward does
+        self.hold(ones)
+        self.close()
+        root.arrived[loss.slot] = ones
+        ready = [root]
+        while ready:
+            node = heappop(ready)
+            self._run(node, ready)
+        self.release(ones)
+
+    @staticmethod
+    def _count(root: Node) -> None:
+        seen, stack = {root}, [root]
+        while stack:
+            for value in stack.pop().inputs:
+                node = value.node
+                if node is not None:
+                    if node not in seen:
+                        seen.add(node)
+                        stack.append(node)
+                        node.waiting = 0
+                    node.waiting += 1
+
+    def _run(self, node: Node, ready: list[Node]) -> None:
+        self.layer = node.layer
+        arrived = [node.arrived.get(slot) for slot in range(node.outputs)]
+        node.arrived = {}
+        if node.region is not None and node.region.fresh and node.saved:
+            self._recompute(node.region)
+        given = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
+        results = [None if value.node is None else one for value, one in zip(node.inputs, given, strict=True)]
+        for value in results:
+            if value is not None:
+                value.uses += 1
+        self.close()
+        self._fit(node, results)
+        self._forget(node)
+        for value in arrived:
+            if value is not None:
+                self.release(value)
+        if node.order < float("inf"):
+            self._hand_on(node, results, ready)
+
+    def _hand_on(self, node: Node, results: list[Value | None], ready: list[Node]) -> None:
+        """Deliver all gradients of a node; they are let go when the last one is delivered."""
+        for value, result in zip(node.inputs, results, strict=True):
+            target = value.node
+            if target is None:
+                continue
+            if result is not None:
+                self._deliver(target, value.slot, result)
+            target.waiting -= 1
+            if not target.waiting:
+                heappush(ready, target)
+        for result in results:
+            if result is not None:
+                self.release(result)
+
+    def _fit(self, node: Node, results: list[Value | None]) -> None:
+        """Gradients get the shapes and types of what they are gradients of (torch::autograd::validate_outputs)."""
+        for place, (value, result) in enumerate(zip(node.inputs, results, strict=False)):
+            if result is None or value.node is None:
+                continue
+            fitted = result if result.shape == value.shape else self._instead(result, self._summed_to, value.shape)
+            if fitted.dtype != value.dtype:
+                fitted = self._instead(fitted, self._cast_to, value.dtype)
+            results[place] = fitted
+
+    def _instead(self, old: Value, make: Callable[[Value, Any], Value], wanted: Any) -> Value:
+        """What is made of a gradient, in its place."""
+        new = make(old, wanted)
+        if new is not old:
+            self.hold(new)
+            self.close()
+            self.release(old)
+        return new
+
+    def _cast_to(self, gradient: Value, dtype: str) -> Value:
+        return self.make(gradient.shape, dtype, "a gradient, cast", gradient.strides)
+
+    def _summed_to(self, gradient: Value, shape: Shape) -> Value:
+        """at::sum_to: a gradient summed over what was broadcast."""
+        leading = len(gradient.shape) - len(shape)
+        kept = zip(gradient.shape[leading:], shape, strict=True)
+        if leading > 0 or any(size != 1 == wanted for size, wanted in kept):
+            return self.make(shape, gradient.dtype, "a gradient, summed")
+        return gradient
+
+    def _forget(self, node: Node) -> None:
+        """A node that has run keeps nothing any more."""
+        kept, node.saved = node.saved, []
+        for storage in kept:
+            self._unhold(storage)
+        region = node.region
+        if region is not None and kept:
+            region.left -= 1
+            if not region.left:
+                for value in region.read:
+                    self.release(value)
+
+    def _deliver(self, node: Node, slot: int, gradient: Value) -> None:
+        """A gradient arrives; of several the sum is made (torch::autograd::InputBuffer::accumulate)."""
+        before = node.arrived.get(slot)
+        if before is None:
+            self.hold(gradient)
+            node.arrived[slot] = gradient
+        elif self.watched or before.uses > 1 or before.storage.held > 1 or not _dense(before):
+            total = self.make(before.shape, before.dtype, "the sum of gradients")
+            self.hold(total)
+            self.close()
+            node.arrived[slot] = total
+            self.release(before)
+
+    def enter(self, region: Region) -> None:
+        """The layers that follow are of a block that is recomputed."""
+        self.region = region
+
+    def leave(self) -> None:
+        """The block is done; what it reads is kept if its backward pass needs anything of it."""
+        region, self.region = self.region, None
+        assert region is not None
+        region.left = sum(1 for node in region.nodes if node.saved)
+        for value in region.read if region.left else ():
+            self.hold(value)
+
+    def _recompute(self, region: Region) -> None:
+        """Run the forward pass of a block again, as far as its nodes need it."""
+        region.fresh = False
+        phase, layer, nodes = self.phase, self.layer, self.nodes
+        waiting = [node for node in region.nodes if node.saved]
+        self.nodes, self._wanted = [], len(waiting)
+        with suppress(_Enough):
+            region.again()
+        self.close()
+        fresh = [node for node in self.nodes if node.saved]
+        for node, twin in zip(waiting, fresh, strict=True):
+            node.saved = twin.saved
+        self.nodes, self.phase, self.layer, self._wanted = nodes, phase, layer, 0
+
+
+def _dense(value: Value) -> bool:
+    """Whether a tensor fills its memory without gaps or repeats."""
+    return value.strides is None or fills(value.shape, value.strides)
+
+
+def _accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """A gradient reaches its parameter: taken as it is, copied, or added (torch::autograd::AccumulateGrad)."""
+    gradient, parameter = gradients[0], node.parameter
+    assert gradient is not None
+    assert parameter is not None
+    if node in tape.gradients:
+        return ()
+    same = gradient.strides is None or _steps(gradient) == _steps(parameter)
+    if gradient.uses > 1 or not same:
+        gradient = tape.make(parameter.shape, parameter.dtype, "the gradient, copied")
+    tape.hold(gradient)
+    tape.gradients[node] = gradient
+    return ()
+
+
+def _steps(value: Value) -> list[int]:
+    strides = contiguous(value.shape) if value.strides is None else value.strides
+    return [stride for size, stride in zip(value.shape, strides, strict=True) if size != 1]
+
+
+def together(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """All gradients by one kernel."""
+    wanted = [value for value in node.inputs if value.node is not None]
+    if len(node.inputs) == 1:
+        return [tape.make(wanted[0].shape, wanted[0].dtype)]
+    made = iter(tape.make_all(*((value.shape, value.dtype, "") for value in wanted)))
+    return [None if value.node is None else next(made) for value in node.inputs]
+
+
+def passed_on(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """The gradient itself, to every input."""
+    return [gradients[0]] * len(node.inputs)
