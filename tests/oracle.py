@@ -13,6 +13,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -144,11 +145,17 @@ def left(design: Design, batch: int = 1) -> int:
 
 
 class Living(TorchDispatchMode):
-    """Counts the bytes of the storages that live: at every call that makes one, in :attr:`events`."""
+    """Counts the bytes of the storages that live.
+
+    Attributes:
+        events: each call that makes some, and what lives then.
+        made: bytes of each storage.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.events: list[tuple[str, int]] = []
+        self.made: list[int] = []
         self._known: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -166,6 +173,7 @@ class Living(TorchDispatchMode):
                 size = min(tensor.untyped_storage().nbytes(), tensor.nbytes)  # kernels may take more than they give
                 if size and weak.cdata not in self._known:
                     self._known[weak.cdata] = (weak, size)
+                    self.made.append(size)
                     fresh = True
         return fresh
 
@@ -215,8 +223,8 @@ def step(
     autocast: bool = False,
     accumulate: bool = False,
     fake: bool = True,
-) -> list[tuple[str, int]]:
-    """Bytes that live at every allocation of the second training step, with the function that made it.
+) -> list[int]:
+    """Bytes that live at every allocation of the second training step.
 
     ``fake`` tensors have no memory, and act as those of the CPU do.
     """
@@ -241,7 +249,6 @@ def step(
 
         train()
         one.zero_grad() if not accumulate else None
-        gc.collect()
         living = Living()
         states = [value for values in one.state.values() for value in values.values() if torch.is_tensor(value)]
         gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
@@ -249,9 +256,60 @@ def step(
         del states, gradients
         with living:
             train()
-    return living.events
+    return [live for _, live in living.events]
 
 
 def _target(result: torch.Tensor) -> torch.Tensor:
     shape = (result.shape[0] * result.shape[1],) if result.ndim == 3 else (result.shape[0], *result.shape[2:])
     return torch.zeros(shape, dtype=torch.int64)
+
+
+class Held(list[int]):
+    """Bytes that live at every allocation.
+
+    Attributes:
+        made: bytes of each.
+    """
+
+    made: list[int]
+
+
+def inference(design: Design, batch: int = 1) -> Held:
+    """What lives at every allocation of an inference, parameters and buffers among it."""
+    with FakeTensorMode(), torch.no_grad():
+        network = build(design).eval()
+        given = inputs(design, batch)
+        living = Living()
+        living.enter(*network.parameters(), *network.buffers(), *given)
+        living.made.clear()
+        with living:
+            network(*given)
+    found = Held(live for _, live in living.events)
+    found.made = living.made
+    return found
+
+
+def allocated(design: Design, batch: int) -> list[int]:
+    """Bytes of a training step on the CPU behind each allocation that its allocator makes, what stands not counted."""
+    network = build(design).train()
+    given = inputs(design, batch)
+    targets = [_target(network(*given))]
+    one = OPTIMIZERS["sgd"](list(network.parameters()), foreach=False)
+
+    def train() -> None:
+        one.zero_grad()
+        loss = criterion(network(*given), targets)
+        loss.backward()
+        one.step()
+
+    train()
+    one.zero_grad()
+    with profile(profile_memory=True, activities=[ProfilerActivity.CPU]) as record:
+        train()
+    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    live, found = 0, []
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        live += event.nbytes()
+        if event.nbytes() > 0:
+            found.append(live)
+    return found

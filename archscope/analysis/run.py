@@ -116,7 +116,7 @@ class Run:
                 which = "the output" if len(outputs) == 1 else f"output {number}"
                 value.storage.what = f"{which} of {layer.name}"
         tape.close()
-        if tape.region is None:
+        if tape.region is None and tape.phase == "forward":  # not where it is recomputed
             self.keeps += [(layer.name, storage) for node in tape.nodes[before:] for storage in node.saved]
 
     def _forget(self, one: Step) -> None:

@@ -561,6 +561,9 @@ def multihead(
     add_zero_attn: bool,
 ) -> Value:
     """torch.nn.functional.multi_head_attention_forward, without weights."""
+    plain = packed and len(x) == 1 and "in_proj_bias" in w and "bias_k" not in w and not add_zero_attn
+    if plain and batch_first and heads % 2 == 0 and t.lower is None and not (t.training or t.grad):
+        return t.make(x[0].shape, x[0].dtype)  # torch's fast path: one kernel
     if batch_first:
         turned = {id(value): swapped(t, value, 0, 1) for value in dict.fromkeys(x)}
         x = tuple(turned[id(value)] for value in x)
@@ -757,6 +760,23 @@ def repeat(t: Tape, x: Value, times: int) -> Value:
     y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
     t.link(y, (x,), passed_on if times == 1 else _one_like)
     return y
+
+
+def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
+    """The same in another type."""
+    start = t.begin()
+    y = repeat(t, _cast(t, x, dtype), times)
+    t.end(start, y)
+    return y
+
+
+def averaged(t: Tape, shape: Shape, dtype: str) -> None:
+    """A running statistic, averaged over the samples and copied to where it is kept in float32."""
+    start = t.begin()
+    statistic = t.make(shape, dtype)
+    if dtype != "float32":
+        like(t, statistic, "", "float32")
+    t.end(start)
 
 
 def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:

@@ -130,13 +130,13 @@ class _InstanceNorm(_RunningNorm):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a, (samples, channels) = x[0], x[0].shape[:2]
         scales = [aten.repeat(t, w[name], samples) if name in w else None for name in ("weight", "bias")]
-        running = [aten.repeat(t, w[name], samples) for name in ("running_mean", "running_var") if name in w]
+        running = [aten.repeat_as(t, w[name], samples, a.dtype) for name in ("running_mean", "running_var") if name in w]
         one = aten.reshape(t, a, (1, samples * channels, *a.shape[2:]))
         kind = "float32" if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
         normal = aten.normalized(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
         for _ in running:
-            t.drop(t.make((channels,), "float32"))
+            aten.averaged(t, (channels,), a.dtype)
         return aten.reshape(t, normal, a.shape)
 
     affine: bool = argument(Flag(), False)
