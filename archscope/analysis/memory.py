@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from archscope.analysis.cuda import DEVICES, WORKSPACE, OnCuda, replay
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Run
 from archscope.analysis.traversal import Step, walk
+from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -26,7 +28,10 @@ from archscope.errors import UsageError
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
 PRECISIONS = ("float32", "bf16-mixed")
-DEVICES = ("cpu", "cuda")
+
+#: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
+#: autograd does not keep it
+KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "kept", "in passing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,13 @@ class Moment(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A piece of memory that lives at the peak of a training step."""
+    """A piece of memory that lives at the peak of a training step.
 
+    Attributes:
+        kind: one of :data:`KINDS`.
+    """
+
+    kind: str
     layer: str
     what: str
     bytes: int
@@ -79,6 +89,7 @@ class Memory:
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         peak_layer: the layer at which they do.
         accumulate: whether gradients live from step to step, to be added to.
+        cuda: what the step shows on a CUDA device, if it is one.
     """
 
     design: Design
@@ -97,6 +108,7 @@ class Memory:
     activations: int
     peak: int
     peak_layer: str
+    cuda: OnCuda | None
 
     @cached_property
     def kept_bytes(self) -> int:
@@ -122,20 +134,27 @@ class Memory:
         return max((moment.live for moment in self.timeline), default=self.inference)
 
     @property
+    def needed(self) -> int:
+        """Bytes that a device has to have for a training step: on CUDA all segments, and cuDNN's likely workspace."""
+        if self.optimizer == "none":
+            return self.inference
+        return self.training if self.cuda is None else self.cuda.reserved + self.cuda.cudnn[1]
+
+    @property
     def inference(self) -> int:
         """Parameters, buffers, and what else lives at once."""
         return self.parameters + self.buffers + self.peak
 
     @cached_property
     def at_peak(self) -> tuple[Piece, ...]:
-        """All that lives at the peak of a training step but parameters and buffers, the largest first."""
+        """All that lives at the peak of a training step, the largest first."""
         run = _run(
             self.design,
             self.batch,
             walk(self.design.graph, self.batch),
             self.optimizer,
             self.precision,
-            self.device,
+            "cpu" if self.device == "cpu" else "cuda",
             accumulate=self.accumulate,
             traffic=True,
         )
@@ -145,8 +164,17 @@ class Memory:
                 living[storage] = None
             else:
                 del living[storage]
-        pieces = [Piece(one.layer, one.what, one.bytes) for one in living if not one.state]
+        kinds = _kinds(run)
+        pieces = [Piece(kinds.get(one, "in passing"), one.layer, one.what, one.bytes) for one in living]
         return tuple(sorted(pieces, key=lambda piece: -piece.bytes))
+
+    @cached_property
+    def peak_by_kind(self) -> dict[str, int]:
+        """Bytes of each of :data:`KINDS` at the peak of a training step; they add up to it."""
+        found = dict.fromkeys(KINDS, 0)
+        for piece in self.at_peak:
+            found[piece.kind] += piece.bytes
+        return found
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
@@ -171,22 +199,24 @@ def memory(
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
         precision: ``float32``, or ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss.
-        device: ``cpu`` or ``cuda``: whose functions torch chooses.
+        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.cuda.DEVICES`.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
     """
     _choose("optimizer", optimizer, OPTIMIZERS)
     _choose("precision", precision, PRECISIONS)
-    _choose("device", device, DEVICES)
+    _choose("device", device, ("cpu", "cuda", *DEVICES))
+    on_cuda = device != "cpu"
+    kind = "cuda" if on_cuda else "cpu"
     steps = walk(design.graph, batch)
-    resting = Run(design, batch, steps, Tape(training=False, grad=False, device=device, lower=_lower(precision)))
+    resting = Run(design, batch, steps, Tape(training=False, grad=False, device=kind, lower=_lower(precision)))
     held = resting.tape.live
     resting.forward()
     most = max(resting.tape.events, key=lambda event: event[2], default=("", "", held))
     state = sum(storage.bytes for storage in resting.state)
     trainable = sum(value.storage.bytes for value in resting.trained)
-    run = _run(design, batch, steps, optimizer, precision, device, accumulate=accumulate)
+    run = _run(design, batch, steps, optimizer, precision, kind, accumulate=accumulate, traffic=on_cuda)
     return Memory(
         design,
         batch,
@@ -204,7 +234,48 @@ def memory(
         activations=resting.tape.allocated,
         peak=max(most[2], held) - state,
         peak_layer=most[1] if most[2] > held else "",
+        cuda=_on_cuda(run, device) if on_cuda and run.tape.events else None,
     )
+
+
+def _kinds(run: Run) -> dict[Storage, str]:
+    """The kind of each storage of a step that is not in passing."""
+    kinds = {storage: "kept" for _, storage in run.keeps}
+    kinds |= {value.storage: "gradients" for value in run.tape.gradients.values()}
+    kinds |= {value.storage: "inputs" for value in (*run.inputs, *run.targets)}
+    kinds |= {value.storage: "optimizer state" for value in run.optimizer_state}
+    kinds |= dict.fromkeys(run.state, "buffers")
+    return kinds | dict.fromkeys(run.parameters, "parameters")
+
+
+def _on_cuda(run: Run, device: str) -> OnCuda:
+    """The step replayed through the caching allocator of a device."""
+    traffic = run.tape.traffic
+    assert traffic is not None
+    begin, update = run.parts
+    state = dict.fromkeys(value.storage for value in run.optimizer_state)
+    standing = [storage for storage, _ in traffic[:begin] if storage not in state]
+    products = any(
+        one.layer.op.category != "conv" and any(one.layer.op.contractions(one.x, one.y)) for one in run.steps
+    )
+    size = (DEVICES[device].workspace if device in DEVICES else WORKSPACE) if products else 0
+    allocated, reserved = replay(standing, traffic[begin:update], state, traffic[update:], size)
+    unfolded = {one.layer.name: _unfolded(one) for one in run.steps if one.layer.op.category == "conv"}
+    live = [(moment[2], moment[2] + unfolded.get(moment[1], 0)) for moment in run.tape.events]
+    more = max(most for _, most in live) - max(least for least, _ in live)
+    return OnCuda(allocated, reserved, size, (0, more))
+
+
+def _multiplies(one: Step) -> bool:
+    return any(True for _ in one.layer.op.contractions(one.x, one.y))
+
+
+def _unfolded(one: Step) -> int:
+    """Bytes of a convolution's input unfolded into a matrix: for each output position a window of all channels."""
+    op = one.layer.op
+    (contraction,) = op.contractions(one.x, one.y)
+    rows = op.parameters(*one.x)["weight"].shape[0]
+    return contraction.macs * int(op.arguments()["groups"]) // rows * ITEM_BYTES["float32"]
 
 
 def _run(

@@ -22,6 +22,7 @@ class Run:
         inputs: the tensors that the caller holds.
         state, parameters, trained: parameters and buffers; the former; those of them that are trained.
         targets, optimizer_state: what else is there before a training step.
+        parts: where a step begins in the traffic of the tape, and where its update does.
     """
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], tape: Tape) -> None:
@@ -29,6 +30,7 @@ class Run:
         self.keeps: list[tuple[str, Storage]] = []
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
+        self.parts = (0, 0)
         self.trained: list[Value] = []
         self.parameters: list[Storage] = []
         self.state: list[Storage] = []
@@ -174,14 +176,19 @@ class Run:
 
     def step(self, optimizer: str, *, foreach: bool) -> None:
         """Forward, loss, backward and update."""
+        begin = self._passed()
         loss = self.loss(self.forward())
         for cast in self.tape.casts.values():
             self.tape.release(cast)
         self.tape.casts.clear()
         if loss is not None:
             self.tape.backward(loss)
+            self.parts = (begin, self._passed())
             update(self.tape, optimizer, self.trained, foreach=foreach)
             self.tape.release(loss)
+
+    def _passed(self) -> int:
+        return len(self.tape.traffic or ())
 
     def _target_shapes(self) -> Iterator[tuple[int, ...]]:
         shapes = {Ref(one.layer.name, number): y for one in self.steps for number, y in enumerate(one.y)}

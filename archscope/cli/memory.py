@@ -5,17 +5,50 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.memory import WEIGHT_BITS, Memory, memory
+from archscope.analysis.cuda import DEVICES
+from archscope.analysis.fit import most
+from archscope.analysis.memory import PRECISIONS, WEIGHT_BITS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import options
+from archscope.design import Design
+from archscope.errors import ArchscopeError
 from archscope.report.files import write
 from archscope.report.text import binary
 
 MOST_LAYERS = 20
+_UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_RESOLUTION_STEP = 32  # most networks halve a map five times
+
+
+class Size(click.ParamType):
+    """Bytes: 24GiB, 80GB, 1000000."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(value).strip().lower())
+        if found is None or found[2] not in {*_UNITS, "b"}:
+            self.fail(f"`{value}` is no size: 24GiB, 80GB, 512MiB", param, ctx)
+        return int(float(found[1]) * _UNITS.get(found[2], 1))
+
+
+class Setting(NamedTuple):
+    """How a step is run."""
+
+    optimizer: str
+    precision: str
+    device: str
+    accumulate: bool
+
+    def of(self, design: Design, batch: int) -> Memory:
+        """The memory of a design in this setting."""
+        return memory(design, batch=batch, **self._asdict())
 
 
 @click.command("memory")
@@ -27,16 +60,25 @@ MOST_LAYERS = 20
 @click.option(
     "--dtype",
     "precision",
-    type=click.Choice(["float32", "bf16-mixed"]),
+    type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="bf16-mixed is torch.autocast on the CPU.",
+    help="bf16-mixed is torch.autocast to bfloat16.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Whose kernels.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", *DEVICES]),
+    default="cpu",
+    show_default=True,
+    help="Whose functions, and whose allocator; a device by name also says what fits on it.",
+)
+@click.option("--limit", type=Size(), help="24GiB: the largest batch, and the largest input, that fit.")
+@click.option("--accumulate", is_flag=True, help="Gradients live from step to step, and are added to.")
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write what is kept as CSV to a file, or to -.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the whole ledger as JSON.")
+@click.option("--plot", metavar="FILE", help="Draw memory over the training step (.svg, .png, .pdf).")
 @options.manners
 def command(
     spec: str,
@@ -44,50 +86,123 @@ def command(
     optimizer: str,
     precision: str,
     device: str,
+    limit: int | None,
+    accumulate: bool,
     layers: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     csv_file: str | None,
     json_file: str | None,
+    plot: str | None,
     quiet: bool,
 ) -> None:
-    """Tell what a training step holds and what inference needs, to the byte, and which layer keeps what.
+    """Tell what a training step takes and what inference needs, to the byte, where the peak is, and what fits.
 
-    What a kernel needs in passing (workspaces, gradients on their way) is not counted.
+    The step is forward, a cross-entropy loss, backward and the optimizer's update, allocation by allocation. What a
+    kernel takes for itself (a workspace, a copy in another layout) is not counted.
 
     \b
     archscope memory vgg16 --batch 64 --optimizer adamw
-    archscope memory resnet50 --batch 32 --dtype bf16-mixed
+    archscope memory resnet50 --batch 32 --dtype bf16-mixed --plot step.svg
+    archscope memory resnet50 --optimizer adamw --device h200
+    archscope memory my.yaml --batch 8 --device cuda --limit 24GiB
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
+    if plot is not None:
+        from archscope.report.figures import check_target
+
+        check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, batch=batch, optimizer=optimizer, precision=precision, device=device)
+    setting = Setting(optimizer, precision, device, accumulate)
+    found = setting.of(design, batch)
     if csv_file is not None:
         write(to_csv(found), csv_file)
     if json_file is not None:
         write(json.dumps(as_data(found), indent=2) + "\n", json_file)
+    if plot is not None:
+        from archscope.report.figures import memory_timeline, save
+
+        save(memory_timeline(found), plot)
     if "-" not in (csv_file, json_file):
         click.echo(words(found, every=layers))
+        if limit is not None or device in DEVICES:
+            size = DEVICES[device].memory if limit is None else limit
+            lines = fitting(spec, sets, design, batch, setting, size)
+            click.echo("\n" + "\n".join([f"in {binary(size)}{_of(device, limit)}", *lines]))
+
+
+def _of(device: str, limit: int | None) -> str:
+    if limit is not None or device not in DEVICES:
+        return ""
+    return f" of {DEVICES[device].name} (the CUDA context takes some hundred MiB of it)"
+
+
+def fitting(
+    spec: str, sets: Sequence[tuple[str, str]], design: Design, batch: int, setting: Setting, limit: int
+) -> list[str]:
+    """What fits into a limit: the largest batch, and at the batch at hand the largest square input."""
+    largest = most(lambda number: _needed(design, number, setting), limit)
+    if largest is None:
+        return [f"  not even a batch of 1 fits: it needs {binary(_needed(design, 1, setting) or 0)}"]
+    size = binary(_needed(design, largest, setting) or 0)
+    lines = [f"  the largest batch is {largest:,}, which needs {size}"]
+    shapes = [node.shape for node in design.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        return lines
+    channels = shapes[0][0]
+
+    def resized(number: int) -> int | None:
+        shape = (channels, number * _RESOLUTION_STEP, number * _RESOLUTION_STEP)
+        try:
+            return _needed(options.load_design(spec, sets, [("", shape)], quiet=True), batch, setting)
+        except ArchscopeError:
+            return None
+
+    least = next((number for number in range(1, 33) if resized(number) is not None), None)
+    if least is None:
+        return lines
+    side = most(lambda number: resized(number + least - 1), limit, ceiling=1024)
+    if side is None or (side == 1 and resized(least + 1) is None):
+        return lines
+    side = (side + least - 1) * _RESOLUTION_STEP
+    size = binary(resized(side // _RESOLUTION_STEP) or 0)
+    return [*lines, f"  at batch {batch} the largest input is {channels}x{side}x{side}, which needs {size}"]
+
+
+def _needed(design: Design, batch: int, setting: Setting) -> int | None:
+    try:
+        return setting.of(design, batch).needed
+    except ArchscopeError:
+        return None  # a batch that the design does not allow
+
+
+_NOTES = {
+    "inputs": "with the targets of the loss",
+    "gradients": "of the parameters, as far as they have come",
+    "kept": "what autograd still keeps of the forward pass",
+    "in passing": "activations and gradients on their way",
+}
 
 
 def words(found: Memory, *, every: bool = False) -> str:
     """The ledger as text."""
     design = found.design
-    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}", ""]
-    if found.optimizer != "none":
-        lines.append(_line("training step", found.training, "held from the end of the forward pass on"))
-        lines.append(_line("  parameters", found.parameters))
-        lines.append(_line("  buffers", found.buffers))
-        lines.append(_line("  gradients", found.gradients))
-        lines.append(_line("  optimizer state", found.optimizer_state))
-        lines.append(_line("  kept for backward", found.kept_bytes, "what autograd keeps of the forward pass"))
-        other = found.training - found.parameters - found.buffers - found.gradients - found.optimizer_state
-        if other > found.kept_bytes:
-            lines.append(_line("  input", other - found.kept_bytes, "no layer keeps it"))
+    accumulated = ", gradients accumulate" if found.accumulate else ""
+    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}{accumulated}", ""]
+    if found.timeline:
+        top = found.top
+        at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
+        lines.append(_line("training step", found.training, f"the most at once: {at}; of this"))
+        lines += [_line(f"  {kind}", size, _NOTES.get(kind, "")) for kind, size in found.peak_by_kind.items()]
         lines.append("")
-    lines.append(_line("inference", found.inference, "parameters, buffers and the activations that live at once"))
+        lines.append(_line("kept for backward", found.kept_bytes, "what autograd keeps in all"))
+        lines.append(_line("gradients", found.gradients))
+        lines.append("")
+    if found.cuda is not None:
+        lines += [*_cuda_lines(found), ""]
+    lines.append(_line("inference", found.inference, "parameters, buffers and what else lives at once"))
     lines.append(_line("  activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else ""))
-    lines.append(_line("  without reuse", found.activations, "all activations together"))
+    lines.append(_line("  without reuse", found.activations, "all that is allocated"))
     lines.append("")
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     lines.append(f"weights alone: {forms}")
@@ -95,6 +210,18 @@ def words(found: Memory, *, every: bool = False) -> str:
     if found.kept:
         lines += ["", *_largest(found, every=every)]
     return "\n".join(lines)
+
+
+def _cuda_lines(found: Memory) -> list[str]:
+    cuda = found.cuda
+    assert cuda is not None
+    least, likely = (binary(size) for size in cuda.cudnn)
+    return [
+        _line("on CUDA", cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
+        _line("  cuBLAS workspace", cuda.workspace, "in it"),
+        f"  cuDNN workspace: {least} to {likely} more, as it chooses its algorithms",
+        _line("  segments", cuda.reserved, "torch.cuda.max_memory_reserved()"),
+    ]
 
 
 def _line(title: str, size: int, note: str = "") -> str:
@@ -131,7 +258,11 @@ def as_data(found: Memory) -> dict[str, Any]:
         "batch": found.batch,
         "precision": found.precision,
         "optimizer": found.optimizer,
+        "device": found.device,
+        "accumulate": found.accumulate,
         "training": found.training,
+        "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
+        "cuda": found.cuda and found.cuda._asdict(),
         "parameters": found.parameters,
         "buffers": found.buffers,
         "gradients": found.gradients,
@@ -147,4 +278,5 @@ def as_data(found: Memory) -> dict[str, Any]:
             {"layer": piece.layer, "what": piece.what, "bytes": piece.bytes, "shared_with": list(piece.shared)}
             for piece in found.kept
         ],
+        "timeline": [moment._asdict() for moment in found.timeline],
     }

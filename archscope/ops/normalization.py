@@ -130,7 +130,9 @@ class _InstanceNorm(_RunningNorm):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a, (samples, channels) = x[0], x[0].shape[:2]
         scales = [aten.repeat(t, w[name], samples) if name in w else None for name in ("weight", "bias")]
-        running = [aten.repeat_as(t, w[name], samples, a.dtype) for name in ("running_mean", "running_var") if name in w]
+        running = [
+            aten.repeat_as(t, w[name], samples, a.dtype) for name in ("running_mean", "running_var") if name in w
+        ]
         one = aten.reshape(t, a, (1, samples * channels, *a.shape[2:]))
         kind = "float32" if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from archscope.analysis.memory import Memory
+
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SUFFIXES = (".svg", ".png", ".pdf")
 _STYLE: Any = {
@@ -240,3 +242,49 @@ def heat(design: Design, layer: str, unit: Sequence[int], weights: NDArray[np.fl
     axes.set_title(f"{design.name}: effective receptive field of {layer} ({place})", loc="left", fontweight="bold")
     axes.legend(loc="upper right", fontsize=8, labelcolor="0.2" if weights.ndim == 1 else "white")
     return figure
+
+
+_PHASES = {"forward": COLORS[0], "loss": COLORS[4], "backward": COLORS[1], "optimizer": COLORS[2]}
+
+
+def memory_timeline(memory: Memory) -> Figure:
+    """Memory over a training step, allocation by allocation, the peak marked with its layer."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(8, 3.6)
+        moments = memory.timeline
+        live = [moment.live / 2**20 for moment in moments]
+        begin = 0
+        for phase, color in _PHASES.items():
+            count = sum(moment.phase == phase for moment in moments)
+            places = range(begin, begin + count)
+            axes.fill_between(places, live[begin : begin + count], step="mid", color=color, alpha=0.35, linewidth=0)
+            axes.step(places, live[begin : begin + count], where="mid", color=color, linewidth=1, label=phase)
+            begin += count
+        standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / 2**20
+        axes.axhline(standing, color="0.3", linewidth=0.8, linestyle="--")
+        axes.annotate("parameters, buffers, optimizer state, inputs", (0, standing), (2, 3), textcoords="offset points")
+        if moments:
+            _mark_peak(axes, memory, live)
+        axes.set_ylim(0, 1.22 * max(live, default=1))
+        axes.set_xlim(0, max(len(live) - 1, 1))
+        axes.set_xlabel("allocations")
+        axes.set_ylabel("MiB")
+        axes.legend(loc="upper left", ncols=len(_PHASES))
+        title = f"{memory.design.name}, batch {memory.batch}, {memory.precision}, {memory.optimizer}"
+        axes.set_title(title, loc="left")
+    return figure
+
+
+def _mark_peak(axes: Axes, memory: Memory, live: list[float]) -> None:
+    place = memory.timeline.index(memory.top)
+    left = place > len(live) / 2
+    axes.plot(place, live[place], "o", color="black", markersize=4)
+    axes.annotate(
+        f"{live[place]:,.1f} MiB: {memory.top.phase} of {memory.top.layer}",
+        (place, live[place]),
+        (-6 if left else 6, 6),
+        textcoords="offset points",
+        ha="right" if left else "left",
+    )

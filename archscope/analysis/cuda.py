@@ -1,0 +1,196 @@
+"""Memory of a CUDA device: torch's caching allocator replayed over a training step, and how much fits.
+
+The allocator's rules are those of c10/cuda/CUDACachingAllocator.cpp with its default settings. Requests are rounded up
+to 512 bytes; those of at most 1 MiB are cut from segments of 2 MiB, those below 10 MiB from segments of 20 MiB, larger
+ones get a segment of their own in steps of 2 MiB. The smallest free block that is large enough is taken; its rest is
+split off if it is usable (512 bytes of a small block, more than 1 MiB of a large one), else it counts as allocated.
+A block that is freed joins its free neighbours.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from archscope.autograd.tape import Storage
+
+MIB = 2**20
+_LEAST, _SMALL, _SMALL_SEGMENT, _LARGE_SEGMENT, _LARGE = 512, MIB, 2 * MIB, 20 * MIB, 10 * MIB
+
+#: cuBLAS' workspace, which torch takes from the same allocator at the first matrix product: on Hopper, and before
+#: (CublasHandlePool.cpp: 4096 KiB x 8; and 4096 KiB x 2 + 16 KiB x 8)
+HOPPER_WORKSPACE, WORKSPACE = 32 * MIB, 8_519_680
+
+
+class Device(NamedTuple):
+    """A device for sale.
+
+    Attributes:
+        memory: bytes, as nvidia-smi reports them; the CUDA context takes some hundred MiB of it.
+        workspace: bytes of cuBLAS' workspace.
+    """
+
+    name: str
+    memory: int
+    workspace: int
+
+
+#: Totals as nvidia-smi reports them, in MiB: github.com/modal-labs/modal-client/pull/2797 for those of data centres.
+DEVICES: Mapping[str, Device] = {
+    "t4": Device("NVIDIA T4", 15360 * MIB, WORKSPACE),
+    "l4": Device("NVIDIA L4", 23034 * MIB, WORKSPACE),
+    "a10": Device("NVIDIA A10", 23028 * MIB, WORKSPACE),
+    "rtx3090": Device("NVIDIA GeForce RTX 3090", 24576 * MIB, WORKSPACE),
+    "rtx4090": Device("NVIDIA GeForce RTX 4090", 24564 * MIB, WORKSPACE),
+    "a100-40gb": Device("NVIDIA A100 40GB", 40960 * MIB, WORKSPACE),
+    "l40s": Device("NVIDIA L40S", 46068 * MIB, WORKSPACE),
+    "a100-80gb": Device("NVIDIA A100 80GB", 81920 * MIB, WORKSPACE),
+    "h100": Device("NVIDIA H100 80GB", 81559 * MIB, HOPPER_WORKSPACE),
+    "h200": Device("NVIDIA H200", 143771 * MIB, HOPPER_WORKSPACE),
+}
+
+
+class Block:
+    """A part of a segment."""
+
+    __slots__ = ("after", "before", "free", "place", "size", "small")
+
+    def __init__(self, place: int, size: int, *, small: bool) -> None:
+        self.place, self.size, self.small = place, size, small
+        self.free = False
+        self.before: Block | None = None
+        self.after: Block | None = None
+
+
+class CachingAllocator:
+    """torch's caching allocator of CUDA memory, one stream.
+
+    Attributes:
+        allocated, reserved: bytes of the blocks in use, and of all segments.
+        most_allocated, most_reserved: the most of each since :meth:`reset`.
+    """
+
+    def __init__(self) -> None:
+        self.allocated = self.reserved = self.most_allocated = self.most_reserved = 0
+        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        self._blocks: dict[int, Block] = {}
+        self._end = 0
+
+    def reset(self) -> None:
+        """Forget the most so far (torch.cuda.reset_peak_memory_stats)."""
+        self.most_allocated, self.most_reserved = self.allocated, self.reserved
+
+    def take(self, size: int) -> Block:
+        """A block of at least ``size`` bytes, which is not 0."""
+        size = -(-size // _LEAST) * _LEAST
+        small = size <= _SMALL
+        free = self._free[small]
+        place = bisect_left(free, (size, -1))
+        block = self._blocks[free.pop(place)[1]] if place < len(free) else self._segment(size, small=small)
+        rest = block.size - size
+        if rest >= _LEAST if small else rest > _SMALL:
+            self._split(block, size)
+        block.free = False
+        self.allocated += block.size
+        self.most_allocated = max(self.most_allocated, self.allocated)
+        return block
+
+    def give(self, block: Block) -> None:
+        """Free a block."""
+        self.allocated -= block.size
+        block.free = True
+        for other in (block.before, block.after):
+            if other is not None and other.free:
+                self._free[other.small].remove((other.size, other.place))
+                block = self._joined(block, other) if block.place < other.place else self._joined(other, block)
+        insort(self._free[block.small], (block.size, block.place))
+
+    def _segment(self, size: int, *, small: bool) -> Block:
+        if small:
+            whole = _SMALL_SEGMENT
+        else:
+            whole = _LARGE_SEGMENT if size < _LARGE else -(-size // _SMALL_SEGMENT) * _SMALL_SEGMENT
+        block = self._blocks[self._end] = Block(self._end, whole, small=small)
+        self._end += whole
+        self.reserved += whole
+        self.most_reserved = max(self.most_reserved, self.reserved)
+        return block
+
+    def _split(self, block: Block, size: int) -> None:
+        rest = Block(block.place + size, block.size - size, small=block.small)
+        rest.free, rest.before, rest.after = True, block, block.after
+        if block.after is not None:
+            block.after.before = rest
+        block.after, block.size = rest, size
+        self._blocks[rest.place] = rest
+        insort(self._free[rest.small], (rest.size, rest.place))
+
+    def _joined(self, first: Block, second: Block) -> Block:
+        first.size += second.size
+        first.after = second.after
+        if second.after is not None:
+            second.after.before = first
+        del self._blocks[second.place]
+        return first
+
+
+class OnCuda(NamedTuple):
+    """What a training step shows on a CUDA device.
+
+    Attributes:
+        allocated: torch.cuda.max_memory_allocated() of a step, cuBLAS' workspace included, cuDNN's not.
+        reserved: torch.cuda.max_memory_reserved(): what the process needs, its CUDA context not included.
+        workspace: bytes of cuBLAS' workspace in them.
+        cudnn: what cuDNN's workspaces may add to ``allocated``: the least and the most, if an algorithm unfolds its
+            whole input; which algorithm cuDNN chooses cannot be known.
+    """
+
+    allocated: int
+    reserved: int
+    workspace: int
+    cudnn: tuple[int, int]
+
+
+def replay(
+    standing: Iterable[Storage],
+    step: Iterable[tuple[Storage, bool]],
+    state: Iterable[Storage],
+    update: Iterable[tuple[Storage, bool]],
+    workspace: int,
+) -> tuple[int, int]:
+    """The most that is allocated and reserved in the second of two training steps.
+
+    Args:
+        standing: parameters, buffers, inputs and targets, which come first.
+        step: what the step makes (True) and frees (False) up to the optimizer's update.
+        state: the optimizer's state, which its first update makes.
+        update: what the update makes and frees.
+        workspace: taken when the first step starts, and kept.
+    """
+    allocator = CachingAllocator()
+    for storage in standing:
+        if storage.bytes:
+            allocator.take(storage.bytes)
+    if workspace:
+        allocator.take(workspace)
+    step, update = list(step), list(update)
+    for number in range(2):
+        if number:
+            allocator.reset()
+        blocks: dict[Storage, Block] = {}
+        _follow(allocator, blocks, step)
+        for storage in () if number else state:
+            allocator.take(storage.bytes)
+        _follow(allocator, blocks, update)
+        for block in blocks.values():  # zero_grad
+            allocator.give(block)
+    return allocator.most_allocated, allocator.most_reserved
+
+
+def _follow(allocator: CachingAllocator, blocks: dict[Storage, Block], traffic: Iterable[tuple[Storage, bool]]) -> None:
+    for storage, born in traffic:
+        if born:
+            blocks[storage] = allocator.take(storage.bytes)
+        else:
+            allocator.give(blocks.pop(storage))
