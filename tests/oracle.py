@@ -21,6 +21,8 @@ from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.design import Design
 from archscope.graph import Ref
 
+torch.set_num_threads(1)  # the tests run side by side
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -21,7 +21,6 @@ def test_the_ledger():
     out = run("vgg16", "--batch", "2", "--optimizer", "adam").stdout
     lines = {line.split("  ")[0].strip() or line.strip().split("  ")[0]: line for line in out.splitlines()}
     assert f"{4 * 138357544:,} B" in lines["parameters"]
-    assert f"{4 * 138357544:,} B" in lines["gradients"]
     assert f"{8 * 138357544 + 32 * 4:,} B" in lines["optimizer state"]
     assert "weights alone: float32 527.79 MiB, bfloat16 263.90 MiB" in out
     assert "a file of float32: 553.43 MB, 527.79 MiB" in out
@@ -57,7 +56,9 @@ def test_files(tmp_path):
     [
         (("lenet5", "--optimizer", "adamx"), "'adamx' is not one of"),
         (("lenet5", "--batch", "0"), "0 is not in the range"),
-        (("lenet5", "--dtype", "bf16-mixed", "--device", "cuda"), "mixed precision is known of the CPU only"),
+        (("lenet5", "--limit", "24XiB"), "`24XiB` is no size"),
+        (("lenet5", "--device", "h300"), "'h300' is not one of"),
+        (("lenet5", "--plot", "step.gif"), "a picture ends with .svg, .png, .pdf"),
         (("lenett5",), "did you mean `lenet5`"),
     ],
 )
@@ -65,3 +66,55 @@ def test_mistakes(arguments, message):
     result = run(*arguments, code=2)
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_peak_is_told_with_all_that_lives_then():
+    out = run("resnet18", "--batch", "4", "--optimizer", "momentum").stdout
+    sizes = {
+        line[:20].strip(): int(line.split(" B")[0].split()[-1].replace(",", ""))
+        for line in out.split("kept for backward")[0].splitlines()
+        if line.startswith(("training", "  ")) and " B" in line
+    }
+    peak = sizes.pop("training step")
+    assert peak == sum(sizes.values())
+    assert "the most at once: backward of " in out
+
+
+def test_cuda_shows_segments_and_workspaces():
+    out = run("resnet18", "--batch", "4", "--device", "cuda").stdout
+    assert "torch.cuda.max_memory_allocated() of a step" in out
+    assert "8.12 MiB          8,519,680 B   in it" in out
+    assert "cuDNN workspace: 0 B to" in out
+
+
+@pytest.mark.parametrize(("arguments", "needed"), [((), "training"), (("--optimizer", "none"), "inference")])
+def test_a_limit_gives_the_largest_batch_and_input(arguments, needed, tmp_path):
+    """One sample more does not fit, nor does an input that is 32 wider."""
+    out = run("squeezenet1_1", "--batch", "3", "--limit", "300MiB", *arguments).stdout
+    batch = int(out.split("the largest batch is ")[1].split(",")[0])
+    side = int(out.split("the largest input is 3x")[1].split("x")[0])
+
+    def size(*more):
+        target = tmp_path / "ledger.json"
+        run("squeezenet1_1", *arguments, *more, "--json", str(target))
+        return json.loads(target.read_text())[needed]
+
+    limit = 300 * 2**20
+    assert size("--batch", str(batch)) <= limit < size("--batch", str(batch + 1))
+    fits, more = (size("--batch", "3", "--input", f"3x{s}x{s}") for s in (side, side + 32))
+    assert fits <= limit < more
+
+
+def test_a_device_by_name_has_a_limit():
+    out = run("vgg16", "--optimizer", "adamw", "--device", "t4").stdout
+    assert "in 15.00 GiB of NVIDIA T4" in out
+    assert "the largest batch is " in out
+    assert "not even a batch of 1 fits" in run("vgg16", "--limit", "100MB").stdout
+
+
+def test_the_timeline_is_drawn(tmp_path):
+    target = tmp_path / "step.svg"
+    run("lenet5", "--batch", "8", "--optimizer", "adam", "--plot", str(target))
+    drawn = target.read_text()
+    assert "LeNet-5, batch 8, float32, adam" in drawn
+    assert "MiB: " in drawn

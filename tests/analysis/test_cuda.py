@@ -1,0 +1,133 @@
+"""The caching allocator's rules, worked out by hand, and a step replayed through them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import archscope
+from archscope.analysis.cuda import HOPPER_WORKSPACE, MIB, WORKSPACE, CachingAllocator
+from archscope.analysis.memory import memory
+from archscope.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("size", "allocated", "reserved"),
+    [
+        (1, 512, 2 * MIB),  # rounded up to 512, cut from a small segment
+        (513, 1024, 2 * MIB),
+        (MIB, MIB, 2 * MIB),
+        (MIB + 1, MIB + 512, 20 * MIB),  # large: the rest of 20 MiB is split off
+        (10 * MIB - 512, 10 * MIB - 512, 20 * MIB),
+        (10 * MIB, 10 * MIB, 10 * MIB),  # a segment of its own
+        (11 * MIB, 12 * MIB, 12 * MIB),  # in steps of 2 MiB; a rest of 1 MiB is not split off, and counts
+        (11 * MIB - 512, 11 * MIB - 512, 12 * MIB),  # a rest of more than 1 MiB is
+        (100 * MIB + 1, 100 * MIB + 512, 102 * MIB),
+    ],
+)
+def test_one_request(size, allocated, reserved):
+    allocator = CachingAllocator()
+    allocator.take(size)
+    assert (allocator.allocated, allocator.reserved) == (allocated, reserved)
+
+
+def test_small_requests_share_a_segment_and_a_third_mebibyte_takes_another():
+    allocator = CachingAllocator()
+    for _ in range(2):
+        allocator.take(MIB)
+    assert allocator.reserved == 2 * MIB
+    allocator.take(1)
+    assert allocator.reserved == 4 * MIB
+
+
+def test_the_smallest_block_that_is_large_enough_is_taken():
+    allocator = CachingAllocator()
+    first, second, third = (allocator.take(size * MIB) for size in (40, 20, 30))
+    for block in (first, second, third):
+        allocator.give(block)
+    assert allocator.take(19 * MIB + 512) is second  # 30 and 40 would do, too
+    assert allocator.allocated == 20 * MIB  # its rest of less than 1 MiB is not split off
+    assert allocator.reserved == 90 * MIB
+
+
+def test_free_neighbours_are_joined():
+    allocator = CachingAllocator()
+    blocks = [allocator.take(4 * MIB) for _ in range(5)]
+    assert allocator.reserved == 20 * MIB
+    for block in (blocks[1], blocks[3], blocks[2]):
+        allocator.give(block)
+    assert allocator.take(12 * MIB).place == blocks[1].place  # from the three in the middle
+    assert (allocator.allocated, allocator.reserved) == (20 * MIB, 20 * MIB)
+
+
+def test_freed_memory_stays_reserved_and_the_most_is_remembered():
+    allocator = CachingAllocator()
+    allocator.give(allocator.take(64 * MIB))
+    assert (allocator.allocated, allocator.reserved, allocator.most_allocated) == (0, 64 * MIB, 64 * MIB)
+    allocator.reset()
+    assert (allocator.most_allocated, allocator.most_reserved) == (0, 64 * MIB)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 64 * MIB)), max_size=60))
+def test_blocks_never_overlap_and_fill_their_segments(requests):
+    allocator, held = CachingAllocator(), []
+    for free, size in requests:
+        if free and held:
+            allocator.give(held.pop(size % len(held)))
+        else:
+            held.append(allocator.take(size))
+            assert held[-1].size >= size
+        places = sorted((block.place, block.place + block.size) for block in held)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(places))
+        assert allocator.allocated == sum(block.size for block in held) <= allocator.reserved
+    for block in held:
+        allocator.give(block)
+    assert allocator.allocated == 0
+    assert all(block.before is block.after is None for block in allocator._blocks.values())  # all joined again
+    assert sum(block.size for block in allocator._blocks.values()) == allocator.reserved
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vit_b_16"])
+def test_a_step_on_cuda_takes_a_little_more_than_its_tensors(name):
+    ledger = memory(archscope.load(name), batch=16, optimizer="adam", device="cuda")
+    assert ledger.cuda is not None
+    more = ledger.cuda.allocated - ledger.cuda.workspace - ledger.training
+    assert 0 < more < 0.03 * ledger.training  # rounding, and rests that are too small to split off
+    assert ledger.cuda.allocated <= ledger.cuda.reserved
+
+
+def test_the_workspace_of_cublas_is_there_where_there_is_a_product():
+    classifier = archscope.load("lenet5")
+    filters = archscope.load("input: [3, 8, 8]\nlayers: [{Conv2d: {out_channels: 4, kernel_size: 3}}]\n")
+    assert memory(classifier, device="h200").cuda.workspace == HOPPER_WORKSPACE == 33_554_432
+    assert memory(classifier, device="t4").cuda.workspace == WORKSPACE == 2 * 4096 * 1024 + 8 * 16 * 1024
+    assert memory(filters, device="h200").cuda.workspace == 0
+
+
+def test_cudnn_may_unfold_an_input():
+    """A 3x3 convolution of 64 channels on 32x32 reads 9 x 64 x 32 x 32 numbers a sample."""
+    text = (
+        "input: [64, 32, 32]\nlayers: [{Conv2d: {out_channels: 64, kernel_size: 3, padding: 1}}, Flatten, {Linear: 10}]"
+    )
+    ledger = memory(archscope.load(text + "\n"), batch=2, device="cuda")
+    assert 0 < ledger.cuda.cudnn[1] <= 2 * 9 * 64 * 32 * 32 * 4
+
+
+def test_cuda_keeps_steps_on_the_host_and_updates_all_parameters_at_once():
+    design = archscope.load("vgg11")
+    on_cpu, on_cuda = (memory(design, optimizer="adam", device=device) for device in ("cpu", "cuda"))
+    assert on_cpu.optimizer_state - on_cuda.optimizer_state == 4 * 22  # a count for each of 22 parameters
+    (update,) = [moment.live for moment in on_cuda.timeline if moment.phase == "optimizer"]
+    state = on_cuda.parameters + on_cuda.buffers + on_cuda.gradients + on_cuda.optimizer_state
+    assert update == state + on_cuda.parameters + on_cuda.inputs + 4  # a root of all second moments; the loss
+
+
+@pytest.mark.parametrize(("op", "says"), [("RNN", "cuDNN's recurrent kernels"), ("RMSNorm", "RMSNorm")])
+def test_what_is_not_known_of_cuda_is_told(op, says):
+    arguments = "{hidden_size: 4}" if op == "RNN" else "{}"
+    design = archscope.load(f"input: [8, 4]\nlayers: [{{Linear: 4}}, {{{op}: {arguments}}}]\n")
+    with pytest.raises(UsageError, match=says):
+        memory(design, device="cuda")
