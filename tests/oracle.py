@@ -224,6 +224,7 @@ def step(
     *,
     autocast: bool = False,
     accumulate: bool = False,
+    channels_last: bool = False,
     fake: bool = True,
 ) -> list[int]:
     """Bytes that live at every allocation of the second training step.
@@ -233,6 +234,9 @@ def step(
     with FakeTensorMode() if fake else nullcontext():
         network = build(design).train()
         given = inputs(design, batch)
+        if channels_last:
+            network = _last(network)
+            given = tuple(_last(tensor) for tensor in given)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         one = OPTIMIZERS[optimizer](trained, foreach=False)
         with torch.no_grad():
@@ -259,6 +263,15 @@ def step(
         with living:
             train()
     return [live for _, live in living.events]
+
+
+def _last(it: Any) -> Any:
+    if isinstance(it, nn.Module):
+        for tensor in [*it.parameters(), *it.buffers()]:
+            tensor.data = _last(tensor.data)
+        return it
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return it.contiguous(memory_format=formats[it.ndim]) if it.ndim in formats else it
 
 
 def _target(result: torch.Tensor) -> torch.Tensor:

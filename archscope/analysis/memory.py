@@ -89,6 +89,7 @@ class Memory:
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         peak_layer: the layer at which they do.
         accumulate: whether gradients live from step to step, to be added to.
+        channels_last: whether maps and kernels lie in torch's memory format of that name.
         cuda: what the step shows on a CUDA device, if it is one.
     """
 
@@ -98,6 +99,7 @@ class Memory:
     optimizer: str
     device: str
     accumulate: bool
+    channels_last: bool
     parameters: int
     buffers: int
     gradients: int
@@ -148,16 +150,9 @@ class Memory:
     @cached_property
     def at_peak(self) -> tuple[Piece, ...]:
         """All that lives at the peak of a training step, the largest first."""
-        run = _run(
-            self.design,
-            self.batch,
-            walk(self.design.graph, self.batch),
-            self.optimizer,
-            self.precision,
-            "cpu" if self.device == "cpu" else "cuda",
-            accumulate=self.accumulate,
-            traffic=True,
-        )
+        device = "cpu" if self.device == "cpu" else "cuda"
+        setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
+        run = _run(self.design, self.batch, walk(self.design.graph, self.batch), setting, traffic=True)
         living: dict[Storage, None] = {}
         for storage, born in run.tape.until(self.timeline.index(self.top)):
             if born:
@@ -189,6 +184,7 @@ def memory(
     precision: str = "float32",
     device: str = "cpu",
     accumulate: bool = False,
+    channels_last: bool = False,
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -210,13 +206,15 @@ def memory(
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
     steps = walk(design.graph, batch)
-    resting = Run(design, batch, steps, Tape(training=False, grad=False, device=kind, lower=_lower(precision)))
+    quiet = Tape(training=False, grad=False, device=kind, lower=_lower(precision))
+    resting = Run(design, batch, steps, quiet, nhwc=channels_last)
     held = resting.tape.live
     resting.forward()
     most = max(resting.tape.events, key=lambda event: event[2], default=("", "", held))
     state = sum(storage.bytes for storage in resting.state)
     trainable = sum(value.storage.bytes for value in resting.trained)
-    run = _run(design, batch, steps, optimizer, precision, kind, accumulate=accumulate, traffic=on_cuda)
+    setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
+    run = _run(design, batch, steps, setting, traffic=on_cuda)
     return Memory(
         design,
         batch,
@@ -224,6 +222,7 @@ def memory(
         optimizer,
         device,
         accumulate,
+        channels_last,
         parameters=sum(storage.bytes for storage in resting.parameters),
         buffers=state - sum(storage.bytes for storage in resting.parameters),
         gradients=0 if optimizer == "none" else trainable,
@@ -278,23 +277,21 @@ def _unfolded(one: Step) -> int:
     return contraction.macs * int(op.arguments()["groups"]) // rows * ITEM_BYTES["float32"]
 
 
-def _run(
-    design: Design,
-    batch: int,
-    steps: tuple[Step, ...],
-    optimizer: str,
-    precision: str,
-    device: str,
-    *,
-    accumulate: bool,
-    traffic: bool = False,
-) -> Run:
+class _Setting(NamedTuple):
+    optimizer: str
+    precision: str
+    device: str
+    accumulate: bool
+    channels_last: bool
+
+
+def _run(design: Design, batch: int, steps: tuple[Step, ...], setting: _Setting, *, traffic: bool = False) -> Run:
     """A training step; none at all with the optimizer ``none``."""
-    tape = Tape(device=device, lower=_lower(precision), traffic=traffic)
-    run = Run(design, batch, steps, tape)
-    if optimizer != "none":
-        run.prepare(optimizer, accumulate=accumulate)
-        run.step(optimizer, foreach=device == "cuda")
+    tape = Tape(device=setting.device, lower=_lower(setting.precision), traffic=traffic)
+    run = Run(design, batch, steps, tape, nhwc=setting.channels_last)
+    if setting.optimizer != "none":
+        run.prepare(setting.optimizer, accumulate=setting.accumulate)
+        run.step(setting.optimizer, foreach=setting.device == "cuda")
     return run
 
 

@@ -8,6 +8,7 @@ from functools import reduce
 from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
+from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
@@ -25,7 +26,7 @@ class Run:
         parts: where a step begins in the traffic of the tape, and where its update does.
     """
 
-    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], tape: Tape) -> None:
+    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], tape: Tape, *, nhwc: bool = False) -> None:
         self.design, self.batch, self.steps, self.tape = design, batch, steps, tape
         self.keeps: list[tuple[str, Storage]] = []
         self.targets: list[Value] = []
@@ -43,6 +44,9 @@ class Run:
         for node, value in zip(design.inputs, self.inputs, strict=True):
             tape.hold(value)
             self._values[Ref(node.name)] = value
+        if nhwc:
+            for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
+                _laid_out(value)
         self._last = self._readers()
 
     def _entered(self, one: Step) -> Mapping[str, Value]:
@@ -225,6 +229,12 @@ class Run:
 
 def _classifies(shape: tuple[int, ...]) -> bool:
     return len(shape) >= 2 and shape[2 if len(shape) == 3 else 1] > 1
+
+
+def _laid_out(value: Value) -> None:
+    """A map, or a kernel, whose channels lie last."""
+    if len(value.shape) in (4, 5):
+        value.strides = channels_last(value.shape)
 
 
 def _typed(tensor: Tensor) -> tuple[tuple[int, ...], str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 
 from archscope.autograd.dtypes import FLOATING, wider
-from archscope.autograd.strides import Strides, contiguous, fills, reshaped
+from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
 from archscope.errors import UsageError
 
@@ -60,9 +60,16 @@ def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
     return t.make(x.shape, dtype or x.dtype, what, strides)
 
 
+def as_formatted(x: Value, shape: Shape) -> Strides | None:
+    """Strides of a map that is made of another one: its channels lie last where those of the other do."""
+    if x.strides is None or len(shape) != len(x.shape) or len(shape) not in (4, 5):
+        return None
+    return channels_last(shape) if x.strides == channels_last(x.shape) else None
+
+
 def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
     """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
-    y = like(t, x) if shape == x.shape else t.make(shape, x.dtype)
+    y = like(t, x) if shape == x.shape else t.make(shape, x.dtype, "", as_formatted(x, shape))
     saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
     t.link(y, (x,), _one_like, *saved)
     return y
@@ -71,7 +78,9 @@ def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
 def _one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     gradient, x = gradients[0], node.inputs[0]
     assert gradient is not None
-    return [like(t, gradient) if gradient.shape == x.shape else t.make(x.shape, gradient.dtype)]
+    if gradient.shape == x.shape:
+        return [like(t, gradient)]
+    return [t.make(x.shape, gradient.dtype, "", as_formatted(x, x.shape))]
 
 
 def in_place(t: Tape, x: Value, *, saves: str) -> Value:
@@ -86,6 +95,7 @@ def in_place(t: Tape, x: Value, *, saves: str) -> Value:
 def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], saves: str = "input") -> Value:
     """A function of one tensor that makes others for its derivative: shape, dtype, and a word on each."""
     y, *others = t.make_all((shape, x.dtype, ""), *extra)
+    y.strides = as_formatted(x, shape)
     first = (x,) if saves == "input" else (y,) if saves == "output" else ()
     t.link(y, (x,), _one_like, *first, *others)
     return y
@@ -695,9 +705,19 @@ def plus(t: Tape, x: Value) -> Value:
 
 def mean(t: Tape, x: Value, shape: Shape) -> Value:
     """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
-    y = t.make(shape, x.dtype)
-    t.link(y, (x,), _one_ordered)
+    y = t.make(shape, x.dtype, "", as_formatted(x, shape))
+    t.link(y, (x,), _one_like)
     return y
+
+
+def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
+    """An adaptive average pool of a whole map: the mean, to which torch gives strides anew where channels lie last."""
+    y = mean(t, x, shape)
+    if len(shape) != 4 or as_formatted(x, shape) is None:
+        return y
+    restrided = t.view(y, shape, channels_last(shape))
+    t.link(restrided, (y,), _one_ordered)
+    return restrided
 
 
 def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
@@ -846,7 +866,8 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
     x = _alike(t, x)
-    y = t.make(shape, x[0].dtype)
+    formats = {as_formatted(value, shape) for value in x}
+    y = t.make(shape, x[0].dtype, "", formats.pop() if len(formats) == 1 else None)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -919,8 +940,18 @@ def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> 
 def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Shape) -> Value:
     """at::convolution: all its gradients are made by one kernel."""
     given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
-    y = t.make(shape, given[0].dtype)
-    t.link(y, given, together, *given[:2])
+    x, weight = given[:2]
+    strides = as_formatted(x, shape) or (as_formatted(weight, shape) if not t.lower else None)
+    y = t.make(shape, x.dtype, "", strides)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        results = together(t, node, gradients)
+        for value, result in zip(given[:2], results, strict=False):
+            if result is not None and strides is not None:
+                result.strides = channels_last(value.shape)
+        return results
+
+    t.link(y, given, back if strides else together, x, weight)
     return y
 
 

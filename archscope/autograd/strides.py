@@ -55,3 +55,10 @@ def fills(shape: Sequence[int], strides: Strides) -> bool:
             return False
         step *= size
     return True
+
+
+def channels_last(shape: Sequence[int]) -> Strides:
+    """Strides of maps (N, C, ...) whose channels lie side by side (torch.channels_last, channels_last_3d)."""
+    batch, channels, *sizes = shape
+    outer, *inner = contiguous((batch, *sizes, channels))
+    return (outer, inner[-1], *inner[:-1])

@@ -45,6 +45,7 @@ class Setting(NamedTuple):
     precision: str
     device: str
     accumulate: bool
+    channels_last: bool
 
     def of(self, design: Design, batch: int) -> Memory:
         """The memory of a design in this setting."""
@@ -74,6 +75,7 @@ class Setting(NamedTuple):
 )
 @click.option("--limit", type=Size(), help="24GiB: the largest batch, and the largest input, that fit.")
 @click.option("--accumulate", is_flag=True, help="Gradients live from step to step, and are added to.")
+@click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write what is kept as CSV to a file, or to -.")
@@ -88,6 +90,7 @@ def command(
     device: str,
     limit: int | None,
     accumulate: bool,
+    channels_last: bool,
     layers: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
@@ -113,7 +116,7 @@ def command(
 
         check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    setting = Setting(optimizer, precision, device, accumulate)
+    setting = Setting(optimizer, precision, device, accumulate, channels_last)
     found = setting.of(design, batch)
     if csv_file is not None:
         write(to_csv(found), csv_file)
@@ -187,8 +190,9 @@ _NOTES = {
 def words(found: Memory, *, every: bool = False) -> str:
     """The ledger as text."""
     design = found.design
-    accumulated = ", gradients accumulate" if found.accumulate else ""
-    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}{accumulated}", ""]
+    more = ", gradients accumulate" if found.accumulate else ""
+    more += ", channels last" if found.channels_last else ""
+    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}", ""]
     if found.timeline:
         top = found.top
         at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
@@ -260,6 +264,7 @@ def as_data(found: Memory) -> dict[str, Any]:
         "optimizer": found.optimizer,
         "device": found.device,
         "accumulate": found.accumulate,
+        "channels_last": found.channels_last,
         "training": found.training,
         "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
         "cuda": found.cuda and found.cuda._asdict(),

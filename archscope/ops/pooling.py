@@ -224,7 +224,7 @@ class _AdaptiveAvgPool(_AdaptivePool):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if all(everywhere(size == 1) for size in y[0].shape[2:]):
-            return aten.mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
+            return aten.global_mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
         return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves="input")
 
 

@@ -217,10 +217,10 @@ def test_an_inference_holds_what_torch_holds(name):
 # -- the timeline of a step --------------------------------------------------------------------------------------------
 
 
-def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, watched=True):
+def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, channels_last=False, watched=True):
     """Bytes that live at every allocation of a step; torch adds gradients out of place where a mode watches it."""
     tape = Tape(watched=watched, lower="bfloat16" if autocast else None)
-    run = Run(design, batch, walk(design.graph, batch), tape)
+    run = Run(design, batch, walk(design.graph, batch), tape, nhwc=channels_last)
     run.prepare(optimizer, accumulate=accumulate)
     run.step(optimizer, foreach=False)
     return [live for *_, live in tape.events]
@@ -246,6 +246,14 @@ def test_a_step_in_mixed_precision_takes_what_torch_takes(name):
     """On the CPU itself: fake tensors give the statistics of norms another type there."""
     design = archscope.load(name, input=SMALL[name])
     assert timeline(design, 2, "momentum", autocast=True) == step(design, 2, "momentum", autocast=True, fake=False)
+
+
+@pytest.mark.parametrize("name", sorted(set(SMALL) - {"densenet121"}))  # its maps of 1x1 have no format
+def test_a_step_in_channels_last_takes_what_torch_takes(name):
+    """Flattening copies then, and an average over a map gets strides anew."""
+    design = archscope.load(name, input=SMALL[name])
+    expected = step(design, 2, "sgd", channels_last=True, fake=False)
+    assert timeline(design, 2, "sgd", channels_last=True) == expected
 
 
 @pytest.mark.parametrize("optimizer", TORCH)
@@ -306,6 +314,12 @@ def test_the_peak_names_its_layer_and_what_lives_then():
     known = {"parameters": ledger.parameters, "buffers": ledger.buffers, "optimizer state": ledger.optimizer_state}
     assert ledger.peak_by_kind.items() >= known.items()
     assert 0 < ledger.peak_by_kind["gradients"] <= ledger.gradients
+
+
+def test_channels_last_copies_where_a_map_is_flattened():
+    plain, last = (memory(archscope.load("vgg11"), channels_last=last) for last in (False, True))
+    assert last.activations - plain.activations == 512 * 7 * 7 * 4
+    assert last.kept_bytes == plain.kept_bytes  # fc1 keeps the copy, and nobody the map
 
 
 def test_accumulated_gradients_live_through_the_step():
