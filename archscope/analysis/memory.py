@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from archscope.analysis.cuda import DEVICES, WORKSPACE, OnCuda, replay
 from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.analysis.run import Run
+from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
@@ -34,8 +34,7 @@ PRECISIONS = ("float32", "bf16-mixed")
 KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "kept", "in passing")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A piece of memory that is kept for the backward pass.
 
     Attributes:
@@ -152,7 +151,8 @@ class Memory:
         """All that lives at the peak of a training step, the largest first."""
         device = "cpu" if self.device == "cpu" else "cuda"
         setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
-        run = _run(self.design, self.batch, walk(self.design.graph, self.batch), setting, traffic=True)
+        plan = Plan(self.design, self.batch, walk(self.design.graph, self.batch))
+        run = _run(plan, setting, traffic=True)
         living: dict[Storage, None] = {}
         for storage, born in run.tape.until(self.timeline.index(self.top)):
             if born:
@@ -205,16 +205,16 @@ def memory(
     _choose("device", device, ("cpu", "cuda", *DEVICES))
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
-    steps = walk(design.graph, batch)
+    plan = Plan(design, batch, walk(design.graph, batch))
     quiet = Tape(training=False, grad=False, device=kind, lower=_lower(precision))
-    resting = Run(design, batch, steps, quiet, nhwc=channels_last)
+    resting = Run(plan, quiet, nhwc=channels_last)
     held = resting.tape.live
     resting.forward()
     most = max(resting.tape.events, key=lambda event: event[2], default=("", "", held))
     state = sum(storage.bytes for storage in resting.state)
     trainable = sum(value.storage.bytes for value in resting.trained)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
-    run = _run(design, batch, steps, setting, traffic=on_cuda)
+    run = _run(plan, setting, traffic=on_cuda)
     return Memory(
         design,
         batch,
@@ -255,11 +255,11 @@ def _on_cuda(run: Run, device: str) -> OnCuda:
     state = dict.fromkeys(value.storage for value in run.optimizer_state)
     standing = [storage for storage, _ in traffic[:begin] if storage not in state]
     products = any(
-        one.layer.op.category != "conv" and any(one.layer.op.contractions(one.x, one.y)) for one in run.steps
+        one.layer.op.category != "conv" and any(one.layer.op.contractions(one.x, one.y)) for one in run.plan.steps
     )
     size = (DEVICES[device].workspace if device in DEVICES else WORKSPACE) if products else 0
     allocated, reserved = replay(standing, traffic[begin:update], state, traffic[update:], size)
-    unfolded = {one.layer.name: _unfolded(one) for one in run.steps if one.layer.op.category == "conv"}
+    unfolded = {one.layer.name: _unfolded(one) for one in run.plan.steps if one.layer.op.category == "conv"}
     live = [(moment[2], moment[2] + unfolded.get(moment[1], 0)) for moment in run.tape.events]
     more = max(most for _, most in live) - max(least for least, _ in live)
     return OnCuda(allocated, reserved, size, (0, more))
@@ -285,10 +285,10 @@ class _Setting(NamedTuple):
     channels_last: bool
 
 
-def _run(design: Design, batch: int, steps: tuple[Step, ...], setting: _Setting, *, traffic: bool = False) -> Run:
+def _run(plan: Plan, setting: _Setting, *, traffic: bool = False) -> Run:
     """A training step; none at all with the optimizer ``none``."""
     tape = Tape(device=setting.device, lower=_lower(setting.precision), traffic=traffic)
-    run = Run(design, batch, steps, tape, nhwc=setting.channels_last)
+    run = Run(plan, tape, nhwc=setting.channels_last)
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
         run.step(setting.optimizer, foreach=setting.device == "cuda")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from typing import NamedTuple
 
 from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
@@ -13,6 +14,49 @@ from archscope.autograd.tape import Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+
+
+class Weight(NamedTuple):
+    """A parameter or a buffer: its name, shape and type, whether it is a parameter, and whether it is trained."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    parameter: bool
+    trained: bool
+
+
+class Plan:
+    """What every run of a design at a batch size needs to know of it.
+
+    Attributes:
+        weights: of each layer that has its own.
+        last: for each layer, what nobody reads after it.
+    """
+
+    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...]) -> None:
+        self.design, self.batch, self.steps = design, batch, steps
+        self.weights = {one.layer.name: tuple(_weights(one)) for one in steps if one.layer.shares is None}
+        kept = {ref for _, ref in design.outputs}
+        last: dict[Ref, str] = {}
+        for one in steps:
+            name = one.layer.name
+            for number in range(len(one.y)):
+                last[Ref(name, number)] = name
+            for ref in one.layer.inputs:
+                last[ref] = name
+        self.last: dict[str, list[Ref]] = {}
+        for ref, name in last.items():
+            if ref not in kept:
+                self.last.setdefault(name, []).append(ref)
+
+
+def _weights(one: Step) -> Iterator[Weight]:
+    op = one.layer.op
+    for name, tensor in op.parameters(*one.x).items():
+        yield Weight(name, tensor.shape, tensor.dtype or "float32", parameter=True, trained=not one.layer.frozen)
+    for name, tensor in op.buffers(*one.x).items():
+        yield Weight(name, tensor.shape, tensor.dtype or "float32", parameter=False, trained=False)
 
 
 class Run:
@@ -26,8 +70,8 @@ class Run:
         parts: where a step begins in the traffic of the tape, and where its update does.
     """
 
-    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], tape: Tape, *, nhwc: bool = False) -> None:
-        self.design, self.batch, self.steps, self.tape = design, batch, steps, tape
+    def __init__(self, plan: Plan, tape: Tape, *, nhwc: bool = False) -> None:
+        self.plan, self.tape = plan, tape
         self.keeps: list[tuple[str, Storage]] = []
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
@@ -35,47 +79,28 @@ class Run:
         self.trained: list[Value] = []
         self.parameters: list[Storage] = []
         self.state: list[Storage] = []
-        self._weights: dict[str, Mapping[str, Value]] = {}
-        for one in steps:
-            if one.layer.shares is None:
-                self._weights[one.layer.name] = self._entered(one)
+        self._weights = {layer: self._entered(layer, found) for layer, found in plan.weights.items()}
         self._values: dict[Ref, Value] = {}
-        self.inputs = [tape.given(*_typed(node.tensor(batch)), _input(node.name)) for node in design.inputs]
-        for node, value in zip(design.inputs, self.inputs, strict=True):
+        nodes = plan.design.inputs
+        self.inputs = [tape.given(*_typed(node.tensor(plan.batch)), _input(node.name)) for node in nodes]
+        for node, value in zip(nodes, self.inputs, strict=True):
             tape.hold(value)
             self._values[Ref(node.name)] = value
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)
-        self._last = self._readers()
 
-    def _entered(self, one: Step) -> Mapping[str, Value]:
-        tape, layer = self.tape, one.layer
-        tape.layer = layer.name
+    def _entered(self, layer: str, weights: tuple[Weight, ...]) -> Mapping[str, Value]:
+        self.tape.layer = layer
         found = {}
-        for name, tensor in layer.op.parameters(*one.x).items():
-            found[name] = tape.state(*_typed(tensor), name, leaf=not layer.frozen)
-            self.parameters.append(found[name].storage)
-            if not layer.frozen:
-                self.trained.append(found[name])
-        for name, tensor in layer.op.buffers(*one.x).items():
-            found[name] = tape.state(*_typed(tensor), name)
-        self.state += [value.storage for value in found.values()]
+        for name, shape, dtype, parameter, trained in weights:
+            value = found[name] = self.tape.state(shape, dtype, name, leaf=trained)
+            self.state.append(value.storage)
+            if parameter:
+                self.parameters.append(value.storage)
+            if trained:
+                self.trained.append(value)
         return found
-
-    def _readers(self) -> dict[str, list[Ref]]:
-        """For each layer, what nobody reads after it."""
-        kept = {ref for _, ref in self.design.outputs}
-        last: dict[Ref, str] = {}
-        for one in self.steps:
-            name = one.layer.name
-            last |= {Ref(name, number): name for number in range(len(one.y))}
-            last |= dict.fromkeys(one.layer.inputs, name)
-        done: dict[str, list[Ref]] = {}
-        for ref, name in last.items():
-            if ref not in kept:
-                done.setdefault(name, []).append(ref)
-        return done
 
     # -- forward ---
 
@@ -89,7 +114,7 @@ class Run:
                     self._forget(one)
             else:
                 self._recomputed(group)
-        outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.design.outputs)]
+        outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs)]
         for value in outputs:
             self.tape.hold(value)
         for value in self._values.values():
@@ -100,7 +125,7 @@ class Run:
     def _groups(self) -> Iterator[tuple[str | None, list[Step]]]:
         """Layers one by one, those of a recomputed block together."""
         group: list[Step] = []
-        for one in self.steps:
+        for one in self.plan.steps:
             if group and (one.layer.checkpoint is None or one.layer.checkpoint != group[-1].layer.checkpoint):
                 yield group[-1].layer.checkpoint, group
                 group = []
@@ -116,17 +141,17 @@ class Run:
         result = layer.op.forward(tape, self._weights[layer.shares or layer.name], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result
         for number, value in enumerate(outputs):
-            tape.hold(value)
+            value.uses += 1
             values[Ref(layer.name, number)] = value
-            if not value.storage.what:
-                which = "the output" if len(outputs) == 1 else f"output {number}"
-                value.storage.what = f"{which} of {layer.name}"
         tape.close()
-        if tape.region is None and tape.phase == "forward":  # not where it is recomputed
-            self.keeps += [(layer.name, storage) for node in tape.nodes[before:] for storage in node.saved]
+        if tape.grad:
+            _name(layer.name, outputs)
+            if tape.region is None and tape.phase == "forward":  # not where it is recomputed
+                for node in tape.nodes[before:]:
+                    self.keeps += [(layer.name, storage) for storage in node.saved]
 
     def _forget(self, one: Step) -> None:
-        for ref in self._last.get(one.layer.name, ()):
+        for ref in self.plan.last.get(one.layer.name, ()):
             self.tape.release(self._values.pop(ref))
 
     def _recomputed(self, group: list[Step]) -> None:
@@ -157,7 +182,7 @@ class Run:
         tape.leave()
         if region.left:
             self.keeps += [(read[ref], value.storage) for ref, value in arguments.items()]
-        gone = {ref for one in group for ref in self._last.get(one.layer.name, ())}
+        gone = {ref for one in group for ref in self.plan.last.get(one.layer.name, ())}
         self._values |= {ref: value for ref, value in own.items() if ref not in arguments}
         for ref in gone:
             tape.release(self._values.pop(ref))
@@ -195,8 +220,8 @@ class Run:
         return len(self.tape.traffic or ())
 
     def _target_shapes(self) -> Iterator[tuple[int, ...]]:
-        shapes = {Ref(one.layer.name, number): y for one in self.steps for number, y in enumerate(one.y)}
-        for ref in dict.fromkeys(ref for _, ref in self.design.outputs):
+        shapes = {Ref(one.layer.name, number): y for one in self.plan.steps for number, y in enumerate(one.y)}
+        for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs):
             if ref in shapes and shapes[ref].dtype is None and _classifies(shapes[ref].shape):
                 batch, *sizes = shapes[ref].shape
                 yield (batch * sizes[0],) if len(sizes) == 2 else (batch, *sizes[1:])
@@ -229,6 +254,13 @@ class Run:
 
 def _classifies(shape: tuple[int, ...]) -> bool:
     return len(shape) >= 2 and shape[2 if len(shape) == 3 else 1] > 1
+
+
+def _name(layer: str, outputs: Sequence[Value]) -> None:
+    """Say of the outputs' memory what it is, where the layer has not."""
+    for number, value in enumerate(outputs):
+        if not value.storage.what:
+            value.storage.what = f"the output of {layer}" if len(outputs) == 1 else f"output {number} of {layer}"
 
 
 def _laid_out(value: Value) -> None:

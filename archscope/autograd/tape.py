@@ -163,7 +163,7 @@ class Tape:
         size = prod(shape) * ITEM_BYTES[dtype]
         value = Value(Storage(size, self.layer, what, state=True), shape, dtype)
         self._born(value.storage)
-        if leaf:
+        if leaf and self.grad:
             value.node = Node(float("inf"), self.layer, (), _accumulate, 1)
             value.node.parameter = value
         return value
@@ -181,11 +181,13 @@ class Tape:
 
     def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
         """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
-        value = Value(Storage(prod(shape) * ITEM_BYTES[dtype], self.layer, what), shape, dtype, strides)
+        size = prod(shape) * ITEM_BYTES[dtype]
+        storage = Storage(size, self.layer, what)
+        value = Value(storage, shape, dtype, strides)
         self._scope.append(value)
-        if value.storage.bytes:
-            self._born(value.storage)
-            self._mark(value.storage.bytes)
+        if size:
+            self._born(storage)
+            self._mark(size)
         return value
 
     def make_all(self, *wanted: tuple[Shape, str, str]) -> list[Value]:
