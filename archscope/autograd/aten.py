@@ -6,7 +6,7 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 from archscope.autograd.dtypes import FLOATING, wider
@@ -71,11 +71,12 @@ def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
     """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
     y = like(t, x) if shape == x.shape else t.make(shape, x.dtype, "", as_formatted(x, shape))
     saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
-    t.link(y, (x,), _one_like, *saved)
+    t.link(y, (x,), one_like, *saved)
     return y
 
 
-def _one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+def one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """One gradient by one kernel, laid out as the one that arrived where it has its shape."""
     gradient, x = gradients[0], node.inputs[0]
     assert gradient is not None
     if gradient.shape == x.shape:
@@ -88,7 +89,7 @@ def in_place(t: Tape, x: Value, *, saves: str) -> Value:
     copy = t.grad and x.node is not None and saves == "copy"
     saved = (like(t, x, "a copy of the input"),) if copy else (x,) if saves == "output" else ()
     y = t.view(x, x.shape, x.strides)
-    t.link(y, (x,), _one_like, *saved)
+    t.link(y, (x,), one_like, *saved)
     return y
 
 
@@ -97,7 +98,7 @@ def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], 
     y, *others = t.make_all((shape, x.dtype, ""), *extra)
     y.strides = as_formatted(x, shape)
     first = (x,) if saves == "input" else (y,) if saves == "output" else ()
-    t.link(y, (x,), _one_like, *first, *others)
+    t.link(y, (x,), one_like, *first, *others)
     return y
 
 
@@ -202,11 +203,12 @@ def part(t: Tape, x: Value, dim: int, size: int, step: int, *, alias: bool) -> V
     strides[dim] *= step
     shape = (*x.shape[:dim], size, *x.shape[dim + 1 :])
     y = t.view(x, shape, tuple(strides))
-    t.link(y, (x,), passed_on if alias else _one_ordered)
+    t.link(y, (x,), passed_on if alias else one_ordered)
     return y
 
 
-def _one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+def one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """One gradient by one kernel, its elements in their order."""
     x = node.inputs[0]
     return [t.make(x.shape, x.dtype)]
 
@@ -224,6 +226,13 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
 
     t.link(parts, (x,), join)
     return parts
+
+
+def select(t: Tape, x: Value, number: int) -> Value:
+    """x[number]; the gradient is laid into zeros."""
+    y = t.view(x, x.shape[1:], strides_of(x)[1:])
+    t.link(y, (x,), one_ordered)
+    return y
 
 
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
@@ -477,186 +486,6 @@ def _folded(t: Tape, a: Value, b: Value) -> Value:
     return copied(t, swapped(t, y, -1, -2)) if turned else y
 
 
-# -- attention ---------------------------------------------------------------------------------------------------------
-
-
-def attention(t: Tape, query: Value, key: Value, value: Value, *, dropout: float = 0.0, causal: bool = False) -> Value:
-    """scaled_dot_product_attention: by the fused kernel where torch takes it, else by its products."""
-    start = t.begin()
-    query, key, value = lowered(t, query, key, value)
-    y = _attention(t, query, key, value, dropout if t.training else 0.0, causal=causal)
-    t.end(start, y)
-    return y
-
-
-def _attention(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
-    alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
-    if len(query.shape) != 4 or not alike or (dropout > 0 and t.device == "cpu"):
-        return _products(t, query, key, value, dropout, causal=causal)
-    y, sums = t.make_all(
-        (query.shape, query.dtype, ""), (query.shape[:-1], "float32", "the logarithms of the sums of exponentials")
-    )
-    y.strides = _as_laid(query)
-
-    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
-        for gradient in made:
-            _, heads, length, size = gradient.shape
-            gradient.strides = (length * heads * size, size, heads * size, 1)
-        return [g if v.node is not None else None for g, v in zip(made, (query, key, value), strict=True)]
-
-    t.link(y, (query, key, value), back, query, key, value, y, sums)
-    return y
-
-
-def _as_laid(x: Value) -> Strides:
-    """Strides of a tensor without gaps whose dimensions lie in the order of another's."""
-    steps = strides_of(x)
-    strides, step = [0] * len(x.shape), 1
-    for dim in sorted(range(len(x.shape)), key=lambda dim: (steps[dim], -dim)):
-        strides[dim] = step
-        step *= x.shape[dim]
-    return tuple(strides)
-
-
-def _products(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
-    """_scaled_dot_product_attention_math."""
-    length, keys = query.shape[-2], key.shape[-2]
-    query = kernel(t, query, query.shape)
-    bias = None
-    if causal:
-        ones = t.make((length, keys), "bool")
-        mask = t.make((length, keys), "bool")
-        t.drop(ones)
-        low, zero = t.make((), query.dtype), t.make((), query.dtype)
-        bias = t.make((length, keys), query.dtype)
-        t.drop(low, zero, mask)
-    key, value = (_for_each_head(t, tensor, query) for tensor in (key, value))
-    turned = kernel(t, swapped(t, key, -1, -2), (*key.shape[:-2], key.shape[-1], keys))
-    scores = matmul(t, query, turned)
-    t.drop(turned)
-    if bias is not None:
-        biased = pointwise(t, scores, bias)
-        t.link(biased, (scores,), passed_on)
-        t.drop(scores)
-        scores = biased
-    soft = kernel(t, scores, scores.shape, saves="output")
-    t.drop(scores)
-    if dropout > 0:
-        certain, mask = soft, like(t, soft, "the mask")
-        soft = multiply(t, certain, mask)
-        t.drop(certain, mask)
-    return matmul(t, soft, value)
-
-
-def _for_each_head(t: Tape, x: Value, query: Value) -> Value:
-    """Keys or values repeated for the heads of the query that share them (repeat_interleave)."""
-    shape = (*query.shape[:-2], *x.shape[-2:])
-    if x.shape == shape:
-        return x
-    y = t.make(shape, x.dtype, f"{x.storage.what}, repeated")
-    t.link(y, (x,), _one_ordered)
-    return y
-
-
-def multihead(
-    t: Tape,
-    x: tuple[Value, ...],
-    w: Mapping[str, Value],
-    *,
-    heads: int,
-    packed: bool,
-    dropout: float,
-    batch_first: bool,
-    add_zero_attn: bool,
-) -> Value:
-    """torch.nn.functional.multi_head_attention_forward, without weights."""
-    plain = packed and len(x) == 1 and "in_proj_bias" in w and "bias_k" not in w and not add_zero_attn
-    if plain and batch_first and heads % 2 == 0 and t.lower is None and not (t.training or t.grad):
-        return t.make(x[0].shape, x[0].dtype)  # torch's fast path: one kernel
-    if batch_first:
-        turned = {id(value): swapped(t, value, 0, 1) for value in dict.fromkeys(x)}
-        x = tuple(turned[id(value)] for value in x)
-    query, key, value = x if len(x) == 3 else x * 3
-    (length, batch, embed), head = query.shape, query.shape[-1] // heads
-    start = t.begin()
-    q, k, v = _projected(t, query, key, value, w, packed=packed)
-    if "bias_k" in w:
-        k = _lengthened(t, k, w["bias_k"], batch)
-        v = _lengthened(t, v, w["bias_v"], batch)
-    q, k, v = (swapped(t, reshape(t, a, (a.shape[0], batch * heads, head)), 0, 1) for a in (q, k, v))
-    t.end(start, q, k, v)
-    if add_zero_attn:
-        k = _with_zeros(t, k)
-        v = _with_zeros(t, v)
-    t.end(start, q, k, v)
-    q, k, v = (reshape(t, a, (batch, heads, a.shape[1], head)) for a in (q, k, v))
-    attended = permute(t, attention(t, q, k, v, dropout=dropout), (2, 0, 1, 3))
-    t.end(start, attended)
-    rows = reshape(t, copied(t, attended, "the heads' outputs"), (length * batch, embed))
-    t.end(start, rows)
-    y = reshape(t, linear(t, rows, w["out_proj.weight"], w.get("out_proj.bias")), (length, batch, embed))
-    return swapped(t, y, 0, 1) if batch_first else y
-
-
-def _projected(
-    t: Tape, query: Value, key: Value, value: Value, w: Mapping[str, Value], *, packed: bool
-) -> Sequence[Value]:
-    """Query, key and value behind their projections (_in_projection_packed, _in_projection)."""
-    embed, bias = query.shape[-1], w.get("in_proj_bias")
-    if packed and query is key is value:
-        start = t.begin()
-        parts = _unpacked(t, linear(t, query, w["in_proj_weight"], bias), 3)
-        t.end(start, *parts)
-        return parts
-    if packed and key is value:
-        first, rest = split(t, w["in_proj_weight"], 0, (embed, 2 * embed))
-        shifts = [None, None] if bias is None else split(t, bias, 0, (embed, 2 * embed))
-        q, start = linear(t, query, first, shifts[0]), t.begin()
-        parts = _unpacked(t, linear(t, key, rest, shifts[1]), 2)
-        t.end(start, *parts)
-        return q, *parts
-    if packed:
-        weights = split(t, w["in_proj_weight"], 0, (embed,) * 3)
-    else:
-        weights = [w["q_proj_weight"], w["k_proj_weight"], w["v_proj_weight"]]
-    shifts = [None] * 3 if bias is None else split(t, bias, 0, (embed,) * 3)
-    return [linear(t, a, weight, b) for a, weight, b in zip((query, key, value), weights, shifts, strict=True)]
-
-
-def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
-    """What one projection made of several, laid out one after another, and taken apart."""
-    length, batch, width = joined.shape
-    apart = reshape(t, joined, (1, length, batch, parts, width // parts))
-    turned = reshape(t, permute(t, apart, (3, 1, 2, 0, 4)), (parts, length, batch, width // parts))
-    laid_out = copied(t, turned, "queries, keys and values")
-    return [select(t, laid_out, number) for number in range(parts)]
-
-
-def select(t: Tape, x: Value, number: int) -> Value:
-    """x[number]; the gradient is laid into zeros."""
-    y = t.view(x, x.shape[1:], strides_of(x)[1:])
-    t.link(y, (x,), _one_ordered)
-    return y
-
-
-def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:
-    """Keys or values with a learnt one more; the shorter ones are given up."""
-    repeated = t.make((1, batch, bias.shape[-1]), bias.dtype)
-    t.link(repeated, (bias,), passed_on if batch == 1 else _one_like)
-    y = cat(t, (x, repeated), (x.shape[0] + 1, *x.shape[1:]), 0)
-    t.drop(x, repeated)
-    return y
-
-
-def _with_zeros(t: Tape, x: Value) -> Value:
-    """Keys or values with a zero one more; the shorter ones are given up."""
-    zeros = t.make((x.shape[0], 1, x.shape[2]), x.dtype)
-    y = cat(t, (x, zeros), (x.shape[0], x.shape[1] + 1, x.shape[2]), 1)
-    t.drop(x, zeros)
-    return y
-
-
 # -- activations -------------------------------------------------------------------------------------------------------
 
 
@@ -675,7 +504,7 @@ def prelu(t: Tape, x: Value, slope: Value) -> Value:
 def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     """rrelu_with_noise."""
     y = t.view(x, x.shape, x.strides) if in_place else like(t, x)
-    t.link(y, (x,), _one_like, y if in_place else x, slopes)
+    t.link(y, (x,), one_like, y if in_place else x, slopes)
     return y
 
 
@@ -706,7 +535,7 @@ def plus(t: Tape, x: Value) -> Value:
 def mean(t: Tape, x: Value, shape: Shape) -> Value:
     """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
     y = t.make(shape, x.dtype, "", as_formatted(x, shape))
-    t.link(y, (x,), _one_like)
+    t.link(y, (x,), one_like)
     return y
 
 
@@ -716,7 +545,7 @@ def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
     if len(shape) != 4 or as_formatted(x, shape) is None:
         return y
     restrided = t.view(y, shape, channels_last(shape))
-    t.link(restrided, (y,), _one_ordered)
+    t.link(restrided, (y,), one_ordered)
     return restrided
 
 
@@ -761,7 +590,7 @@ def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Seq
     pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input")
     t.drop(raised)
     sign = like(t, pooled, "their signs")
-    t.link(sign, (pooled,), _one_like)
+    t.link(sign, (pooled,), one_like)
     size = magnitude(t, pooled)
     positive = kernel(t, size, shape, saves="output")
     t.drop(size)
@@ -778,7 +607,7 @@ def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Seq
 def repeat(t: Tape, x: Value, times: int) -> Value:
     """A vector, several times in a row."""
     y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
-    t.link(y, (x,), passed_on if times == 1 else _one_like)
+    t.link(y, (x,), passed_on if times == 1 else one_like)
     return y
 
 
@@ -843,7 +672,7 @@ def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
 def native_dropout(t: Tape, x: Value) -> Value:
     """The fused kernel of CUDA: its mask is a bool."""
     y, mask = t.make_all((x.shape, x.dtype, ""), (x.shape, "bool", "the mask"))
-    t.link(y, (x,), _one_like, mask)
+    t.link(y, (x,), one_like, mask)
     return y
 
 
@@ -855,7 +684,7 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
         noise = like(t, x, "the mask") if shape == x.shape else t.make(shape, x.dtype, "the mask")
     shift = like(t, noise) if alpha and not all_of_it else None
     y = t.view(x, x.shape, x.strides) if in_place and shift is None else like(t, x)
-    t.link(y, (x,), _one_like, noise)
+    t.link(y, (x,), one_like, noise)
     t.drop(noise, *(() if shift is None else (shift,)))
     return y
 
@@ -919,7 +748,7 @@ def unbind(t: Tape, x: Value) -> list[Value]:
 def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
     y = t.make(shape, weight.dtype)
-    t.link(y, (weight,), _one_ordered, indices)
+    t.link(y, (weight,), one_ordered, indices)
     return y
 
 
@@ -982,7 +811,7 @@ def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
 
 def _sliced(t: Tape, x: Value, dim: int, size: int) -> Value:
     y = t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides_of(x))
-    t.link(y, (x,), _one_ordered)
+    t.link(y, (x,), one_ordered)
     return y
 
 
@@ -1011,5 +840,5 @@ def cross_entropy(t: Tape, x: Value) -> Value:
     if len(x.shape) > 4:
         logarithms = reshape(t, logarithms, (*x.shape[:2], x.shape[2], prod(x.shape[3:])))
     loss, _ = t.make_all(((), logarithms.dtype, "the loss"), ((), logarithms.dtype, "the weight of the targets"))
-    t.link(loss, (logarithms,), _one_ordered, logarithms, _)
+    t.link(loss, (logarithms,), one_ordered, logarithms, _)
     return loss

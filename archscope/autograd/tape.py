@@ -264,10 +264,10 @@ class Tape:
 
     # -- the backward graph ---
 
-    def link(self, y: Value | Sequence[Value], inputs: tuple[Value, ...], back: Back, *saved: Value) -> bool:
-        """Link a node behind a call; it keeps the ``saved`` tensors. Says whether there was a need to."""
+    def link(self, y: Value | Sequence[Value], inputs: tuple[Value, ...], back: Back, *saved: Value) -> None:
+        """Link a node behind a call, if a gradient is needed of what it read; it keeps the ``saved`` tensors."""
         if not self.grad or all(value.node is None for value in inputs):
-            return False
+            return
         outputs = (y,) if isinstance(y, Value) else y
         self._order += 1
         node = Node(self._order, self.layer, inputs, back, len(outputs))
@@ -278,7 +278,7 @@ class Tape:
         if self.region is not None:
             node.region = self.region
             self.region.nodes.append(node)
-            return True
+            return
         for storage in node.saved:
             storage.held += 1
         if self._wanted and node.saved:
@@ -287,7 +287,6 @@ class Tape:
                 if not any(value in saved for value in outputs):
                     self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
                 raise _Enough
-        return True
 
     def _undo(self, outputs: Sequence[Value]) -> None:
         self.events.pop()

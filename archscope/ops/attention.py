@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from archscope.arith import everywhere, exact_div, prod
-from archscope.autograd import aten
+from archscope.autograd.attention import attention, multihead
 from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
@@ -113,7 +113,7 @@ class ScaledDotProductAttention(NoWeights):
         return query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.attention(t, *x, dropout=self.dropout_p, causal=self.is_causal)
+        return attention(t, *x, dropout=self.dropout_p, causal=self.is_causal)
 
     def _scores(self, *x: Tensor) -> int:
         return prod(x[0].shape[:-1]) * x[1].shape[-2]
@@ -221,7 +221,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
         yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.multihead(
+        return multihead(
             t,
             x,
             w,

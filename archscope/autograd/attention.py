@@ -1,0 +1,179 @@
+"""Attention: scaled dot products, and torch.nn.MultiheadAttention around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from archscope.autograd import aten
+from archscope.autograd.strides import Strides
+from archscope.autograd.tape import Gradients, Node, Tape, Value, passed_on
+
+
+def attention(t: Tape, query: Value, key: Value, value: Value, *, dropout: float = 0.0, causal: bool = False) -> Value:
+    """scaled_dot_product_attention: by the fused kernel where torch takes it, else by its products."""
+    start = t.begin()
+    query, key, value = aten.lowered(t, query, key, value)
+    y = _attention(t, query, key, value, dropout if t.training else 0.0, causal=causal)
+    t.end(start, y)
+    return y
+
+
+def _attention(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+    alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
+    if len(query.shape) != 4 or not alike or (dropout > 0 and t.device == "cpu"):
+        return _products(t, query, key, value, dropout, causal=causal)
+    y, sums = t.make_all(
+        (query.shape, query.dtype, ""), (query.shape[:-1], "float32", "the logarithms of the sums of exponentials")
+    )
+    y.strides = _as_laid(query)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
+        for gradient in made:
+            _, heads, length, size = gradient.shape
+            gradient.strides = (length * heads * size, size, heads * size, 1)
+        return [g if v.node is not None else None for g, v in zip(made, (query, key, value), strict=True)]
+
+    t.link(y, (query, key, value), back, query, key, value, y, sums)
+    return y
+
+
+def _as_laid(x: Value) -> Strides:
+    """Strides of a tensor without gaps whose dimensions lie in the order of another's."""
+    steps = aten.strides_of(x)
+    strides, step = [0] * len(x.shape), 1
+    for dim in sorted(range(len(x.shape)), key=lambda dim: (steps[dim], -dim)):
+        strides[dim] = step
+        step *= x.shape[dim]
+    return tuple(strides)
+
+
+def _products(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+    """_scaled_dot_product_attention_math."""
+    length, keys = query.shape[-2], key.shape[-2]
+    query = aten.kernel(t, query, query.shape)
+    bias = None
+    if causal:
+        ones = t.make((length, keys), "bool")
+        mask = t.make((length, keys), "bool")
+        t.drop(ones)
+        low, zero = t.make((), query.dtype), t.make((), query.dtype)
+        bias = t.make((length, keys), query.dtype)
+        t.drop(low, zero, mask)
+    key, value = (_for_each_head(t, tensor, query) for tensor in (key, value))
+    turned = aten.kernel(t, aten.swapped(t, key, -1, -2), (*key.shape[:-2], key.shape[-1], keys))
+    scores = aten.matmul(t, query, turned)
+    t.drop(turned)
+    if bias is not None:
+        biased = aten.pointwise(t, scores, bias)
+        t.link(biased, (scores,), passed_on)
+        t.drop(scores)
+        scores = biased
+    soft = aten.kernel(t, scores, scores.shape, saves="output")
+    t.drop(scores)
+    if dropout > 0:
+        certain, mask = soft, aten.like(t, soft, "the mask")
+        soft = aten.multiply(t, certain, mask)
+        t.drop(certain, mask)
+    return aten.matmul(t, soft, value)
+
+
+def _for_each_head(t: Tape, x: Value, query: Value) -> Value:
+    """Keys or values repeated for the heads of the query that share them (repeat_interleave)."""
+    shape = (*query.shape[:-2], *x.shape[-2:])
+    if x.shape == shape:
+        return x
+    y = t.make(shape, x.dtype, f"{x.storage.what}, repeated")
+    t.link(y, (x,), aten.one_ordered)
+    return y
+
+
+def multihead(
+    t: Tape,
+    x: tuple[Value, ...],
+    w: Mapping[str, Value],
+    *,
+    heads: int,
+    packed: bool,
+    dropout: float,
+    batch_first: bool,
+    add_zero_attn: bool,
+) -> Value:
+    """torch.nn.functional.multi_head_attention_forward, without weights."""
+    plain = packed and len(x) == 1 and "in_proj_bias" in w and "bias_k" not in w and not add_zero_attn
+    if plain and batch_first and heads % 2 == 0 and t.lower is None and not (t.training or t.grad):
+        return t.make(x[0].shape, x[0].dtype)  # torch's fast path: one kernel
+    if batch_first:
+        turned = {id(value): aten.swapped(t, value, 0, 1) for value in dict.fromkeys(x)}
+        x = tuple(turned[id(value)] for value in x)
+    query, key, value = x if len(x) == 3 else x * 3
+    (length, batch, embed), head = query.shape, query.shape[-1] // heads
+    start = t.begin()
+    q, k, v = _projected(t, query, key, value, w, packed=packed)
+    if "bias_k" in w:
+        k = _lengthened(t, k, w["bias_k"], batch)
+        v = _lengthened(t, v, w["bias_v"], batch)
+    q, k, v = (aten.swapped(t, aten.reshape(t, a, (a.shape[0], batch * heads, head)), 0, 1) for a in (q, k, v))
+    t.end(start, q, k, v)
+    if add_zero_attn:
+        k = _with_zeros(t, k)
+        v = _with_zeros(t, v)
+    t.end(start, q, k, v)
+    q, k, v = (aten.reshape(t, a, (batch, heads, a.shape[1], head)) for a in (q, k, v))
+    attended = aten.permute(t, attention(t, q, k, v, dropout=dropout), (2, 0, 1, 3))
+    t.end(start, attended)
+    rows = aten.reshape(t, aten.copied(t, attended, "the heads' outputs"), (length * batch, embed))
+    t.end(start, rows)
+    y = aten.reshape(t, aten.linear(t, rows, w["out_proj.weight"], w.get("out_proj.bias")), (length, batch, embed))
+    return aten.swapped(t, y, 0, 1) if batch_first else y
+
+
+def _projected(
+    t: Tape, query: Value, key: Value, value: Value, w: Mapping[str, Value], *, packed: bool
+) -> Sequence[Value]:
+    """Query, key and value behind their projections (_in_projection_packed, _in_projection)."""
+    embed, bias = query.shape[-1], w.get("in_proj_bias")
+    if packed and query is key is value:
+        start = t.begin()
+        parts = _unpacked(t, aten.linear(t, query, w["in_proj_weight"], bias), 3)
+        t.end(start, *parts)
+        return parts
+    if packed and key is value:
+        first, rest = aten.split(t, w["in_proj_weight"], 0, (embed, 2 * embed))
+        shifts = [None, None] if bias is None else aten.split(t, bias, 0, (embed, 2 * embed))
+        q, start = aten.linear(t, query, first, shifts[0]), t.begin()
+        parts = _unpacked(t, aten.linear(t, key, rest, shifts[1]), 2)
+        t.end(start, *parts)
+        return q, *parts
+    if packed:
+        weights = aten.split(t, w["in_proj_weight"], 0, (embed,) * 3)
+    else:
+        weights = [w["q_proj_weight"], w["k_proj_weight"], w["v_proj_weight"]]
+    shifts = [None] * 3 if bias is None else aten.split(t, bias, 0, (embed,) * 3)
+    return [aten.linear(t, a, weight, b) for a, weight, b in zip((query, key, value), weights, shifts, strict=True)]
+
+
+def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
+    """What one projection made of several, laid out one after another, and taken apart."""
+    length, batch, width = joined.shape
+    apart = aten.reshape(t, joined, (1, length, batch, parts, width // parts))
+    turned = aten.reshape(t, aten.permute(t, apart, (3, 1, 2, 0, 4)), (parts, length, batch, width // parts))
+    laid_out = aten.copied(t, turned, "queries, keys and values")
+    return [aten.select(t, laid_out, number) for number in range(parts)]
+
+
+def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:
+    """Keys or values with a learnt one more; the shorter ones are given up."""
+    repeated = t.make((1, batch, bias.shape[-1]), bias.dtype)
+    t.link(repeated, (bias,), passed_on if batch == 1 else aten.one_like)
+    y = aten.cat(t, (x, repeated), (x.shape[0] + 1, *x.shape[1:]), 0)
+    t.drop(x, repeated)
+    return y
+
+
+def _with_zeros(t: Tape, x: Value) -> Value:
+    """Keys or values with a zero one more; the shorter ones are given up."""
+    zeros = t.make((x.shape[0], 1, x.shape[2]), x.dtype)
+    y = aten.cat(t, (x, zeros), (x.shape[0], x.shape[1] + 1, x.shape[2]), 1)
+    t.drop(x, zeros)
+    return y
