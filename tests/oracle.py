@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import reduce
@@ -21,7 +22,8 @@ from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.design import Design
 from archscope.graph import Ref
 
-torch.set_num_threads(1)  # the tests run side by side
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # tests run side by side
 
 
 @dataclass(frozen=True)

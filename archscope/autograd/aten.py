@@ -85,12 +85,10 @@ def one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
 
 
 def in_place(t: Tape, x: Value, *, saves: str) -> Value:
-    """A function that overwrites its input; ``copy`` of ``saves`` is a clone of it that is kept."""
-    copy = t.grad and x.node is not None and saves == "copy"
-    saved = (like(t, x, "a copy of the input"),) if copy else (x,) if saves == "output" else ()
-    y = t.view(x, x.shape, x.strides)
-    t.link(y, (x,), one_like, *saved)
-    return y
+    """A function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
+    if not t.grad or x.node is None:
+        return t.overwrite(x, one_like)
+    return t.overwrite(x, one_like, like(t, x, "a copy of the input") if saves == "copy" else x)
 
 
 def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], saves: str = "input") -> Value:
@@ -132,10 +130,15 @@ def ordered(x: Value) -> bool:
     return all(n == 1 or a == b for n, a, b in zip(x.shape, x.strides, wanted, strict=True))
 
 
-def view(t: Tape, x: Value, shape: Shape, strides: Strides | None) -> Value:
-    """Another view of a tensor; the gradient is the same view backwards."""
+def view(t: Tape, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bool = False) -> Value:
+    """Another view; the gradient is the same view backwards. Autograd does not take an ``unsafe`` one for a view."""
     y = t.view(x, shape, strides)
     t.link(y, (x,), _view_back)
+    return y if unsafe else _viewing(y, x)
+
+
+def _viewing(y: Value, x: Value) -> Value:
+    y.base = x.base or x
     return y
 
 
@@ -156,7 +159,7 @@ def laid(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Value:
         y = t.view(x, shape, strides)
     if linked:
         t.link(y, (x,), _view_back)
-    return y
+    return _viewing(y, x) if y.storage is x.storage else y
 
 
 def reshape(t: Tape, x: Value, shape: Shape) -> Value:
@@ -178,7 +181,7 @@ def permute(t: Tape, x: Value, dims: Sequence[int]) -> Value:
         return [t.view(gradient, shape, tuple(steps[dim] for dim in back))]
 
     t.link(y, (x,), unpermute)
-    return y
+    return _viewing(y, x)
 
 
 def swapped(t: Tape, x: Value, first: int, second: int) -> Value:
@@ -204,7 +207,7 @@ def part(t: Tape, x: Value, dim: int, size: int, step: int, *, alias: bool) -> V
     shape = (*x.shape[:dim], size, *x.shape[dim + 1 :])
     y = t.view(x, shape, tuple(strides))
     t.link(y, (x,), passed_on if alias else one_ordered)
-    return y
+    return _viewing(y, x)
 
 
 def one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
@@ -386,7 +389,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     read = x if flat else laid(t, x, (prod(x.shape[:-1]), features), linked=True)
     y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
     if not flat:
-        y = view(t, y, (*x.shape[:-1], out), None)
+        y = view(t, y, (*x.shape[:-1], out), None, unsafe=not at_once)
         if rest and not at_once:
             y = add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
     t.end(start, y)
@@ -465,7 +468,7 @@ def _matmul(t: Tape, a: Value, b: Value) -> Value:
     joined = prod(leading)
     left = reshape(t, expand(t, a, (*leading, n, m)), (joined, n, m))
     right = reshape(t, expand(t, b, (*leading, m, p)), (joined, m, p))
-    return reshape(t, batched(t, left, right, (joined, n, p)), (*leading, n, p))
+    return view(t, batched(t, left, right, (joined, n, p)), (*leading, n, p), None, unsafe=True)
 
 
 def _folds(a: Value, b: Value) -> bool:
@@ -482,7 +485,7 @@ def _folded(t: Tape, a: Value, b: Value) -> Value:
     larger, matrix = (swapped(t, b, -1, -2), swapped(t, a, 0, 1)) if turned else (a, b)
     rows = prod(larger.shape[:-1])
     y = batched(t, reshape(t, larger, (rows, larger.shape[-1])), matrix, (rows, matrix.shape[1]))
-    y = reshape(t, y, (*larger.shape[:-1], matrix.shape[1]))
+    y = view(t, y, (*larger.shape[:-1], matrix.shape[1]), None, unsafe=True)
     return copied(t, swapped(t, y, -1, -2)) if turned else y
 
 
@@ -503,8 +506,10 @@ def prelu(t: Tape, x: Value, slope: Value) -> Value:
 
 def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     """rrelu_with_noise."""
-    y = t.view(x, x.shape, x.strides) if in_place else like(t, x)
-    t.link(y, (x,), one_like, y if in_place else x, slopes)
+    if in_place:
+        return t.overwrite(x, one_like, x, slopes)
+    y = like(t, x)
+    t.link(y, (x,), one_like, x, slopes)
     return y
 
 
@@ -683,8 +688,11 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
     else:
         noise = like(t, x, "the mask") if shape == x.shape else t.make(shape, x.dtype, "the mask")
     shift = like(t, noise) if alpha and not all_of_it else None
-    y = t.view(x, x.shape, x.strides) if in_place and shift is None else like(t, x)
-    t.link(y, (x,), one_like, noise)
+    if in_place and shift is None:
+        y = t.overwrite(x, one_like, noise)
+    else:
+        y = like(t, x)
+        t.link(y, (x,), one_like, noise)
     t.drop(noise, *(() if shift is None else (shift,)))
     return y
 

@@ -46,13 +46,15 @@ class Value:
         strides: ``None`` where the elements lie in their order.
         node: what gave it, where it needs a gradient; its ``slot``-th output.
         uses: how many places hold it.
+        base: what it is a view of, as autograd knows it.
     """
 
-    __slots__ = ("dtype", "node", "shape", "slot", "storage", "strides", "uses")
+    __slots__ = ("base", "dtype", "node", "shape", "slot", "storage", "strides", "uses")
 
     def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Strides | None = None) -> None:
         self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
         self.node: Node | None = None
+        self.base: Value | None = None
         self.slot = 0
         self.uses = 1
         storage.held += 1
@@ -192,12 +194,16 @@ class Tape:
 
     def make_all(self, *wanted: tuple[Shape, str, str]) -> list[Value]:
         """Several new tensors by one kernel: shape, dtype, and a word on each."""
-        values = [Value(Storage(prod(s) * ITEM_BYTES[d], self.layer, what), s, d) for s, d, what in wanted]
+        values, total = [], 0
+        for shape, dtype, what in wanted:
+            size = prod(shape) * ITEM_BYTES[dtype]
+            storage = Storage(size, self.layer, what)
+            values.append(Value(storage, shape, dtype))
+            self._born(storage)
+            total += size
         self._scope += values
-        for value in values:
-            self._born(value.storage)
-        if size := sum(value.storage.bytes for value in values):
-            self._mark(size)
+        if total:
+            self._mark(total)
         return values
 
     def _mark(self, size: int) -> None:
@@ -266,7 +272,12 @@ class Tape:
 
     def link(self, y: Value | Sequence[Value], inputs: tuple[Value, ...], back: Back, *saved: Value) -> None:
         """Link a node behind a call, if a gradient is needed of what it read; it keeps the ``saved`` tensors."""
-        if not self.grad or all(value.node is None for value in inputs):
+        if not self.grad:
+            return
+        for value in inputs:
+            if value.node is not None:
+                break
+        else:
             return
         outputs = (y,) if isinstance(y, Value) else y
         self._order += 1
@@ -292,6 +303,29 @@ class Tape:
         self.events.pop()
         for value in outputs:
             self.drop(value)
+
+    def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
+        """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew."""
+        y = self.view(x, x.shape, x.strides)
+        y.base = x.base
+        if not self.grad or x.node is None:
+            return y
+        if x.base is None:
+            self.link(y, (self._before(x),), back, *saved)
+        else:
+            base = x.base
+            self.link(base, (self._before(base),), _copy_slices(x, base, back), *saved)
+            self.link(y, (base,), _as_strided)
+        x.node, x.slot = y.node, y.slot
+        return y
+
+    @staticmethod
+    def _before(x: Value) -> Value:
+        """A tensor as it was in the graph so far; it holds nothing."""
+        before = Value(x.storage, x.shape, x.dtype, x.strides)
+        before.node, before.slot = x.node, x.slot
+        x.storage.held -= 1
+        return before
 
     def backward(self, loss: Value) -> None:
         """Run the backward graph of a loss, gradient by gradient, as torch's engine does."""
@@ -464,6 +498,26 @@ def _accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
 def _steps(value: Value) -> list[int]:
     strides = contiguous(value.shape) if value.strides is None else value.strides
     return [stride for size, stride in zip(value.shape, strides, strict=True) if size != 1]
+
+
+def _copy_slices(view: Value, base: Value, back: Back) -> Back:
+    """The gradient of a tensor a view of which was overwritten (torch::autograd::CopySlices)."""
+
+    def copied(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
+        whole = tape.make(base.shape, base.dtype, "", base.strides)
+        piece = tape.make(view.shape, view.dtype)
+        inner = Node(node.order, node.layer, (view,), back, 1)
+        (result,) = back(tape, inner, [piece])
+        tape.drop(piece, *(() if result is None or result is piece else (result,)))
+        return [whole]
+
+    return copied
+
+
+def _as_strided(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """The gradient of a view, laid into zeros."""
+    base = node.inputs[0]
+    return [tape.make(base.shape, base.dtype, "", base.strides)]
 
 
 def together(tape: Tape, node: Node, gradients: Gradients) -> Gradients:

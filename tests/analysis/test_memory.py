@@ -284,6 +284,36 @@ def test_a_step_with_a_recomputed_block_takes_what_torch_takes(check):
     assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
 
 
+OVERWRITTEN = {
+    "a view": "[{Flatten: {start_dim: 2}}, {ReLU: {inplace: true}}]",
+    "a view, and what it was is kept": "[{Flatten: {start_dim: 2}}, {Hardswish: {inplace: true}}]",
+    "a view that is read again": "[{Slice: {dim: 1, start: 1}, name: v}, {ReLU: {inplace: true}, name: r}, "
+    "{Add: , from: [v, r]}]",
+    "a view of what is read again": "[{Slice: {dim: 1, start: 1}}, {Dropout: {p: 0.5, inplace: true}, name: r}, "
+    "{Concat: , from: [a, r]}]",
+    "a view of a view": "[{Flatten: {start_dim: 2}}, {Transpose: {dim0: 1, dim1: 2}}, {LeakyReLU: {inplace: true}}]",
+    "what is read again": "[{ReLU: {inplace: true}, name: r}, {Add: , from: [a, r]}]",
+    "a linear layer's rows": "[{Flatten: {start_dim: 2}}, {Linear: 8}, {ReLU: {inplace: true}}, {Linear: 8}]",
+    "a product": "[{Flatten: {start_dim: 2}}, {Linear: {out_features: 8, bias: false}}, {ReLU: {inplace: true}}]",
+    "a normalised map": "[{InstanceNorm2d: {affine: true}}, {ReLU: {inplace: true}}]",
+}
+
+
+@pytest.mark.parametrize("what", OVERWRITTEN)
+def test_a_step_that_overwrites_takes_what_torch_takes(what):
+    text = f"""
+input: [4, 8, 8]
+layers:
+  - {{Conv2d: {{out_channels: 4, kernel_size: 3, padding: 1}}, name: a}}
+  - repeat: 1
+    layers: {OVERWRITTEN[what]}
+  - Flatten
+  - Linear: 10
+"""
+    design = archscope.load(text)
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+
+
 FANS = """
 input: [64]
 layers:
