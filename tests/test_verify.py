@@ -77,6 +77,20 @@ def test_budgets(budget, ok):
     assert verdicts(f"budget:\n  {budget}\n").ok is ok
 
 
+@pytest.mark.parametrize(("limit", "ok"), [(229_592, True), (229_591, False)])
+def test_memory_has_a_budget(limit, ok):
+    """47,206 parameters, and the image, the map and its rectified copy: 784 + 2 x 4,704 numbers, of 4 bytes each."""
+    text = f"""
+input: [1, 28, 28]
+layers: [{{Conv2d: {{out_channels: 6, kernel_size: 5, padding: 2}}}}, ReLU, Flatten, {{Linear: 10}}]
+budget:
+  inference_bytes: <= {limit}
+  training_bytes: <= 500_000
+"""
+    first, second = verify(archscope.load(text)).verdicts
+    assert (first.ok, second.ok) == (ok, True)
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

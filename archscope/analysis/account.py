@@ -191,6 +191,8 @@ class Account:
             return getattr(self, name)
         if name in MEMORY_FIGURES:
             return self.kept_bytes()
+        if name in ("inference_bytes", "training_bytes"):
+            return getattr(self.memory, name.removesuffix("_bytes"))
         if name in FIELD:
             return self.field_figure(self.design.outputs[0][1].node, name)
         category, _, metric = name.partition("_")

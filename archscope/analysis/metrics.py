@@ -95,6 +95,8 @@ DESIGN_FIGURES: dict[str, str] = {
     "layers": "layers of any kind",
     "depth": "weight layers on the longest path from an input to an output",
     "output_shape": "shape of the (first) output, without the batch",
+    "inference_bytes": "peak memory of an inference in float32: parameters, buffers, and what else lives at once",
+    "training_bytes": "peak memory of a training step in float32 with SGD",
 } | {
     f"{category}_{figure}": f"{figure} of the {words}"
     for category, words in (("conv", "convolutions"), ("fc", "fully connected layers"), ("other", "other layers"))
