@@ -152,7 +152,8 @@ class Memory:
         device = "cpu" if self.device == "cpu" else "cuda"
         setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
         plan = Plan(self.design, self.batch, walk(self.design.graph, self.batch))
-        run = _run(plan, setting, traffic=True)
+        run = _start(plan, setting, traffic=True)
+        _train(run, setting)
         living: dict[Storage, None] = {}
         for storage, born in run.tape.until(self.timeline.index(self.top)):
             if born:
@@ -206,15 +207,11 @@ def memory(
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
     plan = Plan(design, batch, walk(design.graph, batch))
-    quiet = Tape(training=False, grad=False, device=kind, lower=_lower(precision))
-    resting = Run(plan, quiet, nhwc=channels_last)
-    held = resting.tape.live
-    resting.forward()
-    most = max(resting.tape.events, key=lambda event: event[2], default=("", "", held))
-    state = sum(storage.bytes for storage in resting.state)
-    trainable = sum(value.storage.bytes for value in resting.trained)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
-    run = _run(plan, setting, traffic=on_cuda)
+    run = _start(plan, setting, traffic=on_cuda)
+    activations, most, layer = run.infer()
+    _train(run, setting)
+    parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
         design,
         batch,
@@ -223,16 +220,16 @@ def memory(
         device,
         accumulate,
         channels_last,
-        parameters=sum(storage.bytes for storage in resting.parameters),
-        buffers=state - sum(storage.bytes for storage in resting.parameters),
-        gradients=0 if optimizer == "none" else trainable,
+        parameters=parameters,
+        buffers=state - parameters,
+        gradients=0 if optimizer == "none" else sum(value.storage.bytes for value in run.trained),
         optimizer_state=sum(value.storage.bytes for value in run.optimizer_state),
         inputs=sum(value.storage.bytes for value in (*run.inputs, *run.targets)),
         kept=tuple(_kept(run)),
         timeline=tuple(map(Moment._make, run.tape.events)),
-        activations=resting.tape.allocated,
-        peak=max(most[2], held) - state,
-        peak_layer=most[1] if most[2] > held else "",
+        activations=activations,
+        peak=most - state,
+        peak_layer=layer,
         cuda=_on_cuda(run, device) if on_cuda and run.tape.events else None,
     )
 
@@ -265,10 +262,6 @@ def _on_cuda(run: Run, device: str) -> OnCuda:
     return OnCuda(allocated, reserved, size, (0, more))
 
 
-def _multiplies(one: Step) -> bool:
-    return any(True for _ in one.layer.op.contractions(one.x, one.y))
-
-
 def _unfolded(one: Step) -> int:
     """Bytes of a convolution's input unfolded into a matrix: for each output position a window of all channels."""
     op = one.layer.op
@@ -285,14 +278,16 @@ class _Setting(NamedTuple):
     channels_last: bool
 
 
-def _run(plan: Plan, setting: _Setting, *, traffic: bool = False) -> Run:
-    """A training step; none at all with the optimizer ``none``."""
+def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
     tape = Tape(device=setting.device, lower=_lower(setting.precision), traffic=traffic)
-    run = Run(plan, tape, nhwc=setting.channels_last)
+    return Run(plan, tape, nhwc=setting.channels_last)
+
+
+def _train(run: Run, setting: _Setting) -> None:
+    """A training step; none at all with the optimizer ``none``."""
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
         run.step(setting.optimizer, foreach=setting.device == "cuda")
-    return run
 
 
 def _lower(precision: str) -> str | None:

@@ -55,10 +55,17 @@ def update(tape: Tape, name: str, parameters: list[Value], *, foreach: bool) -> 
             tape.make_all(*((value.shape, value.dtype, "an update") for value in updated))
     else:
         made, dropped = optimizer.passing
-        before: list[Value] = []
+        before: Value | None = None
         for value in updated if made else ():
             tape.layer = value.storage.layer
             fresh = [tape.make(value.shape, value.dtype, "an update") for _ in range(made)]
-            tape.drop(*before, *fresh[:dropped])  # the name of the last one is only then given to the next
-            before = fresh[dropped:]
+            last = fresh[-1] if made > dropped else None
+            if last is not None:
+                tape.hold(last)
+            tape.close()
+            if before is not None:  # its name is given to the next one only now
+                tape.release(before)
+            before = last
+        if before is not None:
+            tape.release(before)
     tape.close()

@@ -83,9 +83,6 @@ class Run:
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch)), _input(node.name)) for node in nodes]
-        for node, value in zip(nodes, self.inputs, strict=True):
-            tape.hold(value)
-            self._values[Ref(node.name)] = value
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)
@@ -107,6 +104,9 @@ class Run:
     def forward(self) -> list[Value]:
         """Run all layers; the outputs, held by the caller."""
         self.tape.phase = "forward"
+        for node, value in zip(self.plan.design.inputs, self.inputs, strict=True):
+            self.tape.hold(value)
+            self._values[Ref(node.name)] = value
         for region, group in self._groups():
             if region is None or not self.tape.grad:
                 for one in group:
@@ -187,6 +187,26 @@ class Run:
         for ref in gone:
             tape.release(self._values.pop(ref))
 
+    def infer(self) -> tuple[int, int, str]:
+        """An inference: bytes that it allocates in all, bytes that live at its peak, and the layer at which they do.
+
+        The tape is then as it was before.
+        """
+        tape = self.tape
+        before, traffic = tape.live, tape.traffic
+        tape.training, tape.grad, tape.traffic = False, False, None
+        for value in self.forward():
+            tape.release(value)
+        self._end_autocast()
+        allocated, most, layer = tape.forget()
+        tape.training, tape.grad, tape.traffic = True, True, traffic
+        return allocated, max(most, before), layer if most > before else ""
+
+    def _end_autocast(self) -> None:
+        for cast in self.tape.casts.values():
+            self.tape.release(cast)
+        self.tape.casts.clear()
+
     # -- the rest of a step ---
 
     def prepare(self, optimizer: str, *, accumulate: bool) -> None:
@@ -207,9 +227,7 @@ class Run:
         """Forward, loss, backward and update."""
         begin = self._passed()
         loss = self.loss(self.forward())
-        for cast in self.tape.casts.values():
-            self.tape.release(cast)
-        self.tape.casts.clear()
+        self._end_autocast()
         if loss is not None:
             self.tape.backward(loss)
             self.parts = (begin, self._passed())

@@ -136,14 +136,13 @@ class Tape:
     def __init__(
         self,
         *,
-        training: bool = True,
-        grad: bool = True,
         device: str = "cpu",
         lower: str | None = None,
         watched: bool = False,
         traffic: bool = False,
     ) -> None:
-        self.training, self.grad, self.device, self.lower, self.watched = training, grad, device, lower, watched
+        self.training = self.grad = True
+        self.device, self.lower, self.watched = device, lower, watched
         self.live = 0
         self.events: list[tuple[str, str, int]] = []
         self.phase, self.layer = "forward", ""
@@ -211,6 +210,13 @@ class Tape:
         self.events.append((self.phase, self.layer, self.live))
         if self.traffic is not None:
             self._marks.append(len(self.traffic))
+
+    def forget(self) -> tuple[int, int, str]:
+        """Forget all events so far: what they allocated, the most that lived, and the layer at which it did."""
+        most, layer = max(((live, layer) for _, layer, live in self.events), key=lambda one: one[0], default=(0, ""))
+        allocated, self.allocated = self.allocated, 0
+        self.events.clear()
+        return allocated, most, layer
 
     def until(self, event: int) -> list[tuple[Storage, bool]]:
         """The traffic up to an event, which has to have been asked for."""
