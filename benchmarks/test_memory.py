@@ -1,4 +1,4 @@
-"""The memory ledger of ResNet-50, against building it and asking autograd's hooks."""
+"""The whole memory ledger of ResNet-50, against building it and asking autograd's hooks what is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import archscope
 from archscope.backends.torch.build import build, inputs
 
 BATCH = 2
-GROUP = "ResNet-50, what autograd keeps of a step of two images, in process"
+GROUP = "ResNet-50, the memory of a step of two images with Adam, in process"
 
 
 @pytest.mark.benchmark(group=GROUP, min_rounds=10, warmup=True)
