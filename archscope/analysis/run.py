@@ -230,7 +230,8 @@ class Run:
         self._end_autocast()
         if loss is not None:
             self.tape.backward(loss)
-            self.parts = (begin, self._passed())
+        self.parts = (begin, self._passed())
+        if loss is not None:
             update(self.tape, optimizer, self.trained, foreach=foreach)
             self.tape.release(loss)
 

@@ -306,9 +306,13 @@ class Tape:
                 raise _Enough
 
     def _undo(self, outputs: Sequence[Value]) -> None:
+        """Take back the call that was made last."""
         self.events.pop()
-        for value in outputs:
-            self.drop(value)
+        self.drop(*outputs)
+        self.allocated -= sum(value.storage.bytes for value in outputs)
+        if self.traffic is not None:
+            self._marks.pop()
+            del self.traffic[-2 * sum(value.storage.bytes > 0 for value in outputs) :]
 
     def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
         """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew."""

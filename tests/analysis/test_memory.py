@@ -352,6 +352,17 @@ def test_channels_last_copies_where_a_map_is_flattened():
     assert last.kept_bytes == plain.kept_bytes  # fc1 keeps the copy, and nobody the map
 
 
+@pytest.mark.parametrize("last", ["Conv2d", "ReLU"])
+def test_the_peak_of_a_recomputed_block_names_all_that_lives(last):
+    """Recomputing ends behind the last tensor that is kept, or before the call that reads it."""
+    conv = "{Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}"
+    block = f"[{conv}, ReLU, {conv if last == 'Conv2d' else last}]"
+    text = f"input: [4, 16, 16]\nlayers:\n  - {{repeat: 1, layers: {block}, checkpoint: true}}\n  - Flatten\n"
+    ledger = memory(archscope.load(text), batch=2, device="cuda")
+    assert sum(piece.bytes for piece in ledger.at_peak) == ledger.training
+    assert ledger.cuda.allocated >= ledger.training
+
+
 def test_accumulated_gradients_live_through_the_step():
     design = archscope.load("vgg11")
     alone, added = memory(design), memory(design, accumulate=True)
