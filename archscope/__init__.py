@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archscope.analysis.memory import Memory, memory
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
     from archscope.backends.torch.build import build
+    from archscope.backends.torch.source import torch_source
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "receptive_fields",
     "seen_by",
     "sees",
+    "torch_source",
 ]
 
 #: what not every program needs is imported when it is first asked for
@@ -51,6 +53,7 @@ _LATER = {
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",
     "sees": "archscope.analysis.influence",
+    "torch_source": "archscope.backends.torch.source",
 }
 
 

@@ -55,6 +55,23 @@ class Accuracy:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A block at work, or one round of a repeat: what code that is written from a design calls a class.
+
+    Attributes:
+        name: its full name; its layers are those whose names begin so.
+        block: the block that is called; ``None`` is a round of a repeat.
+        variables: the parameters of the block, or of the one around the round, that are numbers or words.
+        given: the tensors that the block is given; empty for a round.
+    """
+
+    name: str
+    block: str | None
+    variables: tuple[tuple[str, Any], ...]
+    given: tuple[Ref, ...] = ()
+
+
 @dataclass(frozen=True)
 class Design:
     """A resolved design.
@@ -65,6 +82,7 @@ class Design:
         vars: the variables in force, ``--set`` included.
         layers: in order of execution.
         outputs: named results.
+        scopes: the blocks and rounds of repeats that the layers came from; how a design is written, not what it is.
         warnings: what looks like a mistake but has a meaning.
     """
 
@@ -79,6 +97,7 @@ class Design:
     budgets: tuple[Budget, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
     file: str = field(default="", compare=False)
+    scopes: tuple[Scope, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property

@@ -20,6 +20,7 @@ class LazyGroup(click.Group):
         "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
         "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
+        "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid or JSON."),
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),
         "ops": ("ops", "List the layers that specs know, or describe one."),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from archscope.design import Design
+from archscope.design import Design, Scope
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, closest, suggestion
 from archscope.graph import Input, Layer, Ref
@@ -84,6 +84,7 @@ class _Expander:
         self._recipes: dict[str, _Call] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
         self._labels: dict[int, dict[int, str]] = {}
+        self._scopes: list[Scope] = []
         self._ops: dict[Op, Op] = {}
         self._inference = Inference()
         self._place = Mark(document.source, 1, 1)  # of the entry that was read last
@@ -122,6 +123,7 @@ class _Expander:
             tuple(document.budgets),
             tuple(document.accuracy),
             document.source.name,
+            tuple(self._scopes),
         )
         return design.with_warnings(
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
@@ -318,6 +320,7 @@ class _Expander:
             if not self._free(path, entry, context):
                 return UNKNOWN
             inner = self._flagged(entry, flow, inner, ".".join(path))._replace(path=path)
+            self._scopes.append(Scope(".".join(path), None, self._own(inner)))
             flow = self._named(path, self._run_list(entry.body, flow, inner))
         if label is None or templated or count == 0 or not self._free((*context.path, label), entry, context):
             return flow
@@ -345,7 +348,17 @@ class _Expander:
         here = BlockCall(block.name, tuple(name for name, _ in block.parameters), variables, entry.mark)
         trail = (here, *context.trail)
         inner = context._replace(variables=variables, path=call.path, border=len(call.path), given=given, trail=trail)
+        known = tuple(flow.ref for flow in given if flow.ref is not None)
+        self._scopes.append(Scope(".".join(call.path), block.name, self._own(inner), known))
         return self._run_list(block.body, given[0], inner)
+
+    def _own(self, context: Context) -> tuple[tuple[str, Any], ...]:
+        """The parameters of the block around, those that are numbers or words."""
+        call = context.trail[0] if context.trail else None
+        if not isinstance(call, BlockCall):
+            return ()
+        values = ((name, call.variables[name]) for name in call.parameters)
+        return tuple((name, value) for name, value in values if isinstance(value, (int, float, str)))
 
     def _bind(self, block: Block, call: _Call) -> dict[str, Any] | None:
         """The variables inside a block: the design's, and the parameters of the call."""

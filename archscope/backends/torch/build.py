@@ -103,17 +103,17 @@ class Network(nn.Module):
         """Give a layer's module its place; blocks are plain modules."""
         around: nn.Module = self
         for part in path[:-1]:
-            name = _free(around, part)
+            name = free_name(around, part)
             if name not in around._modules:
                 around.add_module(name, nn.Module())
             around = around.get_submodule(name)
-        around.add_module(_free(around, path[-1]), module)
+        around.add_module(free_name(around, path[-1]), module)
         self.names[".".join(path)] = ".".join(self._free_path(path))
 
     def _free_path(self, path: tuple[str, ...]) -> Iterator[str]:
         around: nn.Module = self
         for part in path:
-            name = _free(around, part)
+            name = free_name(around, part)
             yield name
             around = around.get_submodule(name)
 
@@ -190,7 +190,7 @@ class Network(nn.Module):
                 values.pop(ref, None)
 
 
-def _free(around: nn.Module, part: str) -> str:
+def free_name(around: nn.Module, part: str) -> str:
     """The name of a submodule: that of the layer, with an underscore where modules have an attribute of that name."""
     taken = part not in around._modules and hasattr(around, part)
     return f"{part}_" if taken or f"{part}_" in around._modules else part

@@ -1,0 +1,160 @@
+"""How each op is written in PyTorch: the constructor of its layer, or an expression of tensors.
+
+An op that has a layer of its name in ``torch.nn`` needs no line here; any other op without one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from archscope.errors import UsageError
+from archscope.ops import Op
+from archscope.ops.base import InfersArguments, Tensors, TorchLayer
+
+Sources = Mapping[str, str]
+
+#: the class that stands for learnt tensors, in a file that uses one
+LEARNED = '''
+class Learned(nn.Module):
+    """A tensor that is learnt, for every sample the same."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return self.weight.expand(x[0].shape[0], *self.weight.shape[1:]) if x else self.weight
+'''
+
+
+def constructor(op: Op, x: Tensors) -> tuple[str, dict[str, Any]] | None:
+    """The class of an op's layer and its arguments; ``None`` where the op is a function.
+
+    Raises:
+        UsageError: nobody has said how the op is written.
+    """
+    name = type(op).__name__
+    if isinstance(op, TorchLayer):
+        return f"nn.{name}", {**op.given(), **op.inferred(*x)}
+    if name in _LAYERS:
+        return _LAYERS[name](op, x)
+    if name not in FUNCTIONS:
+        raise UsageError(f"there is no source for the op {name}")
+    return None
+
+
+def _inferring(op: Op, x: Tensors) -> tuple[str, dict[str, Any]]:
+    assert isinstance(op, InfersArguments)
+    arguments = {**op.inferred(*x), **op.given()}
+    for name in ("kdim", "vdim"):  # torch takes embed_dim for them
+        if arguments.get(name) == arguments.get("embed_dim"):
+            arguments.pop(name, None)
+    return f"nn.{type(op).__name__}", arguments
+
+
+def _upsample(op: Any, x: Tensors) -> tuple[str, dict[str, Any]]:
+    axes = len(x[0].shape) - 2
+    sizes = {name: getattr(op, name) for name in ("size", "scale_factor") if getattr(op, name) is not None}
+    each = {name: values * axes if len(values) == 1 else values for name, values in sizes.items()}
+    return "nn.Upsample", {**op.given(), **each}
+
+
+_LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
+    "MultiheadAttention": _inferring,
+    "RNN": _inferring,
+    "LSTM": _inferring,
+    "GRU": _inferring,
+    "Upsample": _upsample,
+    "Parameter": lambda op, x: ("Learned", {"shape": op.shape}),
+}
+
+
+def applied(kind: str, layer: str, x: Sequence[str], op: Op) -> str:
+    """A layer at work on tensors."""
+    if kind == "MultiheadAttention":
+        return f"{layer}({', '.join(x if len(x) == 3 else [*x] * 3)}, need_weights=False)[0]"
+    if kind == "Parameter":
+        return f"{layer}({x[0] if getattr(op, 'expand', False) else ''})"
+    return f"{layer}({', '.join(x)})"
+
+
+def targets(kind: str, names: Sequence[str]) -> str:
+    """What the results of a call are assigned to."""
+    if kind == "LSTM":
+        return f"{names[0]}, ({', '.join(names[1:])})"
+    return ", ".join(names) + ("," if kind in ("Chunk", "Split") and len(names) == 1 else "")
+
+
+def _folded(symbol: str) -> Callable[[Sequence[str], Sources, int], str]:
+    return lambda x, a, ndim: f" {symbol} ".join(x)
+
+
+def _nested(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    def source(x: Sequence[str], a: Sources, ndim: int) -> str:
+        so_far = x[0]
+        for other in x[1:]:
+            so_far = f"torch.{function}({so_far}, {other})"
+        return so_far
+
+    return source
+
+
+def _reduction(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    return lambda x, a, ndim: f"torch.{function}({x[0]}, dim={a['dim']}, keepdim={a['keepdim']})"
+
+
+def _joined(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    return lambda x, a, ndim: f"torch.{function}([{', '.join(x)}], dim={a['dim']})"
+
+
+def _method(name: str, *arguments: str) -> Callable[[Sequence[str], Sources, int], str]:
+    return lambda x, a, ndim: f"{x[0]}.{name}({', '.join(a[argument] for argument in arguments)})"
+
+
+def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
+    start, end = (a[name] if a[name] not in ("None", "0") else "" for name in ("start", "end"))
+    end = "0" if a["end"] == "0" else end
+    step = "" if a["step"] == "1" else f":{a['step']}"
+    at = int(a["dim"]) % ndim
+    return f"{x[0]}[{':, ' * at}{start}:{end}{step}]"
+
+
+def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
+    dropped = "" if a["dropout_p"] == "0.0" else f", dropout_p={a['dropout_p']} if self.training else 0.0"
+    options = {"is_causal": "False", "scale": "None", "enable_gqa": "False"}
+    more = "".join(f", {name}={a[name]}" for name, usual in options.items() if a[name] != usual)
+    return f"F.scaled_dot_product_attention({', '.join(x)}{dropped}{more})"
+
+
+#: expressions of ops without a layer: of the tensors, of the arguments as source, of the number of dimensions
+FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
+    "Add": _folded("+"),
+    "Subtract": _folded("-"),
+    "Multiply": _folded("*"),
+    "Divide": _folded("/"),
+    "Maximum": _nested("maximum"),
+    "Minimum": _nested("minimum"),
+    "MatMul": _folded("@"),
+    "Concat": _joined("cat"),
+    "Stack": _joined("stack"),
+    "Mean": _reduction("mean"),
+    "Sum": _reduction("sum"),
+    "Max": _reduction("amax"),
+    "Reshape": lambda x, a, ndim: f"{x[0]}.reshape({x[0]}.shape[0], {_spread(a['shape'])})",
+    "Permute": _method("permute", "dims"),
+    "Transpose": _method("transpose", "dim0", "dim1"),
+    "Squeeze": _method("squeeze", "dim"),
+    "Unsqueeze": _method("unsqueeze", "dim"),
+    "Chunk": _method("chunk", "chunks", "dim"),
+    "Split": _method("split", "split_size_or_sections", "dim"),
+    "Slice": _slice,
+    "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
+    "StochasticDepth": lambda x, a, ndim: x[0],
+    "ScaledDotProductAttention": _attention,
+}
+
+
+def _spread(sizes: str) -> str:
+    """A tuple's elements as arguments."""
+    return sizes.strip("()").rstrip(",") if sizes.startswith("(") else f"*{sizes}"

@@ -1,0 +1,471 @@
+"""The text of the classes: constructors and forward passes."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from archscope.analysis.account import analyze
+from archscope.analysis.traversal import walk
+from archscope.backends.torch.build import build, free_name
+from archscope.backends.torch.source.calls import FUNCTIONS, LEARNED, applied, constructor, targets
+from archscope.backends.torch.source.classes import Child, Class, Classes, Local
+from archscope.backends.torch.source.express import ABSENT, Name, literal
+from archscope.backends.torch.source.tree import Part, tree
+from archscope.design import Design
+from archscope.graph import Ref
+from archscope.report.text import value as written
+
+
+def unformatted(design: Design) -> str:
+    """The source of a design, its lines not yet broken.
+
+    Raises:
+        UsageError: a recomputed group has no name.
+    """
+    root = tree(design)
+    tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
+    for step in walk(design.graph):
+        tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
+    classes = Classes(root, tensors, _class_name(design.name))
+    network = build(design, device="meta")
+    texts = [_ClassText(one, design, network).text() for one in classes.ordered]
+    body = "\n\n".join(texts)
+    return "\n".join([*_head(design, body), "", *([LEARNED] if "Learned(" in body else []), "", body])
+
+
+def _class_name(name: str) -> str:
+    words = re.split(r"[^A-Za-z0-9]+", name)
+    joined = "".join(word[:1].upper() + word[1:] for word in words)
+    return joined if joined[:1].isalpha() else f"Net{joined}"
+
+
+def _head(design: Design, body: str) -> Iterator[str]:
+    total = analyze(design).total
+    sizes = "; ".join(f"{node.name} {' x '.join(map(str, node.shape))}" for node in design.inputs)
+    figures = f"{written(total.params, 'count')} parameters, {written(total.macs, 'count')} MACs"
+    about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
+    about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
+    lines = [line for text in about for line in textwrap.wrap(text, 85)]
+    safe = [line.replace("\\", "\\\\").replace('"', "'") for line in lines]
+    yield f'"""{safe[0]}'
+    yield from ["", *safe[1:], '"""']
+    yield ""
+    if "OrderedDict(" in body:
+        yield "from collections import OrderedDict"
+        yield ""
+    if re.search(r"\btorch\.", body) or "Learned(" in body:
+        yield "import torch"
+    if "F." in body:
+        yield "import torch.nn.functional as F"
+    yield "from torch import Tensor, nn"
+    if "checkpoint(" in body:
+        yield "from torch.utils.checkpoint import checkpoint"
+
+
+class _ClassText:
+    """The text of one class."""
+
+    def __init__(self, one: Class, design: Design, network: nn.Module) -> None:
+        self._class, self._design = one, design
+        self._root = not one.parts[0].path
+        self._around = network if self._root else nn.Module()
+        self._init: list[str] = []
+        self._forward: list[str] = []
+        self._attributes: dict[tuple[str, str], str] = {}
+        self._taken = {self._own(child.label)[0] for child in one.children}
+        self._stored: dict[str, str] = {}
+        self._modules: dict[tuple[str, ...], str] = {}
+        for child in one.children:
+            if child.stateless and child.module and not child.condition and not _automatic(child):
+                self._attributes.setdefault((child.label[-1], child.module), child.label[-1])
+
+    def text(self) -> str:
+        one = self._class
+        base = "nn.Sequential" if one.series else "nn.Module"
+        lines = [f"class {one.name}({base}):", f'    """{self._doc()}"""', ""]
+        signature = ", ".join(["self", *(self._parameter(name) for name in one.signature())])
+        if one.series:
+            call = one.series.removeprefix("nn.Sequential")
+            return "\n".join([*lines, f"    def __init__({signature}) -> None:", f"        super().__init__{call}", ""])
+        self._write()
+        lines += [f"    def __init__({signature}) -> None:", "        super().__init__()"]
+        lines += [f"        {line}" for line in self._init]
+        lines += ["", *(f"    {line}" for line in self._forward), ""]
+        return "\n".join(lines)
+
+    def _doc(self) -> str:
+        part = self._class.parts[0]
+        if self._root:
+            return f"{self._design.name}.".replace("\\", "\\\\").replace('"', "'")
+        others = len(self._class.parts) - 1
+        return f"``{part.name}``" + (f" and {others} more." if others else ".")
+
+    def _parameter(self, name: str) -> str:
+        values = [value for value in self._class.parameters.used[name] if value is not ABSENT]
+        kinds = sorted({_annotation(value) for value in values})
+        usual = self._class.default(name)
+        return f"{name}: {' | '.join(kinds)}" + ("" if usual is ABSENT else f" = {literal(usual)}")
+
+    # -- modules ---------------------------------------------------------------------------------------------------
+
+    def _own(self, label: tuple[str, ...]) -> list[str]:
+        """The names of a part's module, as the built module has them."""
+        return [free_name(self._around if not depth else nn.Module(), word) for depth, word in enumerate(label)]
+
+    def _module(self, child: Child) -> str:
+        """The module of a child; what makes it is added to the constructor, once."""
+        if child.label not in self._modules:
+            self._modules[child.label] = self._made(child)
+        return self._modules[child.label]
+
+    def _made(self, child: Child) -> str:
+        if child.some.again is not None:
+            return _reached(self._own(child.some.again[len(self._class.parts[0].path) :]))
+        own = self._own(child.label)
+        made = child.module
+        stem = _snake(re.sub(r"_\d+$", "", child.label[-1]))
+        shared = child.stateless and len(child.label) == 1 and _automatic(child)
+        if shared and stem.isidentifier() and not keyword.iskeyword(stem):
+            if (stem, made) in self._attributes:
+                return f"self.{self._attributes[stem, made]}"
+            own = [self._unused(stem)]
+            self._attributes[stem, made] = own[0]
+        elif child.condition:
+            made = f"{made} if {child.condition} else None"
+        self._place(own, made)
+        return _reached(own)
+
+    def _unused(self, name: str) -> str:
+        number, stem = 2, name
+        while name in self._taken or free_name(self._around, name) != name:
+            name, number = f"{stem}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+    def _place(self, names: list[str], made: str) -> None:
+        for depth in range(1, len(names)):
+            around = _reached(names[:depth])
+            if not any(line.startswith((f"{around} = ", f"{_holder(names[:depth])}.add_module(")) for line in self._init
+                       if line.startswith(f"{around} = ") or f'"{names[depth - 1]}"' in line):  # fmt: skip
+                self._init.append(_assigned(names[:depth], "nn.Module()"))
+        self._init.append(_assigned(names, made))
+
+    # -- the forward pass ------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        one = self._class
+        self._last = self._last_reads()
+        self._names: dict[Local, str] = {}
+        inputs = self._input_names()
+        for number, name in enumerate(inputs):
+            self._names[number, ()] = name
+        lines: list[str] = []
+        at = 0
+        while at < len(one.children):
+            run = self._run(at)
+            if run is not None:
+                lines += self._loop(run, at)
+                at += len(run.children)
+                continue
+            group = self._group(at)
+            lines += self._statements(group, at)
+            at += len(group)
+        given = [self._names[local] for local in one.result]
+        if self._root and len(self._design.outputs) > 1:
+            pairs = zip(self._design.outputs, given, strict=True)
+            result = "{" + ", ".join(f"{literal(name)}: {value}" for (name, _), value in pairs) + "}"
+            kind = "dict[str, Tensor]"
+        else:
+            result, kind = ", ".join(given), "Tensor" if len(given) == 1 else "tuple[Tensor, ...]"
+        if len(given) == 1 and lines and lines[-1].startswith(f"{result} = "):
+            result = lines.pop().removeprefix(f"{result} = ")
+        signature = ", ".join(["self", *(f"{name}: Tensor" for name in inputs)])
+        self._forward = [f"def forward({signature}) -> {kind}:", *(f"    {line}" for line in lines)]
+        self._forward.append(f"    return {result}")
+        if self._root:
+            self._init += self._frozen()
+
+    def _input_names(self) -> list[str]:
+        count = len(self._class.parts[0].inputs)
+        if count == 1:
+            return ["x"]
+        if self._root:
+            return [_variable(node.name) for node in self._design.inputs]
+        return [f"x{number + 1}" for number in range(count)]
+
+    def _last_reads(self) -> dict[Local, int]:
+        """The last child that reads each value; a result is read behind all of them."""
+        last: dict[Local, int] = {}
+        for number, child in enumerate(self._class.children):
+            for local in (*child.reads, *((child.otherwise,) if child.otherwise is not None else ())):
+                last[local] = number
+        return last | dict.fromkeys(self._class.result, len(self._class.children))
+
+    def _group(self, at: int) -> list[Child]:
+        """Children that are there or left out together, or recomputed together."""
+        children = self._class.children
+        first = children[at]
+        group = [first]
+        for child in children[at + 1 :]:
+            if not first.optional or child.condition != first.condition or group[-1].otherwise is not None:
+                break
+            group.append(child)
+        return group
+
+    def _statements(self, group: list[Child], at: int) -> list[str]:
+        if not group[0].optional:
+            return [self._statement(group[0], at)]
+        modules = [self._module(child) if child.module or child.some.again is not None else "" for child in group]
+        condition = next(
+            (f"{module} is not None" for module, child in zip(modules, group, strict=True)
+             if module and child.some.again is None and not (child.stateless and _automatic(child))),
+            "",
+        )  # fmt: skip
+        condition = condition or self._flag(group[0])
+        before = {child.label: self._names.get(child.otherwise) for child in group if child.otherwise is not None}
+        lines = [self._statement(child, at + number) for number, child in enumerate(group)]
+        otherwise = [
+            f"{self._names[0, child.label]} = {before[child.label]}"
+            for child in group
+            if child.otherwise is not None and before[child.label] != self._names[0, child.label]
+        ]
+        if len(lines) == len(otherwise) == 1:
+            target, expression = lines[0].split(" = ", 1)
+            return [f"{target} = {expression} if {condition} else {otherwise[0].split(' = ', 1)[1]}"]
+        text = [f"if {condition}:", *(f"    {line}" for line in lines)]
+        return text + (["else:", *(f"    {line}" for line in otherwise)] if otherwise else [])
+
+    def _run(self, at: int) -> _Run | None:
+        """Equal parts from here on that a loop may run, each on what the ones before it gave."""
+        run = _equal(self._class.children[at:])
+        if len(run) < _LEAST_LOOP:
+            return None
+        labels = [child.label for child in run]
+        distances: list[int | None] = []
+        for position in range(len(run[0].reads)):
+            steps = {number - labels.index(child.reads[position][1])
+                     for number, child in enumerate(run) if child.reads[position][1] in labels}  # fmt: skip
+            distances.append(steps.pop() if len(steps) == 1 else None)
+        before = {0 - distance: run[0].reads[position] for position, distance in enumerate(distances) if distance}
+        if sorted(before) not in ([-1], [-2, -1]) or None in distances:
+            return None
+        expected = [before[number] for number in sorted(before)] + [(0, label) for label in labels]
+        for number, child in enumerate(run):
+            if child.reads != [expected[number - distance + len(before)] for distance in distances if distance]:
+                return None
+        inner = range(at, at + len(run))
+        if any(self._last[local] not in inner for local in before.values()) or len({*before.values()}) < len(before):
+            return None
+        if any(self._last.get((0, label), at) not in inner for label in labels[: -len(before)]):
+            return None
+        return _Run(run, [distance for distance in distances if distance], list(before.values()))
+
+    def _loop(self, run: _Run, at: int) -> list[str]:
+        prefix, first = re.sub(r"\d+$", "", run.children[0].label[0]), run.numbers[0]
+        bounds = f"{first}, {run.numbers[-1] + 1}" if first else f"{run.numbers[-1] + 1}"
+        names = {distance: self._names[local] for distance, local in zip(run.distances, run.before, strict=True)}
+        self._init.append(f"for i in range({bounds}):")
+        self._init.append(f'    self.add_module(f"{prefix}{{i}}", {run.children[0].module})')
+        call = f'self.get_submodule(f"{prefix}{{i}}")({", ".join(names[distance] for distance in run.distances)})'
+        target = names[1] if len(names) == 1 else f"{names[1]}, {names[2]}"
+        for distance, name in names.items():
+            self._names[0, run.children[-distance].label] = name
+        return [f"for i in range({bounds}):", f"    {target} = {call}" + (f", {names[1]}" if len(names) > 1 else "")]
+
+    def _flag(self, child: Child) -> str:
+        name = self._unused(f"use_{_variable(child.label[-1])}")
+        self._init.append(f"self.{name} = {child.condition}")
+        return f"self.{name}"
+
+    def _statement(self, child: Child, at: int) -> str:
+        reads = [self._names[local] for local in child.reads]
+        outputs = len(child.some.outputs)
+        call = self._call(child, reads)
+        names = self._targets(child, at, outputs)
+        if outputs > 1 or child.kind in ("Chunk", "Split"):
+            return f"{targets(child.kind, names)} = {call}"
+        return f"{names[0]} = {call}"
+
+    def _call(self, child: Child, reads: list[str]) -> str:
+        op, step = child.op, child.some.step
+        if op is None or step is None:
+            module = self._module(child)
+            if child.some.recomputed:
+                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
+            return f"{module}({', '.join(reads)})"
+        if constructor(op, step.x) is not None:
+            module = self._module(child)
+            if child.some.recomputed:
+                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
+            return applied(child.kind, module, reads, op)
+        sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
+        return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+
+    def _argument(self, child: Child, name: str, value: str) -> str:
+        """An argument of a function in the forward pass: a number, or what the constructor has kept."""
+        if not set(re.findall(r"[A-Za-z_]\w*", value)) & set(self._class.parameters.used):
+            return value
+        if value not in self._stored:
+            attribute = self._unused(name if value != name else value)
+            self._stored[value] = attribute
+            self._init.append(f"self.{attribute} = {value}")
+        return f"self.{self._stored[value]}"
+
+    def _targets(self, child: Child, at: int, outputs: int) -> list[str]:
+        alone = len(child.reads) == 1 and not child.optional
+        dying = [
+            self._names[local]
+            for local in child.reads
+            if self._dies(local, at) and not (alone and self._forks(local) and self._names[local] != "out")
+        ]
+        if child.otherwise is not None and self._dies(child.otherwise, at):
+            dying = [self._names[child.otherwise], *dying]
+        dying = dying if outputs == 1 else []
+        names = []
+        for number in range(max(outputs, 1)):
+            local = (number, child.label)
+            if local not in self._last:
+                names.append("_")
+            else:
+                if number == 0 and dying:
+                    self._names[local] = min(dying, key=lambda name: name != "x")
+                else:
+                    self._names[local] = self._new(child, number, at)
+                names.append(self._names[local])
+        return names
+
+    def _dies(self, local: Local, at: int) -> bool:
+        if self._last.get(local, -1) != at:
+            return False
+        name = self._names[local]
+        return not any(
+            other != local and self._names[other] == name and self._last.get(other, -1) > at for other in self._names
+        )
+
+    def _forks(self, local: Local) -> bool:
+        """Whether several read a value; the last of them then gets a name of its own, as the others have."""
+        return sum(local in child.reads for child in self._class.children) > 1
+
+    def _new(self, child: Child, number: int, at: int) -> str:
+        stem = _variable(child.label[-1] if not child.label[-1].isdigit() else "_".join(child.label))
+        name, count = stem, 2
+        alive = {name for local, name in self._names.items() if self._last.get(local, -1) >= at}
+        if (child.op is not None or child.optional) and "out" not in alive and not number:
+            return "out"
+        while name in alive or (number and name == stem):
+            name, count = f"{stem}_{count}", count + 1
+        return name
+
+    def _frozen(self) -> Iterator[str]:
+        """What is not trained, as few parts as say it."""
+
+        def frozen(part: Part) -> bool:
+            leaves = [leaf.step for leaf in part.every() if leaf.step is not None]
+            trained = [step for step in leaves if step.layer.op.parameters(*step.x) and not step.layer.frozen]
+            return not trained and any(step.layer.frozen and step.layer.op.parameters(*step.x) for step in leaves)
+
+        waiting = [self._class.parts[0]]
+        while waiting:
+            part = waiting.pop(0)
+            if part.again is not None:
+                continue
+            if frozen(part):
+                place = _reached(self._own(part.path)) if part.path else "self"
+                yield f"{place}.requires_grad_(False)"
+            else:
+                waiting += part.parts
+
+
+#: as many equal parts are written as a loop
+_LEAST_LOOP = 3
+
+
+@dataclass
+class _Run:
+    """Equal parts, one after another.
+
+    Attributes:
+        distances: for each input, how many parts before it is made.
+        before: what the first part reads for each.
+    """
+
+    children: list[Child]
+    distances: list[int]
+    before: list[Local]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers in their names."""
+        return [int(_NUMBERED.fullmatch(child.label[0])[2]) for child in self.children]  # type: ignore[index]
+
+
+_NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
+
+
+def _equal(children: list[Child]) -> list[Child]:
+    """The first children that are made alike and are numbered."""
+    run: list[Child] = []
+    stem, number = "", 0
+    for child in children:
+        match = _NUMBERED.fullmatch(child.label[0])
+        if len(child.label) > 1 or match is None or child.op is not None or not child.module or child.optional:
+            break
+        if child.some.recomputed or child.some.again is not None or len(child.some.outputs) != 1:
+            break
+        if run and (child.module != run[0].module or child.label[0] != f"{stem}{number + 1}"):
+            break
+        stem, number = match[1], int(match[2])
+        run.append(child)
+    return run
+
+
+def _automatic(child: Child) -> bool:
+    """Whether the name of a layer is that of its kind or of a block's parameter, numbered."""
+    kind, stem = child.kind, re.sub(r"_\d+$", "", child.label[-1])
+    word = child.some.step.layer.mark if child.some.step is not None else None
+    return stem == kind or (word is not None and stem != kind and bool(re.fullmatch(r".*act", stem)))
+
+
+def _reached(names: list[str]) -> str:
+    if all(name.isidentifier() and not keyword.iskeyword(name) for name in names):
+        return ".".join(["self", *names])
+    if len(names) == 1:
+        return f'getattr(self, "{names[0]}")'
+    return f'self.get_submodule("{".".join(names)}")'
+
+
+def _holder(names: list[str]) -> str:
+    return _reached(names[:-1]) if len(names) > 1 else "self"
+
+
+def _assigned(names: list[str], made: str) -> str:
+    if names[-1].isidentifier() and not keyword.iskeyword(names[-1]):
+        return f"{_holder(names)}.{names[-1]} = {made}"
+    return f'{_holder(names)}.add_module("{names[-1]}", {made})'
+
+
+def _annotation(value: Any) -> str:
+    if isinstance(value, Name):
+        return "type[nn.Module]"
+    if isinstance(value, tuple):
+        return "tuple[" + ", ".join(_annotation(one) for one in value) + "]"
+    return "None" if value is None else type(value).__name__
+
+
+def _snake(word: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", word).lower()
+
+
+def _variable(word: str) -> str:
+    name = re.sub(r"\W", "_", _snake(word))
+    name = name if name[:1].isalpha() or name[:1] == "_" else f"y_{name}"
+    taken = keyword.iskeyword(name) or hasattr(builtins, name) or name in ("torch", "nn", "self", "checkpoint", "_")
+    return f"{name}_" if taken else name
