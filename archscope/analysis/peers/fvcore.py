@@ -14,6 +14,13 @@ from archscope.analysis.traversal import Step
 from archscope.arith import prod
 
 
+def _convolution(step: Step) -> Iterable[Part]:
+    """conv_flop_jit is the handle of aten::_convolution; padding by a word is traced as another operator."""
+    op = step.layer.op.arguments()
+    if isinstance(op["padding"], str) and op["padding_mode"] == "zeros":
+        yield Part("not counted", -macs(step), f"{step.layer.kind}: no handle for padding by a word")
+
+
 def _batch_norm(step: Step) -> Iterable[Part]:
     """batchnorm_flop_jit: 2 an element with scale and shift, else 1; on the batch's own statistics as a norm."""
     if not base.option(step, "track_running_stats"):
@@ -62,7 +69,7 @@ def _attention(step: Step) -> Iterable[Part]:
 _NO_HANDLE = unseen("{op}: no handle for its operator")
 
 RULES = base.table(
-    (base.CONVOLUTIONS, nothing),
+    (base.CONVOLUTIONS, _convolution),
     (base.TRANSPOSED, nothing),
     (("Linear",), nothing),
     (base.BATCH_NORMS, _batch_norm),

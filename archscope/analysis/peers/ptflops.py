@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from math import inf, prod
 
 from archscope.analysis.peers import base
-from archscope.analysis.peers.base import Bridge, NotModelled, Part, Peer, Rule, bias_each, macs, nothing, unseen
+from archscope.analysis.peers.base import Bridge, Part, Peer, Rule, bias_each, macs, nothing, unseen
 from archscope.analysis.traversal import Step
 from archscope.design import Design
 
@@ -51,17 +51,16 @@ def _recurrent(step: Step) -> Iterable[Part]:
 
 
 def _attention(step: Step) -> Iterable[Part]:
-    """multihead_attention_counter_hook, as if key and value were projected to their own sizes."""
+    """multihead_attention_counter_hook: as if key and value stayed as wide as they arrive."""
     op = step.layer.op.arguments()
     query, key, value = (tensor.shape for tensor in (step.x if len(step.x) == 3 else step.x * 3))
     at, batch = (1, query[0]) if op["batch_first"] else (0, query[1])
-    q, k, v = query[at], key[at], value[at]
-    e, heads = query[2], op["num_heads"]
-    if not e == key[2] == value[2]:
-        raise NotModelled("MultiheadAttention with kdim or vdim")
-    products = batch * (q * e * e + k * e * e + v * e * e + q * e * e + heads * 2 * q * k * (e // heads))
-    yield Part("positions", products - macs(step), "MultiheadAttention: bias_kv and zero_attn are left out")
-    yield Part("bias", batch * ((q + k + v) * e * op["bias"] + q * e), "1 a projected element (output: always)")
+    (q, e), (k, wide), (v, deep) = ((shape[at], shape[2]) for shape in (query, key, value))
+    heads = op["num_heads"]
+    projected = q * e * e + k * wide * wide + v * deep * deep + q * deep * deep
+    products = batch * (projected + heads * q * k * (e // heads + deep // heads))
+    yield Part("positions", products - macs(step), "MultiheadAttention: widths as they arrive, no added keys")
+    yield Part("bias", batch * ((q + k + v) * e * op["bias"] + q * deep), "1 a projected element (output: always)")
     yield Part("attention", batch * (q * e + heads * q * k), "scaling 1 a query element, softmax 1 a score")
 
 

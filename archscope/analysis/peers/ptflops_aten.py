@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from archscope.analysis.peers import base, ptflops
-from archscope.analysis.peers.base import Bridge, Part, Peer, bias_each, macs, nothing, unseen
-from archscope.analysis.peers.torch_counter import fused
+from archscope.analysis.peers.base import Bridge, Part, Peer, bias_each, macs, nothing
+from archscope.analysis.peers.torch_counter import NO_FORMULA, fused, lstm
 from archscope.analysis.traversal import Step
 from archscope.autograd.strides import contiguous, is_contiguous
 from archscope.autograd.tape import Tape, Value
@@ -58,16 +58,18 @@ def _in_order(x: Value, *, swapped: bool = False) -> bool:
     return is_contiguous(shape, strides)
 
 
-_NO_FORMULA = unseen("{op}: no formula for its kernel")
+def _lstm(step: Step, x: Lies) -> Iterable[Part]:
+    return NO_FORMULA(step) if lstm(step) else _recurrent(step, x)
+
 
 #: for layers whose count depends on how their inputs lie in memory
-BY_MEMORY = {"Linear": _dense, "MultiheadAttention": _attention, "RNN": _recurrent, "GRU": _recurrent}
+BY_MEMORY = {"Linear": _dense, "MultiheadAttention": _attention, "RNN": _recurrent, "GRU": _recurrent, "LSTM": _lstm}
 
 RULES = base.table(
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), bias_each),
     (("MatMul",), nothing),
     (("ScaledDotProductAttention",), lambda step: (fused(step),)),
-    (("Bilinear", "LSTM"), _NO_FORMULA),
+    (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),
     (("GroupNorm", "LayerNorm", "RMSNorm", "LocalResponseNorm"), nothing),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),

@@ -31,12 +31,22 @@ def _attention(step: Step) -> Iterable[Part]:
     yield Part("multiply-add as two", macs(step) + hidden.count, "as many again")
 
 
-_NO_FORMULA = unseen("{op}: no formula for its kernel")
+def lstm(step: Step) -> bool:
+    """Whether the CPU runs an LSTM as one kernel (at::native::use_mkldnn): one that does not project."""
+    return step.layer.kind == "LSTM" and not step.layer.op.arguments()["proj_size"]
+
+
+def _lstm(step: Step) -> Iterable[Part]:
+    return NO_FORMULA(step) if lstm(step) else _twice(step)
+
+
+NO_FORMULA = unseen("{op}: no formula for its kernel")
 
 RULES = base.table(
     ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "MatMul", "RNN", "GRU"), _twice),
     (("MultiheadAttention", "ScaledDotProductAttention"), _attention),
-    (("Bilinear", "LSTM"), _NO_FORMULA),
+    (("LSTM",), _lstm),
+    (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),
     (("GroupNorm", "LayerNorm", "RMSNorm", "LocalResponseNorm"), nothing),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
