@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
-from archscope.analysis.peers.base import TERMS, Bridge, Peer, Term
+from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
 from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -67,4 +67,4 @@ def reconcile(design: Design, batch: int = 1) -> Reconciliation:
     return Reconciliation(design, batch, own.work.start, own.params.start, readings)
 
 
-__all__ = ["PEERS", "TERMS", "Bridge", "Peer", "Reading", "Reconciliation", "Term", "reconcile"]
+__all__ = ["PEERS", "TERMS", "Bridge", "Measured", "Peer", "Reading", "Reconciliation", "Term", "reconcile"]

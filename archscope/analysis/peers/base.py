@@ -76,6 +76,23 @@ class Bridge:
         return None if self.refused else self.start + sum(term.count for term in self.terms)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a peer really reports, where it was run.
+
+    Attributes:
+        version: of the peer; ``None`` where it is not installed.
+        work: of a forward pass, by its own convention.
+        params: parameters.
+        failure: why it gives no numbers, in a line.
+    """
+
+    version: str | None = None
+    work: int | None = None
+    params: int | None = None
+    failure: str = ""
+
+
 class Peer(NamedTuple):
     """A tool that counts.
 

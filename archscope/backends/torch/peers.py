@@ -7,35 +7,18 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from archscope.analysis.peers import Measured
 from archscope.backends.torch.build import Network, build, inputs
 from archscope.design import Design
 
 Tensors = tuple[torch.Tensor, ...]
 Counts = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a peer reports.
-
-    Attributes:
-        version: of the peer; ``None`` where it is not installed.
-        work: of a forward pass, by its own convention.
-        params: parameters.
-        failure: why it gives no numbers, in a line.
-    """
-
-    version: str | None = None
-    work: int | None = None
-    params: int | None = None
-    failure: str = ""
 
 
 def measure(design: Design, batch: int = 1) -> dict[str, Measured]:
@@ -49,7 +32,7 @@ def measure(design: Design, batch: int = 1) -> dict[str, Measured]:
 
 def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: Design, batch: int) -> Measured:
     try:
-        installed = version(package)
+        installed = version(package).partition("+")[0].replace("-", ".post")
     except PackageNotFoundError:
         return Measured(failure="not installed")
     try:
