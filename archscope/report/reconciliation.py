@@ -33,12 +33,12 @@ class Held:
     @property
     def work_differs_by(self) -> int | None:
         """Measured minus modelled; ``None`` where there is not both."""
-        return _difference(self.reading.work, self.measured and self.measured.work)
+        return _difference(self.reading.work, (self.measured or Measured()).work)
 
     @property
     def params_differ_by(self) -> int | None:
         """Measured minus modelled; ``None`` where there is not both."""
-        return _difference(self.reading.params, self.measured and self.measured.params)
+        return _difference(self.reading.params, (self.measured or Measured()).params)
 
     @property
     def ok(self) -> bool:
@@ -114,13 +114,11 @@ def _verdict(difference: int | None) -> str:
 def _paragraph(one: Held, width: int) -> Iterator[str]:
     """How a peer's figures come out of archscope's."""
     peer = one.reading.peer
-    bridges = [(one.reading.work, "MACs", peer.word), (one.reading.params, "params", "params")]
-    shown = [(bridge, *words) for bridge, *words in bridges if bridge and (bridge.terms or bridge.refused)]
-    if not shown:
-        return
-    yield f"\n{click.style(peer.name, bold=True)}: {peer.convention}{_other_version(one)}"
-    for bridge, start, word in shown:
-        yield from _bridge(bridge, start, word, width)
+    bridges = ((one.reading.work, "MACs", peer.word), (one.reading.params, "params", "params"))
+    lines = [line for bridge, start, word in bridges for line in _bridge(bridge, start, word, width)]
+    if lines:
+        yield f"\n{click.style(peer.name, bold=True)}: {peer.convention}{_other_version(one)}"
+        yield from lines
 
 
 def _other_version(one: Held) -> str:
@@ -128,15 +126,17 @@ def _other_version(one: Held) -> str:
     return f" (modelled as of {read})" if there and there != read else ""
 
 
-def _bridge(bridge: Bridge, start: str, word: str, width: int) -> Iterator[str]:
-    """Numbers below each other, so that they add up."""
+def _bridge(bridge: Bridge | None, start: str, word: str, width: int) -> Iterator[str]:
+    """Numbers below each other, so that they add up; nothing where there is nothing to add."""
+    if bridge is None or not (bridge.terms or bridge.refused):
+        return
     numbers = [bridge.start, *(term.count for term in bridge.terms), bridge.total or 0]
     room = max(len(f"{abs(number):,}") for number in numbers)
     yield f"    {bridge.start:>{room},} {start}"
     for term in bridge.terms:
         sign = "-" if term.count < 0 else "+"
-        of = f"{len(term.layers)} layer{'s' * (len(term.layers) != 1)}"
-        text = f"  {sign} {abs(term.count):>{room},} {term.name} ({term.why}; {of})"
+        of = f"; {len(term.layers)} layer{'s' * (len(term.layers) != 1)}" if term.layers else ""
+        text = f"  {sign} {abs(term.count):>{room},} {term.name} ({term.why}{of})"
         yield from textwrap.wrap(text, width, subsequent_indent=" " * (room + 5), drop_whitespace=True)
     if bridge.refused:
         yield f"  not modelled: {', '.join(bridge.refused)}; so there is no total"
@@ -163,18 +163,16 @@ _DASHES = {"left": "---", "right": "---:"}
 
 def _sentence(bridge: Bridge, word: str) -> str:
     """4,089,184,256 MACs + 22,227,968 batch norm (2 an element) = 4,111,412,224."""
-    parts = [f"{bridge.start:,} {word}"]
-    for term in bridge.terms:
-        parts.append(f"{'-' if term.count < 0 else '+'} {abs(term.count):,} {term.name} ({term.why})")
+    terms = (f"{'-' if term.count < 0 else '+'} {abs(term.count):,} {term.name} ({term.why})" for term in bridge.terms)
     end = f"; not modelled: {', '.join(bridge.refused)}" if bridge.refused else f" = {bridge.total:,}"
-    return " ".join(parts) + end
+    return " ".join([f"{bridge.start:,} {word}", *terms]) + end
 
 
 # -- for machines ------------------------------------------------------------------------------------------------------
 
 
 def to_csv(peers: tuple[Held, ...]) -> str:
-    """A row for archscope's figure, each term, the total as modelled, and the measured one: of work and of parameters."""
+    """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["peer", "version", "counts", "figure", "term", "count", "why"])

@@ -23,7 +23,8 @@ TERMS = (
 )  # fmt: skip
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """What a peer adds to (or leaves out of) the figure of one layer."""
 
     name: str
@@ -143,7 +144,7 @@ def params_by(rules: Rules) -> Callable[[Design, Sequence[Step]], Bridge]:
     return counted
 
 
-def all_params() -> Rules:
+def all_params() -> dict[str, Rule]:
     """The rules of a peer that asks the module for its parameters: whatever the layer, all of them."""
     return dict.fromkeys(REGISTRY, nothing)
 
@@ -174,9 +175,9 @@ def parts_of(step: Step, rules: Rules) -> Iterator[Part]:
 def terms(parts: Iterable[tuple[str, Part]]) -> tuple[Term, ...]:
     """Parts of one name and reason together, in the order of :data:`TERMS`."""
     joined: dict[tuple[str, str], tuple[int, list[str]]] = {}
-    for layer, (name, count, why) in parts:
-        sum_, layers = joined.get((name, why), (0, []))
-        joined[name, why] = (sum_ + count, [*layers, layer])
+    for layer, part in parts:
+        count, layers = joined.get((part.name, part.why), (0, []))
+        joined[part.name, part.why] = (count + part.count, [*layers, layer])
     found = (Term(name, count, why, tuple(layers)) for (name, why), (count, layers) in joined.items())
     return ordered(found)
 
@@ -243,6 +244,16 @@ def bias_each(step: Step) -> Iterable[Part]:
 def rows(step: Step) -> int:
     """Vectors that a dense layer works on."""
     return prod(step.x[0].shape[:-1])
+
+
+def refuse_frozen_attention(step: Step) -> None:
+    """Without gradients torch may run all of an attention as one kernel (torch.backends.mha), which is not modelled.
+
+    Raises:
+        NotModelled: it is one, and frozen.
+    """
+    if step.layer.kind == "MultiheadAttention" and step.layer.frozen:
+        raise NotModelled("MultiheadAttention that is frozen")
 
 
 # -- families of ops, by name ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""fvcore 0.1.5.post20221221: a multiply-add is one 'flop' (fvcore/nn/flop_count.py, handles in fvcore/nn/jit_handles.py).
+"""fvcore 0.1.5.post20221221: a multiply-add is one 'flop' (fvcore/nn/flop_count.py, fvcore/nn/jit_handles.py).
 
 It traces the module by TorchScript and knows 15 operators; the work of any other operator is 0 to it.
 """
@@ -6,10 +6,9 @@ It traces the module by TorchScript and knows 15 operators; the work of any othe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from archscope.analysis.peers import base
-from archscope.analysis.peers.base import NotModelled, Part, Peer, each, macs, nothing, unseen
+from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, each, macs, nothing, unseen
 from archscope.analysis.traversal import Step
 from archscope.arith import prod
 
@@ -30,7 +29,7 @@ def _batch_norm(step: Step) -> Iterable[Part]:
     yield Part("batch norm", count * step.x[0].numel, f"{count} an element")
 
 
-def _norm(name: str, affine: str) -> Any:
+def _norm(name: str, affine: str) -> Rule:
     """norm_flop_counter: 5 an element with a scale, else 4."""
 
     def rule(step: Step) -> Iterable[Part]:
@@ -43,7 +42,7 @@ def _norm(name: str, affine: str) -> Any:
 def _layer_norm(step: Step) -> Iterable[Part]:
     if len(step.x[0].shape) > 5:
         raise NotModelled("LayerNorm of more than 5 dimensions")
-    return _norm("other norms", "elementwise_affine")(step)  # type: ignore[no-any-return]
+    return _norm("other norms", "elementwise_affine")(step)
 
 
 def _upsample(step: Step) -> Iterable[Part]:
@@ -62,6 +61,7 @@ def _matmul(step: Step) -> Iterable[Part]:
 
 def _attention(step: Step) -> Iterable[Part]:
     """The projections are traced as aten::linear; scaled_dot_product_attention has no handle."""
+    base.refuse_frozen_attention(step)
     inside = sum(c.macs for c in step.layer.op.contractions(step.x, step.y) if c.label in ("scores", "values"))
     yield Part("attention", -inside, "scores and values: no handle for scaled_dot_product_attention")
 

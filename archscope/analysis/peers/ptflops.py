@@ -7,11 +7,12 @@ divided by the batch, what the functions count is not (ptflops/pytorch_engine.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from math import inf, prod
 
 from archscope.analysis.peers import base
-from archscope.analysis.peers.base import Bridge, Part, Peer, Rule, bias_each, macs, nothing, unseen
+from archscope.analysis.peers.base import Bridge, Part, Peer, Rule, Term, bias_each, macs, nothing, unseen
 from archscope.analysis.traversal import Step
 from archscope.design import Design
 
@@ -21,7 +22,7 @@ def _input(name: str, count: int = 1) -> Rule:
 
 
 def _norm(name: str) -> Rule:
-    """bn_flops_counter_hook: 1 an element, 2 where the layer is affine (a layer norm never is: it calls that otherwise)."""
+    """bn_flops_counter_hook: 1 an element, 2 where it is ``affine`` (a layer norm has another word for that)."""
 
     def rule(step: Step) -> Iterable[Part]:
         count = 2 if base.option(step, "affine") else 1
@@ -113,23 +114,19 @@ def _local_response_norm(step: Step) -> Iterable[Part]:
     yield Part("other norms", 3 * step.x[0].numel + padded, "avg_pool, mul, mul and add inside: 1 an element each")
 
 
-def _again(function: str) -> Rule:
-    def rule(step: Step) -> Iterable[Part]:
-        yield Part("counted twice", step.x[0].numel, f"{function} inside is patched as well: 1 an input element")
-
-    return rule
+def _again(step: Step) -> Iterable[Part]:
+    """The layer's own function is patched as well: ReLU calls F.relu, AdaptiveAvgPool2d F.adaptive_avg_pool2d."""
+    kind = step.layer.kind
+    function = kind.lower() if kind in _HOOKED_ACTIVATIONS else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+    yield Part("counted twice", step.x[0].numel, f"F.{function} is patched too: 1 an input element")
 
 
 #: what the patched functions add; layers that call none of them are not here
 FUNCTIONS = base.table(
-    (("ReLU",), _again("F.relu")),
-    (("ELU",), _again("F.elu")),
-    (("PReLU",), _again("F.prelu")),
-    (("GELU",), _again("F.gelu")),
+    (("ReLU", "ELU", "PReLU", "GELU"), _again),
     (("SiLU",), _input("activation")),
     (("Softmax", "Softmax2d"), _input("softmax")),
-    (_POOLS, _again("F.max_pool and F.avg_pool")),
-    (_ADAPTIVE_POOLS, _again("F.adaptive_pool")),
+    ((*_POOLS, *_ADAPTIVE_POOLS), _again),
     (base.POWER_POOLS, _power_pool),
     (("Upsample",), _interpolate),
     (("LocalResponseNorm",), _local_response_norm),
@@ -151,9 +148,9 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
         return Bridge(hooked.start, (), refused)
     samples = steps[0].x[0].shape[0] if steps and len(design.inputs) == 1 else 1
     total = int(hooked.total / samples + patched.total)
-    share = Part("per sample", total - hooked.total - patched.total, f"layers, not functions, divided by {samples}")
-    more = base.terms([(design.name, share)]) if share.count else ()
-    return Bridge(hooked.start, base.ordered((*hooked.terms, *patched.terms, *more)))
+    rest = total - hooked.total - patched.total
+    share = Term("per sample", rest, f"divided by the batch of {samples}, but for what functions count", ())
+    return Bridge(hooked.start, base.ordered((*hooked.terms, *patched.terms, *([share] if rest else []))))
 
 
 def _frozen(step: Step) -> Iterable[Part]:

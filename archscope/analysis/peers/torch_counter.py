@@ -19,6 +19,7 @@ def _twice(step: Step) -> Iterable[Part]:
 
 def fused(step: Step) -> Part:
     """The two products of an attention that the CPU runs as one kernel: 4 dimensions, E = E_v (sdp_utils_cpp.cpp)."""
+    base.refuse_frozen_attention(step)
     value = step.x[-1].shape
     one = step.layer.kind == "MultiheadAttention" or (len(value) == 4 and step.x[0].shape[-1] == value[-1])
     hidden = [c.macs for c in step.layer.op.contractions(step.x, step.y) if c.label in ("scores", "values")]
