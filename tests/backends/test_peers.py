@@ -47,6 +47,15 @@ DESIGNS = {
 RELAXED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small layers are quicker so, and tests run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def differences(design: Design, batch: int = 1, measured: dict[str, Measured] | None = None) -> dict[str, object]:
     """What is not equal to the unit, by peer; a peer that is not installed is left out."""
     found: dict[str, object] = {}

@@ -95,9 +95,9 @@ def _plain(step: Step) -> Lies:
 
 
 def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
-    """The inputs of every layer as they lie in memory at inference."""
+    """The inputs of every layer as they lie in memory, in evaluation mode with gradients on."""
     tape = Tape()
-    tape.training = tape.grad = False
+    tape.training = False
     values: dict[Ref, Value] = {}
     for step in steps:
         for ref, tensor in zip(step.layer.inputs, step.x, strict=True):
@@ -108,8 +108,7 @@ def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
         op, name = step.layer.op, step.layer.name
         own = step.layer.shares or name
         if own not in weights:
-            tensors = {**op.parameters(*step.x), **op.buffers(*step.x)}
-            weights[own] = {key: tape.state(t.shape, t.dtype or "float32", "") for key, t in tensors.items()}
+            weights[own] = _weights(tape, step)
         found[name] = tuple(values[ref] for ref in step.layer.inputs)
         result = op.forward(tape, weights[own], found[name], step.y)
         for number, value in enumerate((result,) if isinstance(result, Value) else result):
@@ -117,6 +116,16 @@ def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
             values[Ref(name, number)] = value
         tape.close()
     return found
+
+
+def _weights(tape: Tape, step: Step) -> dict[str, Value]:
+    op, trained = step.layer.op, not step.layer.frozen
+    parameters = {
+        name: tape.state(tensor.shape, "float32", "", leaf=trained) for name, tensor in op.parameters(*step.x).items()
+    }
+    return parameters | {
+        name: tape.state(tensor.shape, tensor.dtype or "float32", "") for name, tensor in op.buffers(*step.x).items()
+    }
 
 
 PEER = Peer(
