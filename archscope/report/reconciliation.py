@@ -68,17 +68,25 @@ def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
         f"{click.style(design.name, bold=True)}   input {inputs}, batch {found.batch}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
         "",
-        tabulate.tabulate(
-            [_row(one) for one in peers],
-            headers=[click.style(title, bold=True) if title else "" for title in _HEADERS],
-            tablefmt="simple",
-            colalign=_ALIGNED,
-            disable_numparse=True,
-        ),
+        _grid(peers),
     ]
     for one in peers:
         lines += _paragraph(one, width)
     return "\n".join(lines)
+
+
+def _grid(peers: tuple[Held, ...]) -> str:
+    """The table; a column that nothing stands in is left out."""
+    rows = [_row(one) for one in peers]
+    kept = [column for column in range(len(_HEADERS)) if any(row[column] for row in rows)]
+    titles = [_HEADERS[column] for column in kept]
+    return tabulate.tabulate(
+        [[row[column] for column in kept] for row in rows],
+        headers=[click.style(title, bold=True) if title else "" for title in titles],
+        tablefmt="simple",
+        colalign=[_ALIGNED[column] for column in kept],
+        disable_numparse=True,
+    )
 
 
 def _row(one: Held) -> list[str]:
