@@ -90,17 +90,18 @@ def _grid(peers: tuple[Held, ...]) -> str:
 
 
 def _row(one: Held) -> list[str]:
+    """The cells of a peer; its parameters as measured only where they differ."""
     reading, measured = one.reading, one.measured or Measured()
     work = _total(reading.work) if reading.work else ""
-    note = measured.failure if reading.peer.work else "counts no work"
+    params = _number(measured.params) if one.params_differ_by else ""
     return [
         f"{reading.peer.name} {measured.version or ''}".strip(),
-        reading.peer.word,
+        reading.peer.word or "no work",
         work,
         _number(measured.work),
-        note or _verdict(one.work_differs_by),
+        measured.failure or _verdict(one.work_differs_by),
         _total(reading.params),
-        _number(measured.params),
+        params,
         _verdict(one.params_differ_by),
     ]
 
