@@ -18,6 +18,7 @@ from archscope.autograd.strides import contiguous, is_contiguous
 from archscope.autograd.tape import Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
+from archscope.ops import Tensor
 
 Lies = tuple[Value, ...]
 
@@ -90,27 +91,27 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
 
 
 def _plain(step: Step) -> Lies:
-    tape = Tape()
-    return tuple(tape.given(tensor.shape, tensor.dtype or "float32", "") for tensor in step.x)
+    """The inputs of a layer, their elements in order."""
+    return tuple(_given(Tape(), tensor) for tensor in step.x)
+
+
+def _given(tape: Tape, tensor: Tensor) -> Value:
+    return tape.given(tensor.shape, tensor.dtype or "float32", "")
 
 
 def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
     """The inputs of every layer as they lie in memory, in evaluation mode with gradients on."""
     tape = Tape()
     tape.training = False
-    values: dict[Ref, Value] = {}
+    read = {ref: tensor for step in steps for ref, tensor in zip(step.layer.inputs, step.x, strict=True)}
+    values = {Ref(node.name): _given(tape, read[Ref(node.name)]) for node in design.inputs if Ref(node.name) in read}
+    weights: dict[str, dict[str, Value]] = {}
+    found: dict[str, Lies] = {}
     for step in steps:
-        for ref, tensor in zip(step.layer.inputs, step.x, strict=True):
-            if ref not in values:  # an input of the design
-                values[ref] = tape.given(tensor.shape, tensor.dtype or "float32", "")
-    found, weights = {}, {}
-    for step in steps:
-        op, name = step.layer.op, step.layer.name
-        own = step.layer.shares or name
-        if own not in weights:
-            weights[own] = _weights(tape, step)
+        name = step.layer.name
+        own = weights.setdefault(step.layer.shares or name, _weights(tape, step))
         found[name] = tuple(values[ref] for ref in step.layer.inputs)
-        result = op.forward(tape, weights[own], found[name], step.y)
+        result = step.layer.op.forward(tape, own, found[name], step.y)
         for number, value in enumerate((result,) if isinstance(result, Value) else result):
             tape.hold(value)
             values[Ref(name, number)] = value
@@ -119,12 +120,11 @@ def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
 
 
 def _weights(tape: Tape, step: Step) -> dict[str, Value]:
+    """A layer's parameters and buffers on the tape."""
     op, trained = step.layer.op, not step.layer.frozen
-    parameters = {
-        name: tape.state(tensor.shape, "float32", "", leaf=trained) for name, tensor in op.parameters(*step.x).items()
-    }
-    return parameters | {
-        name: tape.state(tensor.shape, tensor.dtype or "float32", "") for name, tensor in op.buffers(*step.x).items()
+    parameters, buffers = op.parameters(*step.x), op.buffers(*step.x)
+    return {name: tape.state(one.shape, "float32", "", leaf=trained) for name, one in parameters.items()} | {
+        name: tape.state(one.shape, one.dtype or "float32", "") for name, one in buffers.items()
     }
 
 
