@@ -126,7 +126,9 @@ def _paragraph(one: Held, width: int) -> Iterator[str]:
     bridges = ((one.reading.work, "MACs", peer.word), (one.reading.params, "params", "params"))
     lines = [line for bridge, start, word in bridges for line in _bridge(bridge, start, word, width)]
     if lines:
-        yield f"\n{click.style(peer.name, bold=True)}: {peer.convention}{_other_version(one)}"
+        first, *rest = textwrap.wrap(f"{peer.name}: {peer.convention}{_other_version(one)}", width)
+        yield "\n" + click.style(peer.name, bold=True) + first.removeprefix(peer.name)
+        yield from rest
         yield from lines
 
 
