@@ -17,6 +17,7 @@ from archscope.load import load
 if TYPE_CHECKING:
     from archscope.analysis.influence import seen_by, sees
     from archscope.analysis.memory import Memory, memory
+    from archscope.analysis.peers import Reconciliation, reconcile
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
     from archscope.backends.torch.build import build
     from archscope.backends.torch.source import torch_source
@@ -30,6 +31,7 @@ __all__ = [
     "Explanation",
     "Memory",
     "ReceptiveFields",
+    "Reconciliation",
     "Row",
     "SpecError",
     "UsageError",
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "memory",
     "receptive_fields",
+    "reconcile",
     "seen_by",
     "sees",
     "torch_source",
@@ -49,6 +52,8 @@ _LATER = {
     "build": "archscope.backends.torch.build",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
+    "Reconciliation": "archscope.analysis.peers",
+    "reconcile": "archscope.analysis.peers",
     "ReceptiveFields": "archscope.analysis.receptive_field",
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",

@@ -27,6 +27,7 @@ def command(*arguments: str) -> str:
         ("analyze", "-", "--json", "-"),
         ("explain", "-"),
         ("verify", "-"),
+        ("reconcile", "-", "--no-run"),
         ("expand", "-"),
         ("ops",),
         ("schema",),

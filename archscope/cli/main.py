@@ -21,6 +21,10 @@ class LazyGroup(click.Group):
         "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid or JSON."),
+        "reconcile": (
+            "reconcile",
+            "Tell what fvcore, torchinfo, thop and others count, and what makes the difference.",
+        ),
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),
         "ops": ("ops", "List the layers that specs know, or describe one."),

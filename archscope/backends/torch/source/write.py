@@ -21,7 +21,6 @@ from archscope.backends.torch.source.express import ABSENT, Name, literal
 from archscope.backends.torch.source.tree import Part, tree
 from archscope.design import Design
 from archscope.graph import Ref
-from archscope.report.text import value as written
 
 
 def unformatted(design: Design) -> str:
@@ -50,7 +49,7 @@ def _class_name(name: str) -> str:
 def _head(design: Design, body: str) -> Iterator[str]:
     total = analyze(design).total
     sizes = "; ".join(f"{node.name} {' x '.join(map(str, node.shape))}" for node in design.inputs)
-    figures = f"{written(total.params, 'count')} parameters, {written(total.macs, 'count')} MACs"
+    figures = f"{total.params:,} parameters, {total.macs:,} MACs"
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
     about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
     lines = [line for text in about for line in textwrap.wrap(text, 85)]

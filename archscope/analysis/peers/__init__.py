@@ -1,0 +1,70 @@
+"""How other tools count: a model of each, read from its source, and what makes the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
+from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
+from archscope.analysis.traversal import walk
+from archscope.design import Design
+from archscope.errors import UsageError
+
+#: every peer by its name
+PEERS: dict[str, Peer] = {
+    module.PEER.name: module.PEER for module in (fvcore, torch_counter, torchinfo, ptflops, ptflops_aten, thop, keras)
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a peer reports of a design, as modelled.
+
+    Attributes:
+        work: from archscope's MACs to the peer's count; ``None`` where the peer has none.
+        params: from archscope's parameters to the peer's.
+    """
+
+    peer: Peer
+    work: Bridge | None
+    params: Bridge
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What all peers report of a design, as modelled.
+
+    Attributes:
+        macs, params: archscope's.
+        readings: by the name of the peer.
+    """
+
+    design: Design
+    batch: int
+    macs: int
+    params: int
+    readings: dict[str, Reading]
+
+
+def reconcile(design: Design, batch: int = 1) -> Reconciliation:
+    """What fvcore, torch's counter, torchinfo, ptflops, thop and Keras report of a design, and why.
+
+    Each peer's figure is a bridge: archscope's, and terms that add up to the peer's. Where an op's rule is not modelled
+    the bridge says so, and has no total.
+
+    Raises:
+        UsageError: an impossible batch.
+    """
+    if batch < 1:
+        raise UsageError(f"the batch must be at least 1, not {batch}")
+    steps = walk(design.graph, batch)
+    readings = {
+        name: Reading(peer, peer.work(design, steps) if peer.work else None, peer.params(design, steps))
+        for name, peer in PEERS.items()
+    }
+    own = readings["torch"]
+    assert own.work is not None
+    return Reconciliation(design, batch, own.work.start, own.params.start, readings)
+
+
+__all__ = ["PEERS", "TERMS", "Bridge", "Measured", "Peer", "Reading", "Reconciliation", "Term", "reconcile"]

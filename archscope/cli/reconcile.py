@@ -1,0 +1,77 @@
+"""``archscope reconcile``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from archscope.analysis.peers import Measured, reconcile
+from archscope.cli import options
+from archscope.design import Design
+from archscope.report.files import write
+from archscope.report.reconciliation import hold, render, to_csv, to_json, to_markdown
+
+_NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
+
+
+@click.command("reconcile")
+@options.one_spec
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once.")
+@click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
+@options.variant
+@click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
+@click.option("--json", "json_file", metavar="FILE", help="Write every figure and term as JSON.")
+@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@options.manners
+@click.pass_context
+def command(
+    ctx: click.Context,
+    spec: str,
+    batch: int,
+    no_run: bool,
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    csv_file: str | None,
+    json_file: str | None,
+    markdown_file: str | None,
+    quiet: bool,
+) -> None:
+    """Tell what fvcore, torch's counter, torchinfo, ptflops, thop and Keras report, and what makes the difference.
+
+    Each is modelled by the rules in its source, and those that are installed are run, on the CPU, on the module that
+    the design describes. Below the table each figure is led back to archscope's, term by term. Exit code 1 if a
+    modelled figure is not the measured one.
+
+    \b
+    archscope reconcile resnet50
+    archscope reconcile my.yaml --batch 8 --no-run
+    archscope reconcile mobilenet_v2 --json -
+    """
+    design = options.load_design(spec, sets, inputs, quiet=quiet)
+    found = reconcile(design, batch)
+    measured = {} if no_run else _measured(design, batch)
+    peers = hold(found, measured or {})
+    files = (csv_file, json_file, markdown_file)
+    if csv_file is not None:
+        write(to_csv(peers), csv_file)
+    if json_file is not None:
+        write(to_json(found, peers), json_file)
+    if markdown_file is not None:
+        write(to_markdown(found, peers), markdown_file)
+    if "-" not in files:
+        click.echo(render(found, peers, options.terminal_width()))
+    if measured is None and not quiet:
+        click.echo(_NO_TORCH, err=True)
+    ctx.exit(0 if all(one.ok for one in peers) else 1)
+
+
+def _measured(design: Design, batch: int) -> Mapping[str, Measured] | None:
+    """What the peers report; nothing where there is no PyTorch."""
+    try:
+        from archscope.backends.torch.peers import measure
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return None
+    return measure(design, batch)
