@@ -8,6 +8,15 @@ from click.testing import CliRunner
 import archscope
 from archscope.backends.torch import check as checks
 from archscope.cli import main
+from archscope.spec import library
+
+RECURRENT = """
+input: [6, 8]
+layers:
+  - {GRU: {hidden_size: 5, batch_first: true, num_layers: 2}, name: gru}
+  - {RNN: {hidden_size: 4, batch_first: true, bidirectional: true}, name: rnn, from: "gru[0]"}
+outputs: ["rnn[0]"]
+"""
 
 
 @pytest.mark.parametrize(
@@ -19,12 +28,32 @@ from archscope.cli import main
         ("vit_b_16", (3, 64, 64)),
         ("text_cnn", None),
         ("tcn", None),
+        ("shufflenet_v1", (3, 64, 64)),
+        (RECURRENT, None),
     ],
 )
 def test_all_figures_are_the_modules(name, size):
     found = list(checks.check(archscope.load(name, input=size)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "output shapes", "kept_bytes", "macs by fvcore"} <= {one.what for one in found}
+    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes", "macs by fvcore"} <= {
+        one.what for one in found
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", library.names())
+def test_all_figures_of_all_designs_are_the_modules(name):
+    found = list(checks.check(archscope.load(name)))
+    assert [one for one in found if not one.ok] == []
+    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes"} <= {one.what for one in found}
+
+
+def test_what_torchs_counter_counts_too_much_is_named():
+    """Two groups: the weight gradient, 9 x 9 places x 9 x 4 x 6 / 2 products a sample, is counted twice."""
+    text = "input: [4, 11, 11]\nlayers: [{Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}}]\n"
+    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    assert found["backward_macs"].ok
+    assert f"less the {3 * 81 * 9 * 4 * 6 // 2:,} that it counts too much" in found["backward_macs"].note
 
 
 def test_what_fvcore_does_not_see_is_named():
@@ -36,7 +65,7 @@ def test_a_difference_is_found(monkeypatch):
     design, other = archscope.load("lenet5"), archscope.load("lenet5", set={"classes": 11})
     monkeypatch.setattr(checks, "build", lambda _, **options: archscope.build(other, **options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
-    assert wrong == {"params", "output shapes", "macs", "macs by fvcore"} | (wrong & {"kept_bytes"})
+    assert wrong == {"params", "output shapes", "macs", "backward_macs", "macs by fvcore"} | (wrong & {"kept_bytes"})
 
 
 def test_the_command_line():
