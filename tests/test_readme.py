@@ -26,12 +26,12 @@ CONSOLE = re.compile(r"```console\n\$ (.+)\n((?:.*\n)*?)```")
 
 def printed(command: str) -> str:
     """What a command line of the README prints, both streams; ``| head -N`` and ``| tail -N`` cut it."""
-    command, _, cut = command.partition(" | ")
+    command, *cuts = command.split(" | ")
     program, *arguments = shlex.split(command)
     assert program == "archscope"
     output = CliRunner(env={"COLUMNS": "100"}).invoke(main, arguments).output
     lines = [line.rstrip() for line in output.splitlines()]
-    if cut:
+    for cut in cuts:
         end, count = cut.split(" -")
         lines = lines[: int(count)] if end == "head" else lines[-int(count) :]
     return "\n".join(lines) + "\n"
@@ -54,7 +54,8 @@ def test_console_blocks_show_what_is_printed(command):
 def test_there_is_a_block_for_every_command_that_computes():
     commands = " ".join(command for command, _ in blocks())
     assert all(
-        f"archscope {name}" in commands for name in ("analyze", "explain", "verify", "ops", "receptive-field", "memory")
+        f"archscope {name}" in commands
+        for name in ("analyze", "explain", "verify", "ops", "receptive-field", "memory", "reconcile", "export")
     )
 
 
