@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import archscope
 from archscope.backends.torch import check as checks
+from archscope.backends.torch.peers import measure
 from archscope.cli import main
 from archscope.spec import library
 
@@ -35,7 +36,7 @@ outputs: ["rnn[0]"]
 def test_all_figures_are_the_modules(name, size):
     found = list(checks.check(archscope.load(name, input=size)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes", "macs by fvcore"} <= {
+    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes", "flops by fvcore"} <= {
         one.what for one in found
     }
 
@@ -56,16 +57,27 @@ def test_what_torchs_counter_counts_too_much_is_named():
     assert f"less the {3 * 81 * 9 * 4 * 6 // 2:,} that it counts too much" in found["backward_macs"].note
 
 
-def test_what_fvcore_does_not_see_is_named():
+def test_what_fvcore_counts_besides_or_does_not_see_is_named():
     found = {one.what: one for one in checks.check(archscope.load("vit_b_16", input=(3, 64, 64)))}
-    assert "fvcore does not see inside MultiheadAttention" in found["macs by fvcore"].note
+    assert "no handle for scaled_dot_product_attention" in found["flops by fvcore"].note
+    text = """
+input: [3, 8, 8]
+layers: [{Conv2d: {out_channels: 4, kernel_size: 3, padding: same}}, BatchNorm2d]
+"""
+    found = {one.what: one for one in checks.check(archscope.load(text), batch=2)}
+    macs, norm = 2 * 64 * 27 * 4, 2 * 2 * 64 * 4
+    assert found["flops by fvcore"].measured == norm
+    assert found["flops by fvcore"].note == (
+        f"macs - {macs:,} not counted (Conv2d: no handle for padding by a word) + {norm:,} batch norm (2 an element)"
+    )
 
 
 def test_a_difference_is_found(monkeypatch):
     design, other = archscope.load("lenet5"), archscope.load("lenet5", set={"classes": 11})
     monkeypatch.setattr(checks, "build", lambda _, **options: archscope.build(other, **options))
+    monkeypatch.setattr(checks, "measure", lambda _, *options: measure(other, *options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
-    assert wrong == {"params", "output shapes", "macs", "backward_macs", "macs by fvcore"} | (wrong & {"kept_bytes"})
+    assert wrong == {"params", "output shapes", "macs", "backward_macs", "flops by fvcore"} | (wrong & {"kept_bytes"})
 
 
 def test_the_command_line():

@@ -13,12 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
+from archscope.analysis.peers import reconcile
 from archscope.backends.torch.build import Network, build, inputs, seeded
+from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
-
-#: fvcore's names of the operators that multiply and accumulate; it counts a multiply-add as one
-_CONTRACTING = ("conv", "linear", "matmul", "addmm", "bmm", "baddbmm", "einsum")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,8 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
         yield _shapes(account, network, batch)
         yield from _macs(account, network, batch)
         with seeded(0):
-            real = build(design)
-            yield from _fvcore(account, real, batch)
-            yield _kept(design, real.train(), batch)
+            yield from _fvcore(account, batch)
+            yield _kept(design, build(design).train(), batch)
 
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
@@ -120,32 +118,21 @@ def _backward(y: Any) -> None:
     torch.autograd.backward([tensor.sum() for tensor in tensors if tensor.requires_grad])
 
 
-def _fvcore(account: Account, network: Network, batch: int) -> Iterator[Check]:
-    try:
-        from fvcore.nn import FlopCountAnalysis
-    except ImportError:
+def _fvcore(account: Account, batch: int) -> Iterator[Check]:
+    """fvcore's count, from archscope's MACs and what fvcore is known to count besides, or not to see."""
+    found = measure(account.design, batch, ("fvcore",))["fvcore"]
+    if found.version is None:
         return
-    analysis: Any = FlopCountAnalysis(network.eval(), inputs(account.design, batch))
-    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    try:
-        counted = analysis.by_operator()
-    except Exception as error:  # fvcore traces with TorchScript, which does not take every module
-        yield Check("macs by fvcore", "", "", f"fvcore cannot trace it: {str(error).splitlines()[0][:80]}")
+    bridge = reconcile(account.design, batch).readings["fvcore"].work
+    assert bridge is not None
+    if bridge.total is None or found.work is None:
+        reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
+        yield Check("flops by fvcore", "", "", reason)
         return
-    contracting = sum(int(counted.get(name, 0)) for name in _CONTRACTING)
-    attends = {"MultiheadAttention", "ScaledDotProductAttention", "LSTM", "GRU", "RNN"} & {r.kind for r in account.rows}
-    if attends:
-        note = f"fvcore does not see inside {', '.join(sorted(attends))}: it counts {contracting:,}"
-        yield Check("macs by fvcore", "", "", note)
-        return
-    more = {name: int(count) for name, count in counted.items() if name not in _CONTRACTING and count}
-    besides = ", ".join(f"{name} {count:,}" for name, count in sorted(more.items()))
-    yield Check(
-        "macs by fvcore",
-        account.total.macs,
-        contracting,
-        f"its convolutions and products; besides {besides or 'nothing'}",
+    terms = "".join(
+        f" {'-' if one.count < 0 else '+'} {abs(one.count):,} {one.name} ({one.why})" for one in bridge.terms
     )
+    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}")
 
 
 def _kept(design: Design, network: Network, batch: int) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -21,13 +21,17 @@ Tensors = tuple[torch.Tensor, ...]
 Counts = tuple[int, int]
 
 
-def measure(design: Design, batch: int = 1) -> dict[str, Measured]:
+def measure(design: Design, batch: int = 1, names: Iterable[str] = ()) -> dict[str, Measured]:
     """Run every peer that is installed on a module of its own, in evaluation mode, in float32 on the CPU.
+
+    Args:
+        names: of some peers; left out, all that can be run.
 
     Returns:
         What they report, by the names of :data:`archscope.analysis.peers.PEERS`.
     """
-    return {name: _measured(run, package, design, batch) for name, (package, run) in _RUNS.items()}
+    chosen = {name: _RUNS[name] for name in names} or _RUNS
+    return {name: _measured(run, package, design, batch) for name, (package, run) in chosen.items()}
 
 
 def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: Design, batch: int) -> Measured:
