@@ -16,8 +16,9 @@ from archscope.analysis.account import analyze
 from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, free_name
 from archscope.backends.torch.source.calls import FUNCTIONS, LEARNED, applied, constructor, targets
-from archscope.backends.torch.source.classes import Child, Class, Classes, Local
+from archscope.backends.torch.source.classes import Classes
 from archscope.backends.torch.source.express import ABSENT, Name, literal
+from archscope.backends.torch.source.overlay import Child, Class, Local
 from archscope.backends.torch.source.tree import Part, tree
 from archscope.design import Design
 from archscope.graph import Ref
