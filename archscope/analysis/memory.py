@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from archscope.analysis.cuda import DEVICES, WORKSPACE, OnCuda, replay
+from archscope.analysis.cuda import OnCuda, replay
+from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
@@ -196,7 +197,7 @@ def memory(
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
         precision: ``float32``, or ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss.
-        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.cuda.DEVICES`.
+        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.cuda import DEVICES
+from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import most
 from archscope.analysis.memory import PRECISIONS, WEIGHT_BITS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
