@@ -28,7 +28,8 @@ from archscope.errors import UsageError
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
-PRECISIONS = ("float32", "bf16-mixed")
+PRECISIONS = ("float32", "bf16-mixed", "bf16", "fp16")
+_FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -152,7 +153,7 @@ class Memory:
         """All that lives at the peak of a training step, the largest first."""
         device = "cpu" if self.device == "cpu" else "cuda"
         setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
-        plan = Plan(self.design, self.batch, walk(self.design.graph, self.batch))
+        plan = _plan(self.design, self.batch, self.precision)
         run = _start(plan, setting, traffic=True)
         _train(run, setting)
         living: dict[Storage, None] = {}
@@ -175,7 +176,8 @@ class Memory:
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        return -(-self.parameters // 4 * WEIGHT_BITS[form] // 8)
+        item = ITEM_BYTES[_FLOATING.get(self.precision, "float32")]
+        return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
 
 
 def memory(
@@ -196,7 +198,8 @@ def memory(
 
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
-        precision: ``float32``, or ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss.
+        precision: ``float32``; ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss; ``bf16`` or
+            ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
 
     Raises:
@@ -207,7 +210,7 @@ def memory(
     _choose("device", device, ("cpu", "cuda", *DEVICES))
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
-    plan = Plan(design, batch, walk(design.graph, batch))
+    plan = _plan(design, batch, precision)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
     run = _start(plan, setting, traffic=on_cuda)
     activations, most, layer = run.infer()
@@ -277,6 +280,10 @@ class _Setting(NamedTuple):
     device: str
     accumulate: bool
     channels_last: bool
+
+
+def _plan(design: Design, batch: int, precision: str) -> Plan:
+    return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
 
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:

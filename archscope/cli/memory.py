@@ -64,7 +64,7 @@ class Setting(NamedTuple):
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="bf16-mixed is torch.autocast to bfloat16.",
+    help="bf16-mixed is torch.autocast to bfloat16; bf16 and fp16 are of weights and inputs.",
 )
 @click.option(
     "--device",
