@@ -77,7 +77,7 @@ def machine(device: str) -> Machine:
         gpu_memory=torch.cuda.get_device_properties().total_memory if on_gpu else 0,
         driver=_driver() if on_gpu else "",
         cuda=torch.version.cuda or "" if on_gpu else "",
-        cudnn=str(torch.backends.cudnn.version()) if on_gpu else "",
+        cudnn=str(torch.backends.cudnn.version()) if on_gpu else "",  # type: ignore[no-untyped-call]
         torch=torch.__version__,
         python=platform.python_version(),
         archscope=__version__,

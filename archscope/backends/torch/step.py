@@ -123,7 +123,7 @@ class Step:
             loss = self.loss(self._results(self.whole(*self.inputs)))
         forward = mark()
         if loss.requires_grad:
-            loss.backward()
+            torch.autograd.backward([loss])
         backward = mark()
         self._update()
         end = mark()
@@ -140,6 +140,10 @@ class Step:
             self.whole(*self.inputs)
             end = self._clock.mark()
         return [Span("", "forward", begin, end), Span("", "step", begin, end)]
+
+    def standing(self) -> list[torch.Tensor]:
+        """What is there before a step."""
+        return [*self.network.parameters(), *self.network.buffers(), *self.inputs, *(self.targets or ())]
 
     def forget(self) -> None:
         """Drop all gradients."""
