@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from archscope.analysis.influence import seen_by, sees
     from archscope.analysis.memory import Memory, memory
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
+    from archscope.analysis.roofline import Prediction, predict
     from archscope.backends.torch.build import build
+    from archscope.backends.torch.calibrate import calibrate
+    from archscope.backends.torch.profile import Profile, profile
 
 __version__ = "0.1.0"
 
@@ -28,15 +31,20 @@ __all__ = [
     "Design",
     "Explanation",
     "Memory",
+    "Prediction",
+    "Profile",
     "ReceptiveFields",
     "Row",
     "SpecError",
     "UsageError",
     "analyze",
     "build",
+    "calibrate",
     "explain",
     "load",
     "memory",
+    "predict",
+    "profile",
     "receptive_fields",
     "seen_by",
     "sees",
@@ -45,8 +53,13 @@ __all__ = [
 #: what not every program needs is imported when it is first asked for
 _LATER = {
     "build": "archscope.backends.torch.build",
+    "calibrate": "archscope.backends.torch.calibrate",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
+    "Prediction": "archscope.analysis.roofline",
+    "predict": "archscope.analysis.roofline",
+    "Profile": "archscope.backends.torch.profile",
+    "profile": "archscope.backends.torch.profile",
     "ReceptiveFields": "archscope.analysis.receptive_field",
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",

@@ -22,7 +22,7 @@ class Calibration:
     """The measured speed of a device.
 
     Attributes:
-        device: ``cpu``, or what torch.cuda.get_device_name() says.
+        device: the processor, or what torch.cuda.get_device_name() says.
         ceilings: the measured peaks.
         efficiency: achieved share of a ceiling, by dtype, pass and kind of layer: of the FLOP/s of its number type
             where the kind contracts, else of the bytes/s. It may pass 1 where a cache serves what memory would.
@@ -95,7 +95,9 @@ def _check(found: Calibration) -> None:
 
 
 def _places() -> list[tuple[str, str]]:
-    return [(phase, kind) for phase in PASSES for kind in (*CONTRACTING, *MOVING) if (phase, kind) != ("backward", "update")]
+    return [
+        (phase, kind) for phase in PASSES for kind in (*CONTRACTING, *MOVING) if (phase, kind) != ("backward", "update")
+    ]
 
 
 def file_name(title: str) -> str:

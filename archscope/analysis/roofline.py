@@ -1,8 +1,8 @@
 """How long a step takes at least, by the roofline; and, on a device that was calibrated, about how long.
 
-The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth (Williams,
-Waterman, Patterson, Roofline, CACM 52(4), 2009); what is counted stands in :mod:`archscope.analysis.traffic`. It supposes
-that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than its memory bound.
+The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009); what is counted stands in :mod:`archscope.analysis.traffic`.
+It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
 The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
 """
 
@@ -139,10 +139,7 @@ def predict(
     """
     ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
     peak = peak_of(ceilings, dtype)
-    if calibration is None:
-        timed = _bounded(peak, ceilings.bandwidth)
-    else:
-        timed = _estimated(calibration, dtype, peak)
+    timed = _bounded(peak, ceilings.bandwidth) if calibration is None else _estimated(calibration, dtype, peak)
     parts = traffic(design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer)
     found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
     return Prediction(design, batch, dtype, mode, ceilings, calibration is not None, found)

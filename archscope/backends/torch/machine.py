@@ -101,7 +101,9 @@ def host_memory(line: str) -> int:
         text = Path("/proc/meminfo").read_text(encoding="utf-8")
         return next(int(entry.split()[1]) * 1024 for entry in text.splitlines() if entry.startswith(f"{line}:"))
     except (OSError, StopIteration):
-        pages = "SC_PHYS_PAGES" if line == "MemTotal" or "SC_AVPHYS_PAGES" not in os.sysconf_names else "SC_AVPHYS_PAGES"
+        pages = (
+            "SC_PHYS_PAGES" if line == "MemTotal" or "SC_AVPHYS_PAGES" not in os.sysconf_names else "SC_AVPHYS_PAGES"
+        )
         return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -18,7 +18,7 @@ from archscope.analysis.memory import Memory, memory
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.backends.torch.machine import Machine, free_memory, machine, resolve
-from archscope.backends.torch.step import Setting, Span, Step
+from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError

@@ -1,8 +1,8 @@
 """A step of a design in torch, whole and layer by layer, with marks of the time around its parts.
 
 Layer by layer nothing is hooked: the layers are called one after another in a loop, with marks around the calls, and
-each builds a graph of autograd of its own, cut from those before it. The backward pass is run graph by graph, last layer
-first, with the gradients that have arrived; it gives the gradients of the ordinary backward pass.
+each builds a graph of autograd of its own, cut from those before it. The backward pass is run graph by graph, the last
+layer first, with the gradients that have arrived; it gives the gradients of the ordinary backward pass.
 """
 
 from __future__ import annotations

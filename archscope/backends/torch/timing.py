@@ -94,7 +94,12 @@ def timing(seconds: Sequence[float]) -> Timing:
 
 
 def rounds(
-    work: Callable[[], None], seconds: float, *, least: int, most: int = 10_000, tick: Callable[[float], None] | None = None
+    work: Callable[[], None],
+    seconds: float,
+    *,
+    least: int,
+    most: int = 10_000,
+    tick: Callable[[float], None] | None = None,
 ) -> None:
     """Repeat some work for a time, at least some rounds; nothing is collected as garbage meanwhile.
 
