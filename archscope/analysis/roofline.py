@@ -1,7 +1,7 @@
 """How long a step takes at least, by the roofline; and, on a device that was calibrated, about how long.
 
 The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
-(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009); what is counted stands in :mod:`archscope.analysis.traffic`.
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009); :mod:`archscope.analysis.traffic` says what is counted.
 It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
 The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
 """

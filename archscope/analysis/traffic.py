@@ -4,9 +4,9 @@ Forward: inputs, parameters and buffers are read once, at the width that they ha
 written once (its outputs, a max pool's indices, what autocast casts, as :mod:`archscope.autograd` follows torch); what
 it makes in passing is not counted again where it is read. A layer in place writes what it reads; a view moves nothing;
 a table that is looked up by whole numbers is read where it is looked up. Backward: the gradients of the outputs and
-what autograd keeps of the layer are read once, and all that the backward pass makes is written once (gradients of inputs
-and weights, and sums of them); a gradient that is handed on as it is moves nothing. A recomputed layer moves its forward
-pass once more. The update reads and writes parameters and the optimizer's state, and reads the gradients.
+what autograd keeps of the layer are read once, and all that the backward pass makes is written once: gradients of
+inputs and weights, and sums of them. A gradient that is handed on as it is moves nothing. A recomputed layer moves its
+forward pass once more. The update reads and writes parameters and the optimizer's state, and reads the gradients.
 
 FLOPs are 2 x MACs of contractions. A call is one kernel that makes something new; a layer in place is one, too.
 """

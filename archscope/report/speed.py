@@ -41,6 +41,10 @@ def _share(part: float, whole: float | None) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 
+def _per_second(samples: float) -> str:
+    return f"{samples:.3g} samples/s" if samples < 1000 else f"{short(samples)} samples/s"
+
+
 # -- predictions ---
 
 
@@ -49,7 +53,7 @@ def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
     ceilings, work = found.ceilings, found.work
     head = f"batch {found.batch}, {found.dtype}, {found.mode} on {ceilings.name}"
     lines = [f"{_title(found.design.name)}   {head}", ""]
-    throughput = f"{short(found.batch / found.seconds)} samples/s" if found.seconds else ""
+    throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
     most = "" if found.calibrated else "at most "
     lines.append(_line("step", duration(found.seconds), f"{found.label}; {most}{throughput}"))
     if found.mode == "train":
@@ -160,7 +164,7 @@ def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
 def _times(found: Profile) -> Iterable[str]:
     step = found.whole["step"]
     each = (
-        f"{short(found.throughput)} samples/s; median of {step.runs} runs, half of them within {duration(step.spread)}"
+        f"{_per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
     )
     yield _line("step", duration(step.median), each)
     for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
@@ -194,7 +198,7 @@ def _memory(found: Profile) -> Iterable[str]:
     yield _line("memory", binary(found.measured_memory), "measured at the peak of a step")
     off = found.measured_memory / found.predicted_memory - 1
     yield _line(
-        "  predicted", binary(found.predicted_memory), f"{off:+.2%} was measured; kernels take their workspaces"
+        "  predicted", binary(found.predicted_memory), f"the measured is {off:+.2%} of it, with what kernels take for themselves"
     )
 
 
