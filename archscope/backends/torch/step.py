@@ -7,7 +7,7 @@ layer first, with the gradients that have arrived; it gives the gradients of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -98,9 +98,11 @@ class Step:
         self.targets: list[torch.Tensor] | None = None
 
     def _channels_last(self) -> None:
-        for form, ndim in ((torch.channels_last, 4), (torch.channels_last_3d, 5)):
-            self.network.to(memory_format=form)  # type: ignore[call-overload]  # its stub knows channels_last alone
-            self.inputs = tuple(x.to(memory_format=form) if x.ndim == ndim else x for x in self.inputs)
+        forms = {4: torch.channels_last, 5: torch.channels_last_3d}  # module.to() would take one of them for both
+        for weight in self.network.parameters():
+            if weight.ndim in forms:
+                weight.data = weight.data.to(memory_format=forms[weight.ndim])
+        self.inputs = tuple(x.to(memory_format=forms[x.ndim]) if x.ndim in forms else x for x in self.inputs)
 
     @property
     def trains(self) -> bool:
@@ -195,11 +197,12 @@ class Step:
 
     def _calls(self, values: dict[Ref, Any]) -> Iterator[tuple[Span, _Work]]:
         for call in self.network.calls:
-            self._isolate(call, values)
-            read = {ref: values[ref] for ref in call.inputs}
-            before = tuple(get_gradient_edge(x) for x in read.values() if x.requires_grad)
-            own = dict(read) if call.layer in self._inplace else {ref: _leaf(x) for ref, x in read.items()}
-            cut = tuple(tensor for tensor in own.values() if tensor.requires_grad)
+            before = _each_edge(values[ref] for ref in dict.fromkeys(call.inputs))
+            inplace = call.layer in self._inplace and torch.is_grad_enabled()
+            if inplace:
+                self._isolate(call, values)
+            own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in call.inputs}
+            cut = _each_edge(own.values()) if inplace else tuple(x for x in own.values() if x.requires_grad)
             begin = self._clock.mark()
             self.network.run(call._replace(done=()), own)
             span = Span(call.layer, "forward", begin, self._clock.mark())
@@ -208,15 +211,13 @@ class Step:
             trained = tuple(p for p in self.network.layer(call.module).parameters() if p.requires_grad)
             for ref in call.done:
                 values.pop(ref, None)
-            cut = before if call.layer in self._inplace else cut
             yield span, _Work(call.layer, before, cut, _edges(made.values()), trained)
 
     def _isolate(self, call: Call, values: dict[Ref, Any]) -> None:
-        """What is about to be overwritten stays in the graph of the layer before; where it begins one, it is copied."""
-        if call.layer in self._inplace and torch.is_grad_enabled():
-            for ref in call.inputs:
-                if values[ref].requires_grad and (values[ref].is_leaf or values[ref]._is_view()):
-                    values[ref] = values[ref].clone()
+        """What is about to be overwritten stays in the graph of the layer before; a view, or what begins one, cannot."""
+        for ref in call.inputs:
+            if values[ref].requires_grad and (values[ref].is_leaf or values[ref]._is_view()):
+                values[ref] = values[ref].clone()
 
     def _backward(self, loss: torch.Tensor, results: list[torch.Tensor], works: list[_Work]) -> Iterator[Span]:
         arrived: dict[_Key, torch.Tensor] = {}
@@ -250,10 +251,13 @@ def _key(edge: GradientEdge) -> _Key:
     return edge.node, edge.output_nr
 
 
-def _edges(tensors: Any) -> tuple[GradientEdge, ...]:
+def _edges(tensors: Iterable[torch.Tensor]) -> tuple[GradientEdge, ...]:
     """The edges of autograd at tensors that need a gradient, each once."""
-    found = (get_gradient_edge(tensor) for tensor in tensors if tensor.requires_grad)
-    return tuple({_key(edge): edge for edge in found}.values())
+    return tuple({_key(edge): edge for edge in _each_edge(tensors)}.values())
+
+
+def _each_edge(tensors: Iterable[torch.Tensor]) -> tuple[GradientEdge, ...]:
+    return tuple(get_gradient_edge(tensor) for tensor in tensors if tensor.requires_grad)
 
 
 def _deliver(arrived: dict[_Key, torch.Tensor], edges: tuple[GradientEdge, ...], gradients: Any) -> None:
