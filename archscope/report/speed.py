@@ -163,9 +163,7 @@ def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
 
 def _times(found: Profile) -> Iterable[str]:
     step = found.whole["step"]
-    each = (
-        f"{_per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
-    )
+    each = f"{_per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
     yield _line("step", duration(step.median), each)
     for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
         note = "with the loss" if phase == "forward" else ""
@@ -198,7 +196,9 @@ def _memory(found: Profile) -> Iterable[str]:
     yield _line("memory", binary(found.measured_memory), "measured at the peak of a step")
     off = found.measured_memory / found.predicted_memory - 1
     yield _line(
-        "  predicted", binary(found.predicted_memory), f"the measured is {off:+.2%} of it, with what kernels take for themselves"
+        "  predicted",
+        binary(found.predicted_memory),
+        f"the measured is {off:+.2%} of it, with what kernels take for themselves",
     )
 
 

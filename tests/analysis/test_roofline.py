@@ -92,7 +92,10 @@ def test_amp_takes_what_the_device_has():
     [
         ({"device": "h201"}, "no peaks are known of the device h201; did you mean `h200`"),
         ({"device": "t4", "dtype": "bf16"}, "no peak of bf16 is known of NVIDIA T4; of float32, fp16"),
-        ({"calibration": calibration(), "dtype": "bf16"}, "is of float32, not of bf16; `archscope calibrate --dtype bf"),
+        (
+            {"calibration": calibration(), "dtype": "bf16"},
+            "is of float32, not of bf16; `archscope calibrate --dtype bf",
+        ),
     ],
 )
 def test_mistakes(options, message):

@@ -128,7 +128,9 @@ def test_maps_lie_with_channels_last_where_that_is_asked():
     one.run_layers()
 
 
-@pytest.mark.parametrize(("dtype", "floating"), [("float32", torch.float32), ("bf16", torch.bfloat16), ("amp", torch.float32)])
+@pytest.mark.parametrize(
+    ("dtype", "floating"), [("float32", torch.float32), ("bf16", torch.bfloat16), ("amp", torch.float32)]
+)
 def test_weights_have_the_type_that_was_asked_for(dtype, floating):
     one = step("residual", dtype=dtype)
     assert {parameter.dtype for parameter in one.network.parameters()} == {floating}
