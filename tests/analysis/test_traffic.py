@@ -96,7 +96,7 @@ def test_frozen_layers_have_no_gradients_of_weights_and_no_update():
 
 
 def test_what_is_recomputed_moves_its_forward_pass_again():
-    block = "input: [4, 8, 8]\nblocks:\n  b:\n    - {Conv2d: {out_channels: 4, kernel_size: 1}}\n    - Sigmoid\n    - Dropout\n"
+    block = "input: [4, 8, 8]\nblocks:\n  b: [{Conv2d: {out_channels: 4, kernel_size: 1}}, Sigmoid, Dropout]\n"
     plain = traffic(archscope.load(block + "layers: [PReLU, b]\n"))
     again = traffic(archscope.load(block + "layers: [PReLU, {b: , checkpoint: true}]\n"))
     assert [part.recomputed for part in again] == [False, True, True, True, False, False]

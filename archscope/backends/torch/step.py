@@ -214,7 +214,7 @@ class Step:
             yield span, _Work(call.layer, before, cut, _edges(made.values()), trained)
 
     def _isolate(self, call: Call, values: dict[Ref, Any]) -> None:
-        """What is about to be overwritten stays in the graph of the layer before; a view, or what begins one, cannot."""
+        """What is overwritten stays in the graph of the layer before it; a view, or what begins one, cannot."""
         for ref in call.inputs:
             if values[ref].requires_grad and (values[ref].is_leaf or values[ref]._is_view()):
                 values[ref] = values[ref].clone()
