@@ -30,6 +30,7 @@ def command(*arguments: str) -> str:
         ("expand", "-"),
         ("ops",),
         ("schema",),
+        ("predict", "-", "--device", "h200"),
     ],
     ids=" ".join,
 )
