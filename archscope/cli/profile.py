@@ -65,7 +65,10 @@ def command(
     torch_side = options.torch_side("profile")
     machine = options.torch_side("machine")
     device = machine.resolve(device)
-    calibration = calibrations.find(machine.machine(device).title, calibration_file)
+    here = machine.machine(device)
+    calibration = calibrations.find(here.title, calibration_file)
+    if calibration is not None and not quiet:
+        _remark_threads(calibration.machine.get("threads"), here)
     ceilings: Any = None
     if measure_peak and calibration is None:
         ceilings = machine.measure_peaks(device, [dtype])
@@ -89,3 +92,10 @@ def command(
         write(json.dumps(speed.profile_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):
         click.echo(speed.profile_text(found, top=top, every=layers))
+
+
+def _remark_threads(measured: int | None, here: Any) -> None:
+    if here.device == "cpu" and measured not in (None, here.threads):
+        click.echo(
+            f"the calibration is of {measured} threads, and {here.threads} run here: `archscope calibrate`", err=True
+        )

@@ -101,6 +101,12 @@ def test_an_inference_has_no_backward_pass():
     assert all(parameter.grad is None for parameter in one.network.parameters())
 
 
+def test_a_parameter_that_is_a_value_is_inferred():
+    table = archscope.load("input: [4]\nlayers:\n  - {name: beta, Parameter: {shape: [4]}}\n  - Add: [input, beta]\n")
+    one = Step(table, Setting("cpu", 2, "float32", "infer"), CpuClock())
+    assert [span.name for span in one.run_layers()] == ["beta", "Add"]
+
+
 def test_what_trains_nothing_is_inferred():
     one = Step(archscope.load("input: [8]\nlayers: [ReLU]\n"), Setting("cpu", 2, "float32", "train"), CpuClock())
     assert not one.trains

@@ -96,3 +96,11 @@ def test_mistakes(arguments, message, monkeypatch):
 def test_what_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(profile, "free_memory", lambda _: 2**20)
     assert "LeNet-5 does not fit: it needs" in run("lenet5", "--device", "cpu", "--batch", "4096", code=2).stderr
+
+
+def test_a_calibration_of_other_threads_is_told():
+    path = calibrations.place_of(processor())
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**calibration().as_data(), "machine": {"threads": 999}}))
+    assert "the calibration is of 999 threads, and " in run(*SHORT).stderr
+    assert "999" not in run(*SHORT, "--quiet").stderr

@@ -202,7 +202,7 @@ class Step:
             if inplace:
                 self._isolate(call, values)
             own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in call.inputs}
-            cut = _each_edge(own.values()) if inplace else tuple(x for x in own.values() if x.requires_grad)
+            cut = _each_edge(own.values()) if inplace else tuple(x for x in own.values() if _graded(x))
             begin = self._clock.mark()
             self.network.run(call._replace(done=()), own)
             span = Span(call.layer, "forward", begin, self._clock.mark())
@@ -243,8 +243,13 @@ class Step:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
+def _graded(tensor: torch.Tensor) -> bool:
+    """Whether a graph is built behind a tensor; at inference none is behind a parameter either."""
+    return tensor.requires_grad and torch.is_grad_enabled()
+
+
 def _leaf(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().requires_grad_() if tensor.requires_grad else tensor
+    return tensor.detach().requires_grad_() if _graded(tensor) else tensor
 
 
 def _key(edge: GradientEdge) -> _Key:
@@ -257,7 +262,7 @@ def _edges(tensors: Iterable[torch.Tensor]) -> tuple[GradientEdge, ...]:
 
 
 def _each_edge(tensors: Iterable[torch.Tensor]) -> tuple[GradientEdge, ...]:
-    return tuple(get_gradient_edge(tensor) for tensor in tensors if tensor.requires_grad)
+    return tuple(get_gradient_edge(tensor) for tensor in tensors if _graded(tensor))
 
 
 def _deliver(arrived: dict[_Key, torch.Tensor], edges: tuple[GradientEdge, ...], gradients: Any) -> None:
