@@ -254,7 +254,8 @@ def _sum_line(found: Profile) -> str:
 
 def machine_lines(here: Machine) -> list[str]:
     """The machine in words."""
-    lines = [f"{here.cpu}, {here.cores} cores, {here.threads} threads, {binary(here.memory)}"]
+    cores, threads = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((here.cores, "core"), (here.threads, "thread")))
+    lines = [f"{here.cpu}, {cores}, {threads}, {binary(here.memory)}"]
     if here.gpu:
         versions = f"driver {here.driver}, CUDA {here.cuda}, cuDNN {here.cudnn}"
         lines.append(f"{here.gpu}, {binary(here.gpu_memory)}, {versions}")
