@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from archscope.analysis.memory import Memory, memory
     from archscope.analysis.peers import Reconciliation, reconcile
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
+    from archscope.analysis.roofline import Prediction, predict
     from archscope.backends.torch.build import build
+    from archscope.backends.torch.calibrate import calibrate
+    from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
 
 __version__ = "0.1.0"
@@ -30,6 +33,8 @@ __all__ = [
     "Design",
     "Explanation",
     "Memory",
+    "Prediction",
+    "Profile",
     "ReceptiveFields",
     "Reconciliation",
     "Row",
@@ -37,9 +42,12 @@ __all__ = [
     "UsageError",
     "analyze",
     "build",
+    "calibrate",
     "explain",
     "load",
     "memory",
+    "predict",
+    "profile",
     "receptive_fields",
     "reconcile",
     "seen_by",
@@ -50,10 +58,15 @@ __all__ = [
 #: what not every program needs is imported when it is first asked for
 _LATER = {
     "build": "archscope.backends.torch.build",
+    "calibrate": "archscope.backends.torch.calibrate",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "Reconciliation": "archscope.analysis.peers",
     "reconcile": "archscope.analysis.peers",
+    "Prediction": "archscope.analysis.roofline",
+    "predict": "archscope.analysis.roofline",
+    "Profile": "archscope.backends.torch.profile",
+    "profile": "archscope.backends.torch.profile",
     "ReceptiveFields": "archscope.analysis.receptive_field",
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",

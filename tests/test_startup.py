@@ -31,6 +31,7 @@ def command(*arguments: str) -> str:
         ("expand", "-"),
         ("ops",),
         ("schema",),
+        ("predict", "-", "--device", "h200"),
     ],
     ids=" ".join,
 )

@@ -1,4 +1,4 @@
-"""Memory of a CUDA device: torch's caching allocator replayed over a training step, and how much fits.
+"""Memory of a CUDA device: torch's caching allocator replayed over a training step.
 
 The allocator's rules are those of c10/cuda/CUDACachingAllocator.cpp with its default settings. Requests are rounded up
 to 512 bytes; those of at most 1 MiB are cut from segments of 2 MiB, those below 10 MiB from segments of 20 MiB, larger
@@ -10,45 +10,13 @@ A block that is freed joins its free neighbours.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from archscope.analysis.devices import MIB
 from archscope.autograd.tape import Storage
 
-MIB = 2**20
 _LEAST, _SMALL, _SMALL_SEGMENT, _LARGE_SEGMENT, _LARGE = 512, MIB, 2 * MIB, 20 * MIB, 10 * MIB
-
-#: cuBLAS' workspace, which torch takes from the same allocator at the first matrix product: on Hopper, and before
-#: (CublasHandlePool.cpp: 4096 KiB x 8; and 4096 KiB x 2 + 16 KiB x 8)
-HOPPER_WORKSPACE, WORKSPACE = 32 * MIB, 8_519_680
-
-
-class Device(NamedTuple):
-    """A device for sale.
-
-    Attributes:
-        memory: bytes, as nvidia-smi reports them; the CUDA context takes some hundred MiB of it.
-        workspace: bytes of cuBLAS' workspace.
-    """
-
-    name: str
-    memory: int
-    workspace: int
-
-
-#: Totals as nvidia-smi reports them, in MiB: github.com/modal-labs/modal-client/pull/2797 for those of data centres.
-DEVICES: Mapping[str, Device] = {
-    "t4": Device("NVIDIA T4", 15360 * MIB, WORKSPACE),
-    "l4": Device("NVIDIA L4", 23034 * MIB, WORKSPACE),
-    "a10": Device("NVIDIA A10", 23028 * MIB, WORKSPACE),
-    "rtx3090": Device("NVIDIA GeForce RTX 3090", 24576 * MIB, WORKSPACE),
-    "rtx4090": Device("NVIDIA GeForce RTX 4090", 24564 * MIB, WORKSPACE),
-    "a100-40gb": Device("NVIDIA A100 40GB", 40960 * MIB, WORKSPACE),
-    "l40s": Device("NVIDIA L40S", 46068 * MIB, WORKSPACE),
-    "a100-80gb": Device("NVIDIA A100 80GB", 81920 * MIB, WORKSPACE),
-    "h100": Device("NVIDIA H100 80GB", 81559 * MIB, HOPPER_WORKSPACE),
-    "h200": Device("NVIDIA H200", 143771 * MIB, HOPPER_WORKSPACE),
-}
 
 
 class Block:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from archscope.analysis.cuda import DEVICES, WORKSPACE, OnCuda, replay
+from archscope.analysis.cuda import OnCuda, replay
+from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
@@ -27,7 +28,8 @@ from archscope.errors import UsageError
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
-PRECISIONS = ("float32", "bf16-mixed")
+PRECISIONS = ("float32", "bf16-mixed", "bf16", "fp16")
+_FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -151,7 +153,7 @@ class Memory:
         """All that lives at the peak of a training step, the largest first."""
         device = "cpu" if self.device == "cpu" else "cuda"
         setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
-        plan = Plan(self.design, self.batch, walk(self.design.graph, self.batch))
+        plan = _plan(self.design, self.batch, self.precision)
         run = _start(plan, setting, traffic=True)
         _train(run, setting)
         living: dict[Storage, None] = {}
@@ -174,7 +176,8 @@ class Memory:
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        return -(-self.parameters // 4 * WEIGHT_BITS[form] // 8)
+        item = ITEM_BYTES[_FLOATING.get(self.precision, "float32")]
+        return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
 
 
 def memory(
@@ -195,8 +198,9 @@ def memory(
 
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
-        precision: ``float32``, or ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss.
-        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.cuda.DEVICES`.
+        precision: ``float32``; ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss; ``bf16`` or
+            ``fp16``: weights and inputs in that type.
+        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
@@ -206,7 +210,7 @@ def memory(
     _choose("device", device, ("cpu", "cuda", *DEVICES))
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
-    plan = Plan(design, batch, walk(design.graph, batch))
+    plan = _plan(design, batch, precision)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
     run = _start(plan, setting, traffic=on_cuda)
     activations, most, layer = run.infer()
@@ -276,6 +280,10 @@ class _Setting(NamedTuple):
     device: str
     accumulate: bool
     channels_last: bool
+
+
+def _plan(design: Design, batch: int, precision: str) -> Plan:
+    return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
 
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:

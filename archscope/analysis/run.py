@@ -31,12 +31,13 @@ class Plan:
 
     Attributes:
         weights: of each layer that has its own.
+        dtype: the floating type of weights and inputs.
         last: for each layer, what nobody reads after it.
     """
 
-    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...]) -> None:
-        self.design, self.batch, self.steps = design, batch, steps
-        self.weights = {one.layer.name: tuple(_weights(one)) for one in steps if one.layer.shares is None}
+    def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
+        self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
+        self.weights = {one.layer.name: tuple(_weights(one, dtype)) for one in steps if one.layer.shares is None}
         kept = {ref for _, ref in design.outputs}
         last: dict[Ref, str] = {}
         for one in steps:
@@ -51,12 +52,12 @@ class Plan:
                 self.last.setdefault(name, []).append(ref)
 
 
-def _weights(one: Step) -> Iterator[Weight]:
+def _weights(one: Step, dtype: str) -> Iterator[Weight]:
     op = one.layer.op
     for name, tensor in op.parameters(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or "float32", parameter=True, trained=not one.layer.frozen)
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=True, trained=not one.layer.frozen)
     for name, tensor in op.buffers(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or "float32", parameter=False, trained=False)
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=False, trained=False)
 
 
 class Run:
@@ -64,6 +65,7 @@ class Run:
 
     Attributes:
         keeps: what each layer keeps for the backward pass, in the order of the forward pass.
+        dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
         state, parameters, trained: parameters and buffers; the former; those of them that are trained.
         targets, optimizer_state: what else is there before a training step.
@@ -73,6 +75,7 @@ class Run:
     def __init__(self, plan: Plan, tape: Tape, *, nhwc: bool = False) -> None:
         self.plan, self.tape = plan, tape
         self.keeps: list[tuple[str, Storage]] = []
+        self.dtypes: dict[Ref, str] = {}
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
         self.parts = (0, 0)
@@ -82,7 +85,7 @@ class Run:
         self._weights = {layer: self._entered(layer, found) for layer, found in plan.weights.items()}
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
-        self.inputs = [tape.given(*_typed(node.tensor(plan.batch)), _input(node.name)) for node in nodes]
+        self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)
@@ -143,6 +146,7 @@ class Run:
         for number, value in enumerate(outputs):
             value.uses += 1
             values[Ref(layer.name, number)] = value
+            self.dtypes[Ref(layer.name, number)] = value.dtype
         tape.close()
         if tape.grad:
             _name(layer.name, outputs)
@@ -288,8 +292,8 @@ def _laid_out(value: Value) -> None:
         value.strides = channels_last(value.shape)
 
 
-def _typed(tensor: Tensor) -> tuple[tuple[int, ...], str]:
-    return tensor.shape, tensor.dtype or "float32"
+def _typed(tensor: Tensor, dtype: str) -> tuple[tuple[int, ...], str]:
+    return tensor.shape, tensor.dtype or dtype
 
 
 def _input(name: str) -> str:

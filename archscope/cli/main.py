@@ -19,6 +19,9 @@ class LazyGroup(click.Group):
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
         "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
         "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
+        "predict": ("predict", "Predict the time of a step on a device, layer by layer."),
+        "profile": ("profile", "Time a design here, whole and by layer, against the machine's peak."),
+        "calibrate": ("calibrate", "Measure a device, so that predictions become estimates."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid or JSON."),
         "reconcile": (

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.cuda import DEVICES
+from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import most
 from archscope.analysis.memory import PRECISIONS, WEIGHT_BITS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
@@ -64,7 +64,7 @@ class Setting(NamedTuple):
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="bf16-mixed is torch.autocast to bfloat16.",
+    help="bf16-mixed is torch.autocast to bfloat16; bf16 and fp16 are of weights and inputs.",
 )
 @click.option(
     "--device",

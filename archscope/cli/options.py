@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.design import Design
+from archscope.errors import MissingLibrary
 from archscope.load import load
 from archscope.spec import library
 
@@ -104,6 +107,55 @@ def manners(function: _Command) -> _Command:
         "--no-color", is_flag=True, expose_value=False, callback=no_color, help="Plain text, also in a terminal."
     )(function)
     return click.option("-q", "--quiet", is_flag=True, help="Results only: no warnings, no remarks.")(function)
+
+
+def device(function: _Command) -> _Command:
+    """``--device`` of what runs here."""
+    kinds = click.Choice(["auto", "cpu", "cuda"])
+    text = "auto is a GPU where there is one."
+    return click.option("--device", type=kinds, default="auto", show_default=True, help=text)(function)
+
+
+def calibration(function: _Command) -> _Command:
+    """``--calibration``."""
+    text = "Take this calibration instead of the stored one of the device."
+    return click.option("--calibration", "calibration_file", metavar="FILE", help=text)(function)
+
+
+def layer_rows(function: _Command) -> _Command:
+    """``--top``, ``--layers``, ``--csv`` and ``--json``."""
+    for option in (
+        click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON to a file, or to -."),
+        click.option("--csv", "csv_file", metavar="FILE", help="Write a row a layer as CSV to a file, or to -."),
+        click.option("--layers", is_flag=True, help="Every layer in order, not only the slowest."),
+        click.option(
+            "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many of the slowest layers."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def torch_side(module: str) -> Any:
+    """A module of the torch side.
+
+    Raises:
+        MissingLibrary: torch is not installed.
+    """
+    try:
+        return import_module(f"archscope.backends.torch.{module}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingLibrary("this needs PyTorch: `pip install 'archscope[torch]'`") from None
+
+
+@contextmanager
+def progress(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """A progress bar on standard error, moved by the share that is done; hidden where nobody would see it."""
+    steps = 1000
+    with click.progressbar(length=steps, label=label, file=sys.stderr, hidden=quiet or not sys.stderr.isatty()) as bar:
+        yield lambda share: bar.update(max(0, round(share * steps) - bar.pos))
 
 
 def load_design(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from archscope.arith import exact_div, prod
 from archscope.autograd import aten
+from archscope.autograd.dtypes import FLOATING
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -91,13 +92,21 @@ class _RunningNorm(_Affine):
         return (mixing(ndim, dims),)
 
 
+def _statistics(t: Tape, w: Weights, x: Value) -> str:
+    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's."""
+    state = [value.dtype for value in w.values() if value.dtype in FLOATING]
+    if not state:
+        return x.dtype
+    return "float32" if t.device == "cuda" else state[0]
+
+
 class _BatchNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps) x weight + bias, of each channel over batch and space (torch.nn.BatchNorm2d)."""
 
     over = (0,)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        kind = "float32" if self.affine or self.track_running_stats else x[0].dtype
+        kind = _statistics(t, w, x[0])
         size = x[0].shape[1:2] if t.training or not self.track_running_stats else (0,)
         return aten.normalized(t, x[0], (w.get("weight"), w.get("bias")), size, dtype=kind)
 
@@ -134,7 +143,7 @@ class _InstanceNorm(_RunningNorm):
             aten.repeat_as(t, w[name], samples, a.dtype) for name in ("running_mean", "running_var") if name in w
         ]
         one = aten.reshape(t, a, (1, samples * channels, *a.shape[2:]))
-        kind = "float32" if self.affine else a.dtype
+        kind = _statistics(t, w, a) if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
         normal = aten.normalized(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
         for _ in running:
@@ -230,7 +239,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a = aten.copied(t, aten.widened(t, x[0], ("cuda",)))
-        kind = "float32" if self.affine else a.dtype
+        kind = _statistics(t, w, a)
         groups = (a.shape[0], self.num_groups)
         return aten.normalized(t, a, (w.get("weight"), w.get("bias")), groups, dtype=kind)
 
@@ -305,7 +314,7 @@ class LayerNorm(_TrailingNorm):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a = aten.widened(t, x[0], ("cuda",))
-        kind = "float32" if self.elementwise_affine else a.dtype
+        kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
         return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
 

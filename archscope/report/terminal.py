@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 import click
 import tabulate
@@ -36,15 +38,25 @@ def render(table: Table, width: int) -> str:
         faint = line.role == "heading"
         rows.append([_styled(cell, bold=heavy, dim=faint or cell in _NOUGHTS) for cell in row])
     body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
-    grid = tabulate.tabulate(
-        [*body, tabulate.SEPARATING_LINE, *sums],
-        headers=[_styled(column.title, bold=True) for column in columns],
+    left = [column.style in ("text", "shape") for column in columns]
+    drawn = grid([column.title for column in columns], [*body, tabulate.SEPARATING_LINE, *sums], left)
+    return "\n".join([_headline(table), "", drawn, "", *_footer(table, width)])
+
+
+def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> str:
+    """Rows of cells under their titles.
+
+    Args:
+        left: for each column, whether it is text; numbers stand on the right.
+    """
+    return tabulate.tabulate(
+        rows,
+        headers=[_styled(title, bold=True) for title in titles],
         tablefmt="simple",
-        colalign=["left" if column.style in ("text", "shape") else "right" for column in columns],
+        colalign=["left" if text else "right" for text in left],
         disable_numparse=True,
         preserve_whitespace=True,
     )
-    return "\n".join([_headline(table), "", grid, "", *_footer(table, width)])
 
 
 def _texts(line: Line, table: Table) -> list[str]:

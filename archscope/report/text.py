@@ -58,3 +58,12 @@ def binary(number: float) -> str:
             return f"{number:,.0f} B" if prefix == "B" else f"{number:,.2f} {prefix}"
         number /= 1024
     return f"{number:,.2f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A time to three digits: ``12.3 ms``."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale or unit == "µs":
+            number = seconds / scale
+            break
+    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.cuda import HOPPER_WORKSPACE, MIB, WORKSPACE, CachingAllocator
+from archscope.analysis.cuda import CachingAllocator
+from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
 from archscope.errors import UsageError
 

@@ -17,6 +17,8 @@ from archscope.analysis.traversal import walk
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
 from archscope.backends.torch.build import build
+from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.timing import CpuClock
 from archscope.errors import UsageError
 from archscope.spec.library import names
 from tests.designs import designs
@@ -62,6 +64,33 @@ def test_designs_keep_what_autograd_saves(name, precision):
         expected = kept(design, batch, autocast=precision != "float32") if batch > 1 or trains_alone(design) else None
         if expected is not None:
             assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
+
+
+@pytest.mark.parametrize(
+    "name", ["densenet121", "dcgan_generator", "mobilenet_v2", "resnet18", "tcn", "text_cnn", "vit_b_16"]
+)
+def test_designs_in_bfloat16_keep_what_autograd_saves(name):
+    """Weights and inputs in that type, without autocast."""
+    design = archscope.load(name, input=SMALL[name])
+    narrow = Step(design, Setting("cpu", 2, "bf16", "train"), CpuClock())
+    saved = {}
+
+    def pack(tensor):
+        held = tensor.detach()
+        saved.setdefault(held.untyped_storage().data_ptr(), held)
+        return held
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        narrow.network(*narrow.inputs)
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*narrow.network.parameters(), *narrow.network.buffers())}
+    expected = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in own)
+    assert memory(design, batch=2, precision="bf16").kept_bytes == expected
+
+
+def test_weights_in_bfloat16_are_counted_in_elements():
+    """LeNet-5 has 61,706 parameters."""
+    narrow = memory(archscope.load("lenet5"), precision="fp16")
+    assert (narrow.parameters, narrow.weights_as("float32")) == (2 * 61706, 4 * 61706)
 
 
 def trains_alone(design):

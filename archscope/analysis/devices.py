@@ -1,0 +1,136 @@
+"""Devices for sale: their memory, and the peaks that their makers publish.
+
+A peak is that of dense numbers, on tensor cores where the type has them, with products summed in float32 as torch sums
+them. NVIDIA quotes tensor cores of Ada, Hopper and partly Ampere with 2:4 sparsity, which is twice the dense figure;
+those are halved here, and the source says so.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+MIB = 2**20
+_TERA, _GIGA = 10**12, 10**9
+
+#: cuBLAS' workspace, which torch takes from the same allocator at the first matrix product: on Hopper, and before
+#: (CublasHandlePool.cpp: 4096 KiB x 8; and 4096 KiB x 2 + 16 KiB x 8)
+HOPPER_WORKSPACE, WORKSPACE = 32 * MIB, 8_519_680
+
+
+class Ceilings(NamedTuple):
+    """What a machine can do at most.
+
+    Attributes:
+        name: of the device.
+        flops: FLOP/s by number type: float32, tf32, bf16, fp16.
+        bandwidth: bytes/s of its memory, read and written together.
+        source: who says so: a data sheet, or a measurement.
+    """
+
+    name: str
+    flops: Mapping[str, float]
+    bandwidth: float
+    source: str
+
+
+class Device(NamedTuple):
+    """A device for sale.
+
+    Attributes:
+        memory: bytes, as nvidia-smi reports them; the CUDA context takes some hundred MiB of it.
+        workspace: bytes of cuBLAS' workspace.
+        bandwidth: GB/s of its memory.
+        teraflops: by number type; one that the device has no units for is left out.
+        source: the data sheet.
+        called: a pattern of what torch.cuda.get_device_name() says of it.
+    """
+
+    name: str
+    memory: int
+    workspace: int
+    bandwidth: float
+    teraflops: Mapping[str, float]
+    source: str
+    called: str
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """Its published peaks."""
+        flops = {number: peak * _TERA for number, peak in self.teraflops.items()}
+        return Ceilings(self.name, flops, self.bandwidth * _GIGA, self.source)
+
+
+def _peaks(float32: float, tf32: float | None, half: float, *, bf16: bool = True) -> dict[str, float]:
+    """Peaks by number type, where bf16 and fp16 run alike."""
+    found = {"float32": float32, "tf32": tf32, "bf16": half if bf16 else None, "fp16": half}
+    return {number: peak for number, peak in found.items() if peak is not None}
+
+
+_HALVED = "; its tensor figures are with sparsity, and halved"
+
+#: Totals of memory as nvidia-smi reports them, in MiB: github.com/modal-labs/modal-client/pull/2797 for those of data
+#: centres. Of an A100 80GB and an H100 the faster form (SXM) is meant; the PCIe card of the former is slower by 5%.
+DEVICES: Mapping[str, Device] = {
+    "t4": Device(
+        "NVIDIA T4", 15360 * MIB, WORKSPACE, 320, _peaks(8.1, None, 65, bf16=False),
+        "NVIDIA T4 Tensor Core GPU data sheet", r"(NVIDIA |Tesla )?T4",
+    ),
+    "l4": Device(
+        "NVIDIA L4", 23034 * MIB, WORKSPACE, 300, _peaks(30.3, 60, 121),
+        f"NVIDIA L4 Tensor Core GPU data sheet{_HALVED}", r"NVIDIA L4",
+    ),
+    "a10": Device(
+        "NVIDIA A10", 23028 * MIB, WORKSPACE, 600, _peaks(31.2, 62.5, 125),
+        "NVIDIA A10 Tensor Core GPU data sheet", r"NVIDIA A10",
+    ),
+    "rtx3090": Device(
+        "NVIDIA GeForce RTX 3090", 24576 * MIB, WORKSPACE, 936, _peaks(35.6, 35.6, 71),
+        "NVIDIA Ampere GA102 GPU architecture whitepaper, with float32 sums", r"(NVIDIA )?GeForce RTX 3090",
+    ),
+    "rtx4090": Device(
+        "NVIDIA GeForce RTX 4090", 24564 * MIB, WORKSPACE, 1008, _peaks(82.6, 82.6, 165.2),
+        "NVIDIA Ada GPU architecture whitepaper, with float32 sums", r"(NVIDIA )?GeForce RTX 4090",
+    ),
+    "a100-40gb": Device(
+        "NVIDIA A100 40GB", 40960 * MIB, WORKSPACE, 1555, _peaks(19.5, 156, 312),
+        "NVIDIA A100 Tensor Core GPU data sheet", r"(NVIDIA )?A100-(SXM4|PCIE)-40GB",
+    ),
+    "l40s": Device(
+        "NVIDIA L40S", 46068 * MIB, WORKSPACE, 864, _peaks(91.6, 183, 362),
+        "NVIDIA L40S data sheet", r"NVIDIA L40S",
+    ),
+    "a100-80gb": Device(
+        "NVIDIA A100 80GB", 81920 * MIB, WORKSPACE, 2039, _peaks(19.5, 156, 312),
+        "NVIDIA A100 Tensor Core GPU data sheet (SXM)", r"(NVIDIA )?A100(-SXM4-80GB| 80GB PCIe)",
+    ),
+    "h100": Device(
+        "NVIDIA H100 80GB", 81559 * MIB, HOPPER_WORKSPACE, 3350, _peaks(67, 494.5, 989.5),
+        f"NVIDIA H100 Tensor Core GPU data sheet (SXM){_HALVED}", r"NVIDIA H100 80GB HBM3",
+    ),
+    "h200": Device(
+        "NVIDIA H200", 143771 * MIB, HOPPER_WORKSPACE, 4800, _peaks(67, 494.5, 989.5),
+        f"NVIDIA H200 Tensor Core GPU data sheet (SXM){_HALVED}", r"NVIDIA H200",
+    ),
+}  # fmt: skip
+
+
+def known_as(title: str) -> str | None:
+    """The device of :data:`DEVICES` that torch.cuda.get_device_name() calls so; none if it is not there.
+
+    A sister with other peaks (A10G, RTX 3090 Ti, H100 PCIe, H200 NVL), or a slice of one (MIG), is another device.
+    """
+    return next((key for key, device in DEVICES.items() if re.fullmatch(device.called, title.strip())), None)
+
+
+def processor() -> str:
+    """The CPU in words."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    return found[1].strip() if found else platform.processor() or platform.machine()

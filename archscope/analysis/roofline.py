@@ -1,0 +1,196 @@
+"""How long a step takes at least, by the roofline; and, on a device that was calibrated, about how long.
+
+The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009); :mod:`archscope.analysis.traffic` says what is counted.
+It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
+The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from archscope.analysis.calibration import Calibration
+from archscope.analysis.devices import DEVICES, Ceilings
+from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
+from archscope.design import Design
+from archscope.errors import UsageError, suggestion
+
+
+class Bound(NamedTuple):
+    """The time of one pass.
+
+    Attributes:
+        compute, memory, launch: seconds of work, of bytes, and of calls.
+    """
+
+    compute: float
+    memory: float
+    launch: float
+
+    @property
+    def seconds(self) -> float:
+        """Work and bytes overlap; calls come on top."""
+        return max(self.compute, self.memory) + self.launch
+
+    @property
+    def limit(self) -> str:
+        """What takes most: ``compute``, ``memory`` or ``launch``; ``none`` where nothing is done."""
+        return max(self._fields, key=lambda name: getattr(self, name)) if any(self) else "none"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The predicted times of a part of a step."""
+
+    part: Part
+    forward: Bound
+    backward: Bound
+
+    @property
+    def seconds(self) -> float:
+        """Forward and backward."""
+        return self.forward.seconds + self.backward.seconds
+
+    @property
+    def limit(self) -> str:
+        """What limits the longer of its passes."""
+        return max(self.forward, self.backward, key=lambda bound: bound.seconds).limit
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The predicted times of a step.
+
+    Attributes:
+        ceilings: the peaks, published or measured.
+        calibrated: whether the times are estimates; else each is a bound.
+        parts: layers in order; in training the loss and the update at the end.
+    """
+
+    design: Design
+    batch: int
+    dtype: str
+    mode: str
+    ceilings: Ceilings
+    calibrated: bool
+    parts: tuple[Predicted, ...]
+
+    @property
+    def label(self) -> str:
+        """What the times are."""
+        return "estimate" if self.calibrated else "at least"
+
+    @cached_property
+    def forward(self) -> float:
+        """Seconds of the forward pass; the loss is in it, the update is not."""
+        return sum(one.forward.seconds for one in self.parts if one.part.kind != "update")
+
+    @cached_property
+    def backward(self) -> float:
+        """Seconds of the backward pass."""
+        return sum(one.backward.seconds for one in self.parts)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Seconds of the step."""
+        return sum(one.seconds for one in self.parts)
+
+    @cached_property
+    def work(self) -> Moved:
+        """All that the step computes and moves."""
+        return sum((one.part.forward + one.part.backward for one in self.parts), Moved())
+
+    def limited(self) -> dict[str, float]:
+        """Seconds of the step by what limits each part."""
+        found = dict.fromkeys(Bound._fields, 0.0)
+        for one in self.parts:
+            for bound in (one.forward, one.backward):
+                if bound.seconds:
+                    found[bound.limit] += bound.seconds
+        return found
+
+
+def predict(
+    design: Design,
+    *,
+    device: str | Ceilings = "",
+    batch: int = 1,
+    dtype: str = "float32",
+    mode: str = "train",
+    optimizer: str = "sgd",
+    calibration: Calibration | None = None,
+) -> Prediction:
+    """Predict the time of a step.
+
+    Args:
+        device: one of :data:`~archscope.analysis.devices.DEVICES`, or the ceilings of another; a calibration brings
+            its own.
+        dtype: float32, tf32, bf16 or fp16; amp is torch.autocast.
+        mode: ``train``, or ``infer``: the forward pass alone.
+        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
+        calibration: makes an estimate of the bound.
+
+    Raises:
+        UsageError: an unknown device, dtype or mode, or a dtype that the device has no units for.
+    """
+    ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
+    peak = peak_of(ceilings, dtype)
+    timed = _bounded(peak, ceilings.bandwidth) if calibration is None else _estimated(calibration, dtype, peak)
+    parts = traffic(design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer)
+    found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
+    return Prediction(design, batch, dtype, mode, ceilings, calibration is not None, found)
+
+
+def ceilings_of(device: str | Ceilings) -> Ceilings:
+    """The ceilings of a device by name.
+
+    Raises:
+        UsageError: it is not in the table.
+    """
+    if isinstance(device, Ceilings):
+        return device
+    if device not in DEVICES:
+        hint = suggestion(device, DEVICES)
+        raise UsageError(f"no peaks are known of the device {device}; {hint or 'one of ' + ', '.join(DEVICES)}")
+    return DEVICES[device].ceilings
+
+
+def peak_of(ceilings: Ceilings, dtype: str) -> float:
+    """FLOP/s of a device for a dtype.
+
+    Raises:
+        UsageError: it has no units for it, or that was not measured.
+    """
+    form: Numbers = numbers(dtype)
+    found = [ceilings.flops[number] for number in form.multiplied if number in ceilings.flops]
+    if not found:
+        raise UsageError(f"no peak of {dtype} is known of {ceilings.name}; of {', '.join(ceilings.flops)}")
+    return found[0]
+
+
+def _bounded(peak: float, bandwidth: float) -> Callable[[Part, str], Bound]:
+    def timed(part: Part, phase: str) -> Bound:
+        moved: Moved = getattr(part, phase)
+        return Bound(moved.flops / peak, moved.bytes / bandwidth, 0.0)
+
+    return timed
+
+
+def _estimated(calibration: Calibration, dtype: str, peak: float) -> Callable[[Part, str], Bound]:
+    bandwidth = calibration.ceilings.bandwidth
+
+    def timed(part: Part, phase: str) -> Bound:
+        moved: Moved = getattr(part, phase)
+        if not moved.calls:
+            return Bound(0.0, 0.0, 0.0)
+        share = calibration.share(dtype, phase, part.kind)
+        launch = moved.calls * calibration.launch[phase]
+        if part.kind in CONTRACTING:
+            return Bound(moved.flops / (peak * share), moved.bytes / bandwidth, launch)
+        return Bound(0.0, moved.bytes / (bandwidth * share), launch)
+
+    return timed

@@ -1,0 +1,46 @@
+"""``archscope calibrate``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from archscope.analysis.traffic import NUMBERS
+from archscope.cli import calibrations, options
+from archscope.errors import UsageError
+from archscope.report import speed
+from archscope.report.files import write
+
+
+@click.command("calibrate")
+@options.device
+@click.option(
+    "--dtype", "dtypes", type=click.Choice(list(NUMBERS)), multiple=True, help="May be repeated.  [default: float32]"
+)
+@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
+@click.option("--output", metavar="FILE", help="Where to store it, instead of in your folder; - prints it.")
+@options.manners
+def command(device: str, dtypes: tuple[str, ...], seconds: float, output: str | None, quiet: bool) -> None:
+    """Measure what a device achieves on typical layers, so that predictions become estimates.
+
+    `archscope predict` and `archscope profile` find what is stored here.
+
+    \b
+    archscope calibrate
+    archscope calibrate --device cuda --dtype float32 --dtype bf16
+    """
+    torch_side = options.torch_side("calibrate")
+    with options.progress("calibrating", quiet=quiet) as tick:
+        found = torch_side.calibrate(device=device, dtypes=dtypes or ("float32",), seconds=seconds, tick=tick)
+    target = output
+    if target is None:
+        path = calibrations.place_of(found.device)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from None
+        target = str(path)
+    write(json.dumps(found.as_data(), indent=2) + "\n", target)
+    if target != "-" and not quiet:
+        click.echo(f"{speed.calibration_text(found)}\n\nstored in {target}")

@@ -1,0 +1,52 @@
+"""Calibrations as they are stored in the user's folder, a file a device."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from archscope.analysis.calibration import Calibration, file_name, from_data
+from archscope.analysis.devices import DEVICES, processor
+from archscope.errors import UsageError
+
+
+def folder() -> Path:
+    """Where they lie: in XDG_DATA_HOME if it is set, else where the system keeps what belongs to programs."""
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) / "archscope" if home else Path(click.get_app_dir("archscope"))) / "calibrations"
+
+
+def place_of(title: str) -> Path:
+    """The file of a device by what it is called."""
+    return folder() / file_name(title)
+
+
+def read(path: Path) -> Calibration:
+    """A stored calibration.
+
+    Raises:
+        UsageError: there is none, or it is broken.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no calibration: {error}") from None
+    return from_data(data, str(path))
+
+
+def find(title: str, file: str | None) -> Calibration | None:
+    """The calibration in a file, or else the stored one of a device, if there is one."""
+    if file is not None:
+        return read(Path(file))
+    path = place_of(title)
+    return read(path) if path.exists() else None
+
+
+def title_of(device: str) -> str:
+    """What a device of the command line is called: the processor, or a device of the table."""
+    return DEVICES[device].name if device in DEVICES else processor()

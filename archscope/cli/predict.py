@@ -1,0 +1,81 @@
+"""``archscope predict``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from archscope.analysis.devices import DEVICES
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.analysis.roofline import predict
+from archscope.analysis.traffic import MODES, NUMBERS
+from archscope.cli import calibrations, options
+from archscope.errors import UsageError
+from archscope.report import speed
+from archscope.report.files import write
+
+
+@click.command("predict")
+@options.one_spec
+@click.option(
+    "--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="A device of the table, or this CPU."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
+@click.option(
+    "--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="amp is torch.autocast."
+)
+@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
+@click.option(
+    "--optimizer",
+    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
+    default="sgd",
+    show_default=True,
+    help="Whose update.",
+)
+@options.calibration
+@click.option("--bound", is_flag=True, help="The bound by published peaks, also where a calibration is stored.")
+@options.variant
+@options.layer_rows
+@options.manners
+def command(
+    spec: str,
+    device: str,
+    batch: int,
+    dtype: str,
+    mode: str,
+    optimizer: str,
+    calibration_file: str | None,
+    bound: bool,
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    top: int,
+    layers: bool,
+    csv_file: str | None,
+    json_file: str | None,
+    quiet: bool,
+) -> None:
+    """Predict the time of a step on a device, layer by layer, without torch and without the device.
+
+    Without a calibration each time is a lower bound (a roofline): the larger of work over peak and bytes over
+    bandwidth, with the maker's figures. With one (`archscope calibrate`) it is an estimate.
+
+    \b
+    archscope predict resnet50 --device h200 --batch 64 --dtype bf16
+    archscope predict vgg16 --device t4 --mode infer
+    archscope predict my.yaml --device cpu
+    """
+    design = options.load_design(spec, sets, inputs, quiet=quiet)
+    title = calibrations.title_of(device)
+    calibration = None if bound else calibrations.find(title, calibration_file)
+    if calibration is None and device == "cpu":
+        raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    found = predict(
+        design, device=device, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer, calibration=calibration
+    )
+    if csv_file is not None:
+        write(speed.prediction_csv(found), csv_file)
+    if json_file is not None:
+        write(json.dumps(speed.prediction_data(found), indent=2) + "\n", json_file)
+    if "-" not in (csv_file, json_file):
+        click.echo(speed.prediction_text(found, top=top, every=layers))

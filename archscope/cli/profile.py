@@ -1,0 +1,101 @@
+"""``archscope profile``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from archscope.analysis.traffic import MODES, NUMBERS
+from archscope.cli import calibrations, options
+from archscope.report import speed
+from archscope.report.files import write
+
+
+@click.command("profile")
+@options.one_spec
+@options.device
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
+@click.option(
+    "--dtype",
+    type=click.Choice(list(NUMBERS)),
+    default="float32",
+    show_default=True,
+    help="bf16 and fp16 are of weights and inputs; amp is torch.autocast.",
+)
+@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
+@click.option("--compile", "compiled", is_flag=True, help="The whole under torch.compile.")
+@click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
+@click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="To spend on timing.")
+@click.option("--measure-peak", is_flag=True, help="Measure the machine's two ceilings first.")
+@options.calibration
+@options.variant
+@options.layer_rows
+@options.manners
+def command(
+    spec: str,
+    device: str,
+    batch: int,
+    dtype: str,
+    mode: str,
+    compiled: bool,
+    channels_last: bool,
+    seconds: float,
+    measure_peak: bool,
+    calibration_file: str | None,
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    top: int,
+    layers: bool,
+    csv_file: str | None,
+    json_file: str | None,
+    quiet: bool,
+) -> None:
+    """Time a design, whole and by layer, on this machine, and hold it against the machine's peak and the prediction.
+
+    Training is forward, loss, backward and the update of SGD. Medians of at least 5 steps behind a warm-up.
+
+    \b
+    archscope profile alexnet --device cpu --batch 8
+    archscope profile resnet50 --batch 64 --dtype bf16 --channels-last
+    archscope profile my.yaml --mode infer --measure-peak --json profile.json
+    """
+    design = options.load_design(spec, sets, inputs, quiet=quiet)
+    torch_side = options.torch_side("profile")
+    machine = options.torch_side("machine")
+    device = machine.resolve(device)
+    here = machine.machine(device)
+    calibration = calibrations.find(here.title, calibration_file)
+    if calibration is not None and not quiet:
+        _remark_threads(calibration.machine.get("threads"), here)
+    ceilings: Any = None
+    if measure_peak and calibration is None:
+        ceilings = machine.measure_peaks(device, [dtype])
+    with options.progress("profiling", quiet=quiet) as tick:
+        found = torch_side.profile(
+            design,
+            device=device,
+            batch=batch,
+            dtype=dtype,
+            mode=mode,
+            compile=compiled,
+            channels_last=channels_last,
+            seconds=seconds,
+            ceilings=ceilings,
+            calibration=calibration,
+            tick=tick,
+        )
+    if csv_file is not None:
+        write(speed.profile_csv(found), csv_file)
+    if json_file is not None:
+        write(json.dumps(speed.profile_data(found), indent=2) + "\n", json_file)
+    if "-" not in (csv_file, json_file):
+        click.echo(speed.profile_text(found, top=top, every=layers))
+
+
+def _remark_threads(measured: int | None, here: Any) -> None:
+    if here.device == "cpu" and measured not in (None, here.threads):
+        click.echo(
+            f"the calibration is of {measured} threads, and {here.threads} run here: `archscope calibrate`", err=True
+        )

@@ -1,0 +1,92 @@
+"""The published peaks, held against cores, clocks and buses, which the makers publish apart."""
+
+import math
+
+import pytest
+
+from archscope.analysis import devices
+from archscope.analysis.devices import DEVICES, known_as, processor
+
+#: float32 units, boost clock in GHz, bits of the memory bus, Gbit/s of a pin
+HARDWARE = {
+    "t4": (2560, 1.59, 256, 10),
+    "l4": (7424, 2.04, 192, 12.5),
+    "a10": (9216, 1.695, 384, 12.5),
+    "rtx3090": (10496, 1.695, 384, 19.5),
+    "rtx4090": (16384, 2.52, 384, 21),
+    "a100-40gb": (6912, 1.41, 5120, 2.43),
+    "l40s": (18176, 2.52, 384, 18),
+    "a100-80gb": (6912, 1.41, 5120, 3.186),
+    "h100": (16896, 1.98, 5120, 5.23),
+    "h200": (16896, 1.98, 6144, 6.25),
+}
+#: dense tensor-core products in fp16 for each float32 product, by architecture (float32 sums)
+TENSOR = {
+    "t4": 8, "l4": 4, "a10": 4, "rtx3090": 2, "rtx4090": 2, "a100-40gb": 16, "l40s": 4, "a100-80gb": 16,
+    "h100": 14.8, "h200": 14.8,
+}  # fmt: skip
+
+
+def test_every_device_is_checked():
+    assert set(HARDWARE) == set(TENSOR) == set(DEVICES)
+
+
+@pytest.mark.parametrize("key", DEVICES)
+def test_peaks_follow_from_the_hardware(key):
+    """FLOP/s = units x 2 x clock; bytes/s = bits of the bus / 8 x rate of a pin."""
+    units, clock, bus, pin = HARDWARE[key]
+    ceilings = DEVICES[key].ceilings
+    assert math.isclose(ceilings.flops["float32"], units * 2 * clock * 1e9, rel_tol=0.01)
+    assert math.isclose(ceilings.bandwidth, bus / 8 * pin * 1e9, rel_tol=0.01)
+    assert math.isclose(ceilings.flops["fp16"], TENSOR[key] * ceilings.flops["float32"], rel_tol=0.02)
+
+
+@pytest.mark.parametrize("key", DEVICES)
+def test_narrow_numbers_are_as_fast_as_one_another_and_tf32_half_of_them(key):
+    flops = DEVICES[key].ceilings.flops
+    if key == "t4":  # Turing has neither
+        assert set(flops) == {"float32", "fp16"}
+        return
+    assert flops["bf16"] == flops["fp16"]
+    assert math.isclose(flops["tf32"], flops["bf16"] / 2, rel_tol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("title", "key"),
+    [
+        ("Tesla T4", "t4"),
+        ("NVIDIA L4", "l4"),
+        ("NVIDIA A10", "a10"),
+        ("NVIDIA GeForce RTX 3090", "rtx3090"),
+        ("NVIDIA A100-SXM4-40GB", "a100-40gb"),
+        ("NVIDIA A100 80GB PCIe", "a100-80gb"),
+        ("NVIDIA L40S", "l40s"),
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA A10G", None),  # has other peaks
+        ("NVIDIA GeForce RTX 3090 Ti", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H200 NVL", None),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
+        ("", None),
+    ],
+)
+def test_devices_are_found_by_what_torch_calls_them(title, key):
+    assert known_as(title) == key
+
+
+def test_the_table_finds_its_own_names_except_those_that_torch_has_not():
+    assert {key for key, one in DEVICES.items() if known_as(one.name) == key} >= {"t4", "l4", "a10", "l40s", "h200"}
+
+
+def test_the_processor_has_a_name(monkeypatch):
+    assert processor()
+    monkeypatch.setattr(devices, "Path", lambda _: type("None", (), {"read_text": _missing})())
+    monkeypatch.setattr(devices.platform, "processor", lambda: "")
+    monkeypatch.setattr(devices.platform, "machine", lambda: "riscv64")
+    assert processor() == "riscv64"
+
+
+def _missing(*_, **__):
+    raise FileNotFoundError

@@ -1,0 +1,138 @@
+"""What the layers of a step move, counted by hand from their shapes."""
+
+import pytest
+
+import archscope
+from archscope.analysis.traffic import LOSS, UPDATE, Moved, kind_of, traffic
+from archscope.analysis.traversal import walk
+from archscope.errors import UsageError
+
+#: input 3 x 8 x 8 = 192; conv 4 x 6 x 6 = 144 with 4 x 27 + 4 = 112 parameters; linear 144 x 10 + 10 = 1450
+SPEC = """
+input: [3, 8, 8]
+layers:
+  - {name: conv, Conv2d: {out_channels: 4, kernel_size: 3}}
+  - {name: relu, ReLU}
+  - {name: flat, Flatten}
+  - {name: fc, Linear: 10}
+"""
+
+
+def parts(spec=SPEC, **options):
+    return {part.name: part for part in traffic(archscope.load(spec), **options)}
+
+
+def test_a_training_step():
+    found = parts(batch=2)
+    assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 4 * (2 * 192 + 112 + 2 * 144), 1)
+    # no gradient of the input: gradient of the output, the input that is kept, gradients of the weights
+    assert found["conv"].backward == Moved(2 * 2 * 144 * 27, 4 * (2 * 144 + 2 * 192 + 112), 1)
+    assert found["relu"].forward == Moved(0, 4 * 2 * (144 + 144), 1)
+    assert found["relu"].backward == Moved(0, 4 * 2 * 3 * 144, 1)  # gradient, output that is kept, gradient
+    assert found["flat"].forward == found["flat"].backward == Moved()
+    assert found["fc"].forward == Moved(2 * 2 * 1440, 4 * (2 * 144 + 1450 + 2 * 10), 1)
+    kept, made = 2 * 144 + 1440, 2 * 144 + 1450
+    assert found["fc"].backward == Moved(2 * 2 * 2 * 1440, 4 * (2 * 10 + kept + made), 3)  # two products and a sum
+    assert found[UPDATE].forward == Moved(0, 3 * 4 * (112 + 1450), 4)  # read, gradient read, written
+    assert found[LOSS].forward == Moved(0, 4 * (20 + 20 + 1 + 1), 2)  # softmax; the loss and its weight
+
+
+def test_an_inference_is_the_forward_pass():
+    found = parts(batch=2, mode="infer")
+    assert list(found) == ["conv", "relu", "flat", "fc"]
+    assert all(part.backward == Moved() for part in found.values())
+
+
+@pytest.mark.parametrize("name", ["alexnet_torchvision", "resnet18", "mobilenet_v2"])
+def test_single_kernels_move_what_the_column_says(name):
+    """`bytes_moved` is written elsewhere, from shapes alone; a max pool writes its indices besides."""
+    design = archscope.load(name)
+    rows = archscope.analyze(design, batch=2).rows
+    for part, row in zip(traffic(design, batch=2, mode="infer"), rows, strict=True):
+        indices = 8 * row.output_elements if row.kind == "MaxPool2d" else 0
+        dropped = row.kind == "Dropout"  # nothing at inference
+        assert part.forward.bytes == (0 if dropped else row.bytes_moved + indices), part.name
+
+
+def test_narrow_numbers_are_half_as_wide():
+    wide, narrow = parts(batch=2), parts(batch=2, dtype="bf16")
+    assert narrow["conv"].forward.bytes * 2 == wide["conv"].forward.bytes
+    assert narrow["conv"].forward.flops == wide["conv"].forward.flops
+    pool = "input: [3, 8, 8]\nlayers: [{name: pool, MaxPool2d: 2}]\n"
+    assert parts(pool, dtype="fp16", mode="infer")["pool"].forward.bytes == 2 * (192 + 48) + 8 * 48  # indices stay
+
+
+def test_autocast_casts_and_narrows_what_follows():
+    found = parts(batch=2, dtype="amp", mode="infer")
+    # input and weights are read wide, cast, and the output is narrow
+    wide, cast = 4 * (2 * 192 + 112), 2 * (2 * 192 + 112)
+    assert found["conv"].forward.bytes == wide + cast + 2 * 2 * 144
+    assert found["relu"].forward.bytes == 2 * 2 * 2 * 144
+
+
+def test_in_place_writes_what_it_reads():
+    spec = SPEC.replace("ReLU}", "ReLU: {inplace: true}}")
+    assert parts(spec, batch=2)["relu"].forward == Moved(0, 4 * 2 * 2 * 144, 1)
+
+
+def test_a_table_is_read_where_it_is_looked_up():
+    table = "Embedding: {num_embeddings: 1000, embedding_dim: 8}"
+    found = parts(f"input: {{shape: [5], dtype: int64}}\nlayers:\n  - {{name: table, {table}}}\n")
+    assert found["table"].forward.bytes == 8 * 5 + 4 * 40 + 4 * 40
+
+
+def test_a_gradient_that_is_handed_on_moves_nothing():
+    spec = "input: [4, 8, 8]\nlayers:\n  - PReLU\n  - {name: sum, Add: [[ReLU], [Sigmoid]]}\n"
+    found = parts(spec)
+    assert found["sum"].forward.bytes == 3 * 4 * 256
+    assert found["sum"].backward == Moved()
+
+
+def test_frozen_layers_have_no_gradients_of_weights_and_no_update():
+    spec = SPEC.replace("kernel_size: 3}}", "kernel_size: 3}, freeze: true}")
+    found = parts(spec, batch=2)
+    assert found["conv"].backward == found["relu"].backward == Moved()
+    assert found[UPDATE].forward.bytes == 3 * 4 * 1450
+
+
+def test_what_is_recomputed_moves_its_forward_pass_again():
+    block = "input: [4, 8, 8]\nblocks:\n  b: [{Conv2d: {out_channels: 4, kernel_size: 1}}, Sigmoid, Dropout]\n"
+    plain = traffic(archscope.load(block + "layers: [PReLU, b]\n"))
+    again = traffic(archscope.load(block + "layers: [PReLU, {b: , checkpoint: true}]\n"))
+    assert [part.recomputed for part in again] == [False, True, True, True, False, False]
+    for one, other in zip(plain, again, strict=True):
+        more = other.forward if other.recomputed else Moved()
+        assert other.backward == one.backward + more
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        ("Conv2d: {out_channels: 8, kernel_size: 3}", "convolution"),
+        ("Conv2d: {out_channels: 8, kernel_size: 1}", "pointwise"),
+        ("Conv2d: {out_channels: 8, kernel_size: 3, groups: 2}", "grouped"),
+        ("Conv2d: {out_channels: 8, kernel_size: 3, groups: 4}", "depthwise"),
+        ("Linear: 8", "product"),
+        ("BatchNorm2d", "normalization"),
+        ("MaxPool2d: 2", "pooling"),
+        ("GELU", "elementwise"),
+        ("Flatten", "elementwise"),
+    ],
+)
+def test_kinds(layer, kind):
+    design = archscope.load(f"input: [4, 8, 8]\nlayers:\n  - {{name: it, {layer}}}\n")
+    assert [kind_of(one) for one in walk(design.graph)] == [kind]
+
+
+def test_a_recurrence_is_a_kind():
+    design = archscope.load("input: [5, 8]\nlayers:\n  - LSTM: 4\n")
+    assert kind_of(walk(design.graph)[0]) == "recurrent"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"dtype": "int8"}, "unknown dtype int8; one of float32, tf32"), ({"mode": "trian"}, "did you mean `train`")],
+)
+def test_mistakes(options, message):
+    with pytest.raises(UsageError, match=message):
+        parts(**options)

@@ -1,0 +1,96 @@
+"""``archscope predict`` end to end."""
+
+import csv
+import io
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from archscope.cli import calibrations, main
+from tests.analysis.test_roofline import calibration
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, ["predict", *arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_a_bound_by_published_peaks():
+    out = run("lenet5", "--device", "h200", "--batch", "8", "--dtype", "bf16").stdout
+    assert "LeNet-5   batch 8, bf16, train on NVIDIA H200" in out
+    assert "at least" in out
+    assert "bf16 989.5 TFLOP/s" in out
+    assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out
+
+
+def test_the_most_are_shown_or_all():
+    out = run("lenet5", "--device", "t4", "--top", "2").stdout
+    assert "more; `--layers` shows all" in out
+    every = run("lenet5", "--device", "t4", "--layers").stdout
+    assert "more;" not in every
+    assert "the update" in every
+
+
+def test_files_have_every_part_and_add_up(tmp_path):
+    rows = list(csv.DictReader(io.StringIO(run("lenet5", "--device", "l4", "--csv", "-").stdout)))
+    target = tmp_path / "times.json"
+    run("lenet5", "--device", "l4", "--json", str(target))
+    data = json.loads(target.read_text())
+    assert [row["name"] for row in rows] == [part["name"] for part in data["parts"]]
+    total = sum(float(row["forward_seconds"]) + float(row["backward_seconds"]) for row in rows)
+    assert total == pytest.approx(data["seconds"])
+    assert data["label"] == "at least"
+    assert int(rows[0]["forward_flops"]) == 2 * 6 * 25 * 28 * 28  # c1: 6 maps of 28 x 28, windows of 5 x 5
+
+
+def test_a_stored_calibration_makes_it_an_estimate(home):
+    path = calibrations.place_of("NVIDIA H200")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(calibration().as_data()))
+    assert "estimate;" in run("lenet5", "--device", "h200").stdout
+    assert "at least;" in run("lenet5", "--device", "h200", "--bound").stdout
+    assert "at least;" in run("lenet5", "--device", "l4").stdout
+    assert path.is_relative_to(home)
+
+
+def test_a_calibration_in_a_file(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(calibration().as_data()))
+    out = run("lenet5", "--device", "cpu", "--calibration", str(path)).stdout
+    assert "on a device" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lenet5",), "Missing option '--device'"),
+        (("lenet5", "--device", "h300"), "'h300' is not one of"),
+        (("lenet5", "--device", "t4", "--dtype", "bf16"), "no peak of bf16 is known of NVIDIA T4"),
+        (("lenet5", "--device", "cpu"), "`archscope calibrate --device cpu` measures them"),
+        (("lenet5", "--device", "cpu", "--calibration", "no.json"), "no.json cannot be read: No such file"),
+    ],
+)
+def test_mistakes(arguments, message):
+    result = run(*arguments, code=2)
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_calibration_that_is_none(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text("{")
+    assert "is no calibration" in run("lenet5", "--device", "t4", "--calibration", str(path), code=2).stderr
+
+
+def test_where_calibrations_lie(monkeypatch, home):
+    assert calibrations.folder() == home / "archscope" / "calibrations"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert calibrations.folder().name == "calibrations"
