@@ -1,7 +1,7 @@
 """How long a step takes at least, by the roofline; and, on a device that was calibrated, about how long.
 
 The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
-(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009); :mod:`archscope.analysis.traffic` says what is counted.
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009), plus what its calls cost, where that is given; :mod:`archscope.analysis.traffic` says what is counted.
 It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
 The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
 """
@@ -122,6 +122,7 @@ def predict(
     dtype: str = "float32",
     mode: str = "train",
     optimizer: str = "sgd",
+    launch: float = 0.0,
     calibration: Calibration | None = None,
 ) -> Prediction:
     """Predict the time of a step.
@@ -132,6 +133,7 @@ def predict(
         dtype: float32, tf32, bf16 or fp16; amp is torch.autocast.
         mode: ``train``, or ``infer``: the forward pass alone.
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
+        launch: seconds that each call costs at least, for the bound; makers publish none, and a calibration measures it.
         calibration: makes an estimate of the bound.
 
     Raises:
@@ -139,7 +141,7 @@ def predict(
     """
     ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
     peak = peak_of(ceilings, dtype)
-    timed = _bounded(peak, ceilings.bandwidth) if calibration is None else _estimated(calibration, dtype, peak)
+    timed = _bounded(peak, ceilings.bandwidth, launch) if calibration is None else _estimated(calibration, dtype, peak)
     parts = traffic(design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer)
     found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
     return Prediction(design, batch, dtype, mode, ceilings, calibration is not None, found)
@@ -172,10 +174,10 @@ def peak_of(ceilings: Ceilings, dtype: str) -> float:
     return found[0]
 
 
-def _bounded(peak: float, bandwidth: float) -> Callable[[Part, str], Bound]:
+def _bounded(peak: float, bandwidth: float, launch: float) -> Callable[[Part, str], Bound]:
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)
-        return Bound(moved.flops / peak, moved.bytes / bandwidth, 0.0)
+        return Bound(moved.flops / peak, moved.bytes / bandwidth, moved.calls * launch)
 
     return timed
 

@@ -33,6 +33,11 @@ from archscope.report.files import write
     show_default=True,
     help="Whose update.",
 )
+@click.option(
+    "--launch",
+    type=click.FloatRange(min=0),
+    help="Microseconds that each call costs at least, for the bound; a calibration brings its own.",
+)
 @options.calibration
 @click.option("--bound", is_flag=True, help="The bound by published peaks, also where a calibration is stored.")
 @options.variant
@@ -45,6 +50,7 @@ def command(
     dtype: str,
     mode: str,
     optimizer: str,
+    launch: float | None,
     calibration_file: str | None,
     bound: bool,
     sets: tuple[tuple[str, str], ...],
@@ -58,7 +64,7 @@ def command(
     """Predict the time of a step on a device, layer by layer, without torch and without the device.
 
     Without a calibration each time is a lower bound (a roofline): the larger of work over peak and bytes over
-    bandwidth, with the maker's figures. With one (`archscope calibrate`) it is an estimate.
+    bandwidth, with the maker's figures, plus --launch for each call. With one (`archscope calibrate`) it is an estimate.
 
     \b
     archscope predict resnet50 --device h200 --batch 64 --dtype bf16
@@ -70,8 +76,17 @@ def command(
     calibration = None if bound else calibrations.find(title, calibration_file)
     if calibration is None and device == "cpu":
         raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    if launch is not None and calibration is not None:
+        raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
     found = predict(
-        design, device=device, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer, calibration=calibration
+        design,
+        device=device,
+        batch=batch,
+        dtype=dtype,
+        mode=mode,
+        optimizer=optimizer,
+        launch=(launch or 0.0) / 1e6,
+        calibration=calibration,
     )
     if csv_file is not None:
         write(speed.prediction_csv(found), csv_file)

@@ -51,6 +51,20 @@ def test_files_have_every_part_and_add_up(tmp_path):
     assert int(rows[0]["forward_flops"]) == 2 * 6 * 25 * 28 * 28  # c1: 6 maps of 28 x 28, windows of 5 x 5
 
 
+def test_what_each_call_costs_comes_on_top(home):
+    def seconds(*options):
+        data = json.loads(run("lenet5", "--device", "l4", "--json", "-", *options).stdout)
+        return data["seconds"], sum(part["forward_calls"] + part["backward_calls"] for part in data["parts"])
+
+    bound, calls = seconds()
+    assert seconds("--launch", "4")[0] == pytest.approx(bound + calls * 4e-6)
+    path = calibrations.place_of("NVIDIA L4")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(calibration().as_data()))
+    assert "add --bound" in run("lenet5", "--device", "l4", "--launch", "4", code=2).output
+    assert seconds("--launch", "4", "--bound")[0] == pytest.approx(bound + calls * 4e-6)
+
+
 def test_a_stored_calibration_makes_it_an_estimate(home):
     path = calibrations.place_of("NVIDIA H200")
     path.parent.mkdir(parents=True)
