@@ -55,7 +55,17 @@ def test_there_is_a_block_for_every_command_that_computes():
     commands = " ".join(command for command, _ in blocks())
     assert all(
         f"archscope {name}" in commands
-        for name in ("analyze", "explain", "verify", "ops", "receptive-field", "memory", "reconcile", "export")
+        for name in (
+            "analyze",
+            "explain",
+            "verify",
+            "ops",
+            "receptive-field",
+            "memory",
+            "reconcile",
+            "export",
+            "predict",
+        )
     )
 
 

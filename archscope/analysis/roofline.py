@@ -1,7 +1,8 @@
 """How long a step takes at least, by the roofline; and, on a device that was calibrated, about how long.
 
 The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
-(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009), plus what its calls cost, where that is given; :mod:`archscope.analysis.traffic` says what is counted.
+(Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009), plus what its calls cost, where that is given;
+:mod:`archscope.analysis.traffic` says what is counted.
 It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
 The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
 """
@@ -133,7 +134,7 @@ def predict(
         dtype: float32, tf32, bf16 or fp16; amp is torch.autocast.
         mode: ``train``, or ``infer``: the forward pass alone.
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
-        launch: seconds that each call costs at least, for the bound; makers publish none, and a calibration measures it.
+        launch: seconds that each call costs at least, for the bound; nobody publishes it, a calibration measures it.
         calibration: makes an estimate of the bound.
 
     Raises:

@@ -64,7 +64,8 @@ def command(
     """Predict the time of a step on a device, layer by layer, without torch and without the device.
 
     Without a calibration each time is a lower bound (a roofline): the larger of work over peak and bytes over
-    bandwidth, with the maker's figures, plus --launch for each call. With one (`archscope calibrate`) it is an estimate.
+    bandwidth, with the maker's figures, plus --launch for each call. With one (`archscope calibrate`) it is an
+    estimate.
 
     \b
     archscope predict resnet50 --device h200 --batch 64 --dtype bf16
