@@ -145,7 +145,17 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
 # -- against torch ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+#: a second each and more; smaller ones of the same families are built in every run
+DEEP = {
+    "densenet161", "densenet169", "densenet201", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
+    "inception_resnet_v2", "nasnet_large", "resnet152", "resnet152_keras", "resnet152_paper", "resnet152v2",
+    "slim_resnet_v1_152",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
+)
 def test_a_design_is_what_torch_builds(name: str) -> None:
     """Every layer's shapes, parameters and buffers, and the multiply-accumulates by torch's counter."""
     design, one = archscope.load(name), account(name)

@@ -26,8 +26,8 @@ from tests.oracle import OPTIMIZERS as TORCH
 from tests.oracle import allocated, inference, kept, left, step
 
 SMALL = {
-    "alexnet": None,
-    "c3d": (3, 16, 48, 48),
+    "alexnet": (3, 67, 67),
+    "c3d": (3, 16, 32, 32),
     "dcgan_discriminator": None,
     "dcgan_generator": None,
     "densenet121": (3, 32, 32),
@@ -47,10 +47,16 @@ SMALL = {
     "tcn": (1, 100),
     "text_cnn": None,
     "unet": (1, 188, 188),
-    "vit_b_16": (3, 64, 64),
+    "vit_b_16": (3, 32, 32),
     "wavenet_stack": (256, 1100),
 }
+#: less of the same; the slow tests take the whole
+FEWER = {"unet": {"width": 16}, "vit_b_16": {"depth": 4}, "densenet121": {"depths": [3, 6, 3, 3]}}
 precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
+
+
+def small(name: str) -> archscope.Design:
+    return archscope.load(name, input=SMALL[name], set=FEWER.get(name))
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -59,7 +65,7 @@ precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
 @precisions
 @pytest.mark.parametrize("name", SMALL)
 def test_designs_keep_what_autograd_saves(name, precision):
-    design = archscope.load(name, input=SMALL[name])
+    design = small(name)
     for batch in (1, 2, 3):
         expected = kept(design, batch, autocast=precision != "float32") if batch > 1 or trains_alone(design) else None
         if expected is not None:
@@ -71,7 +77,7 @@ def test_designs_keep_what_autograd_saves(name, precision):
 )
 def test_designs_in_bfloat16_keep_what_autograd_saves(name):
     """Weights and inputs in that type, without autocast."""
-    design = archscope.load(name, input=SMALL[name])
+    design = small(name)
     narrow = Step(design, Setting("cpu", 2, "bf16", "train"), CpuClock())
     saved = {}
 
@@ -236,7 +242,7 @@ def test_what_is_kept_is_what_lives_on(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_an_inference_holds_what_torch_holds(name):
     """A value is dropped behind the last layer that reads it; what a function makes in passing counts, too."""
-    design = archscope.load(name, input=SMALL[name])
+    design = small(name)
     live = inference(design, 2)
     ledger = memory(design, batch=2)
     assert ledger.inference == max(live)
@@ -258,7 +264,7 @@ def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, chan
 @pytest.mark.parametrize(("name", "optimizer"), list(zip(SMALL, cycle(["sgd", "momentum", "adam"]))))
 def test_a_step_takes_what_torch_takes(name, optimizer):
     """Every allocation of forward, loss, backward and update, on fake tensors."""
-    design = archscope.load(name)
+    design = small(name)
     assert timeline(design, 2, optimizer) == step(design, 2, optimizer)
 
 
@@ -273,14 +279,14 @@ def test_a_step_of_every_design_takes_what_torch_takes(name, optimizer):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_step_in_mixed_precision_takes_what_torch_takes(name):
     """On the CPU itself: fake tensors give the statistics of norms another type there."""
-    design = archscope.load(name, input=SMALL[name])
+    design = small(name)
     assert timeline(design, 2, "momentum", autocast=True) == step(design, 2, "momentum", autocast=True, fake=False)
 
 
 @pytest.mark.parametrize("name", sorted(set(SMALL) - {"densenet121"}))  # its maps of 1x1 have no format
 def test_a_step_in_channels_last_takes_what_torch_takes(name):
     """Flattening copies then, and an average over a map gets strides anew."""
-    design = archscope.load(name, input=SMALL[name])
+    design = small(name)
     expected = step(design, 2, "sgd", channels_last=True, fake=False)
     assert timeline(design, 2, "sgd", channels_last=True) == expected
 
