@@ -36,6 +36,7 @@ from archscope.backends.torch.profile import Profile, profile, published
 from archscope.errors import UsageError
 from archscope.report.files import write
 from archscope.report.speed import machine_lines
+from archscope.report.text import binary, duration, short
 
 DESIGNS = (
     "alexnet_torchvision", "vgg11", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "resnet101",
@@ -91,13 +92,15 @@ def rows(
 
 def page(found: list[dict[str, Any]], about: list[str]) -> str:
     """The rows as HTML, with what they are about."""
-    head = "".join(f"<th>{html.escape(column.replace('_', ' '))}</th>" for column in COLUMNS[2:])
+    titles = [{"seconds": "step", "flops_per_second": "achieved"}.get(column, column) for column in COLUMNS[2:]]
+    head = "".join(f"<th>{html.escape(title.replace('_', ' '))}</th>" for title in titles)
     body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(_cell(one[column]))}</td>" for column in COLUMNS[2:]) + "</tr>"
+        "<tr>" + "".join(f"<td>{html.escape(_cell(column, one[column]))}</td>" for column in COLUMNS[2:]) + "</tr>"
         for one in found
     )
     text = "".join(f"<p>{html.escape(line)}</p>\n" for line in about)
-    style = "body{font-family:sans-serif}td,th{padding:.2em .6em;text-align:right;border-bottom:1px solid #ddd}"
+    cells = "td,th{padding:.2em .6em;text-align:right;border-bottom:1px solid #ddd}td{white-space:nowrap}"
+    style = f"body{{font-family:sans-serif}}{cells}"
     title = "Profiles and predictions"
     return (
         f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{title}</title><style>{style}</style>\n"
@@ -105,8 +108,21 @@ def page(found: list[dict[str, Any]], about: list[str]) -> str:
     )
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if column in _DURATIONS:
+        return duration(value)
+    if column in ("error", "share_of_peak", "sum_of_layers"):
+        return f"{value:+.1%}" if column == "error" else f"{value:.1%}"
+    if column == "flops_per_second":
+        return short(value, "FLOP/s")
+    if column.startswith("memory"):
+        return binary(value)
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+_DURATIONS = ("seconds", "spread", "bound", "estimate")
 
 
 def _table(found: list[dict[str, Any]]) -> str:
