@@ -101,13 +101,20 @@ def explain(
     for piece in memory(design, batch=batch).kept:
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
-    return tuple(_explain(step, dtype, fields, kept.get(step.layer.name, [])) for step in chosen)
+    known: dict[Any, tuple[Line, ...]] = {}
+    return tuple(_explain(step, dtype, fields, kept.get(step.layer.name, []), known) for step in chosen)
 
 
-def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept]) -> Explanation:
-    layer = step.layer
+def _explain(
+    step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: dict[Any, tuple[Line, ...]]
+) -> Explanation:
+    """Explain a layer; ``known`` holds the lines of the layers before it, since repeated blocks are alike."""
+    layer, x, _, needs = step
+    key = (id(layer.op), x, needs, layer.frozen, layer.shares)
+    if key not in known:
+        known[key] = tuple(_lines(step, dtype))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*_lines(step, dtype), *_field_lines(step, fields), *_kept_lines(step.layer.name, kept))
+    lines = (*known[key], *_field_lines(step, fields), *_kept_lines(layer.name, kept))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
