@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from archscope.analysis.account import Account, Row, Total
+from archscope.analysis.account import Account, Row, Total, block_total
 from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError, suggestion
 
@@ -39,7 +39,8 @@ class Line:
     Attributes:
         label: what the first column shows: a name, or a name within the blocks above it.
         level: depth of indentation.
-        role: ``layer``, ``folded`` (a block with its sums), ``heading`` (a block, no figures), or ``total``.
+        role: ``layer``, ``folded`` (a block with its sums), ``heading`` (a block, no figures), ``block`` (a block with
+            its sums, above what is in it), or ``total``.
         cells: a value a column; ``None`` where there is none.
     """
 
@@ -160,6 +161,44 @@ def tabulate_account(
     totals.append(_total_line(account, account.total, chosen, "total"))
     deepest = max((len(row.path) for row in account.rows), default=0)
     return Table(account, chosen, tuple(lines), tuple(totals), depth if depth and depth < deepest else None)
+
+
+def tabulate_blocks(account: Account, columns: Sequence[str]) -> Table:
+    """The table with every block's sums above the lines of what is in it, for readers that fold by themselves.
+
+    A block that holds nothing but one layer or one block stands in that one's label.
+
+    Raises:
+        UsageError: an unknown column.
+    """
+    chosen = choose(columns)
+    lines = list(_with_sums(account, account.rows, (), 0, chosen))
+    return Table(account, chosen, tuple(lines), (_total_line(account, account.total, chosen, "total"),), None)
+
+
+def _with_sums(
+    account: Account, rows: Sequence[Row], prefix: tuple[str, ...], level: int, columns: tuple[Column, ...]
+) -> Iterator[Line]:
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row.path[len(prefix)], []).append(row)
+    for inside in parts.values():
+        path = _common_path(inside)
+        first = path[len(prefix) :]
+        # a number stands with the name of what it counts
+        label = ".".join((*prefix[-1:], *first) if first[0].isdigit() else first)
+        if len(inside) == 1:
+            yield _line(account, inside[0], label, level, columns)
+            continue
+        block = block_total(".".join(path), inside)
+        yield replace(_line(account, block, label, level, columns), role="block")
+        yield from _with_sums(account, inside, path, level + 1, columns)
+
+
+def _common_path(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The longest path of blocks that all these layers are in; of one layer, its own."""
+    first, last = min(row.path for row in rows), max(row.path for row in rows)
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _fitting_depth(account: Account, most: int) -> int | None:

@@ -4,7 +4,7 @@ import pytest
 
 import archscope
 from archscope.errors import UsageError
-from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
+from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account, tabulate_blocks
 
 TEXT = """
 name: nested
@@ -111,3 +111,28 @@ def test_every_column_says_how_it_counts():
     for column in COLUMNS.values():
         assert column.convention
         assert column.unit or column.style in ("text", "shape")
+
+
+def test_sums_stand_above_what_is_in_a_block() -> None:
+    account = archscope.analyze(archscope.load("resnet50"))
+    table = tabulate_blocks(account, ["params", "kept_bytes"])
+    found = {line.cells[0]: line for line in table.lines}
+    assert [line.cells[0] for line in table.lines if line.role == "layer"] == [row.name for row in account.rows]
+    for name, line in found.items():
+        if line.role == "block":
+            inside = [row for row in account.rows if row.name.startswith(f"{name}.")]
+            assert line.cells[1:] == (
+                sum(row.params for row in inside),
+                sum(account.memory.by_layer[row.name] for row in inside),
+            )
+    assert found["layer1"].cells[1] == 215_808  # torchvision's layer1
+    assert (found["layer1.0.downsample.0"].label, found["layer1.0.downsample.0"].level) == ("downsample.0", 3)
+
+
+def test_a_block_of_one_stands_in_its_label() -> None:
+    labels = [
+        (line.label, line.level, line.role)
+        for line in tabulate_blocks(archscope.analyze(archscope.load("alexnet")), []).lines
+    ]
+    assert labels[2] == ("norm1.LocalResponseNorm", 0, "layer")
+    assert {role for _, _, role in labels} == {"layer"}

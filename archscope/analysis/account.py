@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ class Account:
         if not inside:
             hint = suggestion(name, (row.name for row in self.rows))
             raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
-        return _block(name, inside)
+        return block_total(name, inside)
 
     def _grouped(self, key: Callable[[Row], str]) -> dict[str, list[Row]]:
         groups: dict[str, list[Row]] = {}
@@ -142,7 +143,7 @@ class Account:
 
     def by_block(self, depth: int = 1) -> tuple[Total, ...]:
         """Totals of the parts that the first ``depth`` names of a layer's path tell apart."""
-        return tuple(_block(*part) for part in self._grouped(lambda row: ".".join(row.path[:depth])).items())
+        return tuple(block_total(*part) for part in self._grouped(lambda row: ".".join(row.path[:depth])).items())
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""
@@ -176,10 +177,16 @@ class Account:
 
     def kept_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
-        if part is None:
-            return self.memory.kept_bytes
-        layers = self.memory.by_layer.items()
-        return sum(size for name, size in layers if name == part or name.startswith(f"{part}."))
+        return self.memory.kept_bytes if part is None else self._kept.get(part, 0)
+
+    @cached_property
+    def _kept(self) -> dict[str, int]:
+        """What layers and blocks of any depth keep."""
+        found: dict[str, int] = {}
+        for row in self.rows:
+            for part in accumulate(row.path, "{}.{}".format):
+                found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
+        return found
 
     def figure(self, name: str) -> Any:
         """A figure of the whole design by name: a metric, or one that only designs have.
@@ -227,7 +234,8 @@ def _sum(name: str, rows: Sequence[Row]) -> Total:
     return Total(name, len(rows), reduce(add, (row.cost for row in rows), Cost()))
 
 
-def _block(name: str, rows: Sequence[Row]) -> Total:
+def block_total(name: str, rows: Sequence[Row]) -> Total:
+    """The sum over the layers of a block, which are given in the order of execution."""
     return replace(_sum(name, rows), output_shape=rows[-1].output_shape)
 
 

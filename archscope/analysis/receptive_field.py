@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from archscope.analysis.traversal import Step, walk
@@ -160,11 +162,15 @@ class ReceptiveFields:
         """
         if Ref(name) in self.tensors:
             return name
-        inside = [layer.name for layer in self.design.layers if layer.name.startswith(f"{name}.")]
-        if not inside:
+        if name not in self._last:
             hint = suggestion(name, {ref.node for ref in self.tensors})
             raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
-        return inside[-1]
+        return self._last[name]
+
+    @cached_property
+    def _last(self) -> dict[str, str]:
+        """The last layer of every block."""
+        return {part: layer.name for layer in self.design.layers for part in accumulate(layer.path, "{}.{}".format)}
 
     def __getitem__(self, name: str) -> tuple[Field, ...]:
         """The field of a layer's first output, axis by axis of the (first) input that it sees."""
