@@ -1,6 +1,10 @@
-"""Settings that all tests share."""
+"""Settings and fixtures that all tests share."""
 
 from hypothesis import settings
+
+from tests.browser import browser, new_page, page
+
+__all__ = ["browser", "new_page", "page"]
 
 # The same examples every time, so that a change is blamed for what it broke; `--hypothesis-profile explore` draws
 # new ones. Time is measured in benchmarks/, not here.
