@@ -49,6 +49,7 @@ class ColumnName(click.ParamType):
 @click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
 @click.option("--json", "json_file", metavar="FILE", help="Write every figure as JSON.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
 @options.manners
 def command(
     specs: tuple[str, ...],
@@ -63,6 +64,7 @@ def command(
     csv_file: str | None,
     json_file: str | None,
     markdown_file: str | None,
+    html_file: str | None,
     quiet: bool,
 ) -> None:
     """Print the layer table of designs: shapes, parameters, MACs, and every total.
@@ -74,6 +76,7 @@ def command(
     archscope analyze resnet50 --columns kind,output_shape,macs,backward_macs --sort macs
     archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --dtype bfloat16
     archscope analyze vgg16 --csv - | head
+    archscope analyze vgg16 --html vgg16.html
 
     In a terminal, blocks are folded until the table has at most 120 rows, unless --depth says otherwise. Files always
     hold every layer (or as --depth says).
@@ -83,6 +86,10 @@ def command(
         for column in COLUMNS.values():
             click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
         return
+    if html_file is not None and len(specs) > 1:
+        raise click.UsageError(
+            "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
+        )
     names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
@@ -94,7 +101,11 @@ def command(
         for target, form in files:
             if target is not None:
                 write(form(tables), target)
-    if "-" not in (csv_file, json_file, markdown_file):
+    if html_file is not None:
+        from archscope.report.page import design_page
+
+        write(design_page(accounts[0]), html_file)
+    if "-" not in (csv_file, json_file, markdown_file, html_file):
         most = None if depth == "all" else MOST_ROWS
         width = options.terminal_width()
         shown = [
