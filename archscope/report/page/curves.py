@@ -110,6 +110,7 @@ class Timeline(NamedTuple):
 
 
 def timeline(memory: Memory) -> Timeline | None:
+    """Memory over a training step; nothing where nothing is trained."""
     moments = memory.timeline
     if not moments:
         return None
