@@ -233,38 +233,22 @@
 
   // -- copying --
 
-  const quoted = (content) => {
-    let text = content === null ? "" : String(content);
-    if (typeof content === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // no spreadsheet shall run it
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const asCsv = () => {
+  const csvRows = () => {
     const chosen = ["name", ...state.shown].map((name) => columns.get(name));
-    const head = chosen.map((column) => quoted(column.unit ? `${column.name} [${column.unit}]` : column.name));
+    const head = chosen.map((column) => (column.unit ? `${column.name} [${column.unit}]` : column.name));
     const lines = Array.from(body.rows)
       .map((row) => Number(row.dataset.line))
       .filter((line) => !data.blocks[line] && (state.sort === null && state.words === "" && state.op === "" ? true : !rows[line].hidden))
       .map((line) => chosen.map((column) => {
         const content = raw(column, line);
-        return quoted(typeof content === "string" && !["text"].includes(column.style) ? content.replaceAll(" x ", "x").replaceAll(", ", ";") : content);
+        return ["shape", "axes"].includes(column.style) && content !== null ? content.replaceAll(" x ", "x").replaceAll(", ", ";") : content;
       }));
-    return [head, ...lines].map((cells) => cells.join(",")).join("\n") + "\n";
-  };
-  const copy = async (text) => {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const area = element("textarea", { value: text });
-      document.body.append(area);
-      area.select();
-      document.execCommand("copy"); // where a browser gives no clipboard to files
-      area.remove();
-    }
+    return [head, ...lines];
   };
   byId("copy").addEventListener("click", async () => {
-    const text = asCsv();
-    await copy(text);
-    byId("status").textContent = `${whole.format(text.split("\n").length - 2)} layers copied`;
+    const lines = csvRows();
+    await clipboard.copy(clipboard.csv(lines));
+    byId("status").textContent = `${whole.format(lines.length - 1)} layers copied`;
   });
 
   // -- the arithmetic --
@@ -384,17 +368,6 @@
       return `${mebibytes(live[at])} live (${whole.format(live[at])} bytes): ${[phase[phases[at]], layer].filter(Boolean).join(", ")}`;
     });
   }
-
-  // -- colours, and paper --
-
-  const theme = byId("theme");
-  const themes = ["auto", "light", "dark"];
-  const setTheme = (name) => {
-    name === "auto" ? document.documentElement.removeAttribute("data-theme") : document.documentElement.setAttribute("data-theme", name);
-    theme.lastElementChild.textContent = name;
-    theme.setAttribute("aria-label", `Colours: ${name === "auto" ? "as the system" : name}`);
-  };
-  theme.addEventListener("click", () => setTheme(themes[(themes.indexOf(theme.lastElementChild.textContent) + 1) % 3]));
 
   // -- the graph --
 
