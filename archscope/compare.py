@@ -27,8 +27,14 @@ _BYTES = {
     "training_bytes": "peak memory of a training step",
 }
 _SECONDS = {
-    "infer_seconds": ("infer", "predicted time of a forward pass on the device: at least, or an estimate if calibrated"),
-    "train_seconds": ("train", "predicted time of a training step on the device: at least, or an estimate if calibrated"),
+    "infer_seconds": (
+        "infer",
+        "predicted time of a forward pass on the device: at least, or an estimate if calibrated",
+    ),
+    "train_seconds": (
+        "train",
+        "predicted time of a training step on the device: at least, or an estimate if calibrated",
+    ),
 }
 _RECORDED = "accuracy that the design records, not measured here"
 
@@ -44,8 +50,15 @@ def _all_figures() -> dict[str, Column]:
         figures[name] = Column(name, _title(name), "bytes", convention, "count", additive=False)
     for name in FIELD_FIGURES:
         figures[name] = COLUMNS[name]
-    for name, (_, convention) in _SECONDS.items():
-        figures[name] = Column(name, name.replace("_seconds", " step"), "s", convention, "seconds", additive=False)
+    for name, (mode, convention) in _SECONDS.items():
+        figures[name] = Column(
+            name,
+            {"infer": "inference time", "train": "training step time"}[mode],
+            "s",
+            convention,
+            "seconds",
+            additive=False,
+        )
     for name in ("top1", "top5"):
         figures[name] = Column(name, name, "%", _RECORDED, "percent", additive=False)
     figures["accuracy_source"] = Column("accuracy_source", "accuracy", "", "who says so", "text", additive=False)
@@ -293,7 +306,7 @@ def compare(
         dtype: float32, tf32, bf16, fp16, or amp (torch.autocast).
         optimizer: whose step is counted in memory and time.
         device: one of :data:`~archscope.analysis.devices.DEVICES` (or ``cpu``, with a calibration): its times, and
-            memory as its allocator and its functions need it. Without one there are no times, and memory is a CPU's.
+            memory as its functions need it. Without one there are no times, and memory is a CPU's.
         calibration: makes estimates of the times, which else are bounds.
 
     Raises:

@@ -240,9 +240,7 @@ class _Laid:
 
     def difference(self, setting: Setting, names: tuple[str, str]) -> Difference:
         changes = tuple(self._inside(self.before.root, self.after.root))
-        return Difference(
-            self.before.account, self.after.account, setting, names, tuple(self._design_edits()), changes
-        )
+        return Difference(self.before.account, self.after.account, setting, names, tuple(self._design_edits()), changes)
 
     def _inside(self, before: _Node, after: _Node) -> list[Change]:
         """What changed in a block, in the order of the second; what was removed stands where it stood."""
@@ -268,7 +266,11 @@ class _Laid:
         before, after = (node.name, None) if kind == REMOVED else (None, node.name)
         if not node.key[1]:
             return _sum(
-                kind, before, after, (), _summed_up(enumerate(self._whole(side, child, kind) for child in node.children))
+                kind,
+                before,
+                after,
+                (),
+                _summed_up(enumerate(self._whole(side, child, kind) for child in node.children)),
             )
         layer, cost, kept = side.layer(node), side.row(node).cost, side.kept[node.name]
         given = layer.op.given().items()
@@ -419,7 +421,7 @@ def _chain(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     for index, (_, place) in enumerate(pairs):
         length = bisect_left(ends, place)
         before.append(at[length - 1] if length else -1)
-        ends[length:length + 1], at[length:length + 1] = [place], [index]
+        ends[length : length + 1], at[length : length + 1] = [place], [index]
     chain, index = [], at[-1] if at else -1
     while index >= 0:
         chain.append(pairs[index])
