@@ -117,7 +117,7 @@ class Setting(NamedTuple):
         """The same, if it can be.
 
         Raises:
-            UsageError: an unknown dtype, optimizer or device, or one that has no times.
+            UsageError: an unknown dtype, optimizer or device, or a device without units for the dtype.
         """
         from archscope.analysis.optimizers import OPTIMIZERS
         from archscope.analysis.roofline import ceilings_of, peak_of
@@ -127,8 +127,8 @@ class Setting(NamedTuple):
         known = [name for name in OPTIMIZERS if name != "none"]
         if self.optimizer not in known:
             raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
-        if self.device is not None and self.calibration is None:
-            peak_of(ceilings_of(self.device), self.dtype)
+        if self.device not in (None, "cpu") and self.calibration is None:
+            peak_of(ceilings_of(self.device or ""), self.dtype)
         return self
 
     def account(self, design: Design) -> Account:
@@ -357,17 +357,18 @@ def _ratio(figure: Column, value: Any, base: Any) -> float | None:
 
 
 def labels(designs: Sequence[Design]) -> tuple[str, ...]:
-    """A name for each design that no other has: its own, with what differs among those of the same name.
+    """A name for each design that no other has: its own, and for others of that name how they differ from the first.
 
-    ``ResNet-50 (width=64)`` and ``ResNet-50 (width=96)``; if neither variables nor inputs nor files differ, a number.
+    ``ResNet-50`` and ``ResNet-50 (width=96, classes=10)``; where they differ in one thing alone, the first has it, too:
+    ``ResNet-50 (width=64)``. If neither variables nor inputs nor files differ, a number.
     """
-    alike: dict[str, list[Design]] = {}
+    alike: dict[str, list[dict[str, str]]] = {}
     for design in designs:
-        alike.setdefault(design.name, []).append(design)
+        alike.setdefault(design.name, []).append(_said(design))
     taken: set[str] = set()
     found = []
     for design in designs:
-        details = _details(design, alike[design.name])
+        details = _details(_said(design), alike[design.name])
         label = wanted = f"{design.name} ({', '.join(details)})" if details else design.name
         number = 1
         while label in taken:
@@ -378,26 +379,27 @@ def labels(designs: Sequence[Design]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _details(design: Design, alike: Sequence[Design]) -> list[str]:
-    """What tells a design apart from others of its name."""
-
-    def differ(values: Iterable[Any]) -> bool:
-        first, *others = values
-        return any(other != first for other in others)
-
-    known = [dict(one.vars) for one in alike]
-    details = [
-        f"{name}={_shown(value)}" for name, value in design.vars if differ(variables.get(name) for variables in known)
-    ]
-    if differ(one.inputs for one in alike):
-        details += [f"{node.name}={'x'.join(map(str, node.shape))}" for node in design.inputs]
-    if not details and differ(one.file for one in alike):
-        details = [PurePath(design.file).name]
-    return details
+def _said(design: Design) -> dict[str, str]:
+    """What may tell a design from another of its name, its file last."""
+    said = {name: f"{name}={as_written(value)}" for name, value in design.vars}
+    said |= {f"input {node.name}": f"{node.name}={'x'.join(map(str, node.shape))}" for node in design.inputs}
+    return said | {"": PurePath(design.file).name}
 
 
-def _shown(value: Any) -> str:
-    return f"[{','.join(map(_shown, value))}]" if isinstance(value, tuple) else str(value)
+def _details(said: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> list[str]:
+    first = alike[0]
+    differing = {name for other in alike for name in (*first, *other) if first.get(name) != other.get(name)}
+    if len(differing) > 1:
+        differing.discard("")  # files that differ say less than what they say
+    told = said if len(differing) == 1 else {name: what for name, what in said.items() if what != first.get(name)}
+    return [what for name, what in told.items() if name in differing and what]
+
+
+def as_written(value: Any) -> str:
+    """The value of a variable as ``--set`` takes it: ``[3,4,6,3]``."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(as_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _by_block(by_layer: Mapping[str, int], depth: int) -> dict[str, int]:

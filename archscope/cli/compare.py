@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import click
 
+from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
-from archscope.compare import FIGURES, choose_figures, compare
+from archscope.compare import FIGURES, Comparison, choose_figures, compare
 from archscope.diff import Difference, diff
 from archscope.report.comparison import (
     comparison_csv,
@@ -60,7 +61,7 @@ class VariantType(click.ParamType):
     "variants",
     multiple=True,
     type=VariantType(),
-    help="One more column for each SPEC, with these variables: width=96,depths=[3,4,23,3]; input=3x160x160 is its input.",
+    help="One more column for each SPEC, with other variables (width=96,depths=[3,4,23,3]) or input (input=3x160x160).",
 )
 @click.option(
     "--baseline", metavar="SPEC|NUMBER", help="Which design ratios are to; the first unasked.  [counts from 1]"
@@ -71,7 +72,7 @@ class VariantType(click.ParamType):
 @click.option(
     "--depth",
     type=options.Depth(),
-    help="Names that tell --stages apart (1 unasked), and blocks that --diff opens (unasked, up to 120 rows); or `all`.",
+    help="Names that tell --stages apart (1 unasked), blocks that --diff opens (unasked, up to 120 rows); or `all`.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
 @click.option(
@@ -139,8 +140,6 @@ def command(
         return
     chosen = None if columns is None else [name.strip() for name in columns.split(",")]
     choose_figures(chosen or [])  # before any work: a wrong name ends here
-    if device is None and (calibration_file or bound):
-        raise click.UsageError("--calibration and --bound are about times: add --device")
     many = len(specs) * (1 + len(variants))
     if difference and many != 2:
         raise click.UsageError(f"--diff is between two designs, and here {'is' if many == 1 else 'are'} {many}")
@@ -155,20 +154,17 @@ def command(
         dtype=dtype,
         optimizer=optimizer,
         device=device,
-        calibration=None if device is None else calibrations.wanted(device, calibration_file, bound=bound),
+        calibration=_calibration(device, calibration_file, bound=bound),
     )
-    laid: Difference | None = None
-    if difference:
-        before, after = designs[found.baseline], designs[1 - found.baseline]
-        laid = diff(before, after, batch=batch, dtype=dtype, device=None if device == "cpu" else device)
+    laid = _laid(found) if difference else None
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
     at = (deep or 1) if stages else None
     if csv_file is not None:
         write(comparison_csv(found) if laid is None else difference_csv(laid), csv_file)
     if json_file is not None:
-        content = comparison_data(found, depth=deep or 1)
-        if laid is not None:
-            content["difference"] = difference_data(laid)
+        content = comparison_data(found, depth=deep or 1) | (
+            {} if laid is None else {"difference": difference_data(laid)}
+        )
         write(json.dumps(content, indent=2) + "\n", json_file)
     if markdown_file is not None:
         more = "" if laid is None else "\n" + difference_markdown(laid, depth=deep)
@@ -178,6 +174,21 @@ def command(
         click.echo(comparison_text(found, width, depth=at))
         if laid is not None:
             click.echo("\n" + difference_text(laid, width, depth=deep))
+
+
+def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
+    if device is not None:
+        return calibrations.wanted(device, file, bound=bound)
+    if file or bound:
+        raise click.UsageError("--calibration and --bound are about times: add --device")
+    return None
+
+
+def _laid(found: Comparison) -> Difference:
+    """What makes the other of two designs of the baseline."""
+    before, after = (found.sides[at].design for at in (found.baseline, 1 - found.baseline))
+    setting = found.setting
+    return diff(before, after, batch=setting.batch, dtype=setting.dtype, device=setting.device)
 
 
 def _columns(

@@ -15,7 +15,7 @@ import click
 
 from archscope import __version__
 from archscope.analysis.metrics import METRICS
-from archscope.compare import STAGE_FIGURES, Comparison, Stage
+from archscope.compare import STAGE_FIGURES, Comparison, Stage, as_written
 from archscope.diff import ADDED, AFFECTED, CHANGED, REMOVED, Change, Difference, Edit
 from archscope.report.data import markdown_row
 from archscope.report.terminal import grid
@@ -209,6 +209,8 @@ def _notes(found: Comparison) -> Iterator[str]:
                     said.setdefault(values[at], []).append(label)
             for words, about in said.items():
                 yield f"{figure.title} of {', '.join(about)}: {words}"
+    if any(figure.name == "receptive_field" for figure in found.figures):
+        yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
     if any(figure.style == "seconds" for figure in found.figures):
         calibration = found.setting.calibration
         kind = "bounds: no step is faster if all bytes pass through memory" if calibration is None else "estimates"
@@ -418,7 +420,8 @@ def _what(change: Change) -> str:
         words.append(_many(change.blocks, "block"))
     if not change.op:
         words.append(_many(change.layers, "layer"))
-    words += map(_said, change.edits)
+    # of a block that says the same, what arrives there
+    words += map(_said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
     if change.kind == AFFECTED and change.op and not change.edits:
         words.append("other gradients" if not change.kept_bytes else "keeps more" if change.kept_bytes > 0
                      else "keeps less")  # fmt: skip
@@ -431,14 +434,19 @@ def _many(count: int, what: str) -> str:
 
 def _said(edit: Edit) -> str:
     """``out_channels 64 -> 96``; of a part that is only there once, its argument."""
-    name = {"input_shape": "input", "op": "was" if edit.after is None else ""}.get(edit.name, edit.name)
-    form = _shape_value if edit.name == "input_shape" or edit.name.startswith("input.") else _value
-    both = [form(content) for content in (edit.before, edit.after) if content is not None]
-    return f"{name} {' -> '.join(both)}".strip()
+    of, _, own = edit.name.partition(".")
+    both = (edit.before, edit.after)
+    if own:  # of the design itself
+        name = own if of in ("vars", own) else f"{of} {own}"
+        form: Callable[[Any], str] = {"vars": as_written, "input": shape}.get(of, str)
+        return f"{name} {' -> '.join('none' if content is None else form(content) for content in both)}"
+    name = "input" if of == "input_shape" else of
+    form = _shapes if of == "input_shape" else _value
+    return f"{name} {' -> '.join(form(content) for content in both if content is not None)}"
 
 
-def _shape_value(content: Any) -> str:
-    return value(content, "shape") if content and isinstance(content[0], tuple) else shape(content)
+def _shapes(content: Any) -> str:
+    return value(content, "shape")
 
 
 def _value(content: Any) -> str:
