@@ -18,7 +18,7 @@ from archscope.analysis.metrics import METRICS
 from archscope.compare import STAGE_FIGURES, Comparison, Stage, as_written
 from archscope.diff import ADDED, AFFECTED, CHANGED, REMOVED, Change, Difference, Edit
 from archscope.report.data import markdown_row
-from archscope.report.terminal import grid
+from archscope.report.terminal import column_width, grid
 from archscope.report.text import binary, plain, shape, short, value
 from archscope.table import COLUMNS, Column
 
@@ -102,7 +102,7 @@ def _device(found: Comparison) -> str:
 def _drawn(found: Comparison, rows: Callable[[bool], list[_Row]], width: int) -> tuple[str, bool]:
     """A table, and whether its numbers had to be shortened."""
     exact, brief = _Bands(found, rows(False), width), _Bands(found, rows(True), width)
-    chosen = brief if len(brief.bands) < len(exact.bands) else exact
+    chosen = brief if not exact.fits or len(brief.bands) < len(exact.bands) else exact
     return "\n\n".join(map(chosen.draw, chosen.bands)), chosen is brief
 
 
@@ -114,21 +114,20 @@ class _Bands:
         self.titles = [_heading(found, at) for at in range(len(found.sides))]
         columns = [[row.cells[at] for row in rows] for at in range(len(found.sides))]
         self.texts = [_beside(cells) for cells in columns]
-        widths = [
-            max(map(len, [*title.split("\n"), *texts])) + _GAP
-            for title, texts in zip(self.titles, self.texts, strict=True)
-        ]
-        room = width - max((len(row.title) for row in rows), default=0) - widths[found.baseline]
+        widths = [column_width(title, texts) for title, texts in zip(self.titles, self.texts, strict=True)]
+        room = width - column_width("", [row.title for row in rows]) - widths[found.baseline]
         self.bands: list[list[int]] = [[found.baseline]]
+        self.fits = True
         left = room
         for at in range(len(found.sides)):
             if at == found.baseline:
                 continue
-            if widths[at] > left and len(self.bands[-1]) > 1:
+            if widths[at] > left + _GAP and len(self.bands[-1]) > 1:
                 self.bands.append([found.baseline])
                 left = room
             self.bands[-1].append(at)
             left -= widths[at]
+            self.fits &= left >= -_GAP  # nothing stands behind the last gap
 
     def draw(self, band: list[int]) -> str:
         order = sorted(band)
@@ -342,9 +341,10 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
     lines = difference_lines(found, depth)
     costs = [[_signed(cost) for cost in line.costs] for line in lines]
     names = ["  " * line.level + line.name for line in lines]
-    fixed = max(map(len, names)) + max(map(len, (*_COLORS, ""))) + 5 * _GAP
-    fixed += sum(max(map(len, column)) for column in zip(*costs, _cost_titles(), strict=True))
-    room = max(_NARROWEST_WHAT, width - fixed)
+    kinds = [line.kind for line in lines]
+    fixed = column_width("", names) + column_width("", kinds) - _GAP
+    fixed += sum(column_width(title, texts) for title, *texts in zip(_cost_titles(), *costs, strict=True))
+    room = max(_NARROWEST_WHAT, width - fixed - _GAP)
     rows = [
         [name, click.style(line.kind, fg=_COLORS.get(line.kind)), "\n".join(textwrap.wrap(line.what, room)), *cells]
         for line, name, cells in zip(lines, names, costs, strict=True)
