@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from archscope.backends.torch.calibrate import calibrate
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
+    from archscope.compare import Comparison, compare
+    from archscope.diff import Difference, diff
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Account",
     "ArchscopeError",
+    "Comparison",
     "Design",
+    "Difference",
     "Explanation",
     "Memory",
     "Prediction",
@@ -43,6 +47,8 @@ __all__ = [
     "analyze",
     "build",
     "calibrate",
+    "compare",
+    "diff",
     "explain",
     "load",
     "memory",
@@ -59,6 +65,10 @@ __all__ = [
 _LATER = {
     "build": "archscope.backends.torch.build",
     "calibrate": "archscope.backends.torch.calibrate",
+    "Comparison": "archscope.compare",
+    "compare": "archscope.compare",
+    "Difference": "archscope.diff",
+    "diff": "archscope.diff",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "Reconciliation": "archscope.analysis.peers",

@@ -25,6 +25,8 @@ def command(*arguments: str) -> str:
     [
         ("analyze", "-"),
         ("analyze", "-", "--json", "-"),
+        ("compare", "-", "--device", "h200"),
+        ("compare", "-", "lenet5", "--diff", "--stages"),
         ("explain", "-"),
         ("verify", "-"),
         ("reconcile", "-", "--no-run"),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
-from click.shell_completion import CompletionItem
 
 from archscope.analysis import analyze
 from archscope.cli import options
@@ -17,33 +14,12 @@ from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
 MOST_ROWS = 120
 
 
-class Depth(click.ParamType):
-    """A number of names, or ``all``."""
-
-    name = "depth"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == "all" or (str(value).isdigit() and int(value) >= 1):
-            return "all" if value == "all" else int(value)
-        return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
-
-
-class ColumnName(click.ParamType):
-    """Names of columns, separated by commas."""
-
-    name = "columns"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        done, comma, begun = incomplete.rpartition(",")
-        return [CompletionItem(f"{done}{comma}{name}") for name in COLUMNS if name.startswith(begun)]
-
-
 @click.command("analyze")
 @options.many_specs
-@click.option("--depth", type=Depth(), help="Fold blocks below so many names; `all` folds none.")
-@click.option("--columns", type=ColumnName(), help="Columns by name, separated by commas; `help` lists them.")
+@click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
+@click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
-@click.option("--sort", type=ColumnName(), help="Order by a column, the largest first.")
+@click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
 @options.sizes
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
@@ -82,9 +58,7 @@ def command(
     hold every layer (or as --depth says).
     """
     if columns == "help":
-        width = max(map(len, COLUMNS))
-        for column in COLUMNS.values():
-            click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
+        options.column_help(COLUMNS.values())
         return
     if html_file is not None and len(specs) > 1:
         raise click.UsageError(

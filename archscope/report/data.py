@@ -38,17 +38,20 @@ def to_markdown(tables: Sequence[Table]) -> str:
     return "\n\n".join(_markdown(table) for table in tables) + "\n"
 
 
-def _markdown(table: Table) -> str:
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def markdown_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
+
+def _markdown(table: Table) -> str:
     columns = table.columns
-    head = [row([column.title for column in columns])]
-    head.append(row(["---" if column.style in ("text", "shape") else "---:" for column in columns]))
+    head = [markdown_row([column.title for column in columns])]
+    head.append(markdown_row(["---" if column.style in ("text", "shape") else "---:" for column in columns]))
     shown = [line for line in table.lines if line.role != "heading"]
-    body = [row(_texts(line.cells, columns)) for line in shown]
+    body = [markdown_row(_texts(line.cells, columns)) for line in shown]
     totals = [
-        row([f"**{text}**" if text else "" for text in [t.label, *_texts(t.cells, columns)[1:]]]) for t in table.totals
+        markdown_row([f"**{text}**" if text else "" for text in [t.label, *_texts(t.cells, columns)[1:]]])
+        for t in table.totals
     ]
     account = table.account
     title = f"### {account.design.name}\n\nbatch {account.batch}, {account.dtype}\n"

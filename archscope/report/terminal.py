@@ -59,6 +59,12 @@ def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> st
     )
 
 
+def column_width(title: str, texts: Sequence[str]) -> int:
+    """What :func:`grid` takes for a column, the gap behind it included; it pads titles."""
+    widest = max(map(len, title.split("\n"))) + tabulate.MIN_PADDING
+    return max([widest, *map(len, texts)]) + _GAP
+
+
 def _texts(line: Line, table: Table) -> list[str]:
     cells = zip(line.cells[1:], table.columns[1:], strict=True)
     return ["  " * line.level + line.label, *(value(content, column.style) for content, column in cells)]

@@ -23,6 +23,10 @@ def value(content: Any, style: str) -> str:
         return f"{100 * content:.2f}%"
     if style == "ratio":
         return f"{content:,.2f}"
+    if style == "percent":
+        return f"{content:g}%"
+    if style == "seconds":
+        return duration(content)
     if style == "count":
         return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
     return str(content)
