@@ -99,6 +99,7 @@ class VariantType(click.ParamType):
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
 @options.manners
 def command(
     specs: tuple[str, ...],
@@ -119,6 +120,7 @@ def command(
     csv_file: str | None,
     json_file: str | None,
     markdown_file: str | None,
+    html_file: str | None,
     quiet: bool,
 ) -> None:
     """Put designs, or variants of one, side by side, with ratios to a baseline.
@@ -131,6 +133,7 @@ def command(
     archscope compare resnet50 --with input=3x160x160 --columns params,macs,training_bytes
     archscope compare vgg16 resnet50 --batch 64 --dtype bf16 --device h200 --baseline resnet50
     archscope compare resnet50 resnet101 --diff
+    archscope compare alexnet vgg16 resnet50 --html compared.html
 
     --diff lays two designs over each other, block by block: what was added, removed and changed, which layers are
     affected by that, and what each of it costs. The costs of its lines add up to the difference of the totals.
@@ -169,7 +172,11 @@ def command(
     if markdown_file is not None:
         more = "" if laid is None else "\n" + difference_markdown(laid, depth=deep)
         write(comparison_markdown(found, depth=at) + more, markdown_file)
-    if "-" not in (csv_file, json_file, markdown_file):
+    if html_file is not None:
+        from archscope.report.page import comparison_page
+
+        write(comparison_page(found, laid), html_file)
+    if "-" not in (csv_file, json_file, markdown_file, html_file):
         width = options.terminal_width()
         click.echo(comparison_text(found, width, depth=at))
         if laid is not None:

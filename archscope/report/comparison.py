@@ -59,7 +59,7 @@ def comparison_text(found: Comparison, width: int, *, depth: int | None = None) 
         depth: also show stages, told apart by so many names of a layer's path.
     """
     exact, shortened = _drawn(found, lambda brief: _figure_rows(found, brief=brief), width)
-    parts = [f"{_bold(_count(found))}   {_setting(found)}", exact]
+    parts = [f"{_bold(_count(found))}   {setting_text(found)}", exact]
     if depth is not None:
         stages = found.stages(depth)
         for name in STAGE_FIGURES:
@@ -70,10 +70,10 @@ def comparison_text(found: Comparison, width: int, *, depth: int | None = None) 
             drawn, brief = _drawn(found, rows, width)
             shortened |= brief
             parts.append(f"{_bold(COLUMNS[name].title)} by block, and their share of the total\n\n{drawn}")
-    notes = list(_notes(found))
+    remarks = list(notes(found))
     if shortened:
-        notes.append("numbers to four digits, so that all designs fit; --csv and --json have them exactly")
-    lines = [click.style(line, dim=True) for note in notes for line in textwrap.wrap(note, width)]
+        remarks.append("numbers to four digits, so that all designs fit; --csv and --json have them exactly")
+    lines = [click.style(line, dim=True) for note in remarks for line in textwrap.wrap(note, width)]
     return "\n\n".join([*parts, "\n".join(lines)] if lines else parts)
 
 
@@ -85,7 +85,8 @@ def _count(found: Comparison) -> str:
     return f"{len(found.sides)} design{'s' * (len(found.sides) != 1)}"
 
 
-def _setting(found: Comparison) -> str:
+def setting_text(found: Comparison) -> str:
+    """How the designs are run, and what ratios are to."""
     setting = found.setting
     place = f" on {_device(found)}" if setting.device else ""
     ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
@@ -150,11 +151,11 @@ def _figure_rows(found: Comparison, *, brief: bool) -> list[_Row]:
     ratios = found.ratios
     return [
         _Row(
-            _row_title(found, figure),
+            figure_title(found, figure),
             tuple(
                 _Cell(
                     _brief(values[at], figure) if brief else value(values[at], figure.style),
-                    "" if side == found.baseline else _times(ratios[side][at]),
+                    "" if side == found.baseline else times_text(ratios[side][at]),
                 )
                 for side, values in enumerate(found.values)
             ),
@@ -164,7 +165,8 @@ def _figure_rows(found: Comparison, *, brief: bool) -> list[_Row]:
     ]
 
 
-def _row_title(found: Comparison, figure: Column) -> str:
+def figure_title(found: Comparison, figure: Column) -> str:
+    """A figure in words; of a time, whether it is a bound."""
     return f"{figure.title}, {found.times}" if figure.style == "seconds" else figure.title
 
 
@@ -174,7 +176,8 @@ def _brief(content: Any, figure: Column) -> str:
     return binary(content) if figure.unit == "bytes" else short(content)
 
 
-def _times(ratio: float | None) -> str:
+def times_text(ratio: float | None) -> str:
+    """``2.22x``."""
     if ratio is None:
         return ""
     return f"{ratio:,.2f}x" if ratio >= 0.095 or not ratio else f"{ratio:.2g}x"
@@ -198,15 +201,15 @@ def _stage_cell(count: int | None, total: int, name: str, *, brief: bool) -> _Ce
     return _Cell(_brief(count, COLUMNS[name]) if brief else f"{count:,}", f"{count / total:.1%}" if total else "")
 
 
-def _notes(found: Comparison) -> Iterator[str]:
+def notes(found: Comparison) -> Iterator[str]:
     """What is said in words, by whom it is about; and what the figures are that need it."""
     for at, figure in enumerate(found.figures):
         if figure.style == "text":
-            said: dict[str, list[str]] = {}
+            told: dict[str, list[str]] = {}
             for label, values in zip(found.labels, found.values, strict=True):
                 if values[at] is not None:
-                    said.setdefault(values[at], []).append(label)
-            for words, about in said.items():
+                    told.setdefault(values[at], []).append(label)
+            for words, about in told.items():
                 yield f"{figure.title} of {', '.join(about)}: {words}"
     if any(figure.name == "receptive_field" for figure in found.figures):
         yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
@@ -218,13 +221,13 @@ def _notes(found: Comparison) -> Iterator[str]:
 
 def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:
     """A table with figures as rows and designs as columns; and one of each figure by stage, where ``depth`` says so."""
-    text = [f"### {_count(found)}\n\n{_setting(found)}\n", _markdown(found, _figure_rows(found, brief=False))]
+    text = [f"### {_count(found)}\n\n{setting_text(found)}\n", _markdown(found, _figure_rows(found, brief=False))]
     if depth is not None:
         stages = found.stages(depth)
         for name in STAGE_FIGURES:
             text.append(f"\n#### {COLUMNS[name].title} by block\n")
             text.append(_markdown(found, _stage_rows(found, stages, name, brief=False)))
-    text += [f"\n{note}" for note in _notes(found)]
+    text += [f"\n{note}" for note in notes(found)]
     return "\n".join(text) + "\n"
 
 
@@ -311,7 +314,7 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
 # -- the difference, for people ---
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """A row of a difference.
 
     Attributes:
@@ -334,12 +337,12 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
         depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
     """
     head = f"{_bold(' -> '.join(found.labels))}   batch {found.setting.batch}, {found.setting.dtype}"
-    said = [line for edit in found.edits for line in textwrap.wrap(_said(edit), width, subsequent_indent="  ")]
-    top = "\n".join([head, *said])
+    edits = [line for edit in found.edits for line in textwrap.wrap(said(edit), width, subsequent_indent="  ")]
+    top = "\n".join([head, *edits])
     if not found.changes:
         return f"{top}\n\nno layer differs"
     lines = difference_lines(found, depth)
-    costs = [[_signed(cost) for cost in line.costs] for line in lines]
+    costs = [[signed(cost) for cost in line.costs] for line in lines]
     names = ["  " * line.level + line.name for line in lines]
     kinds = [line.kind for line in lines]
     fixed = column_width("", names) + column_width("", kinds) - _GAP
@@ -361,10 +364,10 @@ def _cost_titles() -> list[str]:
     return [COLUMNS[name].title for name in _SHOWN_COSTS]
 
 
-def difference_lines(found: Difference, depth: int | None = None) -> list[_Line]:
+def difference_lines(found: Difference, depth: int | None = None) -> list[Line]:
     """The rows of a difference, the total last."""
     costs = _costs(found.total)
-    total = _Line(0, "", "total", _many(found.total.layers, "layer"), costs)
+    total = Line(0, "", "total", _many(found.total.layers, "layer"), costs)
     at = depth or max((change.name.count(".") + 1 for change in found.parts), default=1)
     while True:
         lines = [line for change in found.changes for line in _lines(change, ("", ""), 0, at)]
@@ -373,8 +376,8 @@ def difference_lines(found: Difference, depth: int | None = None) -> list[_Line]
         at -= 1
 
 
-def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> Iterator[_Line]:
-    yield _Line(level, change.kind, _label(change, inside), _what(change), _costs(change))
+def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> Iterator[Line]:
+    yield Line(level, change.kind, _label(change, inside), _what(change), _costs(change))
     if change.kind != CHANGED or level + 1 >= depth:  # a part that is new or as before is one line
         return
     opened = _laid_together(change.children) if change.blocks > 1 else change
@@ -386,7 +389,7 @@ def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> I
     if len(affected) > 1:
         layers = sum(child.layers for child in affected)
         costs = [sum(cost) for cost in zip(*map(_costs, affected), strict=True)]
-        yield _Line(level + 1, AFFECTED, f"{_many(layers, 'layer')}", "", tuple(costs))
+        yield Line(level + 1, AFFECTED, f"{_many(layers, 'layer')}", "", tuple(costs))
 
 
 def _laid_together(alike: Sequence[Change]) -> Change:
@@ -421,7 +424,7 @@ def _what(change: Change) -> str:
     if not change.op:
         words.append(_many(change.layers, "layer"))
     # of a block that says the same, what arrives there
-    words += map(_said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
+    words += map(said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
     if change.kind == AFFECTED and change.op and not change.edits:
         words.append("other gradients" if not change.kept_bytes else "keeps more" if change.kept_bytes > 0
                      else "keeps less")  # fmt: skip
@@ -432,7 +435,7 @@ def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
-def _said(edit: Edit) -> str:
+def said(edit: Edit) -> str:
     """``out_channels 64 -> 96``; of a part that is only there once, its argument."""
     of, _, own = edit.name.partition(".")
     both = (edit.before, edit.after)
@@ -459,21 +462,22 @@ def _value(content: Any) -> str:
     return str(content).lower() if isinstance(content, bool) else str(content)
 
 
-def _signed(cost: int) -> str:
+def signed(cost: int) -> str:
+    """``+1,234``; nothing is ``0``."""
     return f"{cost:+,}" if cost else "0"
 
 
 def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
     """A table of what differs, blocks above what is in them."""
     lines = [f"### {' -> '.join(found.labels)}", "", f"batch {found.setting.batch}, {found.setting.dtype}", ""]
-    lines += [f"- {_said(edit)}" for edit in found.edits]
+    lines += [f"- {said(edit)}" for edit in found.edits]
     lines += [""] * bool(found.edits)
     if not found.changes:
         return "\n".join([*lines, "no layer differs"]) + "\n"
     lines += [markdown_row(["part", "", "", *_cost_titles()]), markdown_row(["---"] * 3 + ["---:"] * 3)]
     for line in difference_lines(found, depth):
         mark = "**" if not line.kind else ""
-        cells = [f"{mark}{line.name}{mark}", line.kind, line.what, *(f"{mark}{_signed(c)}{mark}" for c in line.costs)]
+        cells = [f"{mark}{line.name}{mark}", line.kind, line.what, *(f"{mark}{signed(c)}{mark}" for c in line.costs)]
         lines.append(markdown_row(["&nbsp;&nbsp;" * line.level + cells[0], *cells[1:]]))
     return "\n".join(lines) + "\n"
 
@@ -485,7 +489,7 @@ def difference_csv(found: Difference) -> str:
     """A row for each layer that is not as it was; the costs add up to the difference of the totals."""
     units = [COLUMNS[name] for name in (*_MACHINE_COSTS, "kept_bytes")]
     rows = [
-        [one.kind, one.before, one.after, one.op, "; ".join(map(_said, one.edits)),
+        [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
          *(getattr(one, column.name) for column in units)]
         for one in found.parts
     ]  # fmt: skip
