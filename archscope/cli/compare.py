@@ -17,6 +17,7 @@ from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.compare import FIGURES, Comparison, choose_figures, compare
 from archscope.diff import Difference, diff
+from archscope.load import read_document
 from archscope.report.comparison import (
     comparison_csv,
     comparison_data,
@@ -146,8 +147,11 @@ def command(
     many = len(specs) * (1 + len(variants))
     if difference and many != 2:
         raise click.UsageError(f"--diff is between two designs, and here {'is' if many == 1 else 'are'} {many}")
+    documents = {spec: read_document(spec) for spec in specs}  # each once: standard input has no second time
     designs = [
-        options.load_design(spec, *one, quiet=quiet) for spec in specs for one in _columns(variants, sets, inputs)
+        options.load_design(documents[spec], *one, quiet=quiet)
+        for spec in specs
+        for one in _columns(variants, sets, inputs)
     ]
     found = compare(
         designs,

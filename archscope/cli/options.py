@@ -20,6 +20,7 @@ from archscope.load import load
 from archscope.spec import library
 
 if TYPE_CHECKING:
+    from archscope.spec.document import Document
     from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -194,7 +195,7 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
 
 
 def load_design(
-    spec: str,
+    spec: str | Document,
     sets: Sequence[tuple[str, str]] = (),
     inputs: Sequence[tuple[str, tuple[int, ...]]] = (),
     *,

@@ -32,7 +32,7 @@ _NARROWEST_WHAT = 24
 _GAP = 2
 _MACHINE_COSTS = tuple(name for name, metric in METRICS.items() if metric.additive)
 _SHOWN_COSTS = ("params", "macs", "kept_bytes")
-_COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow", AFFECTED: None}
+_COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}
 
 
 class _Cell(NamedTuple):
@@ -349,7 +349,7 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
     fixed += sum(column_width(title, texts) for title, *texts in zip(_cost_titles(), *costs, strict=True))
     room = max(_NARROWEST_WHAT, width - fixed - _GAP)
     rows = [
-        [name, click.style(line.kind, fg=_COLORS.get(line.kind)), "\n".join(textwrap.wrap(line.what, room)), *cells]
+        [name, _colored(line.kind), "\n".join(textwrap.wrap(line.what, room)), *cells]
         for line, name, cells in zip(lines, names, costs, strict=True)
     ]
     drawn = grid(["", "", "", *_cost_titles()], rows, [True, True, True, False, False, False])
@@ -358,6 +358,10 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
     }
     shown = [note for kind, note in notes.items() if any(line.kind == kind for line in lines)]
     return "\n\n".join([top, drawn, *(click.style("\n".join(textwrap.wrap(note, width)), dim=True) for note in shown)])
+
+
+def _colored(kind: str) -> str:
+    return click.style(kind, fg=_COLORS[kind]) if kind in _COLORS else kind
 
 
 def _cost_titles() -> list[str]:

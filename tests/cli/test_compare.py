@@ -75,6 +75,11 @@ def test_each_spec_has_each_variant(spec):
                                                 "little (width=8) #2"]  # fmt: skip
 
 
+def test_variants_of_standard_input():
+    out = run("-", "--with", "width=8", "--csv", "-", text=SPEC).stdout
+    assert [one["design"] for one in csv.DictReader(io.StringIO(out))] == ["little (width=4)", "little (width=8)"]
+
+
 def test_a_variant_has_no_recorded_accuracy(spec):
     found = rows(spec, "--with", "width=8")
     assert [one["top1 [%]"] for one in found] == ["90.0", ""]
