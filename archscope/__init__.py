@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from archscope.backends.torch.calibrate import calibrate
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
-    from archscope.compare import Comparison, compare
-    from archscope.diff import Difference, diff
+    from archscope.comparison import Comparison, compare
+    from archscope.difference import Difference, diff
 
 __version__ = "0.1.0"
 
@@ -65,10 +65,10 @@ __all__ = [
 _LATER = {
     "build": "archscope.backends.torch.build",
     "calibrate": "archscope.backends.torch.calibrate",
-    "Comparison": "archscope.compare",
-    "compare": "archscope.compare",
-    "Difference": "archscope.diff",
-    "diff": "archscope.diff",
+    "Comparison": "archscope.comparison",
+    "compare": "archscope.comparison",
+    "Difference": "archscope.difference",
+    "diff": "archscope.difference",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "Reconciliation": "archscope.analysis.peers",

@@ -63,3 +63,12 @@ def test_the_frame_loads_pandas_only_when_asked():
 
 def test_this_test_can_fail():
     assert "numpy" in imported("import numpy")
+
+
+def test_every_public_name_can_be_asked_for_twice():
+    """A module of a public name would stand in its place once it is imported."""
+    code = (
+        "import archscope, archscope.cli.compare, archscope.report.page, archscope.verify\n"
+        "for name in archscope.__all__ * 2: assert type(getattr(archscope, name)).__name__ != 'module', name"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from archscope.analysis import analyze
+from archscope.analysis import Account, analyze
+from archscope.analysis.devices import DEVICES
 from archscope.cli import options
 from archscope.report.data import to_csv, to_json, to_markdown
 from archscope.report.files import write
 from archscope.report.terminal import render
 from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
+
+if TYPE_CHECKING:
+    from archscope.report.page.times import Times
 
 MOST_ROWS = 120
 
@@ -26,6 +32,10 @@ MOST_ROWS = 120
 @click.option("--json", "json_file", metavar="FILE", help="Write every figure as JSON.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
+@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also its predicted times.")
+@click.option(
+    "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
+)
 @options.manners
 def command(
     specs: tuple[str, ...],
@@ -41,6 +51,8 @@ def command(
     json_file: str | None,
     markdown_file: str | None,
     html_file: str | None,
+    device: str | None,
+    profile_file: str | None,
     quiet: bool,
 ) -> None:
     """Print the layer table of designs: shapes, parameters, MACs, and every total.
@@ -52,7 +64,7 @@ def command(
     archscope analyze resnet50 --columns kind,output_shape,macs,backward_macs --sort macs
     archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --dtype bfloat16
     archscope analyze vgg16 --csv - | head
-    archscope analyze vgg16 --html vgg16.html
+    archscope analyze vgg16 --html vgg16.html --device h200
 
     In a terminal, blocks are folded until the table has at most 120 rows, unless --depth says otherwise. Files always
     hold every layer (or as --depth says).
@@ -64,6 +76,8 @@ def command(
         raise click.UsageError(
             "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
         )
+    if html_file is None and (device or profile_file):
+        raise click.UsageError("--device and --profile are for a report: add --html FILE")
     names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
@@ -78,7 +92,7 @@ def command(
     if html_file is not None:
         from archscope.report.page import design_page
 
-        write(design_page(accounts[0]), html_file)
+        write(design_page(accounts[0], times=_times(accounts[0], device, profile_file)), html_file)
     if "-" not in (csv_file, json_file, markdown_file, html_file):
         most = None if depth == "all" else MOST_ROWS
         width = options.terminal_width()
@@ -86,3 +100,23 @@ def command(
             tabulate_account(account, names, depth=fixed, sort=sort, most=most, by_kind=by_kind) for account in accounts
         ]
         click.echo("\n\n".join(render(table, width) for table in shown))
+
+
+def _times(account: Account, device: str | None, profile_file: str | None) -> list[Times]:
+    """The times that a report shows: measured ones, then those of a training step and of an inference on a device."""
+    from archscope.report.page.times import of_prediction, read_profile
+
+    design = account.design
+    found = [] if profile_file is None else [read_profile(profile_file, design)]
+    if device is not None:
+        from archscope.analysis.roofline import predict
+        from archscope.cli import calibrations
+
+        dtype = {"bfloat16": "bf16", "float16": "fp16"}.get(account.dtype, account.dtype)
+        calibration = calibrations.wanted(device, None, bound=False)
+        for mode in ("train", "infer"):
+            prediction = predict(
+                design, device=device, batch=account.batch, dtype=dtype, mode=mode, calibration=calibration
+            )
+            found.append(of_prediction(prediction))
+    return found

@@ -15,8 +15,8 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
-from archscope.compare import FIGURES, Comparison, choose_figures, compare
-from archscope.diff import Difference, diff
+from archscope.comparison import FIGURES, Comparison, choose_figures, compare
+from archscope.difference import Difference, diff
 from archscope.load import read_document
 from archscope.report.comparison import (
     comparison_csv,

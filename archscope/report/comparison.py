@@ -15,8 +15,8 @@ import click
 
 from archscope import __version__
 from archscope.analysis.metrics import METRICS
-from archscope.compare import STAGE_FIGURES, Comparison, Stage, as_written
-from archscope.diff import ADDED, AFFECTED, CHANGED, REMOVED, Change, Difference, Edit
+from archscope.comparison import STAGE_FIGURES, Comparison, Stage, as_written
+from archscope.difference import ADDED, AFFECTED, CHANGED, REMOVED, Change, Difference, Edit
 from archscope.report.data import markdown_row
 from archscope.report.terminal import column_width, grid
 from archscope.report.text import binary, plain, shape, short, value

@@ -10,8 +10,8 @@ import click
 import pytest
 
 import archscope
-from archscope.compare import compare
-from archscope.diff import diff
+from archscope.comparison import compare
+from archscope.difference import diff
 from archscope.report.comparison import (
     MOST_ROWS,
     comparison_csv,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from archscope.analysis.account import Total
 from archscope.analysis.memory import KINDS
-from archscope.compare import Comparison, Side
-from archscope.diff import Difference
+from archscope.comparison import Comparison, Side
+from archscope.difference import Difference
 from archscope.report.comparison import (
     comparison_csv,
     difference_lines,

@@ -123,7 +123,10 @@ def test_the_tables_are_there_without_javascript(opened: Any) -> None:
 
 
 def test_html_in_specs_is_text(tmp_path: Path, new_page: NewPage) -> None:
-    spec = "name: '{}'\ninput: [3, 8, 8]\nvars: {{word: '\"{}\"'}}\nlayers: [Flatten, Linear: 3]\naccuracy: {{top1: {{value: 3, source: '{}'}}}}\n"
+    spec = (
+        "name: '{}'\ninput: [3, 8, 8]\nvars: {{word: '\"{}\"'}}\nlayers: [Flatten, Linear: 3]\n"
+        "accuracy: {{top1: {{value: 3, source: '{}'}}}}\n"
+    )
     designs = [archscope.load(spec.format(f"{i}{NASTY}", f"{i}{NASTY}", NASTY)) for i in range(2)]
     file = tmp_path / "nasty.html"
     file.write_text(comparison_page(archscope.compare(designs), archscope.diff(*designs)), encoding="utf-8")

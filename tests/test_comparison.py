@@ -4,7 +4,7 @@ import pytest
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.compare import DEFAULT, FIGURES, compare
+from archscope.comparison import DEFAULT, FIGURES, compare
 from archscope.errors import UsageError
 from tests.analysis.test_roofline import calibration
 

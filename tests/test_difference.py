@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.diff import ADDED, AFFECTED, CHANGED, REMOVED, Edit, diff
+from archscope.difference import ADDED, AFFECTED, CHANGED, REMOVED, Edit, diff
 from tests.designs import designs
 
 CONV = "Conv2d: {out_channels: 4, kernel_size: 1}"

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from archscope.analysis.account import Account, Row
 from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import Figures
-from archscope.compare import Setting, labels
+from archscope.comparison import Setting, labels
 from archscope.design import Design
 from archscope.graph import Layer, Ref
 
