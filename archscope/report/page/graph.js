@@ -406,7 +406,7 @@ globalThis.archscopeGraph = (() => {
       }
       if (open) {
         parts.push(make("path", { class: "sign", d: "M8 11h8" }));
-        const label = make("text", { x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
+        const label = make("text", { class: "head", x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
         const layers = ` · ${plural(item.layers)}`;
         if (widthOf(item.part + layers, TEXT.name) < width - 30) label.append(make("tspan", { class: "more" }, layers));
         parts.push(label);
@@ -435,7 +435,9 @@ globalThis.archscopeGraph = (() => {
     function elementOf(item) {
       if (!item.group) {
         const kind = item.type === "layer" ? `layer family-${item.family}` : item.type;
-        item.box = make("g", { class: `box ${kind}`, role: "button", tabindex: "-1" });
+        item.box = make("g", {
+          class: `box ${kind}`, role: "button", tabindex: "-1", "data-item": item.number, "data-name": item.name,
+        });
         item.group = make("g", {}, item.box);
         itemOf.set(item.box, item);
         if (item.type !== "block") paint(item);
@@ -583,6 +585,7 @@ globalThis.archscopeGraph = (() => {
     // -- the view
 
     function apply() {
+      if (canvas.hasAttribute("viewBox")) return; // in print
       const [width, height] = root.layout.size;
       const edge = 60; // pixels of the picture that stay in sight
       view.x = Math.min(canvas.clientWidth - edge, Math.max(edge - width * view.k, view.x));

@@ -73,7 +73,9 @@ def graph_data(account: Account) -> dict[str, Any]:
         "block": home,
         "kind": _coded([""] * len(inputs) + [row.kind for row in rows]),
         "arguments": _coded([""] * len(inputs) + [telling_arguments(layer.op) for layer in design.layers]),
-        "family": _coded(["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]),
+        "family": _coded(
+            ["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]
+        ),
         "shape": _coded([shape(node.shape) for node in inputs] + [shape(row.output_shape) for row in rows]),
         "field": _coded([""] * len(inputs) + [_field(account, row) for row in rows]),
     }
