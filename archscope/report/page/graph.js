@@ -736,13 +736,11 @@ globalThis.archscopeGraph = (() => {
       }
     });
     canvas.addEventListener("focusout", hideSoon);
+    document.addEventListener("keydown", (event) => event.key === "Escape" && hideTip()); // wherever the focus is
     canvas.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
       const item = boxAt(event);
-      if (event.key === "Escape") {
-        if (told) event.preventDefault();
-        hideTip();
-      } else if (item ? walk(item, event.key) : move(event.key)) event.preventDefault();
+      if (item ? walk(item, event.key) : move(event.key)) event.preventDefault();
     });
     function walk(item, key) {
       const order = inOrder();
