@@ -376,18 +376,18 @@ globalThis.archscopeGraph = (() => {
       const sizes = block.children.map((child) => [...sizeOf(child), child.open ? child.layout.out : 0]);
       const key = JSON.stringify([sizes, links]);
       if (!arranged.has(key)) arranged.set(key, arrange(sizes, links));
-      const found = arranged.get(key);
+      const inside = arranged.get(key);
       if (block === root) {
-        block.layout = { ...found, edges, left: 0, top: 0, size: [found.width, found.height], out: 0 };
+        block.layout = { ...inside, edges, left: 0, top: 0, size: [inside.width, inside.height], out: 0 };
         return block.layout;
       }
       const strip = widthOf(`${block.part} · ${plural(block.layers)}`, TEXT.name) + 34;
-      const width = Math.max(found.width + 2 * GAP.side, Math.min(strip, TEXT.longest + 120));
-      const left = (width - found.width) / 2;
+      const width = Math.max(inside.width + 2 * GAP.side, Math.min(strip, TEXT.longest + 120));
+      const left = (width - inside.width) / 2;
       const foot = block.leaving.size ? 0 : GAP.side;
       const head = GAP.strip + (block.entering.size ? 0 : GAP.side);
-      const out = block.leaving.size ? left + found.out - width / 2 : 0;
-      block.layout = { ...found, edges, left, top: head, size: [width, head + found.height + foot], out };
+      const out = block.leaving.size ? left + inside.out - width / 2 : 0;
+      block.layout = { ...inside, edges, left, top: head, size: [width, head + inside.height + foot], out };
       return block.layout;
     }
 
@@ -493,9 +493,8 @@ globalThis.archscopeGraph = (() => {
       points[last] = [to, y];
     }
 
-    /* Draw after blocks were folded or unfolded; `anchor` stays where it is on the screen. */
-    function redraw(changed, anchor) {
-      const before = anchor && anchor.group ? place(anchor) : null;
+    /* Draw after blocks were folded or unfolded; `anchor` stays on the screen where it was `before`. */
+    function redraw(changed, anchor, before) {
       for (let block of changed) {
         block.drawn = false;
         block.layout = null;
@@ -546,9 +545,10 @@ globalThis.archscopeGraph = (() => {
     const blocks = items.filter((item) => item.type === "block" && item !== root);
 
     function setOpen(wanted, anchor) {
+      const before = anchor && place(anchor);
       const changed = blocks.filter((block) => block.open !== wanted(block));
       for (const block of changed) block.open = !block.open;
-      redraw(changed, anchor);
+      redraw(changed, anchor, before);
     }
     function toggle(block) {
       setOpen((other) => (other === block ? !block.open : other.open), block);

@@ -273,9 +273,14 @@ def test_mouse_folds_and_unfolds(show: Show) -> None:
     block = _box(page, "layer1")
     assert block.get_attribute("aria-label") == "layer1, block of 32 layers, 215,808 parameters, folded"
     assert block.get_attribute("aria-expanded") == "false"
-    before = len(_shown(page))
+    before, stood = len(_shown(page)), block.bounding_box()
     block.click()
     assert block.get_attribute("aria-expanded") == "true"
+    stands = block.bounding_box()
+    assert stood is not None
+    assert stands is not None
+    assert stands["y"] == pytest.approx(stood["y"], abs=2)  # under the pointer, as it was
+    assert stands["x"] + stands["width"] / 2 == pytest.approx(stood["x"] + stood["width"] / 2, abs=4)
     assert len(_shown(page)) == before + 3  # its three bottlenecks
     block.click()
     assert len(_shown(page)) == before
