@@ -16,7 +16,7 @@
 
 globalThis.archscopeGraph = (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const GAP = { node: 22, edge: 14, rank: 30, side: 14, strip: 24 };
+  const GAP = { node: 22, edge: 14, rank: 28, side: 14, strip: 24 };
   const TEXT = { longest: 190, name: "600 12px", more: "11px", line: 14, pad: 10 };
   const OVERLOOKED = 36; // boxes, at first
   const SCALE = { least: 0.02, most: 4, readable: 0.7 };
@@ -35,10 +35,10 @@ globalThis.archscopeGraph = (() => {
     element.append(...children);
     return element;
   };
-  const count = (number) => BigInt(number).toLocaleString("en-US"); // figures beyond 2**53 come as text
+  const count = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ","); // figures beyond 2**53 come as text
   const share = (part, whole) => (Number(whole) ? Number(part) / Number(whole) : 0);
   const percent = (part) => (part && part < 0.0001 ? "< 0.01%" : `${(100 * part).toFixed(2)}%`);
-  const plural = (number) => `${number.toLocaleString("en-US")} layer${number === 1 ? "" : "s"}`;
+  const plural = (number) => `${count(number)} layer${number === 1 ? "" : "s"}`;
 
   // -- the model: a tree of items; leaves are inputs, layers and outputs --------------------------------------------
 
@@ -133,86 +133,139 @@ globalThis.archscopeGraph = (() => {
   // -- layout -------------------------------------------------------------------------------------------------------
 
   /* Positions of the children of a block and the ways of its edges, in numbers only, so that blocks which are alike
-     share them. `sizes` are pairs; `links` pairs of places among the children, -1 the port above, -2 the port below. */
+     share them. `sizes` are widths, heights, and how far right of the middle an edge leaves; `links` are pairs of
+     places among the children, -1 the port above, -2 the port below. */
   function arrange(sizes, links) {
     const graph = new dagre.graphlib.Graph();
     graph.setGraph({ nodesep: GAP.node, edgesep: GAP.edge, ranksep: GAP.rank });
-    sizes.forEach(([width, height], i) => graph.setNode(i, { width, height }));
+    sizes.forEach(([width, height, out], i) => graph.setNode(i, { width, height, out }));
     const ported = (port) => links.some((link) => link.includes(port));
     const tied = [];
     if (ported(-1)) {
-      graph.setNode(-1, { width: 1, height: 0 });
+      graph.setNode(-1, { width: 1, height: 0, out: 0 });
       const fed = new Set(links.map(([, to]) => to));
       sizes.forEach((_, i) => fed.has(i) || tied.push([-1, i])); // nothing stands above the port
     }
     if (ported(-2)) {
-      graph.setNode(-2, { width: 1, height: 0 });
+      graph.setNode(-2, { width: 1, height: 0, out: 0 });
       const read = new Set(links.map(([from]) => from));
       sizes.forEach((_, i) => read.has(i) || tied.push([i, -2]));
     }
-    const skips = skipping(sizes.length, links);
+    const { skips, spine } = paths(sizes.length, links);
     links.forEach(([from, to], i) => graph.setEdge(from, to, { weight: skips[i] ? 1 : 8 }));
     for (const [from, to] of tied) graph.setEdge(from, to, { weight: 0 });
     dagre.layout(graph);
-    const bands = new Map();
-    for (const id of graph.nodes()) {
-      const { y, height } = graph.node(id);
-      const key = Math.round(y);
-      bands.set(key, Math.max(bands.get(key) ?? 0, height / 2));
+    const ranks = new Map();
+    const rankAt = (y) => ranks.get(Math.round(y)); // none: a gap between ranks
+    const nodes = graph.nodes().map((id) => graph.node(id));
+    for (const { y, height } of nodes) {
+      const rank = rankAt(y) ?? { y, half: 0, all: [], by: 0 };
+      ranks.set(Math.round(y), rank);
+      rank.half = Math.max(rank.half, height / 2);
     }
-    const ways = links.map(([from, to]) => way(graph.node(from), graph.node(to), graph.edge(from, to).points, bands));
-    const xs = ways.flatMap((points) => points.map(([x]) => x));
-    const boxes = sizes.map(([width, height], i) => {
-      const { x, y } = graph.node(i);
-      xs.push(x - width / 2, x + width / 2);
-      return [x - width / 2, y - height / 2];
-    });
+    const stops = links.map(([from, to]) =>
+      graph.edge(from, to).points.slice(1, -1).map(({ x, y }) => ({ x, rank: rankAt(y) })).filter(({ rank }) => rank));
+    mirror(sizes.map((_, i) => graph.node(i)), nodes, stops);
+    const main = spine.filter((id) => id >= 0).length > 0.75 * sizes.length ? spine.map((id) => graph.node(id)) : null;
+    align([...ranks.values()], nodes.map((node) => ({ node, rank: rankAt(node.y) })), stops, main);
+    const ways = links.map(([from, to], i) => way(graph.node(from), graph.node(to), stops[i], rankAt));
+    const boxes = sizes.map(([width, height], i) => [graph.node(i).x - width / 2, graph.node(i).y - height / 2]);
+    const xs = [...boxes.flatMap(([x], i) => [x, x + sizes[i][0]]), ...ways.flat().map(([x]) => x)];
     const [left, right] = xs.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
-    const port = (id) => (graph.hasNode(id) ? graph.node(id).x - left : (right - left) / 2);
     return {
       width: right - left, height: graph.graph().height, boxes: boxes.map(([x, y]) => [x - left, y]),
-      ways: ways.map((points) => points.map(([x, y]) => [x - left, y])), skips, in: port(-1), out: port(-2),
+      ways: ways.map((points) => points.map(([x, y]) => [x - left, y])), skips,
+      out: graph.hasNode(-2) ? graph.node(-2).x - left : 0,
     };
   }
 
+  /* Of two layouts that are as good, that in which the first of several branches stands on the left. */
+  function mirror(children, nodes, stops) {
+    let turns = 0;
+    for (let i = 1; i < children.length; i += 1) {
+      const [a, b] = [children[i - 1], children[i]];
+      if (a.rank === b.rank) turns += a.x > b.x ? 1 : -1;
+    }
+    if (turns > 0) for (const each of [...nodes, ...stops.flat()]) each.x = -each.x;
+  }
+
+  /* Move ranks, each as a whole: until the main path is a straight line; where there is none, until what is alone in
+     its rank stands in the middle. Then edges that run outside of all else are made straight, close to it. */
+  function align(ranks, placed, stops, main) {
+    for (const each of [...placed, ...stops.flat()]) each.rank.all.push(each);
+    if (main) {
+      const by = new Map(placed.filter(({ node }) => main.includes(node)).map(({ node, rank }) => [rank, -node.x - node.out]));
+      let last = 0; // a rank without a part of the main path goes with the one above
+      for (const rank of ranks.sort((a, b) => a.y - b.y)) rank.by = last = by.get(rank) ?? last;
+    } else {
+      const ends = placed.flatMap(({ node }) => [node.x - node.width / 2, node.x + node.width / 2]);
+      const middle = (Math.min(...ends) + Math.max(...ends)) / 2;
+      for (const { node, rank } of placed) if (rank.all.length === 1) rank.by = middle - node.x - node.out;
+    }
+    for (const { node, rank } of placed) node.x += rank.by;
+    for (const stop of stops.flat()) stop.x += stop.rank.by;
+    const xOf = ({ node, x }) => (node ? node.x : x);
+    for (const rank of ranks) rank.all.sort((a, b) => xOf(a) - xOf(b));
+    for (const line of stops) {
+      for (const side of [-1, 1]) {
+        if (!line.length || !line.every((stop) => stop.rank.all.at(side < 0 ? 0 : -1) === stop)) continue;
+        const beside = line.map(({ rank }) => rank.all.at(side < 0 ? 1 : -2)).filter(Boolean);
+        const reach = beside.map((next) => side * xOf(next) + (next.node ? next.node.width / 2 : 0) + GAP.edge);
+        if (reach.length) for (const stop of line) stop.x = side * Math.max(...reach);
+      }
+    }
+  }
+
   /* The points of an edge: straight down beside the boxes of every rank that it passes, free between ranks. */
-  function way(from, to, points, bands) {
-    const band = (y) => bands.get(Math.round(y)) ?? 0;
-    if (from.y > to.y) return [[from.x, from.y - from.height / 2], [to.x, to.y + to.height / 2]]; // against the stream
-    const path = [[from.x, from.y + from.height / 2]];
-    if (band(from.y) > from.height / 2) path.push([from.x, from.y + band(from.y)]);
-    for (const { x, y } of points.slice(1, -1)) if (band(y)) path.push([x, y - band(y)], [x, y + band(y)]);
-    if (band(to.y) > to.height / 2) path.push([to.x, to.y - band(to.y)]);
+  function way(from, to, stops, rankAt) {
+    const start = from.x + from.out;
+    if (from.y > to.y) return [[start, from.y - from.height / 2], [to.x, to.y + to.height / 2]]; // against the stream
+    const half = (node) => rankAt(node.y).half;
+    const path = [[start, from.y + from.height / 2]];
+    if (half(from) > from.height / 2) path.push([start, from.y + half(from)]);
+    for (const { x, rank } of stops) path.push([x, rank.y - rank.half], [x, rank.y + rank.half]);
+    if (half(to) > to.height / 2) path.push([to.x, to.y - half(to)]);
     path.push([to.x, to.y - to.height / 2]);
     return path;
   }
 
-  /* Which links pass by others: there is a longer way between their ends. */
-  function skipping(size, links) {
+  /* Which links pass by others (there is a longer way between their ends), and the longest path. */
+  function paths(size, links) {
     const next = new Map();
     const level = new Map();
-    for (const [from, to] of links) next.set(from, [...(next.get(from) ?? []), to]);
+    const before = new Map();
+    for (const [from, to] of links) {
+      if (next.has(from)) next.get(from).push(to);
+      else next.set(from, [to]);
+    }
     const order = [-1, ...Array(size).keys(), -2];
-    const place = new Map(order.map((id, i) => [id, i]));
+    const turn = new Map(order.map((id, i) => [id, i]));
+    const levelOf = (id) => level.get(id) ?? 0;
     for (const id of order) {
       for (const to of next.get(id) ?? []) {
-        if (place.get(to) > place.get(id)) level.set(to, Math.max(level.get(to) ?? 0, (level.get(id) ?? 0) + 1));
+        if (turn.get(to) > turn.get(id) && levelOf(to) <= levelOf(id)) {
+          level.set(to, levelOf(id) + 1);
+          before.set(to, id);
+        }
       }
     }
-    return links.map(([from, to]) => {
-      const end = level.get(to) ?? 0;
-      if (end - (level.get(from) ?? 0) < 2) return false;
+    const spine = [];
+    let last = order.reduce((a, b) => (levelOf(b) > levelOf(a) ? b : a), order[0]);
+    for (; last !== undefined; last = before.get(last)) spine.push(last);
+    const skips = links.map(([from, to]) => {
+      if (levelOf(to) - levelOf(from) < 2) return false;
       const seen = new Set([from]);
       const open = next.get(from).filter((id) => id !== to);
       while (open.length) {
         const id = open.pop();
         if (id === to) return true;
-        if (seen.has(id) || (level.get(id) ?? 0) >= end) continue;
+        if (seen.has(id) || levelOf(id) >= levelOf(to)) continue;
         seen.add(id);
         open.push(...(next.get(id) ?? []));
       }
       return false;
     });
+    return { skips, spine: spine.filter((id) => id !== -1 || links.some((link) => link[0] === -1)) };
   }
 
   function pathOf(points, arrow) {
@@ -299,9 +352,9 @@ globalThis.archscopeGraph = (() => {
     const linesOf = (item) => {
       if (item.type === "block") return [plural(item.layers), item.shape];
       if (item.type !== "layer") return item.shape ? [item.shape] : [];
-      const told = `${item.kind} ${item.args}`.trim();
-      const plain = item.part.split(".").pop().replace(/_\d+$/, "") === told; // `ReLU_1` says that it is a ReLU
-      return plain ? [item.shape] : [told, item.shape];
+      const plain = item.part.split(".").pop().replace(/_\d+$/, "") === item.kind; // `ReLU_1` says that it is a ReLU
+      const told = plain ? item.args : `${item.kind} ${item.args}`.trim();
+      return told ? [told, item.shape] : [item.shape];
     };
     const sizeOf = (item) => {
       if (item.open) return layoutOf(item).size;
@@ -320,29 +373,23 @@ globalThis.archscopeGraph = (() => {
       const place = new Map(block.children.map((child, i) => [child, i]));
       const edges = [...block.edges.values(), ...block.entering.values(), ...block.leaving.values()];
       const links = edges.map(({ from, to }) => [from ? place.get(from) : -1, to ? place.get(to) : -2]);
-      const sizes = block.children.map(sizeOf);
+      const sizes = block.children.map((child) => [...sizeOf(child), child.open ? child.layout.out : 0]);
       const key = JSON.stringify([sizes, links]);
       if (!arranged.has(key)) arranged.set(key, arrange(sizes, links));
-      const found = arranged.get(key);
+      const inside = arranged.get(key);
       if (block === root) {
-        block.layout = { ...found, edges, left: 0, top: 0, size: [found.width, found.height] };
+        block.layout = { ...inside, edges, left: 0, top: 0, size: [inside.width, inside.height], out: 0 };
         return block.layout;
       }
       const strip = widthOf(`${block.part} · ${plural(block.layers)}`, TEXT.name) + 34;
-      const width = Math.max(found.width + 2 * GAP.side, Math.min(strip, TEXT.longest + 120));
-      const left = (width - found.width) / 2;
+      const width = Math.max(inside.width + 2 * GAP.side, Math.min(strip, TEXT.longest + 120));
+      const left = (width - inside.width) / 2;
       const foot = block.leaving.size ? 0 : GAP.side;
       const head = GAP.strip + (block.entering.size ? 0 : GAP.side);
-      block.layout = { ...found, edges, left, top: head, size: [width, head + found.height + foot] };
+      const out = block.leaving.size ? left + inside.out - width / 2 : 0;
+      block.layout = { ...inside, edges, left, top: head, size: [width, head + inside.height + foot], out };
       return block.layout;
     }
-
-    /* Where an edge meets an item, from its middle: at the port of an open block, else in the middle. */
-    const portOf = (item, side) => {
-      if (!item.open) return 0;
-      const { left, size, [side]: port } = layoutOf(item);
-      return left + port - size[0] / 2;
-    };
 
     function paint(item) {
       const { box, open } = item;
@@ -359,7 +406,7 @@ globalThis.archscopeGraph = (() => {
       }
       if (open) {
         parts.push(make("path", { class: "sign", d: "M8 11h8" }));
-        const label = make("text", { x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
+        const label = make("text", { class: "head", x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
         const layers = ` · ${plural(item.layers)}`;
         if (widthOf(item.part + layers, TEXT.name) < width - 30) label.append(make("tspan", { class: "more" }, layers));
         parts.push(label);
@@ -388,7 +435,9 @@ globalThis.archscopeGraph = (() => {
     function elementOf(item) {
       if (!item.group) {
         const kind = item.type === "layer" ? `layer family-${item.family}` : item.type;
-        item.box = make("g", { class: `box ${kind}`, role: "button", tabindex: "-1" });
+        item.box = make("g", {
+          class: `box ${kind}`, role: "button", tabindex: "-1", "data-item": item.number, "data-name": item.name,
+        });
         item.group = make("g", {}, item.box);
         itemOf.set(item.box, item);
         if (item.type !== "block") paint(item);
@@ -415,9 +464,7 @@ globalThis.archscopeGraph = (() => {
       });
       block.lines = layout.edges.map(({ from, to, count: carried }, i) => {
         const points = layout.ways[i].map(([x, y]) => [layout.left + x, layout.top + y]);
-        const straight = points.length === 2 && from && to;
-        if (from) shift(points, 0, portOf(from, "out"), straight);
-        if (to) shift(points, points.length - 1, portOf(to, "in"), straight);
+        if (to?.open) arrive(points, to);
         const path = make("path", {
           class: layout.skips[i] ? "edge skip" : "edge", d: pathOf(points, Boolean(to)), "data-edges": carried,
           "data-from": from ? from.number : `${block.number}-in`, "data-to": to ? to.number : `${block.number}-out`,
@@ -434,18 +481,20 @@ globalThis.archscopeGraph = (() => {
       return group;
     }
 
-    /* An end that moves takes the straight piece beside its own box along. */
-    function shift(points, end, by) {
-      if (!by) return;
-      const inner = end ? end - 1 : 1;
-      const x = points[end][0];
-      points[end] = [x + by, points[end][1]];
-      if (points.length > 2 && Math.abs(points[inner][0] - x) < 0.5) points[inner] = [x + by, points[inner][1]];
+    /* An edge reaches the strip of an open block anywhere along it, as straight as can be. */
+    function arrive(points, block) {
+      const room = layoutOf(block).size[0] / 2 - 10;
+      const last = points.length - 1;
+      const [x, y] = points[last];
+      const from = last > 1 && points[last - 1][0] === x ? last - 2 : last - 1;
+      const aside = points[from][0] - x;
+      const to = x + (Math.abs(aside) <= room ? aside : (Math.sign(aside) * room) / 2);
+      for (let i = from + 1; i < last; i += 1) points[i] = [to, points[i][1]];
+      points[last] = [to, y];
     }
 
-    /* Draw after blocks were folded or unfolded; `anchor` stays where it is on the screen. */
-    function redraw(changed, anchor) {
-      const before = anchor && anchor.group ? place(anchor) : null;
+    /* Draw after blocks were folded or unfolded; `anchor` stays on the screen where it was `before`. */
+    function redraw(changed, anchor, before) {
       for (let block of changed) {
         block.drawn = false;
         block.layout = null;
@@ -496,9 +545,10 @@ globalThis.archscopeGraph = (() => {
     const blocks = items.filter((item) => item.type === "block" && item !== root);
 
     function setOpen(wanted, anchor) {
+      const before = anchor && place(anchor);
       const changed = blocks.filter((block) => block.open !== wanted(block));
       for (const block of changed) block.open = !block.open;
-      redraw(changed, anchor);
+      redraw(changed, anchor, before);
     }
     function toggle(block) {
       setOpen((other) => (other === block ? !block.open : other.open), block);
@@ -535,6 +585,7 @@ globalThis.archscopeGraph = (() => {
     // -- the view
 
     function apply() {
+      if (canvas.hasAttribute("viewBox")) return; // in print
       const [width, height] = root.layout.size;
       const edge = 60; // pixels of the picture that stay in sight
       view.x = Math.min(canvas.clientWidth - edge, Math.max(edge - width * view.k, view.x));
@@ -565,7 +616,9 @@ globalThis.archscopeGraph = (() => {
       const [width] = root.layout.size;
       const k = Math.min(1, Math.max(SCALE.readable, (canvas.clientWidth - 2 * margin) / width));
       const first = place(root.children[0]);
-      const x = width * k < canvas.clientWidth ? (canvas.clientWidth - width * k) / 2 : canvas.clientWidth / 2 - (first.x + first.width / 2) * k;
+      const middle = canvas.clientWidth / 2 - (first.x + first.width / 2) * k;
+      const free = canvas.clientWidth - margin - width * k;
+      const x = free > margin ? Math.max(margin, Math.min(free, middle)) : middle;
       view = { k, x, y: margin };
       return glide();
     }
@@ -683,13 +736,11 @@ globalThis.archscopeGraph = (() => {
       }
     });
     canvas.addEventListener("focusout", hideSoon);
+    document.addEventListener("keydown", (event) => event.key === "Escape" && hideTip()); // wherever the focus is
     canvas.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
       const item = boxAt(event);
-      if (event.key === "Escape") {
-        if (told) event.preventDefault();
-        hideTip();
-      } else if (item ? walk(item, event.key) : move(event.key)) event.preventDefault();
+      if (item ? walk(item, event.key) : move(event.key)) event.preventDefault();
     });
     function walk(item, key) {
       const order = inOrder();
