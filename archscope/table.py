@@ -147,7 +147,7 @@ def tabulate_account(
     """
     chosen = choose(columns)
     if depth is None and most is not None and not by_kind:
-        depth = _fitting_depth(account, most)
+        depth = fitting_depth(account, most)
     groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
         groups = sorted(groups, key=_sort_key(account, choose([sort])[-1]), reverse=True)
@@ -162,7 +162,7 @@ def tabulate_account(
     return Table(account, chosen, tuple(lines), tuple(totals), depth if depth and depth < deepest else None)
 
 
-def _fitting_depth(account: Account, most: int) -> int | None:
+def fitting_depth(account: Account, most: int) -> int | None:
     """The deepest folding that gives at most ``most`` rows (the shallowest there is, if none does)."""
     if len(account.rows) <= most:
         return None

@@ -17,6 +17,7 @@ from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.report.files import check_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,25 +27,10 @@ if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SUFFIXES = (".svg", ".png", ".pdf")
 _STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "svg.hashsalt": "archscope", "svg.fonttype": "none", "legend.frameon": False,
 }  # fmt: skip
-
-
-def check_target(target: str) -> str:
-    """Hold that a picture can be written under a name.
-
-    Raises:
-        UsageError: its suffix is none of those known, or its folder does not exist.
-    """
-    path = Path(target)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"a picture ends with {', '.join(SUFFIXES)}, not `{target}`")
-    if not path.parent.is_dir():
-        raise UsageError(f"{target} cannot be written: there is no folder {path.parent}")
-    return target
 
 
 def save(figure: Figure, target: str) -> None:
