@@ -130,7 +130,8 @@ class Account:
             if row.name.startswith(name + "."):
                 inside.append(row)
         if not inside:
-            hint = suggestion(name, (row.name for row in self.rows))
+            parts = (".".join(row.path[:length]) for row in self.rows for length in range(1, len(row.path) + 1))
+            hint = suggestion(name, dict.fromkeys(parts))
             raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
         return _block(name, inside)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from click.shell_completion import CompletionItem
 
@@ -15,17 +13,6 @@ from archscope.report.terminal import render
 from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
 
 MOST_ROWS = 120
-
-
-class Depth(click.ParamType):
-    """A number of names, or ``all``."""
-
-    name = "depth"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == "all" or (str(value).isdigit() and int(value) >= 1):
-            return "all" if value == "all" else int(value)
-        return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
 
 
 class ColumnName(click.ParamType):
@@ -40,7 +27,7 @@ class ColumnName(click.ParamType):
 
 @click.command("analyze")
 @options.many_specs
-@click.option("--depth", type=Depth(), help="Fold blocks below so many names; `all` folds none.")
+@click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
 @click.option("--columns", type=ColumnName(), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
 @click.option("--sort", type=ColumnName(), help="Order by a column, the largest first.")

@@ -62,6 +62,17 @@ class InputShape(click.ParamType):
         return name, tuple(int(size) for size in re.split("[x,]", sizes))
 
 
+class Depth(click.ParamType):
+    """A number of names, or ``all``."""
+
+    name = "depth"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "all" or (str(value).isdigit() and int(value) >= 1):
+            return "all" if value == "all" else int(value)
+        return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
+
+
 def many_specs(function: _Command) -> _Command:
     """One spec or more."""
     return click.argument("specs", nargs=-1, required=True, type=Spec(), metavar="SPEC...")(function)

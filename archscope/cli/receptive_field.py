@@ -46,7 +46,7 @@ class Places(click.ParamType):
 @click.option("--pixel", type=Places(), help="A place of the input, as 112,112: which units of the layer see it.")
 @click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
 @click.option("--measure", is_flag=True, help="With --unit: hold it against gradients through the real layers (torch).")
-@click.option("--depth", type=Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
+@click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
 @click.option("--csv", "csv_file", metavar="FILE", help="Without LAYER: write CSV to a file, or to -.")
 @click.option("--json", "as_json", is_flag=True, help="With LAYER: the same as data.")
 @click.option("--plot", metavar="FILE", help="Draw the growth of the field through the network (.svg, .png, .pdf).")

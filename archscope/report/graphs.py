@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from html import escape
 from pathlib import Path
 
 from archscope.analysis.account import Account
 from archscope.errors import MissingLibrary
+from archscope.graph import Ref
 from archscope.report.diagrams import dot, quoted
 from archscope.report.files import check_target, write
 from archscope.report.outline import MOST_BOXES, Box, Cluster, Edge, Outline, outline
@@ -80,7 +82,7 @@ def graph_svg(
     """The graph as an ``<svg>`` element for a page: no prolog, no size of its own, colours that the page may set.
 
     The page's variables: ``--ink`` (text, bars), ``--line-strong`` (edges), ``--line`` (frames of blocks),
-    ``--bar-track``, ``--family-block``, ``--family-input``, ``--family-other`` and ``--family-<family>`` of :data:`TINTS`.
+    ``--bar-track``, ``--family-block``, ``--family-other`` and ``--family-<family>``, families as in :data:`TINTS`.
     Boxes, edges and frames are groups of the classes ``node``, ``edge`` and ``cluster``, each with its ``<title>``.
 
     Raises:
@@ -104,7 +106,7 @@ def _as_variable(found: re.Match[str]) -> str:
 def _described(folded: Outline, form: str, *, shapes: bool, horizontal: bool) -> str:
     total = folded.account.total
     head = [
-        f'rankdir={"LR" if horizontal else "TB"} ranksep={"0.35" if horizontal else "0.28"} nodesep=0.22 pad=0.15',
+        f"rankdir={'LR' if horizontal else 'TB'} ranksep={'0.35' if horizontal else '0.28'} nodesep=0.22 pad=0.15",
         f'fontname="{_FONT}" fontcolor="{INK}" labelloc=t labeljust=l margin=0',
         f'bgcolor="{"transparent" if form == "page" else PAPER}"',
         f'node [shape=box style=filled penwidth=0.8 color="{LINE}" fontname="{_FONT}" fontcolor="{INK}"'
@@ -115,22 +117,31 @@ def _described(folded: Outline, form: str, *, shapes: bool, horizontal: bool) ->
         head.append(f"dpi={_DOTS_PER_INCH}")
     if form != "page":
         head.append(f"label=<{_title(folded)}>")
-    several = {name for name, _, ref in folded.outputs} if len(folded.outputs) > 1 else set()
+
+    ranks = _ranks(folded)
 
     def edges(edge: Edge) -> Iterator[str]:
-        yield _line(folded, edge.tensors, shapes=shapes, along=edge.target == edge.source + 1)
+        along = ranks[edge.target] == ranks[edge.source] + 1
+        yield _line(folded, edge.tensors, shapes=shapes, along=along)
 
     def cluster(block: Cluster) -> Iterator[str]:
-        yield f'label=<<FONT POINT-SIZE="10"><B>{_text(block.name)}</B></FONT>> color="{FRAME}" penwidth=1'
+        yield f'label=<<FONT POINT-SIZE="10"><B>{_label(block.label)}</B></FONT>> color="{FRAME}" penwidth=1'
         yield 'margin=7 style="rounded" labeljust=l'
 
     ends = []
     for number, (name, source, ref) in enumerate(folded.outputs):
-        word = name if several else "output"
-        label = _table([_heading(word), _row(shape(folded.shape(ref)))])
+        label = _table([_heading(name), _row(shape(folded.shape(ref)))])
         ends.append(f'o{number} [label=<{label}> style="rounded,filled" fillcolor="{OTHER}" class="output"]')
         ends.append(f"n{source} -> o{number} [{_line(folded, (ref,), shapes=shapes, along=True)}]")
     return dot(folded, head, lambda box: _node(box, total.macs), edges, cluster, ends)
+
+
+def _ranks(folded: Outline) -> list[int]:
+    """Edges on the longest path from an input to each box; what is on no such path is a skip."""
+    ranks = [0] * len(folded.boxes)
+    for source, target, _ in sorted(folded.edges, key=lambda edge: edge.source):
+        ranks[target] = max(ranks[target], ranks[source] + 1)
+    return ranks
 
 
 def _title(folded: Outline) -> str:
@@ -138,16 +149,16 @@ def _title(folded: Outline) -> str:
     figures = f"{short(total.params)} parameters, {short(total.macs)} MACs"
     bar = "; a bar is a share of the MACs" if total.macs else ""
     return _table([
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{_text(design.name)}</B></FONT></TD></TR>',
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9">{_text(figures + bar)}</FONT></TD></TR>',
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{_label(design.name)}</B></FONT></TD></TR>',
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9">{_label(figures + bar)}</FONT></TD></TR>',
     ])  # fmt: skip
 
 
-def _line(folded: Outline, tensors: Iterable[object], *, shapes: bool, along: bool) -> str:
-    """Attributes of an edge; one between neighbours is kept straight."""
+def _line(folded: Outline, tensors: Iterable[Ref], *, shapes: bool, along: bool) -> str:
+    """Attributes of an edge; one along the main path is kept straight."""
     parts = ["weight=6"] if along else []
     if shapes:
-        sizes = dict.fromkeys(shape(folded.shape(ref)) for ref in tensors)  # type: ignore[arg-type]
+        sizes = dict.fromkeys(shape(folded.shape(ref)) for ref in tensors)
         parts.append(f"label={quoted(' ' + ', '.join(sizes))}")
     return " ".join(parts)
 
@@ -177,11 +188,11 @@ def _table(rows: Iterable[str]) -> str:
 
 
 def _heading(text: str) -> str:
-    return f'<TR><TD><FONT POINT-SIZE="11"><B>{_text(text)}</B></FONT></TD></TR>'
+    return f'<TR><TD><FONT POINT-SIZE="11"><B>{_label(text)}</B></FONT></TD></TR>'
 
 
 def _row(text: str) -> str:
-    return f'<TR><TD><FONT POINT-SIZE="9">{_text(text)}</FONT></TD></TR>'
+    return f'<TR><TD><FONT POINT-SIZE="9">{_label(text)}</FONT></TD></TR>'
 
 
 def _bar(share: float) -> str:
@@ -197,10 +208,15 @@ def _bar(share: float) -> str:
     return f'<TR><TD>{table} WIDTH="{_BAR}" HEIGHT="{_BAR_HEIGHT}"><TR>{cells}</TR></TABLE></TD></TR>'
 
 
+def _label(text: str) -> str:
+    r"""Text in a label, where Graphviz would put a name in place of ``\N``."""
+    return _text(text).replace("\\", "\\\\")
+
+
 def _text(text: str) -> str:
-    """Text in a label, on one line; what XML cannot hold is shown as a replacement character."""
-    line = " ".join(text.split())
-    return escape("".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in line)) or " "
+    """Text on one line as XML; what that cannot hold is shown as a replacement character."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+    return escape(line) or " "
 
 
 # -- what Graphviz gives ---
@@ -211,7 +227,8 @@ def _laid_out(text: str, form: str) -> bytes:
         from pygraphviz import AGraph
     except ImportError:
         raise MissingLibrary("pictures of graphs need pygraphviz: `pip install 'archscope[graph]'`") from None
-    with _without_fontconfig():
+    # pygraphviz warns there of more than a thousand nodes, which take a second
+    with redirect_stderr(io.StringIO()), _without_fontconfig():
         drawn: bytes = AGraph(string=text).draw(format=form, prog="dot")
     return drawn
 
@@ -223,7 +240,6 @@ def _without_fontconfig() -> Iterator[None]:
     It writes to the descriptor itself, out of Python's sight. It complains where the files are newer than the copy of
     it in the wheel; the picture is drawn all the same.
     """
-    sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
@@ -235,7 +251,7 @@ def _without_fontconfig() -> Iterator[None]:
             said.seek(0)
             for line in said.read().decode(errors="replace").splitlines():
                 if not line.startswith("Fontconfig "):
-                    print(line, file=sys.stderr)
+                    print(line, file=sys.__stderr__)
 
 
 _PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -252,7 +268,8 @@ def _tidy(text: str, folded: Outline) -> str:
     # the graph's own title moves to the picture itself, where readers look for it
     title = f"<title>{_text(folded.account.design.name)}</title>"
     text = text.replace(f"{title}\n", "", 1)
-    return re.sub(r"(<svg[^>]*)>", rf'\1 font-family="{_FONT}" role="img">\n{title}', text, count=1)
+    head, rest = text.split(">", 1)
+    return f'{head} font-family="{_FONT}" role="img">\n{title}{rest}'
 
 
 def _titles(folded: Outline) -> dict[str, str]:

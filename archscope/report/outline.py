@@ -48,10 +48,13 @@ class Cluster:
     """An open block that holds at least two things; the outermost one, without a name, is the design.
 
     Attributes:
+        name: its full name.
+        label: its name within the cluster around it.
         boxes: numbers of the boxes that stand directly in it.
     """
 
     name: str
+    label: str
     boxes: tuple[int, ...]
     clusters: tuple[Cluster, ...]
 
@@ -133,7 +136,7 @@ def outline(
 
 def _ancestors(account: Account, opened: Collection[str]) -> frozenset[tuple[str, ...]]:
     """The paths of blocks to open, and of all around them."""
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for name in opened:
         if isinstance(account[name], Row):
             raise UsageError(f"`{name}` is a layer: there is nothing in it to open")
@@ -185,7 +188,8 @@ def _arguments(op: Op, row: Row) -> Iterator[str]:
             yield _sizes(given[name])
     yield from (str(given[name]) for name in _WIDTHS if given.get(name) is not None)
     yield from (f"{given[name]} {word}" for name, word in _WORDS.items() if given.get(name, 1) != 1)
-    for name, sign in (("stride", "/"), ("scale_factor", "x"), ("dilation", "dilated ")):
+    stride = "x" if "output_padding" in given else "/"  # a transposed convolution enlarges
+    for name, sign in (("stride", stride), ("scale_factor", "x"), ("dilation", "dilated ")):
         sizes = given.get(name)
         if sizes is not None and set(_several(sizes)) != {1}:
             yield sign + (str(_several(sizes)[0]) if len(set(_several(sizes))) == 1 else _sizes(sizes))
@@ -228,18 +232,23 @@ def _clusters(names: Sequence[str], first: int) -> Cluster:
         for part in name.split(".")[:-1]:
             block = block.blocks.setdefault(part, _Block())
         block.boxes.append(number)
-    boxes, clusters = _members(root, "")
-    return Cluster("", tuple(boxes), tuple(clusters))
+    boxes, clusters = _members(root, "", "")
+    return Cluster("", "", tuple(boxes), tuple(clusters))
 
 
-def _members(block: _Block, name: str) -> tuple[list[int], list[Cluster]]:
-    """What stands in a block; a block that holds one thing is no cluster of its own."""
+def _members(block: _Block, name: str, around: str) -> tuple[list[int], list[Cluster]]:
+    """What stands in a block; a block that holds one thing is no cluster of its own.
+
+    Args:
+        around: the block whose cluster that is, or the nearest around it that is one.
+    """
     boxes, clusters = list(block.boxes), []
     for part, inner in block.blocks.items():
         path = f"{name}.{part}" if name else part
-        inner_boxes, inner_clusters = _members(inner, path)
-        if len(inner_boxes) + len(inner_clusters) > 1:
-            clusters.append(Cluster(path, tuple(inner_boxes), tuple(inner_clusters)))
+        own = path if len(inner.boxes) + len(inner.blocks) > 1 else around
+        inner_boxes, inner_clusters = _members(inner, path, own)
+        if own == path:
+            clusters.append(Cluster(path, _within(path, around), tuple(inner_boxes), tuple(inner_clusters)))
         else:
             boxes += inner_boxes
             clusters += inner_clusters
@@ -248,6 +257,10 @@ def _members(block: _Block, name: str) -> tuple[list[int], list[Cluster]]:
 
 def _labels(cluster: Cluster, names: Sequence[str]) -> Iterator[tuple[int, str]]:
     for number in cluster.boxes:
-        yield number, names[number][len(cluster.name) + 1 if cluster.name else 0 :]
+        yield number, _within(names[number], cluster.name)
     for inner in cluster.clusters:
         yield from _labels(inner, names)
+
+
+def _within(name: str, block: str) -> str:
+    return name[len(block) + 1 :] if block else name
