@@ -11,7 +11,7 @@ import click
 from archscope.analysis import analyze
 from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
 from archscope.cli import options
-from archscope.cli.analyze import MOST_ROWS, Depth
+from archscope.cli.analyze import MOST_ROWS
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.data import to_csv
