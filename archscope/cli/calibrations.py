@@ -50,3 +50,16 @@ def find(title: str, file: str | None) -> Calibration | None:
 def title_of(device: str) -> str:
     """What a device of the command line is called: the processor, or a device of the table."""
     return DEVICES[device].name if device in DEVICES else processor()
+
+
+def of_device(device: str, file: str | None, *, bound: bool) -> Calibration | None:
+    """The calibration of a device of the command line; none is the bound by its published peaks.
+
+    Raises:
+        UsageError: nobody publishes those of a processor, and it was not measured.
+    """
+    title = title_of(device)
+    calibration = None if bound else find(title, file)
+    if calibration is None and device == "cpu":
+        raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    return calibration

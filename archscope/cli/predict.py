@@ -11,7 +11,6 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
-from archscope.errors import UsageError
 from archscope.report import speed
 from archscope.report.files import write
 
@@ -73,10 +72,7 @@ def command(
     archscope predict my.yaml --device cpu
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    title = calibrations.title_of(device)
-    calibration = None if bound else calibrations.find(title, calibration_file)
-    if calibration is None and device == "cpu":
-        raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    calibration = calibrations.of_device(device, calibration_file, bound=bound)
     if launch is not None and calibration is not None:
         raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
     found = predict(

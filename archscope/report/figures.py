@@ -1,7 +1,7 @@
-"""Pictures: the growth of the receptive field, nested fields over an input, heat maps.
+"""Pictures: the growth of the receptive field, nested fields over an input, heat maps, memory over a step.
 
-matplotlib is imported here and nowhere else. SVG, PNG or PDF by the suffix of the file. Colours are those of Okabe and
-Ito, which colour-blind readers tell apart.
+matplotlib is imported here and in charts, nowhere else. SVG, PNG or PDF by the suffix of the file. Colours are those of
+Okabe and Ito, which colour-blind readers tell apart.
 """
 
 from __future__ import annotations
@@ -48,12 +48,17 @@ def save(figure: Figure, target: str) -> None:
         raise UsageError(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def blank(width: float, height: float) -> Figure:
+    """An empty picture in the house's style, in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     mpl.rcParams.update(_STYLE)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = blank(width, height)
     return figure, figure.add_subplot()
 
 
@@ -90,7 +95,7 @@ def growth(design: Design) -> Figure:
     axes.set_ylabel("receptive field [places of the input]")
     step = max(1, len(names) // 24)
     axes.set_xticks(
-        range(0, len(names), step), [_shortened(name) for name in names[::step]], rotation=60, ha="right", fontsize=7
+        range(0, len(names), step), [shortened(name) for name in names[::step]], rotation=60, ha="right", fontsize=7
     )
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(bottom=0)
@@ -99,7 +104,7 @@ def growth(design: Design) -> Figure:
     return figure
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """The end of a long name."""
     return name if len(name) <= 22 else "…" + name[-21:]
 
