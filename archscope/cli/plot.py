@@ -27,7 +27,10 @@ Inputs = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Kinds(click.Group):
-    """Kinds of charts; an unknown one is answered with those there are."""
+    """Kinds of charts, in their order; an unknown one is answered with those there are."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         found = super().get_command(ctx, cmd_name)
@@ -78,7 +81,10 @@ _batch = click.option("--batch", type=click.IntRange(min=1), default=1, show_def
 def stages(
     spec: str, depth: int | str | None, batch: int, output: str, sets: Sets, inputs: Inputs, quiet: bool
 ) -> None:
-    """Where parameters, MACs, activations and kept memory of one design sit, block by block."""
+    """Where the cost of one design sits, block by block.
+
+    Parameters, MACs, activations, and what autograd keeps for the backward pass.
+    """
     from archscope.report import charts
 
     account = analyze(options.load_design(spec, sets, inputs, quiet=quiet), batch=batch)
@@ -92,7 +98,7 @@ def stages(
 @click.option("--log", is_flag=True, help="Logarithmic axes.")
 @_picture
 def layers(spec: str, log: bool, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
-    """Parameters and MACs of the layers of one design, in the order of execution."""
+    """Parameters and MACs of one design, layer by layer."""
     from archscope.report import charts
 
     _save(charts.layers(analyze(options.load_design(spec, sets, inputs, quiet=quiet)), log=log), output)
@@ -125,7 +131,10 @@ def field(spec: str, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> No
 def memory_(
     spec: str, batch: int, optimizer: str, precision: str, output: str, sets: Sets, inputs: Inputs, quiet: bool
 ) -> None:
-    """Memory over a training step of one design; `archscope memory --plot` has more options."""
+    """Memory over a training step of one design.
+
+    `archscope memory --plot` has more options.
+    """
     from archscope.report import figures
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
@@ -155,7 +164,11 @@ def roofline(
     inputs: Inputs,
     quiet: bool,
 ) -> None:
-    """The layers of one design by their FLOPs a byte, under the ceilings of a device."""
+    """The layers of one design under the roof of a device.
+
+    Each pass of a layer by its FLOPs a byte and its FLOP/s, the area its time: a bound, or where the device was
+    calibrated an estimate.
+    """
     from archscope.report import charts
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
@@ -168,7 +181,10 @@ def roofline(
 @options.many_specs
 @_picture
 def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
-    """Recorded top-1 accuracy of several designs over their MACs; the area of a bubble is the parameters."""
+    """Accuracy of several designs over their MACs.
+
+    The recorded top-1 accuracy; the area of a bubble is the parameters. Designs without one are not drawn.
+    """
     from archscope.report import charts
 
     accounts = _accounts(specs, sets, inputs, 1, quiet=quiet)
@@ -184,7 +200,7 @@ def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, qui
 @_batch
 @_picture
 def totals(specs: tuple[str, ...], batch: int, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
-    """Parameters, MACs and kept memory of several designs, against the first."""
+    """Parameters, MACs and kept memory of several designs."""
     from archscope.report import charts
 
     _save(charts.totals(_accounts(specs, sets, inputs, batch, quiet=quiet)), output)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from math import cos, hypot, pi, sin
+from math import cos, hypot, inf, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, Row
 from archscope.analysis.roofline import Bound, Prediction, peak_of
 from archscope.analysis.traffic import CONTRACTING, Moved
+from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.report.figures import COLORS, blank, shortened
-from archscope.report.text import binary, duration, short
+from archscope.report.figures import COLORS, blank, shortened, titled
+from archscope.report.text import binary, cut, duration, short
 from archscope.table import fitting_depth
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 #: bars of a chart by block, at most
 MOST_BARS = 36
 _UNASKED = 24
-_NAMED = 8  # layers of a roofline
+_NAMED = 6  # layers of a roofline
 
 
 class _Panel(NamedTuple):
@@ -36,10 +38,10 @@ class _Panel(NamedTuple):
     color: str
 
 
-def _panels(title: str, names: Sequence[str], panels: Sequence[_Panel]) -> Figure:
+def _panels(design: Design, words: str, names: Sequence[str], panels: Sequence[_Panel]) -> Figure:
     """Bars side by side over the same names, each with its text."""
     figure = blank(2.2 + 2.3 * len(panels), 1.1 + 0.21 * len(names))
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+    figure.suptitle(titled(design, words, figure), x=0.01, ha="left", fontweight="bold", fontsize=10)
     places = range(len(names))
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
@@ -54,7 +56,7 @@ def _panels(title: str, names: Sequence[str], panels: Sequence[_Panel]) -> Figur
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    every[0].set_yticks(places, [shortened(name) for name in names])
+    every[0].set_yticks(places, names)
     every[0].set_ylim(len(names) - 0.4, -0.6)
     return figure
 
@@ -75,22 +77,28 @@ def stages(account: Account, depth: int | None = None) -> Figure:
         own = (row.params, row.macs, row.activations, kept[row.name])
         figures[name] = [a + b for a, b in zip(figures.get(name, (0, 0, 0, 0)), own, strict=True)]
     totals = [sum(column) for column in zip(*figures.values(), strict=True)] or [0] * 4
-    figures = _fewer(figures, totals)
+    figures, others = _fewer(figures, totals)
     titles = ("parameters", "MACs", "activations", "kept for backward")
     panels = []
     for i, title in enumerate(titles):
         written = binary if i == len(titles) - 1 else short
         values = [own[i] for own in figures.values()]
-        texts = [f"{written(value)}  {value / totals[i]:.1%}" if value else "0" for value in values]
+        texts = [f"{written(value)}  {_share(value, totals[i])}" if value else "0" for value in values]
+        if others:  # told, and not drawn: beside their sum nothing else could be seen
+            values[-1] = 0
         panels.append(_Panel(f"{title}: {written(totals[i])}", values, texts, COLORS[i]))
     batch = f", batch {account.batch}" if account.batch > 1 else ""
-    return _panels(f"{account.design.name}{batch}: where the cost sits", list(figures), panels)
+    return _panels(account.design, f"{batch}: where the cost sits", list(map(shortened, figures)), panels)
 
 
-def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> dict[str, list[int]]:
-    """At most :data:`MOST_BARS`: those of the largest shares, in order, and the sum of the others."""
+def _share(value: float, total: float) -> str:
+    return "<0.1%" if value < 0.0005 * total else f"{value / total:.1%}"
+
+
+def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> tuple[dict[str, list[int]], int]:
+    """At most :data:`MOST_BARS`: those of the largest shares, in order, and the sum of the others; how many."""
     if len(figures) <= MOST_BARS:
-        return figures
+        return figures, 0
 
     def share(name: str) -> float:
         return max(value / total for value, total in zip(figures[name], totals, strict=True) if total)
@@ -98,7 +106,7 @@ def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> dict[str, li
     large = set(sorted(figures, key=share, reverse=True)[: MOST_BARS - 1])
     others = [own for name, own in figures.items() if name not in large]
     found = {name: own for name, own in figures.items() if name in large}
-    return found | {f"{len(others)} smaller ones": [sum(column) for column in zip(*others, strict=True)]}
+    return found | {f"the other {len(others)}": [sum(column) for column in zip(*others, strict=True)]}, len(others)
 
 
 def layers(account: Account, *, log: bool = False) -> Figure:
@@ -123,9 +131,11 @@ def layers(account: Account, *, log: bool = False) -> Figure:
         axes.set_title(f"{title}: {short(getattr(account.total, metric))} in all", loc="left", fontsize=9)
         axes.yaxis.set_major_formatter(lambda number, _: short(number))
         if log and any(getattr(row, metric) for row in rows):
-            axes.set_yscale("log")
+            _log(axes, "y", short)
         axes.grid(axis="y", color="0.9")
-    figure.suptitle(f"{account.design.name}: layer by layer", x=0.01, ha="left", fontweight="bold", fontsize=10)
+    figure.suptitle(
+        titled(account.design, ": layer by layer", figure), x=0.01, ha="left", fontweight="bold", fontsize=10
+    )
     upper.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0)
     _name_places(lower, rows)
     return figure
@@ -170,10 +180,13 @@ def roofline(found: Prediction) -> Figure:
     low = min(ridge / 30, min(spot.intensity for spot in spots) / 2)
     high = max(ridge * 10, max(spot.intensity for spot in spots) * 2)
     axes.plot([low, ridge, high], [low * ceilings.bandwidth, peak, peak], color="0.25", linewidth=1.4)
-    axes.annotate(f"{short(peak, 'FLOP/s')} ({found.dtype})", (high, peak), (0, 4), ha="right", **_POINTS)
-    axes.annotate(f"{short(ceilings.bandwidth, 'B/s')}", (low, low * ceilings.bandwidth), (6, 0), va="top", **_POINTS)
     axes.axvline(ridge, color="0.8", linewidth=0.8, linestyle="--")
-    axes.annotate(f"{ridge:,.3g} FLOP/B", (ridge, 0), (3, 4), xycoords=("data", "axes fraction"), **_POINTS)
+    bandwidth = low * ceilings.bandwidth
+    texts: list[Artist] = [
+        axes.annotate(f"{short(peak, 'FLOP/s')} ({found.dtype})", (high, peak), (-4, -14), ha="right", **_POINTS),
+        axes.annotate(short(ceilings.bandwidth, "B/s"), (low, bandwidth), (10, 4), va="top", **_POINTS),
+        axes.annotate(f"{ridge:,.3g} FLOP/B", (ridge, 0), (3, 4), xycoords=("data", "axes fraction"), **_POINTS),
+    ]
     longest = max(spot.seconds for spot in spots)
     for kind, color in zip(CONTRACTING, COLORS, strict=False):
         own = [spot for spot in spots if spot.kind == kind]
@@ -191,25 +204,30 @@ def roofline(found: Prediction) -> Figure:
             axes.scatter([], [], color=color, label=kind)
     axes.scatter([], [], facecolors="none", edgecolors="0.3", label="hollow: backward")
     axes.set_xlim(low, high)
+    axes.set_ylim(bandwidth / 1.5, 6 * peak)  # room for names above the roof
     axes.set_xlabel("FLOPs a byte that is moved")
     _log(axes, "x", "{:g}".format)
     _log(axes, "y", lambda number: short(number, "FLOP/s"))
     axes.grid(color="0.93")
-    axes.legend(loc="lower right", fontsize=8)
+    texts.append(axes.legend(loc="lower right", fontsize=8))
     mode = "a training step" if found.mode == "train" else "inference"
-    title = f"{found.design.name}: {mode} under the roof of {ceilings.name}"
-    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_title(
+        titled(found.design, f": {mode} under the roof of {ceilings.name}", figure), loc="left", fontweight="bold"
+    )
     rest = found.seconds - sum(spot.seconds for spot in spots)
     figure.supxlabel(
         f"batch {found.batch}; step: {found.label} {duration(found.seconds)},"
         f" of which {rest / found.seconds:.0%} in what multiplies nothing and is not drawn; area: time",
         fontsize=8, color="0.35", x=0.99, ha="right",
     )  # fmt: skip
+    spots.sort(key=lambda spot: -spot.seconds)
     points = [
         _Point(spot.intensity, spot.speed, _SMALLEST + 260 * spot.seconds / longest, shortened(spot.name))
-        for spot in sorted(spots, key=lambda spot: -spot.seconds)
+        for spot in spots
     ]
-    _place_names(figure, axes, points[:_NAMED], points)
+    longer = {point.name: point for point in reversed(points)}  # of each layer the longer pass
+    slowest = sorted(longer.values(), key=lambda point: -point.area)[:_NAMED]
+    _place_names(figure, axes, sorted(slowest), points, texts)
     return figure
 
 
@@ -245,9 +263,10 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
             "no top-1 accuracy is recorded in these designs; a spec records one so:"
             " `accuracy: {top1: {value: 76.13, source: torchvision}}`"
         )
-    figure = blank(9, 6)
+    many = len(drawn) > _MANY
+    figure = blank(12, 8) if many else blank(9, 6)
     axes = figure.add_subplot()
-    area = _LARGEST / (max(account.total.params for account, _ in drawn) or 1)
+    area = (_LARGEST / 2 if many else _LARGEST) / (max(account.total.params for account, _ in drawn) or 1)
     drawn.sort(key=lambda pair: -pair[0].total.params)  # small ones over large ones
     for i, (account, accuracy) in enumerate(drawn):
         axes.scatter(
@@ -262,7 +281,8 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
     axes.margins(0.12, 0.14)
     axes.set_xlabel("MACs of a forward pass")
     axes.set_ylabel("recorded top-1 accuracy [%]")
-    _log(axes, "x", short)
+    if all(account.total.macs for account, _ in drawn):
+        _log(axes, "x", short)
     axes.grid(color="0.92")
     axes.set_title("Accuracy, work and parameters", loc="left", fontweight="bold")
     largest = drawn[0][0].total.params
@@ -271,7 +291,7 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
     notes += [f"without a recorded top-1: {', '.join(missing)}"] if missing else []
     figure.supxlabel("\n".join(map(_wrapped, notes)), fontsize=8, color="0.35", x=0.99, ha="right")
     points = [
-        _Point(account.total.macs, accuracy, max(_SMALLEST, area * account.total.params), account.design.name)
+        _Point(account.total.macs, accuracy, max(_SMALLEST, area * account.total.params), cut(account.design.name, 40))
         for account, accuracy in drawn
     ]
     _place_names(figure, axes, points, points)
@@ -286,7 +306,7 @@ def totals(accounts: Sequence[Account]) -> Figure:
     """
     if len(accounts) < 2:
         raise UsageError("totals compares designs: name at least two")
-    names = [account.design.name for account in accounts]
+    names = [cut(account.design.name, 30) for account in accounts]
     panels = []
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
         values = [account.figure(figure) for account in accounts]
@@ -294,7 +314,7 @@ def totals(accounts: Sequence[Account]) -> Figure:
         texts = [written(value) + (f"  {value / first:.3g} x" if first and i else "") for i, value in enumerate(values)]
         panels.append(_Panel(title, values, texts, color))
     batch = accounts[0].batch
-    return _panels(f"Designs against {names[0]}, batch {batch}", names, panels)
+    return _panels(accounts[0].design, f" is 1 x; batch {batch}", names, panels)
 
 
 _TOTALS: tuple[tuple[str, Callable[[float], str], str], ...] = (
@@ -333,7 +353,9 @@ class _Point(NamedTuple):
     name: str
 
 
-def _place_names(figure: Figure, axes: Axes, named: Sequence[_Point], points: Sequence[_Point]) -> None:
+def _place_names(
+    figure: Figure, axes: Axes, named: Sequence[_Point], points: Sequence[_Point], texts: Sequence[Artist] = ()
+) -> None:
     """Write names beside their points so that they overlap nothing: each takes the cheapest of the places around it.
 
     A name that lies on another costs most, then one that lies on a point or leaves the axes, then one far away; a thin
@@ -347,41 +369,43 @@ def _place_names(figure: Figure, axes: Axes, named: Sequence[_Point], points: Se
     pixel = figure.dpi / 72  # pixels a point
     inside = axes.get_window_extent(renderer)
     discs = [(*axes.transData.transform((point.x, point.y)), pixel * point.area**0.5 / 2) for point in points]
-    taken: list[_Rectangle] = []
+    taken = [_Rectangle.of(artist.get_window_extent(renderer)) for artist in texts]
+    lines: list[tuple[float, float]] = []  # places on them
     for point in named:
         x, y = axes.transData.transform((point.x, point.y))
         radius = pixel * point.area**0.5 / 2
         text = axes.annotate(
-            point.name, (point.x, point.y), (0, 0), textcoords="offset points", fontsize=8, ha="center", va="center",
-            arrowprops={"arrowstyle": "-", "color": "0.55", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
+            point.name, (point.x, point.y), (0, 0), textcoords="offset points", fontsize=8, ha="center", va="center"
+        )
         size = text.get_window_extent(renderer)
-        best = None
+        cheapest, chosen, chosen_line = inf, _Rectangle(x, y, 0, 0), lines[:0]
         for step, angle in product(range(_STEPS), range(_ANGLES)):
             turn = 2 * pi * angle / _ANGLES
-            far = radius + 3 + 11 * step
-            dx = cos(turn) * (far + size.width / 2)
-            dy = sin(turn) * (far + size.height / 2)
+            far = radius + 4 + 11 * step
+            dx, dy = cos(turn) * (far + size.width / 2), sin(turn) * (far + size.height / 2)
             box = _Rectangle(x + dx, y + dy, size.width / 2 + 1, size.height / 2 + 1)
-            cost = (
-                1000.0 * sum(map(box.overlaps, taken))
-                + 40.0 * sum(box.near(*disc) for disc in discs)
-                + 400.0 * (not box.within(inside))
-                + 5.0 * step
-            )
-            if best is None or cost < best[0]:
-                best = (cost, dx, dy, step, box)
-        assert best is not None
-        _, dx, dy, step, box = best
-        taken.append(box)
-        text.set_position((dx / pixel, dy / pixel))
+            cost = 5.0 * step + 400.0 * (not box.within(inside))
+            cost += 1000.0 * sum(map(box.overlaps, taken)) if cost < cheapest else 0
+            cost += 60.0 * sum(box.near(*disc) for disc in discs) if cost < cheapest else 0
+            line = box.line_to(x, y, radius) if step >= _LED else []
+            if cost < cheapest:
+                cost += 60.0 * sum(box.near(*place, 1) for place in lines)
+                cost += 60.0 * sum(other.near(*place, 1) for place in line for other in taken)
+            if cost < cheapest:
+                cheapest, chosen, chosen_line = cost, box, line
+        taken.append(chosen)
+        lines += chosen_line
+        text.set_position(((chosen.x - x) / pixel, (chosen.y - y) / pixel))
         text.set_in_layout(False)
-        if text.arrow_patch is not None and step < 2:
-            text.arrow_patch.set_visible(False)
+        if chosen_line:
+            ends = axes.transData.inverted().transform([chosen_line[0], chosen_line[-1]])
+            axes.plot(*ends.T, color="0.55", linewidth=0.6, scalex=False, scaley=False)
 
 
 _LARGEST, _SMALLEST = 2400.0, 8.0  # areas of bubbles
-_STEPS, _ANGLES = 9, 24
+_MANY = 15  # bubbles that want a larger picture
+_STEPS, _ANGLES = 9, 20
+_LED = 2  # from this step on a line leads to a name
 
 
 class _Rectangle(NamedTuple):
@@ -392,6 +416,12 @@ class _Rectangle(NamedTuple):
     width: float
     height: float
 
+    @classmethod
+    def of(cls, box: Bbox) -> _Rectangle:
+        """That of a box of matplotlib."""
+        left, bottom, right, top = box.extents
+        return cls((left + right) / 2, (bottom + top) / 2, (right - left) / 2, (top - bottom) / 2)
+
     def overlaps(self, other: _Rectangle) -> bool:
         """Whether two share a place."""
         across = abs(self.x - other.x) < self.width + other.width
@@ -400,6 +430,14 @@ class _Rectangle(NamedTuple):
     def near(self, x: float, y: float, radius: float) -> bool:
         """Whether a disc reaches into it."""
         return hypot(max(abs(x - self.x) - self.width, 0), max(abs(y - self.y) - self.height, 0)) < radius
+
+    def line_to(self, x: float, y: float, radius: float) -> list[tuple[float, float]]:
+        """Places on a straight line from its edge to that of a disc."""
+        dx, dy = x - self.x, y - self.y
+        out = min(self.width / abs(dx) if dx else inf, self.height / abs(dy) if dy else inf)
+        until = 1 - radius / hypot(dx, dy)
+        shares = [out + (until - out) * i / 6 for i in range(7)] if until > out else []
+        return [(self.x + share * dx, self.y + share * dy) for share in shares]
 
     def within(self, box: Bbox) -> bool:
         """Whether all of it is inside."""

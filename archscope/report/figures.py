@@ -18,6 +18,7 @@ from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.report.files import check_target
+from archscope.report.text import binary, cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,7 @@ def growth(design: Design) -> Figure:
         axes.annotate(
             f"input: {extent}", (0, extent), xytext=(2, 3), textcoords="offset points", color="0.3", fontsize=8
         )
-    axes.set_title(f"{design.name}: what a unit sees", loc="left", fontweight="bold")
+    axes.set_title(titled(design, ": what a unit sees", figure), loc="left", fontweight="bold")
     axes.set_ylabel("receptive field [places of the input]")
     step = max(1, len(names) // 24)
     axes.set_xticks(
@@ -109,13 +110,21 @@ def shortened(name: str) -> str:
     return name if len(name) <= 22 else "…" + name[-21:]
 
 
+def titled(design: Design, words: str, figure: Figure) -> str:
+    """A title that is no wider than its picture."""
+    return f"{cut(design.name, max(20, int(9 * figure.get_figwidth()) - len(words)))}{words}"
+
+
 def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str, label: str) -> None:
     places = np.arange(len(column))
     mixed = next((i for i, field in enumerate(column) if field.whole), len(column))
-    axes.step(places[:mixed], sizes[:mixed], where="mid", color=color, label=f"receptive field ({label})")
+    lone = "_" if len(column) == 1 else None  # a line through one place is none
+    axes.step(places[:mixed], sizes[:mixed], where="mid", color=color, marker=lone, label=f"receptive field ({label})")
     if mixed < len(column):
-        label_mixed = f"from {column[mixed].mixed_by} on: all; its input sees {sizes[mixed]}"
-        axes.step(places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", label=label_mixed)
+        label_mixed = f"from {cut(str(column[mixed].mixed_by), 40)} on: all; its input sees {sizes[mixed]}"
+        axes.step(
+            places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", marker=lone, label=label_mixed
+        )
     small = [min(field.small.largest, size) for field, size in zip(column, sizes, strict=True)]
     if small[:mixed] != list(sizes[:mixed]):
         axes.fill_between(
@@ -249,9 +258,11 @@ def memory_timeline(memory: Memory) -> Figure:
         begin = 0
         for phase, color in _PHASES.items():
             count = sum(moment.phase == phase for moment in moments)
-            places = range(begin, begin + count)
-            axes.fill_between(places, live[begin : begin + count], step="mid", color=color, alpha=0.35, linewidth=0)
-            axes.step(places, live[begin : begin + count], where="mid", color=color, linewidth=1, label=phase)
+            places = range(begin, begin + count + 1)
+            held = [*live[begin : begin + count], *live[begin + count - 1 : begin + count]]  # until the next phase
+            if count:
+                axes.fill_between(places, held, step="post", color=color, alpha=0.35, linewidth=0)
+                axes.step(places, held, where="post", color=color, linewidth=1, label=phase)
             begin += count
         standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / 2**20
         axes.axhline(standing, color="0.3", linewidth=0.8, linestyle="--")
@@ -259,22 +270,22 @@ def memory_timeline(memory: Memory) -> Figure:
         if moments:
             _mark_peak(axes, memory, live)
         axes.set_ylim(0, 1.22 * max(live, default=1))
-        axes.set_xlim(0, max(len(live) - 1, 1))
+        axes.set_xlim(0, max(len(live), 1))
         axes.set_xlabel("allocations")
         axes.set_ylabel("MiB")
         axes.legend(loc="upper left", ncols=len(_PHASES))
-        title = f"{memory.design.name}, batch {memory.batch}, {memory.precision}, {memory.optimizer}"
-        axes.set_title(title, loc="left")
+        words = f", batch {memory.batch}, {memory.precision}, {memory.optimizer}"
+        axes.set_title(titled(memory.design, words, figure), loc="left")
     return figure
 
 
 def _mark_peak(axes: Axes, memory: Memory, live: list[float]) -> None:
     place = memory.timeline.index(memory.top)
     left = place > len(live) / 2
-    axes.plot(place, live[place], "o", color="black", markersize=4)
+    axes.plot(place + 0.5, live[place], "o", color="black", markersize=4)
     axes.annotate(
-        f"{live[place]:,.1f} MiB: {memory.top.phase} of {memory.top.layer}",
-        (place, live[place]),
+        f"{binary(memory.top.live)}: {memory.top.phase} of {cut(memory.top.layer, 40)}",
+        (place + 0.5, live[place]),
         (-6 if left else 6, 6),
         textcoords="offset points",
         ha="right" if left else "left",
