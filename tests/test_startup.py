@@ -41,6 +41,12 @@ def test_commands_load_nothing_heavy(arguments):
     assert not imported(command(*arguments), SPEC) & set(HEAVY)
 
 
+def test_a_graph_loads_no_other_heavy_library(tmp_path):
+    names = imported(command("graph", "-", "-o", str(tmp_path / "x.svg")), SPEC)
+    assert "pygraphviz" in names
+    assert not names & set(HEAVY)
+
+
 def test_the_library_loads_nothing_heavy():
     code = f"import archscope; archscope.explain(archscope.analyze(archscope.load({SPEC!r})).design)"
     assert not imported(code) & set(HEAVY)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import tabulate
 
-from archscope.report.text import binary, shape, short, value
+from archscope.report.text import binary, cut, shape, short, value
 from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
 
 NARROWEST_NAME = 20
@@ -33,7 +33,7 @@ def render(table: Table, width: int) -> str:
     room = max(NARROWEST_NAME, width - sum(widths[i] + _GAP for i in kept[1:]))
     rows = []
     for line, text in zip((*table.lines, *table.totals), texts, strict=True):
-        row = [_cut(text[0], room), *(text[i] for i in kept[1:])]
+        row = [cut(text[0], room), *(text[i] for i in kept[1:])]
         heavy = line.role == "folded" or line is table.totals[-1]
         faint = line.role == "heading"
         rows.append([_styled(cell, bold=heavy, dim=faint or cell in _NOUGHTS) for cell in row])
@@ -80,13 +80,6 @@ def _fitting_columns(table: Table, widths: list[int], width: int) -> list[int]:
             break
         kept = [i for i in kept if table.columns[i].name != name]
     return kept
-
-
-def _cut(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    tail = (width - 1) * 2 // 3
-    return text[: width - 1 - tail] + "…" + text[-tail:]
 
 
 def _styled(text: str, *, bold: bool = False, dim: bool = False) -> str:

@@ -42,6 +42,14 @@ def plain(content: Any, style: str) -> Any:
     return content
 
 
+def cut(text: str, width: int) -> str:
+    """A text of at most so many characters; of a longer one the beginning and the end, which tells more."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) * 2 // 3
+    return text[: width - 1 - tail] + "…" + text[-tail:]
+
+
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
