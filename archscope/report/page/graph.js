@@ -355,8 +355,8 @@ globalThis.archscopeGraph = (() => {
     const convention = html("span", {});
     const legend = html("ul", { class: "graph-legend", "aria-label": "Families of layers" });
     const help = html("p", { class: "graph-help", id: `${id}-help` },
-      "Click a block to unfold it, a layer to see its account. Drag to move; Ctrl and the wheel, or two fingers, zoom. " +
-      "Keys: up and down go from box to box, right unfolds, left folds, Enter chooses.");
+      "Click a block to unfold it, a layer to see its account. Drag to move; Ctrl and the wheel, or two fingers, " +
+      "zoom. Keys: up and down go from box to box, right unfolds, left folds, Enter chooses.");
     element.replaceChildren(tools, stage, html("div", { class: "graph-foot" }, legend, convention, help));
 
     // -- boxes
@@ -395,7 +395,8 @@ globalThis.archscopeGraph = (() => {
         item.label = cut(item.part, TEXT.name);
         item.lines = linesOf(item).map((line) => cut(line, TEXT.more));
         const mark = item.type === "block" ? 16 : 0;
-        const widest = Math.max(widthOf(item.label, TEXT.name) + mark, ...item.lines.map((line) => widthOf(line, TEXT.more)));
+        const lines = item.lines.map((line) => widthOf(line, TEXT.more));
+        const widest = Math.max(widthOf(item.label, TEXT.name) + mark, ...lines);
         item.size = [Math.max(64, Math.ceil(widest) + 2 * TEXT.pad), 16 + 10 + TEXT.line * item.lines.length];
       }
       return item.size;
@@ -430,7 +431,9 @@ globalThis.archscopeGraph = (() => {
       const part = share(item.figures[shown] ?? 0, root.figures[shown]);
       const radius = item.type === "input" || item.type === "output" ? height / 2 : 5;
       const parts = [];
-      if (item.type === "block" && !open) parts.push(make("rect", { class: "behind", x: 4, y: 4, width, height, rx: radius }));
+      if (item.type === "block" && !open) {
+        parts.push(make("rect", { class: "behind", x: 4, y: 4, width, height, rx: radius }));
+      }
       parts.push(make("rect", { class: "face", width, height, rx: radius }));
       if (item.figures.length && item.type !== "input") {
         const y = height - 4;
@@ -439,7 +442,8 @@ globalThis.archscopeGraph = (() => {
       }
       if (open) {
         parts.push(make("path", { class: "sign", d: "M8 11h8" }));
-        const label = make("text", { class: "head", x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
+        const name = make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34));
+        const label = make("text", { class: "head", x: 22, y: 15 }, name);
         const layers = ` · ${plural(item.layers)}`;
         if (widthOf(item.part + layers, TEXT.name) < width - 30) label.append(make("tspan", { class: "more" }, layers));
         parts.push(label);
@@ -456,10 +460,14 @@ globalThis.archscopeGraph = (() => {
     }
 
     function labelOf(item) {
-      if (item.type === "input" || item.type === "output") return [item.type, item.name, item.shape].filter(Boolean).join(" ");
+      if (item.type === "input" || item.type === "output") {
+        return [item.type, item.name, item.shape].filter(Boolean).join(" ");
+      }
       const [params] = item.figures;
       const counted = `${count(params)} parameters`;
-      if (item.type === "block") return `${item.name}, block of ${plural(item.layers)}, ${counted}, ${item.open ? "unfolded" : "folded"}`;
+      if (item.type === "block") {
+        return `${item.name}, block of ${plural(item.layers)}, ${counted}, ${item.open ? "unfolded" : "folded"}`;
+      }
       return [item.name, `${item.kind} ${item.args}`.trim(), `output ${item.shape}`, counted].join(", ");
     }
 
@@ -685,18 +693,26 @@ globalThis.archscopeGraph = (() => {
       hideTip();
       if (item.type === "output") return;
       told = item;
-      const rows = item.type === "block" ? [["block of", plural(item.layers)]] : item.type === "layer" ? [["op", `${item.kind} ${item.args}`.trim()]] : [["input", ""]];
-      rows.push([item.type === "input" ? "shape" : "output", item.shape]);
+      const rows = [];
+      if (item.type === "block") rows.push(["block of", plural(item.layers)]);
+      if (item.type === "layer") rows.push(["op", `${item.kind} ${item.args}`.trim()]);
+      rows.push([item.type === "input" ? "input" : "output", item.shape]);
       if (item.type !== "input") {
         data.figures.forEach((figure, i) => {
           const part = share(item.figures[i], root.figures[i]);
-          rows.push([figure.title, `${count(item.figures[i])}${figure.unit === "bytes" ? " B" : ""}`, item.figures[i] ? percent(part) : ""]);
+          const counted = `${count(item.figures[i])}${figure.unit === "bytes" ? " B" : ""}`;
+          rows.push([figure.title, counted, item.figures[i] ? percent(part) : ""]);
         });
       }
       if (item.field) rows.push(["sees", item.field]);
       if (item.shares) rows.push(["weights of", item.shares]);
-      tip.replaceChildren(html("strong", {}, item.name), html("table", {}, html("tbody", {}, ...rows.map(([name, content, part]) =>
-        html("tr", {}, html("th", { scope: "row" }, name), html("td", part === undefined ? { colspan: 2 } : {}, content), ...(part === undefined ? [] : [html("td", {}, part)]))))));
+      const cells = ([name, content, part]) => [
+        html("th", { scope: "row" }, name),
+        html("td", part === undefined ? { colspan: 2 } : {}, content),
+        ...(part === undefined ? [] : [html("td", {}, part)]),
+      ];
+      const table = html("table", {}, html("tbody", {}, ...rows.map((row) => html("tr", {}, ...cells(row)))));
+      tip.replaceChildren(html("strong", {}, item.name), table);
       tip.hidden = false;
       item.box.setAttribute("aria-describedby", tip.id);
       light(item, true);
@@ -729,7 +745,8 @@ globalThis.archscopeGraph = (() => {
       let at;
       if (right + 8 + wide < room) at = [right + 6, within(top, high, depth)];
       else if (left - 8 - wide > 0) at = [left - 6 - wide, within(top, high, depth)];
-      else at = [within(left, wide, room), bottom + 8 + high < depth ? bottom + 6 : within(top - 6 - high, high, depth)];
+      else if (bottom + 8 + high < depth) at = [within(left, wide, room), bottom + 6];
+      else at = [within(left, wide, room), within(top - 6 - high, high, depth)];
       tip.style.left = `${at[0]}px`;
       tip.style.top = `${at[1]}px`;
     }
@@ -888,19 +905,23 @@ globalThis.archscopeGraph = (() => {
     // -- the first picture
 
     const takenIn = () => {
-      const level = (depth) => items.filter((item) => item.depth === depth + 1 || (item.depth <= depth && item !== root && item.type !== "block")).length;
+      const level = (depth) =>
+        items.filter((item) => item.depth === depth + 1 || (item.depth <= depth && item.type !== "block")).length;
       let depth = 0;
       while (depth < 8 && level(depth + 1) <= TAKEN_IN && level(depth + 1) > level(depth)) depth += 1;
       return depth;
     };
     root.open = true;
-    if (options.open) options.open.forEach((name) => found.get(name)?.type === "block" && (found.get(name).open = true));
-    else {
+    if (options.open) {
+      for (const item of options.open.map((name) => found.get(name))) if (item?.type === "block") item.open = true;
+    } else {
       const depth = takenIn();
       for (const block of blocks) block.open = block.depth <= depth;
     }
     const families = new Set(items.filter((item) => item.type === "layer").map((item) => item.family));
-    const known = ["convolution", "linear", "normalization", "activation", "pooling", "merging", "attention", "recurrent"];
+    const known = [
+      "convolution", "linear", "normalization", "activation", "pooling", "merging", "attention", "recurrent",
+    ];
     const named = known.filter((family) => families.has(family));
     if (named.length < families.size) named.push("other");
     legend.append(...named.map((family) => html("li", { class: `family-${family}` }, family)));
