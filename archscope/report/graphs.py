@@ -91,7 +91,7 @@ def graph_svg(
     """
     folded = outline(account, depth, opened, most=most)
     text = _tidy(_laid_out(_described(folded, "page", shapes=shapes, horizontal=horizontal), "svg").decode(), folded)
-    text = re.sub(r'<svg width="[^"]*" height="[^"]*"', "<svg", text, count=1)
+    text = re.sub(r'<svg width="[^"]*" height="[^"]*"', "<svg", text, count=1).replace('<g class="graph"', "<g", 1)
     return re.sub(r'(?<==")(#[0-9a-f]{6})(?=")', _as_variable, text)
 
 

@@ -920,7 +920,8 @@ globalThis.archscopeGraph = (() => {
     }
     const families = new Set(items.filter((item) => item.type === "layer").map((item) => item.family));
     const known = [
-      "convolution", "linear", "normalization", "activation", "pooling", "merging", "attention", "recurrent",
+      "convolution", "linear", "normalization", "activation", "pooling", "resampling", "merging", "splitting",
+      "attention", "recurrent",
     ];
     const named = known.filter((family) => families.has(family));
     if (named.length < families.size) named.push("other");
@@ -930,7 +931,7 @@ globalThis.archscopeGraph = (() => {
     let size = "";
     new ResizeObserver(() => {
       const now = `${canvas.clientWidth}x${canvas.clientHeight}`;
-      if (now === size || now.includes("0x")) return;
+      if (now === size || !canvas.clientWidth || !canvas.clientHeight) return;
       if (size) apply();
       else home();
       size = now;

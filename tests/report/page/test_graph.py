@@ -483,3 +483,11 @@ def test_print_shows_the_whole_graph_and_no_buttons(show: Show) -> None:
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert _view(page) == before
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_graph_begins_at_its_input_in_the_middle(opened: Any, size: dict[str, Any]) -> None:
+    page = opened("densenet121", **size)
+    canvas, first = (page.locator(one).first.bounding_box() for one in (".graph-canvas", ".graph .box.input"))
+    assert abs(first["x"] + first["width"] / 2 - canvas["x"] - canvas["width"] / 2) < 2
+    assert canvas["y"] < first["y"] < canvas["y"] + 100
