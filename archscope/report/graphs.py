@@ -18,7 +18,7 @@ from archscope.graph import Ref
 from archscope.report.diagrams import dot, quoted
 from archscope.report.files import check_target, write
 from archscope.report.outline import MOST_BOXES, Box, Cluster, Edge, Outline, outline
-from archscope.report.text import shape, short
+from archscope.report.text import line, shape, short
 
 INK, LINE, FRAME, TRACK, PAPER, BLOCK = "#1b1f24", "#6b7280", "#c3c9d1", "#fefefe", "#ffffff", "#eef0f2"
 
@@ -214,9 +214,8 @@ def _label(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text on one line as XML; what that cannot hold is shown as a replacement character."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
-    return escape(line) or " "
+    """Text on one line as XML."""
+    return escape(line(text)) or " "
 
 
 # -- what Graphviz gives ---
