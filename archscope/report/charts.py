@@ -316,10 +316,16 @@ def totals(accounts: Sequence[Account]) -> Figure:
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
         values = [account.figure(figure) for account in accounts]
         first = values[0]
-        texts = [written(value) + (f"  {value / first:.3g} x" if first and i else "") for i, value in enumerate(values)]
+        texts = [
+            written(value) + (f"  {_ratio(value / first)} x" if first and i else "") for i, value in enumerate(values)
+        ]
         panels.append(_Panel(title, values, texts, color))
     batch = accounts[0].batch
     return _panels(accounts[0].design, f" is 1 x; batch {batch}", names, panels)
+
+
+def _ratio(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 _TOTALS: tuple[tuple[str, Callable[[float], str], str], ...] = (

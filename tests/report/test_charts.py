@@ -144,6 +144,7 @@ def test_totals_are_told_against_the_first():
     assert texts(params) == ["138.4 M", "25.56 M  0.185 x"]
     assert bars(macs) == [15470264320, 4089184256]
     assert texts(kept)[1].endswith(" x")
+    assert texts(charts.totals([account("lenet5"), account("vgg16")]).axes[0])[1] == "138.4 M  2,242 x"
     with pytest.raises(UsageError, match="name at least two"):
         charts.totals([account("vgg16")])
 
