@@ -203,7 +203,7 @@ def telling_arguments(op: Op, channels: int | None = None) -> str:
     parts = []
     for name, words in _TELLING.items():
         content = told.get(name)
-        if name == "groups" and content == channels:
+        if name == "groups" and content is not None and content == channels != 1:
             parts.append("depthwise")
         elif content is not None:
             text = _argument(name, content)
