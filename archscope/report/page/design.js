@@ -22,8 +22,8 @@
   const raw = (column, line) => {
     if (column.style === "share") {
       const of = columns.get(column.name.replace(/_share$/, ""));
-      const part = raw(of, line);
-      return of.total && part !== null ? part / of.total : null;
+      const [part, total] = [raw(of, line), Number(of.total)];
+      return total && part !== null ? Number(part) / total : null;
     }
     return column.values[column.at[line]];
   };
@@ -31,7 +31,10 @@
     if (content === null || content === "") return "";
     if (column.style === "share") return (100 * content).toFixed(2) + "%";
     if (column.style === "ratio") return ratio.format(content);
-    if (column.style === "count") return (Number.isInteger(content) ? whole : real).format(content);
+    if (column.style === "count") {
+      if (typeof content === "string") return whole.format(BigInt(content)); // beyond 2**53
+      return (Number.isInteger(content) ? whole : real).format(content);
+    }
     return String(content);
   };
   const isText = (column) => column.style === "text" || column.style === "shape";
@@ -100,7 +103,7 @@
     const foot = table.tFoot.rows[0];
     foot.replaceChildren(foot.cells[0], ...state.shown.map((name) => {
       const column = columns.get(name);
-      const total = column.style === "share" ? (columns.get(name.replace(/_share$/, "")).total ? 1 : null) : column.total;
+      const total = column.style === "share" ? (Number(columns.get(name.replace(/_share$/, "")).total) ? 1 : null) : column.total;
       return element("td", { textContent: name === "kind" ? byKind() : written(column, total) });
     }));
     table.classList.add("chosen");
@@ -121,7 +124,8 @@
     let order = Array.from(rows.keys());
     if (state.sort !== null) {
       const column = columns.get(state.sort);
-      const key = new Map(matches.map((line) => [line, raw(column, line)]));
+      const number = (content) => (content === null ? null : Number(content));
+      const key = new Map(matches.map((line) => [line, isNumber(column) ? number(raw(column, line)) : raw(column, line)]));
       const sign = state.down ? -1 : 1;
       const compare = (a, b) => {
         const [x, y] = [key.get(a), key.get(b)];
@@ -365,7 +369,7 @@
   for (const chart of document.querySelectorAll('[data-chart="timeline"]')) {
     follow(chart, live.length, "Memory by allocation", (at) => {
       const layer = typeof layers[at] === "number" ? nameOf(layers[at]) : layers[at];
-      return `${mebibytes(live[at])} live (${whole.format(live[at])} bytes): ${[phase[phases[at]], layer].filter(Boolean).join(", ")}`;
+      return `${mebibytes(Number(live[at]))} live (${whole.format(BigInt(live[at]))} bytes): ${[phase[phases[at]], layer].filter(Boolean).join(", ")}`;
     });
   }
 

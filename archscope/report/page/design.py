@@ -10,7 +10,7 @@ from archscope.analysis.explain import explain
 from archscope.analysis.metrics import DESIGN_FIGURES
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.page.curves import PHASES, growth, timeline, when
-from archscope.report.page.graph import graph_data
+from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.text import shape, value
 from archscope.table import COLUMNS, Column, Line, Table, tabulate_blocks
@@ -290,7 +290,7 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
         "timeline": {
             "phases": [PHASES.index(moment.phase) for moment in memory.timeline],
             "layers": [places.get(moment.layer, moment.layer) for moment in memory.timeline],
-            "live": [moment.live for moment in memory.timeline],
+            "live": [exact(moment.live) for moment in memory.timeline],
         },
     }
 
@@ -307,4 +307,4 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
     known: dict[Any, int] = {}
     at = [known.setdefault(content, len(known)) for content in contents]
     total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None
-    return {**said, "total": total, "values": list(known), "at": at}
+    return {**said, "total": exact(total), "values": list(map(exact, known)), "at": at}

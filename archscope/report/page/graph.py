@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from archscope.analysis.account import Account, Row
@@ -57,7 +57,7 @@ def graph_data(account: Account) -> dict[str, Any]:
             for name, column in ((name, COLUMNS[name]) for name in FIGURES)
         ],
         "inputs": len(inputs),
-        "nodes": nodes | {name: _exact(column) for name, column in figures.items()},
+        "nodes": nodes | {name: list(map(exact, column)) for name, column in figures.items()},
         "blocks": blocks.columns(rows, home[len(inputs) :], {name: c[len(inputs) :] for name, c in figures.items()}),
         "edges": {
             "source": [numbers[source] for source, _ in design.graph.digraph.edges],
@@ -99,7 +99,7 @@ class _Blocks:
                     sums[name][block] += column[number]
                 block = self._parent[block]
         columns = {"part": self._part, "parent": self._parent, "layers": layers, "shape": _coded(last)}
-        return columns | {name: _exact(column) for name, column in sums.items()}
+        return columns | {name: list(map(exact, column)) for name, column in sums.items()}
 
 
 def _field(account: Account, row: Row) -> str:
@@ -114,5 +114,6 @@ def _coded(column: Sequence[Hashable]) -> dict[str, list[Any]]:
     return {"of": list(codes), "at": [codes[content] for content in column]}
 
 
-def _exact(column: Iterable[int]) -> list[int | str]:
-    return [number if number <= _LARGEST else str(number) for number in column]
+def exact(number: Any) -> Any:
+    """A figure as JSON for JavaScript, which reads no whole number beyond 2**53 exactly: such a one is text."""
+    return str(number) if isinstance(number, int) and abs(number) > _LARGEST else number

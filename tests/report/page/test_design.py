@@ -236,7 +236,7 @@ def test_chooses_columns(opened: Any) -> None:
 def test_copies_as_csv(opened: Any) -> None:
     page = opened("alexnet", permissions=["clipboard-read", "clipboard-write"])
     page.click("#copy")
-    assert page.text_content("#status") == "23 layers copied"
+    page.get_by_text("23 layers copied").wait_for()
     rows = list(csv.DictReader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
     assert len(rows) == 23
     assert sum(int(row["params [elements]"]) for row in rows) == 62_378_344
@@ -257,6 +257,22 @@ def test_charts_tell_what_lies_under_the_pointer(opened: Any) -> None:
         slider.press("ArrowRight")
     text = page.locator("[data-chart=timeline] .readout").text_content()
     assert f"({memory.training:,} bytes): {memory.top.phase}, {memory.top.layer}" in text
+
+
+def test_figures_that_javascript_cannot_hold_stay_exact(tmp_path: Path, new_page: NewPage) -> None:
+    account = archscope.analyze(archscope.load("vgg16"), batch=10**9 + 7)
+    file = tmp_path / "huge.html"
+    file.write_text(design_page(account), encoding="utf-8")
+    page = new_page()
+    page.goto(file.as_uri())
+    page.click("#columns summary")
+    page.check("#columns input[value=flops]")  # drawn anew by the script
+    page.keyboard.press("Escape")
+    total = f"{2 * 15_470_264_320 * (10**9 + 7):,}"
+    assert total in page.inner_text("#layer-table tfoot")
+    page.click("#layer-table [data-sort=flops]")
+    first = page.locator("#layer-table tbody tr").first.inner_text()
+    assert f"{2 * 1_849_688_064 * (10**9 + 7):,}" in first  # 64 x 64 x 9 x 224 x 224 MACs, the most of a layer
 
 
 def test_colours_can_be_chosen(opened: Any) -> None:
