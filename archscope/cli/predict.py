@@ -14,6 +14,7 @@ from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.report import speed
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 
 
 @click.command("predict")
@@ -90,7 +91,7 @@ def command(
         calibration=calibration,
     )
     if csv_file is not None:
-        write(speed.prediction_csv(found), csv_file)
+        write_csv(speed.prediction_csv(found), csv_file)
     if json_file is not None:
         write(json.dumps(speed.prediction_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):

@@ -11,6 +11,7 @@ from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
 from archscope.report import speed
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 
 
 @click.command("profile")
@@ -87,7 +88,7 @@ def command(
             tick=tick,
         )
     if csv_file is not None:
-        write(speed.profile_csv(found), csv_file)
+        write_csv(speed.profile_csv(found), csv_file)
     if json_file is not None:
         write(json.dumps(speed.profile_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):

@@ -15,7 +15,7 @@ from archscope.cli.analyze import MOST_ROWS, Depth
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.data import to_csv
-from archscope.report.files import write
+from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
 from archscope.table import tabulate_account
 
@@ -134,7 +134,7 @@ def _table(design: Design, depth: int | str | None, csv_file: str | None) -> Non
     account = analyze(design)
     fixed = depth if isinstance(depth, int) else None
     if csv_file is not None:
-        write(to_csv([tabulate_account(account, COLUMNS, depth=fixed)]), csv_file)
+        write_csv(to_csv([tabulate_account(account, COLUMNS, depth=fixed)]), csv_file)
     if csv_file != "-":
         most = None if depth == "all" else MOST_ROWS
         click.echo(render(tabulate_account(account, COLUMNS, depth=fixed, most=most), options.terminal_width()))

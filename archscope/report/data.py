@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from archscope import __version__
 from archscope.analysis.account import Account, Total
 from archscope.analysis.metrics import FIELD_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.report import sheet
 from archscope.report.text import plain, value
 from archscope.table import COLUMNS, Column, Table, cell
 
@@ -20,17 +19,18 @@ JSON_VERSION = 1
 
 def to_csv(tables: Sequence[Table]) -> str:
     """One row a layer (or folded block), plain numbers; a design's name first where there are several."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     several = len(tables) > 1
-    writer.writerow([*(["design"] if several else []), *(column.name for column in tables[0].columns)])
-    for table in tables:
-        design = [table.account.design.name] if several else []
-        for line in table.lines:
-            if line.role != "heading":
-                cells = zip(line.cells, table.columns, strict=True)
-                writer.writerow([*design, *(plain(content, column.style) for content, column in cells)])
-    return out.getvalue()
+    columns = [("design", "")] * several + [(column.name, column.unit) for column in tables[0].columns]
+    return sheet.to_csv(
+        columns,
+        (
+            [table.account.design.name] * several
+            + [plain(content, column.style) for content, column in zip(line.cells, table.columns, strict=True)]
+            for table in tables
+            for line in table.lines
+            if line.role != "heading"
+        ),
+    )
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
@@ -59,9 +59,9 @@ def _texts(cells: Sequence[Any], columns: Sequence[Column]) -> list[str]:
     return [value(content, column.style) for content, column in zip(cells, columns, strict=True)]
 
 
-def to_json(tables: Sequence[Table]) -> str:
-    """All figures of every layer and every total, whatever columns were chosen."""
-    content = {"format": JSON_VERSION, "archscope": __version__, "designs": [_design(t.account) for t in tables]}
+def to_json(accounts: Sequence[Account]) -> str:
+    """All figures of every layer and every total."""
+    content = {"format": JSON_VERSION, "archscope": __version__, "designs": [_design(one) for one in accounts]}
     return json.dumps(content, indent=2) + "\n"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,7 @@ import tabulate
 
 from archscope import __version__
 from archscope.analysis.peers import Bridge, Measured, Reading, Reconciliation
+from archscope.report import sheet
 from archscope.report.text import shape
 
 #: version of the JSON format
@@ -183,16 +182,20 @@ def _sentence(bridge: Bridge, word: str) -> str:
 
 
 def to_csv(peers: tuple[Held, ...]) -> str:
-    """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["peer", "version", "counts", "figure", "term", "count", "why"])
-    for one in peers:
-        version = (one.measured and one.measured.version) or ""
-        for figure, bridge, measured in _figures(one):
-            for term, count, why in _records(bridge, measured):
-                writer.writerow([one.reading.peer.name, version, one.reading.peer.word, figure, term, count, why])
-    return out.getvalue()
+    """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params.
+
+    The unit of a count stands beside it, for each peer has its own.
+    """
+    columns = ("peer", "version", "figure", "term", "count", "counts", "why")
+    return sheet.to_csv([(name, "") for name in columns], (row for one in peers for row in _rows(one)))
+
+
+def _rows(one: Held) -> Iterator[list[Any]]:
+    version = (one.measured and one.measured.version) or ""
+    for figure, bridge, measured in _figures(one):
+        unit = one.reading.peer.word if figure == "work" else "elements"
+        for term, count, why in _records(bridge, measured):
+            yield [one.reading.peer.name, version, figure, term, count, unit, why]
 
 
 def _figures(one: Held) -> Iterator[tuple[str, Bridge, int | None]]:

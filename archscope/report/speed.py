@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archscope.analysis.roofline import Prediction
 from archscope.analysis.traffic import Part
+from archscope.report import sheet
 from archscope.report.terminal import grid
 from archscope.report.text import binary, duration, short
 
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from archscope.backends.torch.machine import Machine
     from archscope.backends.torch.profile import Profile, Timed
     from archscope.backends.torch.timing import Timing
+
+#: names of figures, each with its unit (text has none) and what it is
+Columns = dict[str, tuple[str, str]]
 
 #: version of the JSON format; it changes when a reader of the old one would break
 JSON_VERSION = 1
@@ -93,28 +95,36 @@ def _rest(there: int, shown: int) -> str:
     return f"\nand {there - shown} more; `--layers` shows all" if shown < there else ""
 
 
-_PREDICTED = ("forward_seconds", "backward_seconds", "limit")
-_WORK = ("name", "op", "kind", "forward_flops", "forward_bytes", "forward_calls", "backward_flops", "backward_bytes",
-         "backward_calls")  # fmt: skip
-
-
-def _work(part: Part) -> list[Any]:
-    ahead, back = part.forward, part.backward
-    return [part.name, part.op, part.kind, ahead.flops, ahead.bytes, ahead.calls, back.flops, back.bytes, back.calls]
+_FORWARD, _BACKWARD = "of the forward pass", "of the backward pass"
+#: the columns of the parts of a step, with unit and convention
+_WORK: Columns = {
+    "name": ("", "the layer, or `the loss`, or `the update`"),
+    "op": ("", "kind of the layer"),
+    "kind": ("", "kind of the work, as calibrations tell it apart"),
+    "forward_flops": ("FLOPs", f"2 x MACs {_FORWARD}"),
+    "forward_bytes": ("bytes", f"read and written {_FORWARD}"),
+    "forward_calls": ("calls", f"kernels {_FORWARD}"),
+    "backward_flops": ("FLOPs", f"2 x MACs {_BACKWARD}"),
+    "backward_bytes": ("bytes", f"read and written {_BACKWARD}"),
+    "backward_calls": ("calls", f"kernels {_BACKWARD}"),
+}
+_PREDICTED: Columns = {
+    "forward_seconds": ("seconds", f"predicted time {_FORWARD}"),
+    "backward_seconds": ("seconds", f"predicted time {_BACKWARD}"),
+    "limit": ("", "what limits the longer pass: compute, memory, launch, or none"),
+}
 
 
 def prediction_csv(found: Prediction) -> str:
     """A row for each part of the step, times in seconds."""
-    rows = ([*_work(one.part), one.forward.seconds, one.backward.seconds, one.limit] for one in found.parts)
-    return _csv([*_WORK, *_PREDICTED], rows)
+    return _csv(_WORK | _PREDICTED, (one.record() for one in found.parts))
 
 
-def _csv(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(titles)
-    writer.writerows(rows)
-    return out.getvalue()
+def _csv(columns: Columns, records: Iterable[dict[str, Any]]) -> str:
+    return sheet.to_csv(
+        [(name, unit) for name, (unit, _) in columns.items()],
+        ([one[name] for name in columns] for one in records),
+    )
 
 
 def prediction_data(found: Prediction) -> dict[str, Any]:
@@ -126,12 +136,8 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
         "dtype": found.dtype,
         "mode": found.mode,
         **_predicted(found),
-        "parts": [
-            dict(zip((*_WORK, *_PREDICTED), [*_work(one.part), one.forward.seconds, one.backward.seconds, one.limit],
-                     strict=True))
-            for one in found.parts
-        ],
-    }  # fmt: skip
+        "parts": [one.record() for one in found.parts],
+    }
 
 
 def _predicted(found: Prediction) -> dict[str, Any]:
@@ -263,27 +269,46 @@ def machine_lines(here: Machine) -> list[str]:
     return lines
 
 
-_TIMED = ("forward_median", "forward_spread", "backward_median", "backward_spread", "runs", "predicted")
-
-
-def _timed(one: Timed) -> list[Any]:
-    back = one.backward
-    return [
-        *_work(one.part),
-        one.forward.median,
-        one.forward.spread,
-        None if back is None else back.median,
-        None if back is None else back.spread,
-        one.forward.runs,
-        None if one.predicted is None else one.predicted.seconds,
-    ]
+_TIMED: Columns = {
+    "forward_median": ("seconds", f"median time {_FORWARD}"),
+    "forward_spread": ("seconds", f"within which half of the times {_FORWARD} lie"),
+    "backward_median": ("seconds", f"median time {_BACKWARD}; none where no gradient passes"),
+    "backward_spread": ("seconds", f"within which half of the times {_BACKWARD} lie"),
+    "runs": ("runs", "how often it was timed"),
+    "predicted": ("seconds", "predicted time of both passes; none where no ceilings are known"),
+}
+_SETTING: Columns = {
+    "design": ("", "name of the design"),
+    "device": ("", "cpu or cuda"),
+    "batch": ("samples", "in a step"),
+    "dtype": ("", "of the numbers: float32, tf32, bf16, fp16, or amp"),
+    "mode": ("", "train: a step; infer: a forward pass"),
+    "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
+    "compiled": ("", "whether the whole ran under torch.compile"),
+}
+_MACHINE: Columns = {
+    "cpu": ("", "the processor"),
+    "cores": ("cores", "that the process may use"),
+    "threads": ("threads", "that torch uses"),
+    "memory": ("bytes", "of the host"),
+    "gpu": ("", "the GPU; empty where the CPU is measured"),
+    "gpu_memory": ("bytes", "of the GPU"),
+    "driver": ("", "version of the GPU's driver"),
+    "cuda": ("", "version of CUDA"),
+    "cudnn": ("", "version of cuDNN"),
+    "torch": ("", "version of PyTorch"),
+    "python": ("", "version of Python"),
+    "archscope": ("", "version of archscope"),
+    "os": ("", "the operating system"),
+    "date": ("", "when, in UTC"),
+}
 
 
 def profile_csv(found: Profile) -> str:
     """A row for each part of the step, times in seconds; then what was run, and where."""
-    setting = {"design": found.design.name, **found.setting._asdict(), "compiled": found.compiled}
-    place = setting | {key: value for key, value in found.machine.as_data().items() if key not in setting}
-    return _csv([*_WORK, *_TIMED, *place], ([*_timed(one), *place.values()] for one in found.parts))
+    place = {"design": found.design.name, "compiled": found.compiled}
+    place |= found.setting._asdict() | found.machine.as_data()
+    return _csv(_WORK | _TIMED | _SETTING | _MACHINE, ({**one.record(), **place} for one in found.parts))
 
 
 def profile_data(found: Profile) -> dict[str, Any]:
@@ -301,7 +326,7 @@ def profile_data(found: Profile) -> dict[str, Any]:
         "memory": {"measured": found.measured_memory, "predicted": found.predicted_memory},
         "prediction": None if found.prediction is None else {**_predicted(found.prediction), "error": found.error},
         "machine": found.machine.as_data(),
-        "parts": [dict(zip((*_WORK, *_TIMED), _timed(one), strict=True)) for one in found.parts],
+        "parts": [one.record() for one in found.parts],
     }
 
 

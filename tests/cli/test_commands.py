@@ -72,7 +72,7 @@ def test_analyze_writes_files_and_prints_the_table(spec, tmp_path):
     out = run("analyze", spec, "--csv", str(target), "--columns", "params,macs").stdout
     rows = list(csv.DictReader(io.StringIO(target.read_text())))
     assert [row["name"] for row in rows] == ["conv", "ReLU", "Flatten", "fc"]
-    assert sum(int(row["params"]) for row in rows) == 1562
+    assert sum(int(row["params [elements]"]) for row in rows) == 1562
     assert "1,562" in out
 
 

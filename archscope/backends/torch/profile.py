@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import profiler
@@ -49,6 +50,18 @@ class Timed:
     def seconds(self) -> float:
         """Forward and backward, medians."""
         return self.forward.median + (self.backward.median if self.backward is not None else 0.0)
+
+    def record(self) -> dict[str, Any]:
+        """The same as plain data, a row of a table; times in seconds."""
+        return {
+            **self.part.record(),
+            "forward_median": self.forward.median,
+            "forward_spread": self.forward.spread,
+            "backward_median": None if self.backward is None else self.backward.median,
+            "backward_spread": None if self.backward is None else self.backward.spread,
+            "runs": self.forward.runs,
+            "predicted": None if self.predicted is None else self.predicted.seconds,
+        }
 
 
 @dataclass(frozen=True)
