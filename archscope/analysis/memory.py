@@ -35,6 +35,9 @@ _FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
 #: autograd does not keep it
 KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "kept", "in passing")
 
+#: parts of a training step
+PHASES = ("forward", "loss", "backward", "optimizer")
+
 
 class Kept(NamedTuple):
     """A piece of memory that is kept for the backward pass.
@@ -55,7 +58,7 @@ class Moment(NamedTuple):
     """An allocation in a training step.
 
     Attributes:
-        phase: ``forward``, ``loss``, ``backward`` or ``optimizer``.
+        phase: one of :data:`PHASES`.
         layer: the layer at work.
         live: bytes that live then.
     """

@@ -12,7 +12,7 @@ from archscope.analysis.roofline import predict
 from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
-from archscope.report import speed
+from archscope.report import speed, speed_data
 from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
@@ -91,8 +91,8 @@ def command(
         calibration=calibration,
     )
     if csv_file is not None:
-        write_csv(speed.prediction_csv(found), csv_file)
+        write_csv(speed_data.prediction_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed.prediction_data(found), indent=2) + "\n", json_file)
+        write(json.dumps(speed_data.prediction_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):
         click.echo(speed.prediction_text(found, top=top, every=layers))

@@ -9,7 +9,7 @@ import click
 
 from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
-from archscope.report import speed
+from archscope.report import speed, speed_data
 from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
@@ -88,9 +88,9 @@ def command(
             tick=tick,
         )
     if csv_file is not None:
-        write_csv(speed.profile_csv(found), csv_file)
+        write_csv(speed_data.profile_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed.profile_data(found), indent=2) + "\n", json_file)
+        write(json.dumps(speed_data.profile_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):
         click.echo(speed.profile_text(found, top=top, every=layers))
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from archscope import __version__
 from archscope.analysis.account import Account, Total
-from archscope.analysis.metrics import FIELD_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import plain, value
 from archscope.table import COLUMNS, Column, Table, cell
@@ -61,7 +62,7 @@ def _texts(cells: Sequence[Any], columns: Sequence[Column]) -> list[str]:
 
 def to_json(accounts: Sequence[Account]) -> str:
     """All figures of every layer and every total."""
-    content = {"format": JSON_VERSION, "archscope": __version__, "designs": [_design(one) for one in accounts]}
+    content = js.headed(JSON_VERSION, {"designs": [_design(one) for one in accounts]})
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -104,3 +105,43 @@ def _design(account: Account) -> dict[str, Any]:
 
 def _figures(part: Total) -> dict[str, Any]:
     return {"layers": part.layers, **{name: getattr(part, name) for name in METRICS}}
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_json`; every figure with its unit and convention."""
+    figures = {"layers": js.count(DESIGN_FIGURES["layers"]), **{name: js.figure(name) for name in METRICS}}
+    totals = {"$ref": "#/$defs/figures"}
+    by_category = dict.fromkeys(CATEGORIES, totals)
+    given = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
+    design = {
+        "name": js.text("as the spec gives it"),
+        "source": js.text("the paper or document that it follows"),
+        "file": js.text("the spec; empty where it was no file"),
+        "batch": js.count("that runs at once", "samples"),
+        "dtype": js.chosen(ITEM_BYTES, "floating type, for the figures in bytes"),
+        "vars": js.mapping({}, "the variables in force"),
+        "inputs": js.many(js.record(given)),
+        "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
+        "depth": js.count(DESIGN_FIGURES["depth"]),
+        "totals": js.record({"all": totals, **by_category}, about="of all layers, and by category; they add up"),
+        "by_kind": js.mapping(totals, "totals by kind of layer"),
+        "layers": js.many({"$ref": "#/$defs/layer"}, "in order of execution"),
+    }
+    layer = {
+        "name": js.text(COLUMNS["name"].convention),
+        "op": js.text(COLUMNS["kind"].convention),
+        "category": js.chosen(CATEGORIES),
+        "arguments": js.mapping({}, "named as in torch.nn"),
+        "inputs": js.many(js.text(), "the layers that it reads"),
+        "input_shapes": js.many(js.sizes()),
+        "output_shapes": js.many(js.sizes()),
+        "shares": js.nullable(js.text("the layer whose weights it uses again")),
+        "frozen": js.flag("whether its parameters are not trained"),
+        **{name: js.figure(name) for name in METRICS},
+        "dense_params": js.nullable(js.figure("dense_params")),
+        **{name: js.figure(name) for name in FIELD_FIGURES},
+        "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
+        **{name: js.figure(name) for name in MEMORY_FIGURES},
+    }
+    defs = {"figures": js.record(figures), "layer": js.record(layer)}
+    return js.document("analyze", JSON_VERSION, {"designs": js.many(js.record(design))}, defs=defs)

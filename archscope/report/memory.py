@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from archscope import __version__
-from archscope.analysis.memory import WEIGHT_BITS, Memory
+from archscope.analysis.memory import KINDS, PHASES, PRECISIONS, WEIGHT_BITS, Memory
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import binary
 
@@ -92,9 +93,7 @@ def to_csv(found: Memory) -> str:
 
 def to_data(found: Memory) -> dict[str, Any]:
     """The ledger as plain data, all sizes in bytes."""
-    return {
-        "format": JSON_VERSION,
-        "archscope": __version__,
+    content = {
         "design": found.design.name,
         "batch": found.batch,
         "precision": found.precision,
@@ -122,3 +121,52 @@ def to_data(found: Memory) -> dict[str, Any]:
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
+    return js.headed(JSON_VERSION, content)
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_data`."""
+    peak = {
+        "phase": js.chosen(PHASES),
+        "layer": js.text("at work"),
+        **{kind: js.size(f"what lives then of: {kind}") for kind in KINDS},
+    }
+    cuda = {
+        "allocated": js.size("torch.cuda.max_memory_allocated() of a step, without cuDNN's workspace"),
+        "reserved": js.size("torch.cuda.max_memory_reserved(), without the CUDA context"),
+        "workspace": js.size("of cuBLAS, in both"),
+        "cudnn": js.many(js.size(), "least and most that cuDNN's workspaces add, as it chooses its algorithms"),
+    }
+    piece = {
+        "layer": js.text("the first that keeps it"),
+        "what": js.text("what it is"),
+        "bytes": js.size(),
+        "shared_with": js.many(js.text(), "the other layers that keep it"),
+    }
+    moment = {"phase": js.chosen(PHASES), "layer": js.text("at work"), "live": js.size("that live then")}
+    fields = {
+        "design": js.text("name of the design"),
+        "batch": js.count("in a step", "samples"),
+        "precision": js.chosen(PRECISIONS),
+        "optimizer": js.chosen(OPTIMIZERS),
+        "device": js.text("cpu, cuda, or a device of the table"),
+        "accumulate": js.flag("whether gradients live from step to step"),
+        "channels_last": js.flag("whether maps and kernels lie in torch's format of that name"),
+        "training": js.size("at the peak of a training step"),
+        "peak": js.nullable(js.record(peak, about="the moment of that peak; none without training")),
+        "cuda": js.nullable(js.record(cuda, about="what the step shows on a CUDA device")),
+        "parameters": js.size(),
+        "buffers": js.size(),
+        "gradients": js.size("of all trained parameters"),
+        "optimizer_state": js.size(),
+        "inputs": js.size("of the inputs, with the targets of the loss"),
+        "kept_bytes": js.size("that autograd keeps of the forward pass"),
+        "inference": js.size("at the peak of an inference"),
+        "activations": js.size("that an inference allocates, none reused"),
+        "activation_peak": js.size("that live at once at inference besides parameters and buffers"),
+        "activation_peak_layer": js.text("the layer at which they do"),
+        "weights": js.record({form: js.size(f"of the parameters in {form}") for form in WEIGHT_BITS}),
+        "kept": js.many(js.record(piece), "what is kept for the backward pass, in the order of the forward pass"),
+        "timeline": js.many(js.record(moment), "all allocations of a training step"),
+    }
+    return js.document("memory", JSON_VERSION, fields)

@@ -11,8 +11,8 @@ from typing import Any
 import click
 import tabulate
 
-from archscope import __version__
-from archscope.analysis.peers import Bridge, Measured, Reading, Reconciliation
+from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
+from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import shape
 
@@ -217,15 +217,47 @@ def _records(bridge: Bridge, measured: int | None) -> Iterator[tuple[str, int | 
 def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """Everything, the layers of each term by name."""
     content = {
-        "format": JSON_VERSION,
-        "archscope": __version__,
         "design": found.design.name,
         "batch": found.batch,
         "macs": found.macs,
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    return json.dumps(content, indent=2) + "\n"
+    return json.dumps(js.headed(JSON_VERSION, content), indent=2) + "\n"
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_json`."""
+    term = {
+        "name": js.chosen(TERMS, "what it is about"),
+        "count": js.count("signed"),
+        "why": js.text("the peer's rule, in a few words"),
+        "layers": js.many(js.text(), "that it comes from"),
+    }
+    bridge = {
+        "modelled": js.nullable(js.count("the peer's figure; none where a rule is not modelled")),
+        "measured": js.nullable(js.count("what the peer reports; none where it was not run")),
+        "terms": js.many(js.record(term), "what makes the difference from archscope's figure to the peer's"),
+        "not_modelled": js.many(js.text(), "ops, or cases of them"),
+    }
+    peer = {
+        "name": js.text("of the tool, and of its mode where it has several"),
+        "counts": js.nullable(js.text("what it calls its count of work; none where it has no such count")),
+        "convention": js.text("how it counts"),
+        "modelled_version": js.nullable(js.text("whose source the rules were read from")),
+        "measured_version": js.nullable(js.text("of the one that was run")),
+        "failure": js.nullable(js.text("why it gives no numbers")),
+        "work": {"$ref": "#/$defs/bridge"},
+        "params": {"$ref": "#/$defs/bridge"},
+    }
+    fields = {
+        "design": js.text("name of the design"),
+        "batch": js.count("that runs at once", "samples"),
+        "macs": js.figure("macs"),
+        "params": js.figure("params"),
+        "peers": js.many(js.record(peer, optional=["work"])),
+    }
+    return js.document("reconcile", JSON_VERSION, fields, defs={"bridge": js.record(bridge)})
 
 
 def _peer(one: Held) -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""Predicted and measured times: for a terminal, as CSV, and as plain data."""
+"""Predicted and measured times, and calibrations, for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from archscope.analysis.roofline import Prediction
 from archscope.analysis.traffic import Part
-from archscope.report import sheet
 from archscope.report.terminal import grid
 from archscope.report.text import binary, duration, short
 
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
     from archscope.analysis.calibration import Calibration
     from archscope.backends.torch.machine import Machine
     from archscope.backends.torch.profile import Profile, Timed
-    from archscope.backends.torch.timing import Timing
-
-#: names of figures, each with its unit (text has none) and what it is
-Columns = dict[str, tuple[str, str]]
-
-#: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
 
 _NOTE = {
     True: "estimates, from the measured speed of each kind of layer",
@@ -93,62 +85,6 @@ def _named(part: Part) -> list[str]:
 
 def _rest(there: int, shown: int) -> str:
     return f"\nand {there - shown} more; `--layers` shows all" if shown < there else ""
-
-
-_FORWARD, _BACKWARD = "of the forward pass", "of the backward pass"
-#: the columns of the parts of a step, with unit and convention
-_WORK: Columns = {
-    "name": ("", "the layer, or `the loss`, or `the update`"),
-    "op": ("", "kind of the layer"),
-    "kind": ("", "kind of the work, as calibrations tell it apart"),
-    "forward_flops": ("FLOPs", f"2 x MACs {_FORWARD}"),
-    "forward_bytes": ("bytes", f"read and written {_FORWARD}"),
-    "forward_calls": ("calls", f"kernels {_FORWARD}"),
-    "backward_flops": ("FLOPs", f"2 x MACs {_BACKWARD}"),
-    "backward_bytes": ("bytes", f"read and written {_BACKWARD}"),
-    "backward_calls": ("calls", f"kernels {_BACKWARD}"),
-}
-_PREDICTED: Columns = {
-    "forward_seconds": ("seconds", f"predicted time {_FORWARD}"),
-    "backward_seconds": ("seconds", f"predicted time {_BACKWARD}"),
-    "limit": ("", "what limits the longer pass: compute, memory, launch, or none"),
-}
-
-
-def prediction_csv(found: Prediction) -> str:
-    """A row for each part of the step, times in seconds."""
-    return _csv(_WORK | _PREDICTED, (one.record() for one in found.parts))
-
-
-def _csv(columns: Columns, records: Iterable[dict[str, Any]]) -> str:
-    return sheet.to_csv(
-        [(name, unit) for name, (unit, _) in columns.items()],
-        ([one[name] for name in columns] for one in records),
-    )
-
-
-def prediction_data(found: Prediction) -> dict[str, Any]:
-    """A prediction as plain data, times in seconds."""
-    return {
-        "format": JSON_VERSION,
-        "design": found.design.name,
-        "batch": found.batch,
-        "dtype": found.dtype,
-        "mode": found.mode,
-        **_predicted(found),
-        "parts": [one.record() for one in found.parts],
-    }
-
-
-def _predicted(found: Prediction) -> dict[str, Any]:
-    return {
-        "label": found.label,
-        "seconds": found.seconds,
-        "forward": found.forward,
-        "backward": found.backward,
-        "limited_by": found.limited(),
-        "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
-    }
 
 
 # -- profiles ---
@@ -267,71 +203,6 @@ def machine_lines(here: Machine) -> list[str]:
         lines.append(f"{here.gpu}, {binary(here.gpu_memory)}, {versions}")
     lines.append(f"torch {here.torch}, Python {here.python}, archscope {here.archscope}, {here.os}; {here.date}")
     return lines
-
-
-_TIMED: Columns = {
-    "forward_median": ("seconds", f"median time {_FORWARD}"),
-    "forward_spread": ("seconds", f"within which half of the times {_FORWARD} lie"),
-    "backward_median": ("seconds", f"median time {_BACKWARD}; none where no gradient passes"),
-    "backward_spread": ("seconds", f"within which half of the times {_BACKWARD} lie"),
-    "runs": ("runs", "how often it was timed"),
-    "predicted": ("seconds", "predicted time of both passes; none where no ceilings are known"),
-}
-_SETTING: Columns = {
-    "design": ("", "name of the design"),
-    "device": ("", "cpu or cuda"),
-    "batch": ("samples", "in a step"),
-    "dtype": ("", "of the numbers: float32, tf32, bf16, fp16, or amp"),
-    "mode": ("", "train: a step; infer: a forward pass"),
-    "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
-    "compiled": ("", "whether the whole ran under torch.compile"),
-}
-_MACHINE: Columns = {
-    "cpu": ("", "the processor"),
-    "cores": ("cores", "that the process may use"),
-    "threads": ("threads", "that torch uses"),
-    "memory": ("bytes", "of the host"),
-    "gpu": ("", "the GPU; empty where the CPU is measured"),
-    "gpu_memory": ("bytes", "of the GPU"),
-    "driver": ("", "version of the GPU's driver"),
-    "cuda": ("", "version of CUDA"),
-    "cudnn": ("", "version of cuDNN"),
-    "torch": ("", "version of PyTorch"),
-    "python": ("", "version of Python"),
-    "archscope": ("", "version of archscope"),
-    "os": ("", "the operating system"),
-    "date": ("", "when, in UTC"),
-}
-
-
-def profile_csv(found: Profile) -> str:
-    """A row for each part of the step, times in seconds; then what was run, and where."""
-    place = {"design": found.design.name, "compiled": found.compiled}
-    place |= found.setting._asdict() | found.machine.as_data()
-    return _csv(_WORK | _TIMED | _SETTING | _MACHINE, ({**one.record(), **place} for one in found.parts))
-
-
-def profile_data(found: Profile) -> dict[str, Any]:
-    """A profile as plain data, times in seconds."""
-    return {
-        "format": JSON_VERSION,
-        "design": found.design.name,
-        **found.setting._asdict(),
-        "compiled": found.compiled,
-        "whole": {phase: _timing(one) for phase, one in found.whole.items()},
-        "sum_of_parts": found.sum_of_parts,
-        "throughput": found.throughput,
-        "flops": found.flops,
-        "bandwidth": found.bandwidth,
-        "memory": {"measured": found.measured_memory, "predicted": found.predicted_memory},
-        "prediction": None if found.prediction is None else {**_predicted(found.prediction), "error": found.error},
-        "machine": found.machine.as_data(),
-        "parts": [one.record() for one in found.parts],
-    }
-
-
-def _timing(one: Timing) -> dict[str, float]:
-    return {"median": one.median, "spread": one.spread, "runs": one.runs}
 
 
 # -- calibrations ---

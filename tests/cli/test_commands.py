@@ -111,7 +111,8 @@ def test_no_color_is_plain(spec):
 
 def test_explain(spec):
     assert "weight = K_h x K_w x C_in / groups x C_out = 3 x 3 x 3 / 1 x 4 = 108" in run("explain", spec, "conv").stdout
-    assert len(json.loads(run("explain", spec, "--json").stdout)) == 4
+    layers = json.loads(run("explain", spec, "--json").stdout)["layers"]
+    assert [one["layer"] for one in layers] == ["conv", "ReLU", "Flatten", "fc"]
 
 
 def test_verify(spec, tmp_path):
