@@ -9,8 +9,9 @@ from click.shell_completion import CompletionItem
 
 from archscope.analysis import analyze
 from archscope.cli import options
-from archscope.report.data import to_csv, to_json, to_markdown
+from archscope.report.data import to_csv, to_json
 from archscope.report.files import write
+from archscope.report.markdown import to_markdown
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
 from archscope.table import COLUMNS, DEFAULT, Table, choose, tabulate_account

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archscope.analysis.account import Account
-from archscope.report import sheet
+from archscope.report import markdown, sheet
 from archscope.report.text import plain, value
 
 
@@ -55,25 +55,22 @@ def to_csv(designs: Sequence[tuple[str, Account]]) -> str:
     )
 
 
-def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Titles, rows and alignments of the columns that people read."""
+def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Titles and rows of the columns that people read, and which of them are text."""
     shown = [column for column in _COLUMNS if column.people]
     rows = [[value(cells[c.name], c.style) for c in shown] for cells in (_cells(*one) for one in designs)]
-    return [c.title for c in shown], rows, ["right" if c.style == "count" else "left" for c in shown]
+    return [c.title for c in shown], rows, [c.style != "count" for c in shown]
 
 
 def to_markdown(designs: Sequence[tuple[str, Account]]) -> str:
     """A table for a README."""
-    titles, rows, aligned = _texts(designs)
-    rule = ["---:" if side == "right" else "---" for side in aligned]
-    return "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in [titles, rule, *rows]
-    )
+    titles, rows, left = _texts(designs)
+    return markdown.grid(titles, [list(map(markdown.escaped, row)) for row in rows], left) + "\n"
 
 
 def to_text(designs: Sequence[tuple[str, Account]]) -> str:
     """A table for a terminal."""
-    import tabulate
+    from archscope.report.terminal import grid
 
-    titles, rows, aligned = _texts(designs)
-    return tabulate.tabulate(rows, titles, tablefmt="simple", colalign=aligned, disable_numparse=True) + "\n"
+    titles, rows, left = _texts(designs)
+    return grid(titles, rows, left) + "\n"

@@ -1,4 +1,4 @@
-"""The formats for machines: CSV and JSON, and Markdown for pull requests."""
+"""The account of designs for machines: CSV and JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.report import schema as js
 from archscope.report import sheet
-from archscope.report.text import plain, value
-from archscope.table import COLUMNS, Column, Table, cell
+from archscope.report.text import plain
+from archscope.table import COLUMNS, Table, cell
 
 #: version of the JSON format; it changes when a reader of the old one would break
 JSON_VERSION = 1
@@ -29,35 +29,9 @@ def to_csv(tables: Sequence[Table]) -> str:
             + [plain(content, column.style) for content, column in zip(line.cells, table.columns, strict=True)]
             for table in tables
             for line in table.lines
-            if line.role != "heading"
+            if line.role in ("layer", "folded")
         ),
     )
-
-
-def to_markdown(tables: Sequence[Table]) -> str:
-    """A table a design, with its totals in bold."""
-    return "\n\n".join(_markdown(table) for table in tables) + "\n"
-
-
-def _markdown(table: Table) -> str:
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    columns = table.columns
-    head = [row([column.title for column in columns])]
-    head.append(row(["---" if column.style in ("text", "shape") else "---:" for column in columns]))
-    shown = [line for line in table.lines if line.role != "heading"]
-    body = [row(_texts(line.cells, columns)) for line in shown]
-    totals = [
-        row([f"**{text}**" if text else "" for text in [t.label, *_texts(t.cells, columns)[1:]]]) for t in table.totals
-    ]
-    account = table.account
-    title = f"### {account.design.name}\n\nbatch {account.batch}, {account.dtype}\n"
-    return "\n".join([title, *head, *body, *totals])
-
-
-def _texts(cells: Sequence[Any], columns: Sequence[Column]) -> list[str]:
-    return [value(content, column.style) for content, column in zip(cells, columns, strict=True)]
 
 
 def to_json(accounts: Sequence[Account]) -> str:

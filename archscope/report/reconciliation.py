@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-import tabulate
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
+from archscope.report import markdown, sheet
 from archscope.report import schema as js
-from archscope.report import sheet
-from archscope.report.text import shape
+from archscope.report.terminal import grid, inputs
 
 #: version of the JSON format
 JSON_VERSION = 1
 _HEADERS = ("peer", "counts", "modelled", "measured", "", "params", "measured", "")
-_ALIGNED = ("left", "left", "right", "right", "left", "right", "right", "left")
+_LEFT = (True, True, False, False, True, False, False, True)
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,8 @@ def hold(found: Reconciliation, measured: Mapping[str, Measured]) -> tuple[Held,
 def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
     """The table, and below it a bridge for each figure that is not archscope's own."""
     design = found.design
-    inputs = ", ".join(shape(node.shape) + (f" {node.dtype}" if node.dtype else "") for node in design.inputs)
     lines = [
-        f"{click.style(design.name, bold=True)}   input {inputs}, batch {found.batch}",
+        f"{click.style(design.name, bold=True)}   input {inputs(design)}, batch {found.batch}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
         "",
         _grid(peers),
@@ -78,13 +76,10 @@ def _grid(peers: tuple[Held, ...]) -> str:
     """The table; a column that nothing stands in is left out."""
     rows = [_row(one) for one in peers]
     kept = [column for column in range(len(_HEADERS)) if any(row[column] for row in rows)]
-    titles = [_HEADERS[column] for column in kept]
-    return tabulate.tabulate(
+    return grid(
+        [_HEADERS[column] for column in kept],
         [[row[column] for column in kept] for row in rows],
-        headers=[click.style(title, bold=True) if title else "" for title in titles],
-        tablefmt="simple",
-        colalign=[_ALIGNED[column] for column in kept],
-        disable_numparse=True,
+        [_LEFT[column] for column in kept],
     )
 
 
@@ -156,19 +151,17 @@ def _bridge(bridge: Bridge | None, start: str, word: str, width: int) -> Iterato
 
 def to_markdown(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """The table, and the bridges in sentences."""
-    head = f"### {found.design.name}\n\nbatch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params\n"
-    rows = ["| " + " | ".join(_HEADERS) + " |", "| " + " | ".join(_DASHES[side] for side in _ALIGNED) + " |"]
-    rows += ["| " + " | ".join(map(click.unstyle, _row(one))) + " |" for one in peers]
+    counts = f"batch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params"
+    head = f"### {markdown.escaped(found.design.name)}\n\n{counts}\n"
+    rows = [[markdown.escaped(click.unstyle(cell)) for cell in _row(one)] for one in peers]
+    drawn = markdown.grid(_HEADERS, rows, _LEFT)
     bridges = [
-        f"- {one.reading.peer.name}: {_sentence(bridge, word)}"
+        f"- {markdown.escaped(f'{one.reading.peer.name}: {_sentence(bridge, word)}')}"
         for one in peers
         for bridge, word in ((one.reading.work, "MACs"), (one.reading.params, "params"))
         if bridge and (bridge.terms or bridge.refused)
     ]
-    return "\n".join([head, *rows, "", *bridges]) + "\n"
-
-
-_DASHES = {"left": "---", "right": "---:"}
+    return "\n".join([head, drawn, "", *bridges]) + "\n"
 
 
 def _sentence(bridge: Bridge, word: str) -> str:

@@ -1,4 +1,4 @@
-"""CSV, JSON and Markdown: read back, they say what the account says."""
+"""CSV and JSON: read back, they say what the account says."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 
 import archscope
 from archscope.analysis.metrics import METRICS
-from archscope.report.data import to_csv, to_json, to_markdown
+from archscope.report.data import to_csv, to_json
 from archscope.table import COLUMNS, tabulate_account
 
 TEXT = """
@@ -72,11 +72,3 @@ def test_json_holds_every_figure(account):
             assert layer[name] == getattr(row, name)
     assert design["layers"][0]["arguments"]["kernel_size"] == [3, 3]
     assert design["layers"][2]["output_shapes"][0] == [4, 5]
-
-
-def test_markdown_is_a_table_whatever_the_names(account):
-    text = to_markdown([tabulate_account(account)])
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") - 2 * line.count("\\|") for line in table}) == 1
-    assert "| conv | Conv2d | 4 x 6 x 6 | 112 |" in text
-    assert f"**{account.total.params:,}**" in text
