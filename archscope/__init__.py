@@ -9,6 +9,7 @@ print(*archscope.explain(design, "conv1_1"))
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from archscope import shown
 from archscope.analysis import Account, Explanation, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
@@ -73,6 +74,10 @@ _LATER = {
     "sees": "archscope.analysis.influence",
     "torch_source": "archscope.backends.torch.source",
 }
+
+# results lie below the reports that show them, and find them here
+shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
+shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 
 
 def __getattr__(name: str) -> Any:

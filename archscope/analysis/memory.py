@@ -24,6 +24,7 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.shown import Shown
 
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
@@ -82,7 +83,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Shown):
     """The memory of a design.
 
     Attributes:

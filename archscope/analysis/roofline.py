@@ -19,6 +19,7 @@ from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.shown import Shown
 
 
 class Bound(NamedTuple):
@@ -68,7 +69,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """The predicted times of a step.
 
     Attributes:

@@ -18,12 +18,7 @@ from archscope.report.data import to_csv
 from archscope.report.receptive_field import to_data, to_text
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
-from archscope.table import tabulate_account
-
-COLUMNS = (
-    "name", "kind", "output_shape", "receptive_field", "jump", "field_start", "field_center", "effective_padding",
-    "sees",
-)  # fmt: skip
+from archscope.table import FIELDS, tabulate_account
 
 
 class Places(click.ParamType):
@@ -135,10 +130,10 @@ def _table(design: Design, depth: int | str | None, csv_file: str | None) -> Non
     account = analyze(design)
     fixed = depth if isinstance(depth, int) else None
     if csv_file is not None:
-        write_csv(to_csv([tabulate_account(account, COLUMNS, depth=fixed)]), csv_file)
+        write_csv(to_csv([tabulate_account(account, FIELDS, depth=fixed)]), csv_file)
     if csv_file != "-":
         most = None if depth == "all" else MOST_ROWS
-        click.echo(render(tabulate_account(account, COLUMNS, depth=fixed, most=most), options.terminal_width()))
+        click.echo(render(tabulate_account(account, FIELDS, depth=fixed, most=most), options.terminal_width()))
 
 
 def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None, found: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, PRECISIONS, WEIGHT_BITS, Memory
@@ -22,52 +23,70 @@ _NOTES = {
 }
 
 
+#: a size: its title (two blanks before it if it is a part of the one above), bytes (none if it is no one size), and a
+#: note
+Fact = tuple[str, int | None, str]
+
+
 def to_text(found: Memory, *, every: bool = False) -> str:
     """The ledger for a terminal.
 
     Args:
         every: show all that is kept, in the order of the forward pass, not only the largest pieces.
     """
-    design = found.design
+    parts = [[_line(*fact) for fact in facts] for facts in ledger(found)]
+    parts.append(notes(found))
+    if found.kept:
+        parts.append(_largest(found, every=every))
+    head = f"{found.design.name}   {setting(found)}"
+    return "\n\n".join(["\n".join(lines) for lines in [[head], *parts]])
+
+
+def setting(found: Memory) -> str:
+    """How the step is run."""
     more = ", gradients accumulate" if found.accumulate else ""
     more += ", channels last" if found.channels_last else ""
-    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}", ""]
+    return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
+
+
+def ledger(found: Memory) -> Iterator[list[Fact]]:
+    """The sizes in their parts: the training step, what it keeps, what CUDA shows, the inference."""
     if found.timeline:
         top = found.top
         at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
-        lines.append(_line("training step", found.training, f"the most at once: {at}; of this"))
-        lines += [_line(f"  {kind}", size, _NOTES.get(kind, "")) for kind, size in found.peak_by_kind.items()]
-        lines.append("")
-        lines.append(_line("kept for backward", found.kept_bytes, "what autograd keeps in all"))
-        lines.append(_line("gradients", found.gradients))
-        lines.append("")
+        step = ("training step", found.training, f"the most at once: {at}; of this")
+        yield [step, *((f"  {kind}", size, _NOTES.get(kind, "")) for kind, size in found.peak_by_kind.items())]
+        yield [
+            ("kept for backward", found.kept_bytes, "what autograd keeps in all"),
+            ("gradients", found.gradients, ""),
+        ]
     if found.cuda is not None:
-        lines += [*_cuda_lines(found), ""]
-    lines.append(_line("inference", found.inference, "parameters, buffers and what else lives at once"))
-    lines.append(_line("  activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else ""))
-    lines.append(_line("  without reuse", found.activations, "all that is allocated"))
-    lines.append("")
-    forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
-    lines.append(f"weights alone: {forms}")
-    lines.append(f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB")
-    if found.kept:
-        lines += ["", *_largest(found, every=every)]
-    return "\n".join(lines)
-
-
-def _cuda_lines(found: Memory) -> list[str]:
-    cuda = found.cuda
-    assert cuda is not None
-    least, likely = (binary(size) for size in cuda.cudnn)
-    return [
-        _line("on CUDA", cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
-        _line("  cuBLAS workspace", cuda.workspace, "in it"),
-        f"  cuDNN workspace: {least} to {likely} more, as it chooses its algorithms",
-        _line("  segments", cuda.reserved, "torch.cuda.max_memory_reserved()"),
+        least, likely = map(binary, found.cuda.cudnn)
+        yield [
+            ("on CUDA", found.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
+            ("  cuBLAS workspace", found.cuda.workspace, "in it"),
+            ("  cuDNN workspace", None, f"{least} to {likely} more, as it chooses its algorithms"),
+            ("  segments", found.cuda.reserved, "torch.cuda.max_memory_reserved()"),
+        ]
+    yield [
+        ("inference", found.inference, "parameters, buffers and what else lives at once"),
+        ("  activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else ""),
+        ("  without reuse", found.activations, "all that is allocated"),
     ]
 
 
-def _line(title: str, size: int, note: str = "") -> str:
+def notes(found: Memory) -> list[str]:
+    """What the weights alone take."""
+    forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
+    return [
+        f"weights alone: {forms}",
+        f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
+    ]
+
+
+def _line(title: str, size: int | None, note: str) -> str:
+    if size is None:
+        return f"{title}: {note}"
     return f"{title:20} {binary(size):>12} {size:>18,} B" + (f"   {note}" if note else "")
 
 

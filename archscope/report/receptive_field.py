@@ -20,7 +20,7 @@ def to_data(
 ) -> dict[str, Any]:
     """All that is known of a layer's field, as data."""
     seen = fields.of(layer, input=source)
-    found = js.headed(JSON_VERSION, {"layer": fields.layer(layer), "axes": [_axis(field) for field in seen]})
+    found = js.headed(JSON_VERSION, {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]})
     if unit is not None or pixel is not None:
         from archscope.analysis.influence import seen_by, sees
 
@@ -43,7 +43,8 @@ def to_data(
     return found
 
 
-def _axis(field: Field) -> dict[str, Any]:
+def axis_data(field: Field) -> dict[str, Any]:
+    """A field along one axis as plain data."""
     apart = field.apart
     return {
         "axis": field.axis,

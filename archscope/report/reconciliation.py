@@ -13,7 +13,7 @@ import click
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
-from archscope.report.terminal import grid, inputs
+from archscope.report.terminal import Cells, grid, inputs
 
 #: version of the JSON format
 JSON_VERSION = 1
@@ -65,18 +65,18 @@ def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
         f"{click.style(design.name, bold=True)}   input {inputs(design)}, batch {found.batch}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
         "",
-        _grid(peers),
+        grid(*cells(peers)),
     ]
     for one in peers:
         lines += _paragraph(one, width)
     return "\n".join(lines)
 
 
-def _grid(peers: tuple[Held, ...]) -> str:
+def cells(peers: tuple[Held, ...]) -> Cells:
     """The table; a column that nothing stands in is left out."""
     rows = [_row(one) for one in peers]
     kept = [column for column in range(len(_HEADERS)) if any(row[column] for row in rows)]
-    return grid(
+    return Cells(
         [_HEADERS[column] for column in kept],
         [[row[column] for column in kept] for row in rows],
         [_LEFT[column] for column in kept],
@@ -155,13 +155,16 @@ def to_markdown(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     head = f"### {markdown.escaped(found.design.name)}\n\n{counts}\n"
     rows = [[markdown.escaped(click.unstyle(cell)) for cell in _row(one)] for one in peers]
     drawn = markdown.grid(_HEADERS, rows, _LEFT)
-    bridges = [
-        f"- {markdown.escaped(f'{one.reading.peer.name}: {_sentence(bridge, word)}')}"
-        for one in peers
-        for bridge, word in ((one.reading.work, "MACs"), (one.reading.params, "params"))
-        if bridge and (bridge.terms or bridge.refused)
-    ]
+    bridges = [f"- {markdown.escaped(line)}" for line in sentences(peers)]
     return "\n".join([head, drawn, "", *bridges]) + "\n"
+
+
+def sentences(peers: tuple[Held, ...]) -> Iterator[str]:
+    """How the peers' figures come out of archscope's, a sentence each."""
+    for one in peers:
+        for bridge, word in ((one.reading.work, "MACs"), (one.reading.params, "params")):
+            if bridge and (bridge.terms or bridge.refused):
+                yield f"{one.reading.peer.name}: {_sentence(bridge, word)}"
 
 
 def _sentence(bridge: Bridge, word: str) -> str:
@@ -180,15 +183,25 @@ def to_csv(peers: tuple[Held, ...]) -> str:
     The unit of a count stands beside it, for each peer has its own.
     """
     columns = ("peer", "version", "figure", "term", "count", "counts", "why")
-    return sheet.to_csv([(name, "") for name in columns], (row for one in peers for row in _rows(one)))
+    rows = ([row[name] for name in columns] for one in peers for row in records(one))
+    return sheet.to_csv([(name, "") for name in columns], rows)
 
 
-def _rows(one: Held) -> Iterator[list[Any]]:
+def records(one: Held) -> Iterator[dict[str, Any]]:
+    """The rows of a peer, as CSV and frames have them."""
     version = (one.measured and one.measured.version) or ""
     for figure, bridge, measured in _figures(one):
-        unit = one.reading.peer.word if figure == "work" else "elements"
+        own, its = ("MACs", one.reading.peer.word) if figure == "work" else ("elements", "elements")
         for term, count, why in _records(bridge, measured):
-            yield [one.reading.peer.name, version, figure, term, count, unit, why]
+            yield {
+                "peer": one.reading.peer.name,
+                "version": version,
+                "figure": figure,
+                "term": term,
+                "count": count,
+                "counts": own if term == "archscope" else its,
+                "why": why,
+            }
 
 
 def _figures(one: Held) -> Iterator[tuple[str, Bridge, int | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import tabulate
@@ -47,12 +47,20 @@ def render(table: Table, width: int) -> str:
     return "\n".join([headline, "", drawn, "", *notes])
 
 
-def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> str:
-    """Rows of cells under their titles.
+class Cells(NamedTuple):
+    """The texts of a table.
 
-    Args:
+    Attributes:
         left: for each column, whether it is text; numbers stand on the right.
     """
+
+    titles: Sequence[str]
+    rows: Sequence[Any]
+    left: Sequence[bool]
+
+
+def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> str:
+    """Rows of cells under their titles; the arguments are those of :class:`Cells`."""
     return tabulate.tabulate(
         rows,
         headers=[_styled(title, bold=True) for title in titles],
@@ -101,8 +109,12 @@ def inputs(design: Design) -> str:
     return ", ".join(shape(node.shape) + (f" {node.dtype}" if node.dtype else "") for node in design.inputs)
 
 
-def footer(table: Table) -> list[str]:
-    """Lines below a table: the totals in other units, and how it was folded."""
+def footer(table: Table, every: str = "`--depth all` shows") -> list[str]:
+    """Lines below a table: the totals in other units, and how it was folded.
+
+    Args:
+        every: what shows all layers.
+    """
     account = table.account
     total = account.total
     lines = [
@@ -113,5 +125,5 @@ def footer(table: Table) -> list[str]:
         f" {total.layers} layers, {account.depth} weight layers deep",
     ]
     if table.folded is not None:
-        lines.append(f"blocks folded at depth {table.folded}; `--depth all` shows all {total.layers} layers")
+        lines.append(f"blocks folded at depth {table.folded}; {every} all {total.layers} layers")
     return lines

@@ -23,6 +23,7 @@ from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.shown import Shown
 
 #: steps of each kind that are timed at least
 LEAST = 5
@@ -65,7 +66,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Shown):
     """The measured times of a design.
 
     Attributes:
