@@ -80,7 +80,7 @@ class _ClassText:
         self._init: list[str] = []
         self._forward: list[str] = []
         self._attributes: dict[tuple[str, str], str] = {}
-        self._taken = {self._own(child.label)[0] for child in one.children}
+        self._taken = {self._own(child.label)[0] for child in one.children if not _shared(child)}
         self._stored: dict[str, str] = {}
         self._modules: dict[tuple[str, ...], str] = {}
         for child in one.children:
@@ -132,8 +132,7 @@ class _ClassText:
         own = self._own(child.label)
         made = child.module
         stem = _snake(re.sub(r"_\d+$", "", child.label[-1]))
-        shared = child.stateless and len(child.label) == 1 and _automatic(child)
-        if shared and stem.isidentifier() and not keyword.iskeyword(stem):
+        if _shared(child) and stem.isidentifier() and not keyword.iskeyword(stem):
             if (stem, made) in self._attributes:
                 return f"self.{self._attributes[stem, made]}"
             own = [self._unused(stem)]
@@ -428,10 +427,14 @@ def _equal(children: list[Child]) -> list[Child]:
 
 
 def _automatic(child: Child) -> bool:
-    """Whether the name of a layer is that of its kind or of a block's parameter, numbered."""
-    kind, stem = child.kind, re.sub(r"_\d+$", "", child.label[-1])
-    word = child.some.step.layer.mark if child.some.step is not None else None
-    return stem == kind or (word is not None and stem != kind and bool(re.fullmatch(r".*act", stem)))
+    """Whether a layer has no name of its own: it is called after its word, or as it would be without a name."""
+    step = child.some.step
+    return step is not None and (not step.layer.named or re.sub(r"_\d+$", "", child.label[-1]) == child.kind)
+
+
+def _shared(child: Child) -> bool:
+    """Whether its module may serve others that are alike, under a name after its kind."""
+    return child.stateless and len(child.label) == 1 and _automatic(child)
 
 
 def _reached(names: list[str]) -> str:
