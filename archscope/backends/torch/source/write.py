@@ -82,6 +82,7 @@ class _ClassText:
         self._attributes: dict[tuple[str, str], str] = {}
         self._taken = {self._own(child.label)[0] for child in one.children if not _shared(child)}
         self._stored: dict[str, str] = {}
+        self._placed: set[tuple[str, ...]] = set()
         self._modules: dict[tuple[str, ...], str] = {}
         for child in one.children:
             if child.stateless and child.module and not child.condition and not _automatic(child):
@@ -151,10 +152,9 @@ class _ClassText:
 
     def _place(self, names: list[str], made: str) -> None:
         for depth in range(1, len(names)):
-            around = _reached(names[:depth])
-            if not any(line.startswith((f"{around} = ", f"{_holder(names[:depth])}.add_module(")) for line in self._init
-                       if line.startswith(f"{around} = ") or f'"{names[depth - 1]}"' in line):  # fmt: skip
-                self._init.append(_assigned(names[:depth], "nn.Module()"))
+            if tuple(names[:depth]) not in self._placed:
+                self._place(names[:depth], "nn.Module()")
+        self._placed.add(tuple(names))
         self._init.append(_assigned(names, made))
 
     # -- the forward pass ------------------------------------------------------------------------------------------
