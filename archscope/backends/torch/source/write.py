@@ -209,7 +209,7 @@ class _ClassText:
         return last | dict.fromkeys(self._class.result, len(self._class.children))
 
     def _group(self, at: int) -> list[Child]:
-        """Children that are there or left out together, or recomputed together."""
+        """Children that are there or left out together; one that is always there stands alone."""
         children = self._class.children
         first = children[at]
         group = [first]
@@ -295,25 +295,20 @@ class _ClassText:
 
     def _call(self, child: Child, reads: list[str]) -> str:
         op, step = child.op, child.some.step
-        if op is None or step is None:
-            module = self._module(child)
-            if child.some.recomputed:
-                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-            return f"{module}({', '.join(reads)})"
-        if constructor(op, step.x) is not None:
-            module = self._module(child)
-            if child.some.recomputed:
-                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-            return applied(child.kind, module, reads, op)
-        sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
-        return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+        if op is not None and step is not None and constructor(op, step.x) is None:
+            sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
+            return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+        module = self._module(child)
+        if child.some.recomputed:
+            return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
+        return f"{module}({', '.join(reads)})" if op is None else applied(child.kind, module, reads, op)
 
     def _argument(self, child: Child, name: str, value: str) -> str:
         """An argument of a function in the forward pass: a number, or what the constructor has kept."""
         if not set(re.findall(r"[A-Za-z_]\w*", value)) & set(self._class.parameters.used):
             return value
         if value not in self._stored:
-            attribute = self._unused(name if value != name else value)
+            attribute = self._unused(name)
             self._stored[value] = attribute
             self._init.append(f"self.{attribute} = {value}")
         return f"self.{self._stored[value]}"
