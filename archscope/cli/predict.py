@@ -9,7 +9,6 @@ import click
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.report import speed, speed_data
@@ -22,11 +21,7 @@ from archscope.report.sheet import write_csv
 @click.option(
     "--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="A device of the table, or this CPU."
 )
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@click.option(
-    "--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="amp is torch.autocast."
-)
-@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
+@options.step
 @click.option(
     "--optimizer",
     type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
