@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from archscope.backends.torch.calibrate import calibrate
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
+    from archscope.comparison import Comparison, compare
+    from archscope.difference import Difference, diff
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Account",
     "ArchscopeError",
+    "Comparison",
     "Design",
+    "Difference",
     "Explanation",
     "Memory",
     "Prediction",
@@ -44,6 +48,8 @@ __all__ = [
     "analyze",
     "build",
     "calibrate",
+    "compare",
+    "diff",
     "explain",
     "load",
     "memory",
@@ -60,6 +66,10 @@ __all__ = [
 _LATER = {
     "build": "archscope.backends.torch.build",
     "calibrate": "archscope.backends.torch.calibrate",
+    "Comparison": "archscope.comparison",
+    "compare": "archscope.comparison",
+    "Difference": "archscope.difference",
+    "diff": "archscope.difference",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "Reconciliation": "archscope.analysis.peers",

@@ -83,6 +83,7 @@ class Design(Shown):
         vars: the variables in force, ``--set`` included.
         layers: in order of execution.
         outputs: named results.
+        accuracy: recorded facts about the design as its file states it; a variant of it has none.
         scopes: the blocks and rounds of repeats that the layers came from; how a design is written, not what it is.
         warnings: what looks like a mistake but has a meaning.
     """

@@ -22,7 +22,7 @@ Shape = Sequence[int]
 
 
 def load(
-    spec: str | os.PathLike[str],
+    spec: str | os.PathLike[str] | Document,
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Shape | Mapping[str, Shape] | None = None,  # noqa: A002
@@ -31,7 +31,7 @@ def load(
 
     Args:
         spec: a path, the name of a design that ships with archscope, YAML text (with a line break in it), or ``-`` for
-            standard input. A path wins over a name.
+            standard input. A path wins over a name. Or a document that was read already, for many variants of it.
         set: values that replace those under ``vars:``; a string is read as the spec language reads it.
         input: the input's sizes without the batch, or a mapping of input names to sizes.
 
@@ -39,7 +39,7 @@ def load(
         SpecError: with every mistake that was found, each with its place.
         UsageError: ``input`` is neither a list of sizes nor a mapping of names to such lists.
     """
-    document = read_document(spec)
+    document = spec if isinstance(spec, Document) else read_document(spec)
     overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
     shapes = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
     nodes = {name: _as_list(shape, name) for name, shape in shapes.items() if shape is not None}

@@ -153,7 +153,7 @@ def tabulate_account(
     """
     chosen = choose(columns)
     if depth is None and most is not None and not by_kind:
-        depth = _fitting_depth(account, most)
+        depth = fitting_depth(account, most)
     groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
         groups = sorted(groups, key=_sort_key(account, choose([sort])[-1]), reverse=True)
@@ -206,7 +206,7 @@ def _common_path(rows: Sequence[Row]) -> tuple[str, ...]:
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
-def _fitting_depth(account: Account, most: int) -> int | None:
+def fitting_depth(account: Account, most: int) -> int | None:
     """The deepest folding that gives at most ``most`` rows (the shallowest there is, if none does)."""
     if len(account.rows) <= most:
         return None

@@ -90,6 +90,8 @@ def watched_pages(browser: Browser) -> Iterator[NewPage]:
         yield make
     finally:
         for context in contexts:
+            for opened in context.pages:
+                opened.evaluate("0")  # there and back: what the page has said until now has arrived
             context.close()
     if wrong:
         pytest.fail("\n".join(["the page went wrong:", *wrong]), pytrace=False)

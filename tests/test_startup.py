@@ -25,6 +25,8 @@ def command(*arguments: str) -> str:
     [
         ("analyze", "-"),
         ("analyze", "-", "--json", "-"),
+        ("compare", "-", "--device", "h200"),
+        ("compare", "-", "lenet5", "--diff", "--stages"),
         ("explain", "-"),
         ("verify", "-"),
         ("reconcile", "-", "--no-run"),
@@ -37,6 +39,12 @@ def command(*arguments: str) -> str:
 )
 def test_commands_load_nothing_heavy(arguments):
     assert not imported(command(*arguments), SPEC) & set(HEAVY)
+
+
+def test_a_graph_loads_no_other_heavy_library(tmp_path):
+    names = imported(command("graph", "-", "-o", str(tmp_path / "x.svg")), SPEC)
+    assert "pygraphviz" in names
+    assert not names & set(HEAVY)
 
 
 def test_the_library_loads_nothing_heavy():
@@ -72,3 +80,12 @@ def test_the_frame_loads_pandas_only_when_asked():
 
 def test_this_test_can_fail():
     assert "numpy" in imported("import numpy")
+
+
+def test_every_public_name_can_be_asked_for_twice():
+    """A module of a public name would stand in its place once it is imported."""
+    code = (
+        "import archscope, archscope.cli.compare, archscope.report.page, archscope.verify\n"
+        "for name in archscope.__all__ * 2: assert type(getattr(archscope, name)).__name__ != 'module', name"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

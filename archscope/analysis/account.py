@@ -106,7 +106,7 @@ class Account(Shown):
     @cached_property
     def total(self) -> Total:
         """The whole design."""
-        return _sum(self.design.name, self.rows)
+        return total_of(self.design.name, self.rows)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -130,7 +130,8 @@ class Account(Shown):
             if row.name.startswith(name + "."):
                 inside.append(row)
         if not inside:
-            hint = suggestion(name, (row.name for row in self.rows))
+            parts = (".".join(row.path[:length]) for row in self.rows for length in range(1, len(row.path) + 1))
+            hint = suggestion(name, dict.fromkeys(parts))
             raise UsageError(f"{self.design.name} has no layer or block `{name}`{'; ' + hint if hint else ''}")
         return block_total(name, inside)
 
@@ -146,11 +147,11 @@ class Account(Shown):
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""
-        return tuple(_sum(*part) for part in self._grouped(lambda row: row.kind).items())
+        return tuple(total_of(*part) for part in self._grouped(lambda row: row.kind).items())
 
     def by_category(self) -> tuple[Total, ...]:
         """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
-        return tuple(_sum(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
+        return tuple(total_of(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
 
     @cached_property
     def fields(self) -> ReceptiveFields:
@@ -222,13 +223,14 @@ def _whole_number(value: Any) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
-def _sum(name: str, rows: Sequence[Row]) -> Total:
+def total_of(name: str, rows: Sequence[Row]) -> Total:
+    """The sum over some layers."""
     return Total(name, len(rows), reduce(add, (row.cost for row in rows), Cost()))
 
 
 def block_total(name: str, rows: Sequence[Row]) -> Total:
     """The sum over the layers of a block, which are given in the order of execution."""
-    return replace(_sum(name, rows), output_shape=rows[-1].output_shape)
+    return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
 def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Account:

@@ -56,6 +56,9 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, name) + getattr(other, name) for name in COST_FIELDS))
 
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, name) - getattr(other, name) for name in COST_FIELDS))
+
 
 COST_FIELDS = tuple(f.name for f in fields(Cost))
 

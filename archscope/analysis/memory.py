@@ -31,6 +31,7 @@ WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int
 
 PRECISIONS = ("float32", "bf16-mixed", "bf16", "fp16")
 _FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
+_HELD = {"tf32": "float32", "amp": "bf16-mixed"}
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -304,6 +305,11 @@ def _train(run: Run, setting: _Setting) -> None:
 
 def _lower(precision: str) -> str | None:
     return "bfloat16" if precision == "bf16-mixed" else None
+
+
+def precision_of(dtype: str) -> str:
+    """The precision that goes with a dtype of :data:`~archscope.analysis.traffic.NUMBERS`; TF32 is held in float32."""
+    return _HELD.get(dtype, dtype)
 
 
 def _choose(what: str, given: str, known: Mapping[str, object] | tuple[str, ...]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from archscope.analysis import analyze
+from archscope.analysis import Account, analyze
+from archscope.analysis.devices import DEVICES
 from archscope.cli import options
 from archscope.report.data import to_csv, to_json
 from archscope.report.files import write
@@ -16,42 +16,29 @@ from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
 from archscope.table import COLUMNS, DEFAULT, Table, choose, tabulate_account
 
+if TYPE_CHECKING:
+    from archscope.report.page.times import Times
+
 MOST_ROWS = 120
 MOST_ROWS_OF_MARKDOWN = 40  # a screen or two of a pull request
 
 
-class Depth(click.ParamType):
-    """A number of names, or ``all``."""
-
-    name = "depth"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == "all" or (str(value).isdigit() and int(value) >= 1):
-            return "all" if value == "all" else int(value)
-        return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
-
-
-class ColumnName(click.ParamType):
-    """Names of columns, separated by commas."""
-
-    name = "columns"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        done, comma, begun = incomplete.rpartition(",")
-        return [CompletionItem(f"{done}{comma}{name}") for name in COLUMNS if name.startswith(begun)]
-
-
 @click.command("analyze")
 @options.many_specs
-@click.option("--depth", type=Depth(), help="Fold blocks below so many names; `all` folds none.")
-@click.option("--columns", type=ColumnName(), help="Columns by name, separated by commas; `help` lists them.")
+@click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
+@click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
-@click.option("--sort", type=ColumnName(), help="Order by a column, the largest first.")
+@click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
 @options.sizes
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
 @click.option("--json", "json_file", metavar="FILE", help="Write every figure as JSON.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
+@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also its predicted times.")
+@click.option(
+    "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
+)
 @options.manners
 def command(
     specs: tuple[str, ...],
@@ -66,6 +53,9 @@ def command(
     csv_file: str | None,
     json_file: str | None,
     markdown_file: str | None,
+    html_file: str | None,
+    device: str | None,
+    profile_file: str | None,
     quiet: bool,
 ) -> None:
     """Print the layer table of designs: shapes, parameters, MACs, and every total.
@@ -77,16 +67,21 @@ def command(
     archscope analyze resnet50 --columns kind,output_shape,macs,backward_macs --sort macs
     archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --dtype bfloat16
     archscope analyze vgg16 --csv - | head
+    archscope analyze vgg16 --html vgg16.html --device h200
 
     In a terminal, blocks are folded until the table has at most 120 rows, in Markdown 40, unless --depth says
     otherwise. CSV holds every layer (or as --depth says), with units in its head; JSON holds every layer and figure, as
     `archscope schema analyze` describes them.
     """
     if columns == "help":
-        width = max(map(len, COLUMNS))
-        for column in COLUMNS.values():
-            click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
+        options.column_help(COLUMNS.values())
         return
+    if html_file is not None and len(specs) > 1:
+        raise click.UsageError(
+            "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
+        )
+    if html_file is None and (device or profile_file):
+        raise click.UsageError("--device and --profile are for a report: add --html FILE")
     names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
@@ -106,6 +101,30 @@ def command(
         write(to_json(accounts), json_file)
     if markdown_file is not None:
         write(to_markdown(tables(MOST_ROWS_OF_MARKDOWN)), markdown_file)
-    if "-" not in (csv_file, json_file, markdown_file):
+    if html_file is not None:
+        from archscope.report.page import design_page
+
+        write(design_page(accounts[0], times=_times(accounts[0], device, profile_file)), html_file)
+    if "-" not in (csv_file, json_file, markdown_file, html_file):
         width = options.terminal_width()
         click.echo("\n\n".join(render(table, width) for table in tables(MOST_ROWS)))
+
+
+def _times(account: Account, device: str | None, profile_file: str | None) -> list[Times]:
+    """The times that a report shows: measured ones, then those of a training step and of an inference on a device."""
+    from archscope.report.page.times import of_prediction, read_profile
+
+    design = account.design
+    found = [] if profile_file is None else [read_profile(profile_file, design)]
+    if device is not None:
+        from archscope.analysis.roofline import predict
+        from archscope.cli import calibrations
+
+        dtype = {"bfloat16": "bf16", "float16": "fp16"}.get(account.dtype, account.dtype)
+        calibration = calibrations.wanted(device, None, bound=False)
+        for mode in ("train", "infer"):
+            prediction = predict(
+                design, device=device, batch=account.batch, dtype=dtype, mode=mode, calibration=calibration
+            )
+            found.append(of_prediction(prediction))
+    return found

@@ -50,3 +50,16 @@ def find(title: str, file: str | None) -> Calibration | None:
 def title_of(device: str) -> str:
     """What a device of the command line is called: the processor, or a device of the table."""
     return DEVICES[device].name if device in DEVICES else processor()
+
+
+def wanted(device: str, file: str | None, *, bound: bool) -> Calibration | None:
+    """The calibration that a command line asks for; nothing where it asks for the bound, or none is stored.
+
+    Raises:
+        UsageError: it cannot be read, or there is none of this CPU, of which no peaks are published.
+    """
+    title = title_of(device)
+    found = None if bound else find(title, file)
+    if found is None and device == "cpu":
+        raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    return found

@@ -16,7 +16,10 @@ class LazyGroup(click.Group):
     #: commands by name, each with the module that holds it and its line in the list of commands
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
+        "compare": ("compare", "Put designs side by side, and tell what makes one of another."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
+        "graph": ("graph", "Draw the layer graph: SVG, PNG or PDF, with blocks folded."),
+        "plot": ("plot", "Draw charts: where a design's cost sits, its memory, its roofline, designs side by side."),
         "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
         "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
         "predict": ("predict", "Predict the time of a step on a device, layer by layer."),

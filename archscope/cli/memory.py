@@ -111,7 +111,7 @@ def command(
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
     if plot is not None:
-        from archscope.report.figures import check_target
+        from archscope.report.files import check_target
 
         check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)

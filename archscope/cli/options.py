@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -18,6 +18,10 @@ from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.load import load
 from archscope.spec import library
+
+if TYPE_CHECKING:
+    from archscope.spec.document import Document
+    from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -60,6 +64,30 @@ class InputShape(click.ParamType):
         if not re.fullmatch(r"\d{1,18}([x,]\d{1,18})*", sizes):
             self.fail(f"{value!r} is not a shape without the batch, as in 3x224x224", param, ctx)
         return name, tuple(int(size) for size in re.split("[x,]", sizes))
+
+
+class Depth(click.ParamType):
+    """A number of names, or ``all``."""
+
+    name = "depth"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == "all" or (str(value).isdigit() and int(value) >= 1):
+            return "all" if value == "all" else int(value)
+        return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
+
+
+class Names(click.ParamType):
+    """Names of columns, separated by commas."""
+
+    name = "columns"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.known = tuple(known)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        done, comma, begun = incomplete.rpartition(",")
+        return [CompletionItem(f"{done}{comma}{name}") for name in self.known if name.startswith(begun)]
 
 
 def many_specs(function: _Command) -> _Command:
@@ -107,6 +135,14 @@ def manners(function: _Command) -> _Command:
         "--no-color", is_flag=True, expose_value=False, callback=no_color, help="Plain text, also in a terminal."
     )(function)
     return click.option("-q", "--quiet", is_flag=True, help="Results only: no warnings, no remarks.")(function)
+
+
+def column_help(columns: Iterable[Column]) -> None:
+    """Print what there is to choose from."""
+    listed = list(columns)
+    width = max(len(column.name) for column in listed)
+    for column in listed:
+        click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
 
 
 def device(function: _Command) -> _Command:
@@ -175,7 +211,7 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
 
 
 def load_design(
-    spec: str,
+    spec: str | Document,
     sets: Sequence[tuple[str, str]] = (),
     inputs: Sequence[tuple[str, tuple[int, ...]]] = (),
     *,

@@ -10,7 +10,6 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
-from archscope.errors import UsageError
 from archscope.report import speed, speed_data
 from archscope.report.files import write
 from archscope.report.sheet import write_csv
@@ -69,10 +68,7 @@ def command(
     archscope predict my.yaml --device cpu
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    title = calibrations.title_of(device)
-    calibration = None if bound else calibrations.find(title, calibration_file)
-    if calibration is None and device == "cpu":
-        raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
+    calibration = calibrations.wanted(device, calibration_file, bound=bound)
     if launch is not None and calibration is not None:
         raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
     found = predict(

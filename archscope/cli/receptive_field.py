@@ -11,7 +11,7 @@ import click
 from archscope.analysis import analyze
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.cli import options
-from archscope.cli.analyze import MOST_ROWS, Depth
+from archscope.cli.analyze import MOST_ROWS
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.data import to_csv
@@ -42,7 +42,7 @@ class Places(click.ParamType):
 @click.option("--pixel", type=Places(), help="A place of the input, as 112,112: which units of the layer see it.")
 @click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
 @click.option("--measure", is_flag=True, help="With --unit: hold it against gradients through the real layers (torch).")
-@click.option("--depth", type=Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
+@click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
 @click.option("--csv", "csv_file", metavar="FILE", help="Without LAYER: write CSV to a file, or to -.")
 @click.option("--json", "as_json", is_flag=True, help="With LAYER: the same as data.")
 @click.option("--plot", metavar="FILE", help="Draw the growth of the field through the network (.svg, .png, .pdf).")
@@ -88,7 +88,7 @@ def command(
     _check(layer, unit, pixel, layers, measure=measure, draw=draw, heat=heat)
     targets = [target for target in (plot, draw, heat) if target is not None]
     if targets:
-        from archscope.report.figures import check_target
+        from archscope.report.files import check_target
 
         for target in targets:
             check_target(target)

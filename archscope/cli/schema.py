@@ -16,6 +16,7 @@ _SCHEMAS = {
     "analyze": "archscope.report.data:schema",
     "explain": "archscope.report.explanation:schema",
     "receptive-field": "archscope.report.receptive_field:schema",
+    "compare": "archscope.report.comparison:schema",
     "memory": "archscope.report.memory:schema",
     "predict": "archscope.report.speed_data:prediction_schema",
     "profile": "archscope.report.speed_data:profile_schema",

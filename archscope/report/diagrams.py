@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -13,20 +12,11 @@ import networkx as nx
 from archscope import __version__
 from archscope.analysis.account import analyze
 from archscope.design import Design
+from archscope.report.outline import Box, Cluster, Edge, Outline, outline
 from archscope.report.text import shape, value
 
 #: version of the node-link format; it changes when a reader of the old one would break
 GRAPH_VERSION = 1
-
-
-@dataclass
-class _Block:
-    """A block with the layers and blocks in it; the number is its own."""
-
-    name: str = ""
-    number: int = 0
-    layers: list[str] = field(default_factory=list)
-    blocks: dict[str, _Block] = field(default_factory=dict)
 
 
 def to_node_link(design: Design) -> str:
@@ -67,47 +57,82 @@ def _tensor(sizes: tuple[int, ...], dtype: str | None) -> dict[str, Any]:
 
 def to_dot(design: Design) -> str:
     """The graph for Graphviz; blocks are clusters."""
-    labels, names = _labels(design), _names(design)
-    lines = ["digraph {", f"  label={_quoted(design.name)}", '  labelloc="t"', "  node [shape=box]"]
-    lines += [f"  {names[node.name]} [label={_quoted(labels[node.name])} shape=ellipse]" for node in design.inputs]
-    lines += _dot_block(_blocks(design), names, labels, "  ")
-    for source, target, text in _edges(design):
-        lines.append(f"  {names[source]} -> {names[target]}" + (f" [label={_quoted(text)}]" if text else ""))
-    return "\n".join([*lines, "}"]) + "\n"
+    whole = outline(analyze(design))
+    head = [f"label={quoted(design.name)}", 'labelloc="t"', "node [shape=box]"]
+    several = _several(design)
+
+    def node(box: Box) -> str:
+        return f"label={quoted(_label(box))}" + (" shape=ellipse" if box.role == "input" else "")
+
+    def edges(edge: Edge) -> Iterator[str]:
+        for ref in edge.tensors:
+            yield f"label={quoted(str(ref.output))}" if ref.node in several else ""
+
+    return dot(whole, head, node, edges, lambda cluster: [f"label={quoted(cluster.name)}"])
 
 
-def _dot_block(block: _Block, names: dict[str, str], labels: dict[str, str], indent: str) -> Iterator[str]:
-    for name in block.layers:
-        yield f"{indent}{names[name]} [label={_quoted(labels[name])}]"
-    for inner in block.blocks.values():
-        yield f"{indent}subgraph cluster_{inner.number} {{"
-        yield f"{indent}  label={_quoted(inner.name)}"
-        yield from _dot_block(inner, names, labels, f"{indent}  ")
-        yield f"{indent}}}"
+def dot(
+    folded: Outline,
+    head: Iterable[str],
+    node: Callable[[Box], str],
+    edges: Callable[[Edge], Iterable[str]],
+    cluster: Callable[[Cluster], Iterable[str]],
+    more: Iterable[str] = (),
+) -> str:
+    """A graph in Graphviz' language; box ``i`` is the node ``n<i>``.
+
+    Args:
+        head: statements before all others.
+        node: the attributes of a box.
+        edges: the attributes of each line that is drawn for an edge.
+        cluster: statements at the head of a cluster.
+        more: statements at the end.
+    """
+    numbers = count(1)
+
+    def inside(block: Cluster, indent: str) -> Iterator[str]:
+        yield from (f"{indent}n{number} [{node(folded.boxes[number])}]" for number in block.boxes)
+        for inner in block.clusters:
+            yield f"{indent}subgraph cluster_{next(numbers)} {{"
+            yield from (f"{indent}  {line}" for line in cluster(inner))
+            yield from inside(inner, f"{indent}  ")
+            yield f"{indent}}}"
+
+    lines = ["digraph {", *(f"  {line}" for line in head)]
+    lines += [f"  n{i} [{node(box)}]" for i, box in enumerate(folded.boxes) if box.role == "input"]
+    lines += inside(folded.root, "  ")
+    for edge in folded.edges:
+        for attributes in edges(edge):
+            lines.append(f"  n{edge.source} -> n{edge.target}" + (f" [{attributes}]" if attributes else ""))
+    return "\n".join([*lines, *(f"  {line}" for line in more), "}"]) + "\n"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A string in Graphviz' language."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def to_mermaid(design: Design) -> str:
     """The graph as a Mermaid flowchart; blocks are subgraphs."""
-    labels, names = _labels(design), _names(design)
+    whole = outline(analyze(design))
+    several = _several(design)
     lines = ["flowchart TD"]
-    lines += [f'  {names[node.name]}(["{_entities(labels[node.name])}"])' for node in design.inputs]
-    lines += _mermaid_block(_blocks(design), names, labels, "  ")
-    for source, target, text in _edges(design):
-        lines.append(f"  {names[source]} -->{f'|{text}|' if text else ''} {names[target]}")
+    lines += [f'  n{i}(["{_entities(_label(box))}"])' for i, box in enumerate(whole.boxes) if box.role == "input"]
+    lines += _mermaid_block(whole, whole.root, count(1), "  ")
+    for edge in whole.edges:
+        for ref in edge.tensors:
+            text = f"|{ref.output}|" if ref.node in several else ""
+            lines.append(f"  n{edge.source} -->{text} n{edge.target}")
     return "\n".join(lines) + "\n"
 
 
-def _mermaid_block(block: _Block, names: dict[str, str], labels: dict[str, str], indent: str) -> Iterator[str]:
-    for name in block.layers:
-        yield f'{indent}{names[name]}["{_entities(labels[name])}"]'
-    for inner in block.blocks.values():
-        yield f'{indent}subgraph b{inner.number}["{_entities(inner.name)}"]'
-        yield from _mermaid_block(inner, names, labels, f"{indent}  ")
+def _mermaid_block(whole: Outline, block: Cluster, numbers: Iterator[int], indent: str) -> Iterator[str]:
+    for number in block.boxes:
+        yield f'{indent}n{number}["{_entities(_label(whole.boxes[number]))}"]'
+    for inner in block.clusters:
+        yield f'{indent}subgraph b{next(numbers)}["{_entities(inner.name)}"]'
+        yield from _mermaid_block(whole, inner, numbers, f"{indent}  ")
         yield f"{indent}end"
 
 
@@ -117,35 +142,14 @@ def _entities(text: str) -> str:
     return safe.replace("\n", "<br/>")
 
 
-def _names(design: Design) -> dict[str, str]:
-    """A short name for every node that both languages take."""
-    nodes = [*(node.name for node in design.inputs), *(layer.name for layer in design.layers)]
-    return {node: f"n{number}" for number, node in enumerate(nodes)}
+def _label(box: Box) -> str:
+    if box.role == "input":
+        return f"{box.name}\n{shape(box.shape)}"
+    params = f"\n{value(box.params, 'count')} params" if box.params else ""
+    head = box.kind if box.kind.split(" ")[0] == box.label else f"{box.label}: {box.kind}"
+    return f"{head}\n{shape(box.shape)}{params}"
 
 
-def _labels(design: Design) -> dict[str, str]:
-    labels = {node.name: f"{node.name}\n{shape(node.shape)}" for node in design.inputs}
-    for row in analyze(design).rows:
-        params = f"\n{value(row.params, 'count')} params" if row.params else ""
-        labels[row.name] = f"{row.name.split('.')[-1]}: {row.kind}\n{shape(row.y[0].shape[1:])}{params}"
-    return labels
-
-
-def _edges(design: Design) -> Iterator[tuple[str, str, str]]:
-    """Source, target, and which output it is, where there are several."""
-    several = {ref.node for layer in design.layers for ref in layer.inputs if ref.output}
-    for layer in design.layers:
-        for ref in layer.inputs:
-            yield ref.node, layer.name, str(ref.output) if ref.node in several else ""
-
-
-def _blocks(design: Design) -> _Block:
-    root, numbers = _Block(), count(1)
-    for layer in design.layers:
-        block = root
-        for depth, part in enumerate(layer.path[:-1]):
-            if part not in block.blocks:
-                block.blocks[part] = _Block(".".join(layer.path[: depth + 1]), next(numbers))
-            block = block.blocks[part]
-        block.layers.append(layer.name)
-    return root
+def _several(design: Design) -> set[str]:
+    """The layers with several outputs that are read: their edges say which."""
+    return {ref.node for layer in design.layers for ref in layer.inputs if ref.output}

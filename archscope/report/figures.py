@@ -1,7 +1,7 @@
-"""Pictures: the growth of the receptive field, nested fields over an input, heat maps.
+"""Pictures: the growth of the receptive field, nested fields over an input, heat maps, memory over a step.
 
-matplotlib is imported here and nowhere else. SVG, PNG or PDF by the suffix of the file. Colours are those of Okabe and
-Ito, which colour-blind readers tell apart.
+matplotlib is imported here and in charts, nowhere else. SVG, PNG or PDF by the suffix of the file. Colours are those of
+Okabe and Ito, which colour-blind readers tell apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.report.files import check_target
+from archscope.report.text import binary, cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,25 +28,10 @@ if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SUFFIXES = (".svg", ".png", ".pdf")
 _STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "svg.hashsalt": "archscope", "svg.fonttype": "none", "legend.frameon": False,
 }  # fmt: skip
-
-
-def check_target(target: str) -> str:
-    """Hold that a picture can be written under a name.
-
-    Raises:
-        UsageError: its suffix is none of those known, or its folder does not exist.
-    """
-    path = Path(target)
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"a picture ends with {', '.join(SUFFIXES)}, not `{target}`")
-    if not path.parent.is_dir():
-        raise UsageError(f"{target} cannot be written: there is no folder {path.parent}")
-    return target
 
 
 def save(figure: Figure, target: str) -> None:
@@ -62,12 +49,17 @@ def save(figure: Figure, target: str) -> None:
         raise UsageError(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def blank(width: float, height: float) -> Figure:
+    """An empty picture in the house's style, in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     mpl.rcParams.update(_STYLE)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = blank(width, height)
     return figure, figure.add_subplot()
 
 
@@ -100,11 +92,11 @@ def growth(design: Design) -> Figure:
         axes.annotate(
             f"input: {extent}", (0, extent), xytext=(2, 3), textcoords="offset points", color="0.3", fontsize=8
         )
-    axes.set_title(f"{design.name}: what a unit sees", loc="left", fontweight="bold")
+    axes.set_title(titled(design, ": what a unit sees", figure), loc="left", fontweight="bold")
     axes.set_ylabel("receptive field [places of the input]")
     step = max(1, len(names) // 24)
     axes.set_xticks(
-        range(0, len(names), step), [_shortened(name) for name in names[::step]], rotation=60, ha="right", fontsize=7
+        range(0, len(names), step), [shortened(name) for name in names[::step]], rotation=60, ha="right", fontsize=7
     )
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(bottom=0)
@@ -113,18 +105,26 @@ def growth(design: Design) -> Figure:
     return figure
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """The end of a long name."""
     return name if len(name) <= 22 else "…" + name[-21:]
+
+
+def titled(design: Design, words: str, figure: Figure) -> str:
+    """A title that is no wider than its picture."""
+    return f"{cut(design.name, max(20, int(9 * figure.get_figwidth()) - len(words)))}{words}"
 
 
 def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str, label: str) -> None:
     places = np.arange(len(column))
     mixed = next((i for i, field in enumerate(column) if field.whole), len(column))
-    axes.step(places[:mixed], sizes[:mixed], where="mid", color=color, label=f"receptive field ({label})")
+    lone = "_" if len(column) == 1 else None  # a line through one place is none
+    axes.step(places[:mixed], sizes[:mixed], where="mid", color=color, marker=lone, label=f"receptive field ({label})")
     if mixed < len(column):
-        label_mixed = f"from {column[mixed].mixed_by} on: all; its input sees {sizes[mixed]}"
-        axes.step(places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", label=label_mixed)
+        label_mixed = f"from {cut(str(column[mixed].mixed_by), 40)} on: all; its input sees {sizes[mixed]}"
+        axes.step(
+            places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", marker=lone, label=label_mixed
+        )
     small = [min(field.small.largest, size) for field, size in zip(column, sizes, strict=True)]
     if small[:mixed] != list(sizes[:mixed]):
         axes.fill_between(
@@ -258,9 +258,11 @@ def memory_timeline(memory: Memory) -> Figure:
         begin = 0
         for phase, color in _PHASES.items():
             count = sum(moment.phase == phase for moment in moments)
-            places = range(begin, begin + count)
-            axes.fill_between(places, live[begin : begin + count], step="mid", color=color, alpha=0.35, linewidth=0)
-            axes.step(places, live[begin : begin + count], where="mid", color=color, linewidth=1, label=phase)
+            places = range(begin, begin + count + 1)
+            held = [*live[begin : begin + count], *live[begin + count - 1 : begin + count]]  # until the next phase
+            if count:
+                axes.fill_between(places, held, step="post", color=color, alpha=0.35, linewidth=0)
+                axes.step(places, held, where="post", color=color, linewidth=1, label=phase)
             begin += count
         standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / 2**20
         axes.axhline(standing, color="0.3", linewidth=0.8, linestyle="--")
@@ -268,22 +270,22 @@ def memory_timeline(memory: Memory) -> Figure:
         if moments:
             _mark_peak(axes, memory, live)
         axes.set_ylim(0, 1.22 * max(live, default=1))
-        axes.set_xlim(0, max(len(live) - 1, 1))
+        axes.set_xlim(0, max(len(live), 1))
         axes.set_xlabel("allocations")
         axes.set_ylabel("MiB")
         axes.legend(loc="upper left", ncols=len(_PHASES))
-        title = f"{memory.design.name}, batch {memory.batch}, {memory.precision}, {memory.optimizer}"
-        axes.set_title(title, loc="left")
+        words = f", batch {memory.batch}, {memory.precision}, {memory.optimizer}"
+        axes.set_title(titled(memory.design, words, figure), loc="left")
     return figure
 
 
 def _mark_peak(axes: Axes, memory: Memory, live: list[float]) -> None:
     place = memory.timeline.index(memory.top)
     left = place > len(live) / 2
-    axes.plot(place, live[place], "o", color="black", markersize=4)
+    axes.plot(place + 0.5, live[place], "o", color="black", markersize=4)
     axes.annotate(
-        f"{live[place]:,.1f} MiB: {memory.top.phase} of {memory.top.layer}",
-        (place, live[place]),
+        f"{binary(memory.top.live)}: {memory.top.phase} of {cut(memory.top.layer, 40)}",
+        (place + 0.5, live[place]),
         (-6 if left else 6, 6),
         textcoords="offset points",
         ha="right" if left else "left",

@@ -10,15 +10,18 @@ import click
 
 from archscope.errors import UsageError
 
+#: of pictures
+SUFFIXES = (".svg", ".png", ".pdf")
 
-def write(text: str, target: str) -> None:
+
+def write(content: str | bytes, target: str) -> None:
     """Write a result to ``-`` (standard output) or to a file.
 
     Raises:
         UsageError: the file cannot be written; what was there before is still there.
     """
     if target == "-":
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
         return
     path = Path(target)
     try:
@@ -26,8 +29,8 @@ def write(text: str, target: str) -> None:
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
-            out.write(text)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content.encode() if isinstance(content, str) else content)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(scratch, 0o666 & ~umask)  # as open() would have made it
@@ -35,3 +38,17 @@ def write(text: str, target: str) -> None:
     except OSError as error:
         os.unlink(scratch)
         raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+
+
+def check_target(target: str) -> str:
+    """Hold that a picture can be written under a name.
+
+    Raises:
+        UsageError: its suffix is none of those known, or its folder does not exist.
+    """
+    path = Path(target)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"a picture ends with {', '.join(SUFFIXES)}, not `{target}`")
+    if not path.parent.is_dir():
+        raise UsageError(f"{target} cannot be written: there is no folder {path.parent}")
+    return target

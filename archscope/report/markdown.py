@@ -9,8 +9,8 @@ from archscope.report.terminal import footer, setting
 from archscope.report.text import value
 from archscope.table import Line, Table
 
-#: what has a meaning in GitHub's Markdown; an underscore has none within a word
-_MEANT = re.compile(r"[\\`*{}\[\]<>#|~$&!]|(?<![^\W_])_|_(?![^\W_])")
+#: what has a meaning in GitHub's Markdown; > has it in front alone, # before a word, an underscore not within one
+_MEANT = re.compile(r"[\\`*\[\]<|~$&]|^>|(?<!\S)#|(?<![^\W_])_|_(?![^\W_])")
 
 
 def escaped(text: str) -> str:

@@ -11,7 +11,7 @@ import tabulate
 
 from archscope.analysis.account import Account
 from archscope.design import Design
-from archscope.report.text import binary, shape, short, value
+from archscope.report.text import binary, cut, shape, short, value
 from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
 
 NARROWEST_NAME = 20
@@ -35,7 +35,7 @@ def render(table: Table, width: int) -> str:
     room = max(NARROWEST_NAME, width - sum(widths[i] + _GAP for i in kept[1:]))
     rows = []
     for line, text in zip((*table.lines, *table.totals), texts, strict=True):
-        row = [_cut(text[0], room), *(text[i] for i in kept[1:])]
+        row = [cut(text[0], room), *(text[i] for i in kept[1:])]
         heavy = line.role == "folded" or line is table.totals[-1]
         faint = line.role == "heading"
         rows.append([_styled(cell, bold=heavy, dim=faint or cell in _NOUGHTS) for cell in row])
@@ -71,6 +71,12 @@ def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> st
     )
 
 
+def column_width(title: str, texts: Sequence[str]) -> int:
+    """What :func:`grid` takes for a column, the gap behind it included; it pads titles."""
+    widest = max(map(len, title.split("\n"))) + tabulate.MIN_PADDING
+    return max([widest, *map(len, texts)]) + _GAP
+
+
 def _texts(line: Line, table: Table) -> list[str]:
     cells = zip(line.cells[1:], table.columns[1:], strict=True)
     return ["  " * line.level + line.label, *(value(content, column.style) for content, column in cells)]
@@ -86,13 +92,6 @@ def _fitting_columns(table: Table, widths: list[int], width: int) -> list[int]:
             break
         kept = [i for i in kept if table.columns[i].name != name]
     return kept
-
-
-def _cut(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    tail = (width - 1) * 2 // 3
-    return text[: width - 1 - tail] + "…" + text[-tail:]
 
 
 def _styled(text: str, *, bold: bool = False, dim: bool = False) -> str:

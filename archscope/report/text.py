@@ -23,6 +23,10 @@ def value(content: Any, style: str) -> str:
         return f"{100 * content:.2f}%"
     if style == "ratio":
         return f"{content:,.2f}"
+    if style == "percent":
+        return f"{content:g}%"
+    if style == "seconds":
+        return duration(content)
     if style == "count":
         return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
     return str(content)
@@ -36,6 +40,14 @@ def plain(content: Any, style: str) -> Any:
     if style == "axes" and content is not None:
         return "x".join(map(str, content))
     return content
+
+
+def cut(text: str, width: int) -> str:
+    """A text of at most so many characters; of a longer one the beginning and the end, which tells more."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) * 2 // 3
+    return text[: width - 1 - tail] + "…" + text[-tail:]
 
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")

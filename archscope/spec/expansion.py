@@ -121,7 +121,7 @@ class _Expander:
             tuple(self._variables.items()),
             tuple(document.expectations),
             tuple(document.budgets),
-            tuple(document.accuracy),
+            () if overrides or inputs else tuple(document.accuracy),  # nobody trained the variant
             document.source.name,
             tuple(self._scopes),
         )

@@ -250,3 +250,26 @@ def test_a_closed_pipe_is_no_traceback(spec):
     result = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert result.stdout == "{\n"
     assert "Traceback" not in result.stderr
+
+
+def test_analyze_writes_a_report(tmp_path):
+    file = tmp_path / "alexnet.html"
+    result = run("analyze", "alexnet", "--html", str(file), "--device", "h200", "--batch", "8")
+    assert "62,378,344" in result.stdout
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "Predicted on" in text
+    assert run("analyze", "alexnet", "--html", "-").stdout.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("alexnet", "vgg16", "--html", "-"), "archscope compare A B --html FILE"),
+        (("alexnet", "--device", "h200"), "add --html FILE"),
+        (("alexnet", "--html", "-", "--profile", "nowhere.json"), "cannot be read"),
+        (("alexnet", "--html", "/nowhere/x.html"), "cannot be written"),
+    ],
+)
+def test_reports_that_cannot_be(arguments, message):
+    assert message in run("analyze", *arguments, code=2).stderr

@@ -58,8 +58,11 @@ def test_graphviz_reads_the_dot(name):
     nodes -= {"node"}
     assert len(nodes) == len(design.layers) + len(design.inputs)
     assert len(graph.get_edges()) == len(edges(design))
-    blocks = {layer.path[:depth] for layer in design.layers for depth in range(1, len(layer.path))}
-    assert len(graphs) == len(blocks) + 1
+    members = {}  # a block that holds one thing alone is no cluster
+    for layer in design.layers:
+        for depth in range(1, len(layer.path)):
+            members.setdefault(layer.path[:depth], set()).add(layer.path[: depth + 1])
+    assert len(graphs) == sum(len(inside) > 1 for inside in members.values()) + 1
 
 
 def test_dot_and_mermaid_of_a_small_design():
@@ -67,7 +70,8 @@ def test_dot_and_mermaid_of_a_small_design():
 name: 'a "b"'
 input: [2, 3]
 layers:
-  - {name: block, layers: [{name: fc, Linear: 4}]}
+  - {name: block, layers: [{name: fc, Linear: 4}, {name: act, ReLU: }]}
+  - {name: one, layers: [{name: out, Linear: 4}]}
   - {Chunk: {chunks: 2, dim: 2}, name: c}
   - {Add: , from: ["c[0]", "c[1]"]}
 """
@@ -79,16 +83,20 @@ layers:
   labelloc="t"
   node [shape=box]
   n0 [label="input\n2 x 3" shape=ellipse]
-  n2 [label="c: Chunk\n2 x 2"]
-  n3 [label="Add: Add\n2 x 2"]
+  n4 [label="c: Chunk 2\n2 x 2"]
+  n5 [label="Add\n2 x 2"]
+  n3 [label="one.out: Linear 4\n2 x 4\n20 params"]
   subgraph cluster_1 {
     label="block"
-    n1 [label="fc: Linear\n2 x 4\n16 params"]
+    n1 [label="fc: Linear 4\n2 x 4\n16 params"]
+    n2 [label="act: ReLU\n2 x 4"]
   }
   n0 -> n1
   n1 -> n2
-  n2 -> n3 [label="0"]
-  n2 -> n3 [label="1"]
+  n2 -> n3
+  n3 -> n4
+  n4 -> n5 [label="0"]
+  n4 -> n5 [label="1"]
 }
 """
     )
@@ -96,15 +104,19 @@ layers:
         to_mermaid(design)
         == """flowchart TD
   n0(["input<br/>2 x 3"])
-  n2["c: Chunk<br/>2 x 2"]
-  n3["Add: Add<br/>2 x 2"]
+  n4["c: Chunk 2<br/>2 x 2"]
+  n5["Add<br/>2 x 2"]
+  n3["one.out: Linear 4<br/>2 x 4<br/>20 params"]
   subgraph b1["block"]
-    n1["fc: Linear<br/>2 x 4<br/>16 params"]
+    n1["fc: Linear 4<br/>2 x 4<br/>16 params"]
+    n2["act: ReLU<br/>2 x 4"]
   end
   n0 --> n1
   n1 --> n2
-  n2 -->|0| n3
-  n2 -->|1| n3
+  n2 --> n3
+  n3 --> n4
+  n4 -->|0| n5
+  n4 -->|1| n5
 """
     )
 

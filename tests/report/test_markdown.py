@@ -64,9 +64,12 @@ def account(name="plain", pairs=2):
 @example("__init__")
 @example("snake_case")
 @example("$x$ and $y$!")
+@example("> quote")
+@example("![i](j) # and #")
 def test_names_show_as_they_are(text):
     found = Cells(grid(["one", "two"], [[escaped(text), "1"]], [True, False]))
     assert found.rows == [["one", "two"], [" ".join(text.split()), "1"]]
+    assert Cells(f"### {escaped(text)}").title.strip() == " ".join(text.split())
     assert set(found.elements) == {"table", "thead", "tbody", "tr", "th", "td"}
     assert found.right == [False, True]
 

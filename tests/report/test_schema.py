@@ -43,6 +43,8 @@ LINES = [
     ("receptive-field", "receptive-field lenet5 c3 --unit 1,1 --pixel 0,2 --measure --json"),
     ("receptive-field", "receptive-field lenet5 output --json"),
     ("receptive-field", "receptive-field tcn block0 --json"),
+    ("compare", "compare SPEC lenet5 --json -"),
+    ("compare", "compare lenet5 --with classes=11 --diff --device h100 --depth 2 --json -"),
     ("memory", "memory SPEC --json -"),
     ("memory", "memory SPEC --json - --optimizer none"),
     ("memory", "memory lenet5 --json - --device h100 --optimizer adamw --dtype bf16-mixed"),

@@ -522,6 +522,13 @@ def test_accuracy() -> None:
     assert found == (Accuracy("top1", 76.1, "torchvision"), Accuracy("top5", 93.0))
 
 
+def test_what_is_recorded_of_a_design_is_not_of_its_variants() -> None:
+    text = "input: [3]\nvars: {width: 4}\nlayers: [Linear: width]\naccuracy: {top1: 76.1}\n"
+    assert archscope.load(text).accuracy == (Accuracy("top1", 76.1),)
+    assert archscope.load(text, set={"width": 5}).accuracy == ()
+    assert archscope.load(text, input=(4,)).accuracy == ()
+
+
 def test_a_very_long_number_takes_no_time() -> None:
     digits = "9" * 1_000_000
     assert len(messages(f"{TAIL}expect: {{params: {digits}x%}}\nbudget: {{params: <= {digits}x}}\n")) == 2

@@ -15,7 +15,7 @@ from torch import profiler
 
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings, known_as
-from archscope.analysis.memory import Memory, memory
+from archscope.analysis.memory import Memory, memory, precision_of
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.backends.torch.machine import Machine, free_memory, machine, resolve
@@ -28,7 +28,6 @@ from archscope.shown import Shown
 #: steps of each kind that are timed at least
 LEAST = 5
 _WARM = 2
-_PRECISIONS = {"tf32": "float32", "amp": "bf16-mixed"}
 _Seconds = Mapping[tuple[str, str], list[float]]
 
 
@@ -207,7 +206,7 @@ def _ledger(design: Design, setting: Setting) -> Memory:
     return memory(
         design,
         batch=setting.batch,
-        precision=_PRECISIONS.get(setting.dtype, setting.dtype),
+        precision=precision_of(setting.dtype),
         optimizer="sgd" if setting.mode == "train" else "none",
         device=device,
         channels_last=setting.channels_last,

@@ -1,0 +1,227 @@
+"""``archscope compare``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from archscope.analysis.calibration import Calibration
+from archscope.analysis.devices import DEVICES
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.analysis.traffic import NUMBERS
+from archscope.cli import calibrations, options
+from archscope.comparison import FIGURES, Comparison, choose_figures, compare
+from archscope.difference import Difference, diff
+from archscope.load import read_document
+from archscope.report.comparison import (
+    comparison_csv,
+    comparison_data,
+    comparison_markdown,
+    comparison_text,
+    difference_csv,
+    difference_data,
+    difference_markdown,
+    difference_text,
+)
+from archscope.report.files import write
+from archscope.report.sheet import write_csv
+
+
+class Variant(NamedTuple):
+    """What one more column changes."""
+
+    sets: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class VariantType(click.ParamType):
+    """``width=96``, or several of them with commas; ``input`` is the input's shape."""
+
+    name = "name=value,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Variant:
+        if isinstance(value, Variant):
+            return value
+        # a comma that no `name=` follows belongs to a list
+        pairs = [
+            options.Assignment().convert(part, param, ctx)
+            for part in re.split(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))", str(value))
+        ]
+        shapes = tuple(options.InputShape().convert(text, param, ctx) for name, text in pairs if name == "input")
+        return Variant(tuple(pair for pair in pairs if pair[0] != "input"), shapes)
+
+
+@click.command("compare")
+@options.many_specs
+@click.option(
+    "--with",
+    "variants",
+    multiple=True,
+    type=VariantType(),
+    help="One more column for each SPEC, with other variables (width=96,depths=[3,4,23,3]) or input (input=3x160x160).",
+)
+@click.option(
+    "--baseline", metavar="SPEC|NUMBER", help="Which design ratios are to; the first unasked.  [counts from 1]"
+)
+@click.option("--columns", type=options.Names(FIGURES), help="Figures by name, separated by commas; `help` lists them.")
+@click.option("--stages", is_flag=True, help="Also params, MACs and activations block by block.")
+@click.option("--diff", "difference", is_flag=True, help="Also what makes the second of two designs of the first.")
+@click.option(
+    "--depth",
+    type=options.Depth(),
+    help="Names that tell --stages apart (1 unasked), blocks that --diff opens (unasked, up to 120 rows); or `all`.",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
+@click.option(
+    "--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="amp is torch.autocast."
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
+    default="sgd",
+    show_default=True,
+    help="Whose step.",
+)
+@click.option(
+    "--device", type=click.Choice(["cpu", *DEVICES]), help="Whose times and memory; without one, a CPU's memory alone."
+)
+@options.calibration
+@click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
+@options.variant
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    help="Write a row a design as CSV to a file, or to - (then nothing else is printed); with --diff a row a layer.",
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON.")
+@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
+@options.manners
+def command(
+    specs: tuple[str, ...],
+    variants: tuple[Variant, ...],
+    baseline: str | None,
+    columns: str | None,
+    stages: bool,
+    difference: bool,
+    depth: int | str | None,
+    batch: int,
+    dtype: str,
+    optimizer: str,
+    device: str | None,
+    calibration_file: str | None,
+    bound: bool,
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    csv_file: str | None,
+    json_file: str | None,
+    markdown_file: str | None,
+    html_file: str | None,
+    quiet: bool,
+) -> None:
+    """Put designs, or variants of one, side by side, with ratios to a baseline.
+
+    A column is a SPEC, or a SPEC with what one --with changes; --set and --input change all of them.
+
+    \b
+    archscope compare alexnet vgg16 resnet50
+    archscope compare resnet50 --with depths=[3,4,23,3] --with depths=[3,8,36,3],classes=10
+    archscope compare resnet50 --with input=3x160x160 --columns params,macs,training_bytes
+    archscope compare vgg16 resnet50 --batch 64 --dtype bf16 --device h200 --baseline resnet50
+    archscope compare resnet50 resnet101 --diff
+    archscope compare alexnet vgg16 resnet50 --html compared.html
+
+    --diff lays two designs over each other, block by block: what was added, removed and changed, which layers are
+    affected by that, and what each of it costs. The costs of its lines add up to the difference of the totals.
+    """
+    if columns == "help":
+        options.column_help(FIGURES.values())
+        return
+    chosen = None if columns is None else [name.strip() for name in columns.split(",")]
+    choose_figures(chosen or [])  # before any work: a wrong name ends here
+    many = len(specs) * (1 + len(variants))
+    if difference and many != 2:
+        raise click.UsageError(f"--diff is between two designs, and here {'is' if many == 1 else 'are'} {many}")
+    documents = {spec: read_document(spec) for spec in specs}  # each once: standard input has no second time
+    designs = [
+        options.load_design(documents[spec], *one, quiet=quiet)
+        for spec in specs
+        for one in _columns(variants, sets, inputs)
+    ]
+    found = compare(
+        designs,
+        baseline=_baseline(baseline, specs, 1 + len(variants)),
+        figures=chosen,
+        batch=batch,
+        dtype=dtype,
+        optimizer=optimizer,
+        device=device,
+        calibration=_calibration(device, calibration_file, bound=bound),
+    )
+    laid = _laid(found) if difference else None
+    deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
+    at = (deep or 1) if stages else None
+    if csv_file is not None:
+        write_csv(comparison_csv(found) if laid is None else difference_csv(laid), csv_file)
+    if json_file is not None:
+        content = comparison_data(found, depth=deep or 1) | (
+            {} if laid is None else {"difference": difference_data(laid)}
+        )
+        write(json.dumps(content, indent=2) + "\n", json_file)
+    if markdown_file is not None:
+        more = "" if laid is None else "\n" + difference_markdown(laid, depth=deep)
+        write(comparison_markdown(found, depth=at) + more, markdown_file)
+    if html_file is not None:
+        from archscope.report.page import comparison_page
+
+        write(comparison_page(found, laid), html_file)
+    if "-" not in (csv_file, json_file, markdown_file, html_file):
+        width = options.terminal_width()
+        click.echo(comparison_text(found, width, depth=at))
+        if laid is not None:
+            click.echo("\n" + difference_text(laid, width, depth=deep))
+
+
+def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
+    if device is not None:
+        return calibrations.wanted(device, file, bound=bound)
+    if file or bound:
+        raise click.UsageError("--calibration and --bound are about times: add --device")
+    return None
+
+
+def _laid(found: Comparison) -> Difference:
+    """What makes the other of two designs of the baseline."""
+    before, after = (found.sides[at].design for at in (found.baseline, 1 - found.baseline))
+    setting = found.setting
+    return diff(before, after, batch=setting.batch, dtype=setting.dtype, device=setting.device)
+
+
+def _columns(
+    variants: Sequence[Variant],
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+) -> Iterator[tuple[Any, Any]]:
+    """Variables and inputs of the design as it is asked for, then of each variant."""
+    yield sets, inputs
+    for variant in variants:
+        yield (*sets, *variant.sets), variant.inputs or inputs
+
+
+def _baseline(asked: str | None, specs: Sequence[str], each: int) -> int | str:
+    """The column that is meant: its number, its SPEC, or its label."""
+    if asked is None:
+        return 0
+    if asked in specs:
+        return specs.index(asked) * each
+    if not asked.isdigit():
+        return asked
+    if not 1 <= int(asked) <= len(specs) * each:
+        raise click.UsageError(f"--baseline {asked}: there are {len(specs) * each} designs, counted from 1")
+    return int(asked) - 1

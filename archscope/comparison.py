@@ -1,0 +1,424 @@
+"""Designs side by side: every figure of each, and its ratio to that of a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archscope.analysis.account import Account, Total, analyze
+from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
+from archscope.design import Design
+from archscope.errors import MissingLibrary, UsageError, suggestion
+from archscope.table import COLUMNS, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from archscope.analysis.calibration import Calibration
+    from archscope.analysis.memory import Memory
+    from archscope.analysis.roofline import Prediction
+
+_BYTES = {
+    "kept_bytes": "what autograd keeps of the forward pass",
+    "inference_bytes": "peak memory of an inference: parameters, buffers, and what else lives at once",
+    "training_bytes": "peak memory of a training step",
+}
+_SECONDS = {
+    "infer_seconds": (
+        "infer",
+        "predicted time of a forward pass on the device: at least, or an estimate if calibrated",
+    ),
+    "train_seconds": (
+        "train",
+        "predicted time of a training step on the device: at least, or an estimate if calibrated",
+    ),
+}
+_RECORDED = "accuracy that the design records, not measured here"
+
+
+def _all_figures() -> dict[str, Column]:
+    figures = {name: COLUMNS[name] for name in METRICS}
+    for name, convention in DESIGN_FIGURES.items():
+        _, _, of = name.partition("_")
+        unit = METRICS[of].unit if of in METRICS else "layers"
+        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
+    figures["output_shape"] = COLUMNS["output_shape"]
+    for name, convention in _BYTES.items():
+        figures[name] = Column(name, _title(name), "bytes", convention, "count", additive=False)
+    for name in FIELD_FIGURES:
+        figures[name] = COLUMNS[name]
+    for name, (mode, convention) in _SECONDS.items():
+        figures[name] = Column(
+            name,
+            {"infer": "inference time", "train": "training step time"}[mode],
+            "s",
+            convention,
+            "seconds",
+            additive=False,
+        )
+    for name in ("top1", "top5"):
+        figures[name] = Column(name, name, "%", _RECORDED, "percent", additive=False)
+    figures["accuracy_source"] = Column("accuracy_source", "accuracy", "", "who says so", "text", additive=False)
+    return figures
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("macs", "MACs")
+
+
+#: every figure that designs are compared by, by name
+FIGURES: dict[str, Column] = _all_figures()
+#: those that are shown unasked; times need a device, and accuracies a design that records one
+DEFAULT = (
+    "params", "conv_params", "fc_params", "macs", "conv_macs", "fc_macs", "flops", "backward_flops", "elementwise",
+    "activations", "layers", "weight_layers", "depth", "kept_bytes", "inference_bytes", "training_bytes",
+    "infer_seconds", "train_seconds", "receptive_field", "top1", "top5", "accuracy_source",
+)  # fmt: skip
+#: what a stage is shown by
+STAGE_FIGURES = ("params", "macs", "activations")
+#: figures of which a ratio says something
+_WITH_RATIO = ("count", "ratio", "seconds")
+
+
+def choose_figures(names: Sequence[str]) -> tuple[Column, ...]:
+    """Figures by name, each once.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    for name in names:
+        if name not in FIGURES:
+            hint = suggestion(name, FIGURES) or f"figures: {', '.join(FIGURES)}"
+            raise UsageError(f"designs have no figure `{name}`; {hint}")
+    return tuple(FIGURES[name] for name in dict.fromkeys(names))
+
+
+class Setting(NamedTuple):
+    """How the designs are run.
+
+    Attributes:
+        batch: samples at once.
+        dtype: one of :data:`~archscope.analysis.traffic.NUMBERS`.
+        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`, not ``none``.
+        device: whose times and whose memory: one of :data:`~archscope.analysis.devices.DEVICES`, or ``cpu``.
+        calibration: makes estimates of the times.
+    """
+
+    batch: int = 1
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    device: str | None = None
+    calibration: Calibration | None = None
+
+    def check(self) -> Setting:
+        """The same, if it can be.
+
+        Raises:
+            UsageError: an unknown dtype, optimizer or device, or a device without units for the dtype.
+        """
+        from archscope.analysis.optimizers import OPTIMIZERS
+        from archscope.analysis.roofline import ceilings_of, peak_of
+        from archscope.analysis.traffic import numbers
+
+        numbers(self.dtype)
+        known = [name for name in OPTIMIZERS if name != "none"]
+        if self.optimizer not in known:
+            raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
+        if self.device not in (None, "cpu") and self.calibration is None:
+            peak_of(ceilings_of(self.device or ""), self.dtype)
+        return self
+
+    def account(self, design: Design) -> Account:
+        """The account of a design."""
+        from archscope.analysis.traffic import numbers
+
+        return analyze(design, batch=self.batch, dtype=numbers(self.dtype).floating)
+
+    def memory(self, design: Design) -> Memory:
+        """The memory of a design."""
+        from archscope.analysis.memory import memory, precision_of
+
+        precision = precision_of(self.dtype)
+        device = self.device or "cpu"
+        return memory(design, batch=self.batch, optimizer=self.optimizer, precision=precision, device=device)
+
+    def predict(self, design: Design, mode: str) -> Prediction:
+        """The predicted time of a step.
+
+        Raises:
+            UsageError: there is no device.
+        """
+        from archscope.analysis.roofline import predict
+
+        if self.device is None:
+            raise UsageError("times are those of a device: name one, such as h200")
+        return predict(
+            design,
+            device=self.device,
+            batch=self.batch,
+            dtype=self.dtype,
+            mode=mode,
+            optimizer=self.optimizer,
+            calibration=self.calibration,
+        )
+
+
+@dataclass(frozen=True)
+class Side:
+    """One design of a comparison.
+
+    Attributes:
+        label: its name, and what tells it apart from another of that name.
+    """
+
+    label: str
+    account: Account
+    setting: Setting
+
+    @property
+    def design(self) -> Design:
+        """The design."""
+        return self.account.design
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Its memory in the setting of the comparison."""
+        return self.setting.memory(self.design)
+
+    def figure(self, name: str) -> Any:
+        """A figure of :data:`FIGURES`; ``None`` where the design has none.
+
+        Raises:
+            UsageError: the figure needs a device, or cannot be told of this design.
+        """
+        if name in _SECONDS:
+            return self.setting.predict(self.design, _SECONDS[name][0]).seconds
+        if name in _BYTES:
+            return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
+        if name == "accuracy_source":
+            return "; ".join(dict.fromkeys(fact.source for fact in self.design.accuracy if fact.source)) or None
+        if FIGURES[name].style == "percent":
+            return next((fact.value for fact in self.design.accuracy if fact.name == name), None)
+        if name in FIELD_FIGURES:  # an output that sees no input has no axes
+            return self.account.figure(name) or None
+        return self.account.figure(name)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A block, or a layer that stands in none, in each design that has one of that name.
+
+    Attributes:
+        parts: its totals in each design, or nothing.
+        kept_bytes: what autograd keeps of it, or nothing.
+    """
+
+    name: str
+    parts: tuple[Total | None, ...]
+    kept_bytes: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Designs side by side.
+
+    Attributes:
+        sides: the designs.
+        baseline: index of the one that ratios are to.
+        figures: what they are compared by.
+        values: for each design a value a figure; ``None`` where it has none.
+    """
+
+    sides: tuple[Side, ...]
+    baseline: int
+    setting: Setting
+    figures: tuple[Column, ...]
+    values: tuple[tuple[Any, ...], ...] = field(repr=False)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the designs are called."""
+        return tuple(side.label for side in self.sides)
+
+    @property
+    def ratios(self) -> tuple[tuple[float | None, ...], ...]:
+        """For each design the ratio of each figure to the baseline's; ``None`` where that says nothing."""
+        base = self.values[self.baseline]
+        return tuple(tuple(map(_ratio, self.figures, row, base)) for row in self.values)
+
+    @property
+    def times(self) -> str:
+        """What predicted times are: ``at least`` or ``estimate``; empty without a device."""
+        if self.setting.device is None:
+            return ""
+        return "at least" if self.setting.calibration is None else "estimate"
+
+    def stages(self, depth: int = 1) -> tuple[Stage, ...]:
+        """Totals by block, those of one name beside each other, in an order that keeps that of each design.
+
+        Args:
+            depth: how many names of a layer's path tell blocks apart.
+        """
+        found = [{part.name: part for part in side.account.by_block(depth)} for side in self.sides]
+        kept = [_by_block(side.memory.by_layer, depth) for side in self.sides]
+        return tuple(
+            Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
+            for name in _merged(found)
+        )
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A pandas frame with a row a design, indexed by label, and a column a figure.
+
+        Raises:
+            MissingLibrary: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
+        index = pd.Index(self.labels, name="design")
+        columns = {figure.name: [row[at] for row in self.values] for at, figure in enumerate(self.figures)}
+        result: pd.DataFrame = pd.DataFrame(columns, index=index)
+        return result
+
+
+def compare(
+    designs: Sequence[Design],
+    *,
+    baseline: int | str = 0,
+    figures: Sequence[str] | None = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    optimizer: str = "sgd",
+    device: str | None = None,
+    calibration: Calibration | None = None,
+) -> Comparison:
+    """Compare designs.
+
+    Args:
+        baseline: the design that ratios are to, by its index or its label.
+        figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
+        batch: samples that run at once.
+        dtype: float32, tf32, bf16, fp16, or amp (torch.autocast).
+        optimizer: whose step is counted in memory and time.
+        device: one of :data:`~archscope.analysis.devices.DEVICES` (or ``cpu``, with a calibration): its times, and
+            memory as its functions need it. Without one there are no times, and memory is a CPU's.
+        calibration: makes estimates of the times, which else are bounds.
+
+    Raises:
+        UsageError: no design, or an unknown baseline, figure, dtype, optimizer or device.
+    """
+    if not designs:
+        raise UsageError("there is nothing to compare: name a design")
+    setting = Setting(batch, dtype, optimizer, device, calibration).check()
+    chosen = choose_figures(tuple(_default(designs, setting)) if figures is None else figures)
+    sides = tuple(
+        Side(label, setting.account(design), setting) for label, design in zip(labels(designs), designs, strict=True)
+    )
+    at = _baseline(baseline, sides)
+    values = tuple(tuple(side.figure(figure.name) for figure in chosen) for side in sides)
+    return Comparison(sides, at, setting, chosen, values)
+
+
+def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
+    recorded = {fact.name for design in designs for fact in design.accuracy}
+    sourced = any(fact.source for design in designs for fact in design.accuracy)
+    for name in DEFAULT:
+        if name in _SECONDS:
+            there = setting.device is not None
+        elif name == "accuracy_source":
+            there = sourced
+        else:
+            there = FIGURES[name].style != "percent" or name in recorded
+        if there:
+            yield name
+
+
+def _baseline(asked: int | str, sides: Sequence[Side]) -> int:
+    if isinstance(asked, int):
+        if not 0 <= asked < len(sides):
+            raise UsageError(f"the baseline is one of {len(sides)} designs, counted from 0, not {asked}")
+        return asked
+    names = [side.label for side in sides]
+    folded = [name.lower() for name in names]
+    if asked.lower() in folded:
+        return folded.index(asked.lower())
+    raise UsageError(f"no design is called `{asked}`; {suggestion(asked, names) or 'one of ' + ', '.join(names)}")
+
+
+def _ratio(figure: Column, value: Any, base: Any) -> float | None:
+    if figure.style not in _WITH_RATIO or value is None or not base:
+        return None
+    return float(value / base)
+
+
+def labels(designs: Sequence[Design]) -> tuple[str, ...]:
+    """A name for each design that no other has: its own, and for others of that name how they differ from the first.
+
+    ``ResNet-50`` and ``ResNet-50 (width=96, classes=10)``; where they differ in one thing alone, the first has it, too:
+    ``ResNet-50 (width=64)``. If neither variables nor inputs nor files differ, a number.
+    """
+    alike: dict[str, list[dict[str, str]]] = {}
+    for design in designs:
+        alike.setdefault(design.name, []).append(_said(design))
+    taken: set[str] = set()
+    found = []
+    for design in designs:
+        details = _details(_said(design), alike[design.name])
+        label = wanted = f"{design.name} ({', '.join(details)})" if details else design.name
+        number = 1
+        while label in taken:
+            number += 1
+            label = f"{wanted} #{number}"
+        taken.add(label)
+        found.append(label)
+    return tuple(found)
+
+
+def _said(design: Design) -> dict[str, str]:
+    """What may tell a design from another of its name, its file last."""
+    said = {name: f"{name}={as_written(value)}" for name, value in design.vars}
+    said |= {f"input {node.name}": f"{node.name}={'x'.join(map(str, node.shape))}" for node in design.inputs}
+    return said | {"": PurePath(design.file).name}
+
+
+def _details(said: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> list[str]:
+    first = alike[0]
+    differing = {name for other in alike for name in (*first, *other) if first.get(name) != other.get(name)}
+    if len(differing) > 1:
+        differing.discard("")  # files that differ say less than what they say
+    told = said if len(differing) == 1 else {name: what for name, what in said.items() if what != first.get(name)}
+    return [what for name, what in told.items() if name in differing and what]
+
+
+def as_written(value: Any) -> str:
+    """The value of a variable as ``--set`` takes it: ``[3,4,6,3]``."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(as_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _by_block(by_layer: Mapping[str, int], depth: int) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for name, size in by_layer.items():
+        block = ".".join(name.split(".")[:depth])
+        sums[block] = sums.get(block, 0) + size
+    return sums
+
+
+def _merged(sequences: Iterable[Iterable[str]]) -> list[str]:
+    """All names, each behind those that it stands behind where it first occurs."""
+    merged: list[str] = []
+    for names in sequences:
+        at, known = 0, set(merged)
+        for name in names:
+            if name in known:
+                at = max(at, merged.index(name) + 1)
+            else:
+                merged.insert(at, name)
+                at += 1
+    return merged

@@ -1,0 +1,597 @@
+"""Designs side by side, and what makes one of the other: for a terminal, as CSV, as Markdown, and as plain data."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
+
+import click
+
+from archscope.analysis.metrics import METRICS
+from archscope.comparison import STAGE_FIGURES, Comparison, Stage, as_written
+from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
+from archscope.report import markdown, sheet
+from archscope.report import schema as js
+from archscope.report.terminal import column_width, grid
+from archscope.report.text import binary, plain, shape, short, value
+from archscope.table import COLUMNS, Column
+
+#: version of the JSON format; it changes when a reader of the old one would break
+JSON_VERSION = 1
+#: rows of a difference that are shown unasked
+MOST_ROWS = 120
+
+_WIDEST_LABEL = 22
+_NARROWEST_WHAT = 24
+_GAP = 2
+_MACHINE_COSTS = tuple(name for name, metric in METRICS.items() if metric.additive)
+_SHOWN_COSTS = ("params", "macs", "kept_bytes")
+_COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}
+
+
+class _Cell(NamedTuple):
+    """A figure, and what it is of another: a ratio, a share."""
+
+    text: str
+    beside: str = ""
+
+
+class _Row(NamedTuple):
+    title: str
+    cells: tuple[_Cell, ...]
+
+
+# -- side by side, for people ---
+
+
+def comparison_text(found: Comparison, width: int, *, depth: int | None = None) -> str:
+    """Figures as rows, designs as columns, each with its ratio to the baseline.
+
+    Args:
+        width: columns of the terminal. Where the designs do not fit beside each other, numbers are shortened to four
+            digits; where that is not enough, the table is continued below, the baseline in each part.
+        depth: also show stages, told apart by so many names of a layer's path.
+    """
+    exact, shortened = _drawn(found, lambda brief: _figure_rows(found, brief=brief), width)
+    parts = [f"{_bold(_count(found))}   {setting_text(found)}", exact]
+    if depth is not None:
+        stages = found.stages(depth)
+        for name in STAGE_FIGURES:
+
+            def rows(brief: bool, name: str = name) -> list[_Row]:
+                return _stage_rows(found, stages, name, brief=brief)
+
+            drawn, brief = _drawn(found, rows, width)
+            shortened |= brief
+            parts.append(f"{_bold(COLUMNS[name].title)} by block, and their share of the total\n\n{drawn}")
+    remarks = list(notes(found))
+    if shortened:
+        remarks.append("numbers to four digits, so that all designs fit; --csv and --json have them exactly")
+    lines = [click.style(line, dim=True) for note in remarks for line in textwrap.wrap(note, width)]
+    return "\n\n".join([*parts, "\n".join(lines)] if lines else parts)
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _count(found: Comparison) -> str:
+    return f"{len(found.sides)} design{'s' * (len(found.sides) != 1)}"
+
+
+def setting_text(found: Comparison) -> str:
+    """How the designs are run, and what ratios are to."""
+    setting = found.setting
+    place = f" on {_device(found)}" if setting.device else ""
+    ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
+    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}{ratios}"
+
+
+def _device(found: Comparison) -> str:
+    from archscope.analysis.devices import DEVICES
+
+    calibration, device = found.setting.calibration, found.setting.device or ""
+    return calibration.ceilings.name if calibration else DEVICES[device].name
+
+
+def _drawn(found: Comparison, rows: Callable[[bool], list[_Row]], width: int) -> tuple[str, bool]:
+    """A table, and whether its numbers had to be shortened."""
+    exact, brief = _Bands(found, rows(False), width), _Bands(found, rows(True), width)
+    chosen = brief if not exact.fits or len(brief.bands) < len(exact.bands) else exact
+    return "\n\n".join(map(chosen.draw, chosen.bands)), chosen is brief
+
+
+class _Bands:
+    """A table whose columns are shared out over as many parts as the width asks for; the baseline is in each."""
+
+    def __init__(self, found: Comparison, rows: list[_Row], width: int) -> None:
+        self.rows = rows
+        self.titles = [_heading(found, at) for at in range(len(found.sides))]
+        columns = [[row.cells[at] for row in rows] for at in range(len(found.sides))]
+        self.texts = [_beside(cells) for cells in columns]
+        widths = [column_width(title, texts) for title, texts in zip(self.titles, self.texts, strict=True)]
+        room = width - column_width("", [row.title for row in rows]) - widths[found.baseline]
+        self.bands: list[list[int]] = [[found.baseline]]
+        self.fits = True
+        left = room
+        for at in range(len(found.sides)):
+            if at == found.baseline:
+                continue
+            if widths[at] > left + _GAP and len(self.bands[-1]) > 1:
+                self.bands.append([found.baseline])
+                left = room
+            self.bands[-1].append(at)
+            left -= widths[at]
+            self.fits &= left >= -_GAP  # nothing stands behind the last gap
+
+    def draw(self, band: list[int]) -> str:
+        order = sorted(band)
+        body = [[row.title, *(self.texts[at][index] for at in order)] for index, row in enumerate(self.rows)]
+        return grid(["", *(self.titles[at] for at in order)], body, [True, *(False for _ in order)])
+
+
+def _heading(found: Comparison, at: int) -> str:
+    label = "\n".join(textwrap.wrap(found.labels[at], _WIDEST_LABEL, break_on_hyphens=False))
+    return f"{label}\nbaseline" if at == found.baseline and len(found.sides) > 1 else label
+
+
+def _beside(cells: Sequence[_Cell]) -> list[str]:
+    """Cells of a column, the numbers one below the other and what stands beside them, too."""
+    most = max((len(cell.beside) for cell in cells), default=0)
+    return [f"{cell.text} {cell.beside:>{most}}" if most else cell.text for cell in cells]
+
+
+def _figure_rows(found: Comparison, *, brief: bool) -> list[_Row]:
+    ratios = found.ratios
+    return [
+        _Row(
+            figure_title(found, figure),
+            tuple(
+                _Cell(
+                    _brief(values[at], figure) if brief else value(values[at], figure.style),
+                    "" if side == found.baseline else times_text(ratios[side][at]),
+                )
+                for side, values in enumerate(found.values)
+            ),
+        )
+        for at, figure in enumerate(found.figures)
+        if figure.style != "text"
+    ]
+
+
+def figure_title(found: Comparison, figure: Column) -> str:
+    """A figure in words; of a time, whether it is a bound."""
+    return f"{figure.title}, {found.times}" if figure.style == "seconds" else figure.title
+
+
+def _brief(content: Any, figure: Column) -> str:
+    if content is None or figure.style != "count":
+        return value(content, figure.style)
+    return binary(content) if figure.unit == "bytes" else short(content)
+
+
+def times_text(ratio: float | None) -> str:
+    """``2.22x``."""
+    if ratio is None:
+        return ""
+    return f"{ratio:,.2f}x" if ratio >= 0.095 or not ratio else f"{ratio:.2g}x"
+
+
+def _stage_rows(found: Comparison, stages: Sequence[Stage], name: str, *, brief: bool) -> list[_Row]:
+    """A row a stage; one that has nothing of the figure in any design is left out."""
+    totals = [getattr(side.account.total, name) for side in found.sides]
+    rows = []
+    for stage in stages:
+        counts = [None if part is None else getattr(part, name) for part in stage.parts]
+        if any(counts):
+            cells = zip(counts, totals, strict=True)
+            rows.append(_Row(stage.name, tuple(_stage_cell(count, total, name, brief=brief) for count, total in cells)))
+    return rows
+
+
+def _stage_cell(count: int | None, total: int, name: str, *, brief: bool) -> _Cell:
+    if count is None:
+        return _Cell("")
+    return _Cell(_brief(count, COLUMNS[name]) if brief else f"{count:,}", f"{count / total:.1%}" if total else "")
+
+
+def notes(found: Comparison) -> Iterator[str]:
+    """What is said in words, by whom it is about; and what the figures are that need it."""
+    for at, figure in enumerate(found.figures):
+        if figure.style == "text":
+            told: dict[str, list[str]] = {}
+            for label, values in zip(found.labels, found.values, strict=True):
+                if values[at] is not None:
+                    told.setdefault(values[at], []).append(label)
+            for words, about in told.items():
+                yield f"{figure.title} of {', '.join(about)}: {words}"
+    if any(figure.name == "receptive_field" for figure in found.figures):
+        yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
+    if any(figure.style == "seconds" for figure in found.figures):
+        calibration = found.setting.calibration
+        kind = "bounds: no step is faster if all bytes pass through memory" if calibration is None else "estimates"
+        yield f"times on {_device(found)} are {kind}"
+
+
+def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:
+    """A table with figures as rows and designs as columns; and one of each figure by stage, where ``depth`` says so."""
+    text = [f"### {_count(found)}\n\n{setting_text(found)}\n", _markdown(found, _figure_rows(found, brief=False))]
+    if depth is not None:
+        stages = found.stages(depth)
+        for name in STAGE_FIGURES:
+            text.append(f"\n#### {COLUMNS[name].title} by block\n")
+            text.append(_markdown(found, _stage_rows(found, stages, name, brief=False)))
+    text += [f"\n{markdown.escaped(note)}" for note in notes(found)]
+    return "\n".join(text) + "\n"
+
+
+def _markdown(found: Comparison, rows: Sequence[_Row]) -> str:
+    lines = [
+        [row.title, *(f"{cell.text} ({cell.beside})" if cell.beside else cell.text for cell in row.cells)]
+        for row in rows
+    ]
+    return markdown.grid(
+        ["", *map(markdown.escaped, found.labels)],
+        [list(map(markdown.escaped, line)) for line in lines],
+        [True, *(False for _ in found.labels)],
+    )
+
+
+# -- side by side, for machines ---
+
+
+def comparison_csv(found: Comparison) -> str:
+    """A row a design and a column a figure, with its unit in the header."""
+    rows = (
+        [label, *(plain(content, figure.style) for content, figure in zip(values, found.figures, strict=True))]
+        for label, values in zip(found.labels, found.values, strict=True)
+    )
+    return sheet.to_csv([("design", ""), *((figure.name, figure.unit) for figure in found.figures)], rows)
+
+
+def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
+    """A comparison as plain data, with the stages that ``depth`` tells apart."""
+    setting = found.setting
+    content = {
+        **_setting_data(found),
+        "optimizer": setting.optimizer,
+        "times": found.times or None,
+        "baseline": found.labels[found.baseline],
+        "figures": [
+            {"name": one.name, "title": one.title, "unit": one.unit, "convention": one.convention}
+            for one in found.figures
+        ],
+        "designs": [
+            {
+                "label": side.label,
+                "name": side.design.name,
+                "source": side.design.source,
+                "file": side.design.file,
+                "vars": dict(side.design.vars),
+                "inputs": {node.name: list(node.shape) for node in side.design.inputs},
+                "accuracy": [{"name": a.name, "value": a.value, "source": a.source} for a in side.design.accuracy],
+                "figures": {one.name: content for one, content in zip(found.figures, values, strict=True)},
+                "ratios": {one.name: r for one, r in zip(found.figures, ratios, strict=True) if r is not None},
+            }
+            for side, values, ratios in zip(found.sides, found.values, found.ratios, strict=True)
+        ],
+        "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
+    }
+    return js.headed(JSON_VERSION, content)
+
+
+def _setting_data(found: Comparison | Difference) -> dict[str, Any]:
+    return {"batch": found.setting.batch, "dtype": found.setting.dtype, "device": found.setting.device}
+
+
+def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
+    parts = {
+        label: {
+            "layers": part.layers,
+            "output_shape": part.output_shape,
+            **{name: getattr(part, name) for name in _MACHINE_COSTS},
+            "kept_bytes": kept,
+        }
+        for label, part, kept in zip(found.labels, stage.parts, stage.kept_bytes, strict=True)
+        if part is not None
+    }
+    return {"name": stage.name, "designs": parts}
+
+
+# -- the difference, for people ---
+
+
+class Line(NamedTuple):
+    """A row of a difference.
+
+    Attributes:
+        level: blocks that it is inside of.
+        kind: what happened; empty for a total.
+    """
+
+    level: int
+    kind: str
+    name: str
+    what: str
+    costs: tuple[int, ...]
+
+
+def difference_text(found: Difference, width: int, *, depth: int | None = None) -> str:
+    """What was added, removed and changed, block by block, and what each costs; the rows of a level add up.
+
+    Args:
+        width: columns of the terminal.
+        depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
+    """
+    head = f"{_bold(' -> '.join(found.labels))}   batch {found.setting.batch}, {found.setting.dtype}"
+    edits = [line for edit in found.edits for line in textwrap.wrap(said(edit), width, subsequent_indent="  ")]
+    top = "\n".join([head, *edits])
+    if not found.changes:
+        return f"{top}\n\nno layer differs"
+    lines = difference_lines(found, depth)
+    costs = [[signed(cost) for cost in line.costs] for line in lines]
+    names = ["  " * line.level + line.name for line in lines]
+    kinds = [line.kind for line in lines]
+    fixed = column_width("", names) + column_width("", kinds) - _GAP
+    fixed += sum(column_width(title, texts) for title, *texts in zip(_cost_titles(), *costs, strict=True))
+    room = max(_NARROWEST_WHAT, width - fixed - _GAP)
+    rows = [
+        [name, _colored(line.kind), "\n".join(textwrap.wrap(line.what, room)), *cells]
+        for line, name, cells in zip(lines, names, costs, strict=True)
+    ]
+    drawn = grid(["", "", "", *_cost_titles()], rows, [True, True, True, False, False, False])
+    notes = {
+        AFFECTED: "affected: says the same, but another input arrives, or what is kept or propagated for it is another",
+    }
+    shown = [note for kind, note in notes.items() if any(line.kind == kind for line in lines)]
+    return "\n\n".join([top, drawn, *(click.style("\n".join(textwrap.wrap(note, width)), dim=True) for note in shown)])
+
+
+def _colored(kind: str) -> str:
+    return click.style(kind, fg=_COLORS[kind]) if kind in _COLORS else kind
+
+
+def _cost_titles() -> list[str]:
+    return [COLUMNS[name].title for name in _SHOWN_COSTS]
+
+
+def difference_lines(found: Difference, depth: int | None = None) -> list[Line]:
+    """The rows of a difference, the total last."""
+    costs = _costs(found.total)
+    total = Line(0, "", "total", _many(found.total.layers, "layer"), costs)
+    at = depth or max((change.name.count(".") + 1 for change in found.parts), default=1)
+    while True:
+        lines = [line for change in found.changes for line in _lines(change, ("", ""), 0, at)]
+        if depth is not None or len(lines) < MOST_ROWS or at == 1:
+            return [*lines, total]
+        at -= 1
+
+
+def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> Iterator[Line]:
+    yield Line(level, change.kind, _label(change, inside), _what(change), _costs(change))
+    if change.kind != CHANGED or level + 1 >= depth:  # a part that is new or as before is one line
+        return
+    opened = _laid_together(change.children) if change.blocks > 1 else change
+    names = opened.before or "", opened.after or ""
+    affected = [child for child in opened.children if child.kind == AFFECTED]
+    for child in opened.children:
+        if child.kind != AFFECTED or len(affected) == 1:
+            yield from _lines(child, names, level + 1, depth)
+    if len(affected) > 1:
+        layers = sum(child.layers for child in affected)
+        costs = [sum(cost) for cost in zip(*map(_costs, affected), strict=True)]
+        yield Line(level + 1, AFFECTED, f"{_many(layers, 'layer')}", "", tuple(costs))
+
+
+def _laid_together(alike: Sequence[Change]) -> Change:
+    """Blocks that changed alike as one: each part is the sum of theirs."""
+    first = alike[0]
+    children = tuple(map(_laid_together, zip(*(change.children for change in alike), strict=True)))
+    return replace(
+        first,
+        cost=reduce(add, (change.cost for change in alike)),
+        kept_bytes=sum(change.kept_bytes for change in alike),
+        layers=sum(change.layers for change in alike),
+        children=children,
+    )
+
+
+def _costs(change: Change) -> tuple[int, ...]:
+    return tuple(getattr(change, name) for name in _SHOWN_COSTS)
+
+
+def _label(change: Change, inside: tuple[str, str]) -> str:
+    """A name within the block around it; of several blocks, the first and the last."""
+    ends = (change.children[0], change.children[-1]) if change.blocks > 1 else (change,)
+    names = [next((end.name[len(p) + 1 :] for p in inside if p and end.name.startswith(f"{p}.")), end.name)
+             for end in ends]  # fmt: skip
+    return " to ".join(names)
+
+
+def _what(change: Change) -> str:
+    words = [change.op] if change.op else []
+    if change.blocks > 1:
+        words.append(_many(change.blocks, "block"))
+    if not change.op:
+        words.append(_many(change.layers, "layer"))
+    # of a block that says the same, what arrives there
+    words += map(said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
+    if change.kind == AFFECTED and change.op and not change.edits:
+        words.append("other gradients" if not change.kept_bytes else "keeps more" if change.kept_bytes > 0
+                     else "keeps less")  # fmt: skip
+    return ", ".join(words)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def said(edit: Edit) -> str:
+    """``out_channels 64 -> 96``; of a part that is only there once, its argument."""
+    of, _, own = edit.name.partition(".")
+    both = (edit.before, edit.after)
+    if own:  # of the design itself
+        name = own if of in ("vars", own) else f"{of} {own}"
+        form: Callable[[Any], str] = {"vars": as_written, "input": shape}.get(of, str)
+        return f"{name} {' -> '.join('none' if content is None else form(content) for content in both)}"
+    name = "input" if of == "input_shape" else of
+    form = _shapes if of == "input_shape" else _value
+    return f"{name} {' -> '.join(form(content) for content in both if content is not None)}"
+
+
+def _shapes(content: Any) -> str:
+    return value(content, "shape")
+
+
+def _value(content: Any) -> str:
+    if isinstance(content, tuple):
+        return (
+            "x".join(map(str, content))
+            if all(isinstance(one, int) for one in content)
+            else ", ".join(map(_value, content))
+        )
+    return str(content).lower() if isinstance(content, bool) else str(content)
+
+
+def signed(cost: int) -> str:
+    """``+1,234``; nothing is ``0``."""
+    return f"{cost:+,}" if cost else "0"
+
+
+def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
+    """A table of what differs, blocks above what is in them."""
+    lines = [
+        f"### {' -> '.join(map(markdown.escaped, found.labels))}",
+        "",
+        f"batch {found.setting.batch}, {found.setting.dtype}",
+        "",
+    ]
+    lines += [f"- {markdown.escaped(said(edit))}" for edit in found.edits]
+    lines += [""] * bool(found.edits)
+    if not found.changes:
+        return "\n".join([*lines, "no layer differs"]) + "\n"
+    rows = []
+    for line in difference_lines(found, depth):
+        mark = "**" if not line.kind else ""
+        name, what = markdown.escaped(line.name), markdown.escaped(line.what)
+        costs = [f"{mark}{signed(cost)}{mark}" for cost in line.costs]
+        rows.append([f"{'&nbsp;&nbsp;' * line.level}{mark}{name}{mark}", line.kind, what, *costs])
+    lines.append(markdown.grid(["part", "", "", *_cost_titles()], rows, [True] * 3 + [False] * 3))
+    return "\n".join(lines) + "\n"
+
+
+# -- the difference, for machines ---
+
+
+def difference_csv(found: Difference) -> str:
+    """A row for each layer that is not as it was; the costs add up to the difference of the totals."""
+    costs = [COLUMNS[name] for name in (*_MACHINE_COSTS, "kept_bytes")]
+    texts = [(name, "") for name in ("change", "before", "after", "op", "what")]
+    rows = [
+        [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
+         *(getattr(one, column.name) for column in costs)]
+        for one in found.parts
+    ]  # fmt: skip
+    return sheet.to_csv([*texts, *((column.name, column.unit) for column in costs)], rows)
+
+
+def difference_data(found: Difference) -> dict[str, Any]:
+    """A difference as plain data: a tree whose every level adds up to the total."""
+    content = {
+        **_setting_data(found),
+        "before": found.labels[0],
+        "after": found.labels[1],
+        "edits": list(map(_edit_data, found.edits)),
+        "total": _cost_data(found.total),
+        "changes": list(map(_change_data, found.changes)),
+    }
+    return js.headed(JSON_VERSION, content)
+
+
+def _edit_data(edit: Edit) -> dict[str, Any]:
+    return edit._asdict()
+
+
+def _cost_data(change: Change) -> dict[str, int]:
+    return {name: getattr(change, name) for name in (*_MACHINE_COSTS, "kept_bytes")}
+
+
+def _change_data(change: Change) -> dict[str, Any]:
+    return {
+        "change": change.kind,
+        "before": change.before,
+        "after": change.after,
+        "op": change.op or None,
+        "edits": list(map(_edit_data, change.edits)),
+        "layers": change.layers,
+        "blocks": change.blocks,
+        **_cost_data(change),
+        "children": list(map(_change_data, change.children)),
+    }
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`comparison_data`, with the difference where it is asked for."""
+    costs = {name: js.figure(name) for name in (*_MACHINE_COSTS, "kept_bytes")}
+    setting = {
+        "batch": js.count("that runs at once", "samples"),
+        "dtype": js.text("of the numbers"),
+        "device": js.nullable(js.text("whose times and memory")),
+    }
+    known = {
+        "name": js.text("as elsewhere"),
+        "title": js.text("as people read it"),
+        "unit": js.text("empty for text"),
+        "convention": js.text("how it is counted"),
+    }
+    design = {
+        "label": js.text("tells the designs apart"),
+        "name": js.text("as the spec gives it"),
+        "source": js.text("the paper or document that it follows"),
+        "file": js.text("the spec; empty where it was no file"),
+        "vars": js.mapping({}, "the variables in force"),
+        "inputs": js.mapping(js.sizes()),
+        "accuracy": js.many(js.record({"name": js.text(), "value": js.number(), "source": js.text()}), "as recorded"),
+        "figures": js.mapping({}, "by name; `figures` above says what they are"),
+        "ratios": js.mapping(js.number(), "to the baseline, of the figures that have one"),
+    }
+    part = {"layers": js.count(), "output_shape": js.nullable(js.sizes()), **costs}
+    stage = {"name": js.text(), "designs": js.mapping(js.record(part), "by label; only those that have the stage")}
+    edit = {"name": js.text("an argument, or another thing that a layer or design says"), "before": {}, "after": {}}
+    edits = js.many(js.record(edit), "what is said otherwise")
+    change = {
+        "change": js.chosen(KINDS),
+        "before": js.nullable(js.text("full name in the first design")),
+        "after": js.nullable(js.text("full name in the second design")),
+        "op": js.nullable(js.text("kind of the layer; none for a block")),
+        "edits": edits,
+        "layers": js.count("that it covers"),
+        "blocks": js.count("alike neighbours that it sums up"),
+        **costs,
+        "children": js.many({"$ref": "#/$defs/change"}, "what changed inside; it adds up"),
+    }
+    version = {"format": js.version_is(JSON_VERSION), "archscope": js.text("version of archscope")}
+    difference = {
+        **version,
+        **setting,
+        "before": js.text("label of the first design"),
+        "after": js.text("label of the second design"),
+        "edits": edits,
+        "total": js.record(costs, about="the second design less the first"),
+        "changes": js.many({"$ref": "#/$defs/change"}),
+    }
+    fields = {
+        **setting,
+        "optimizer": js.text("of the training step"),
+        "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
+        "baseline": js.text("label of the design that ratios are to"),
+        "figures": js.many(js.record(known)),
+        "designs": js.many(js.record(design)),
+        "stages": js.many(js.record(stage), "by block"),
+        "difference": js.record(difference, about="with --diff"),
+    }
+    return js.document("compare", JSON_VERSION, fields, optional=["difference"], defs={"change": js.record(change)})

@@ -1,0 +1,69 @@
+"""The curves of a page: paths in a box of 1000 x 100 that the browser stretches, with round numbers at the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil, floor, log10
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 1000, 100
+_MOST_POINTS = 1000  # more than the pixels of a column tell apart
+
+
+class Tick(NamedTuple):
+    """A mark on an axis.
+
+    Attributes:
+        at: its place, as a share of the axis from the left or from the bottom.
+    """
+
+    at: float
+    label: str
+
+
+def ticks(top: float, written: Callable[[float], str] = "{:,g}".format, unit: float = 1.0) -> list[Tick]:
+    """Three to six round numbers from 0 to ``top``: 1, 2 or 5 times a power of ten of the unit apart.
+
+    Args:
+        written: how a number is labelled.
+    """
+    top = top / unit
+    if top <= 0:
+        return [Tick(0.0, written(0.0))]
+    rough = top / 5
+    power: float = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power * (1 + 1e-9))
+    return [Tick(i * step / top, written(i * step * unit)) for i in range(floor(top / step + 1e-9) + 1)]
+
+
+def steps(values: Sequence[float], top: float, *, start: int = 0, count: int | None = None) -> str:
+    """A line of steps, one a value.
+
+    Args:
+        top: the value at the upper border.
+        start: the place of the first value among ``count``.
+    """
+    return "".join(_steps(values, top, start, len(values) if count is None else count))
+
+
+def area(values: Sequence[float], top: float, *, start: int = 0, count: int | None = None) -> str:
+    """What lies below :func:`steps`."""
+    if not values:
+        return ""
+    whole = len(values) if count is None else count
+    left, right = start * WIDTH / whole, (start + len(values)) * WIDTH / whole
+    return f"M{left:g} {HEIGHT}L{steps(values, top, start=start, count=whole)[1:]}L{right:.6g} {HEIGHT}Z"
+
+
+def _steps(values: Sequence[float], top: float, start: int, count: int) -> Iterator[str]:
+    """Of more values than can be seen, the largest of each bundle: a peak stays."""
+    bundle = ceil(count / _MOST_POINTS)
+    draw, last = "M", None
+    for begin in range(0, len(values), bundle):
+        inside = values[begin : begin + bundle]
+        left, right = ((start + place) * WIDTH / count for place in (begin, begin + len(inside)))
+        height = f"{HEIGHT * (1 - max(inside) / top):.5g}" if top else f"{HEIGHT}"
+        if height != last:
+            yield f"{draw}{left:.6g} {height}"
+        yield f"H{right:.6g}"
+        draw, last = "L", height

@@ -1,0 +1,362 @@
+"""The page of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil, floor, log10, sqrt
+from typing import NamedTuple
+
+from archscope.analysis.account import Total
+from archscope.analysis.memory import KINDS
+from archscope.comparison import Comparison, Side
+from archscope.difference import Difference
+from archscope.report.comparison import (
+    comparison_csv,
+    difference_lines,
+    figure_title,
+    notes,
+    said,
+    setting_text,
+    signed,
+    times_text,
+)
+from archscope.report.page.charts import Tick, ticks
+from archscope.report.page.render import render
+from archscope.report.text import short, value
+from archscope.table import COLUMNS, Column
+
+#: figures whose stages are drawn
+STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
+_ALL = 1_000
+
+
+def comparison_page(found: Comparison, difference: Difference | None = None) -> str:
+    """The report of a comparison.
+
+    Args:
+        difference: what makes one of two designs of the other.
+    """
+    return render(
+        "comparison.html",
+        styles=("style.css", "comparison.css"),
+        scripts=("theme.js", "clipboard.js", "comparison.js"),
+        found=found,
+        kinds=KINDS,
+        csv=comparison_csv(found),
+        heading=_heading(found),
+        setting=setting_text(found),
+        baseline=found.sides[found.baseline],
+        tiles=_tiles(found),
+        rows=list(_rows(found)),
+        bubbles=_bubbles(found),
+        strips=[_strips(found, name) for name in STAGE_FIGURES],
+        memory=_memory(found),
+        difference=difference,
+        changes=[] if difference is None else difference_lines(difference, _ALL),
+        edits=[] if difference is None else [said(edit) for edit in difference.edits],
+        notes=list(notes(found)),
+        signed=signed,
+    )
+
+
+def _heading(found: Comparison) -> str:
+    names = found.labels
+    if len(names) <= 3:
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{len(names)} designs"
+
+
+# -- figures side by side ----------------------------------------------------------------------------------------------
+
+
+class Tile(NamedTuple):
+    """The design that has least of a figure."""
+
+    title: str
+    label: str
+    text: str
+
+
+def _tiles(found: Comparison) -> list[Tile]:
+    """Which design is the least, or the best."""
+    tiles = []
+    wanted = (
+        ("params", "fewest parameters", min), ("macs", "fewest MACs", min),
+        ("training_bytes", "least memory to train", min), ("inference_bytes", "least memory to infer", min),
+        ("train_seconds", "fastest training step", min), ("top1", "most accurate", max),
+    )  # fmt: skip
+    at = {figure.name: place for place, figure in enumerate(found.figures)}
+    for name, title, best in wanted:
+        if name not in at or len(found.sides) < 2:
+            continue
+        known = [(row[at[name]], label) for row, label in zip(found.values, found.labels, strict=True)]
+        there = [(content, label) for content, label in known if content is not None]
+        if len(there) == len(known) or (name == "top1" and there):
+            content, label = best(there, key=lambda one: one[0])
+            tiles.append(Tile(title, label, value(content, found.figures[at[name]].style)))
+    return tiles
+
+
+class Cell(NamedTuple):
+    """A figure of a design: its text, its ratio to the baseline's, and its length against the largest."""
+
+    text: str
+    ratio: str
+    length: float
+
+
+class Row(NamedTuple):
+    """A figure of all designs."""
+
+    figure: Column
+    title: str
+    cells: list[Cell]
+
+
+def _rows(found: Comparison) -> Iterator[Row]:
+    for place, figure in enumerate(found.figures):
+        if figure.style == "text":
+            continue
+        contents = [row[place] for row in found.values]
+        numbers = [content if isinstance(content, (int, float)) else 0 for content in contents]
+        most = max(numbers, default=0)
+        cells = [
+            Cell(
+                value(content, figure.style),
+                "" if at == found.baseline else times_text(found.ratios[at][place]),
+                number / most if most and figure.style != "percent" else 0,
+            )
+            for at, (content, number) in enumerate(zip(contents, numbers, strict=True))
+        ]
+        yield Row(figure, figure_title(found, figure), cells)
+
+
+# -- bubbles -----------------------------------------------------------------------------------------------------------
+
+
+class Bubble(NamedTuple):
+    """A design among others.
+
+    Attributes:
+        number: by which the legend knows it.
+        left, bottom: its centre, as shares of the chart.
+        size: its diameter in pixels, whose square goes with the parameters.
+        side: where its name stands: ``right``, ``left``, ``above`` or ``below``; empty where there is no room for it.
+    """
+
+    number: int
+    label: str
+    left: float
+    bottom: float
+    size: float
+    side: str
+    text: str
+
+
+class Bubbles(NamedTuple):
+    """Designs as bubbles.
+
+    Attributes:
+        missing: designs without what is drawn upwards.
+    """
+
+    title: str
+    upwards: str
+    across: list[Tick]
+    up: list[Tick]
+    bubbles: list[Bubble]
+    missing: list[str]
+
+
+_WIDTH, _HEIGHT = 1000, 380  # pixels that names are placed for
+_LARGEST, _LEAST = 76.0, 18.0
+_LETTER, _LINE = 7.6, 18.0
+
+
+def _bubbles(found: Comparison) -> Bubbles | None:
+    """Work across, recorded accuracy (else parameters) upwards; areas are parameters, as in Canziani et al. 2016."""
+    accuracies = [side.figure("top1") for side in found.sides]
+    known = [side for side, accuracy in zip(found.sides, accuracies, strict=True) if accuracy is not None]
+    by_accuracy = len(known) >= 2
+    sides = known if by_accuracy else list(found.sides)
+    if len(sides) < 2:
+        return None
+    works = [float(side.account.total.macs) for side in sides]
+    heights = [float(side.figure("top1")) if by_accuracy else float(side.account.total.params) for side in sides]
+    across, lefts = _across(works)
+    if by_accuracy:
+        low, high = _padded(min(heights), max(heights))
+        up = [Tick((at - low) / (high - low), f"{at:g}%") for at in _round_numbers(low, high)]
+    else:
+        low, high = 0.0, 1.15 * max(heights) or 1.0
+        up = [Tick(tick.at, tick.label) for tick in ticks(high, short)]
+    most = max(side.account.total.params for side in sides) or 1
+    places = []
+    for number, side in enumerate(found.sides, 1):
+        if side in sides:
+            at = sides.index(side)
+            size = max(_LEAST, _LARGEST * sqrt(side.account.total.params / most))
+            places.append((number, side, lefts[at], (heights[at] - low) / (high - low), size, heights[at]))
+    bubbles = list(_named(places, by_accuracy=by_accuracy))
+    missing = [side.label for side in found.sides if side not in sides]
+    title = "top-1 accuracy against MACs" if by_accuracy else "parameters against MACs"
+    upwards = "recorded top-1 accuracy" if by_accuracy else "parameters"
+    return Bubbles(title, upwards, across, up, sorted(bubbles, key=lambda one: -one.size), missing)
+
+
+def _across(works: Sequence[float]) -> tuple[list[Tick], list[float]]:
+    """Ticks and places along the axis of MACs: by powers of ten where the designs are far apart."""
+    if min(works) > 0 and max(works) > 12 * min(works):
+        low, high = log10(min(works)) - 0.15, log10(max(works)) + 0.25
+        marks = [factor * 10.0**power for power in range(int(low) - 1, int(high) + 2) for factor in (1, 2, 5)]
+        if high - low > 2.5:
+            marks = [mark for mark in marks if f"{mark:e}"[0] == "1"]
+        shown = [mark for mark in marks if low <= log10(mark) <= high]
+        return (
+            [Tick((log10(mark) - low) / (high - low), short(mark)) for mark in shown],
+            [(log10(work) - low) / (high - low) for work in works],
+        )
+    top = 1.15 * max(works) or 1.0
+    return ticks(top, short), [work / top for work in works]
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    room = max(0.15 * (high - low), 0.5)
+    return low - room, high + room
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten that lie between."""
+    rough = (high - low) / 6
+    power: float = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power)
+    return [at * step for at in range(ceil(low / step), floor(high / step) + 1)]
+
+
+def _named(places: Sequence[tuple[int, Side, float, float, float, float]], *, by_accuracy: bool) -> Iterator[Bubble]:
+    """Each bubble with the side on which its name overlaps neither a bubble nor a name."""
+    taken = [_box(left, bottom, size, size) for _, _, left, bottom, size, _ in places]
+    for number, side, left, bottom, size, height in places:
+        width = _LETTER * len(side.label)
+        beside, above = (size + width) / 2 + 4, (size + _LINE) / 2 + 2
+        options = {
+            "right": _box(left, bottom, width, _LINE, beside, 0),
+            "left": _box(left, bottom, width, _LINE, -beside, 0),
+            "above": _box(left, bottom, width, _LINE, 0, above),
+            "below": _box(left, bottom, width, _LINE, 0, -above),
+        }
+        free = [name for name, box in options.items() if _inside(box) and not any(_overlap(box, one) for one in taken)]
+        if free:
+            taken.append(options[free[0]])
+        total = side.account.total
+        upwards = f"{height:g}% top-1, " if by_accuracy else ""
+        text = f"{side.label}: {upwards}{short(total.macs, 'MACs')}, {short(total.params)} parameters"
+        yield Bubble(number, side.label, left, bottom, size, free[0] if free else "", text)
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _box(left: float, bottom: float, width: float, height: float, right: float = 0, up: float = 0) -> _Box:
+    x, y = left * _WIDTH + right, bottom * _HEIGHT + up
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _inside(box: _Box) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= _WIDTH and box[3] <= _HEIGHT
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+# -- stages ------------------------------------------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """A block of a design: the category that most of its figure is of, and its share."""
+
+    name: str
+    category: str
+    share: float
+    text: str
+
+
+class Strip(NamedTuple):
+    """A figure of a design, block by block."""
+
+    label: str
+    text: str
+    length: float
+    pieces: list[Piece]
+
+
+class Strips(NamedTuple):
+    """A figure of all designs, block by block."""
+
+    figure: Column
+    strips: list[Strip]
+
+
+def _strips(found: Comparison, name: str) -> Strips:
+    figure = COLUMNS[name]
+    strips = []
+    for side in found.sides:
+        parts = side.account.by_block(1)
+        kept = _kept(side)
+        numbers = [kept[part.name] if name == "kept_bytes" else getattr(part, name) for part in parts]
+        whole = sum(numbers)
+        pieces = [
+            Piece(
+                part.name,
+                _category(side, part),
+                number / whole,
+                f"{part.name}: {number:,}, {100 * number / whole:.3g}%",
+            )
+            for part, number in zip(parts, numbers, strict=True)
+            if number
+        ]
+        strips.append((side.label, whole, pieces))
+    most = max(whole for _, whole, _ in strips)
+    return Strips(
+        figure, [Strip(label, f"{whole:,}", whole / most if most else 0, pieces) for label, whole, pieces in strips]
+    )
+
+
+def _kept(side: Side) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, size in side.memory.by_layer.items():
+        block = name.partition(".")[0]
+        found[block] = found.get(block, 0) + size
+    return found
+
+
+def _category(side: Side, part: Total) -> str:
+    """What most parameters of a block are of; of one without, what most of its layers are."""
+    counts: dict[str, tuple[int, int]] = {}
+    for row in side.account.rows:
+        if row.path[0] == part.name:
+            params, layers = counts.get(row.category, (0, 0))
+            counts[row.category] = params + row.params, layers + 1
+    return max(counts, key=lambda name: counts[name])
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+class Held(NamedTuple):
+    """What lives at the peak of a design's training step, as shares of the largest peak."""
+
+    label: str
+    total: int
+    parts: list[tuple[str, int, float]]
+
+
+def _memory(found: Comparison) -> list[Held]:
+    most = max(side.memory.training for side in found.sides)
+    held = []
+    for side in found.sides:
+        if side.memory.timeline:
+            parts = [(kind, size, size / most) for kind, size in side.memory.peak_by_kind.items() if size]
+            held.append(Held(side.label, side.memory.training, parts))
+    return held

@@ -1,0 +1,299 @@
+"""The page of one design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archscope.analysis.account import Account, Total
+from archscope.analysis.explain import explain
+from archscope.analysis.metrics import DESIGN_FIGURES
+from archscope.errors import UsageError
+from archscope.report.page.curves import PHASES, growth, timeline, when
+from archscope.report.page.graph import graph_data
+from archscope.report.page.render import render
+from archscope.report.text import shape, value
+from archscope.table import COLUMNS, Column, Line, Table, tabulate_blocks
+from archscope.verify import verify
+
+if TYPE_CHECKING:
+    from archscope.report.page.times import Times
+
+#: columns of the layer table that are shown at first
+SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share", "activations", "kept_bytes",
+         "receptive_field")  # fmt: skip
+#: figures of which the stages are drawn
+STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
+_MOST_STAGES = 40
+_MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
+
+
+def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
+    """The report of a design.
+
+    Args:
+        times: predicted and measured times of its layers.
+    """
+    design = account.design
+    layers = tabulate_blocks(account, list(COLUMNS))
+    opened = _open_levels(layers.lines)
+    return render(
+        "design.html",
+        styles=("style.css", "graph.css"),
+        scripts=("theme.js", "clipboard.js", "vendor/dagre.min.js", "graph.js", "design.js"),
+        account=account,
+        design=design,
+        variables=[(name, _variable(content)) for name, content in design.vars],
+        totals=list(_totals(account)),
+        categories=_categories(account),
+        sentences=list(_sentences(account)),
+        stages=_stages(account),
+        lines=[
+            StaticLine(line.label, line.level, line.role, line.level >= opened, _cells(line, layers))
+            for line in layers.lines
+        ],
+        shown=[COLUMNS[name] for name in SHOWN],
+        total_cells=_cells(layers.totals[-1], layers),
+        growth=growth(account),
+        timeline=timeline(account.memory),
+        verdicts=verify(design).verdicts,
+        times=times,
+        conventions=[column for column in COLUMNS.values() if column.unit != "share"],
+        data=_data(account, layers, opened),
+        graph=graph_data(account),
+        picture=None,
+    )
+
+
+def _variable(content: Any) -> str:
+    return ", ".join(map(_variable, content)) if isinstance(content, tuple) else str(content)
+
+
+# -- totals ------------------------------------------------------------------------------------------------------------
+
+
+class Figure(NamedTuple):
+    """A total as a tile shows it.
+
+    Attributes:
+        style: as of a :class:`~archscope.table.Column`, or ``bytes``.
+        sums: what it is the sum of; empty where it is no sum.
+    """
+
+    name: str
+    title: str
+    number: Any
+    unit: str
+    convention: str
+    style: str = "count"
+    sums: tuple[tuple[str, int], ...] = ()
+
+
+def _totals(account: Account) -> Iterator[Figure]:
+    parts = account.by_category()
+    for name in ("params", "macs", "flops", "backward_flops", "elementwise", "activations"):
+        column = COLUMNS[name]
+        sums = tuple((part.name, getattr(part, name)) for part in parts if part.layers)
+        yield Figure(name, column.title, getattr(account.total, name), column.unit, column.convention, sums=sums)
+    memory = account.memory
+    at_peak = tuple((kind, size) for kind, size in memory.peak_by_kind.items() if size) if memory.timeline else ()
+    yield Figure(
+        "training_bytes",
+        "memory, training",
+        memory.training,
+        "bytes",
+        f"the peak of a step with SGD at batch {account.batch}, float32",
+        "bytes",
+        at_peak,
+    )
+    standing = (("parameters", memory.parameters), ("buffers", memory.buffers), ("activations", memory.peak))
+    yield Figure(
+        "inference_bytes",
+        "memory, inference",
+        memory.inference,
+        "bytes",
+        f"the most at once at batch {account.batch}, float32",
+        "bytes",
+        tuple((kind, size) for kind, size in standing if size),
+    )
+    try:
+        field = account.figure("receptive_field")
+    except UsageError:  # an output that is an input sees nothing
+        field = ()
+    if field:
+        yield Figure(
+            "receptive_field", "receptive field", field, "places", "of the output, an axis of the input", "axes"
+        )
+    yield Figure("depth", "depth", account.depth, "weight layers", DESIGN_FIGURES["depth"])
+
+
+class Share(NamedTuple):
+    """A part of a whole."""
+
+    name: str
+    number: int
+    share: float
+    layers: int
+
+
+def _categories(account: Account) -> list[tuple[Column, list[Share]]]:
+    """The classical split of each figure; figures that are zero are left out."""
+    found = []
+    for name in ("params", "macs", "activations"):
+        whole = getattr(account.total, name)
+        parts = [part for part in account.by_category() if part.layers]
+        if whole:
+            shares = [Share(p.name, getattr(p, name), getattr(p, name) / whole, p.layers) for p in parts]
+            found.append((COLUMNS[name], shares))
+    return found
+
+
+def _sentences(account: Account) -> Iterator[str]:
+    """Where the figures sit, in words."""
+    parts = [part for part in account.by_category() if part.layers]
+    groups = {"conv": "convolutions", "fc": "fully connected layers", "other": "other layers"}
+    for name, what in (("params", "parameters"), ("macs", "multiply-accumulates")):
+        whole = getattr(account.total, name)
+        if not whole:
+            continue
+        most = max(parts, key=lambda part, name=name: getattr(part, name))  # type: ignore[misc]
+        row = max(account.rows, key=lambda row, name=name: getattr(row, name))  # type: ignore[misc]
+        yield (
+            f"{_percent(getattr(most, name) / whole)} of the {what} sit in the {groups[most.name]}; "
+            f"{row.name} alone has {_percent(getattr(row, name) / whole)}."
+        )
+    memory = account.memory
+    if memory.timeline:
+        kind, size = max(memory.peak_by_kind.items(), key=lambda item: item[1])
+        words = {"kept": "what autograd keeps for the backward pass", "in passing": "activations in passing"}
+        share = _percent(size / memory.training)
+        yield f"A training step needs most memory {when(memory)}; {share} of it is {words.get(kind, kind)}."
+    fields = account.fields[account.design.outputs[0][1].node] if account.rows else ()
+    if fields and all(field.whole for field in fields):
+        sizes = shape(tuple(field.size for field in fields))
+        mixed_by = fields[0].mixed_by
+        yield f"The output sees the whole input: {mixed_by} mixes everything, of which each part sees {sizes}."
+    elif fields:
+        sizes, extents = (shape(tuple(getattr(f, name) for f in fields)) for name in ("size", "extent"))
+        yield f"A unit of the output sees {sizes} of the {extents} input."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
+# -- stages ------------------------------------------------------------------------------------------------------------
+
+
+class Stage(NamedTuple):
+    """A part of the design with its figures and their shares.
+
+    Attributes:
+        cells: for each of :data:`STAGE_FIGURES` its number, its share, and its length against the longest.
+    """
+
+    name: str
+    layers: int
+    output: str
+    cells: list[tuple[int, float, float]]
+
+
+def _stages(account: Account) -> list[Stage]:
+    """Blocks as deep as the page holds; what has no figure at all is left out."""
+    deepest = max((len(row.path) for row in account.rows), default=1)
+    depths = [d for d in range(1, deepest + 1) if len({row.path[:d] for row in account.rows}) <= _MOST_STAGES]
+    parts = account.by_block(max(depths, default=1))
+    numbers = [[_stage_figure(account, part, name) for name in STAGE_FIGURES] for part in parts]
+    wholes = [sum(column) for column in zip(*numbers, strict=True)]
+    longest = [max(column) for column in zip(*numbers, strict=True)]
+    return [
+        Stage(
+            part.name,
+            part.layers,
+            shape(part.output_shape or ()),
+            [
+                (n, n / whole if whole else 0, n / most if most else 0)
+                for n, whole, most in zip(row, wholes, longest, strict=True)
+            ],
+        )
+        for part, row in zip(parts, numbers, strict=True)
+        if any(row)
+    ]
+
+
+def _stage_figure(account: Account, part: Total, name: str) -> int:
+    number: int = account.kept_bytes(part.name) if name == "kept_bytes" else getattr(part, name)
+    return number
+
+
+# -- the layer table ---------------------------------------------------------------------------------------------------
+
+
+class StaticLine(NamedTuple):
+    """A line of the layer table as it stands in the page; the scripts take it from there."""
+
+    label: str
+    level: int
+    role: str
+    hidden: bool
+    cells: list[str]
+
+
+def _open_levels(lines: Sequence[Line]) -> int:
+    """How many levels of blocks stand open at first: as many as give a table that can be taken in."""
+    levels = [line.level for line in lines]
+    fitting = [n for n in range(2, max(levels, default=0) + 2) if sum(level < n for level in levels) <= _MOST_OPEN]
+    return max(fitting, default=1)
+
+
+def _cells(line: Line, table: Table) -> list[str]:
+    contents = {column.name: content for column, content in zip(table.columns, line.cells, strict=True)}
+    return [value(contents[name], COLUMNS[name].style) for name in SHOWN]
+
+
+def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
+    """What the scripts work with: every column, every line of arithmetic, each text and number once."""
+    places = {line.cells[0]: place for place, line in enumerate(table.lines)}
+    explanations = explain(account.design, batch=account.batch, dtype=account.dtype)
+    arithmetic: dict[str, int] = {}
+    worked = {
+        one.layer: [arithmetic.setdefault(str(line), len(arithmetic)) for line in one.lines] for one in explanations
+    }
+    memory = account.memory
+    return {
+        "design": account.design.name,
+        "opened": opened,
+        "labels": [line.label for line in table.lines],
+        "levels": [line.level for line in table.lines],
+        "blocks": [int(line.role == "block") for line in table.lines],
+        "shown": SHOWN,
+        "columns": [
+            {
+                "name": column.name,
+                "title": column.title,
+                "unit": column.unit,
+                "convention": column.convention,
+                "style": column.style,
+                "total": None if column.style in ("text", "shape", "axes") else table.totals[-1].cells[number],
+                **({} if column.style == "share" else _packed(column, [line.cells[number] for line in table.lines])),
+            }
+            for number, column in enumerate(table.columns)
+        ],
+        "arithmetic": list(arithmetic),
+        "worked": [worked.get(line.cells[0], []) for line in table.lines],
+        "titles": {places[one.layer]: one.title for one in explanations},
+        "timeline": {
+            "phases": [PHASES.index(moment.phase) for moment in memory.timeline],
+            "layers": [places.get(moment.layer, moment.layer) for moment in memory.timeline],
+            "live": [moment.live for moment in memory.timeline],
+        },
+    }
+
+
+def _packed(column: Column, contents: Sequence[Any]) -> dict[str, Any]:
+    """A column as its different values, and for each line which of them it has."""
+    if column.style in ("shape", "axes"):
+        contents = [value(content, column.style) for content in contents]
+    known: dict[Any, int] = {}
+    at = [known.setdefault(content, len(known)) for content in contents]
+    return {"values": list(known), "at": at}

@@ -1,0 +1,148 @@
+"""The data that ``graph.js`` draws: the whole layer graph with its blocks, in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from archscope.analysis.account import Account, Row
+from archscope.ops import Op
+from archscope.report.text import shape, value
+from archscope.table import COLUMNS, cell
+
+#: figures that a box may show the share of
+FIGURES = ("params", "macs", "activations", "kept_bytes")
+
+#: how an argument that tells a layer from its like is written; the others are in the layer's account
+_TELLING = {
+    "kernel_size": "{}", "out_channels": "{}", "out_features": "{}", "stride": "/{}", "dilation": "dilation {}",
+    "groups": "{} groups", "output_size": "to {}", "num_groups": "{} groups", "num_heads": "{} heads",
+    "embedding_dim": "{}", "hidden_size": "{}", "num_layers": "{} layers", "shape": "{}", "unflattened_size": "{}",
+    "scale_factor": "by {}", "upscale_factor": "by {}", "downscale_factor": "by 1/{}", "size": "{}", "chunks": "{}",
+    "dims": "{}", "p": "{}", "factor": "{}",
+}  # fmt: skip
+_LISTS = ("dims",)
+_LARGEST = 2**53 - 1  # of the whole numbers that JavaScript reads exactly
+
+
+def telling_arguments(op: Op) -> str:
+    """The arguments that tell an op from its like, in a few signs: ``3x3, 64, /2``."""
+    told = op.given()
+    if hasattr(op, "stride"):  # that of a pooling repeats its kernel's size, unless it is given
+        told["stride"] = op.stride
+    parts = []
+    for name, words in _TELLING.items():
+        if told.get(name) is not None:
+            text = _argument(name, told[name])
+            if name not in ("stride", "dilation") or text != "1":
+                parts.append(words.format(text))
+    return ", ".join(parts)
+
+
+def _argument(name: str, content: Any) -> str:
+    if not isinstance(content, tuple):
+        return f"{content:g}" if isinstance(content, float) else str(content)
+    if name in ("stride", "dilation") and len(set(content)) == 1:
+        return str(content[0])
+    return (" " if name in _LISTS else "x").join(map(str, content))
+
+
+def graph_data(account: Account) -> dict[str, Any]:
+    """The layer graph of an account, ready for JSON; its size and its time are linear in the graph.
+
+    Nodes are numbered: the inputs first, then the layers in order of execution. A column is a list with an entry a node
+    (or a block); texts that repeat are coded, ``{"of": texts, "at": numbers of texts}``. Figures beyond 2**53 are
+    texts, since JavaScript reads no larger number exactly.
+
+    Returns:
+        ``name`` and ``batch``; ``figures``, those of :data:`FIGURES` with ``title``, ``unit`` and ``convention``;
+        ``inputs``, how many there are; ``nodes``, columns ``part`` (the last part of the name), ``block``, ``kind``,
+        ``arguments``, ``family``, ``shape``, ``field`` and the figures; ``blocks``, columns ``part``, ``parent`` (the
+        first block is the design and has none: -1), ``layers``, ``shape`` and the figures; ``edges``, columns
+        ``source`` and ``target``; ``outputs``, pairs of a name and a node; ``shares``, pairs of a layer and the one
+        whose weights it uses.
+    """
+    design = account.design
+    blocks = _Blocks(design.name)
+    numbers = {name: number for number, name in enumerate(design.graph.digraph)}
+    inputs, rows = design.inputs, account.rows
+    home = [0] * len(inputs) + [blocks.around(row) for row in rows]
+    figures = {name: [0] * len(inputs) + [cell(account, row, COLUMNS[name]) for row in rows] for name in FIGURES}
+    nodes = {
+        "part": [node.name for node in inputs] + [row.path[-1] for row in rows],
+        "block": home,
+        "kind": _coded([""] * len(inputs) + [row.kind for row in rows]),
+        "arguments": _coded([""] * len(inputs) + [telling_arguments(layer.op) for layer in design.layers]),
+        "family": _coded(
+            ["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]
+        ),
+        "shape": _coded([shape(node.shape) for node in inputs] + [shape(row.output_shape) for row in rows]),
+        "field": _coded([""] * len(inputs) + [_field(account, row) for row in rows]),
+    }
+    return {
+        "name": design.name,
+        "batch": account.batch,
+        "figures": [
+            {"name": name, "title": column.title, "unit": column.unit, "convention": column.convention}
+            for name, column in ((name, COLUMNS[name]) for name in FIGURES)
+        ],
+        "inputs": len(inputs),
+        "nodes": nodes | {name: _exact(column) for name, column in figures.items()},
+        "blocks": blocks.columns(rows, home[len(inputs) :], {name: c[len(inputs) :] for name, c in figures.items()}),
+        "edges": {
+            "source": [numbers[source] for source, _ in design.graph.digraph.edges],
+            "target": [numbers[target] for _, target in design.graph.digraph.edges],
+        },
+        "outputs": [[name, numbers[ref.node]] for name, ref in design.outputs],
+        "shares": [[numbers[row.name], numbers[row.shares]] for row in rows if row.shares],
+    }
+
+
+class _Blocks:
+    """The blocks that names speak of, numbered as they come; block 0 is the design."""
+
+    def __init__(self, design: str) -> None:
+        self._part, self._parent = [design], [-1]
+        self._numbers: dict[tuple[str, ...], int] = {(): 0}
+
+    def around(self, row: Row) -> int:
+        """The number of the block in which a layer lies."""
+        number = 0
+        for depth, part in enumerate(row.path[:-1], start=1):
+            parent, number = number, self._numbers.setdefault(row.path[:depth], len(self._part))
+            if number == len(self._part):
+                self._part.append(part)
+                self._parent.append(parent)
+        return number
+
+    def columns(self, rows: Sequence[Row], home: Sequence[int], figures: dict[str, list[int]]) -> dict[str, Any]:
+        """Columns of the blocks; a figure of a block is the sum over its layers, its shape that of the last of them."""
+        count = len(self._part)
+        layers, last = [0] * count, [""] * count
+        sums = {name: [0] * count for name in figures}
+        for number, row in enumerate(rows):
+            block, sizes = home[number], shape(row.output_shape)
+            while block >= 0:
+                layers[block] += 1
+                last[block] = sizes
+                for name, column in figures.items():
+                    sums[name][block] += column[number]
+                block = self._parent[block]
+        columns = {"part": self._part, "parent": self._parent, "layers": layers, "shape": _coded(last)}
+        return columns | {name: _exact(column) for name, column in sums.items()}
+
+
+def _field(account: Account, row: Row) -> str:
+    if cell(account, row, COLUMNS["sees"]) == "all":
+        return "all of the input"
+    column = COLUMNS["receptive_field"]
+    return value(cell(account, row, column), column.style)
+
+
+def _coded(column: Sequence[Hashable]) -> dict[str, list[Any]]:
+    codes = {content: code for code, content in enumerate(dict.fromkeys(column))}
+    return {"of": list(codes), "at": [codes[content] for content in column]}
+
+
+def _exact(column: Iterable[int]) -> list[int | str]:
+    return [number if number <= _LARGEST else str(number) for number in column]
