@@ -4,6 +4,8 @@ design = archscope.load("vgg16", set={"classes": 10})
 account = archscope.analyze(design, batch=32)
 account.total.macs, account["conv1_1"].params, account.by_block(depth=1), account.frame
 print(*archscope.explain(design, "conv1_1"))
+archscope.compare([design, archscope.load("resnet50")]).frame
+archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.params
 """
 
 from importlib import import_module

@@ -151,9 +151,14 @@ def test_what_says_the_same_is_numbered():
 
 def test_files_tell_what_says_the_same_apart(tmp_path):
     for name in ("a", "b"):
-        (tmp_path / f"{name}.yaml").write_text("name: net\ninput: [3]\nlayers: [ReLU]\n")
-    designs = [archscope.load(tmp_path / f"{name}.yaml") for name in ("a", "b")]
-    assert compare(designs).labels == ("net (a.yaml)", "net (b.yaml)")
+        (tmp_path / f"{name}.yaml").write_text("name: net\ninput: [3]\nvars: {width: 2}\nlayers: [Linear: width]\n")
+
+    def told(**variant):
+        designs = [archscope.load(tmp_path / "a.yaml"), archscope.load(tmp_path / "b.yaml", **variant)]
+        return compare(designs, figures=["params"]).labels
+
+    assert told() == ("net (a.yaml)", "net (b.yaml)")
+    assert told(set={"width": 3}) == ("net (width=2)", "net (width=3)")
 
 
 # -- stages --

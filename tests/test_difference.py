@@ -131,6 +131,34 @@ def test_a_layer_put_between_numbered_ones():
     assert changes(after, before) == [(REMOVED, "1", ())]
 
 
+def numbered(*layers):
+    return net(*(f"name: '{at}', {layer}" for at, layer in enumerate(layers)))
+
+
+def test_several_layers_put_between_numbered_ones():
+    """Half of the numbers still stand for the same op, by chance."""
+    pair = [CONV, "ReLU: null"]
+    before, after = numbered(*pair * 3), numbered(pair[0], "BatchNorm2d: null", "Dropout: 0.5", pair[1], *pair * 2)
+    found = holds(before, after)
+    assert [part.name for part in found.parts if part.kind == ADDED] == ["1", "2"]
+    assert not any(part.kind in (REMOVED, CHANGED) for part in found.parts)
+
+
+def test_numbered_layers_that_were_changed_as_well():
+    wide = CONV.replace("4", "8")
+    found = holds(numbered(CONV, "ReLU: null", CONV), numbered(wide, "BatchNorm2d: null", "ReLU: null", wide))
+    assert [(part.kind, part.before, part.after) for part in found.parts] == [
+        (CHANGED, "0", "0"), (ADDED, None, "1"), (AFFECTED, "1", "2"), (CHANGED, "2", "3")
+    ]  # fmt: skip
+
+
+def test_numbered_blocks_that_were_rebuilt():
+    found = diff(archscope.load("resnet18"), archscope.load("resnet50"))
+    assert [(block.kind, block.name) for block in found.changes[0].children] == [
+        (CHANGED, "layer1.0"), (CHANGED, "layer1.1"), (ADDED, "layer1.2")
+    ]  # fmt: skip
+
+
 def test_numbers_win_where_they_still_fit():
     """Every stage is twice as wide; the second of the first design says what the first of the other one says."""
     text = """
@@ -153,6 +181,13 @@ def test_another_name():
     before, after = net("name: first, " + CONV, "ReLU: null"), net("name: stem, " + CONV, "ReLU: null")
     assert changes(before, after) == [(CHANGED, "stem", (Edit("name", "first", "stem"),))]
     assert diff(before, after).total.params == 0
+
+
+def test_of_two_layers_the_one_that_says_the_same_has_another_name():
+    before = net("name: first, " + CONV)
+    after = net("name: extra, Conv2d: {out_channels: 3, kernel_size: 3}", "name: stem, " + CONV)
+    found = [(kind, name) for kind, name, _ in changes(before, after)]
+    assert found == [(ADDED, "extra"), (CHANGED, "stem")]
 
 
 def test_a_block_of_another_name():
@@ -210,6 +245,9 @@ def test_flags_and_shared_weights():
     shared = holds(plain, net("name: a, " + conv, "name: b, reuse: a"))
     assert shared.changes[0].edits == (Edit("reuse", None, "a"),)
     assert shared.total.params == -(3 * 3 + 3)
+    called = net("name: z, " + conv, "name: b, reuse: z")
+    (other,) = diff(net("name: a, " + conv, "name: b, reuse: a"), called).changes
+    assert other.edits == (Edit("name", "a", "z"),)  # b shares the weights of the same layer
     again = holds(plain, net("name: a, checkpoint: true, " + conv, "name: b, " + conv))
     assert Edit("checkpoint", False, True) in again.changes[0].edits
 

@@ -13,8 +13,8 @@ from archscope.analysis.roofline import Bound, Prediction, peak_of
 from archscope.analysis.traffic import CONTRACTING, Moved
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.report.figures import COLORS, blank, shortened, titled
-from archscope.report.text import binary, cut, duration, short
+from archscope.report.figures import COLORS, any_letters, blank, shortened, titled
+from archscope.report.text import binary, cut, duration, line, short
 from archscope.table import fitting_depth
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def stages(account: Account, depth: int | None = None) -> Figure:
 
     Args:
         depth: blocks as the first so many names of a layer tell them apart; ``None`` is as many as read well. Of more
-            than :data:`MOST_BARS` the smallest are one bar together.
+            than :data:`MOST_BARS` the smallest are told together.
     """
     if depth is None:
         depth = fitting_depth(account, _UNASKED) or max((len(row.path) for row in account.rows), default=1)
@@ -101,7 +101,7 @@ def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> tuple[dict[s
         return figures, 0
 
     def share(name: str) -> float:
-        return max(value / total for value, total in zip(figures[name], totals, strict=True) if total)
+        return max((own / all_ for own, all_ in zip(figures[name], totals, strict=True) if all_), default=0)
 
     large = set(sorted(figures, key=share, reverse=True)[: MOST_BARS - 1])
     others = [own for name, own in figures.items() if name not in large]
@@ -286,12 +286,17 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
     axes.grid(color="0.92")
     axes.set_title("Accuracy, work and parameters", loc="left", fontweight="bold")
     largest = drawn[0][0].total.params
-    missing = [account.design.name for account in accounts if top1(account) is None]
+    missing = [line(account.design.name) for account in accounts if top1(account) is None]
     notes = [f"the largest bubble: {short(largest)} parameters"]
     notes += [f"without a recorded top-1: {', '.join(missing)}"] if missing else []
     figure.supxlabel("\n".join(map(_wrapped, notes)), fontsize=8, color="0.35", x=0.99, ha="right")
     points = [
-        _Point(account.total.macs, accuracy, max(_SMALLEST, area * account.total.params), cut(account.design.name, 40))
+        _Point(
+            account.total.macs,
+            accuracy,
+            max(_SMALLEST, area * account.total.params),
+            cut(line(account.design.name), 40),
+        )
         for account, accuracy in drawn
     ]
     _place_names(figure, axes, points, points)
@@ -306,15 +311,21 @@ def totals(accounts: Sequence[Account]) -> Figure:
     """
     if len(accounts) < 2:
         raise UsageError("totals compares designs: name at least two")
-    names = [cut(account.design.name, 30) for account in accounts]
+    names = [cut(line(account.design.name), 30) for account in accounts]
     panels = []
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
         values = [account.figure(figure) for account in accounts]
         first = values[0]
-        texts = [written(value) + (f"  {value / first:.3g} x" if first and i else "") for i, value in enumerate(values)]
+        texts = [
+            written(value) + (f"  {_ratio(value / first)} x" if first and i else "") for i, value in enumerate(values)
+        ]
         panels.append(_Panel(title, values, texts, color))
     batch = accounts[0].batch
     return _panels(accounts[0].design, f" is 1 x; batch {batch}", names, panels)
+
+
+def _ratio(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 _TOTALS: tuple[tuple[str, Callable[[float], str], str], ...] = (
@@ -353,6 +364,7 @@ class _Point(NamedTuple):
     name: str
 
 
+@any_letters()
 def _place_names(
     figure: Figure, axes: Axes, named: Sequence[_Point], points: Sequence[_Point], texts: Sequence[Artist] = ()
 ) -> None:
@@ -387,12 +399,12 @@ def _place_names(
             cost = 5.0 * step + 400.0 * (not box.within(inside))
             cost += 1000.0 * sum(map(box.overlaps, taken)) if cost < cheapest else 0
             cost += 60.0 * sum(box.near(*disc) for disc in discs) if cost < cheapest else 0
-            line = box.line_to(x, y, radius) if step >= _LED else []
+            led = box.line_to(x, y, radius) if step >= _LED else []
             if cost < cheapest:
                 cost += 60.0 * sum(box.near(*place, 1) for place in lines)
-                cost += 60.0 * sum(other.near(*place, 1) for place in line for other in taken)
+                cost += 60.0 * sum(other.near(*place, 1) for place in led for other in taken)
             if cost < cheapest:
-                cheapest, chosen, chosen_line = cost, box, line
+                cheapest, chosen, chosen_line = cost, box, led
         taken.append(chosen)
         lines += chosen_line
         text.set_position(((chosen.x - x) / pixel, (chosen.y - y) / pixel))

@@ -7,7 +7,8 @@ Okabe and Ito, which colour-blind readers tell apart.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.report.files import check_target
-from archscope.report.text import binary, cut
+from archscope.report.text import binary, cut, line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 _STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "svg.hashsalt": "archscope", "svg.fonttype": "none", "legend.frameon": False,
+    "text.parse_math": False,  # a name may hold any character
 }  # fmt: skip
 
 
@@ -44,9 +46,18 @@ def save(figure: Figure, target: str) -> None:
     suffix = Path(target).suffix.lower()
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
     try:
-        figure.savefig(target, dpi=150, bbox_inches="tight", metadata=metadata)
+        with any_letters():
+            figure.savefig(target, dpi=150, bbox_inches="tight", metadata=metadata)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """Draw letters that the font lacks as boxes, without a warning; in an SVG the viewer's font has them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def blank(width: float, height: float) -> Figure:
@@ -112,7 +123,7 @@ def shortened(name: str) -> str:
 
 def titled(design: Design, words: str, figure: Figure) -> str:
     """A title that is no wider than its picture."""
-    return f"{cut(design.name, max(20, int(9 * figure.get_figwidth()) - len(words)))}{words}"
+    return f"{cut(line(design.name), max(20, int(9 * figure.get_figwidth()) - len(words)))}{words}"
 
 
 def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str, label: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -18,7 +17,7 @@ from archscope.graph import Ref
 from archscope.report.diagrams import dot, quoted
 from archscope.report.files import check_target, write
 from archscope.report.outline import MOST_BOXES, Box, Cluster, Edge, Outline, outline
-from archscope.report.text import shape, short
+from archscope.report.text import line, shape, short
 
 INK, LINE, FRAME, TRACK, PAPER, BLOCK = "#1b1f24", "#6b7280", "#c3c9d1", "#fefefe", "#ffffff", "#eef0f2"
 
@@ -91,7 +90,7 @@ def graph_svg(
     """
     folded = outline(account, depth, opened, most=most)
     text = _tidy(_laid_out(_described(folded, "page", shapes=shapes, horizontal=horizontal), "svg").decode(), folded)
-    text = re.sub(r'<svg width="[^"]*" height="[^"]*"', "<svg", text, count=1)
+    text = re.sub(r'<svg width="[^"]*" height="[^"]*"', "<svg", text, count=1).replace('<g class="graph"', "<g", 1)
     return re.sub(r'(?<==")(#[0-9a-f]{6})(?=")', _as_variable, text)
 
 
@@ -214,9 +213,8 @@ def _label(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text on one line as XML; what that cannot hold is shown as a replacement character."""
-    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
-    return escape(line) or " "
+    """Text on one line as XML."""
+    return escape(line(text)) or " "
 
 
 # -- what Graphviz gives ---
@@ -240,7 +238,11 @@ def _without_fontconfig() -> Iterator[None]:
     It writes to the descriptor itself, out of Python's sight. It complains where the files are newer than the copy of
     it in the wheel; the picture is drawn all the same.
     """
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed: nobody hears
+        yield
+        return
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
@@ -249,9 +251,7 @@ def _without_fontconfig() -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             said.seek(0)
-            for line in said.read().decode(errors="replace").splitlines():
-                if not line.startswith("Fontconfig "):
-                    print(line, file=sys.__stderr__)
+            os.write(2, b"".join(line for line in said if not line.startswith(b"Fontconfig ")))
 
 
 _PROLOG = '<?xml version="1.0" encoding="UTF-8"?>\n'

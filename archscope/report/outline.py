@@ -170,40 +170,55 @@ def _box(account: Account, name: str, label: str, members: Sequence[int]) -> Box
     if len(rows) > 1:
         return Box(name, label, "block", f"{len(rows)} layers", "block", len(rows), shape, cost.params, cost.macs)
     row, op = rows[0], account.design.layers[members[0]].op
-    kind = " ".join(filter(None, (row.kind, ", ".join(_arguments(op, row)))))
+    kind = f"{row.kind} {telling_arguments(op, channels_of(row))}".rstrip()
     family = type(op).__module__.rpartition(".")[2]
     return Box(name, label, "layer", kind, family, 1, row.output_shape, cost.params, cost.macs)
 
 
-#: arguments that say how wide a layer is; and words after others that matter
-_WIDTHS = ("out_channels", "out_features", "hidden_size", "embedding_dim", "chunks")
-_WORDS = {"num_heads": "heads", "num_layers": "levels"}
+def channels_of(row: Row) -> int | None:
+    """Channels that arrive at a layer, where there are such."""
+    return row.x[0].shape[1] if row.x and len(row.x[0].shape) > 1 else None
 
 
-def _arguments(op: Op, row: Row) -> Iterator[str]:
-    """The arguments that matter: ``3x3``, ``64``, ``/2``."""
-    given = op.arguments()
-    for name in ("kernel_size", "output_size"):
-        if given.get(name) is not None:
-            yield _sizes(given[name])
-    yield from (str(given[name]) for name in _WIDTHS if given.get(name) is not None)
-    yield from (f"{given[name]} {word}" for name, word in _WORDS.items() if given.get(name, 1) != 1)
-    stride = "x" if "output_padding" in given else "/"  # a transposed convolution enlarges
-    for name, sign in (("stride", stride), ("scale_factor", "x"), ("dilation", "dilated ")):
-        sizes = given.get(name)
-        if sizes is not None and set(_several(sizes)) != {1}:
-            yield sign + (str(_several(sizes)[0]) if len(set(_several(sizes))) == 1 else _sizes(sizes))
-    groups = given.get("groups", 1)
-    if groups != 1:
-        yield "depthwise" if "kernel_size" in given and groups == row.x[0].shape[1] else f"{groups} groups"
+#: how an argument that tells a layer from its like is written
+_TELLING = {
+    "kernel_size": "{}", "out_channels": "{}", "out_features": "{}", "stride": "/{}", "dilation": "dilation {}",
+    "groups": "{} groups", "output_size": "to {}", "num_groups": "{} groups", "num_heads": "{} heads",
+    "embedding_dim": "{}", "hidden_size": "{}", "num_layers": "{} layers", "shape": "{}", "unflattened_size": "{}",
+    "scale_factor": "by {}", "upscale_factor": "by {}", "downscale_factor": "by 1/{}", "size": "{}", "chunks": "{}",
+    "dims": "{}", "p": "{}", "factor": "{}",
+}  # fmt: skip
+_LISTS = ("dims",)
 
 
-def _several(sizes: Any) -> tuple[Any, ...]:
-    return tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
+def telling_arguments(op: Op, channels: int | None = None) -> str:
+    """The arguments that tell an op from its like, in a few signs: ``3x3, 64, /2``.
+
+    Args:
+        channels: what arrives; groups of one each are ``depthwise``.
+    """
+    told = op.given()
+    if hasattr(op, "stride"):  # that of a pooling repeats its kernel's size, unless it is given
+        told["stride"] = op.stride
+    parts = []
+    for name, words in _TELLING.items():
+        content = told.get(name)
+        if name == "groups" and content is not None and content == channels != 1:
+            parts.append("depthwise")
+        elif content is not None:
+            text = _argument(name, content)
+            if name not in ("stride", "dilation") or text != "1":
+                enlarges = name == "stride" and hasattr(op, "output_padding")
+                parts.append(f"x{text}" if enlarges else words.format(text))
+    return ", ".join(parts)
 
 
-def _sizes(sizes: Any) -> str:
-    return "x".join(map(str, _several(sizes)))
+def _argument(name: str, content: Any) -> str:
+    if not isinstance(content, tuple):
+        return f"{content:g}" if isinstance(content, float) else str(content)
+    if name in ("stride", "dilation") and len(set(content)) == 1:
+        return str(content[0])
+    return (" " if name in _LISTS else "x").join(map(str, content))
 
 
 def _edges(account: Account, of: dict[str, int]) -> Iterator[Edge]:

@@ -42,6 +42,11 @@ def plain(content: Any, style: str) -> Any:
     return content
 
 
+def line(text: str) -> str:
+    """A text on one line; what cannot be shown is a replacement character."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+
+
 def cut(text: str, width: int) -> str:
     """A text of at most so many characters; of a longer one the beginning and the end, which tells more."""
     if len(text) <= width:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,7 +12,7 @@ from archscope.analysis.roofline import predict
 from archscope.design import Accuracy
 from archscope.errors import UsageError
 from archscope.report import charts
-from archscope.report.figures import save
+from archscope.report.figures import growth, memory_timeline, save
 
 FLAT = """
 input: [8, 16, 16]
@@ -143,6 +144,7 @@ def test_totals_are_told_against_the_first():
     assert texts(params) == ["138.4 M", "25.56 M  0.185 x"]
     assert bars(macs) == [15470264320, 4089184256]
     assert texts(kept)[1].endswith(" x")
+    assert texts(charts.totals([account("lenet5"), account("vgg16")]).axes[0])[1] == "138.4 M  2,242 x"
     with pytest.raises(UsageError, match="name at least two"):
         charts.totals([account("vgg16")])
 
@@ -168,3 +170,20 @@ def test_long_names_are_cut():
     assert "…" in title
     assert title.endswith(": where the cost sits")
     assert len(title) < 110
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_a_name_may_hold_anything(suffix, tmp_path):
+    name = "$\\frac{ </b> & $x$ 网\n\x00"
+    design = replace(archscope.load("lenet5"), name=name, accuracy=(Accuracy("top1", 10.0),))
+    found = archscope.analyze(design)
+    shown = "$\\frac{ </b> & $x$ 网 \ufffd"
+    for number, figure in enumerate(
+        [charts.stages(found), charts.layers(found), charts.bubbles([found]), charts.totals([found, found]),
+         charts.roofline(predict(design, device="t4")), growth(design), memory_timeline(found.memory)]
+    ):  # fmt: skip
+        target = tmp_path / f"{number}.{suffix}"
+        save(figure, str(target))
+        if suffix == "svg":
+            root = ElementTree.parse(target)
+            assert any((text.text or "").startswith(shown) for text in root.iter("{http://www.w3.org/2000/svg}text"))

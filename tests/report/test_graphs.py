@@ -9,11 +9,14 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import archscope
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.graphs import INK, OTHER, TINTS, draw, graph_svg
 from archscope.report.outline import outline
+from tests.designs import designs
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -51,6 +54,16 @@ def test_every_box_and_edge_is_drawn_once(name, depth):
     for box in folded.boxes:
         assert words(drawn[box.name])[0] == box.label
         assert " x ".join(map(str, box.shape)) in words(drawn[box.name])
+
+
+@settings(max_examples=20)
+@given(designs(), st.sampled_from([1, None]))
+def test_random_designs(text, depth):
+    found = account(text)
+    root = ElementTree.fromstring(graph_svg(found, depth, most=None))
+    folded = outline(found, depth)
+    assert len(groups(root, "node")) == len(folded.boxes) + len(found.design.outputs)
+    assert len(groups(root, "edge")) == len(folded.edges) + len(found.design.outputs)
 
 
 def test_a_box_tells_its_op_shape_figures_and_share():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.errors import UsageError
-from archscope.report.outline import Outline, outline
+from archscope.ops import REGISTRY
+from archscope.report.outline import Outline, outline, telling_arguments
 from tests.designs import designs
 
 NESTED = """
@@ -135,3 +136,31 @@ def test_shipped_designs(name, depth):
 @given(designs(), st.sampled_from([1, 2, None]))
 def test_random_designs(text, depth):
     check(account(text), depth)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "text"),
+    [
+        ("Conv2d", {"out_channels": 64, "kernel_size": 3, "stride": 2}, "3x3, 64, /2"),
+        ("Conv2d", {"out_channels": 8, "kernel_size": [1, 7], "stride": [1, 2], "groups": 4}, "1x7, 8, /1x2, 4 groups"),
+        ("MaxPool2d", {"kernel_size": 2}, "2x2, /2"),
+        ("Conv1d", {"out_channels": 8, "kernel_size": 3, "dilation": 4}, "3, 8, dilation 4"),
+        ("Linear", {"out_features": 10}, "10"),
+        ("AdaptiveAvgPool2d", {"output_size": 7}, "to 7x7"),
+        ("Permute", {"dims": [0, 2, 1]}, "0 2 1"),
+        ("Dropout", {"p": 0.1}, "0.1"),
+        ("ReLU", {"inplace": True}, ""),
+    ],
+)
+def test_telling_arguments(kind, arguments, text):
+    assert telling_arguments(REGISTRY[kind](**arguments)) == text
+
+
+def test_groups_of_one_channel_are_depthwise():
+    op = REGISTRY["Conv2d"](out_channels=8, kernel_size=3, groups=4)
+    assert telling_arguments(op, 4) == "3x3, 8, depthwise"
+    assert telling_arguments(op, 8) == "3x3, 8, 4 groups"
+
+
+def test_a_transposed_convolution_enlarges():
+    assert telling_arguments(REGISTRY["ConvTranspose2d"](out_channels=8, kernel_size=2, stride=2)) == "2x2, 8, x2"

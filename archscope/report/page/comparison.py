@@ -20,7 +20,7 @@ from archscope.report.comparison import (
     signed,
     times_text,
 )
-from archscope.report.page.charts import Tick, ticks
+from archscope.report.page.paths import Tick, ticks
 from archscope.report.page.render import render
 from archscope.report.text import short, value
 from archscope.table import COLUMNS, Column

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account
-from archscope.report.page.charts import Tick, area, steps, ticks
+from archscope.report.page.paths import Tick, area, steps, ticks
 from archscope.report.text import binary
 
 if TYPE_CHECKING:

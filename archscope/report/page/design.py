@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain
 from archscope.analysis.metrics import DESIGN_FIGURES
-from archscope.errors import UsageError
+from archscope.errors import MissingLibrary, UsageError
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import graph_data
 from archscope.report.page.render import render
@@ -35,7 +35,9 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         times: predicted and measured times of its layers.
     """
     design = account.design
-    layers = tabulate_blocks(account, list(COLUMNS))
+    layers = tabulate_blocks(
+        account, [name for name, column in COLUMNS.items() if column.style != "share" or name in SHOWN]
+    )
     opened = _open_levels(layers.lines)
     return render(
         "design.html",
@@ -61,8 +63,22 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),
         graph=graph_data(account),
-        picture=None,
+        picture=_picture(account),
     )
+
+
+def _picture(account: Account) -> str | None:
+    """The folded graph for readers without JavaScript; nothing where Graphviz is not installed."""
+    from markupsafe import Markup
+
+    from archscope.report.graphs import graph_svg
+
+    try:
+        svg = graph_svg(account, most=_MOST_STAGES)
+    except MissingLibrary:
+        return None
+    width = float(svg.split('viewBox="', 1)[1].split()[2])
+    return Markup(svg.replace("<svg", f'<svg style="width:{1.3 * width:.0f}px"', 1))
 
 
 def _variable(content: Any) -> str:
@@ -267,18 +283,7 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
         "levels": [line.level for line in table.lines],
         "blocks": [int(line.role == "block") for line in table.lines],
         "shown": SHOWN,
-        "columns": [
-            {
-                "name": column.name,
-                "title": column.title,
-                "unit": column.unit,
-                "convention": column.convention,
-                "style": column.style,
-                "total": None if column.style in ("text", "shape", "axes") else table.totals[-1].cells[number],
-                **({} if column.style == "share" else _packed(column, [line.cells[number] for line in table.lines])),
-            }
-            for number, column in enumerate(table.columns)
-        ],
+        "columns": [_column(column, table) for column in COLUMNS.values()],
         "arithmetic": list(arithmetic),
         "worked": [worked.get(line.cells[0], []) for line in table.lines],
         "titles": {places[one.layer]: one.title for one in explanations},
@@ -290,10 +295,16 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
     }
 
 
-def _packed(column: Column, contents: Sequence[Any]) -> dict[str, Any]:
-    """A column as its different values, and for each line which of them it has."""
+def _column(column: Column, table: Table) -> dict[str, Any]:
+    """A column as its different values, and for each line which of them it has; shares follow from their figures."""
+    said = {key: getattr(column, key) for key in ("name", "title", "unit", "convention", "style")}
+    if column.style == "share":
+        return said
+    number = table.columns.index(column)
+    contents = [line.cells[number] for line in table.lines]
     if column.style in ("shape", "axes"):
         contents = [value(content, column.style) for content in contents]
     known: dict[Any, int] = {}
     at = [known.setdefault(content, len(known)) for content in contents]
-    return {"values": list(known), "at": at}
+    total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None
+    return {**said, "total": total, "values": list(known), "at": at}

@@ -2,12 +2,13 @@
 
    archscopeGraph(element, data, options) draws the data of graph.py into an empty element and returns
    {reveal(name), foldAll(), unfold(depth)}. Options: `open`, names of the blocks that are open at first (without it as
-   many levels as make a picture that can be overlooked), and `onSelect(name)`, called with the layer that was chosen.
+   many levels as the eye takes in at once), and `onSelect(name)`, called with the layer that was chosen.
 
-   Every open block lays out its own children with dagre, from the inside out: an open child is a box as large as its
-   layout. An edge is drawn between the two siblings that hold its ends under the innermost block around both; below
-   that it ends at the blocks' ports: the strip with the name at the top, the line at the bottom. So a layout depends
-   on nothing outside its block, layouts are kept, and folding a block lays out anew only the blocks around it.
+   Every open block lays out its own children, from the inside out: an open child is a box as large as its layout. A
+   chain is stacked, anything else goes through dagre. An edge is drawn between the two siblings that hold its ends
+   under the innermost block around both; below that it ends at the blocks' ports: the strip with the name at the top,
+   the line at the bottom. So a layout depends on nothing outside its block, layouts are kept, and folding a block lays
+   out anew only the blocks around it.
 
    Keys, as in a tree: up and down go through the boxes in order of execution, right opens a block or goes into it,
    left folds it or goes to the block around, Home and End go to the ends, Enter and Space fold, unfold or choose,
@@ -18,7 +19,7 @@ globalThis.archscopeGraph = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const GAP = { node: 22, edge: 14, rank: 28, side: 14, strip: 24 };
   const TEXT = { longest: 190, name: "600 12px", more: "11px", line: 14, pad: 10 };
-  const OVERLOOKED = 36; // boxes, at first
+  const TAKEN_IN = 36; // boxes, at first
   const SCALE = { least: 0.02, most: 4, readable: 0.7 };
   const DRAG = 5; // pixels that make a press a drag
   let graphs = 0;
@@ -136,47 +137,80 @@ globalThis.archscopeGraph = (() => {
      share them. `sizes` are widths, heights, and how far right of the middle an edge leaves; `links` are pairs of
      places among the children, -1 the port above, -2 the port below. */
   function arrange(sizes, links) {
-    const graph = new dagre.graphlib.Graph();
-    graph.setGraph({ nodesep: GAP.node, edgesep: GAP.edge, ranksep: GAP.rank });
-    sizes.forEach(([width, height, out], i) => graph.setNode(i, { width, height, out }));
-    const ported = (port) => links.some((link) => link.includes(port));
-    const tied = [];
-    if (ported(-1)) {
-      graph.setNode(-1, { width: 1, height: 0, out: 0 });
-      const fed = new Set(links.map(([, to]) => to));
-      sizes.forEach((_, i) => fed.has(i) || tied.push([-1, i])); // nothing stands above the port
+    const nodes = new Map(sizes.map(([width, height, out], i) => [i, { width, height, out }]));
+    for (const port of [-1, -2]) {
+      if (links.some((link) => link.includes(port))) nodes.set(port, { width: 1, height: 0, out: 0 });
     }
-    if (ported(-2)) {
-      graph.setNode(-2, { width: 1, height: 0, out: 0 });
-      const read = new Set(links.map(([from]) => from));
-      sizes.forEach((_, i) => read.has(i) || tied.push([i, -2]));
-    }
-    const { skips, spine } = paths(sizes.length, links);
-    links.forEach(([from, to], i) => graph.setEdge(from, to, { weight: skips[i] ? 1 : 8 }));
-    for (const [from, to] of tied) graph.setEdge(from, to, { weight: 0 });
-    dagre.layout(graph);
-    const ranks = new Map();
-    const rankAt = (y) => ranks.get(Math.round(y)); // none: a gap between ranks
-    const nodes = graph.nodes().map((id) => graph.node(id));
-    for (const { y, height } of nodes) {
-      const rank = rankAt(y) ?? { y, half: 0, all: [], by: 0 };
-      ranks.set(Math.round(y), rank);
-      rank.half = Math.max(rank.half, height / 2);
-    }
-    const stops = links.map(([from, to]) =>
-      graph.edge(from, to).points.slice(1, -1).map(({ x, y }) => ({ x, rank: rankAt(y) })).filter(({ rank }) => rank));
-    mirror(sizes.map((_, i) => graph.node(i)), nodes, stops);
-    const main = spine.filter((id) => id >= 0).length > 0.75 * sizes.length ? spine.map((id) => graph.node(id)) : null;
-    align([...ranks.values()], nodes.map((node) => ({ node, rank: rankAt(node.y) })), stops, main);
-    const ways = links.map(([from, to], i) => way(graph.node(from), graph.node(to), stops[i], rankAt));
-    const boxes = sizes.map(([width, height], i) => [graph.node(i).x - width / 2, graph.node(i).y - height / 2]);
+    const known = paths(sizes.length, links);
+    const { stops, height } = (known.spine.length === nodes.size && !known.back ? stack : layer)(nodes, links, known);
+    const ways = links.map(([from, to], i) => way(nodes.get(from), nodes.get(to), stops[i]));
+    const boxes = sizes.map(([width, height], i) => [nodes.get(i).x - width / 2, nodes.get(i).y - height / 2]);
     const xs = [...boxes.flatMap(([x], i) => [x, x + sizes[i][0]]), ...ways.flat().map(([x]) => x)];
     const [left, right] = xs.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
     return {
-      width: right - left, height: graph.graph().height, boxes: boxes.map(([x, y]) => [x - left, y]),
-      ways: ways.map((points) => points.map(([x, y]) => [x - left, y])), skips,
-      out: graph.hasNode(-2) ? graph.node(-2).x - left : 0,
+      width: right - left, height, boxes: boxes.map(([x, y]) => [x - left, y]),
+      ways: ways.map((points) => points.map(([x, y]) => [x - left, y])), skips: known.skips,
+      out: nodes.has(-2) ? nodes.get(-2).x - left : 0,
     };
+  }
+
+  /* A chain, one box under the other; each edge that passes by some of it on the side with more room, short ones
+     first. */
+  function stack(nodes, links, { spine }) {
+    let height = -GAP.rank;
+    const rows = spine.map((id) => {
+      const node = nodes.get(id);
+      node.x = -node.out;
+      node.y = height + GAP.rank + node.height / 2;
+      height += GAP.rank + node.height;
+      node.row = { y: node.y, half: node.height / 2, left: node.x - node.width / 2, right: node.x + node.width / 2 };
+      return node.row;
+    });
+    const turn = new Map(spine.map((id, i) => [id, i]));
+    const passed = links.map(([from, to]) => rows.slice(turn.get(from) + 1, turn.get(to)));
+    const stops = links.map(() => []);
+    for (const i of [...links.keys()].sort((a, b) => passed[a].length - passed[b].length)) {
+      const reach = (some) => [Math.min(...some.map((row) => row.left)), Math.max(...some.map((row) => row.right))];
+      const [from, to] = links[i].map((id) => turn.get(id));
+      const around = reach(rows.slice(from, to + 1)); // its ends too: two edges in a row take two sides
+      const [left, right] = reach(passed[i]);
+      const x = -around[0] <= around[1] ? left - GAP.edge : right + GAP.edge;
+      for (const row of passed[i]) {
+        row.left = Math.min(row.left, x);
+        row.right = Math.max(row.right, x);
+      }
+      stops[i] = passed[i].map((row) => ({ x, row }));
+    }
+    return { stops, height };
+  }
+
+  /* Any other graph, by dagre. */
+  function layer(nodes, links, { skips, spine }) {
+    const graph = new dagre.graphlib.Graph();
+    graph.setGraph({ nodesep: GAP.node, edgesep: GAP.edge, ranksep: GAP.rank });
+    for (const [id, node] of nodes) graph.setNode(id, node);
+    links.forEach(([from, to], i) => graph.setEdge(from, to, { weight: skips[i] ? 1 : 8 }));
+    const children = [...nodes.keys()].filter((id) => id >= 0);
+    const [read, fed] = [new Set(links.map(([from]) => from)), new Set(links.map(([, to]) => to))];
+    for (const id of children) {
+      // nothing stands above the port above, nor below the one below
+      if (nodes.has(-1) && !fed.has(id)) graph.setEdge(-1, id, { weight: 0 });
+      if (nodes.has(-2) && !read.has(id)) graph.setEdge(id, -2, { weight: 0 });
+    }
+    dagre.layout(graph);
+    const rows = new Map();
+    const rowAt = (y) => rows.get(Math.round(y)); // none: a gap between rows
+    for (const node of nodes.values()) {
+      node.row = rowAt(node.y) ?? { y: node.y, half: 0, all: [], by: 0 };
+      node.row.half = Math.max(node.row.half, node.height / 2);
+      rows.set(Math.round(node.y), node.row);
+    }
+    const stops = links.map(([from, to]) =>
+      graph.edge(from, to).points.slice(1, -1).map(({ x, y }) => ({ x, row: rowAt(y) })).filter(({ row }) => row));
+    mirror(children.map((id) => nodes.get(id)), [...nodes.values()], stops);
+    const main = spine.filter((id) => id >= 0).length > 0.75 * children.length;
+    align([...rows.values()], [...nodes.values()], stops, main ? spine.map((id) => nodes.get(id)) : null);
+    return { stops, height: graph.graph().height };
   }
 
   /* Of two layouts that are as good, that in which the first of several branches stands on the left. */
@@ -189,47 +223,45 @@ globalThis.archscopeGraph = (() => {
     if (turns > 0) for (const each of [...nodes, ...stops.flat()]) each.x = -each.x;
   }
 
-  /* Move ranks, each as a whole: until the main path is a straight line; where there is none, until what is alone in
-     its rank stands in the middle. Then edges that run outside of all else are made straight, close to it. */
-  function align(ranks, placed, stops, main) {
-    for (const each of [...placed, ...stops.flat()]) each.rank.all.push(each);
+  /* Move rows, each as a whole: until the main path is a straight line; where there is none, until what is alone in
+     its row stands in the middle. Then edges that run outside of all else are made straight, close to it. */
+  function align(rows, nodes, stops, main) {
+    for (const each of [...nodes, ...stops.flat()]) each.row.all.push(each);
     if (main) {
-      const by = new Map(placed.filter(({ node }) => main.includes(node)).map(({ node, rank }) => [rank, -node.x - node.out]));
-      let last = 0; // a rank without a part of the main path goes with the one above
-      for (const rank of ranks.sort((a, b) => a.y - b.y)) rank.by = last = by.get(rank) ?? last;
+      const by = new Map(main.map((node) => [node.row, -node.x - node.out]));
+      let last = 0; // a row without a part of the main path goes with the one above
+      for (const row of rows.sort((a, b) => a.y - b.y)) row.by = last = by.get(row) ?? last;
     } else {
-      const ends = placed.flatMap(({ node }) => [node.x - node.width / 2, node.x + node.width / 2]);
+      const ends = nodes.flatMap((node) => [node.x - node.width / 2, node.x + node.width / 2]);
       const middle = (Math.min(...ends) + Math.max(...ends)) / 2;
-      for (const { node, rank } of placed) if (rank.all.length === 1) rank.by = middle - node.x - node.out;
+      for (const node of nodes) if (node.row.all.length === 1) node.row.by = middle - node.x - node.out;
     }
-    for (const { node, rank } of placed) node.x += rank.by;
-    for (const stop of stops.flat()) stop.x += stop.rank.by;
-    const xOf = ({ node, x }) => (node ? node.x : x);
-    for (const rank of ranks) rank.all.sort((a, b) => xOf(a) - xOf(b));
+    for (const each of [...nodes, ...stops.flat()]) each.x += each.row.by;
+    for (const row of rows) row.all.sort((a, b) => a.x - b.x);
     for (const line of stops) {
       for (const side of [-1, 1]) {
-        if (!line.length || !line.every((stop) => stop.rank.all.at(side < 0 ? 0 : -1) === stop)) continue;
-        const beside = line.map(({ rank }) => rank.all.at(side < 0 ? 1 : -2)).filter(Boolean);
-        const reach = beside.map((next) => side * xOf(next) + (next.node ? next.node.width / 2 : 0) + GAP.edge);
+        if (!line.length || !line.every((stop) => stop.row.all.at(side < 0 ? 0 : -1) === stop)) continue;
+        const beside = line.map(({ row }) => row.all.at(side < 0 ? 1 : -2)).filter(Boolean);
+        const reach = beside.map((next) => side * next.x + (next.width ?? 0) / 2 + GAP.edge);
         if (reach.length) for (const stop of line) stop.x = side * Math.max(...reach);
       }
     }
   }
 
-  /* The points of an edge: straight down beside the boxes of every rank that it passes, free between ranks. */
-  function way(from, to, stops, rankAt) {
+  /* The points of an edge: straight down beside the boxes of every row that it passes, free between rows. */
+  function way(from, to, stops) {
     const start = from.x + from.out;
     if (from.y > to.y) return [[start, from.y - from.height / 2], [to.x, to.y + to.height / 2]]; // against the stream
-    const half = (node) => rankAt(node.y).half;
     const path = [[start, from.y + from.height / 2]];
-    if (half(from) > from.height / 2) path.push([start, from.y + half(from)]);
-    for (const { x, rank } of stops) path.push([x, rank.y - rank.half], [x, rank.y + rank.half]);
-    if (half(to) > to.height / 2) path.push([to.x, to.y - half(to)]);
+    if (from.row.half > from.height / 2) path.push([start, from.y + from.row.half]);
+    for (const { x, row } of stops) path.push([x, row.y - row.half], [x, row.y + row.half]);
+    if (to.row.half > to.height / 2) path.push([to.x, to.y - to.row.half]);
     path.push([to.x, to.y - to.height / 2]);
     return path;
   }
 
-  /* Which links pass by others (there is a longer way between their ends), and the longest path. */
+  /* Which links pass by others (there is a longer way between their ends), the longest path, from its beginning, and
+     whether any link leads back. */
   function paths(size, links) {
     const next = new Map();
     const level = new Map();
@@ -265,7 +297,8 @@ globalThis.archscopeGraph = (() => {
       }
       return false;
     });
-    return { skips, spine: spine.filter((id) => id !== -1 || links.some((link) => link[0] === -1)) };
+    const back = links.some(([from, to]) => turn.get(from) > turn.get(to));
+    return { skips, spine: spine.reverse().filter((id) => id !== -1 || next.has(-1)), back };
   }
 
   function pathOf(points, arrow) {
@@ -322,8 +355,8 @@ globalThis.archscopeGraph = (() => {
     const convention = html("span", {});
     const legend = html("ul", { class: "graph-legend", "aria-label": "Families of layers" });
     const help = html("p", { class: "graph-help", id: `${id}-help` },
-      "Click a block to unfold it, a layer to see its account. Drag to move; Ctrl and the wheel, or two fingers, zoom. " +
-      "Keys: up and down go from box to box, right unfolds, left folds, Enter chooses.");
+      "Click a block to unfold it, a layer to see its account. Drag to move; Ctrl and the wheel, or two fingers, " +
+      "zoom. Keys: up and down go from box to box, right unfolds, left folds, Enter chooses.");
     element.replaceChildren(tools, stage, html("div", { class: "graph-foot" }, legend, convention, help));
 
     // -- boxes
@@ -362,7 +395,8 @@ globalThis.archscopeGraph = (() => {
         item.label = cut(item.part, TEXT.name);
         item.lines = linesOf(item).map((line) => cut(line, TEXT.more));
         const mark = item.type === "block" ? 16 : 0;
-        const widest = Math.max(widthOf(item.label, TEXT.name) + mark, ...item.lines.map((line) => widthOf(line, TEXT.more)));
+        const lines = item.lines.map((line) => widthOf(line, TEXT.more));
+        const widest = Math.max(widthOf(item.label, TEXT.name) + mark, ...lines);
         item.size = [Math.max(64, Math.ceil(widest) + 2 * TEXT.pad), 16 + 10 + TEXT.line * item.lines.length];
       }
       return item.size;
@@ -397,7 +431,9 @@ globalThis.archscopeGraph = (() => {
       const part = share(item.figures[shown] ?? 0, root.figures[shown]);
       const radius = item.type === "input" || item.type === "output" ? height / 2 : 5;
       const parts = [];
-      if (item.type === "block" && !open) parts.push(make("rect", { class: "behind", x: 4, y: 4, width, height, rx: radius }));
+      if (item.type === "block" && !open) {
+        parts.push(make("rect", { class: "behind", x: 4, y: 4, width, height, rx: radius }));
+      }
       parts.push(make("rect", { class: "face", width, height, rx: radius }));
       if (item.figures.length && item.type !== "input") {
         const y = height - 4;
@@ -406,7 +442,8 @@ globalThis.archscopeGraph = (() => {
       }
       if (open) {
         parts.push(make("path", { class: "sign", d: "M8 11h8" }));
-        const label = make("text", { class: "head", x: 22, y: 15 }, make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34)));
+        const name = make("tspan", { class: "name" }, cut(item.part, TEXT.name, width - 34));
+        const label = make("text", { class: "head", x: 22, y: 15 }, name);
         const layers = ` · ${plural(item.layers)}`;
         if (widthOf(item.part + layers, TEXT.name) < width - 30) label.append(make("tspan", { class: "more" }, layers));
         parts.push(label);
@@ -423,10 +460,14 @@ globalThis.archscopeGraph = (() => {
     }
 
     function labelOf(item) {
-      if (item.type === "input" || item.type === "output") return [item.type, item.name, item.shape].filter(Boolean).join(" ");
+      if (item.type === "input" || item.type === "output") {
+        return [item.type, item.name, item.shape].filter(Boolean).join(" ");
+      }
       const [params] = item.figures;
       const counted = `${count(params)} parameters`;
-      if (item.type === "block") return `${item.name}, block of ${plural(item.layers)}, ${counted}, ${item.open ? "unfolded" : "folded"}`;
+      if (item.type === "block") {
+        return `${item.name}, block of ${plural(item.layers)}, ${counted}, ${item.open ? "unfolded" : "folded"}`;
+      }
       return [item.name, `${item.kind} ${item.args}`.trim(), `output ${item.shape}`, counted].join(", ");
     }
 
@@ -652,18 +693,26 @@ globalThis.archscopeGraph = (() => {
       hideTip();
       if (item.type === "output") return;
       told = item;
-      const rows = item.type === "block" ? [["block of", plural(item.layers)]] : item.type === "layer" ? [["op", `${item.kind} ${item.args}`.trim()]] : [["input", ""]];
-      rows.push([item.type === "input" ? "shape" : "output", item.shape]);
+      const rows = [];
+      if (item.type === "block") rows.push(["block of", plural(item.layers)]);
+      if (item.type === "layer") rows.push(["op", `${item.kind} ${item.args}`.trim()]);
+      rows.push([item.type === "input" ? "input" : "output", item.shape]);
       if (item.type !== "input") {
         data.figures.forEach((figure, i) => {
           const part = share(item.figures[i], root.figures[i]);
-          rows.push([figure.title, `${count(item.figures[i])}${figure.unit === "bytes" ? " B" : ""}`, item.figures[i] ? percent(part) : ""]);
+          const counted = `${count(item.figures[i])}${figure.unit === "bytes" ? " B" : ""}`;
+          rows.push([figure.title, counted, item.figures[i] ? percent(part) : ""]);
         });
       }
       if (item.field) rows.push(["sees", item.field]);
       if (item.shares) rows.push(["weights of", item.shares]);
-      tip.replaceChildren(html("strong", {}, item.name), html("table", {}, html("tbody", {}, ...rows.map(([name, content, part]) =>
-        html("tr", {}, html("th", { scope: "row" }, name), html("td", part === undefined ? { colspan: 2 } : {}, content), ...(part === undefined ? [] : [html("td", {}, part)]))))));
+      const cells = ([name, content, part]) => [
+        html("th", { scope: "row" }, name),
+        html("td", part === undefined ? { colspan: 2 } : {}, content),
+        ...(part === undefined ? [] : [html("td", {}, part)]),
+      ];
+      const table = html("table", {}, html("tbody", {}, ...rows.map((row) => html("tr", {}, ...cells(row)))));
+      tip.replaceChildren(html("strong", {}, item.name), table);
       tip.hidden = false;
       item.box.setAttribute("aria-describedby", tip.id);
       light(item, true);
@@ -696,7 +745,8 @@ globalThis.archscopeGraph = (() => {
       let at;
       if (right + 8 + wide < room) at = [right + 6, within(top, high, depth)];
       else if (left - 8 - wide > 0) at = [left - 6 - wide, within(top, high, depth)];
-      else at = [within(left, wide, room), bottom + 8 + high < depth ? bottom + 6 : within(top - 6 - high, high, depth)];
+      else if (bottom + 8 + high < depth) at = [within(left, wide, room), bottom + 6];
+      else at = [within(left, wide, room), within(top - 6 - high, high, depth)];
       tip.style.left = `${at[0]}px`;
       tip.style.top = `${at[1]}px`;
     }
@@ -854,20 +904,25 @@ globalThis.archscopeGraph = (() => {
 
     // -- the first picture
 
-    const overlooked = () => {
-      const level = (depth) => items.filter((item) => item.depth === depth + 1 || (item.depth <= depth && item !== root && item.type !== "block")).length;
+    const takenIn = () => {
+      const level = (depth) =>
+        items.filter((item) => item.depth === depth + 1 || (item.depth <= depth && item.type !== "block")).length;
       let depth = 0;
-      while (depth < 8 && level(depth + 1) <= OVERLOOKED && level(depth + 1) > level(depth)) depth += 1;
+      while (depth < 8 && level(depth + 1) <= TAKEN_IN && level(depth + 1) > level(depth)) depth += 1;
       return depth;
     };
     root.open = true;
-    if (options.open) options.open.forEach((name) => found.get(name)?.type === "block" && (found.get(name).open = true));
-    else {
-      const depth = overlooked();
+    if (options.open) {
+      for (const item of options.open.map((name) => found.get(name))) if (item?.type === "block") item.open = true;
+    } else {
+      const depth = takenIn();
       for (const block of blocks) block.open = block.depth <= depth;
     }
     const families = new Set(items.filter((item) => item.type === "layer").map((item) => item.family));
-    const known = ["convolution", "linear", "normalization", "activation", "pooling", "merging", "attention", "recurrent"];
+    const known = [
+      "convolution", "linear", "normalization", "activation", "pooling", "resampling", "merging", "splitting",
+      "attention", "recurrent",
+    ];
     const named = known.filter((family) => families.has(family));
     if (named.length < families.size) named.push("other");
     legend.append(...named.map((family) => html("li", { class: `family-${family}` }, family)));
@@ -876,7 +931,7 @@ globalThis.archscopeGraph = (() => {
     let size = "";
     new ResizeObserver(() => {
       const now = `${canvas.clientWidth}x${canvas.clientHeight}`;
-      if (now === size || now.includes("0x")) return;
+      if (now === size || !canvas.clientWidth || !canvas.clientHeight) return;
       if (size) apply();
       else home();
       size = now;

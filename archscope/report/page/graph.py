@@ -6,45 +6,14 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from archscope.analysis.account import Account, Row
-from archscope.ops import Op
+from archscope.report.outline import channels_of, telling_arguments
 from archscope.report.text import shape, value
 from archscope.table import COLUMNS, cell
 
 #: figures that a box may show the share of
 FIGURES = ("params", "macs", "activations", "kept_bytes")
 
-#: how an argument that tells a layer from its like is written; the others are in the layer's account
-_TELLING = {
-    "kernel_size": "{}", "out_channels": "{}", "out_features": "{}", "stride": "/{}", "dilation": "dilation {}",
-    "groups": "{} groups", "output_size": "to {}", "num_groups": "{} groups", "num_heads": "{} heads",
-    "embedding_dim": "{}", "hidden_size": "{}", "num_layers": "{} layers", "shape": "{}", "unflattened_size": "{}",
-    "scale_factor": "by {}", "upscale_factor": "by {}", "downscale_factor": "by 1/{}", "size": "{}", "chunks": "{}",
-    "dims": "{}", "p": "{}", "factor": "{}",
-}  # fmt: skip
-_LISTS = ("dims",)
 _LARGEST = 2**53 - 1  # of the whole numbers that JavaScript reads exactly
-
-
-def telling_arguments(op: Op) -> str:
-    """The arguments that tell an op from its like, in a few signs: ``3x3, 64, /2``."""
-    told = op.given()
-    if hasattr(op, "stride"):  # that of a pooling repeats its kernel's size, unless it is given
-        told["stride"] = op.stride
-    parts = []
-    for name, words in _TELLING.items():
-        if told.get(name) is not None:
-            text = _argument(name, told[name])
-            if name not in ("stride", "dilation") or text != "1":
-                parts.append(words.format(text))
-    return ", ".join(parts)
-
-
-def _argument(name: str, content: Any) -> str:
-    if not isinstance(content, tuple):
-        return f"{content:g}" if isinstance(content, float) else str(content)
-    if name in ("stride", "dilation") and len(set(content)) == 1:
-        return str(content[0])
-    return (" " if name in _LISTS else "x").join(map(str, content))
 
 
 def graph_data(account: Account) -> dict[str, Any]:
@@ -68,11 +37,12 @@ def graph_data(account: Account) -> dict[str, Any]:
     inputs, rows = design.inputs, account.rows
     home = [0] * len(inputs) + [blocks.around(row) for row in rows]
     figures = {name: [0] * len(inputs) + [cell(account, row, COLUMNS[name]) for row in rows] for name in FIGURES}
+    told = [telling_arguments(layer.op, channels_of(row)) for layer, row in zip(design.layers, rows, strict=True)]
     nodes = {
         "part": [node.name for node in inputs] + [row.path[-1] for row in rows],
         "block": home,
         "kind": _coded([""] * len(inputs) + [row.kind for row in rows]),
-        "arguments": _coded([""] * len(inputs) + [telling_arguments(layer.op) for layer in design.layers]),
+        "arguments": _coded([""] * len(inputs) + told),
         "family": _coded(
             ["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]
         ),

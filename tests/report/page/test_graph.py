@@ -17,8 +17,8 @@ from archscope.analysis.account import Account
 from archscope.design import Design
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY
-from archscope.report.page.graph import graph_data, telling_arguments
-from tests.browser import DARK, LIGHT, PHONE, NewPage, inaccessible
+from archscope.report.page.graph import graph_data
+from tests.browser import DARK, DESKTOP, LIGHT, PHONE, NewPage, inaccessible
 from tests.designs import designs
 
 if TYPE_CHECKING:
@@ -99,24 +99,6 @@ def test_layers_that_share_weights_are_told() -> None:
     layers = "layers: [{Linear: 4, name: a}, {reuse: a, name: b}]"
     data = graph_data(archscope.analyze(archscope.load(f"name: t\ninput: [4]\n{layers}\n")))
     assert data["shares"] == [[2, 1]]
-
-
-@pytest.mark.parametrize(
-    ("kind", "arguments", "text"),
-    [
-        ("Conv2d", {"out_channels": 64, "kernel_size": 3, "stride": 2}, "3x3, 64, /2"),
-        ("Conv2d", {"out_channels": 8, "kernel_size": [1, 7], "stride": [1, 2], "groups": 4}, "1x7, 8, /1x2, 4 groups"),
-        ("MaxPool2d", {"kernel_size": 2}, "2x2, /2"),
-        ("Conv1d", {"out_channels": 8, "kernel_size": 3, "dilation": 4}, "3, 8, dilation 4"),
-        ("Linear", {"out_features": 10}, "10"),
-        ("AdaptiveAvgPool2d", {"output_size": 7}, "to 7x7"),
-        ("Permute", {"dims": [0, 2, 1]}, "0 2 1"),
-        ("Dropout", {"p": 0.1}, "0.1"),
-        ("ReLU", {"inplace": True}, ""),
-    ],
-)
-def test_telling_arguments(kind: str, arguments: dict[str, Any], text: str) -> None:
-    assert telling_arguments(REGISTRY[kind](**arguments)) == text
 
 
 # -- the picture -------------------------------------------------------------------------------------------------------
@@ -483,3 +465,13 @@ def test_print_shows_the_whole_graph_and_no_buttons(show: Show) -> None:
     page.emulate_media(media="screen")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert _view(page) == before
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_graph_begins_at_its_input_in_the_middle(show: Show, new_page: NewPage, size: dict[str, Any]) -> None:
+    page = show(_account("densenet121"), on=new_page(**size))
+    canvas, first = (page.locator(one).first.bounding_box() for one in (".graph-canvas", ".graph .box.input"))
+    assert canvas is not None
+    assert first is not None
+    assert abs(first["x"] + first["width"] / 2 - canvas["x"] - canvas["width"] / 2) < 2
+    assert canvas["y"] < first["y"] < canvas["y"] + 100

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archscope.report.page.charts import HEIGHT, WIDTH, area, steps, ticks
+from archscope.report.page.paths import HEIGHT, WIDTH, area, steps, ticks
 
 
 def drawn(path: str) -> list[tuple[float, float, float]]:

@@ -32,8 +32,8 @@ def ticks(top: float, written: Callable[[float], str] = "{:,g}".format, unit: fl
         return [Tick(0.0, written(0.0))]
     rough = top / 5
     power: float = 10.0 ** floor(log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power * (1 + 1e-9))
-    return [Tick(i * step / top, written(i * step * unit)) for i in range(floor(top / step + 1e-9) + 1)]
+    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power)
+    return [Tick(i * step / top, written(i * step * unit)) for i in range(floor(top / step) + 1)]
 
 
 def steps(values: Sequence[float], top: float, *, start: int = 0, count: int | None = None) -> str:
