@@ -11,6 +11,7 @@ archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.pa
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from archscope import shown
 from archscope.analysis import Account, Explanation, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
@@ -85,6 +86,10 @@ _LATER = {
     "sees": "archscope.analysis.influence",
     "torch_source": "archscope.backends.torch.source",
 }
+
+# results lie below the reports that show them, and find them here
+shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
+shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.graph import Input, Layer, LayerGraph, Ref
+from archscope.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Design:
+class Design(Shown):
     """A resolved design.
 
     Attributes:

@@ -55,6 +55,7 @@ class Layer:
         frozen: whether its parameters are not trained.
         checkpoint: the outermost block around it that is recomputed in the backward pass, if any.
         mark: where the spec declares it.
+        named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Layer:
     frozen: bool = False
     checkpoint: str | None = None
     mark: Mark | None = field(default=None, compare=False, repr=False)
+    named: bool = field(default=False, compare=False, repr=False)
 
     @property
     def kind(self) -> str:

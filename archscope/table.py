@@ -110,6 +110,11 @@ COLUMNS: dict[str, Column] = _all_columns()
 #: what a terminal shows unasked, and which of it goes first where the terminal is narrow
 DEFAULT = ("name", "kind", "output_shape", "params", "params_share", "macs", "macs_share")
 DROPPED_FIRST = ("kind", "params_share", "macs_share")
+#: columns of receptive fields
+FIELDS = (
+    "name", "kind", "output_shape", "receptive_field", "jump", "field_start", "field_center", "effective_padding",
+    "sees",
+)  # fmt: skip
 
 
 def choose(names: Sequence[str]) -> tuple[Column, ...]:

@@ -52,6 +52,17 @@ def test_the_library_loads_nothing_heavy():
     assert not imported(code) & set(HEAVY)
 
 
+def test_a_notebook_loads_nothing_heavy():
+    code = f"import archscope; archscope.load({SPEC!r})._repr_html_()"
+    assert not imported(code) & {*HEAVY, "jinja2"}
+
+
+def test_the_library_draws_nothing_unasked():
+    code = "import archscope, sys; print(*(name for name in sys.modules if name.startswith('archscope.report.')))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "\n"
+
+
 def test_analyze_loads_only_what_it_needs():
     third_party = imported(command("analyze", "-"), SPEC) - set(sys.stdlib_module_names) - {"__main__"}
     third_party = {

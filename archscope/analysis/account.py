@@ -16,10 +16,9 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
+from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from archscope.analysis.memory import Memory
     from archscope.analysis.receptive_field import Field, ReceptiveFields
 
@@ -90,7 +89,7 @@ class Row(Figures):
 
 
 @dataclass(frozen=True)
-class Account:
+class Account(Shown):
     """A design's figures, by layer and in total.
 
     Attributes:
@@ -207,13 +206,6 @@ class Account:
         if category in CATEGORIES and metric:
             return getattr(self.by_category()[CATEGORIES.index(category)], metric)
         return getattr(self.total, name)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """A pandas frame with a row a layer: names, shapes, and every metric."""
-        from archscope.analysis.frame import frame
-
-        return frame(self)
 
 
 #: figures of a receptive field along one axis, by name

@@ -20,6 +20,7 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.shown import Shown
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -59,7 +60,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
     """The arithmetic of one layer.
 
     Attributes:

@@ -24,6 +24,7 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.shown import Shown
 
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
@@ -35,6 +36,9 @@ _HELD = {"tf32": "float32", "amp": "bf16-mixed"}
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
 KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "kept", "in passing")
+
+#: parts of a training step
+PHASES = ("forward", "loss", "backward", "optimizer")
 
 
 class Kept(NamedTuple):
@@ -56,7 +60,7 @@ class Moment(NamedTuple):
     """An allocation in a training step.
 
     Attributes:
-        phase: ``forward``, ``loss``, ``backward`` or ``optimizer``.
+        phase: one of :data:`PHASES`.
         layer: the layer at work.
         live: bytes that live then.
     """
@@ -80,7 +84,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Shown):
     """The memory of a design.
 
     Attributes:

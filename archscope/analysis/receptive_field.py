@@ -26,6 +26,7 @@ from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import ITSELF, SAME, Before, Joined, Placed, Reads, Rearranged, Span, hull
+from archscope.shown import Shown
 
 #: dimensions that are no axes of a map
 _NO_AXES = ("N", "C", "F", "E")
@@ -127,7 +128,7 @@ Fields = Mapping[tuple[str, int], Field]
 
 
 @dataclass(frozen=True)
-class ReceptiveFields:
+class ReceptiveFields(Shown):
     """The fields of a design.
 
     Attributes:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.shown import Shown
 
 
 class Bound(NamedTuple):
@@ -61,9 +62,14 @@ class Predicted:
         """What limits the longer of its passes."""
         return max(self.forward, self.backward, key=lambda bound: bound.seconds).limit
 
+    def record(self) -> dict[str, Any]:
+        """The same as plain data, a row of a table; times in seconds."""
+        times = {"forward_seconds": self.forward.seconds, "backward_seconds": self.backward.seconds}
+        return {**self.part.record(), **times, "limit": self.limit}
+
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """The predicted times of a step.
 
     Attributes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from archscope.analysis.account import Row, analyze
 from archscope.analysis.optimizers import OPTIMIZERS
@@ -96,6 +96,12 @@ class Part:
     forward: Moved
     backward: Moved = Moved()
     recomputed: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """The same as plain data, a row of a table."""
+        passes = (("forward", self.forward), ("backward", self.backward))
+        moved = {f"{way}_{name}": getattr(one, name) for way, one in passes for name in ("flops", "bytes", "calls")}
+        return {"name": self.name, "op": self.op, "kind": self.kind, **moved}
 
 
 def numbers(dtype: str) -> Numbers:

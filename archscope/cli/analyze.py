@@ -9,15 +9,18 @@ import click
 from archscope.analysis import Account, analyze
 from archscope.analysis.devices import DEVICES
 from archscope.cli import options
-from archscope.report.data import to_csv, to_json, to_markdown
+from archscope.report.data import to_csv, to_json
 from archscope.report.files import write
+from archscope.report.markdown import to_markdown
+from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
-from archscope.table import COLUMNS, DEFAULT, choose, tabulate_account
+from archscope.table import COLUMNS, DEFAULT, Table, choose, tabulate_account
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
 
 MOST_ROWS = 120
+MOST_ROWS_OF_MARKDOWN = 40  # a screen or two of a pull request
 
 
 @click.command("analyze")
@@ -66,8 +69,9 @@ def command(
     archscope analyze vgg16 --csv - | head
     archscope analyze vgg16 --html vgg16.html --device h200
 
-    In a terminal, blocks are folded until the table has at most 120 rows, unless --depth says otherwise. Files always
-    hold every layer (or as --depth says).
+    In a terminal, blocks are folded until the table has at most 120 rows, in Markdown 40, unless --depth says
+    otherwise. CSV holds every layer (or as --depth says), with units in its head; JSON holds every layer and figure, as
+    `archscope schema analyze` describes them.
     """
     if columns == "help":
         options.column_help(COLUMNS.values())
@@ -83,23 +87,27 @@ def command(
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
     accounts = [analyze(design, batch=batch, dtype=dtype) for design in designs]
     fixed = depth if isinstance(depth, int) else None
-    files = ((csv_file, to_csv), (json_file, to_json), (markdown_file, to_markdown))
-    if any(target is not None for target, _ in files):
-        tables = [tabulate_account(account, names, depth=fixed, sort=sort, by_kind=by_kind) for account in accounts]
-        for target, form in files:
-            if target is not None:
-                write(form(tables), target)
+
+    def tables(most: int | None) -> list[Table]:
+        """The tables, blocks folded until each has so many rows, unless it is said how deep to fold."""
+        most = None if depth == "all" else most
+        return [
+            tabulate_account(account, names, depth=fixed, sort=sort, most=most, by_kind=by_kind) for account in accounts
+        ]
+
+    if csv_file is not None:
+        write_csv(to_csv(tables(None)), csv_file)
+    if json_file is not None:
+        write(to_json(accounts), json_file)
+    if markdown_file is not None:
+        write(to_markdown(tables(MOST_ROWS_OF_MARKDOWN)), markdown_file)
     if html_file is not None:
         from archscope.report.page import design_page
 
         write(design_page(accounts[0], times=_times(accounts[0], device, profile_file)), html_file)
     if "-" not in (csv_file, json_file, markdown_file, html_file):
-        most = None if depth == "all" else MOST_ROWS
         width = options.terminal_width()
-        shown = [
-            tabulate_account(account, names, depth=fixed, sort=sort, most=most, by_kind=by_kind) for account in accounts
-        ]
-        click.echo("\n\n".join(render(table, width) for table in shown))
+        click.echo("\n\n".join(render(table, width) for table in tables(MOST_ROWS)))
 
 
 def _times(account: Account, device: str | None, profile_file: str | None) -> list[Times]:

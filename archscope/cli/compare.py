@@ -29,6 +29,7 @@ from archscope.report.comparison import (
     difference_text,
 )
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 
 
 class Variant(NamedTuple):
@@ -167,7 +168,7 @@ def command(
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
     at = (deep or 1) if stages else None
     if csv_file is not None:
-        write(comparison_csv(found) if laid is None else difference_csv(laid), csv_file)
+        write_csv(comparison_csv(found) if laid is None else difference_csv(laid), csv_file)
     if json_file is not None:
         content = comparison_data(found, depth=deep or 1) | (
             {} if laid is None else {"difference": difference_data(laid)}

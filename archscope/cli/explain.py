@@ -8,6 +8,7 @@ import click
 
 from archscope.analysis import explain
 from archscope.cli import options
+from archscope.report.explanation import to_data
 
 
 @click.command("explain")
@@ -38,6 +39,6 @@ def command(
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     explanations = explain(design, layer, batch=batch, dtype=dtype)
     if as_json:
-        click.echo(json.dumps([explanation.as_dict() for explanation in explanations], indent=2))
+        click.echo(json.dumps(to_data(design, explanations), indent=2))
     else:
         click.echo("\n\n".join(map(str, explanations)))

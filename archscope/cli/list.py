@@ -11,6 +11,7 @@ from archscope.cli import options
 from archscope.load import load
 from archscope.report.catalogue import to_csv, to_markdown, to_text
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 from archscope.spec import library
 
 
@@ -21,15 +22,14 @@ from archscope.spec import library
 def command(csv_file: str | None, markdown_file: str | None, quiet: bool) -> None:
     """List the designs that ship with archscope, with their totals at batch 1 (with -q their names only)."""
     names = library.names()
-    files = [
-        (target, form) for target, form in ((csv_file, to_csv), (markdown_file, to_markdown)) if target is not None
-    ]
-    if quiet and not files:
+    if quiet and csv_file is None and markdown_file is None:
         click.echo("\n".join(names))
         return
     with click.progressbar(names, label="counting", file=sys.stderr, hidden=quiet or not sys.stderr.isatty()) as bar:
         designs = [(name, analyze(load(library.specs_folder() / f"{name}.yaml"))) for name in bar]
-    for target, form in files:
-        write(form(designs), target)
+    if csv_file is not None:
+        write_csv(to_csv(designs), csv_file)
+    if markdown_file is not None:
+        write(to_markdown(designs), markdown_file)
     if not quiet and "-" not in (csv_file, markdown_file):
         click.echo(to_text(designs), nl=False)

@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),
         "ops": ("ops", "List the layers that specs know, or describe one."),
-        "schema": ("schema", "Print the JSON schema of the spec language, for editors."),
+        "schema": ("schema", "Print the JSON schema of the spec language, or of a command's JSON."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

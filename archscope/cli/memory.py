@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -13,15 +11,16 @@ import click
 
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import most
-from archscope.analysis.memory import PRECISIONS, WEIGHT_BITS, Memory, memory
+from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import ArchscopeError
 from archscope.report.files import write
+from archscope.report.memory import to_csv, to_data, to_text
+from archscope.report.sheet import write_csv
 from archscope.report.text import binary
 
-MOST_LAYERS = 20
 _UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _RESOLUTION_STEP = 32  # most networks halve a map five times
 
@@ -119,15 +118,15 @@ def command(
     setting = Setting(optimizer, precision, device, accumulate, channels_last)
     found = setting.of(design, batch)
     if csv_file is not None:
-        write(to_csv(found), csv_file)
+        write_csv(to_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(as_data(found), indent=2) + "\n", json_file)
+        write(json.dumps(to_data(found), indent=2) + "\n", json_file)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 
         save(memory_timeline(found), plot)
     if "-" not in (csv_file, json_file):
-        click.echo(words(found, every=layers))
+        click.echo(to_text(found, every=layers))
         if limit is not None or device in DEVICES:
             size = DEVICES[device].memory if limit is None else limit
             lines = fitting(spec, sets, design, batch, setting, size)
@@ -177,111 +176,3 @@ def _needed(design: Design, batch: int, setting: Setting) -> int | None:
         return setting.of(design, batch).needed
     except ArchscopeError:
         return None  # a batch that the design does not allow
-
-
-_NOTES = {
-    "inputs": "with the targets of the loss",
-    "gradients": "of the parameters, as far as they have come",
-    "kept": "what autograd still keeps of the forward pass",
-    "in passing": "activations and gradients on their way",
-}
-
-
-def words(found: Memory, *, every: bool = False) -> str:
-    """The ledger as text."""
-    design = found.design
-    more = ", gradients accumulate" if found.accumulate else ""
-    more += ", channels last" if found.channels_last else ""
-    lines = [f"{design.name}   batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}", ""]
-    if found.timeline:
-        top = found.top
-        at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
-        lines.append(_line("training step", found.training, f"the most at once: {at}; of this"))
-        lines += [_line(f"  {kind}", size, _NOTES.get(kind, "")) for kind, size in found.peak_by_kind.items()]
-        lines.append("")
-        lines.append(_line("kept for backward", found.kept_bytes, "what autograd keeps in all"))
-        lines.append(_line("gradients", found.gradients))
-        lines.append("")
-    if found.cuda is not None:
-        lines += [*_cuda_lines(found), ""]
-    lines.append(_line("inference", found.inference, "parameters, buffers and what else lives at once"))
-    lines.append(_line("  activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else ""))
-    lines.append(_line("  without reuse", found.activations, "all that is allocated"))
-    lines.append("")
-    forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
-    lines.append(f"weights alone: {forms}")
-    lines.append(f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB")
-    if found.kept:
-        lines += ["", *_largest(found, every=every)]
-    return "\n".join(lines)
-
-
-def _cuda_lines(found: Memory) -> list[str]:
-    cuda = found.cuda
-    assert cuda is not None
-    least, likely = (binary(size) for size in cuda.cudnn)
-    return [
-        _line("on CUDA", cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
-        _line("  cuBLAS workspace", cuda.workspace, "in it"),
-        f"  cuDNN workspace: {least} to {likely} more, as it chooses its algorithms",
-        _line("  segments", cuda.reserved, "torch.cuda.max_memory_reserved()"),
-    ]
-
-
-def _line(title: str, size: int, note: str = "") -> str:
-    return f"{title:20} {binary(size):>12} {size:>18,} B" + (f"   {note}" if note else "")
-
-
-def _largest(found: Memory, *, every: bool) -> list[str]:
-    pieces = sorted(found.kept, key=lambda piece: -piece.bytes)
-    shown = list(found.kept) if every else pieces[:MOST_LAYERS]
-    title = "kept, in the order of the forward pass" if every else "kept, the largest first"
-    lines = [title]
-    for piece in shown:
-        too = f", kept by {', '.join(piece.shared)} too" if piece.shared else ""
-        share = piece.bytes / found.kept_bytes if found.kept_bytes else 0
-        lines.append(f"  {binary(piece.bytes):>12} {share:6.1%}  {piece.layer}: {piece.what}{too}")
-    if len(shown) < len(found.kept):
-        lines.append(f"  and {len(found.kept) - len(shown)} more; `--layers` shows all")
-    return lines
-
-
-def to_csv(found: Memory) -> str:
-    """A row for each piece of memory that is kept, bytes as plain numbers."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["layer", "what", "bytes", "shared_with"])
-    writer.writerows([piece.layer, piece.what, piece.bytes, ";".join(piece.shared)] for piece in found.kept)
-    return out.getvalue()
-
-
-def as_data(found: Memory) -> dict[str, Any]:
-    """The ledger as plain data, all sizes in bytes."""
-    return {
-        "design": found.design.name,
-        "batch": found.batch,
-        "precision": found.precision,
-        "optimizer": found.optimizer,
-        "device": found.device,
-        "accumulate": found.accumulate,
-        "channels_last": found.channels_last,
-        "training": found.training,
-        "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
-        "cuda": found.cuda and found.cuda._asdict(),
-        "parameters": found.parameters,
-        "buffers": found.buffers,
-        "gradients": found.gradients,
-        "optimizer_state": found.optimizer_state,
-        "inputs": found.inputs,
-        "kept_bytes": found.kept_bytes,
-        "inference": found.inference,
-        "activations": found.activations,
-        "activation_peak": found.peak,
-        "activation_peak_layer": found.peak_layer,
-        "weights": {form: found.weights_as(form) for form in WEIGHT_BITS},
-        "kept": [
-            {"layer": piece.layer, "what": piece.what, "bytes": piece.bytes, "shared_with": list(piece.shared)}
-            for piece in found.kept
-        ],
-        "timeline": [moment._asdict() for moment in found.timeline],
-    }

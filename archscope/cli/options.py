@@ -152,6 +152,22 @@ def device(function: _Command) -> _Command:
     return click.option("--device", type=kinds, default="auto", show_default=True, help=text)(function)
 
 
+def step(function: _Command) -> _Command:
+    """``--batch``, ``--dtype`` and ``--mode`` of a step that takes time."""
+    from archscope.analysis.traffic import MODES, NUMBERS
+
+    numbers = "bf16 and fp16 are of weights and inputs; amp is torch.autocast."
+    for option in (
+        click.option(
+            "--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass."
+        ),
+        click.option("--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help=numbers),
+        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step."),
+    ):
+        function = option(function)
+    return function
+
+
 def calibration(function: _Command) -> _Command:
     """``--calibration``."""
     text = "Take this calibration instead of the stored one of the device."

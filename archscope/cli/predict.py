@@ -9,10 +9,10 @@ import click
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
-from archscope.report import speed
+from archscope.report import speed, speed_data
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 
 
 @click.command("predict")
@@ -20,11 +20,7 @@ from archscope.report.files import write
 @click.option(
     "--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="A device of the table, or this CPU."
 )
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@click.option(
-    "--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="amp is torch.autocast."
-)
-@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
+@options.step
 @click.option(
     "--optimizer",
     type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
@@ -86,8 +82,8 @@ def command(
         calibration=calibration,
     )
     if csv_file is not None:
-        write(speed.prediction_csv(found), csv_file)
+        write_csv(speed_data.prediction_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed.prediction_data(found), indent=2) + "\n", json_file)
+        write(json.dumps(speed_data.prediction_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):
         click.echo(speed.prediction_text(found, top=top, every=layers))

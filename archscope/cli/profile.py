@@ -7,24 +7,16 @@ from typing import Any
 
 import click
 
-from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
-from archscope.report import speed
+from archscope.report import speed, speed_data
 from archscope.report.files import write
+from archscope.report.sheet import write_csv
 
 
 @click.command("profile")
 @options.one_spec
 @options.device
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@click.option(
-    "--dtype",
-    type=click.Choice(list(NUMBERS)),
-    default="float32",
-    show_default=True,
-    help="bf16 and fp16 are of weights and inputs; amp is torch.autocast.",
-)
-@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
+@options.step
 @click.option("--compile", "compiled", is_flag=True, help="The whole under torch.compile.")
 @click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="To spend on timing.")
@@ -87,9 +79,9 @@ def command(
             tick=tick,
         )
     if csv_file is not None:
-        write(speed.profile_csv(found), csv_file)
+        write_csv(speed_data.profile_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed.profile_data(found), indent=2) + "\n", json_file)
+        write(json.dumps(speed_data.profile_data(found), indent=2) + "\n", json_file)
     if "-" not in (csv_file, json_file):
         click.echo(speed.profile_text(found, top=top, every=layers))
 

@@ -9,20 +9,16 @@ from typing import Any
 import click
 
 from archscope.analysis import analyze
-from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
+from archscope.analysis.receptive_field import receptive_fields
 from archscope.cli import options
 from archscope.cli.analyze import MOST_ROWS
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.data import to_csv
-from archscope.report.files import write
+from archscope.report.receptive_field import to_data, to_text
+from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
-from archscope.table import tabulate_account
-
-COLUMNS = (
-    "name", "kind", "output_shape", "receptive_field", "jump", "field_start", "field_center", "effective_padding",
-    "sees",
-)  # fmt: skip
+from archscope.table import FIELDS, tabulate_account
 
 
 class Places(click.ParamType):
@@ -102,10 +98,10 @@ def command(
     if layer is None and not targets:
         _table(design, depth, csv_file)
     elif layer is not None:
-        found = _facts(fields, layer, unit, pixel, source)
+        found = to_data(fields, layer, unit, pixel, source)
         if measure and unit is not None:
             agrees = _measured(design, layer, unit, source, found)
-        click.echo(json.dumps(found, indent=2) if as_json else _words(layer, found))
+        click.echo(json.dumps(found, indent=2) if as_json else to_text(found))
     _pictures(design, plot, draw, heat, layers.split(",") if layers else [layer or ""], image, unit)
     if targets and not quiet:
         click.echo(f"written: {', '.join(targets)}", err=True)
@@ -134,63 +130,10 @@ def _table(design: Design, depth: int | str | None, csv_file: str | None) -> Non
     account = analyze(design)
     fixed = depth if isinstance(depth, int) else None
     if csv_file is not None:
-        write(to_csv([tabulate_account(account, COLUMNS, depth=fixed)]), csv_file)
+        write_csv(to_csv([tabulate_account(account, FIELDS, depth=fixed)]), csv_file)
     if csv_file != "-":
         most = None if depth == "all" else MOST_ROWS
-        click.echo(render(tabulate_account(account, COLUMNS, depth=fixed, most=most), options.terminal_width()))
-
-
-def _facts(
-    fields: ReceptiveFields,
-    layer: str,
-    unit: tuple[int, ...] | None,
-    pixel: tuple[int, ...] | None,
-    source: str | None,
-) -> dict[str, Any]:
-    """All that is known of a layer's field, as data."""
-    seen = fields.of(layer, input=source)
-    found: dict[str, Any] = {"layer": fields.layer(layer), "axes": [_axis(field) for field in seen]}
-    if unit is not None or pixel is not None:
-        from archscope.analysis.influence import seen_by, sees
-
-        if unit is not None:
-            sight = sees(fields.design, layer, unit, input=source)
-            found["unit"] = {
-                "place": list(unit),
-                "field": None if sight.unclipped is None else [list(ends) for ends in sight.unclipped],
-                "sees": {"first": sight.seen.first, "last": sight.seen.last, "places": sight.seen.count},
-                "words": str(sight.seen),
-                "padding_share": sight.padding_share,
-            }
-        if pixel is not None:
-            units = seen_by(fields.design, layer, pixel, input=source)
-            found["pixel"] = {
-                "place": list(pixel),
-                "seen_by": {"first": units.first, "last": units.last, "units": units.count},
-                "words": str(units),
-            }
-    return found
-
-
-def _axis(field: Field) -> dict[str, Any]:
-    apart = field.apart
-    return {
-        "axis": field.axis,
-        "extent": field.extent,
-        "sees_all": field.whole,
-        "mixed_by": field.mixed_by or None,
-        "receptive_field": field.size,
-        "smallest_path": field.small.largest,
-        "largest_path": field.large.largest,
-        "jump": float(field.jump),
-        "start": field.start,
-        "center": float(field.center),
-        "effective_padding": list(field.padding),
-        "aligned": field.aligned,
-        "apart": None
-        if apart is None
-        else {"layer": apart.layer, "first": str(apart.first), "second": str(apart.second), "by": float(apart.by)},
-    }
+        click.echo(render(tabulate_account(account, FIELDS, depth=fixed, most=most), options.terminal_width()))
 
 
 def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None, found: dict[str, Any]) -> bool:
@@ -211,54 +154,6 @@ def _torch_side() -> Any:
     except ImportError:
         raise MissingLibrary("measuring needs PyTorch: `pip install 'archscope[torch]'`") from None
     return influence
-
-
-def _words(layer: str, found: dict[str, Any]) -> str:
-    lines = [f"{found['layer']}"]
-    if not found["axes"]:
-        return f"{found['layer']} sees no input"
-    for axis in found["axes"]:
-        size = f"{axis['receptive_field']:,}"
-        if axis["sees_all"]:
-            lines.append(
-                f"  {axis['axis']}  sees all {axis['extent']:,}: {axis['mixed_by']} mixes everything, of which each "
-                f"part sees {size}"
-            )
-            continue
-        before, after = axis["effective_padding"]
-        lines.append(
-            f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
-            f"(center {axis['center']:g}), effective padding {before} and {after}"
-        )
-        if axis["smallest_path"] != axis["largest_path"]:
-            lines.append(f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}")
-        if not axis["aligned"]:
-            apart = axis["apart"]
-            lines.append(
-                f"     not aligned: at {apart['layer']} the centres of {apart['first']} and {apart['second']} are "
-                f"{apart['by']:g} apart"
-            )
-    if "unit" in found:
-        lines += _unit_words(found["unit"])
-    if "pixel" in found:
-        pixel = found["pixel"]
-        place = ", ".join(map(str, pixel["place"]))
-        units = pixel["seen_by"]["units"]
-        lines.append(f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}")
-    return "\n".join(lines)
-
-
-def _unit_words(unit: dict[str, Any]) -> list[str]:
-    place = ", ".join(map(str, unit["place"]))
-    lines = [f"  unit ({place}) sees {unit['words']}: {unit['sees']['places']:,} places"]
-    if unit["padding_share"]:
-        field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
-        lines.append(f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding")
-    if "measured" in unit:
-        measured = unit["measured"]
-        verdict = "the same" if measured["agrees"] else "NOT the same"
-        lines.append(f"     measured by gradients: {measured['places']:,} places, {verdict}")
-    return lines
 
 
 def _pictures(

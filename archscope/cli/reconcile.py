@@ -11,6 +11,7 @@ from archscope.cli import options
 from archscope.design import Design
 from archscope.report.files import write
 from archscope.report.reconciliation import hold, render, to_csv, to_json, to_markdown
+from archscope.report.sheet import write_csv
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
@@ -54,7 +55,7 @@ def command(
     peers = hold(found, measured or {})
     files = (csv_file, json_file, markdown_file)
     if csv_file is not None:
-        write(to_csv(peers), csv_file)
+        write_csv(to_csv(peers), csv_file)
     if json_file is not None:
         write(to_json(found, peers), json_file)
     if markdown_file is not None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archscope.analysis.account import Account
+from archscope.report import markdown, sheet
 from archscope.report.text import plain, value
 
 
 class _Column(NamedTuple):
-    """A figure of a design: its name in CSV, its title, and how it is written."""
+    """A figure of a design: its name and unit in CSV, its title, and how it is written."""
 
     name: str
     title: str
     style: str
+    unit: str = ""
     people: bool = True
 
 
@@ -25,13 +25,13 @@ _COLUMNS = (
     _Column("design", "design", "text"),
     _Column("source", "source", "text", people=False),
     _Column("input", "input", "shape"),
-    _Column("params", "params", "count"),
-    _Column("keras_params", "params as Keras counts", "count", people=False),
-    _Column("macs", "MACs", "count"),
-    _Column("elementwise", "elementwise", "count", people=False),
-    _Column("activations", "activations", "count"),
-    _Column("depth", "depth", "count"),
-    _Column("layers", "layers", "count", people=False),
+    _Column("params", "params", "count", "elements"),
+    _Column("keras_params", "params as Keras counts", "count", "elements", people=False),
+    _Column("macs", "MACs", "count", "MACs"),
+    _Column("elementwise", "elementwise", "count", "operations", people=False),
+    _Column("activations", "activations", "count", "elements"),
+    _Column("depth", "depth", "count", "layers"),
+    _Column("layers", "layers", "count", "layers", people=False),
 )
 
 
@@ -49,34 +49,28 @@ def _cells(name: str, account: Account) -> dict[str, Any]:
 
 def to_csv(designs: Sequence[tuple[str, Account]]) -> str:
     """A row a design, plain numbers; inputs as ``3x224x224``."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in _COLUMNS])
-    for name, account in designs:
-        cells = _cells(name, account)
-        writer.writerow([plain(cells[column.name], column.style) for column in _COLUMNS])
-    return out.getvalue()
+    return sheet.to_csv(
+        [(column.name, column.unit) for column in _COLUMNS],
+        ([plain(cells[c.name], c.style) for c in _COLUMNS] for cells in (_cells(*one) for one in designs)),
+    )
 
 
-def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Titles, rows and alignments of the columns that people read."""
+def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Titles and rows of the columns that people read, and which of them are text."""
     shown = [column for column in _COLUMNS if column.people]
     rows = [[value(cells[c.name], c.style) for c in shown] for cells in (_cells(*one) for one in designs)]
-    return [c.title for c in shown], rows, ["right" if c.style == "count" else "left" for c in shown]
+    return [c.title for c in shown], rows, [c.style != "count" for c in shown]
 
 
 def to_markdown(designs: Sequence[tuple[str, Account]]) -> str:
     """A table for a README."""
-    titles, rows, aligned = _texts(designs)
-    rule = ["---:" if side == "right" else "---" for side in aligned]
-    return "".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in [titles, rule, *rows]
-    )
+    titles, rows, left = _texts(designs)
+    return markdown.grid(titles, [list(map(markdown.escaped, row)) for row in rows], left) + "\n"
 
 
 def to_text(designs: Sequence[tuple[str, Account]]) -> str:
     """A table for a terminal."""
-    import tabulate
+    from archscope.report.terminal import grid
 
-    titles, rows, aligned = _texts(designs)
-    return tabulate.tabulate(rows, titles, tablefmt="simple", colalign=aligned, disable_numparse=True) + "\n"
+    titles, rows, left = _texts(designs)
+    return grid(titles, rows, left) + "\n"

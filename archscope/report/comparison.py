@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,11 +11,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope import __version__
 from archscope.analysis.metrics import METRICS
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage, as_written
-from archscope.difference import ADDED, AFFECTED, CHANGED, REMOVED, Change, Difference, Edit
-from archscope.report.data import markdown_row
+from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
+from archscope.report import markdown, sheet
+from archscope.report import schema as js
 from archscope.report.terminal import column_width, grid
 from archscope.report.text import binary, plain, shape, short, value
 from archscope.table import COLUMNS, Column
@@ -227,16 +225,20 @@ def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:
         for name in STAGE_FIGURES:
             text.append(f"\n#### {COLUMNS[name].title} by block\n")
             text.append(_markdown(found, _stage_rows(found, stages, name, brief=False)))
-    text += [f"\n{note}" for note in notes(found)]
+    text += [f"\n{markdown.escaped(note)}" for note in notes(found)]
     return "\n".join(text) + "\n"
 
 
 def _markdown(found: Comparison, rows: Sequence[_Row]) -> str:
-    lines = [markdown_row(["", *found.labels]), markdown_row(["---", *("---:" for _ in found.labels)])]
-    for row in rows:
-        cells = [f"{cell.text} ({cell.beside})" if cell.beside else cell.text for cell in row.cells]
-        lines.append(markdown_row([row.title, *cells]))
-    return "\n".join(lines)
+    lines = [
+        [row.title, *(f"{cell.text} ({cell.beside})" if cell.beside else cell.text for cell in row.cells)]
+        for row in rows
+    ]
+    return markdown.grid(
+        ["", *map(markdown.escaped, found.labels)],
+        [list(map(markdown.escaped, line)) for line in lines],
+        [True, *(False for _ in found.labels)],
+    )
 
 
 # -- side by side, for machines ---
@@ -244,29 +246,17 @@ def _markdown(found: Comparison, rows: Sequence[_Row]) -> str:
 
 def comparison_csv(found: Comparison) -> str:
     """A row a design and a column a figure, with its unit in the header."""
-    rows = [
+    rows = (
         [label, *(plain(content, figure.style) for content, figure in zip(values, found.figures, strict=True))]
         for label, values in zip(found.labels, found.values, strict=True)
-    ]
-    return _csv([["design", *map(_with_unit, found.figures)], *rows])
-
-
-def _with_unit(figure: Column) -> str:
-    return f"{figure.name} [{figure.unit}]" if figure.unit else figure.name
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
+    )
+    return sheet.to_csv([("design", ""), *((figure.name, figure.unit) for figure in found.figures)], rows)
 
 
 def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
     """A comparison as plain data, with the stages that ``depth`` tells apart."""
     setting = found.setting
-    return {
-        "format": JSON_VERSION,
-        "archscope": __version__,
+    content = {
         **_setting_data(found),
         "optimizer": setting.optimizer,
         "times": found.times or None,
@@ -291,6 +281,7 @@ def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
         ],
         "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
     }
+    return js.headed(JSON_VERSION, content)
 
 
 def _setting_data(found: Comparison | Difference) -> dict[str, Any]:
@@ -473,16 +464,23 @@ def signed(cost: int) -> str:
 
 def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
     """A table of what differs, blocks above what is in them."""
-    lines = [f"### {' -> '.join(found.labels)}", "", f"batch {found.setting.batch}, {found.setting.dtype}", ""]
-    lines += [f"- {said(edit)}" for edit in found.edits]
+    lines = [
+        f"### {' -> '.join(map(markdown.escaped, found.labels))}",
+        "",
+        f"batch {found.setting.batch}, {found.setting.dtype}",
+        "",
+    ]
+    lines += [f"- {markdown.escaped(said(edit))}" for edit in found.edits]
     lines += [""] * bool(found.edits)
     if not found.changes:
         return "\n".join([*lines, "no layer differs"]) + "\n"
-    lines += [markdown_row(["part", "", "", *_cost_titles()]), markdown_row(["---"] * 3 + ["---:"] * 3)]
+    rows = []
     for line in difference_lines(found, depth):
         mark = "**" if not line.kind else ""
-        cells = [f"{mark}{line.name}{mark}", line.kind, line.what, *(f"{mark}{signed(c)}{mark}" for c in line.costs)]
-        lines.append(markdown_row(["&nbsp;&nbsp;" * line.level + cells[0], *cells[1:]]))
+        name, what = markdown.escaped(line.name), markdown.escaped(line.what)
+        costs = [f"{mark}{signed(cost)}{mark}" for cost in line.costs]
+        rows.append([f"{'&nbsp;&nbsp;' * line.level}{mark}{name}{mark}", line.kind, what, *costs])
+    lines.append(markdown.grid(["part", "", "", *_cost_titles()], rows, [True] * 3 + [False] * 3))
     return "\n".join(lines) + "\n"
 
 
@@ -491,20 +489,19 @@ def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
 
 def difference_csv(found: Difference) -> str:
     """A row for each layer that is not as it was; the costs add up to the difference of the totals."""
-    units = [COLUMNS[name] for name in (*_MACHINE_COSTS, "kept_bytes")]
+    costs = [COLUMNS[name] for name in (*_MACHINE_COSTS, "kept_bytes")]
+    texts = [(name, "") for name in ("change", "before", "after", "op", "what")]
     rows = [
         [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
-         *(getattr(one, column.name) for column in units)]
+         *(getattr(one, column.name) for column in costs)]
         for one in found.parts
     ]  # fmt: skip
-    return _csv([["change", "before", "after", "op", "what", *map(_with_unit, units)], *rows])
+    return sheet.to_csv([*texts, *((column.name, column.unit) for column in costs)], rows)
 
 
 def difference_data(found: Difference) -> dict[str, Any]:
     """A difference as plain data: a tree whose every level adds up to the total."""
-    return {
-        "format": JSON_VERSION,
-        "archscope": __version__,
+    content = {
         **_setting_data(found),
         "before": found.labels[0],
         "after": found.labels[1],
@@ -512,6 +509,7 @@ def difference_data(found: Difference) -> dict[str, Any]:
         "total": _cost_data(found.total),
         "changes": list(map(_change_data, found.changes)),
     }
+    return js.headed(JSON_VERSION, content)
 
 
 def _edit_data(edit: Edit) -> dict[str, Any]:
@@ -534,3 +532,66 @@ def _change_data(change: Change) -> dict[str, Any]:
         **_cost_data(change),
         "children": list(map(_change_data, change.children)),
     }
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`comparison_data`, with the difference where it is asked for."""
+    costs = {name: js.figure(name) for name in (*_MACHINE_COSTS, "kept_bytes")}
+    setting = {
+        "batch": js.count("that runs at once", "samples"),
+        "dtype": js.text("of the numbers"),
+        "device": js.nullable(js.text("whose times and memory")),
+    }
+    known = {
+        "name": js.text("as elsewhere"),
+        "title": js.text("as people read it"),
+        "unit": js.text("empty for text"),
+        "convention": js.text("how it is counted"),
+    }
+    design = {
+        "label": js.text("tells the designs apart"),
+        "name": js.text("as the spec gives it"),
+        "source": js.text("the paper or document that it follows"),
+        "file": js.text("the spec; empty where it was no file"),
+        "vars": js.mapping({}, "the variables in force"),
+        "inputs": js.mapping(js.sizes()),
+        "accuracy": js.many(js.record({"name": js.text(), "value": js.number(), "source": js.text()}), "as recorded"),
+        "figures": js.mapping({}, "by name; `figures` above says what they are"),
+        "ratios": js.mapping(js.number(), "to the baseline, of the figures that have one"),
+    }
+    part = {"layers": js.count(), "output_shape": js.nullable(js.sizes()), **costs}
+    stage = {"name": js.text(), "designs": js.mapping(js.record(part), "by label; only those that have the stage")}
+    edit = {"name": js.text("an argument, or another thing that a layer or design says"), "before": {}, "after": {}}
+    edits = js.many(js.record(edit), "what is said otherwise")
+    change = {
+        "change": js.chosen(KINDS),
+        "before": js.nullable(js.text("full name in the first design")),
+        "after": js.nullable(js.text("full name in the second design")),
+        "op": js.nullable(js.text("kind of the layer; none for a block")),
+        "edits": edits,
+        "layers": js.count("that it covers"),
+        "blocks": js.count("alike neighbours that it sums up"),
+        **costs,
+        "children": js.many({"$ref": "#/$defs/change"}, "what changed inside; it adds up"),
+    }
+    version = {"format": js.version_is(JSON_VERSION), "archscope": js.text("version of archscope")}
+    difference = {
+        **version,
+        **setting,
+        "before": js.text("label of the first design"),
+        "after": js.text("label of the second design"),
+        "edits": edits,
+        "total": js.record(costs, about="the second design less the first"),
+        "changes": js.many({"$ref": "#/$defs/change"}),
+    }
+    fields = {
+        **setting,
+        "optimizer": js.text("of the training step"),
+        "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
+        "baseline": js.text("label of the design that ratios are to"),
+        "figures": js.many(js.record(known)),
+        "designs": js.many(js.record(design)),
+        "stages": js.many(js.record(stage), "by block"),
+        "difference": js.record(difference, about="with --diff"),
+    }
+    return js.document("compare", JSON_VERSION, fields, optional=["difference"], defs={"change": js.record(change)})

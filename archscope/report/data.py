@@ -1,18 +1,18 @@
-"""The formats for machines: CSV and JSON, and Markdown for pull requests."""
+"""The account of designs for machines: CSV and JSON."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from archscope import __version__
 from archscope.analysis.account import Account, Total
-from archscope.analysis.metrics import FIELD_FIGURES, MEMORY_FIGURES, METRICS
-from archscope.report.text import plain, value
-from archscope.table import COLUMNS, Column, Table, cell
+from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.report import schema as js
+from archscope.report import sheet
+from archscope.report.text import plain
+from archscope.table import COLUMNS, Table, cell
 
 #: version of the JSON format; it changes when a reader of the old one would break
 JSON_VERSION = 1
@@ -20,51 +20,23 @@ JSON_VERSION = 1
 
 def to_csv(tables: Sequence[Table]) -> str:
     """One row a layer (or folded block), plain numbers; a design's name first where there are several."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     several = len(tables) > 1
-    writer.writerow([*(["design"] if several else []), *(column.name for column in tables[0].columns)])
-    for table in tables:
-        design = [table.account.design.name] if several else []
-        for line in table.lines:
-            if line.role != "heading":
-                cells = zip(line.cells, table.columns, strict=True)
-                writer.writerow([*design, *(plain(content, column.style) for content, column in cells)])
-    return out.getvalue()
+    columns = [("design", "")] * several + [(column.name, column.unit) for column in tables[0].columns]
+    return sheet.to_csv(
+        columns,
+        (
+            [table.account.design.name] * several
+            + [plain(content, column.style) for content, column in zip(line.cells, table.columns, strict=True)]
+            for table in tables
+            for line in table.lines
+            if line.role in ("layer", "folded")
+        ),
+    )
 
 
-def to_markdown(tables: Sequence[Table]) -> str:
-    """A table a design, with its totals in bold."""
-    return "\n\n".join(_markdown(table) for table in tables) + "\n"
-
-
-def markdown_row(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _markdown(table: Table) -> str:
-    columns = table.columns
-    head = [markdown_row([column.title for column in columns])]
-    head.append(markdown_row(["---" if column.style in ("text", "shape") else "---:" for column in columns]))
-    shown = [line for line in table.lines if line.role != "heading"]
-    body = [markdown_row(_texts(line.cells, columns)) for line in shown]
-    totals = [
-        markdown_row([f"**{text}**" if text else "" for text in [t.label, *_texts(t.cells, columns)[1:]]])
-        for t in table.totals
-    ]
-    account = table.account
-    title = f"### {account.design.name}\n\nbatch {account.batch}, {account.dtype}\n"
-    return "\n".join([title, *head, *body, *totals])
-
-
-def _texts(cells: Sequence[Any], columns: Sequence[Column]) -> list[str]:
-    return [value(content, column.style) for content, column in zip(cells, columns, strict=True)]
-
-
-def to_json(tables: Sequence[Table]) -> str:
-    """All figures of every layer and every total, whatever columns were chosen."""
-    content = {"format": JSON_VERSION, "archscope": __version__, "designs": [_design(t.account) for t in tables]}
+def to_json(accounts: Sequence[Account]) -> str:
+    """All figures of every layer and every total."""
+    content = js.headed(JSON_VERSION, {"designs": [_design(one) for one in accounts]})
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -107,3 +79,43 @@ def _design(account: Account) -> dict[str, Any]:
 
 def _figures(part: Total) -> dict[str, Any]:
     return {"layers": part.layers, **{name: getattr(part, name) for name in METRICS}}
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_json`; every figure with its unit and convention."""
+    figures = {"layers": js.count(DESIGN_FIGURES["layers"]), **{name: js.figure(name) for name in METRICS}}
+    totals = {"$ref": "#/$defs/figures"}
+    by_category = dict.fromkeys(CATEGORIES, totals)
+    given = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
+    design = {
+        "name": js.text("as the spec gives it"),
+        "source": js.text("the paper or document that it follows"),
+        "file": js.text("the spec; empty where it was no file"),
+        "batch": js.count("that runs at once", "samples"),
+        "dtype": js.chosen(ITEM_BYTES, "floating type, for the figures in bytes"),
+        "vars": js.mapping({}, "the variables in force"),
+        "inputs": js.many(js.record(given)),
+        "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
+        "depth": js.count(DESIGN_FIGURES["depth"]),
+        "totals": js.record({"all": totals, **by_category}, about="of all layers, and by category; they add up"),
+        "by_kind": js.mapping(totals, "totals by kind of layer"),
+        "layers": js.many({"$ref": "#/$defs/layer"}, "in order of execution"),
+    }
+    layer = {
+        "name": js.text(COLUMNS["name"].convention),
+        "op": js.text(COLUMNS["kind"].convention),
+        "category": js.chosen(CATEGORIES),
+        "arguments": js.mapping({}, "named as in torch.nn"),
+        "inputs": js.many(js.text(), "the layers that it reads"),
+        "input_shapes": js.many(js.sizes()),
+        "output_shapes": js.many(js.sizes()),
+        "shares": js.nullable(js.text("the layer whose weights it uses again")),
+        "frozen": js.flag("whether its parameters are not trained"),
+        **{name: js.figure(name) for name in METRICS},
+        "dense_params": js.nullable(js.figure("dense_params")),
+        **{name: js.figure(name) for name in FIELD_FIGURES},
+        "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
+        **{name: js.figure(name) for name in MEMORY_FIGURES},
+    }
+    defs = {"figures": js.record(figures), "layer": js.record(layer)}
+    return js.document("analyze", JSON_VERSION, {"designs": js.many(js.record(design))}, defs=defs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -11,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-import tabulate
 
-from archscope import __version__
-from archscope.analysis.peers import Bridge, Measured, Reading, Reconciliation
-from archscope.report.text import shape
+from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
+from archscope.report import markdown, sheet
+from archscope.report import schema as js
+from archscope.report.terminal import Cells, grid, inputs
 
 #: version of the JSON format
 JSON_VERSION = 1
 _HEADERS = ("peer", "counts", "modelled", "measured", "", "params", "measured", "")
-_ALIGNED = ("left", "left", "right", "right", "left", "right", "right", "left")
+_LEFT = (True, True, False, False, True, False, False, True)
 
 
 @dataclass(frozen=True)
@@ -63,29 +61,25 @@ def hold(found: Reconciliation, measured: Mapping[str, Measured]) -> tuple[Held,
 def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
     """The table, and below it a bridge for each figure that is not archscope's own."""
     design = found.design
-    inputs = ", ".join(shape(node.shape) + (f" {node.dtype}" if node.dtype else "") for node in design.inputs)
     lines = [
-        f"{click.style(design.name, bold=True)}   input {inputs}, batch {found.batch}",
+        f"{click.style(design.name, bold=True)}   input {inputs(design)}, batch {found.batch}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
         "",
-        _grid(peers),
+        grid(*cells(peers)),
     ]
     for one in peers:
         lines += _paragraph(one, width)
     return "\n".join(lines)
 
 
-def _grid(peers: tuple[Held, ...]) -> str:
+def cells(peers: tuple[Held, ...]) -> Cells:
     """The table; a column that nothing stands in is left out."""
     rows = [_row(one) for one in peers]
     kept = [column for column in range(len(_HEADERS)) if any(row[column] for row in rows)]
-    titles = [_HEADERS[column] for column in kept]
-    return tabulate.tabulate(
+    return Cells(
+        [_HEADERS[column] for column in kept],
         [[row[column] for column in kept] for row in rows],
-        headers=[click.style(title, bold=True) if title else "" for title in titles],
-        tablefmt="simple",
-        colalign=[_ALIGNED[column] for column in kept],
-        disable_numparse=True,
+        [_LEFT[column] for column in kept],
     )
 
 
@@ -157,19 +151,20 @@ def _bridge(bridge: Bridge | None, start: str, word: str, width: int) -> Iterato
 
 def to_markdown(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """The table, and the bridges in sentences."""
-    head = f"### {found.design.name}\n\nbatch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params\n"
-    rows = ["| " + " | ".join(_HEADERS) + " |", "| " + " | ".join(_DASHES[side] for side in _ALIGNED) + " |"]
-    rows += ["| " + " | ".join(map(click.unstyle, _row(one))) + " |" for one in peers]
-    bridges = [
-        f"- {one.reading.peer.name}: {_sentence(bridge, word)}"
-        for one in peers
-        for bridge, word in ((one.reading.work, "MACs"), (one.reading.params, "params"))
-        if bridge and (bridge.terms or bridge.refused)
-    ]
-    return "\n".join([head, *rows, "", *bridges]) + "\n"
+    counts = f"batch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params"
+    head = f"### {markdown.escaped(found.design.name)}\n\n{counts}\n"
+    rows = [[markdown.escaped(click.unstyle(cell)) for cell in _row(one)] for one in peers]
+    drawn = markdown.grid(_HEADERS, rows, _LEFT)
+    bridges = [f"- {markdown.escaped(line)}" for line in sentences(peers)]
+    return "\n".join([head, drawn, "", *bridges]) + "\n"
 
 
-_DASHES = {"left": "---", "right": "---:"}
+def sentences(peers: tuple[Held, ...]) -> Iterator[str]:
+    """How the peers' figures come out of archscope's, a sentence each."""
+    for one in peers:
+        for bridge, word in ((one.reading.work, "MACs"), (one.reading.params, "params")):
+            if bridge and (bridge.terms or bridge.refused):
+                yield f"{one.reading.peer.name}: {_sentence(bridge, word)}"
 
 
 def _sentence(bridge: Bridge, word: str) -> str:
@@ -183,16 +178,30 @@ def _sentence(bridge: Bridge, word: str) -> str:
 
 
 def to_csv(peers: tuple[Held, ...]) -> str:
-    """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["peer", "version", "counts", "figure", "term", "count", "why"])
-    for one in peers:
-        version = (one.measured and one.measured.version) or ""
-        for figure, bridge, measured in _figures(one):
-            for term, count, why in _records(bridge, measured):
-                writer.writerow([one.reading.peer.name, version, one.reading.peer.word, figure, term, count, why])
-    return out.getvalue()
+    """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params.
+
+    The unit of a count stands beside it, for each peer has its own.
+    """
+    columns = ("peer", "version", "figure", "term", "count", "counts", "why")
+    rows = ([row[name] for name in columns] for one in peers for row in records(one))
+    return sheet.to_csv([(name, "") for name in columns], rows)
+
+
+def records(one: Held) -> Iterator[dict[str, Any]]:
+    """The rows of a peer, as CSV and frames have them."""
+    version = (one.measured and one.measured.version) or ""
+    for figure, bridge, measured in _figures(one):
+        own, its = ("MACs", one.reading.peer.word) if figure == "work" else ("elements", "elements")
+        for term, count, why in _records(bridge, measured):
+            yield {
+                "peer": one.reading.peer.name,
+                "version": version,
+                "figure": figure,
+                "term": term,
+                "count": count,
+                "counts": own if term == "archscope" else its,
+                "why": why,
+            }
 
 
 def _figures(one: Held) -> Iterator[tuple[str, Bridge, int | None]]:
@@ -214,15 +223,47 @@ def _records(bridge: Bridge, measured: int | None) -> Iterator[tuple[str, int | 
 def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """Everything, the layers of each term by name."""
     content = {
-        "format": JSON_VERSION,
-        "archscope": __version__,
         "design": found.design.name,
         "batch": found.batch,
         "macs": found.macs,
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    return json.dumps(content, indent=2) + "\n"
+    return json.dumps(js.headed(JSON_VERSION, content), indent=2) + "\n"
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_json`."""
+    term = {
+        "name": js.chosen(TERMS, "what it is about"),
+        "count": js.count("signed"),
+        "why": js.text("the peer's rule, in a few words"),
+        "layers": js.many(js.text(), "that it comes from"),
+    }
+    bridge = {
+        "modelled": js.nullable(js.count("the peer's figure; none where a rule is not modelled")),
+        "measured": js.nullable(js.count("what the peer reports; none where it was not run")),
+        "terms": js.many(js.record(term), "what makes the difference from archscope's figure to the peer's"),
+        "not_modelled": js.many(js.text(), "ops, or cases of them"),
+    }
+    peer = {
+        "name": js.text("of the tool, and of its mode where it has several"),
+        "counts": js.nullable(js.text("what it calls its count of work; none where it has no such count")),
+        "convention": js.text("how it counts"),
+        "modelled_version": js.nullable(js.text("whose source the rules were read from")),
+        "measured_version": js.nullable(js.text("of the one that was run")),
+        "failure": js.nullable(js.text("why it gives no numbers")),
+        "work": {"$ref": "#/$defs/bridge"},
+        "params": {"$ref": "#/$defs/bridge"},
+    }
+    fields = {
+        "design": js.text("name of the design"),
+        "batch": js.count("that runs at once", "samples"),
+        "macs": js.figure("macs"),
+        "params": js.figure("params"),
+        "peers": js.many(js.record(peer, optional=["work"])),
+    }
+    return js.document("reconcile", JSON_VERSION, fields, defs={"bridge": js.record(bridge)})
 
 
 def _peer(one: Held) -> dict[str, Any]:

@@ -1,27 +1,21 @@
-"""Predicted and measured times: for a terminal, as CSV, and as plain data."""
+"""Predicted and measured times, and calibrations, for a terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from archscope.analysis.roofline import Prediction
 from archscope.analysis.traffic import Part
-from archscope.report.terminal import grid
+from archscope.report.terminal import Cells, grid
 from archscope.report.text import binary, duration, short
 
 if TYPE_CHECKING:
     from archscope.analysis.calibration import Calibration
     from archscope.backends.torch.machine import Machine
     from archscope.backends.torch.profile import Profile, Timed
-    from archscope.backends.torch.timing import Timing
-
-#: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
 
 _NOTE = {
     True: "estimates, from the measured speed of each kind of layer",
@@ -33,7 +27,11 @@ def _title(name: str) -> str:
     return click.style(name, bold=True)
 
 
-def _line(title: str, value: str, note: str = "") -> str:
+#: a figure: its title (two blanks before it if it is a part of the one above), its value, and a note
+Fact = tuple[str, str, str]
+
+
+def _line(title: str, value: str, note: str) -> str:
     return f"{title:12} {value:>12}" + (f"   {note}" if note else "")
 
 
@@ -50,25 +48,41 @@ def _per_second(samples: float) -> str:
 
 def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
     """Totals, then the layers that take longest (or all, in order)."""
-    ceilings, work = found.ceilings, found.work
-    head = f"batch {found.batch}, {found.dtype}, {found.mode} on {ceilings.name}"
-    lines = [f"{_title(found.design.name)}   {head}", ""]
+    facts = [_line(*fact) for fact in prediction_facts(found)]
+    table = grid(*prediction_cells(found, top, every=every)) + _rest(len(found.parts), top, every=every)
+    notes = [click.style(note, dim=True) for note in prediction_notes(found)]
+    return "\n".join([f"{_title(found.design.name)}   {prediction_setting(found)}", "", *facts, "", table, "", *notes])
+
+
+def prediction_setting(found: Prediction) -> str:
+    """What was predicted."""
+    return f"batch {found.batch}, {found.dtype}, {found.mode} on {found.ceilings.name}"
+
+
+def prediction_facts(found: Prediction) -> Iterator[Fact]:
+    """The totals."""
+    work = found.work
     throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
     most = "" if found.calibrated else "at most "
-    lines.append(_line("step", duration(found.seconds), f"{found.label}; {most}{throughput}"))
+    yield "step", duration(found.seconds), f"{found.label}; {most}{throughput}"
     if found.mode == "train":
-        lines.append(_line("  forward", duration(found.forward), "with the loss"))
-        lines.append(_line("  backward", duration(found.backward)))
-        lines.append(_line("  update", duration(found.seconds - found.forward - found.backward)))
+        yield "  forward", duration(found.forward), "with the loss"
+        yield "  backward", duration(found.backward), ""
+        yield "  update", duration(found.seconds - found.forward - found.backward), ""
+    yield "work", short(work.flops, "FLOP"), f"{short(work.bytes, 'B')} moved in {work.calls:,} calls"
     limits = ", ".join(f"{limit} {_share(took, found.seconds)}" for limit, took in found.limited().items() if took)
-    lines.append(_line("work", short(work.flops, "FLOP"), f"{short(work.bytes, 'B')} moved in {work.calls:,} calls"))
-    lines += [_line("limited by", "", limits), "", _prediction_table(found, top, every=every), ""]
+    yield "limited by", "", limits
+
+
+def prediction_notes(found: Prediction) -> list[str]:
+    """What the times are, and from what."""
+    ceilings = found.ceilings
     flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
-    notes = [_NOTE[found.calibrated], f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}", ceilings.source]
-    return "\n".join([*lines, *(click.style(note, dim=True) for note in notes)])
+    return [_NOTE[found.calibrated], f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}", ceilings.source]
 
 
-def _prediction_table(found: Prediction, top: int, *, every: bool) -> str:
+def prediction_cells(found: Prediction, top: int, *, every: bool = False) -> Cells:
+    """The parts that take longest, or all in order."""
     parts = list(found.parts) if every else sorted(found.parts, key=lambda one: -one.seconds)[:top]
     rows = [
         [
@@ -82,67 +96,15 @@ def _prediction_table(found: Prediction, top: int, *, every: bool) -> str:
         for one in parts
     ]
     titles = ["layer", "op", "forward", "backward", "time", "work", "limited by"]
-    return grid(titles, rows, [True, True, False, False, False, False, True]) + _rest(len(found.parts), len(parts))
+    return Cells(titles, rows, [True, True, False, False, False, False, True])
 
 
 def _named(part: Part) -> list[str]:
     return [part.name, part.op]
 
 
-def _rest(there: int, shown: int) -> str:
-    return f"\nand {there - shown} more; `--layers` shows all" if shown < there else ""
-
-
-_PREDICTED = ("forward_seconds", "backward_seconds", "limit")
-_WORK = ("name", "op", "kind", "forward_flops", "forward_bytes", "forward_calls", "backward_flops", "backward_bytes",
-         "backward_calls")  # fmt: skip
-
-
-def _work(part: Part) -> list[Any]:
-    ahead, back = part.forward, part.backward
-    return [part.name, part.op, part.kind, ahead.flops, ahead.bytes, ahead.calls, back.flops, back.bytes, back.calls]
-
-
-def prediction_csv(found: Prediction) -> str:
-    """A row for each part of the step, times in seconds."""
-    rows = ([*_work(one.part), one.forward.seconds, one.backward.seconds, one.limit] for one in found.parts)
-    return _csv([*_WORK, *_PREDICTED], rows)
-
-
-def _csv(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(titles)
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def prediction_data(found: Prediction) -> dict[str, Any]:
-    """A prediction as plain data, times in seconds."""
-    return {
-        "format": JSON_VERSION,
-        "design": found.design.name,
-        "batch": found.batch,
-        "dtype": found.dtype,
-        "mode": found.mode,
-        **_predicted(found),
-        "parts": [
-            dict(zip((*_WORK, *_PREDICTED), [*_work(one.part), one.forward.seconds, one.backward.seconds, one.limit],
-                     strict=True))
-            for one in found.parts
-        ],
-    }  # fmt: skip
-
-
-def _predicted(found: Prediction) -> dict[str, Any]:
-    return {
-        "label": found.label,
-        "seconds": found.seconds,
-        "forward": found.forward,
-        "backward": found.backward,
-        "limited_by": found.limited(),
-        "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
-    }
+def _rest(there: int, top: int, *, every: bool) -> str:
+    return f"\nand {there - top} more; `--layers` shows all" if top < there and not every else ""
 
 
 # -- profiles ---
@@ -150,59 +112,71 @@ def _predicted(found: Prediction) -> dict[str, Any]:
 
 def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
     """Totals, then the layers that take longest against those that have most work, then the machine."""
-    setting = found.setting
-    more = ", channels last" if setting.channels_last else ""
-    more += ", compiled" if found.compiled else ""
-    head = f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
-    lines = [f"{_title(found.design.name)}   {head}", "", *_times(found), "", *_rates(found), "", *_memory(found), ""]
+    lines = [f"{_title(found.design.name)}   {profile_setting(found)}", ""]
+    for facts in (_times, _rates, _memory):
+        lines += [*(_line(*fact) for fact in facts(found)), ""]
     if every or top:
-        lines += [_profile_table(found, top, every=every), ""]
-    lines.append(_sum_line(found))
+        table = grid(*profile_cells(found, top, every=every)) + _rest(len(found.parts), top, every=every)
+        lines += [table + _hardest(found, top), ""]
+    lines.append(sum_of_parts(found))
     return "\n".join([*lines, "", *(click.style(line, dim=True) for line in machine_lines(found.machine))])
 
 
-def _times(found: Profile) -> Iterable[str]:
+def profile_setting(found: Profile) -> str:
+    """What was timed."""
+    setting = found.setting
+    more = ", channels last" if setting.channels_last else ""
+    more += ", compiled" if found.compiled else ""
+    return f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
+
+
+def profile_facts(found: Profile) -> Iterator[Fact]:
+    """The totals: times, rates, memory."""
+    for facts in (_times, _rates, _memory):
+        yield from facts(found)
+
+
+def _times(found: Profile) -> Iterator[Fact]:
     step = found.whole["step"]
     each = f"{_per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
-    yield _line("step", duration(step.median), each)
+    yield ("step", duration(step.median), each)
     for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
         note = "with the loss" if phase == "forward" else ""
-        yield _line(f"  {phase}", duration(found.whole[phase].median), note)
+        yield (f"  {phase}", duration(found.whole[phase].median), note)
     prediction = found.prediction
     if prediction is None:
-        yield _line("predicted", "", "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them")
+        yield ("predicted", "", "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them")
     elif found.error is None:
-        yield _line(
-            "at least", duration(prediction.seconds), f"{_share(prediction.seconds, found.seconds)} of the time"
-        )
+        yield ("at least", duration(prediction.seconds), f"{_share(prediction.seconds, found.seconds)} of the time")
     else:
-        yield _line("estimate", duration(prediction.seconds), f"{found.error:+.1%} off")
+        yield ("estimate", duration(prediction.seconds), f"{found.error:+.1%} off")
 
 
-def _rates(found: Profile) -> Iterable[str]:
+def _rates(found: Profile) -> Iterator[Fact]:
     peak, ceilings = found.peak, found.ceilings
     known = peak is not None and ceilings is not None
     of_peak = f"{_share(found.flops, peak)} of {short(peak, 'FLOP/s')}" if peak else ""
-    yield _line("work", short(found.work.flops, "FLOP"), "of contractions, 2 x MACs")
-    yield _line("  achieved", short(found.flops, "FLOP/s"), of_peak)
+    yield ("work", short(found.work.flops, "FLOP"), "of contractions, 2 x MACs")
+    yield ("  achieved", short(found.flops, "FLOP/s"), of_peak)
     of_band = f"{_share(found.bandwidth, ceilings.bandwidth)} of {short(ceilings.bandwidth, 'B/s')}" if ceilings else ""
-    yield _line("moved", short(found.work.bytes, "B"), "at least")
-    yield _line("  achieved", short(found.bandwidth, "B/s"), of_band)
+    yield ("moved", short(found.work.bytes, "B"), "at least")
+    yield ("  achieved", short(found.bandwidth, "B/s"), of_band)
     if known and ceilings is not None:
-        yield _line("  ceilings", "", ceilings.source)
+        yield ("  ceilings", "", ceilings.source)
 
 
-def _memory(found: Profile) -> Iterable[str]:
-    yield _line("memory", binary(found.measured_memory), "measured at the peak of a step")
+def _memory(found: Profile) -> Iterator[Fact]:
+    yield ("memory", binary(found.measured_memory), "measured at the peak of a step")
     off = found.measured_memory / found.predicted_memory - 1
-    yield _line(
+    yield (
         "  predicted",
         binary(found.predicted_memory),
         f"the measured is {off:+.2%} of it, with what kernels take for themselves",
     )
 
 
-def _profile_table(found: Profile, top: int, *, every: bool) -> str:
+def profile_cells(found: Profile, top: int, *, every: bool = False) -> Cells:
+    """The parts that take longest, or all in order."""
     total, flops = found.sum_of_parts, found.work.flops
     ranked = sorted(found.parts, key=lambda one: -one.seconds)
     parts = list(found.parts) if every else ranked[:top]
@@ -212,7 +186,7 @@ def _profile_table(found: Profile, top: int, *, every: bool) -> str:
     if found.prediction is not None:
         titles.append(found.prediction.label)
         left.append(False)
-    return grid(titles, rows, left) + _rest(len(found.parts), len(parts)) + _hardest(found, top)
+    return Cells(titles, rows, left)
 
 
 def _profile_row(one: Timed, total: float, flops: int) -> list[str]:
@@ -245,7 +219,8 @@ def _ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _sum_line(found: Profile) -> str:
+def sum_of_parts(found: Profile) -> str:
+    """What the parts take one by one, against the whole."""
     what = "the whole" if not found.compiled else "the compiled whole (layer by layer it is not compiled)"
     return (
         f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
@@ -263,52 +238,6 @@ def machine_lines(here: Machine) -> list[str]:
     return lines
 
 
-_TIMED = ("forward_median", "forward_spread", "backward_median", "backward_spread", "runs", "predicted")
-
-
-def _timed(one: Timed) -> list[Any]:
-    back = one.backward
-    return [
-        *_work(one.part),
-        one.forward.median,
-        one.forward.spread,
-        None if back is None else back.median,
-        None if back is None else back.spread,
-        one.forward.runs,
-        None if one.predicted is None else one.predicted.seconds,
-    ]
-
-
-def profile_csv(found: Profile) -> str:
-    """A row for each part of the step, times in seconds; then what was run, and where."""
-    setting = {"design": found.design.name, **found.setting._asdict(), "compiled": found.compiled}
-    place = setting | {key: value for key, value in found.machine.as_data().items() if key not in setting}
-    return _csv([*_WORK, *_TIMED, *place], ([*_timed(one), *place.values()] for one in found.parts))
-
-
-def profile_data(found: Profile) -> dict[str, Any]:
-    """A profile as plain data, times in seconds."""
-    return {
-        "format": JSON_VERSION,
-        "design": found.design.name,
-        **found.setting._asdict(),
-        "compiled": found.compiled,
-        "whole": {phase: _timing(one) for phase, one in found.whole.items()},
-        "sum_of_parts": found.sum_of_parts,
-        "throughput": found.throughput,
-        "flops": found.flops,
-        "bandwidth": found.bandwidth,
-        "memory": {"measured": found.measured_memory, "predicted": found.predicted_memory},
-        "prediction": None if found.prediction is None else {**_predicted(found.prediction), "error": found.error},
-        "machine": found.machine.as_data(),
-        "parts": [dict(zip((*_WORK, *_TIMED), _timed(one), strict=True)) for one in found.parts],
-    }
-
-
-def _timing(one: Timing) -> dict[str, float]:
-    return {"median": one.median, "spread": one.spread, "runs": one.runs}
-
-
 # -- calibrations ---
 
 
@@ -318,7 +247,7 @@ def calibration_text(found: Calibration) -> str:
     lines = [_title(found.device), ""]
     lines += [_line(number, short(peak, "FLOP/s"), "products") for number, peak in ceilings.flops.items()]
     lines.append(_line("memory", short(ceilings.bandwidth, "B/s"), "copies, read and written"))
-    lines += [_line(f"a call {phase}", duration(cost)) for phase, cost in found.launch.items()]
+    lines += [_line(f"a call {phase}", duration(cost), "") for phase, cost in found.launch.items()]
     for dtype, phases in found.efficiency.items():
         ahead, back = phases["forward"], phases["backward"]
         rows = [[kind, f"{share:.1%}", f"{back[kind]:.1%}" if kind in back else ""] for kind, share in ahead.items()]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import tabulate
 
+from archscope.analysis.account import Account
+from archscope.design import Design
 from archscope.report.text import binary, cut, shape, short, value
 from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
 
@@ -40,15 +42,25 @@ def render(table: Table, width: int) -> str:
     body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
     left = [column.style in ("text", "shape") for column in columns]
     drawn = grid([column.title for column in columns], [*body, tabulate.SEPARATING_LINE, *sums], left)
-    return "\n".join([_headline(table), "", drawn, "", *_footer(table, width)])
+    headline = f"{_styled(table.account.design.name, bold=True)}   {setting(table.account)}"
+    notes = [_styled(part, dim=True) for line in footer(table) for part in textwrap.wrap(line, width)]
+    return "\n".join([headline, "", drawn, "", *notes])
+
+
+class Cells(NamedTuple):
+    """The texts of a table.
+
+    Attributes:
+        left: for each column, whether it is text; numbers stand on the right.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Any]
+    left: Sequence[bool]
 
 
 def grid(titles: Sequence[str], rows: Sequence[Any], left: Sequence[bool]) -> str:
-    """Rows of cells under their titles.
-
-    Args:
-        left: for each column, whether it is text; numbers stand on the right.
-    """
+    """Rows of cells under their titles; the arguments are those of :class:`Cells`."""
     return tabulate.tabulate(
         rows,
         headers=[_styled(title, bold=True) for title in titles],
@@ -86,15 +98,22 @@ def _styled(text: str, *, bold: bool = False, dim: bool = False) -> str:
     return click.style(text, bold=bold or None, dim=dim or None) if text and (bold or dim) else text
 
 
-def _headline(table: Table) -> str:
-    account = table.account
-    design = account.design
-    inputs = ", ".join(shape(node.shape) + (f" {node.dtype}" if node.dtype else "") for node in design.inputs)
-    title = _styled(design.name, bold=True)
-    return f"{title}   input {inputs}, batch {account.batch}, {account.dtype}"
+def setting(account: Account) -> str:
+    """What was accounted for: ``input 3 x 224 x 224, batch 32, float32``."""
+    return f"input {inputs(account.design)}, batch {account.batch}, {account.dtype}"
 
 
-def _footer(table: Table, width: int) -> list[str]:
+def inputs(design: Design) -> str:
+    """The shapes of the inputs, with the dtypes of those that have their own."""
+    return ", ".join(shape(node.shape) + (f" {node.dtype}" if node.dtype else "") for node in design.inputs)
+
+
+def footer(table: Table, every: str = "`--depth all` shows") -> list[str]:
+    """Lines below a table: the totals in other units, and how it was folded.
+
+    Args:
+        every: what shows all layers.
+    """
     account = table.account
     total = account.total
     lines = [
@@ -105,5 +124,5 @@ def _footer(table: Table, width: int) -> list[str]:
         f" {total.layers} layers, {account.depth} weight layers deep",
     ]
     if table.folded is not None:
-        lines.append(f"blocks folded at depth {table.folded}; `--depth all` shows all {total.layers} layers")
-    return [_styled(part, dim=True) for line in lines for part in textwrap.wrap(line, width)]
+        lines.append(f"blocks folded at depth {table.folded}; {every} all {total.layers} layers")
+    return lines

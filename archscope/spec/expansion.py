@@ -472,7 +472,8 @@ class _Expander:
         if len(self._layers) >= MOST_LAYERS:
             raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
         shares = self._shared(op, x, call) if context.reuse is not None else None
-        self._layers[name] = Layer(name, op, refs, shares, context.frozen, context.checkpoint, entry.mark)
+        named = entry.modifier("name") is not None
+        self._layers[name] = Layer(name, op, refs, shares, context.frozen, context.checkpoint, entry.mark, named)
         self._references.outputs[name] = outputs
         if op.main_output is None and len(outputs) > 1:
             return Flow(Ref(name), None, len(outputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import types
 
@@ -248,6 +249,23 @@ def test_shared_weights_several_outputs_and_strange_names():
     assert text.count("nn.Conv2d(") == 1
     assert text.count("self.half_(") == 2
     assert '"odds": ' in text
+
+
+def test_a_layer_without_a_name_is_called_after_its_word():
+    text = """
+input: [4, 8, 8]
+blocks:
+  gated(gate):
+    - gate
+    - Conv2d: {out_channels: 4, kernel_size: 1}
+    - gate
+    - ReLU
+    - {ReLU: , name: impact_1}
+layers: [gated: Sigmoid]
+"""
+    source = unformatted(archscope.load(text))
+    made = re.findall(r"self\.(\w+) = ", source.partition("class Design")[0])
+    assert made == ["gate", "Conv2d", "relu", "impact_1"]  # those without weights may serve several times
 
 
 def test_one_layer_of_a_block_can_be_applied_again_elsewhere():

@@ -51,7 +51,7 @@ def test_files(tmp_path):
     assert [row["name"] for row in rows][-2:] == ["the loss", "the update"]
     assert len(rows) == len(archscope.load("lenet5").layers) + 2
     assert {row["cpu"] for row in rows} == {processor()}
-    assert all(float(row["forward_median"]) >= 0 for row in rows)
+    assert all(float(row["forward_median [seconds]"]) >= 0 for row in rows)
     target = tmp_path / "profile.json"
     run(*SHORT, "--mode", "infer", "--channels-last", "--json", str(target), "--quiet")
     data = json.loads(target.read_text())

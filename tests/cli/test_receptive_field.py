@@ -27,11 +27,8 @@ def test_the_table_of_a_design():
 
 def test_the_table_as_csv():
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(run("alexnet", "--csv", "-").stdout))}
-    assert (rows["pool3"]["receptive_field"], rows["pool3"]["jump"], rows["pool3"]["sees"]) == (
-        "195x195",
-        "32x32",
-        "a part",
-    )
+    pool = rows["pool3"]
+    assert (pool["receptive_field [places]"], pool["jump [places]"], pool["sees"]) == ("195x195", "32x32", "a part")
 
 
 def test_a_unit_and_a_pixel():

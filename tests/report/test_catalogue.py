@@ -26,9 +26,9 @@ def designs():
 def test_csv_holds_plain_numbers():
     first, second = csv.DictReader(io.StringIO(to_csv(designs())))
     linear = (4 * 36 + 5) * 2 + 2
-    assert first["params"] == str(3 * 4 * 9 + 4 + 8 + linear)
-    assert first["keras_params"] == str(3 * 4 * 9 + 4 + 16 + linear)
-    assert (first["input"], first["depth"], first["layers"]) == ("3x8x8;5", "2", "5")
+    assert first["params [elements]"] == str(3 * 4 * 9 + 4 + 8 + linear)
+    assert first["keras_params [elements]"] == str(3 * 4 * 9 + 4 + 16 + linear)
+    assert (first["input"], first["depth [layers]"], first["layers [layers]"]) == ("3x8x8;5", "2", "5")
     assert (first["design"], second["name"]) == ("pipes | here", "two")
 
 

@@ -1,4 +1,4 @@
-"""CSV, JSON and Markdown: read back, they say what the account says."""
+"""CSV and JSON: read back, they say what the account says."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 
 import archscope
 from archscope.analysis.metrics import METRICS
-from archscope.report.data import to_csv, to_json, to_markdown
+from archscope.report.data import to_csv, to_json
 from archscope.table import COLUMNS, tabulate_account
 
 TEXT = """
@@ -35,10 +35,22 @@ def test_csv_reads_back_in_pandas(account):
     text = to_csv([tabulate_account(account, list(COLUMNS))])
     frame = pd.read_csv(io.StringIO(text), index_col="name")
     assert list(frame.index) == ["conv", "flat", "LSTM"]
-    assert frame["params"].sum() == account.total.params
-    assert frame["macs"].tolist() == [row.macs for row in account.rows]
+    assert frame["params [elements]"].sum() == account.total.params
+    assert frame["macs [MACs]"].tolist() == [row.macs for row in account.rows]
     assert frame.loc["conv", "output_shape"] == "4x6x6"
-    assert frame["macs_share"].sum() == pytest.approx(1)
+    assert frame.loc["conv", "receptive_field [places]"] == "3x3"
+    assert frame["macs_share [share]"].sum() == pytest.approx(1)
+    for name, column in COLUMNS.items():
+        head = f"{name} [{column.unit}]" if column.unit else name
+        number = column.style in ("count", "ratio", "share")
+        assert (frame[head].dtype.kind in "if") == number if name != "name" else frame.index.name == name, name
+
+
+def test_names_of_designs_and_layers_are_no_formulas():
+    text = TEXT.replace("pipes | and <b>tags</b>", "=HYPERLINK(A1)")
+    account = archscope.analyze(archscope.load(text))
+    table = tabulate_account(account, ["params"])
+    assert {row["design"] for row in csv.DictReader(io.StringIO(to_csv([table, table])))} == {"'=HYPERLINK(A1)"}
 
 
 def test_csv_of_several_designs_names_them(account):
@@ -48,7 +60,7 @@ def test_csv_of_several_designs_names_them(account):
 
 
 def test_json_holds_every_figure(account):
-    content = json.loads(to_json([tabulate_account(account)]))
+    content = json.loads(to_json([account]))
     assert content["format"] == 1
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
@@ -60,11 +72,3 @@ def test_json_holds_every_figure(account):
             assert layer[name] == getattr(row, name)
     assert design["layers"][0]["arguments"]["kernel_size"] == [3, 3]
     assert design["layers"][2]["output_shapes"][0] == [4, 5]
-
-
-def test_markdown_is_a_table_whatever_the_names(account):
-    text = to_markdown([tabulate_account(account)])
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") - 2 * line.count("\\|") for line in table}) == 1
-    assert "| conv | Conv2d | 4 x 6 x 6 | 112 |" in text
-    assert f"**{account.total.params:,}**" in text

@@ -9,6 +9,7 @@ from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
 from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.shown import Shown
 
 #: every peer by its name
 PEERS: dict[str, Peer] = {
@@ -31,7 +32,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Reconciliation:
+class Reconciliation(Shown):
     """What all peers report of a design, as modelled.
 
     Attributes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import profiler
@@ -22,6 +23,7 @@ from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.shown import Shown
 
 #: steps of each kind that are timed at least
 LEAST = 5
@@ -49,9 +51,21 @@ class Timed:
         """Forward and backward, medians."""
         return self.forward.median + (self.backward.median if self.backward is not None else 0.0)
 
+    def record(self) -> dict[str, Any]:
+        """The same as plain data, a row of a table; times in seconds."""
+        return {
+            **self.part.record(),
+            "forward_median": self.forward.median,
+            "forward_spread": self.forward.spread,
+            "backward_median": None if self.backward is None else self.backward.median,
+            "backward_spread": None if self.backward is None else self.backward.spread,
+            "runs": self.forward.runs,
+            "predicted": None if self.predicted is None else self.predicted.seconds,
+        }
+
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Shown):
     """The measured times of a design.
 
     Attributes:

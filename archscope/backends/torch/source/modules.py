@@ -214,7 +214,7 @@ def is_series(part: Part) -> bool:
             return False
         if child.step is not None and constructor(child.step.layer.op, child.step.x) is None:
             return False
-        if child.kind_of_call in ("MultiheadAttention", "Parameter") or child.recomputed:
+        if child.kind in ("MultiheadAttention", "Parameter") or child.recomputed:
             return False
         flow = child.outputs
     return flow == part.outputs and _numbered(part)

@@ -63,7 +63,7 @@ class Child:
     @property
     def kind(self) -> str:
         """The name of its op; empty for a block."""
-        return "" if self.op is None else type(self.op).__name__
+        return self.some.kind
 
     @property
     def stateless(self) -> bool:

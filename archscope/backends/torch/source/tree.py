@@ -46,7 +46,7 @@ class Part:
         return ".".join(self.path)
 
     @property
-    def kind_of_call(self) -> str:
+    def kind(self) -> str:
         """The name of its op; empty for a block."""
         return "" if self.step is None else self.step.layer.kind
 

@@ -80,8 +80,9 @@ class _ClassText:
         self._init: list[str] = []
         self._forward: list[str] = []
         self._attributes: dict[tuple[str, str], str] = {}
-        self._taken = {self._own(child.label)[0] for child in one.children}
+        self._taken = {self._own(child.label)[0] for child in one.children if not _shared(child)}
         self._stored: dict[str, str] = {}
+        self._placed: set[tuple[str, ...]] = set()
         self._modules: dict[tuple[str, ...], str] = {}
         for child in one.children:
             if child.stateless and child.module and not child.condition and not _automatic(child):
@@ -132,8 +133,7 @@ class _ClassText:
         own = self._own(child.label)
         made = child.module
         stem = _snake(re.sub(r"_\d+$", "", child.label[-1]))
-        shared = child.stateless and len(child.label) == 1 and _automatic(child)
-        if shared and stem.isidentifier() and not keyword.iskeyword(stem):
+        if _shared(child) and stem.isidentifier() and not keyword.iskeyword(stem):
             if (stem, made) in self._attributes:
                 return f"self.{self._attributes[stem, made]}"
             own = [self._unused(stem)]
@@ -152,10 +152,9 @@ class _ClassText:
 
     def _place(self, names: list[str], made: str) -> None:
         for depth in range(1, len(names)):
-            around = _reached(names[:depth])
-            if not any(line.startswith((f"{around} = ", f"{_holder(names[:depth])}.add_module(")) for line in self._init
-                       if line.startswith(f"{around} = ") or f'"{names[depth - 1]}"' in line):  # fmt: skip
-                self._init.append(_assigned(names[:depth], "nn.Module()"))
+            if tuple(names[:depth]) not in self._placed:
+                self._place(names[:depth], "nn.Module()")
+        self._placed.add(tuple(names))
         self._init.append(_assigned(names, made))
 
     # -- the forward pass ------------------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ class _ClassText:
         return last | dict.fromkeys(self._class.result, len(self._class.children))
 
     def _group(self, at: int) -> list[Child]:
-        """Children that are there or left out together, or recomputed together."""
+        """Children that are there or left out together; one that is always there stands alone."""
         children = self._class.children
         first = children[at]
         group = [first]
@@ -296,25 +295,20 @@ class _ClassText:
 
     def _call(self, child: Child, reads: list[str]) -> str:
         op, step = child.op, child.some.step
-        if op is None or step is None:
-            module = self._module(child)
-            if child.some.recomputed:
-                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-            return f"{module}({', '.join(reads)})"
-        if constructor(op, step.x) is not None:
-            module = self._module(child)
-            if child.some.recomputed:
-                return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-            return applied(child.kind, module, reads, op)
-        sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
-        return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+        if op is not None and step is not None and constructor(op, step.x) is None:
+            sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
+            return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+        module = self._module(child)
+        if child.some.recomputed:
+            return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
+        return f"{module}({', '.join(reads)})" if op is None else applied(child.kind, module, reads, op)
 
     def _argument(self, child: Child, name: str, value: str) -> str:
         """An argument of a function in the forward pass: a number, or what the constructor has kept."""
         if not set(re.findall(r"[A-Za-z_]\w*", value)) & set(self._class.parameters.used):
             return value
         if value not in self._stored:
-            attribute = self._unused(name if value != name else value)
+            attribute = self._unused(name)
             self._stored[value] = attribute
             self._init.append(f"self.{attribute} = {value}")
         return f"self.{self._stored[value]}"
@@ -428,10 +422,14 @@ def _equal(children: list[Child]) -> list[Child]:
 
 
 def _automatic(child: Child) -> bool:
-    """Whether the name of a layer is that of its kind or of a block's parameter, numbered."""
-    kind, stem = child.kind, re.sub(r"_\d+$", "", child.label[-1])
-    word = child.some.step.layer.mark if child.some.step is not None else None
-    return stem == kind or (word is not None and stem != kind and bool(re.fullmatch(r".*act", stem)))
+    """Whether a layer has no name of its own: it is called after its word, or as it would be without a name."""
+    step = child.some.step
+    return step is not None and (not step.layer.named or re.sub(r"_\d+$", "", child.label[-1]) == child.kind)
+
+
+def _shared(child: Child) -> bool:
+    """Whether its module may serve others that are alike, under a name after its kind."""
+    return child.stateless and len(child.label) == 1 and _automatic(child)
 
 
 def _reached(names: list[str]) -> str:

@@ -1,0 +1,105 @@
+"""Results as pandas frames; pandas is imported here and nowhere else.
+
+A frame of an account, or of a design (at batch 1), has a row a layer; shapes are tuples without the batch, figures of
+receptive fields tuples with a value an axis. That of receptive fields has a row for each layer and axis of the first
+input that it sees; that of a memory ledger for each piece that is kept for the backward pass; those of a prediction and
+of a profile for each part of the step, times in seconds; that of a reconciliation for each term of each peer; that of
+an explanation for each equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from archscope.analysis.account import Account, analyze
+from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.errors import MissingLibrary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from archscope.analysis.explain import Explanation
+    from archscope.analysis.memory import Memory
+    from archscope.analysis.peers import Reconciliation
+    from archscope.analysis.receptive_field import ReceptiveFields
+    from archscope.analysis.roofline import Prediction
+    from archscope.backends.torch.profile import Profile
+    from archscope.design import Design
+    from archscope.shown import Shown
+
+Records = Iterable[Mapping[str, Any]]
+
+
+def frame(result: Shown) -> pd.DataFrame:
+    """The frame of a result.
+
+    Raises:
+        MissingLibrary: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
+    records, index = _RECORDS[type(result).__name__]
+    found: pd.DataFrame = pd.DataFrame.from_records(list(records(result)))
+    if len(found):
+        found = found.set_index(index)
+    return found
+
+
+def _account(account: Account) -> Records:
+    for row in account.rows:
+        yield {
+            "name": row.name,
+            "kind": row.kind,
+            "category": row.category,
+            "input_shape": tuple(tensor.shape[1:] for tensor in row.x),
+            **{name: getattr(row, name) for name in (*LAYER_FIGURES, *METRICS)},
+            **{name: account.field_figure(row.name, name) for name in FIELD_FIGURES},
+            "kept_bytes": account.memory.by_layer[row.name],
+        }
+
+
+def _design(design: Design) -> Records:
+    return _account(analyze(design))
+
+
+def _fields(fields: ReceptiveFields) -> Records:
+    from archscope.report.receptive_field import axis_data
+
+    for layer in fields.design.layers:
+        for field in fields[layer.name]:
+            yield {"name": layer.name, **axis_data(field)}
+
+
+def _memory(found: Memory) -> Records:
+    for piece in found.kept:
+        yield {"layer": piece.layer, "what": piece.what, "kept_bytes": piece.bytes, "shared_with": piece.shared}
+
+
+def _parts(found: Prediction | Profile) -> Records:
+    return (part.record() for part in found.parts)
+
+
+def _reconciliation(found: Reconciliation) -> Records:
+    from archscope.report.reconciliation import hold, records
+
+    return (one for peer in hold(found, {}) for one in records(peer))
+
+
+def _explanation(found: Explanation) -> Records:
+    return found.as_dict()["lines"]  # type: ignore[no-any-return]
+
+
+#: the rows of each kind of result, and the column that names them; by name, for a profile belongs to the torch side
+_RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
+    "Account": (_account, "name"),
+    "Design": (_design, "name"),
+    "Explanation": (_explanation, "figure"),
+    "Memory": (_memory, "layer"),
+    "Prediction": (_parts, "name"),
+    "Profile": (_parts, "name"),
+    "ReceptiveFields": (_fields, "name"),
+    "Reconciliation": (_reconciliation, "peer"),
+}

@@ -1,0 +1,179 @@
+"""Results as HTML for notebooks: tables with little style of their own, so that they suit light and dark ones.
+
+Everything that comes from a design is escaped. No template engine and no pandas is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archscope.analysis.account import Account, analyze
+from archscope.arith.traced import number
+from archscope.report.terminal import Cells, footer, setting
+from archscope.report.text import binary, value
+from archscope.table import DEFAULT, FIELDS, Line, Table, tabulate_account
+
+if TYPE_CHECKING:
+    from archscope.analysis.explain import Explanation
+    from archscope.analysis.memory import Memory
+    from archscope.analysis.peers import Reconciliation
+    from archscope.analysis.receptive_field import ReceptiveFields
+    from archscope.analysis.roofline import Prediction
+    from archscope.backends.torch.profile import Profile
+    from archscope.design import Design
+    from archscope.shown import Shown
+
+#: blocks are folded where there would be more rows; of a list only the longest are shown, the rest is in its frame
+MOST_ROWS, MOST_LISTED = 60, 20
+_FAINT = "opacity:.7;font-size:smaller"
+
+
+def html(result: Shown) -> str:
+    """A result as a piece of HTML."""
+    parts = _DRAWN[type(result).__name__](result)
+    return f'<div class="archscope" style="overflow-x:auto">{"".join(parts)}</div>'
+
+
+def _account(account: Account, columns: Sequence[str] = DEFAULT) -> Iterable[str]:
+    table = tabulate_account(account, columns, most=MOST_ROWS)
+    yield _headline(account.design.name, setting(account))
+    yield _layers(table)
+    yield _notes(footer(table, ".frame has"))
+
+
+def _design(design: Design) -> Iterable[str]:
+    return _account(analyze(design))
+
+
+def _fields(fields: ReceptiveFields) -> Iterable[str]:
+    return _account(analyze(fields.design), FIELDS)
+
+
+def _explanation(found: Explanation) -> Iterable[str]:
+    rows = [[line.figure, line.formula, line.worked, number(line.result), line.note] for line in found.lines]
+    yield _headline(found.layer, found.title)
+    yield _table(Cells(["figure", "formula", "with numbers", "result", ""], rows, [True, True, True, False, True]))
+
+
+def _memory(found: Memory) -> Iterable[str]:
+    from archscope.report.memory import ledger, notes, setting
+
+    facts = [
+        (title, "", "", note) if size is None else (title, binary(size), f"{size:,} B", note)
+        for part in ledger(found)
+        for title, size, note in part
+    ]
+    pieces = sorted(found.kept, key=lambda piece: -piece.bytes)[:MOST_LISTED]
+    rows = [
+        [piece.layer, piece.what, binary(piece.bytes), f"{piece.bytes / found.kept_bytes:.1%}", ", ".join(piece.shared)]
+        for piece in pieces
+    ]
+    yield _headline(found.design.name, setting(found))
+    yield _facts(facts)
+    yield _table(Cells(["kept by", "what", "size", "%", "and by"], rows, [True, True, False, False, True]))
+    yield _notes([*_rest(len(found.kept)), *notes(found)])
+
+
+def _prediction(found: Prediction) -> Iterable[str]:
+    from archscope.report.speed import prediction_cells, prediction_facts, prediction_notes, prediction_setting
+
+    yield _headline(found.design.name, prediction_setting(found))
+    yield _facts(prediction_facts(found))
+    yield _table(prediction_cells(found, MOST_LISTED))
+    yield _notes([*_rest(len(found.parts)), *prediction_notes(found)])
+
+
+def _profile(found: Profile) -> Iterable[str]:
+    from archscope.report.speed import machine_lines, profile_cells, profile_facts, profile_setting, sum_of_parts
+
+    yield _headline(found.design.name, profile_setting(found))
+    yield _facts(profile_facts(found))
+    yield _table(profile_cells(found, MOST_LISTED))
+    yield _notes([*_rest(len(found.parts)), sum_of_parts(found), *machine_lines(found.machine)])
+
+
+def _reconciliation(found: Reconciliation) -> Iterable[str]:
+    from archscope.report.reconciliation import cells, hold, sentences
+
+    peers = hold(found, {})
+    yield _headline(found.design.name, f"batch {found.batch}; {found.macs:,} MACs, {found.params:,} params")
+    yield _table(cells(peers))
+    yield _notes(sentences(peers))
+
+
+#: by name, for a profile belongs to the torch side
+_DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
+    "Account": _account,
+    "Design": _design,
+    "Explanation": _explanation,
+    "Memory": _memory,
+    "Prediction": _prediction,
+    "Profile": _profile,
+    "ReceptiveFields": _fields,
+    "Reconciliation": _reconciliation,
+}
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+def _headline(name: str, more: str) -> str:
+    return f"<p><b>{escape(name)}</b> {escape(more)}</p>"
+
+
+def _notes(lines: Iterable[str]) -> str:
+    return f'<p style="{_FAINT}">{"<br>".join(map(escape, lines))}</p>'
+
+
+def _rest(there: int) -> list[str]:
+    return [f"and {there - MOST_LISTED} more; .frame has all"] if there > MOST_LISTED else []
+
+
+def _layers(table: Table) -> str:
+    """The tree of a table, a line above its totals."""
+    left = [column.style in ("text", "shape") for column in table.columns]
+    rows = [_row(_texts(line, table), left, level=line.level) for line in table.lines]
+    adding = any(column.additive for column in table.columns)
+    for order, line in enumerate(table.totals if adding else ()):
+        style = "" if order else "border-top:1px solid;"
+        heavy = "font-weight:bold;" if line is table.totals[-1] else ""
+        rows.append(_row(_texts(line, table), left, style=style + heavy))
+    return _whole([column.title for column in table.columns], rows, left)
+
+
+def _texts(line: Line, table: Table) -> list[str]:
+    cells = zip(line.cells[1:], table.columns[1:], strict=True)
+    return [line.label, *(value(content, column.style) for content, column in cells)]
+
+
+def _facts(facts: Iterable[Sequence[str]]) -> str:
+    """Figures with titles and notes; what begins with blanks is a part of the one above."""
+    rows = []
+    for title, *values, note in facts:
+        left = [True, *(False for _ in values), True]
+        rows.append(_row([title.strip(), *values, note], left, level=int(title.startswith(" "))))
+    return _whole([], rows, [])
+
+
+def _table(cells: Cells) -> str:
+    rows = [_row([click.unstyle(cell) for cell in row], cells.left) for row in cells.rows]
+    return _whole(cells.titles, rows, cells.left) if rows else ""
+
+
+def _whole(titles: Sequence[str], rows: Iterable[str], left: Sequence[bool]) -> str:
+    head = f"<thead>{_row(titles, left, tag='th')}</thead>" if titles else ""
+    style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _row(texts: Sequence[str], left: Sequence[bool], *, level: int = 0, style: str = "", tag: str = "td") -> str:
+    cells = []
+    for column, (text, on_the_left) in enumerate(zip(texts, left, strict=True)):
+        indent = 0.5 if column else 0.5 + level
+        side = "left" if on_the_left else "right"
+        cells.append(f'<{tag} style="{style}text-align:{side};padding:0 .5em 0 {indent}em">{escape(text)}</{tag}>')
+    return f"<tr>{''.join(cells)}</tr>"

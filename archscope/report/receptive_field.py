@@ -1,0 +1,163 @@
+"""The receptive field of one layer: for a terminal, and as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archscope.analysis.receptive_field import Field, ReceptiveFields
+from archscope.report import schema as js
+
+#: version of the JSON format; it changes when a reader of the old one would break
+JSON_VERSION = 1
+
+
+def to_data(
+    fields: ReceptiveFields,
+    layer: str,
+    unit: tuple[int, ...] | None = None,
+    pixel: tuple[int, ...] | None = None,
+    source: str | None = None,
+) -> dict[str, Any]:
+    """All that is known of a layer's field, as data."""
+    seen = fields.of(layer, input=source)
+    found = js.headed(JSON_VERSION, {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]})
+    if unit is not None or pixel is not None:
+        from archscope.analysis.influence import seen_by, sees
+
+        if unit is not None:
+            sight = sees(fields.design, layer, unit, input=source)
+            found["unit"] = {
+                "place": list(unit),
+                "field": None if sight.unclipped is None else [list(ends) for ends in sight.unclipped],
+                "sees": {"first": sight.seen.first, "last": sight.seen.last, "places": sight.seen.count},
+                "words": str(sight.seen),
+                "padding_share": sight.padding_share,
+            }
+        if pixel is not None:
+            units = seen_by(fields.design, layer, pixel, input=source)
+            found["pixel"] = {
+                "place": list(pixel),
+                "seen_by": {"first": units.first, "last": units.last, "units": units.count},
+                "words": str(units),
+            }
+    return found
+
+
+def axis_data(field: Field) -> dict[str, Any]:
+    """A field along one axis as plain data."""
+    apart = field.apart
+    return {
+        "axis": field.axis,
+        "extent": field.extent,
+        "sees_all": field.whole,
+        "mixed_by": field.mixed_by or None,
+        "receptive_field": field.size,
+        "smallest_path": field.small.largest,
+        "largest_path": field.large.largest,
+        "jump": float(field.jump),
+        "start": field.start,
+        "center": float(field.center),
+        "effective_padding": list(field.padding),
+        "aligned": field.aligned,
+        "apart": None
+        if apart is None
+        else {"layer": apart.layer, "first": str(apart.first), "second": str(apart.second), "by": float(apart.by)},
+    }
+
+
+def to_text(found: dict[str, Any]) -> str:
+    """What :func:`to_data` gives, in words."""
+    lines = [f"{found['layer']}"]
+    if not found["axes"]:
+        return f"{found['layer']} sees no input"
+    for axis in found["axes"]:
+        size = f"{axis['receptive_field']:,}"
+        if axis["sees_all"]:
+            lines.append(
+                f"  {axis['axis']}  sees all {axis['extent']:,}: {axis['mixed_by']} mixes everything, of which each "
+                f"part sees {size}"
+            )
+            continue
+        before, after = axis["effective_padding"]
+        lines.append(
+            f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
+            f"(center {axis['center']:g}), effective padding {before} and {after}"
+        )
+        if axis["smallest_path"] != axis["largest_path"]:
+            lines.append(f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}")
+        if not axis["aligned"]:
+            apart = axis["apart"]
+            lines.append(
+                f"     not aligned: at {apart['layer']} the centres of {apart['first']} and {apart['second']} are "
+                f"{apart['by']:g} apart"
+            )
+    if "unit" in found:
+        lines += _unit_words(found["unit"])
+    if "pixel" in found:
+        pixel = found["pixel"]
+        place = ", ".join(map(str, pixel["place"]))
+        units = pixel["seen_by"]["units"]
+        lines.append(f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}")
+    return "\n".join(lines)
+
+
+def _unit_words(unit: dict[str, Any]) -> list[str]:
+    place = ", ".join(map(str, unit["place"]))
+    lines = [f"  unit ({place}) sees {unit['words']}: {unit['sees']['places']:,} places"]
+    if unit["padding_share"]:
+        field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
+        lines.append(f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding")
+    if "measured" in unit:
+        measured = unit["measured"]
+        verdict = "the same" if measured["agrees"] else "NOT the same"
+        lines.append(f"     measured by gradients: {measured['places']:,} places, {verdict}")
+    return lines
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`to_data`."""
+    place = js.sizes("a place along the axes, counted from 0")
+    box = {"first": place, "last": place}
+    apart = js.record(
+        {
+            "layer": js.text("where the paths meet"),
+            "first": js.text("the tensor whose field lies first"),
+            "second": js.text("the tensor whose field lies last"),
+            "by": js.number("distance of the centres", "places"),
+        }
+    )
+    axis = {
+        "axis": js.text("name of the axis of the input"),
+        "extent": js.count("length of the input along it", "places"),
+        "sees_all": js.flag("whether every unit sees the whole input"),
+        "mixed_by": js.nullable(js.text("the layer that mixed everything")),
+        "receptive_field": js.count("size of the field; where all is seen, of what was mixed", "places"),
+        "smallest_path": js.count("size of the field by the path with the smallest", "places"),
+        "largest_path": js.count("size of the field by the path with the largest", "places"),
+        "jump": js.number("effective stride: between neighbouring units", "places"),
+        "start": js.count("first place that the first unit sees, counted from 0; negative in the padding"),
+        "center": js.number("centre of the first unit's field; the first place is centred at 0.5"),
+        "effective_padding": js.many(js.count(), "how far the first and the last field hang over the borders [places]"),
+        "aligned": js.flag("whether all paths to a unit have the same centre"),
+        "apart": js.nullable(apart),
+    }
+    unit = {
+        "place": place,
+        "field": js.nullable(js.many(js.sizes("first and last place, borders left aside"))),
+        "sees": js.record({**box, "places": js.count("that the unit sees", "places")}),
+        "words": js.text("what it sees, in words"),
+        "padding_share": js.number("of the field that lies in the padding", "share"),
+        "measured": js.record({"places": js.count("seen by gradients", "places"), "agrees": js.flag()}),
+    }
+    pixel = {
+        "place": place,
+        "seen_by": js.record({**box, "units": js.count("that see the place", "units")}),
+        "words": js.text("which units see it, in words"),
+    }
+    fields = {
+        "layer": js.text("full name of the layer"),
+        "axes": js.many(js.record(axis), "of the input, those that the layer sees"),
+        "unit": js.record(unit, optional=["measured"], about="with --unit"),
+        "pixel": js.record(pixel, about="with --pixel"),
+    }
+    return js.document("receptive-field LAYER", JSON_VERSION, fields, optional=["unit", "pixel"])

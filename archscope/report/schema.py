@@ -1,0 +1,129 @@
+"""The words that the JSON schemas of the outputs are made of.
+
+An output module says with them what its data hold. Nothing is allowed that is not described, and all that is described
+is there, so that a reader may rely on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from archscope import __version__
+from archscope.table import COLUMNS
+
+Schema = dict[str, Any]
+
+
+def headed(version: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Data of an output behind the version of its format and that of the program."""
+    return {"format": version, "archscope": __version__, **data}
+
+
+def document(
+    command: str,
+    version: int,
+    fields: Mapping[str, Schema],
+    *,
+    optional: Iterable[str] = (),
+    defs: Mapping[str, Schema] | None = None,
+) -> Schema:
+    """The schema of a whole output (JSON schema, draft 2020-12) that begins as :func:`headed` says."""
+    head = {"format": version_is(version), "archscope": text("version of archscope")}
+    return titled(command, record({**head, **fields}, optional) | ({"$defs": dict(defs)} if defs else {}))
+
+
+def titled(command: str, schema: Schema) -> Schema:
+    """The schema of the JSON that a command writes."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"JSON of archscope {command}"}
+    return {**head, **schema}
+
+
+def version_is(version: int) -> Schema:
+    """The version of a format."""
+    return {"const": version, "description": "version of this format; another one if a reader would break"}
+
+
+def record(fields: Mapping[str, Schema], optional: Iterable[str] = (), about: str = "") -> Schema:
+    """An object with these fields and no others."""
+    left_out = set(optional)
+    required = [name for name in fields if name not in left_out]
+    return _described(
+        {"type": "object", "properties": dict(fields), "required": required, "additionalProperties": False}, about
+    )
+
+
+def mapping(value: Schema, about: str = "") -> Schema:
+    """An object whose keys are names."""
+    return _described({"type": "object", "additionalProperties": value}, about)
+
+
+def many(item: Schema, about: str = "") -> Schema:
+    """A list."""
+    return _described({"type": "array", "items": item}, about)
+
+
+def text(about: str = "") -> Schema:
+    """A string."""
+    return _described({"type": "string"}, about)
+
+
+def flag(about: str = "") -> Schema:
+    """True or false."""
+    return _described({"type": "boolean"}, about)
+
+
+def count(about: str = "", unit: str = "") -> Schema:
+    """A whole number."""
+    return _described({"type": "integer"}, about, unit)
+
+
+def number(about: str = "", unit: str = "") -> Schema:
+    """Any number."""
+    return _described({"type": "number"}, about, unit)
+
+
+def size(about: str = "") -> Schema:
+    """Bytes."""
+    return count(about, "bytes")
+
+
+def chosen(names: Iterable[str], about: str = "") -> Schema:
+    """One of some words."""
+    return _described({"enum": list(names)}, about)
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
+    if "type" in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def sizes(about: str = "sizes without the batch") -> Schema:
+    """A shape."""
+    return many(count(), about)
+
+
+def figure(name: str) -> Schema:
+    """A figure of a layer or a total by the name of its column, with its unit and convention."""
+    column = COLUMNS[name]
+    if column.style == "axes":
+        return nullable(many(number(), f"{column.convention} [{column.unit}]"))
+    if column.style == "ratio":
+        return nullable(number(column.convention, column.unit))
+    return count(column.convention, column.unit)
+
+
+def columns(units: Mapping[str, tuple[str, str]], types: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Fields from names with units and conventions; where ``types`` does not say more, what has no unit is text."""
+    usual = {"": text(), "seconds": number()}
+    return {
+        name: _described(types.get(name, usual.get(unit, count())), about, unit)
+        for name, (unit, about) in units.items()
+    }
+
+
+def _described(schema: Schema, about: str, unit: str = "") -> Schema:
+    words = f"{about} [{unit}]".strip() if unit else about
+    return {**schema, "description": words} if words else schema

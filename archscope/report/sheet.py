@@ -1,0 +1,51 @@
+"""Comma-separated values, the same from every command: a row of heads with units, plain numbers, safe text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from archscope.report.files import write
+
+#: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+_NUMBERS = re.compile(r"[-+]?\d+(\.\d+)?(x[-+]?\d+(\.\d+)?)*")
+_BOM = "\ufeff"
+
+
+def to_csv(columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows under heads of the form ``params [elements]``.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe before it; numbers, also several as in ``-3x-3``,
+    stay as they are, and ``None`` is an empty cell.
+
+    Args:
+        columns: name and unit; text has none.
+        rows: a value a column.
+    """
+    heads = [f"{name} [{unit}]" if unit else name for name, unit in columns]
+    return "".join(f"{_row(row)}\n" for row in (heads, *rows))
+
+
+def _row(cells: Sequence[Any]) -> str:
+    """A row without its end: the writer is given \\r\\n so that it quotes either of them within a cell."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow([_safe(cell) for cell in cells])
+    return out.getvalue().removesuffix("\r\n")
+
+
+def _safe(cell: Any) -> Any:
+    formula = isinstance(cell, str) and cell.startswith(_FORMULA) and not _NUMBERS.fullmatch(cell)
+    return f"'{cell}" if formula else cell
+
+
+def write_csv(text: str, target: str) -> None:
+    """Write CSV to ``-`` or to a file; there with a byte order mark if it is not all ASCII, for Excel expects one.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    write(text if target == "-" or text.isascii() else _BOM + text, target)

@@ -1,0 +1,123 @@
+"""What notebooks show: tables with the figures of the results, whatever the names are."""
+
+import functools
+from html.parser import HTMLParser
+
+import pytest
+
+import archscope
+from archscope.backends.torch.profile import profile
+
+NASTY = "<script>alert(1)</script> & \"quotes\" 'too'"
+SPEC = """
+name: NAME
+input: [3, 8, 8]
+blocks:
+  pair(out):
+    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
+    - ReLU
+layers:
+  - {repeat: 40, layers: [pair: 4]}
+  - Flatten
+  - {Linear: 2, name: end}
+"""
+
+
+class Page(HTMLParser):
+    """The rows of all tables, the elements, and all text."""
+
+    def __init__(self, result):
+        super().__init__()
+        self.rows, self.open, self.elements, self.text = [], [], set(), ""
+        self.feed(result._repr_html_())
+        assert self.open == [], "an element is left open"
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+        if self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+@functools.cache
+def design(name="plain"):
+    return archscope.load(SPEC.replace("NAME", repr(name).replace("\\'", "''")))
+
+
+@functools.cache
+def small():
+    return archscope.load("lenet5")
+
+
+RESULTS = {
+    "design": design,
+    "account": lambda: archscope.analyze(design(), batch=3, dtype="float16"),
+    "memory": lambda: archscope.memory(small(), device="h100"),
+    "fields": lambda: archscope.receptive_fields(small()),
+    "prediction": lambda: archscope.predict(small(), device="l4"),
+    "profile": lambda: profile(small(), device="cpu", seconds=0),
+    "reconciliation": lambda: archscope.reconcile(small()),
+    "explanation": lambda: archscope.explain(small(), "c1")[0],
+}
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_every_result_is_a_table(result):
+    page = Page(RESULTS[result]())
+    assert len(page.rows) > 3
+    assert page.elements <= {"div", "p", "b", "br", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "color" not in RESULTS[result]()._repr_html_()  # those of the notebook, light or dark
+
+
+def test_a_design_shows_its_folded_layers_and_totals():
+    page = Page(design())
+    first, others, end = 3 * 4 * 9 + 4, 39 * (4 * 4 * 9 + 4), 256 * 2 + 2
+    assert page.rows[0] == ["layer", "op", "output", "params", "%", "MACs", "%"]
+    rows = {row[0]: row for row in page.rows}
+    assert len(page.rows) == 1 + 42 + 4
+    assert rows["total"][3] == f"{first + others + end:,}"
+    assert rows["end"][1:4] == ["Linear", "2", str(end)]
+    assert sum(int(row[3].replace(",", "")) for row in page.rows[1:-4]) == first + others + end
+    assert ".frame has all 82 layers" in page.text
+
+
+def test_an_account_says_its_batch_and_dtype():
+    assert "input 3 x 8 x 8, batch 3, float16" in Page(RESULTS["account"]()).text
+
+
+def test_names_are_escaped():
+    page = Page(design(NASTY))
+    assert NASTY in page.text
+    assert "script" not in page.elements
+
+
+def test_a_prediction_and_its_parts():
+    prediction = RESULTS["prediction"]()
+    page = Page(prediction)
+    assert {one.part.name for one in prediction.parts} <= {row[0] for row in page.rows}
+    assert "batch 1, float32, train on NVIDIA L4" in page.text
+
+
+def test_the_arithmetic_of_a_layer():
+    rows = {row[0]: row for row in Page(RESULTS["explanation"]()).rows}
+    assert rows["params"][3] == str(6 * 25 + 6)
+    assert rows["macs"][2].startswith("1 x 6 x 28 x 28")
+
+
+def test_memory_shows_the_ledger_and_the_largest_that_is_kept():
+    memory = RESULTS["memory"]()
+    rows = {row[0]: row for row in Page(memory).rows}
+    assert rows["training step"][2] == f"{memory.training:,} B"
+    largest = max(memory.kept, key=lambda piece: piece.bytes)
+    assert rows[largest.layer][1] == largest.what
