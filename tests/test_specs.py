@@ -147,8 +147,9 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
 
 #: a second each and more; smaller ones of the same families are built in every run
 DEEP = {
-    "densenet161", "densenet169", "densenet201", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
-    "inception_resnet_v2", "nasnet_large", "resnet152", "resnet152_keras", "resnet152_paper", "resnet152v2",
+    "densenet161", "densenet169", "densenet201", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5",
+    "efficientnet_b6", "efficientnet_b7", "inception_resnet_v2", "inception_v3_keras", "nasnet_large", "nasnet_mobile",
+    "resnet101", "resnet101_keras", "resnet101_paper", "resnet101v2", "resnet152", "resnet152_keras", "resnet152_paper", "resnet152v2",
     "slim_resnet_v1_152",
 }  # fmt: skip
 

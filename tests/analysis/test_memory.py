@@ -52,6 +52,9 @@ SMALL = {
 }
 #: less of the same; the slow tests take the whole
 FEWER = {"unet": {"width": 16}, "vit_b_16": {"depth": 4}, "densenet121": {"depths": [3, 6, 3, 3]}}
+#: seconds each; what they are made of is in the others, too
+LONG = {"c3d", "efficientnet_b0", "googlenet", "mobilenet_v3_small", "resnet50v2", "shufflenet_v1"}
+SHORT = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SMALL]
 precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
 
 
@@ -239,7 +242,7 @@ def test_what_is_kept_is_what_lives_on(name):
     assert memory(design, batch=2).kept_bytes == left(design, 2)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SHORT)
 def test_an_inference_holds_what_torch_holds(name):
     """A value is dropped behind the last layer that reads it; what a function makes in passing counts, too."""
     design = small(name)
@@ -261,7 +264,9 @@ def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, chan
     return [live for *_, live in tape.events]
 
 
-@pytest.mark.parametrize(("name", "optimizer"), list(zip(SMALL, cycle(["sgd", "momentum", "adam"]))))
+@pytest.mark.parametrize(
+    ("name", "optimizer"), list(zip(sorted(set(SMALL) - LONG), cycle(["sgd", "momentum", "adam"])))
+)
 def test_a_step_takes_what_torch_takes(name, optimizer):
     """Every allocation of forward, loss, backward and update, on fake tensors."""
     design = small(name)
@@ -276,14 +281,14 @@ def test_a_step_of_every_design_takes_what_torch_takes(name, optimizer):
     assert timeline(design, 2, optimizer) == step(design, 2, optimizer)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SHORT)
 def test_a_step_in_mixed_precision_takes_what_torch_takes(name):
     """On the CPU itself: fake tensors give the statistics of norms another type there."""
     design = small(name)
     assert timeline(design, 2, "momentum", autocast=True) == step(design, 2, "momentum", autocast=True, fake=False)
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) - {"densenet121"}))  # its maps of 1x1 have no format
+@pytest.mark.parametrize("name", sorted(set(SMALL) - LONG - {"densenet121"}))  # its maps of 1x1 have no format
 def test_a_step_in_channels_last_takes_what_torch_takes(name):
     """Flattening copies then, and an average over a map gets strides anew."""
     design = small(name)
