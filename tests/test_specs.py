@@ -97,7 +97,17 @@ def test_the_schema_is_one_and_refuses() -> None:
     assert list(Draft202012Validator(schema()).iter_errors({"layers": [{"Conv2d": {"kernel": 3}}]}))
 
 
-@pytest.mark.parametrize("name", NAMES)
+#: a second each and more; smaller ones of the same families are taken in every run
+DEEP = {
+    "densenet161", "densenet169", "densenet201", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5",
+    "efficientnet_b6", "efficientnet_b7", "inception_resnet_v2", "inception_v3_keras", "nasnet_large",
+    "nasnet_mobile", "resnet101", "resnet101_keras", "resnet101_paper", "resnet101v2", "resnet152",
+    "resnet152_keras", "resnet152_paper", "resnet152v2", "slim_resnet_v1_152",
+}  # fmt: skip
+QUICK = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_an_expanded_design_is_a_spec_with_the_same_account(name: str) -> None:
     again = archscope.analyze(archscope.load(to_yaml(archscope.load(name))))
     one = account(name)
@@ -145,18 +155,7 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
 # -- against torch ---------------------------------------------------------------------------------------------------
 
 
-#: a second each and more; smaller ones of the same families are built in every run
-DEEP = {
-    "densenet161", "densenet169", "densenet201", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5",
-    "efficientnet_b6", "efficientnet_b7", "inception_resnet_v2", "inception_v3_keras", "nasnet_large", "nasnet_mobile",
-    "resnet101", "resnet101_keras", "resnet101_paper", "resnet101v2", "resnet152", "resnet152_keras", "resnet152_paper", "resnet152v2",
-    "slim_resnet_v1_152",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
-)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_design_is_what_torch_builds(name: str) -> None:
     """Every layer's shapes, parameters and buffers, and the multiply-accumulates by torch's counter."""
     design, one = archscope.load(name), account(name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
 from archscope.analysis.traversal import Step, walk
@@ -87,23 +88,29 @@ def explain(
     """Explain a layer, all layers of a block, or all layers of a design.
 
     Raises:
+        UsageError: there is no layer or block of that name, or an impossible batch or dtype.
+    """
+    return explain_account(analyze(design, batch=batch, dtype=dtype), layer)
+
+
+def explain_account(account: Account, layer: str | None = None) -> tuple[Explanation, ...]:
+    """The same of an account, with the memory and the receptive fields that it has found already.
+
+    Raises:
         UsageError: there is no layer or block of that name.
     """
-    steps = walk(design.graph, batch)
+    design, dtype = account.design, account.dtype
+    steps = walk(design.graph, account.batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
-    from archscope.analysis.memory import memory
-    from archscope.analysis.receptive_field import receptive_fields
-
-    fields = receptive_fields(design, batch=batch)
     kept: dict[str, list[Kept]] = {}
-    for piece in memory(design, batch=batch).kept:
+    for piece in account.memory.kept:
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
     known: dict[Any, tuple[Line, ...]] = {}
-    return tuple(_explain(step, dtype, fields, kept.get(step.layer.name, []), known) for step in chosen)
+    return tuple(_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
 
 
 def _explain(

@@ -66,7 +66,7 @@ def small(name: str) -> archscope.Design:
 
 
 @precisions
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SHORT)
 def test_designs_keep_what_autograd_saves(name, precision):
     design = small(name)
     for batch in (1, 2, 3):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, Total
-from archscope.analysis.explain import explain
+from archscope.analysis.explain import explain_account
 from archscope.analysis.metrics import DESIGN_FIGURES
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.page.curves import PHASES, growth, timeline, when
@@ -270,7 +270,7 @@ def _cells(line: Line, table: Table) -> list[str]:
 def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
     """What the scripts work with: every column, every line of arithmetic, each text and number once."""
     places = {line.cells[0]: place for place, line in enumerate(table.lines)}
-    explanations = explain(account.design, batch=account.batch, dtype=account.dtype)
+    explanations = explain_account(account)
     arithmetic: dict[str, int] = {}
     worked = {
         one.layer: [arithmetic.setdefault(str(line), len(arithmetic)) for line in one.lines] for one in explanations
