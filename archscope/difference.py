@@ -16,8 +16,7 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from functools import cached_property, reduce
-from operator import add
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from archscope.analysis.account import Account, Row
@@ -367,7 +366,7 @@ def _sum(
     kind: str, before: str | None, after: str | None, edits: tuple[Edit, ...], children: Sequence[Change]
 ) -> Change:
     """A block by what is inside."""
-    cost = reduce(add, (child.cost for child in children), Cost())
+    cost = Cost.sum(child.cost for child in children)
     kept, layers = (sum(getattr(child, name) for child in children) for name in ("kept_bytes", "layers"))
     return Change(kind, before, after, "", edits, cost, kept, layers, children=tuple(children))
 

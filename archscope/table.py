@@ -270,6 +270,8 @@ def _total_line(account: Account, part: Total, columns: tuple[Column, ...], labe
 def cell(account: Account, group: Row | Total, column: Column) -> Any:
     """The value of a column for a layer, a block or a total; ``None`` where it has none."""
     name = column.name
+    if name in METRICS:
+        return METRICS[name].of(group.cost)
     if name == "input_shape":
         return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
     if column.style == "axes" or name == "sees":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import accumulate
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import Cost, cost_of, dense_params
@@ -225,7 +224,7 @@ def _whole_number(value: Any) -> int | float:
 
 def total_of(name: str, rows: Sequence[Row]) -> Total:
     """The sum over some layers."""
-    return Total(name, len(rows), reduce(add, (row.cost for row in rows), Cost()))
+    return Total(name, len(rows), Cost.sum(row.cost for row in rows))
 
 
 def block_total(name: str, rows: Sequence[Row]) -> Total:

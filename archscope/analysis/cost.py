@@ -6,8 +6,9 @@ numbers: what ``explain`` prints is this file's own computation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from operator import add, attrgetter, sub
 
 from archscope.arith import prod, total
 from archscope.autograd.dtypes import ITEM_BYTES
@@ -54,13 +55,19 @@ class Cost:
     weight_layers: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, name) + getattr(other, name) for name in COST_FIELDS))
+        return Cost(*map(add, _figures(self), _figures(other)))
 
     def __sub__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, name) - getattr(other, name) for name in COST_FIELDS))
+        return Cost(*map(sub, _figures(self), _figures(other)))
+
+    @classmethod
+    def sum(cls, costs: Iterable[Cost]) -> Cost:
+        """The sum of any number of costs."""
+        return cls(*map(sum, zip(*map(_figures, costs), strict=True)))
 
 
 COST_FIELDS = tuple(f.name for f in fields(Cost))
+_figures = attrgetter(*COST_FIELDS)
 
 
 def elements(shape: tuple[int, ...]) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import add
 from typing import Any, NamedTuple
 
 import click
 
+from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import METRICS
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage, as_written
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
@@ -393,7 +392,7 @@ def _laid_together(alike: Sequence[Change]) -> Change:
     children = tuple(map(_laid_together, zip(*(change.children for change in alike), strict=True)))
     return replace(
         first,
-        cost=reduce(add, (change.cost for change in alike)),
+        cost=Cost.sum(change.cost for change in alike),
         kept_bytes=sum(change.kept_bytes for change in alike),
         layers=sum(change.layers for change in alike),
         children=children,
