@@ -175,7 +175,12 @@ class ReceptiveFields(Shown):
 
     def __getitem__(self, name: str) -> tuple[Field, ...]:
         """The field of a layer's first output, axis by axis of the (first) input that it sees."""
-        return self.of(name)
+        return self._first[name] if name in self._first else self.of(name)
+
+    @cached_property
+    def _first(self) -> dict[str, tuple[Field, ...]]:
+        """The fields of the first outputs, which are asked for again and again."""
+        return {ref.node: seen_of(fields) for ref, fields in self.tensors.items() if not ref.output}
 
 
 def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # noqa: A002
