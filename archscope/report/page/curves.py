@@ -120,7 +120,7 @@ def timeline(memory: Memory) -> Timeline | None:
         live = [moment.live for moment in moments if moment.phase == name]
         phases.append(Phase(name, area(live, top, start=begin, count=len(moments)), begin / len(moments)))
         begin += len(live)
-    unit = 2.0 ** (10 * max(0, (int(top).bit_length() - 4) // 10))  # ticks are round in KiB, MiB, GiB
+    unit = 2.0 ** (10 * max(0, (int(top).bit_length() - 1) // 10))  # ticks are round in KiB, MiB, GiB
     marks = ticks(top, lambda size: binary(size).replace(".00 ", " "), unit)
     standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / top
     peak = (moments.index(memory.top) + 0.5) / len(moments), memory.training / top

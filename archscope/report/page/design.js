@@ -85,14 +85,14 @@
       return cell;
     }));
   };
-  const fillHead = () => {
+  const fillHead = (buttons = true) => {
     const head = table.tHead.rows[0];
     const cells = ["name", ...state.shown].map((name) => {
       const column = columns.get(name);
       const cell = element("th", { scope: "col", title: column.convention + (column.unit ? ` [${column.unit}]` : "") });
       if (!isText(column)) cell.className = "n";
       const title = name === "name" ? "layer" : column.title === "%" ? `% of ${columns.get(name.replace(/_share$/, "")).title}` : column.title;
-      if (isNumber(column) || column.style === "text") {
+      if (buttons && (isNumber(column) || column.style === "text")) {
         cell.append(element("button", { type: "button", textContent: title }));
         cell.firstChild.dataset.sort = name;
       } else cell.textContent = title;
@@ -327,6 +327,10 @@
   });
   rows.forEach((row) => state.shown.forEach((name, place) => isText(columns.get(name)) && row.cells[place + 1].classList.add("t")));
   arrange();
+
+  // browsers repeat the head of a table on every page, but no button in it
+  window.addEventListener("beforeprint", () => fillHead(false));
+  window.addEventListener("afterprint", () => fillHead());
 
   // -- charts: what lies under the pointer, or where the arrow keys lead --
 
