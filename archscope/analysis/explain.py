@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
@@ -20,7 +20,7 @@ from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.ops.windows import SAME, Along, Reads, Slide, Span
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -109,20 +109,24 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
     for piece in account.memory.kept:
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
-    known: dict[Any, tuple[Line, ...]] = {}
+    known = _Known({}, {})
     return tuple(_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
 
 
-def _explain(
-    step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: dict[Any, tuple[Line, ...]]
-) -> Explanation:
-    """Explain a layer; ``known`` holds the lines of the layers before it, since repeated blocks are alike."""
+class _Known(NamedTuple):
+    """What was worked out for the layers before, since repeated blocks are alike: the lines, and the traced windows."""
+
+    lines: dict[Any, tuple[Line, ...]]
+    windows: dict[Any, Reads]
+
+
+def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs = step
     key = (id(layer.op), x, needs, layer.frozen, layer.shares)
-    if key not in known:
-        known[key] = tuple(_lines(step, dtype))
+    if key not in known.lines:
+        known.lines[key] = tuple(_lines(step, dtype))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*known[key], *_field_lines(step, fields), *_kept_lines(layer.name, kept))
+    lines = (*known.lines[key], *_field_lines(step, fields, known), *_kept_lines(layer.name, kept))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -175,14 +179,14 @@ def _line(figure: str, value: Any, note: str = "") -> Line:
 # -- receptive fields --------------------------------------------------------------------------------------------------
 
 
-def _field_lines(step: Step, fields: ReceptiveFields) -> Iterator[Line]:
+def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator[Line]:
     """The recurrence of the receptive field, axis by axis, where the layer has one path and a window that slides."""
-    known = fields.tensors[Ref(step.layer.name)]
+    seen = fields.tensors[Ref(step.layer.name)]
     single = len(step.layer.inputs) == 1
-    for key, field in known.items():
-        suffix = f"_{field.axis}" if len(known) > 1 else ""
+    for key, field in seen.items():
+        suffix = f"_{field.axis}" if len(seen) > 1 else ""
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
-        moved = _recurrence(step, before, suffix) if before is not None else None
+        moved = _recurrence(step, before, suffix, known) if before is not None else None
         if field.whole:
             size = f"sees all {field.extent}: {field.mixed_by} mixes everything, each part of which sees so many"
             yield _line(f"receptive_field{suffix}", field.size, size)
@@ -204,14 +208,17 @@ def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
         yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, float32{shared}")
 
 
-def _recurrence(step: Step, before: Field, suffix: str) -> Span | None:
+def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
     if before.whole or before.dim is None or not before.located or len(before.spans) > 1:
         return None
     (span,) = before.spans
-    tx = tuple(_traced_input(step.layer.op, tensor, i, len(step.x)) for i, tensor in enumerate(step.x))
-    ty = tuple(_symbols(step.layer.op, tensor, "out", i, len(step.y)) for i, tensor in enumerate(step.y))
-    (reads,) = traced_op(step.layer.op).reads(tx, ty)
+    key = (id(step.layer.op), step.x)
+    if key not in known.windows:
+        tx = tuple(_traced_input(step.layer.op, tensor, i, len(step.x)) for i, tensor in enumerate(step.x))
+        ty = tuple(_symbols(step.layer.op, tensor, "out", i, len(step.y)) for i, tensor in enumerate(step.y))
+        (known.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
+    reads = known.windows[key]
     entry = reads.axes[before.dim] if isinstance(reads, Along) else None
     if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1:
         return None

@@ -36,6 +36,7 @@ def comparison_page(found: Comparison, difference: Difference | None = None) -> 
     Args:
         difference: what makes one of two designs of the other.
     """
+    changes = [] if difference is None else difference_lines(difference, _ALL)
     return render(
         "comparison.html",
         styles=("style.css", "comparison.css"),
@@ -52,7 +53,8 @@ def comparison_page(found: Comparison, difference: Difference | None = None) -> 
         strips=[_strips(found, name) for name in STAGE_FIGURES],
         memory=_memory(found),
         difference=difference,
-        changes=[] if difference is None else difference_lines(difference, _ALL),
+        changes=changes,
+        folds=any(line.level for line in changes),
         edits=[] if difference is None else [said(edit) for edit in difference.edits],
         notes=list(notes(found)),
         signed=signed,
