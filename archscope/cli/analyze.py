@@ -76,6 +76,7 @@ def command(
     if columns == "help":
         options.column_help(COLUMNS.values())
         return
+    piped = options.to_stdout(csv_file, json_file, markdown_file, html_file)
     if html_file is not None and len(specs) > 1:
         raise click.UsageError(
             "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
@@ -105,7 +106,7 @@ def command(
         from archscope.report.page import design_page
 
         write(design_page(accounts[0], times=_times(accounts[0], device, profile_file)), html_file)
-    if "-" not in (csv_file, json_file, markdown_file, html_file):
+    if not piped:
         width = options.terminal_width()
         click.echo("\n\n".join(render(table, width) for table in tables(MOST_ROWS)))
 

@@ -143,6 +143,7 @@ def command(
     if columns == "help":
         options.column_help(FIGURES.values())
         return
+    piped = options.to_stdout(csv_file, json_file, markdown_file, html_file)
     chosen = None if columns is None else [name.strip() for name in columns.split(",")]
     choose_figures(chosen or [])  # before any work: a wrong name ends here
     many = len(specs) * (1 + len(variants))
@@ -181,7 +182,7 @@ def command(
         from archscope.report.page import comparison_page
 
         write(comparison_page(found, laid), html_file)
-    if "-" not in (csv_file, json_file, markdown_file, html_file):
+    if not piped:
         width = options.terminal_width()
         click.echo(comparison_text(found, width, depth=at))
         if laid is not None:

@@ -21,6 +21,7 @@ from archscope.spec import library
 @options.manners
 def command(csv_file: str | None, markdown_file: str | None, quiet: bool) -> None:
     """List the designs that ship with archscope, with their totals at batch 1 (with -q their names only)."""
+    piped = options.to_stdout(csv_file, markdown_file)
     names = library.names()
     if quiet and csv_file is None and markdown_file is None:
         click.echo("\n".join(names))
@@ -31,5 +32,5 @@ def command(csv_file: str | None, markdown_file: str | None, quiet: bool) -> Non
         write_csv(to_csv(designs), csv_file)
     if markdown_file is not None:
         write(to_markdown(designs), markdown_file)
-    if not quiet and "-" not in (csv_file, markdown_file):
+    if not quiet and not piped:
         click.echo(to_text(designs), nl=False)

@@ -114,6 +114,7 @@ def command(
         from archscope.report.files import check_target
 
         check_target(plot)
+    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     setting = Setting(optimizer, precision, device, accumulate, channels_last)
     found = setting.of(design, batch)
@@ -125,7 +126,7 @@ def command(
         from archscope.report.figures import memory_timeline, save
 
         save(memory_timeline(found), plot)
-    if "-" not in (csv_file, json_file):
+    if not piped:
         click.echo(to_text(found, every=layers))
         if limit is not None or device in DEVICES:
             size = DEVICES[device].memory if limit is None else limit

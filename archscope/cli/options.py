@@ -188,6 +188,17 @@ def layer_rows(function: _Command) -> _Command:
     return function
 
 
+def to_stdout(*targets: str | None) -> bool:
+    """Whether a file goes to standard output, so that nothing else may be printed there.
+
+    Raises:
+        UsageError: several do.
+    """
+    if targets.count("-") > 1:
+        raise click.UsageError("only one file can go to standard output, and here several are -: name the others")
+    return "-" in targets
+
+
 def torch_side(module: str) -> Any:
     """A module of the torch side.
 

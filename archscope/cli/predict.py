@@ -67,6 +67,7 @@ def command(
     archscope predict vgg16 --device t4 --mode infer
     archscope predict my.yaml --device cpu
     """
+    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     calibration = calibrations.wanted(device, calibration_file, bound=bound)
     if launch is not None and calibration is not None:
@@ -85,5 +86,5 @@ def command(
         write_csv(speed_data.prediction_csv(found), csv_file)
     if json_file is not None:
         write(json.dumps(speed_data.prediction_data(found), indent=2) + "\n", json_file)
-    if "-" not in (csv_file, json_file):
+    if not piped:
         click.echo(speed.prediction_text(found, top=top, every=layers))

@@ -53,6 +53,7 @@ def command(
     archscope profile resnet50 --batch 64 --dtype bf16 --channels-last
     archscope profile my.yaml --mode infer --measure-peak --json profile.json
     """
+    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     torch_side = options.torch_side("profile")
     machine = options.torch_side("machine")
@@ -82,7 +83,7 @@ def command(
         write_csv(speed_data.profile_csv(found), csv_file)
     if json_file is not None:
         write(json.dumps(speed_data.profile_data(found), indent=2) + "\n", json_file)
-    if "-" not in (csv_file, json_file):
+    if not piped:
         click.echo(speed.profile_text(found, top=top, every=layers))
 
 

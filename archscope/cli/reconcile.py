@@ -49,18 +49,18 @@ def command(
     archscope reconcile my.yaml --batch 8 --no-run
     archscope reconcile mobilenet_v2 --json -
     """
+    piped = options.to_stdout(csv_file, json_file, markdown_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     found = reconcile(design, batch)
     measured = {} if no_run else _measured(design, batch)
     peers = hold(found, measured or {})
-    files = (csv_file, json_file, markdown_file)
     if csv_file is not None:
         write_csv(to_csv(peers), csv_file)
     if json_file is not None:
         write(to_json(found, peers), json_file)
     if markdown_file is not None:
         write(to_markdown(found, peers), markdown_file)
-    if "-" not in files:
+    if not piped:
         click.echo(render(found, peers, options.terminal_width()))
     if measured is None and not quiet:
         click.echo(_NO_TORCH, err=True)

@@ -267,6 +267,7 @@ def test_analyze_writes_a_report(tmp_path):
     [
         (("alexnet", "vgg16", "--html", "-"), "archscope compare A B --html FILE"),
         (("alexnet", "--device", "h200"), "add --html FILE"),
+        (("alexnet", "--html", "-", "--csv", "-"), "only one file can go to standard output"),
         (("alexnet", "--html", "-", "--profile", "nowhere.json"), "cannot be read"),
         (("alexnet", "--html", "/nowhere/x.html"), "cannot be written"),
     ],

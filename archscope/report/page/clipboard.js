@@ -3,7 +3,8 @@
 const clipboard = (() => {
   const cell = (content) => {
     let text = content === null ? "" : String(content);
-    if (typeof content === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text; // no spreadsheet shall run it
+    // no spreadsheet shall run it; numbers, also several as in -3x-3, stay as they are
+    if (/^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[-+]?\d+(\.\d+)?(x[-+]?\d+(\.\d+)?)*$/.test(text)) text = "'" + text;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const csv = (rows) => rows.map((row) => row.map(cell).join(",") + "\n").join("");

@@ -244,11 +244,16 @@ def test_chooses_columns(opened: Any) -> None:
 
 def test_copies_as_csv(opened: Any) -> None:
     page = opened("alexnet", permissions=["clipboard-read", "clipboard-write"])
+    page.click("#columns summary")
+    page.check("#columns input[value=field_start]")
+    page.keyboard.press("Escape")
     page.click("#copy")
     page.get_by_text("23 layers copied").wait_for()
     rows = list(csv.DictReader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
     assert len(rows) == 23
     assert sum(int(row["params [elements]"]) for row in rows) == 62_378_344
+    assert rows[2]["field_start [places]"] == "0x0"
+    assert rows[4]["field_start [places]"] == "-16x-16"  # no formula; conv2 pads by 2 places of 8
     assert (rows[0]["output_shape"], rows[0]["receptive_field [places]"]) == ("96x55x55", "11x11")
 
 
