@@ -24,7 +24,7 @@ SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share",
          "receptive_field")  # fmt: skip
 #: figures of which the stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
-_MOST_STAGES = 40
+_FEWEST_STAGES, _MOST_STAGES = 12, 40
 _MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
 
 
@@ -215,10 +215,12 @@ class Stage(NamedTuple):
 
 
 def _stages(account: Account) -> list[Stage]:
-    """Blocks as deep as the page holds; what has no figure at all is left out."""
+    """Blocks, deep enough to say something and few enough to be taken in; what has no figure at all is left out."""
     deepest = max((len(row.path) for row in account.rows), default=1)
-    depths = [d for d in range(1, deepest + 1) if len({row.path[:d] for row in account.rows}) <= _MOST_STAGES]
-    parts = account.by_block(max(depths, default=1))
+    counts = {depth: len({row.path[:depth] for row in account.rows}) for depth in range(1, deepest + 1)}
+    fitting = [depth for depth in counts if counts[depth] <= _MOST_STAGES]
+    telling = [depth for depth in fitting if counts[depth] >= _FEWEST_STAGES]
+    parts = account.by_block(min(telling) if telling else max(fitting, default=1))
     numbers = [[_stage_figure(account, part, name) for name in STAGE_FIGURES] for part in parts]
     wholes = [sum(column) for column in zip(*numbers, strict=True)]
     longest = [max(column) for column in zip(*numbers, strict=True)]
