@@ -295,7 +295,7 @@
   byId("show-in-graph").addEventListener("click", () => {
     dialog.close();
     byId("graph").scrollIntoView();
-    graph.reveal(nameOf(explained));
+    graph().reveal(nameOf(explained));
   });
   const showInTable = (line) => {
     for (let at = parents[line]; at >= 0; at = parents[at]) state.open.add(at);
@@ -377,9 +377,24 @@
     });
   }
 
-  // -- the graph --
+  // -- the graph: drawn when it comes into sight, or is asked for --
 
-  const graph = archscopeGraph(byId("layer-graph"), parsed("graph-data"), {
-    onSelect: (name) => lineOf.has(name) && !data.blocks[lineOf.get(name)] && explain(lineOf.get(name)),
+  let drawn = null;
+  const graph = () => {
+    drawn ??= archscopeGraph(byId("layer-graph"), parsed("graph-data"), {
+      onSelect: (name) => lineOf.has(name) && !data.blocks[lineOf.get(name)] && explain(lineOf.get(name)),
+    });
+    return drawn;
+  };
+  const sight = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    sight.disconnect();
+    graph();
+  }, { rootMargin: "300px" });
+  sight.observe(byId("layer-graph"));
+  window.addEventListener("beforeprint", () => {
+    if (drawn) return;
+    graph();
+    window.dispatchEvent(new Event("beforeprint")); // for the graph, which has just begun to listen
   });
 })();

@@ -25,6 +25,7 @@ SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share",
 #: figures of which the stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
 _FEWEST_STAGES, _MOST_STAGES = 12, 40
+_MOST_BOXES = 150  # of a picture
 _MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
 
 
@@ -68,11 +69,13 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
 
 
 def _picture(account: Account) -> str | None:
-    """The folded graph for readers without JavaScript; nothing where Graphviz is not installed."""
+    """The folded graph for readers without JavaScript; nothing where it is too large, or Graphviz is not installed."""
     from markupsafe import Markup
 
     from archscope.report.graphs import graph_svg
 
+    if len({row.path[0] for row in account.rows}) > _MOST_BOXES:
+        return None  # what no folding makes small takes Graphviz long
     try:
         svg = graph_svg(account, most=_MOST_STAGES)
     except MissingLibrary:

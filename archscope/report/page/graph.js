@@ -20,6 +20,7 @@ globalThis.archscopeGraph = (() => {
   const GAP = { node: 22, edge: 14, rank: 28, side: 14, strip: 24 };
   const TEXT = { longest: 190, name: "600 12px", more: "11px", line: 14, pad: 10 };
   const TAKEN_IN = 36; // boxes, at first
+  const PIECE = { some: 80, most: 400 }; // boxes that are laid out together
   const SCALE = { least: 0.02, most: 4, readable: 0.7 };
   const DRAG = 5; // pixels that make a press a drag
   let graphs = 0;
@@ -142,7 +143,8 @@ globalThis.archscopeGraph = (() => {
       if (links.some((link) => link.includes(port))) nodes.set(port, { width: 1, height: 0, out: 0 });
     }
     const known = paths(sizes.length, links);
-    const { stops, height } = (known.spine.length === nodes.size && !known.back ? stack : layer)(nodes, links, known);
+    const one = known.back || nodes.size <= PIECE.some ? layer : pieces;
+    const { stops, height } = (known.spine.length === nodes.size && !known.back ? stack : one)(nodes, links, known);
     const ways = links.map(([from, to], i) => way(nodes.get(from), nodes.get(to), stops[i]));
     const boxes = sizes.map(([width, height], i) => [nodes.get(i).x - width / 2, nodes.get(i).y - height / 2]);
     const xs = [...boxes.flatMap(([x], i) => [x, x + sizes[i][0]]), ...ways.flat().map(([x]) => x)];
@@ -182,6 +184,58 @@ globalThis.archscopeGraph = (() => {
       stops[i] = passed[i].map((row) => ({ x, row }));
     }
     return { stops, height };
+  }
+
+  /* A long graph piece by piece, cut where all of it passes through one box: dagre takes seconds for thousands of boxes
+     at once. What cannot be cut and is too much for it stands box under box. */
+  function pieces(nodes, links, { skips, spine }) {
+    const order = [-1, ...[...nodes.keys()].filter((id) => id >= 0), -2].filter((id) => nodes.has(id));
+    const turn = new Map(order.map((id, i) => [id, i]));
+    const last = order.length - 1;
+    const ends = links.map(([from, to]) => [turn.get(from), turn.get(to)]);
+    const [read, fed] = [new Set(ends.map(([from]) => from)), new Set(ends.map(([, to]) => to))];
+    const passing = new Int32Array(order.length + 1); // edges that begin to pass by a box, less those that end
+    const loose = order.flatMap((_, i) => [...(fed.has(i) ? [] : [[0, i]]), ...(read.has(i) ? [] : [[i, last]])]);
+    for (const [from, to] of [...ends, ...loose]) {
+      if (to > from + 1) {
+        passing[from + 1] += 1;
+        passing[to] -= 1;
+      }
+    }
+    const cuts = [0];
+    let now = 0;
+    for (let i = 1; i < last; i += 1) {
+      now += passing[i];
+      if (now === 0 && i - cuts.at(-1) >= PIECE.some) cuts.push(i);
+    }
+    cuts.push(last);
+    const inside = cuts.slice(1).map(() => []);
+    let piece = 0;
+    for (const i of [...links.keys()].sort((a, b) => ends[a][0] - ends[b][0])) {
+      while (ends[i][0] >= cuts[piece + 1]) piece += 1;
+      inside[piece].push(i);
+    }
+    const stops = links.map(() => []);
+    let bottom = 0;
+    inside.forEach((own, at) => {
+      const ids = order.slice(cuts[at], cuts[at + 1] + 1);
+      const some = new Map(ids.map((id, i) => [id, at && !i ? { ...nodes.get(id) } : nodes.get(id)]));
+      const known = { skips: own.map((i) => skips[i]), spine: ids.length > PIECE.most ? ids : spine.filter((id) => some.has(id)) };
+      const found = (ids.length > PIECE.most ? stack : layer)(some, own.map((i) => links[i]), known);
+      own.forEach((i, k) => (stops[i] = found.stops[k]));
+      // the box at the cut is where the piece above has it
+      const [above, here] = [nodes.get(ids[0]), some.get(ids[0])];
+      const [right, down] = at ? [above.x - here.x, above.y - here.y] : [0, 0];
+      const rows = new Set([...some.values()].map((node) => node.row).concat(found.stops.flat().map((stop) => stop.row)));
+      for (const row of rows) row.y += down;
+      for (const stop of found.stops.flat()) stop.x += right;
+      for (const node of some.values()) {
+        node.x += right;
+        node.y += down;
+      }
+      bottom = found.height + down;
+    });
+    return { stops, height: bottom };
   }
 
   /* Any other graph, by dagre. */

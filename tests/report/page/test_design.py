@@ -47,11 +47,15 @@ def html(name: str) -> str:
 def opened(tmp_path: Path, new_page: NewPage) -> Any:
     """Opens the report of a design."""
 
-    def open_(name: str, **options: Any) -> Page:
+    def open_(name: str, drawn: bool = True, **options: Any) -> Page:
         file = tmp_path / "report.html"
         file.write_text(html(name), encoding="utf-8")
         page = new_page(**options)
         page.goto(file.as_uri())
+        if options.get("java_script_enabled", True) and drawn:
+            page.locator("#layer-graph").scroll_into_view_if_needed()
+            page.locator("#layer-graph .box").first.wait_for()
+            page.evaluate("scrollTo(0, 0)")
         return page
 
     return open_
@@ -146,6 +150,15 @@ def test_opens_well(opened: Any, name: str, options: dict[str, Any]) -> None:
     assert page.locator("h1").text_content() == archscope.load(name).name
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
     assert inaccessible(page) == []
+
+
+def test_nothing_moves_when_the_graph_comes_into_sight(opened: Any) -> None:
+    page = opened("resnet50", drawn=False)
+    assert page.locator("#layer-graph .box").count() == 0
+    before = page.evaluate("document.documentElement.scrollHeight")
+    page.locator("#layer-graph").scroll_into_view_if_needed()
+    page.locator("#layer-graph .box").first.wait_for()
+    assert abs(page.evaluate("document.documentElement.scrollHeight") - before) < 40
 
 
 def test_sorts(opened: Any) -> None:
@@ -329,9 +342,12 @@ def test_html_in_a_spec_is_text(tmp_path: Path, new_page: NewPage, options: dict
 
 
 def test_prints(opened: Any, tmp_path: Path) -> None:
-    page = opened("resnet50", **DARK)
+    page = opened("resnet50", drawn=False, **DARK)
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.is_visible("nav.contents")
     assert not page.is_visible("#layer-controls")
+    page.emulate_media(media=None)
+    assert page.locator("#layer-graph .box").count() == 0  # not yet in sight
     assert page.pdf(format="A4")[:5] == b"%PDF-"
+    assert page.locator("#layer-graph .box").count() > 20

@@ -475,3 +475,44 @@ def test_a_graph_begins_at_its_input_in_the_middle(show: Show, new_page: NewPage
     assert first is not None
     assert abs(first["x"] + first["width"] / 2 - canvas["x"] - canvas["width"] / 2) < 2
     assert canvas["y"] < first["y"] < canvas["y"] + 100
+
+
+def _residual(count: int) -> Account:
+    """Units of two layers around which an edge passes, none in a block."""
+    layers, before = [], "input"
+    for i in range(count):
+        layers.append(Layer(f"a{i}", REGISTRY["Identity"](), (Ref(before),)))
+        layers.append(Layer(f"b{i}", REGISTRY["Identity"](), (Ref(f"a{i}"),)))
+        layers.append(Layer(f"s{i}", REGISTRY["Add"](), (Ref(f"b{i}"), Ref(before))))
+        before = f"s{i}"
+    design = Design("residual", (Input("input", (4, 4)),), tuple(layers), (("output", Ref(before)),))
+    return archscope.analyze(design)
+
+
+def _tangled(count: int) -> Account:
+    """Layers that no cut divides: each reads the one before and one of those before that."""
+    layers = [Layer("l0", REGISTRY["Identity"](), (Ref("input"),)), Layer("l1", REGISTRY["Identity"](), (Ref("l0"),))]
+    layers += [Layer(f"l{i}", REGISTRY["Add"](), (Ref(f"l{i - 1}"), Ref(f"l{i - 2}"))) for i in range(2, count)]
+    design = Design("tangled", (Input("input", (4, 4)),), tuple(layers), (("output", Ref(f"l{count - 1}")),))
+    return archscope.analyze(design)
+
+
+@pytest.mark.parametrize("account", [_residual(70), _tangled(120), _tangled(450)], ids=["cut", "whole", "too much"])
+def test_a_long_graph_without_blocks_is_drawn_piece_by_piece(show: Show, account: Account) -> None:
+    page = show(account)
+    boxes = page.locator(".graph .box")
+    assert boxes.count() == len(account.rows) + 2
+    middles = page.evaluate(
+        """() => Array.from(document.querySelectorAll('.graph .box'), (box) => {
+            const {x, y, width, height} = box.getBoundingClientRect();
+            return [box.dataset.name, x, y, width, height];
+        })"""
+    )
+    places = {name: (x, y, width, height) for name, x, y, width, height in middles}
+    for before, after in account.design.graph.digraph.edges:
+        assert places[before][1] + places[before][3] <= places[after][1] + 0.01, "edges go down"
+    spots = sorted(places.values(), key=lambda spot: spot[1])
+    for i, (x, y, width, height) in enumerate(spots):
+        for other in spots[i + 1 : i + 6]:
+            apart = other[1] >= y + height - 0.01 or other[0] >= x + width - 0.01 or x >= other[0] + other[2] - 0.01
+            assert apart, "boxes cover each other"
