@@ -15,6 +15,7 @@ from archscope.errors import UsageError
 from archscope.report.text import duration
 
 _MOST_ROWS = 25
+_STEPS = {"train": "a training step", "infer": "an inference"}
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class Times:
 
 def of_prediction(found: Prediction) -> Times:
     """What a device is predicted to take."""
-    kind = "estimated" if found.calibrated else "at least"
+    kind = "about" if found.calibrated else "at least"
     limits = ", ".join(f"{name} {duration(took)}" for name, took in found.limited().items() if took)
     return Times(
         f"Predicted on {found.ceilings.name}",
-        f"{kind} {duration(found.seconds)} for a step of {found.mode}, batch {found.batch}, {found.dtype};"
+        f"{_STEPS[found.mode]} takes {kind} {duration(found.seconds)}, batch {found.batch}, {found.dtype};"
         f" limited by {limits}. {found.ceilings.source}",
         found.seconds,
         tuple(Span(one.part.name, one.forward.seconds, one.backward.seconds) for one in found.parts),
@@ -101,8 +102,8 @@ def _profile(content: Mapping[str, Any]) -> Times:
     where = machine["gpu"] or machine["cpu"]
     return Times(
         f"Measured on {where}",
-        f"a step of {content['mode']}, batch {content['batch']}, {content['dtype']}, median of"
-        f" {content['whole']['step']['runs']} runs; torch {machine['torch']}, {machine['date']}",
+        f"{_STEPS[content['mode']]}, batch {content['batch']}, {content['dtype']}, median of"
+        f" {content['whole']['step']['runs']} runs; torch {machine['torch']}, {machine['date'][:10]}",
         float(content["whole"]["step"]["median"]),
         tuple(
             Span(part["name"], part["forward_median"], part["backward_median"], part["predicted"])
