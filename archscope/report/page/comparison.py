@@ -10,16 +10,8 @@ from archscope.analysis.account import Total
 from archscope.analysis.memory import KINDS
 from archscope.comparison import Comparison, Side
 from archscope.difference import Difference
-from archscope.report.comparison import (
-    comparison_csv,
-    difference_lines,
-    figure_title,
-    notes,
-    said,
-    setting_text,
-    signed,
-    times_text,
-)
+from archscope.report.comparison import comparison_csv, figure_title, notes, setting_text, times_text
+from archscope.report.difference import difference_lines, said, signed
 from archscope.report.page.paths import Tick, ticks
 from archscope.report.page.render import render
 from archscope.report.text import short, value
