@@ -53,7 +53,10 @@ SMALL = {
 #: less of the same; the slow tests take the whole
 FEWER = {"unet": {"width": 16}, "vit_b_16": {"depth": 4}, "densenet121": {"depths": [3, 6, 3, 3]}}
 #: seconds each; what they are made of is in the others, too
-LONG = {"c3d", "efficientnet_b0", "googlenet", "mobilenet_v3_small", "resnet50v2", "shufflenet_v1"}
+LONG = {
+    "c3d", "dogs_vs_cats_cnn", "efficientnet_b0", "googlenet", "mobilenet_v3_small", "resnet50v2", "shufflenet_v1",
+    "shufflenet_v2_x1_0",
+}  # fmt: skip
 SHORT = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SMALL]
 precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
 
