@@ -188,6 +188,14 @@ class Side:
         """Its memory in the setting of the comparison."""
         return self.setting.memory(self.design)
 
+    def kept_by_block(self, depth: int = 1) -> dict[str, int]:
+        """What autograd keeps of each block that the first ``depth`` names of a layer's path tell apart."""
+        sums: dict[str, int] = {}
+        for name, size in self.memory.by_layer.items():
+            block = ".".join(name.split(".")[:depth])
+            sums[block] = sums.get(block, 0) + size
+        return sums
+
     def figure(self, name: str) -> Any:
         """A figure of :data:`FIGURES`; ``None`` where the design has none.
 
@@ -263,7 +271,7 @@ class Comparison:
             depth: how many names of a layer's path tell blocks apart.
         """
         found = [{part.name: part for part in side.account.by_block(depth)} for side in self.sides]
-        kept = [_by_block(side.memory.by_layer, depth) for side in self.sides]
+        kept = [side.kept_by_block(depth) for side in self.sides]
         return tuple(
             Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
             for name in _merged(found)
@@ -400,14 +408,6 @@ def as_written(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{','.join(map(as_written, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _by_block(by_layer: Mapping[str, int], depth: int) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for name, size in by_layer.items():
-        block = ".".join(name.split(".")[:depth])
-        sums[block] = sums.get(block, 0) + size
-    return sums
 
 
 def _merged(sequences: Iterable[Iterable[str]]) -> list[str]:

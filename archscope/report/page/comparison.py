@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import ceil, floor, log10, sqrt
+from operator import itemgetter
 from typing import NamedTuple
 
-from archscope.analysis.account import Total
 from archscope.analysis.memory import KINDS
-from archscope.comparison import Comparison, Side
+from archscope.comparison import FIGURES, Comparison, Side
 from archscope.difference import Difference
 from archscope.report.comparison import comparison_csv, figure_title, notes, setting_text, times_text
 from archscope.report.difference import difference_lines, said, signed
 from archscope.report.page.paths import Tick, ticks
 from archscope.report.page.render import render
 from archscope.report.text import short, value
-from archscope.table import COLUMNS, Column
+from archscope.table import Column
 
 #: figures whose stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
@@ -293,17 +293,17 @@ class Strips(NamedTuple):
 
 
 def _strips(found: Comparison, name: str) -> Strips:
-    figure = COLUMNS[name]
+    figure = FIGURES[name]
     strips = []
     for side in found.sides:
         parts = side.account.by_block(1)
-        kept = _kept(side)
+        kept, categories = side.kept_by_block(), _categories(side)
         numbers = [kept[part.name] if name == "kept_bytes" else getattr(part, name) for part in parts]
         whole = sum(numbers)
         pieces = [
             Piece(
                 part.name,
-                _category(side, part),
+                categories[part.name],
                 number / whole,
                 f"{part.name}: {number:,}, {100 * number / whole:.3g}%",
             )
@@ -317,22 +317,14 @@ def _strips(found: Comparison, name: str) -> Strips:
     )
 
 
-def _kept(side: Side) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, size in side.memory.by_layer.items():
-        block = name.partition(".")[0]
-        found[block] = found.get(block, 0) + size
-    return found
-
-
-def _category(side: Side, part: Total) -> str:
-    """What most parameters of a block are of; of one without, what most of its layers are."""
-    counts: dict[str, tuple[int, int]] = {}
+def _categories(side: Side) -> dict[str, str]:
+    """For each block what most of its parameters are of; of one without, what most of its layers are."""
+    counts: dict[str, dict[str, tuple[int, int]]] = {}
     for row in side.account.rows:
-        if row.path[0] == part.name:
-            params, layers = counts.get(row.category, (0, 0))
-            counts[row.category] = params + row.params, layers + 1
-    return max(counts, key=lambda name: counts[name])
+        block = counts.setdefault(row.path[0], {})
+        params, layers = block.get(row.category, (0, 0))
+        block[row.category] = params + row.params, layers + 1
+    return {name: max(block.items(), key=itemgetter(1))[0] for name, block in counts.items()}
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
