@@ -209,7 +209,7 @@ class Side:
         if name == "accuracy_source":
             return "; ".join(dict.fromkeys(fact.source for fact in self.design.accuracy if fact.source)) or None
         if FIGURES[name].style == "percent":
-            return next((fact.value for fact in self.design.accuracy if fact.name == name), None)
+            return self.design.recorded(name)
         if name in FIELD_FIGURES:  # an output that sees no input has no axes
             return self.account.figure(name) or None
         return self.account.figure(name)

@@ -107,6 +107,10 @@ class Design(Shown):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
+    def recorded(self, name: str) -> float | None:
+        """An accuracy that the spec records, such as ``top1``, in percent."""
+        return next((fact.value for fact in self.accuracy if fact.name == name), None)
+
     def with_warnings(self, warnings: Iterable[Diagnostic]) -> Design:
         """The same design with other warnings; the graph is not built again."""
         other = replace(self, warnings=tuple(warnings))

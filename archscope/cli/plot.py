@@ -189,7 +189,7 @@ def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, qui
 
     accounts = _accounts(specs, sets, inputs, 1, quiet=quiet)
     figure = charts.bubbles(accounts)
-    missing = [account.design.name for account in accounts if charts.top1(account) is None]
+    missing = [account.design.name for account in accounts if account.design.recorded("top1") is None]
     if missing and not quiet:
         click.echo(f"not drawn, since no top-1 accuracy is recorded: {', '.join(missing)}", err=True)
     _save(figure, output)

@@ -244,11 +244,6 @@ def _spots(found: Prediction) -> Iterator[_Spot]:
                 yield _Spot(one.part.name, one.part.kind, phase, intensity, moved.flops / bound.seconds, bound.seconds)
 
 
-def top1(account: Account) -> float | None:
-    """The recorded top-1 accuracy of a design, in percent."""
-    return next((fact.value for fact in account.design.accuracy if fact.name == "top1"), None)
-
-
 def bubbles(accounts: Sequence[Account]) -> Figure:
     """Recorded top-1 accuracy over MACs, the area of a bubble its parameters: Canziani et al., 2016, Figure 2.
 
@@ -257,7 +252,7 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
     Raises:
         UsageError: none has one.
     """
-    drawn = [(account, accuracy) for account in accounts if (accuracy := top1(account)) is not None]
+    drawn = [(account, accuracy) for account in accounts if (accuracy := account.design.recorded("top1")) is not None]
     if not drawn:
         raise UsageError(
             "no top-1 accuracy is recorded in these designs; a spec records one so:"
@@ -286,7 +281,7 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
     axes.grid(color="0.92")
     axes.set_title("Accuracy, work and parameters", loc="left", fontweight="bold")
     largest = drawn[0][0].total.params
-    missing = [line(account.design.name) for account in accounts if top1(account) is None]
+    missing = [line(account.design.name) for account in accounts if account.design.recorded("top1") is None]
     notes = [f"the largest bubble: {short(largest)} parameters"]
     notes += [f"without a recorded top-1: {', '.join(missing)}"] if missing else []
     figure.supxlabel("\n".join(map(_wrapped, notes)), fontsize=8, color="0.35", x=0.99, ha="right")
