@@ -1,0 +1,1 @@
+"""Sweeps: every design of a space accounted for, many in one pass."""

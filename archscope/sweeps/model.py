@@ -1,0 +1,202 @@
+"""What a sweep is asked and what it finds: the values that its parts hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archscope.shown import Shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from archscope.comparison import Setting
+    from archscope.sweeps.space import Space
+    from archscope.table import Column
+
+
+class Objective(NamedTuple):
+    """A column that is to be small, or large.
+
+    Attributes:
+        column: its name.
+        largest: whether more is better.
+    """
+
+    column: str
+    largest: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Objective:
+        """``params`` is to be small, ``-receptive_field`` large."""
+        text = text.strip()
+        return cls(text[1:].strip(), largest=True) if text.startswith("-") else cls(text)
+
+    def __str__(self) -> str:
+        return f"-{self.column}" if self.largest else self.column
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every design of a space.
+
+    Attributes:
+        figures: names of figures, each a column: those of :data:`archscope.comparison.FIGURES`, or ``LAYER.figure``.
+        derived: columns that follow from others: a name and an expression each.
+        where: expressions that must hold of a design, each on its own.
+        pareto: the frontier consists of the designs that no other one is better than in all of these.
+        sort: what the best designs are best in.
+        top: how many of the best are shown.
+        setting: batch, dtype, optimizer and device.
+    """
+
+    figures: tuple[str, ...]
+    derived: tuple[tuple[str, str], ...] = ()
+    where: tuple[str, ...] = ()
+    pareto: tuple[Objective, ...] = ()
+    sort: Objective | None = None
+    top: int = 20
+    setting: Setting = None  # type: ignore[assignment]  # a Setting(), always given
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some designs of a space, column by column.
+
+    Attributes:
+        numbers: of the designs, int64, shape (designs,): their places in the space, from 0 on.
+        choices: int32, shape (axes, designs): for each axis of the space the place of the design's value among the
+            axis's values.
+        columns: by name, int64 or float64, shape (designs,); NaN where a design has no such figure.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    choices: npt.NDArray[np.int32]
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, which: npt.NDArray[Any]) -> Rows:
+        """Those of a mask or of an array of places."""
+        columns = {name: values[which] for name, values in self.columns.items()}
+        return Rows(self.numbers[which], self.choices[:, which], columns)
+
+
+class Reason(NamedTuple):
+    """Why some designs are none.
+
+    Attributes:
+        designs: how many.
+        first: the number of the first of them.
+        message: what is wrong with that one, as ``archscope analyze`` would say it.
+    """
+
+    designs: int
+    first: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the designs of a part of a space.
+
+    Attributes:
+        designs: all that were looked at.
+        invalid: those that are no legal design, by what is wrong (numbers left out).
+        missed: by the text of a constraint, how many legal designs do not satisfy it; one design may miss several.
+        passed: legal designs that satisfy all constraints.
+    """
+
+    designs: int = 0
+    invalid: Mapping[str, Reason] = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
+    passed: int = 0
+
+    @property
+    def legal(self) -> int:
+        """Designs that are legal, whatever the constraints say."""
+        return self.designs - sum(reason.designs for reason in self.invalid.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of each column its mean and spread over the legal designs, and its means by the values of each axis.
+
+    Attributes:
+        columns: names of the columns, C of them.
+        count: int64, shape (C,): designs that have a value.
+        mean: float64, shape (C,).
+        spread: float64, shape (C,): sum of the squared distances from the mean.
+        least, most: float64, shape (C,): the smallest and the largest value; NaN where there is none.
+        axis_count: for each axis an int64 array of shape (values of the axis, C).
+        axis_mean: for each axis a float64 array of the same shape; 0 where nothing was counted.
+    """
+
+    columns: tuple[str, ...]
+    count: npt.NDArray[np.int64]
+    mean: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    least: npt.NDArray[np.float64]
+    most: npt.NDArray[np.float64]
+    axis_count: tuple[npt.NDArray[np.int64], ...]
+    axis_mean: tuple[npt.NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What was found in a part of a space.
+
+    Attributes:
+        start, stop: numbers of its first design and of the one behind its last.
+        rows: the designs that satisfy all constraints, in the order of their numbers; or of them those that are kept.
+        moments: of all legal designs of the part.
+        structural: names of the axes that were seen to change the graph.
+        structures: how many graphs there were.
+    """
+
+    start: int
+    stop: int
+    rows: Rows
+    tally: Tally
+    moments: Moments
+    structural: tuple[str, ...] = ()
+    structures: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep(Shown):
+    """The result of a sweep.
+
+    Attributes:
+        name: of the design.
+        file: where its spec came from.
+        space: the space.
+        question: what was asked.
+        columns: what is known of each column of the rows (name, unit, convention, style), in their order.
+        tally, moments: of all designs that were looked at.
+        top: the best designs by ``question.sort``, the best first (without it those with the smallest numbers).
+        frontier: the designs that no other is better than, in the order of the first objective; empty without any.
+        sample: some designs that satisfy all constraints, drawn evenly, in the order of their numbers.
+        structural: names of the axes that change the graph; the others change numbers only.
+        structures: how many different graphs were met (those of a part are counted; of several parts, the most).
+        seconds: that it took.
+        complete: whether the whole space was looked at.
+    """
+
+    name: str
+    file: str
+    space: Space
+    question: Question
+    columns: tuple[Column, ...]
+    tally: Tally
+    moments: Moments
+    top: Rows
+    frontier: Rows
+    sample: Rows
+    structural: tuple[str, ...]
+    structures: int
+    seconds: float
+    complete: bool
