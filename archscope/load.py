@@ -9,8 +9,9 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
+from archscope.arith.recorded import Recorded
 from archscope.design import Design
-from archscope.diagnostics import Diagnostic, Mark, Source
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, UsageError
 from archscope.spec import library
 from archscope.spec.document import Document, load_document
@@ -26,6 +27,7 @@ def load(
     *,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Shape | Mapping[str, Shape] | None = None,  # noqa: A002
+    most_problems: int = MOST_REPORTED,
 ) -> Design:
     """Load a design.
 
@@ -34,6 +36,7 @@ def load(
             standard input. A path wins over a name. Or a document that was read already, for many variants of it.
         set: values that replace those under ``vars:``; a string is read as the spec language reads it.
         input: the input's sizes without the batch, or a mapping of input names to sizes.
+        most_problems: after so many mistakes it looks for no more.
 
     Raises:
         SpecError: with every mistake that was found, each with its place.
@@ -43,7 +46,7 @@ def load(
     overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
     shapes = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
     nodes = {name: _as_list(shape, name) for name, shape in shapes.items() if shape is not None}
-    return expand(document, overrides, nodes)
+    return expand(document, overrides, nodes, most_problems)
 
 
 def read_document(spec: str | os.PathLike[str]) -> Document:
@@ -76,6 +79,9 @@ def _as_node(value: Any, name: str) -> Node:
 def _python_value(value: Any, mark: Mark) -> Node:
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
         return ListNode([_python_value(item, mark) for item in value], mark)
+    if isinstance(value, Recorded):  # to whoever reads the node it is a number
+        recorded: Any = value
+        return ScalarNode(recorded, mark)
     if value is None or isinstance(value, (bool, str)):
         return ScalarNode(value, mark, inset=None)
     number = int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else None

@@ -90,7 +90,7 @@ def verify(design: Design) -> Verification:
     return Verification(design, tuple(verdicts))
 
 
-class _FigureNames:
+class FigureNames:
     """The figures of a design, of a layer or of a block, as names of the expression language.
 
     ``fc1.params`` is the figure of a part, so that a part may be set against the whole.
@@ -102,7 +102,7 @@ class _FigureNames:
     def lookup(self, name: str) -> Any:
         part, _, figure = name.rpartition(".")
         if part:
-            inner = _FigureNames(self._account, part)
+            inner = FigureNames(self._account, part)
             if figure not in inner.known():
                 raise ExpressionError(f"`{part}` has no figure `{figure}`", suggestion(figure, inner.known()))
             return inner.lookup(figure)
@@ -133,7 +133,7 @@ def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
 
 def _expectation(account: Account, stated: Expectation) -> Verdict:
     figure = "keras_params" if stated.convention == "keras" and stated.figure == "params" else stated.figure
-    computed = evaluate(figure, _FigureNames(account, stated.layer))
+    computed = evaluate(figure, FigureNames(account, stated.layer))
     name = f"{stated.layer}.{stated.figure}" if stated.layer else stated.figure
     return Verdict(name, stated.value, computed, _agree(stated, computed), stated)
 
@@ -148,6 +148,6 @@ def _agree(stated: Expectation, computed: Any) -> bool:
 
 
 def _budget(account: Account, stated: Budget) -> Verdict:
-    computed = evaluate(stated.figure, _FigureNames(account, None))
+    computed = evaluate(stated.figure, FigureNames(account, None))
     ok = _COMPARISONS[stated.comparison](computed, stated.limit)
     return Verdict(stated.figure, f"{stated.comparison} {stated.limit:,.10g}", computed, ok, stated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -217,9 +218,11 @@ FIELD: dict[str, Callable[[Field], Any]] = {
 }
 
 
-def _whole_number(value: Any) -> int | float:
+def _whole_number(value: int | Fraction) -> int | float:
     """A fraction as an integer where it is one, else as a real number."""
-    return int(value) if value == int(value) else float(value)
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else float(value)
 
 
 def total_of(name: str, rows: Sequence[Row]) -> Total:

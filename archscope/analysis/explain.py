@@ -13,7 +13,8 @@ from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
 from archscope.analysis.traversal import Step, walk
-from archscope.arith.traced import Traced, number, plain
+from archscope.arith import plain
+from archscope.arith.traced import Traced, number
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
@@ -245,7 +246,7 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
     return f"{text}; at {apart.layer} the centres of {apart.first} and {apart.second} are {_number(apart.by)} apart"
 
 
-def _number(value: Fraction) -> int | float:
+def _number(value: int | Fraction) -> int | float:
     return int(value) if value.denominator == 1 else float(value)
 
 

@@ -20,6 +20,7 @@ from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
+from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
 from archscope.design import Design
@@ -92,8 +93,8 @@ class Memory(Shown):
         kept: what autograd keeps, in the order of the forward pass.
         timeline: all allocations of a training step.
         activations: bytes of all that an inference allocates, none reused.
+        inferring: all allocations of an inference.
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
-        peak_layer: the layer at which they do.
         accumulate: whether gradients live from step to step, to be added to.
         channels_last: whether maps and kernels lie in torch's memory format of that name.
         cuda: what the step shows on a CUDA device, if it is one.
@@ -114,8 +115,8 @@ class Memory(Shown):
     kept: tuple[Kept, ...]
     timeline: tuple[Moment, ...]
     activations: int
+    inferring: tuple[Moment, ...]
     peak: int
-    peak_layer: str
     cuda: OnCuda | None
 
     @cached_property
@@ -136,10 +137,15 @@ class Memory(Shown):
         """The moment of a training step at which most memory lives."""
         return max(self.timeline, key=lambda moment: moment.live, default=Moment("forward", "", self.training))
 
+    @cached_property
+    def peak_layer(self) -> str:
+        """The layer at which most memory lives at inference; empty if that is so before any."""
+        return next((moment.layer for moment in self.inferring if moment.live == self.inference), "")
+
     @property
     def training(self) -> int:
         """Bytes at the peak of a training step; where nothing is trained, those of an inference."""
-        return max((moment.live for moment in self.timeline), default=self.inference)
+        return largest(moment.live for moment in self.timeline) if self.timeline else self.inference
 
     @property
     def needed(self) -> int:
@@ -194,6 +200,7 @@ def memory(
     device: str = "cpu",
     accumulate: bool = False,
     channels_last: bool = False,
+    allocator: bool = True,
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -206,6 +213,7 @@ def memory(
         precision: ``float32``; ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss; ``bf16`` or
             ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
+        allocator: whether the step is replayed through the allocator of a CUDA device.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
@@ -218,7 +226,8 @@ def memory(
     plan = _plan(design, batch, precision)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
     run = _start(plan, setting, traffic=on_cuda)
-    activations, most, layer = run.infer()
+    before = run.tape.live
+    activations, inferring = run.infer()
     _train(run, setting)
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
@@ -237,9 +246,9 @@ def memory(
         kept=tuple(_kept(run)),
         timeline=tuple(map(Moment._make, run.tape.events)),
         activations=activations,
-        peak=most - state,
-        peak_layer=layer,
-        cuda=_on_cuda(run, device) if on_cuda and run.tape.events else None,
+        inferring=tuple(map(Moment._make, inferring)),
+        peak=largest([before, *(live for _, _, live in inferring)]) - state,
+        cuda=_on_cuda(run, device) if on_cuda and allocator and run.tape.events else None,
     )
 
 

@@ -21,6 +21,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from archscope.analysis.traversal import Step, walk
+from archscope.arith import fixed
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
@@ -94,7 +95,7 @@ class Field:
         return max(last - first + 1 for first, last in regions)
 
     @property
-    def jump(self) -> Fraction:
+    def jump(self) -> int | Fraction:
         """Places of the input between neighbouring units: the effective stride; of unequal ones the largest."""
         return max(span.stride for span in self.spans)
 
@@ -107,7 +108,7 @@ class Field:
     def center(self) -> Fraction:
         """Centre of the first unit's field, the first place of the input being centred at 0.5."""
         first, last = self.region(0)
-        return Fraction(first + last + 1, 2)
+        return half(first + last + 1)
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -241,7 +242,7 @@ def through(field: Field, reads: Reads, shape: tuple[int, ...], out: tuple[int, 
     along = reads.along if isinstance(reads, Rearranged) else reads
     entry = along.axes[field.dim]
     if entry is None:
-        if isinstance(shape[field.dim], int) and shape[field.dim] == 1:  # the one unit is what all see
+        if fixed(shape[field.dim] == 1):  # the one unit is what all see
             return _mapped(replace(field, dim=None, units=1), lambda span: Span(0, span.first[:1], span.size[:1]))
         return replace(field, dim=None, whole=True, mixed_by=layer)
     dim, window = entry
@@ -268,8 +269,13 @@ def _mapped(field: Field, change: Any) -> Field:
     return replace(field, spans=spans, small=small, large=large, early=early, late=late)
 
 
-def _center(span: Span) -> Fraction:
-    return Fraction(2 * span.first[0] + span.size[0], 2)
+def half(number: int) -> Fraction:
+    """Half of a whole number, as a plain one."""
+    return Fraction(fixed(number), 2)
+
+
+def _twice_center(span: Span) -> int:
+    return 2 * span.first[0] + span.size[0]
 
 
 def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
@@ -283,14 +289,14 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
     first = next((field for field in fields if field.dim is not None), fields[0])
     if all(field == first for field in fields):
         return first
-    early_ref, early = min(paths, key=lambda path: _center(path[1].early))
-    late_ref, late = max(paths, key=lambda path: _center(path[1].late))
+    early_ref, early = min(paths, key=lambda path: _twice_center(path[1].early))
+    late_ref, late = max(paths, key=lambda path: _twice_center(path[1].late))
     apart = next((field.apart for field in fields if field.apart is not None), None)
     dims = {field.dim for field in fields if field.dim is not None}
     located = len(dims) <= 1 and all(field.located for field in fields)  # else paths lay the axis along two dimensions
-    gap = _center(late.late) - _center(early.early)
+    gap = _twice_center(late.late) - _twice_center(early.early)
     if apart is None and located and gap:
-        apart = Apart(layer, early_ref, late_ref, gap)
+        apart = Apart(layer, early_ref, late_ref, half(gap))
     return replace(
         first,
         spans=hull([span for field in fields for span in field.spans]),

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
+from archscope.arith import maximum
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.shown import Shown
@@ -36,7 +37,7 @@ class Bound(NamedTuple):
     @property
     def seconds(self) -> float:
         """Work and bytes overlap; calls come on top."""
-        return max(self.compute, self.memory) + self.launch
+        return maximum(self.compute, self.memory) + self.launch
 
     @property
     def limit(self) -> str:

@@ -191,20 +191,20 @@ class Run:
         for ref in gone:
             tape.release(self._values.pop(ref))
 
-    def infer(self) -> tuple[int, int, str]:
-        """An inference: bytes that it allocates in all, bytes that live at its peak, and the layer at which they do.
+    def infer(self) -> tuple[int, list[tuple[str, str, int]]]:
+        """An inference: bytes that it allocates in all, and its events.
 
         The tape is then as it was before.
         """
         tape = self.tape
-        before, traffic = tape.live, tape.traffic
+        traffic = tape.traffic
         tape.training, tape.grad, tape.traffic = False, False, None
         for value in self.forward():
             tape.release(value)
         self._end_autocast()
-        allocated, most, layer = tape.forget()
+        found = tape.forget()
         tape.training, tape.grad, tape.traffic = True, True, traffic
-        return allocated, max(most, before), layer if most > before else ""
+        return found
 
     def _end_autocast(self) -> None:
         for cast in self.tape.casts.values():

@@ -22,6 +22,7 @@ from archscope.analysis.account import Row, analyze
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
+from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape, Value
 from archscope.design import Design
@@ -237,7 +238,7 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
     own = [*op.parameters(*one.x).values(), *op.buffers(*one.x).values()]
     state = sum(tensor.numel * ITEM_BYTES[tensor.dtype or seen.form.floating] for tensor in own)
     looked_up = all(tensor.dtype is not None for tensor in one.x)
-    return inputs + (min(state, outputs) if looked_up else state)
+    return inputs + (minimum(state, outputs) if looked_up else state)
 
 
 def _recomputed(design: Design, seen: _Seen) -> frozenset[str]:
@@ -268,7 +269,7 @@ def _contracting(one: Step) -> str:
     if op.category != "conv":
         return "recurrent" if type(op).__module__.endswith(".recurrent") else "product"
     arguments = op.arguments()
-    groups = int(arguments["groups"])
+    groups = arguments["groups"]
     if groups > 1:
         return "depthwise" if groups == one.x[0].shape[1] else "grouped"
-    return "pointwise" if set(arguments["kernel_size"]) == {1} else "convolution"
+    return "pointwise" if all(size == 1 for size in arguments["kernel_size"]) else "convolution"

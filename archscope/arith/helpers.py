@@ -7,13 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import add, mul
-from typing import Any
+from typing import Any, TypeVar
+
+_Number = TypeVar("_Number")
 
 
 class Reading(ABC):
     """A number that is not a plain int: what the helpers ask of it."""
 
     __slots__ = ()
+    value: Any
 
     @classmethod
     @abstractmethod
@@ -21,8 +24,18 @@ class Reading(ABC):
         """Evaluate the helper ``name`` on ``arguments``, at least one of which is of this reading."""
 
     @abstractmethod
-    def fixed(self, what: str) -> Any:
-        """The plain value behind this number, as :func:`fixed` promises it."""
+    def fixed(self) -> Any:
+        """The plain value behind this number, on which structure depends."""
+
+
+def plain(value: Any) -> Any:
+    """The plain number behind a reading; any other value as it is."""
+    return value.value if isinstance(value, Reading) else value
+
+
+def is_real(value: Any) -> bool:
+    """Whether a number is a real one, and no integer."""
+    return isinstance(plain(value), float)
 
 
 def _ceil_div(a: int, b: int) -> int:
@@ -85,16 +98,22 @@ def gcd(a: int, b: int) -> int:
     return result
 
 
-def maximum(a: int, b: int) -> int:
+def maximum(a: _Number, b: _Number) -> _Number:
     """The larger of two numbers."""
-    result: int = _dispatch("maximum", a, b)
+    result: _Number = _dispatch("maximum", a, b)
     return result
 
 
-def minimum(a: int, b: int) -> int:
+def minimum(a: _Number, b: _Number) -> _Number:
     """The smaller of two numbers."""
-    result: int = _dispatch("minimum", a, b)
+    result: _Number = _dispatch("minimum", a, b)
     return result
+
+
+def largest(numbers: Iterable[int]) -> int:
+    """The largest of some numbers, at least one."""
+    values = list(numbers)
+    return reduce(maximum, values) if any(isinstance(value, Reading) for value in values) else max(values)
 
 
 def ratio(a: int, b: int) -> float | None:
@@ -125,17 +144,7 @@ def total(terms: Iterable[int]) -> int:
     return reduce(add, values, first)
 
 
-def fixed(number: int, what: str) -> int:
-    """A number that decides structure (how many outputs there are), as a plain int.
-
-    Raises:
-        UsageError: ``what`` differs among the designs of a block, which have one structure.
-    """
-    result: int = number.fixed(what) if isinstance(number, Reading) else number
+def fixed(number: _Number) -> _Number:
+    """A number, or a truth, that decides structure (how many outputs there are, which names), as a plain one."""
+    result: _Number = number.fixed() if isinstance(number, Reading) else number
     return result
-
-
-def everywhere(condition: Any) -> bool:
-    """Whether a condition holds in every design at hand; for a choice of names, on which no count may depend."""
-    truth = condition.fixed("condition") if isinstance(condition, Reading) else condition
-    return bool(truth if isinstance(truth, bool) else truth.all())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archscope.arith.helpers import PLAIN, Reading
+from archscope.arith.helpers import PLAIN, Reading, plain
 
 
 class _Node(NamedTuple):
@@ -53,7 +53,7 @@ class Traced(Reading):
         """The helper ``name`` applied to ``arguments``."""
         return cls(PLAIN[name](*(plain(a) for a in arguments)), _Node(name, arguments))
 
-    def fixed(self, what: str) -> Any:
+    def fixed(self) -> Any:
         """The plain value."""
         return self.value
 
@@ -126,11 +126,6 @@ class Traced(Reading):
 
     def __ge__(self, other: Any) -> Traced:
         return _operate(">=", operator.ge, self, other)
-
-
-def plain(value: Any) -> Any:
-    """The plain number behind a traced one; any other value as it is."""
-    return value.value if isinstance(value, Traced) else value
 
 
 def _is_nought(value: Any) -> bool:

@@ -211,12 +211,11 @@ class Tape:
         if self.traffic is not None:
             self._marks.append(len(self.traffic))
 
-    def forget(self) -> tuple[int, int, str]:
-        """Forget all events so far: what they allocated, the most that lived, and the layer at which it did."""
-        most, layer = max(((live, layer) for _, layer, live in self.events), key=lambda one: one[0], default=(0, ""))
+    def forget(self) -> tuple[int, list[tuple[str, str, int]]]:
+        """Forget all events so far: what they allocated, and they themselves."""
         allocated, self.allocated = self.allocated, 0
-        self.events.clear()
-        return allocated, most, layer
+        events, self.events = self.events, []
+        return allocated, events
 
     def until(self, event: int) -> list[tuple[Storage, bool]]:
         """The traffic up to an event, which has to have been asked for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, exact_div, prod
+from archscope.arith import exact_div, fixed, prod
 from archscope.autograd.attention import attention, multihead
 from archscope.ops.base import (
     FEATURES_LAST,
@@ -187,7 +187,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
 
     def _packed(self, *x: Tensor) -> bool:
         """Whether the three projections are one weight in ``state_dict()``: then query, key and value are alike."""
-        return all(everywhere(tensor.shape[-1] == x[0].shape[-1]) for tensor in x[1:])
+        return all(fixed(tensor.shape[-1] == x[0].shape[-1]) for tensor in x[1:])
 
     def _projections(self, *x: Tensor) -> tuple[tuple[int, Tensor, str], ...]:
         """Query, key and value: the index of the input, the input, and the name of its weight."""

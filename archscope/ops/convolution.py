@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from archscope.arith import ceil_div, everywhere, exact_div, prod
+from archscope.arith import ceil_div, exact_div, fixed, prod
 from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
@@ -54,7 +54,7 @@ class _Convolution(TorchLayer, NoBuffers):
 
     def _channels(self, x: Tensor, y: Tensor) -> Window | None:
         """An output channel reads the input channels of its group."""
-        if everywhere(self.groups == 1):
+        if fixed(self.groups == 1):
             return ALL
         return Grouped(exact_div(x.shape[1], self.groups), exact_div(y.shape[1], self.groups))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import isfinite, isnan, trunc
 from typing import Any, ClassVar, NamedTuple
 
+from archscope.arith import fixed, is_real, plain
 from archscope.errors import suggestion
 
 #: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
@@ -78,17 +79,18 @@ def _show(value: Any) -> str:
 
 
 def _integer(value: Any, minimum: int | None, what: str) -> int:
-    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
-        value = int(value)
-    if isinstance(value, float):
+    if is_real(value) and value.is_integer() and abs(value) <= 2**53:
+        value = trunc(value)
+    if is_real(value):
         raise FieldError(f"expected {what}, got {value}", "round it: `round(...)`, `floor(...)` or `//`")
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(plain(value), int):
         raise FieldError(f"expected {what}, got {_show(value)}")
     if minimum is not None and value < minimum:
         raise FieldError(f"expected {what}, got {value}")
     if abs(value) > LARGEST:
         raise FieldError(f"{value} is larger than any tensor can be (2^63 - 1)")
-    return value
+    whole: int = value
+    return whole
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,10 @@ class Index(Size):
     """A whole number that is structure: a dimension's index, a number of chunks or of stacked layers."""
 
     numeric: ClassVar[bool] = False
+
+    def read(self, value: Any, rank: int | None) -> int:
+        number: int = fixed(super().read(value, rank))
+        return number
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ class Integers(Kind):
         values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one number, got an empty list")
-        return tuple(_integer(v, self.minimum, Size(self.minimum).describe()) for v in values)
+        return tuple(fixed(_integer(v, self.minimum, Size(self.minimum).describe())) for v in values)
 
     def schema(self) -> dict[str, Any]:
         one = Size(self.minimum).schema()
@@ -246,15 +252,16 @@ class Real(Kind):
     high: float | None = None
 
     def read(self, value: Any, rank: int | None) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(plain(value), (int, float)):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
         if isinstance(value, float) and isnan(value):
             raise FieldError(f"expected {self.describe()}, got nan")
-        if isinstance(value, int) and abs(value) > LARGEST:
+        if not is_real(value) and abs(value) > LARGEST:
             raise FieldError(f"expected {self.describe()}, got an integer beyond 2^63 - 1")
         if not (self.low is None or value >= self.low) or not (self.high is None or value <= self.high):
             raise FieldError(f"expected {self.describe()}, got {value}")
-        return float(value)
+        number: float = value * 1.0
+        return number
 
     def schema(self) -> dict[str, Any]:
         limits = {"minimum": self.low, "maximum": self.high}
@@ -276,7 +283,7 @@ class Reals(Kind):
         values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one number, got an empty list")
-        numbers = tuple(Real(self.low).read(v, rank) for v in values)
+        numbers = tuple(fixed(Real(self.low).read(v, rank)) for v in values)
         if not all(isfinite(number) for number in numbers):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
         return numbers

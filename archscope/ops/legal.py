@@ -49,7 +49,7 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
     if violations:
         return (), violations
     for tensor in outputs:
-        if min(tensor.shape, default=1) < 1:
+        if any(size < 1 for size in tensor.shape):
             return (), [Violation(f"the output would be {shape_text(tensor.shape)}: a dimension is empty")]
         if prod(tensor.shape) > LARGEST:
             shape = f" {shape_text(tensor.shape)}" if max(tensor.shape) <= LARGEST else ""

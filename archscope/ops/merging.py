@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import islice
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, maximum, total
+from archscope.arith import fixed, maximum, total
 from archscope.autograd import aten
 from archscope.ops.base import (
     MANY,
@@ -129,7 +129,7 @@ class _Elementwise(NoWeights, NoContraction):
 def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
     """Every place reads its own, and all places along a dimension that is repeated the only one."""
     offset = len(out) - len(shape)
-    repeated = [everywhere(size == 1) and not everywhere(out[i + offset] == 1) for i, size in enumerate(shape)]
+    repeated = [fixed(size == 1) and not fixed(out[i + offset] == 1) for i, size in enumerate(shape)]
     return Along(tuple(ALL if repeated[i] else (i + offset, SAME) for i in range(len(shape))))
 
 

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from archscope.arith import everywhere, prod
+from archscope.arith import fixed, prod
 from archscope.autograd import aten
 from archscope.ops.base import (
     Check,
@@ -207,9 +207,9 @@ class _AdaptivePool(_Pool, NoChecks, PlainTorchLayer):
 
 def _binned(size: int, out: int) -> Window | None:
     """The window of an axis: all of it, each place by itself, or bins."""
-    if everywhere(out == 1):
+    if fixed(out == 1):
         return ALL
-    return SAME if everywhere(size == out) else Binned()
+    return SAME if fixed(size == out) else Binned()
 
 
 class _AdaptiveAvgPool(_AdaptivePool):
@@ -223,7 +223,7 @@ class _AdaptiveAvgPool(_AdaptivePool):
         return self._held(x[0], y[0])
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        if all(everywhere(size == 1) for size in y[0].shape[2:]):
+        if all(fixed(size == 1) for size in y[0].shape[2:]):
             return aten.global_mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
         return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves="input")
 

@@ -139,7 +139,7 @@ class Split(_Part):
         each = self.split_size_or_sections
         if isinstance(each, tuple):
             return each
-        count = fixed(ceil_div(size, each), "the number of parts that a Split makes")
+        count = fixed(ceil_div(size, each))
         return (each,) * (count - 1) + (size - each * (count - 1),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from math import gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple
 
-from archscope.arith import everywhere, fixed
+from archscope.arith import fixed
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Places = NDArray[np.int64]
-
-_STRIDE = "a stride by which a map grows"
 
 
 class Span(NamedTuple):
@@ -61,11 +59,13 @@ class Span(NamedTuple):
         return self.size[0] if len(self.size) == 1 else max(self.size)
 
     @property
-    def stride(self) -> Fraction:
+    def stride(self) -> int | Fraction:
         """Places of the input from a unit to the next, on average."""
+        if len(self.first) == 1:
+            return self.jump
         from fractions import Fraction
 
-        return Fraction(self.jump, len(self.first))
+        return Fraction(fixed(self.jump), len(self.first))
 
 
 #: the units of an input see themselves
@@ -195,7 +195,7 @@ class Slide(_Turning):
         if span.period > 1:
             return super().seen(span, size_in, size_out)
         (first,), (size,) = span.first, span.size
-        if isinstance(size, int) and size == 0:  # what sees nothing shows nothing
+        if fixed(size == 0):  # what sees nothing shows nothing
             return Span(span.jump * self.stride, (0,), (0,))
         # the recurrence itself, in every reading: r = r + (k - 1) d j, start = start - p j, j = j s
         grown = size + (self.kernel - 1) * self.dilation * span.jump
@@ -245,7 +245,7 @@ class Spread(_Turning):
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
-        if isinstance(self.stride, int) and self.stride == 1:
+        if fixed(self.stride == 1):
             return self._slide().seen(span, size_in, size_out)
         return super().seen(span, size_in, size_out)
 
@@ -254,7 +254,7 @@ class Spread(_Turning):
         return Slide(self.kernel, 1, (self.kernel - 1) * self.dilation - self.padding, self.dilation)
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
-        return fixed(self.stride, _STRIDE), 1
+        return fixed(self.stride), 1
 
     def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
         reached = (phase + self.padding - k * self.dilation for k in reversed(range(self.kernel)))
@@ -267,7 +267,7 @@ class Binned(_Turning):
     __slots__ = ()
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
-        size_in, size_out = fixed(size_in, "an adaptive pool's map"), fixed(size_out, "an adaptive pool's output")
+        size_in, size_out = fixed(size_in), fixed(size_out)
         common = gcd(size_in, size_out)
         return size_out // common, size_in // common
 
@@ -300,7 +300,7 @@ class Resampled(_Turning):
         return 1 / Fraction(self.scale).limit_denominator(10_000)
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
-        ratio = self._ratio(fixed(size_in, "a resampled map"), fixed(size_out, "a resampled map"))
+        ratio = self._ratio(fixed(size_in), fixed(size_out))
         return ratio.denominator, ratio.numerator
 
     def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
@@ -328,7 +328,7 @@ class Grouped(_Turning):
         self.reads, self.writes = reads, writes
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
-        return fixed(self.writes, "the size of a group"), fixed(self.reads, "the size of a group")
+        return fixed(self.writes), fixed(self.reads)
 
     def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
         return range(self.reads)
@@ -416,13 +416,13 @@ def in_order(shape: tuple[int, ...], out: tuple[int, ...]) -> Rearranged:
     while i < len(shape):
         group, product, size, first = [i], shape[i], out[j] if j < len(out) else 1, j
         i, j = i + 1, j + 1
-        while not everywhere(product == size):
-            if everywhere(product < size):
+        while not fixed(product == size):
+            if fixed(product < size):
                 group, product, i = [*group, i], product * shape[i], i + 1
             else:
                 size, j = size * out[j], j + 1
-        wide = [dim for dim in group if not everywhere(shape[dim] == 1)]
-        targets = [dim for dim in range(first, min(j, len(out))) if not everywhere(out[dim] == 1)]
+        wide = [dim for dim in group if not fixed(shape[dim] == 1)]
+        targets = [dim for dim in range(first, min(j, len(out))) if not fixed(out[dim] == 1)]
         for dim in wide:  # a dimension of size 1 has one place, which every place of the output reads
             axes[dim] = (targets[0], SAME if len(wide) == len(targets) == 1 else Joined())
     return Rearranged(shape, tuple(range(len(shape))), Along(tuple(axes)))

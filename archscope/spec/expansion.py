@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from archscope.arith import fixed
 from archscope.design import Design, Scope
-from archscope.diagnostics import Diagnostic, Mark
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.errors import SpecError, closest, suggestion
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY, Op
@@ -60,23 +61,29 @@ class _Call(NamedTuple):
     path: tuple[str, ...]
 
 
-def expand(document: Document, overrides: Mapping[str, Node], inputs: Mapping[str, ListNode]) -> Design:
+def expand(
+    document: Document,
+    overrides: Mapping[str, Node],
+    inputs: Mapping[str, ListNode],
+    most_problems: int = MOST_REPORTED,
+) -> Design:
     """The design that a document declares.
 
     Args:
         overrides: values that replace those under ``vars:``.
         inputs: shapes that replace the declared ones, by name.
+        most_problems: after so many mistakes it looks for no more.
 
     Raises:
         SpecError: with every mistake that was found.
     """
-    return _Expander(document).expand(overrides, inputs)
+    return _Expander(document, most_problems).expand(overrides, inputs)
 
 
 class _Expander:
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, most_problems: int) -> None:
         self._document = document
-        self._problems = Problems(document.problems)
+        self._problems = Problems(document.problems, most_problems)
         self._references = References(self._problems)
         self._variables: dict[str, Any] = {}
         self._inputs: list[Input] = []
@@ -298,9 +305,10 @@ class _Expander:
         """Lay the body so many times; without a label its entries stand in the list around it."""
         assert entry.body is not None
         assert entry.argument is not None
-        count = self._problems.whole(entry.argument, ScopeNames(context.variables, flow), 0, context)
-        if count is None:
+        stated = self._problems.whole(entry.argument, ScopeNames(context.variables, flow), 0, context)
+        if stated is None:
             return UNKNOWN
+        count: int = fixed(stated)
         if count > MOST_LAYERS:
             message = f"{count:,} repetitions; the most is {MOST_LAYERS:,}"
             raise self._problems.fatal(message, entry.argument.mark, "", context)

@@ -9,9 +9,11 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Protocol
 
-from archscope.arith import Reading, maximum, minimum, prod, total, where
+from archscope.arith import Reading, fixed, is_real, maximum, minimum, plain, prod, total, where
+from archscope.arith.recorded import Recorded
 from archscope.errors import suggestion
 
 LONGEST = 500
@@ -21,11 +23,18 @@ LONGEST_LIST = 1000
 
 
 class ExpressionError(ValueError):
-    """An expression that has no value; ``offset`` and ``length`` are the place at fault inside its text."""
+    """An expression that has no value.
 
-    def __init__(self, message: str, hint: str = "", offset: int = 0, length: int = 0) -> None:
+    Attributes:
+        offset, length: the place at fault inside its text.
+        undefined: whether the numbers at hand are at fault, so that others may give it a value.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", offset: int = 0, length: int = 0, *, undefined: bool = False
+    ) -> None:
         super().__init__(message)
-        self.message, self.hint, self.offset, self.length = message, hint, offset, length
+        self.message, self.hint, self.offset, self.length, self.undefined = message, hint, offset, length, undefined
 
 
 class Word(str):
@@ -89,7 +98,7 @@ def fill(text: str, names: Names) -> str:
     Raises:
         ExpressionError: as :func:`evaluate`.
     """
-    return TEMPLATE.sub(lambda match: str(evaluate(match[1], names)), text)
+    return TEMPLATE.sub(lambda match: str(fixed(evaluate(match[1], names))), text)
 
 
 def names_in(text: str) -> list[str]:
@@ -109,6 +118,18 @@ def names_in(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def conjuncts(text: str) -> list[str]:
+    """The conditions that ``a and b and c`` joins, each as it stands there; of anything else the text itself.
+
+    Raises:
+        ExpressionError: bad syntax.
+    """
+    tree = _parse(text)
+    if not isinstance(tree, ast.BoolOp) or not isinstance(tree.op, ast.And):
+        return [text.strip()]
+    return [ast.get_source_segment(text.strip(), part) or ast.unparse(part) for part in tree.values]
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> ast.expr:
     if len(text) > LONGEST:
@@ -123,10 +144,14 @@ def _parse(text: str) -> ast.expr:
         raise ExpressionError(f"not an expression: {error}") from None
 
 
-def _divisible(value: float, divisor: int, minimum_value: int | None = None) -> int:
+def _divisible(value: float, divisor: int, least: int | None = None) -> int:
     """The multiple of ``divisor`` nearest to a value, never below 90% of it (MobileNet's make_divisible)."""
-    result = max(divisor if minimum_value is None else minimum_value, int(value + divisor / 2) // divisor * divisor)
-    return result + divisor if result < 0.9 * value else result
+    result = maximum(divisor if least is None else least, math.trunc(value + divisor / 2) // divisor * divisor)
+    return where(result < 0.9 * value, result + divisor, result)
+
+
+def _sqrt(value: float) -> Any:
+    return value.sqrt() if isinstance(value, Recorded) else math.sqrt(value)
 
 
 def _extreme(pick: Callable[..., Any], pairwise: Callable[[int, int], int]) -> Callable[..., Any]:
@@ -150,8 +175,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "round": (round, "the nearest integer; halves go to the even one, as in Python"),
     "ceil": (math.ceil, "rounded up"),
     "floor": (math.floor, "rounded down"),
-    "int": (int, "cut off towards zero, as Python's int()"),
-    "sqrt": (math.sqrt, "the square root"),
+    "int": (math.trunc, "cut off towards zero, as Python's int()"),
+    "sqrt": (_sqrt, "the square root"),
     "len": (len, "the length of a list"),
     "sum": (total, "the sum of a list"),
     "prod": (prod, "the product of a list"),
@@ -179,9 +204,9 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def _error(node: ast.expr, message: str, hint: str = "") -> ExpressionError:
+def _error(node: ast.expr, message: str, hint: str = "", *, undefined: bool = False) -> ExpressionError:
     end = node.end_col_offset if node.end_col_offset is not None else node.col_offset + 1
-    return ExpressionError(message, hint, node.col_offset, end - node.col_offset)
+    return ExpressionError(message, hint, node.col_offset, end - node.col_offset, undefined=undefined)
 
 
 def _walk(node: ast.expr, names: Names) -> Any:
@@ -210,18 +235,23 @@ def _name(node: ast.Name, names: Names) -> Any:
     except KeyError:
         raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names.known())) from None
     except ExpressionError as error:
-        raise _error(node, error.message, error.hint) from None
+        raise _error(node, error.message, error.hint, undefined=error.undefined) from None
 
 
 def _dotted(node: ast.Attribute, names: Names) -> Any:
     """``fc1.params``: one dotted name, where the names at hand have such; never an attribute of a value."""
     text = ast.unparse(node)
-    if not re.fullmatch(r"[A-Za-z0-9_.]+", text):
+    quoted = re.fullmatch(r"'([A-Za-z0-9_.-]+)'\.(\w+)", text)  # of a part whose name is no Python: 'layer1.0'.macs
+    if quoted is not None:
+        text = f"{quoted[1]}.{quoted[2]}"
+    elif not re.fullmatch(r"[A-Za-z0-9_.]+", text):
         raise _beyond(node)
     try:
         return names.lookup(text)
     except KeyError:
         raise _beyond(node) from None
+    except ExpressionError as error:
+        raise _error(node, error.message, error.hint, undefined=error.undefined) from None
 
 
 def name_hint(name: str, known: Sequence[str]) -> str:
@@ -246,28 +276,27 @@ def _binary(node: ast.BinOp, names: Names) -> Any:
     except ZeroDivisionError:
         zero = node.left if isinstance(node.op, ast.Pow) else node.right
         what = "a negative power of zero" if isinstance(node.op, ast.Pow) else "division by zero"
-        raise _error(node, f"{what}: `{ast.unparse(zero)}` is 0") from None
+        raise _error(node, f"{what}: `{ast.unparse(zero)}` is 0", undefined=True) from None
     except OverflowError:
-        raise _error(node, "the result is too large") from None
+        raise _error(node, "the result is too large", undefined=True) from None
     return _bounded(node, result)
 
 
 def _check_power(node: ast.expr, base: Any, exponent: Any) -> None:
     """Refuse a huge power before it is computed."""
-    if isinstance(base, float) or isinstance(exponent, float):
-        if isinstance(base, (int, float)) and base < 0 and not float(exponent).is_integer():
+    if is_real(base) or is_real(exponent):
+        if base < 0 and is_real(exponent) and not exponent.is_integer():
             raise _error(node, "a negative number has no such power")
         return
-    if not isinstance(exponent, int) or exponent > MOST_BITS:
-        raise _error(node, f"a power beyond {MOST_BITS} bits")
-    if isinstance(base, int) and (abs(base).bit_length() - 1) * exponent > MOST_BITS:
+    exponent = fixed(exponent)
+    if exponent > MOST_BITS or (abs(plain(base)).bit_length() - 1) * exponent > MOST_BITS:
         raise _error(node, f"a power beyond {MOST_BITS} bits")
 
 
 def _bounded(node: ast.expr, value: Any) -> Any:
-    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+    if isinstance(plain(value), int) and plain(value).bit_length() > MOST_BITS:
         raise _error(node, f"a number beyond {MOST_BITS} bits")
-    if isinstance(value, float) and not math.isfinite(value):
+    if not (value.is_finite() if isinstance(value, Recorded) else not isinstance(value, float) or isfinite(value)):
         raise _error(node, f"the result is {value}")
     return value
 
@@ -333,10 +362,7 @@ def _boolean(node: ast.BoolOp, names: Names) -> Any:
 
 
 def _conditional(node: ast.IfExp, names: Names) -> Any:
-    condition = _walk(node.test, names)
-    if isinstance(condition, (bool, int, float, str, type(None), list, tuple)):
-        return _walk(node.body if condition else node.orelse, names)
-    return where(condition, _walk(node.body, names), _walk(node.orelse, names))
+    return _walk(node.body if _walk(node.test, names) else node.orelse, names)
 
 
 def _list(node: ast.List | ast.Tuple, names: Names) -> Any:
@@ -352,7 +378,7 @@ def _subscript(node: ast.Subscript, names: Names) -> Any:
         raise _error(node.value, f"only a list can be indexed; `{ast.unparse(node.value)}` is {in_words(sequence)}")
     if isinstance(node.slice, ast.Slice):
         raise _error(node, "slices are not part of the arithmetic; index one element")
-    index = _walk(node.slice, names)
+    index = fixed(_walk(node.slice, names))
     if isinstance(index, bool) or not isinstance(index, int):
         raise _error(node.slice, f"an index must be a whole number, not {in_words(index)}")
     if not -len(sequence) <= index < len(sequence):
@@ -379,7 +405,8 @@ def _call(node: ast.Call, names: Names) -> Any:
         raise
     except (TypeError, ValueError, OverflowError, ZeroDivisionError, IndexError):
         given = ", ".join(map(shown, values))
-        raise _error(node, f"`{name}` has no value for ({given})", f"{name}: {description}") from None
+        message = f"`{name}` has no value for ({given})"
+        raise _error(node, message, f"{name}: {description}", undefined=True) from None
 
 
 _HANDLERS: dict[type[ast.expr], Callable[[Any, Names], Any]] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from archscope.arith import fixed, plain
+from archscope.arith.recorded import Truth
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.graph import Ref
 from archscope.ops import Tensor
@@ -134,9 +136,9 @@ class ScopeNames:
 class Problems:
     """The mistakes found so far (one that occurs in every call of a block counts once), and the work done so far."""
 
-    def __init__(self, found: Sequence[Diagnostic] = ()) -> None:
+    def __init__(self, found: Sequence[Diagnostic] = (), most: int = MOST_REPORTED) -> None:
         self._found = {(d.message, d.mark): d for d in found}
-        self._work = 0
+        self._work, self._most = 0, most
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -157,7 +159,7 @@ class Problems:
         if not self.told(message, mark):
             trail = tuple(map(str, context.trail)) if context else ()
             self._found[message, mark] = Diagnostic(message, mark, hint, trail)
-        if len(self._found) >= MOST_REPORTED:
+        if len(self._found) >= self._most:
             raise Stop
 
     def fatal(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> Stop:
@@ -197,7 +199,8 @@ class Problems:
             return node.value
         self.spend(len(node.value) // 8, node.mark)
         try:
-            return evaluate(node.value, names)
+            value = evaluate(node.value, names)
+            return fixed(value) if isinstance(value, Truth) else value  # what holds is structure
         except Unknown:
             return UNKNOWN
         except ExpressionError as error:
@@ -230,7 +233,7 @@ class Problems:
         if isinstance(value, Word):
             hint = "write true or false" if value.lower() in ("yes", "no", "on", "off") else value.hint
             self.add(f"unknown name `{value}`", node.mark, hint, context)
-        elif not isinstance(value, (bool, int)):
+        elif not isinstance(plain(value), (bool, int)):
             self.add(f"expected a condition, got {in_words(value)}", node.mark, "", context)
         return bool(value)
 

@@ -9,9 +9,9 @@ import pytest
 
 import archscope
 from archscope.analysis.receptive_field import receptive_fields
-from archscope.arith.arrays import IntArray
 from archscope.errors import UsageError
 from archscope.ops.windows import ITSELF, Slide, Span, hull, union
+from tests.arith.blocks import worked_out
 
 
 def fields(layers, shape="[2, 32, 32]"):
@@ -161,18 +161,15 @@ def test_names_are_layers_or_blocks():
 
 def test_the_recurrence_is_array_valued():
     """A block of windows at once, element by element what each gives alone."""
-    kernels, strides, paddings, dilations = [1, 3, 7], [1, 2, 4], [0, 1, 3], [1, 2, 3]
-    arrays = (IntArray(values) for values in (kernels, strides, paddings, dilations))
-    before = Span(IntArray([1, 2, 8]), (IntArray([0, -3, 5]),), (IntArray([1, 7, 30]),))
-    after = Slide(*arrays).seen(before, 99, 99)
-    for i, window in enumerate(zip(kernels, strides, paddings, dilations, strict=True)):
-        one = Span(int(before.jump.data[i]), (int(before.first[0].data[i]),), (int(before.size[0].data[i]),))
-        alone = Slide(*window).seen(one, 99, 99)
-        assert (after.jump.data[i], after.first[0].data[i], after.size[0].data[i]) == (
-            alone.jump,
-            alone.first[0],
-            alone.size[0],
-        )
+    names = ("kernel", "stride", "padding", "dilation", "jump", "first", "size")
+    rows = [(1, 1, 0, 1, 1, 0, 1), (3, 2, 1, 2, 2, -3, 7), (7, 4, 3, 3, 8, 5, 30)]
+
+    def seen(v):
+        after = Slide(*(v[name] for name in names[:4])).seen(Span(v["jump"], (v["first"],), (v["size"],)), 99, 99)
+        return [after.jump, *after.first, *after.size]
+
+    found = worked_out(dict(zip(names, zip(*rows, strict=True), strict=True)), seen)
+    assert found == [seen(dict(zip(names, row, strict=True))) for row in rows]
 
 
 def test_a_union_of_units_looks_at_both_ends():

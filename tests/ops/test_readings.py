@@ -8,16 +8,14 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tests.ops.records
-from archscope.arith import total
-from archscope.arith.arrays import IntArray
-from archscope.arith.traced import Traced, plain
-from archscope.errors import UsageError
+from archscope.arith import plain
+from archscope.arith.traced import Traced
+from tests.arith.blocks import Refused, worked_out
 from tests.ops.records.base import RECORDS, Case
 from tests.ops.variants import numbers, other_numbers, rebuilt
 
@@ -29,10 +27,6 @@ RELAXED = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-#: ops whose number of outputs follows from a number: a block in which it differs is refused
-REFUSES_MIXTURES = {"Split"}
-#: ops whose parameters are one weight or several as numbers agree: in a block in which they do for some, several
-RENAMED_IN_MIXTURES = {"MultiheadAttention"}
 each_op = pytest.mark.parametrize("name", sorted(RECORDS))
 
 
@@ -60,39 +54,25 @@ def test_the_array_reading_gives_the_scalar_results(name: str) -> None:
         case = data.draw(RECORDS[name].cases)
         rows = [[number.value for number in numbers(case)]]
         rows += data.draw(st.lists(other_numbers(case), min_size=DESIGNS - 1, max_size=DESIGNS - 1))
-        block = rebuilt(case, [IntArray(column) for column in zip(*rows, strict=True)])
-        designs = [rebuilt(case, row) for row in rows]
+        structures: list[Any] = []
 
-        masks = [np.broadcast_to(check.ok, DESIGNS) for check in block.op.checks(*block.inputs)]
-        try:
-            structure, columns = figures(block)
-        except UsageError as error:
-            assert name in REFUSES_MIXTURES, error
-            assert len({len(design.op.outputs(*design.inputs)) for design in designs}) > 1, error
-            return
-        for i, design in enumerate(designs):
-            verdicts = [bool(check.ok) for check in design.op.checks(*design.inputs)]
-            assert [bool(mask[i]) for mask in masks] == verdicts, design
-            if all(verdicts) and name in RENAMED_IN_MIXTURES:
-                assert totals(design) == [_at(column, i) for column in totals(block)], design
-            elif all(verdicts):
-                assert figures(design) == (structure, [_at(column, i) for column in columns]), design
-        assert all(mask[0] for mask in masks)
+        def read(values: dict[str, Any]) -> list[Any]:
+            design = rebuilt(case, list(values.values()))
+            if not all(check.ok for check in design.op.checks(*design.inputs)):
+                raise Refused
+            structure, found = figures(design)
+            structures.append(structure)
+            return [len(structures) - 1, *found]
+
+        columns = {f"v{i}": column for i, column in enumerate(zip(*rows, strict=True))} or {"none": [0] * DESIGNS}
+        for row, found in zip(rows, worked_out(columns, read if rows[0] else lambda _: read({})), strict=True):
+            design = rebuilt(case, row)
+            if all(check.ok for check in design.op.checks(*design.inputs)):
+                assert figures(design) == (structures[found[0]], found[1:]), design
+            else:
+                assert found is None, design
 
     holds()
-
-
-def totals(case: Case) -> list[Any]:
-    """The shapes and totals of a case, whatever its parameters are called."""
-    op, x = case
-    y = op.outputs(*x)
-    params = total(tensor.numel for tensor in op.parameters(*x).values())
-    macs = total(contraction.macs for contraction in op.contractions(x, y))
-    return [*(size for tensor in y for size in tensor.shape), params, macs, op.elementwise(x, y)]
-
-
-def _at(column: Any, i: int) -> int:
-    return int(np.broadcast_to(column.data, DESIGNS)[i]) if isinstance(column, IntArray) else column
 
 
 @each_op

@@ -1,0 +1,88 @@
+"""What the expressions of a sweep may name: figures of a design, of its parts, its variables, columns before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+from archscope.analysis.metrics import FIELD_FIGURES
+from archscope.arith import minimum
+from archscope.comparison import FIGURES, Side
+from archscope.errors import UsageError, suggestion
+from archscope.spec.expressions import ExpressionError
+from archscope.table import Column
+from archscope.verify import FigureNames
+
+#: styles of figures that are numbers that can be computed
+_NUMBERS = ("count", "ratio", "seconds", "axes")
+#: every figure of a design that a sweep can tell
+SWEPT: dict[str, Column] = {name: column for name, column in FIGURES.items() if column.style in _NUMBERS}
+
+
+class DesignNames:
+    """The names that are known of one design.
+
+    A varied variable hides a figure of its name, a figure a variable that stays as it is.
+
+    Args:
+        axes: the values of what varies.
+    """
+
+    def __init__(self, side: Side, axes: Mapping[str, Any]) -> None:
+        self._side, self._axes = side, axes
+        self._variables = dict(side.design.vars)
+        self.columns: dict[str, Any] = {}  # derived ones
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name.
+
+        Raises:
+            KeyError: there is none.
+            ExpressionError: a part of the design, or what is known of it, does not exist.
+        """
+        for known in (self._axes, self.columns):
+            if name in known:
+                return known[name]
+        if name in SWEPT:
+            return self.figure(name)
+        part, _, figure = name.rpartition(".")
+        if part in FIELD_FIGURES:
+            return self._along(part, figure)
+        if part:
+            return self.of_part(part, figure)
+        return self._variables[name]
+
+    def figure(self, name: str) -> Any:
+        """A figure of the design; of a receptive field, the smallest over the axes."""
+        value = self._side.figure(name)
+        if name not in FIELD_FIGURES:
+            return value
+        if not value:
+            raise ExpressionError("the output sees no input", undefined=True)
+        return reduce(minimum, value)
+
+    def _along(self, figure: str, axis: str) -> Any:
+        output = self._side.design.outputs[0][1].node
+        axes = [field.axis for field in self._side.account.fields[output]]
+        if axis not in axes:
+            raise ExpressionError(f"the output sees no axis `{axis}`; it sees {', '.join(axes)}")
+        return self._side.figure(figure)[axes.index(axis)]
+
+    def of_part(self, part: str, figure: str) -> Any:
+        """A figure of a layer or a block."""
+        try:
+            names = FigureNames(self._side.account, part)
+        except UsageError as error:
+            raise ExpressionError(str(error)) from None
+        if figure not in names.known():
+            hint = suggestion(figure, names.known())
+            raise ExpressionError(f"`{part}` has no figure `{figure}`", hint)
+        value = names.lookup(figure)
+        if isinstance(value, tuple) and figure in FIELD_FIGURES:
+            return reduce(minimum, value)
+        return value
+
+    def known(self) -> Sequence[str]:
+        """All names but those of parts."""
+        return [*self._axes, *self.columns, *SWEPT, *self._variables]
