@@ -269,17 +269,14 @@ def _careful(name: str, kinds: str) -> Callable[..., Any]:
 
 
 def _reach(values: Any) -> Bounds:
-    import numpy as np
-
-    array = np.asarray(values)
-    return (array.min().item(), array.max().item()) if array.size else (0, 0)
+    return (values, values) if isinstance(values, (int, float)) else (values.min().item(), values.max().item())
 
 
 def _one_by_one(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     """The plain operation on every element, worked out once for elements that are alike."""
     import numpy as np
 
-    arrays = np.broadcast_arrays(*arguments)
+    arrays = np.broadcast_arrays(*(np.array(a, object) if isinstance(a, int) else a for a in arguments))
     known: dict[tuple[Any, ...], Any] = {}
     found = []
     for key in zip(*(array.tolist() for array in arrays), strict=True):

@@ -289,12 +289,12 @@ def _check_power(node: ast.expr, base: Any, exponent: Any) -> None:
             raise _error(node, "a negative number has no such power")
         return
     exponent = fixed(exponent)
-    if exponent > MOST_BITS or (abs(plain(base)).bit_length() - 1) * exponent > MOST_BITS:
+    if exponent > MOST_BITS or (exponent > 0 and abs(base) >= 2 ** (MOST_BITS // exponent + 1)):
         raise _error(node, f"a power beyond {MOST_BITS} bits")
 
 
 def _bounded(node: ast.expr, value: Any) -> Any:
-    if isinstance(plain(value), int) and plain(value).bit_length() > MOST_BITS:
+    if isinstance(plain(value), int) and abs(value) >= 2**MOST_BITS:
         raise _error(node, f"a number beyond {MOST_BITS} bits")
     if not (value.is_finite() if isinstance(value, Recorded) else not isinstance(value, float) or isfinite(value)):
         raise _error(node, f"the result is {value}")

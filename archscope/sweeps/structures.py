@@ -186,8 +186,7 @@ def _grown(node: Node, leaf: Leaf) -> Node:
         way = leaf.decisions[node.place][1]
         node.ways[way] = _grown(node.ways[way], leaf) if way in node.ways else leaf
         return node
-    if parting == min(len(other.decisions), len(leaf.decisions)):  # the same path: read again after an overflow
-        return leaf
+    assert parting < min(len(other.decisions), len(leaf.decisions)), "two designs part where nothing was decided"
     number, value = leaf.decisions[parting]
     return Branch(parting, number, {other.decisions[parting][1]: node, value: leaf})
 
