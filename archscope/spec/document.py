@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from keyword import iskeyword
@@ -15,7 +15,7 @@ from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
 from archscope.spec import library
-from archscope.spec.expressions import LONGEST, ExpressionError, evaluate
+from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
 
 DTYPES = ("float", "int64", "int32", "bool")
@@ -376,7 +376,7 @@ class _Parts:
             if percent is not None:
                 return percent
             try:
-                value = evaluate(node.text, _NoNames()) if node.text else None
+                value = evaluate(node.text, NoNames()) if node.text else None
             except ExpressionError:
                 value = None
             if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -423,16 +423,6 @@ def _is_count(node: Node) -> bool:
     """Whether what stands under ``expect: layers:`` is about the number of layers, not figures by layer."""
     several = isinstance(node, ListNode) and bool(node.items) and all(isinstance(item, MapNode) for item in node.items)
     return several or (isinstance(node, ScalarNode) and isinstance(node.value, int))
-
-
-class _NoNames:
-    """Published figures may be arithmetic on numbers: ``3 * 9 * 64**2``."""
-
-    def lookup(self, name: str) -> Any:
-        raise KeyError(name)
-
-    def known(self) -> Sequence[str]:
-        return ()
 
 
 _LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")
