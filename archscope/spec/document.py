@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
@@ -17,6 +17,9 @@ from archscope.errors import SpecError, closest, suggestion
 from archscope.spec import library
 from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
+
+if TYPE_CHECKING:
+    from archscope.spec.section import SweepSection
 
 DTYPES = ("float", "int64", "int32", "bool")
 CONVENTIONS = ("torch", "keras")
@@ -94,6 +97,7 @@ class Document:
     expectations: list[Expectation] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     accuracy: list[Accuracy] = field(default_factory=list)
+    sweep: SweepSection | None = None
     problems: list[Diagnostic] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
@@ -112,7 +116,30 @@ def load_document(source: Source, folder: Path | None) -> Document:
     Raises:
         SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
     """
-    return _Loader().load(source, folder, ())
+    document = _Loader().load(source, folder, ())
+    if document.sweep is not None:
+        document.problems.extend(_unknown_axes(document, document.sweep))
+    return document
+
+
+def _unknown_axes(document: Document, sweep: SweepSection) -> Iterator[Diagnostic]:
+    """What varies in a sweep, but is not in the design; where a mistake has left much out, nothing is said."""
+    for varied in sweep.vary:
+        (kind, name, place), mark = varied.axis.target, varied.mark
+        if kind == "input" and name and name not in document.inputs and not document.broken & {"input:", "inputs:"}:
+            hint = suggestion(name, document.inputs) or f"inputs: {', '.join(document.inputs)}"
+            yield Diagnostic(f"the design has no input `{name}`", mark, hint)
+        if kind not in ("variable", "element") or "vars:" in document.broken:
+            continue
+        node = document.vars.get(name)
+        if node is None:
+            known = (*document.vars, "input", "batch")
+            hint = suggestion(name, known) or f"variables: {', '.join(document.vars) or 'none'}"
+            yield Diagnostic(f"the design has no variable `{name}`", mark, hint)
+        elif place is not None and isinstance(node, ListNode) and place >= len(node.items):
+            yield Diagnostic(f"`{name}` has {len(node.items)} elements, numbered from 0", mark)
+        elif place is not None and isinstance(node, ScalarNode) and not isinstance(node.value, str):
+            yield Diagnostic(f"`{name}` is no list", mark, f"vary `{name}` itself")
 
 
 class _Loader:
@@ -168,7 +195,10 @@ class _Loader:
 
 
 def _extended(base: Document, child: Document) -> Document:
-    """The child with what it leaves out taken from its base; figures about the base stay with the base."""
+    """The child with what it leaves out taken from its base; figures about the base stay with the base.
+
+    A sweep is asked of whatever design stands there, so the child has that of its base if it has none itself.
+    """
     return replace(
         child,
         name=child.name or base.name,
@@ -179,6 +209,7 @@ def _extended(base: Document, child: Document) -> Document:
         blocks=base.blocks | child.blocks,
         layers=base.layers if child.layers is None else child.layers,
         outputs=child.outputs or base.outputs,
+        sweep=child.sweep or base.sweep,
     )
 
 
@@ -418,6 +449,12 @@ class _Parts:
             elif not isinstance(stated, ScalarNode):
                 self.error(f"`{name}` needs a number", mark, "as in `top1: 76.1` or `top1: {value: 76.1, source: ...}`")
 
+    def read_sweep(self, node: Node) -> None:
+        if not isinstance(node, ScalarNode) or node.text:
+            from archscope.spec.section import read_section  # most specs have no sweep
+
+            self.document.sweep = read_section(node, self)
+
 
 def _is_count(node: Node) -> bool:
     """Whether what stands under ``expect: layers:`` is about the number of layers, not figures by layer."""
@@ -473,6 +510,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "expect": _Parts.read_expect,
     "budget": _Parts.read_budget,
     "accuracy": _Parts.read_accuracy,
+    "sweep": _Parts.read_sweep,
 }
 
 #: what an entry of a list of layers may say besides its op or block

@@ -98,7 +98,7 @@ def gathered(parts: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
         if len(found) > MOST_VALUES:
             raise too_many("the list")
     if not found:
-        raise ValuesError("there are none", f"write {FORMS}")
+        raise ValuesError("there are no values", f"write {FORMS}")
     return tuple(found.values())
 
 
