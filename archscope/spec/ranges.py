@@ -18,7 +18,7 @@ from archscope.spec.reader import resolve
 MOST_VALUES = 1_000_000
 
 _NUMBER = r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?"
-_RANGE = re.compile(rf"({_NUMBER})\s*:\s*({_NUMBER})(?:\s*:\s*(\*|log|lin|)({_NUMBER}))?")
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::(\*|log|lin|)({_NUMBER}))?")
 _LONGEST = 200
 _FORMS = "write start:stop, start:stop:step, start:stop:*factor, start:stop:logN or start:stop:linN, as in 16:128:8"
 _FALLING = "a range that falls has a negative step or a factor below 1: 128:16:-8, 1024:16:*0.5"

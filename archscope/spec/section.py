@@ -227,7 +227,9 @@ class _Section:
             if "count" not in entries:
                 self._error("a sample needs `count:`", node.mark, "as in `sample: {count: 1e6, seed: 1}`")
                 return None
-        given: dict[str, Any] = {key: self._whole(entries[key], 0) for key in ("count", "seed") if key in entries}
+        given: dict[str, Any] = {"count": self._whole(entries["count"], 1)}
+        if "seed" in entries:
+            given["seed"] = self._whole(entries["seed"], 0)
         if "method" in entries:
             method = self._one_of(entries["method"], "method", METHODS)
             given["method"] = method and method.text
