@@ -9,6 +9,7 @@ from archscope.errors import UsageError
 from archscope.spec.values import TARGETS, Target, read_values, value_text
 
 METHODS = ("random", "sobol")
+MOST_AXES = 500
 #: designs are numbered by int64, with room for what is computed on the way
 MOST_DESIGNS = 2**62
 #: of a Sobol coordinate, and so of the number of its points

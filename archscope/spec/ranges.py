@@ -126,12 +126,12 @@ def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal) -> It
         raise ValuesError(f"the factor of `{text}` is {factor}", "above 1 a range rises, below 1 it falls")
     if (stop < start) if factor > 1 else (stop > start):
         raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
+    if (stop / start).ln() / factor.ln() >= MOST_VALUES:
+        raise too_many(f"`{text}`")
     values = []
     with localcontext(_DIGITS):
         value = start
         while value <= stop if factor > 1 else value >= stop:
             values.append(value)
-            if len(values) > MOST_VALUES:
-                raise too_many(f"`{text}`")
             value *= factor
     return iter(values)

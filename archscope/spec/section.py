@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from archscope.diagnostics import Mark
 from archscope.errors import UsageError, suggestion
-from archscope.spec.axes import METHODS, Axis, Sample
+from archscope.spec.axes import METHODS, MOST_AXES, Axis, Sample
 from archscope.spec.expressions import ExpressionError, names_in
-from archscope.spec.ranges import ValuesError
+from archscope.spec.ranges import MOST_VALUES, ValuesError
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.values import TARGETS, Target, entries_in, gathered, plain, spread
 
@@ -114,7 +114,12 @@ class _Section:
         found: list[Varied] = []
         if not (node.entries if isinstance(node, MapNode) else isinstance(node, ListNode) or node.text):
             self._error("nothing varies", node.mark, "as in `vary: {width: 16:128:8}`")
+        room = MOST_VALUES
         for name, values, mark in self._reader.mapping(node, "variables and their values: `width: 16:128:8`"):
+            if len(found) == MOST_AXES or room < 0:
+                limits = f"{MOST_AXES} axes and {MOST_VALUES:,} values"
+                self._error(f"the sweep of a spec has at most {limits}", mark, "give larger ones to `archscope sweep`")
+                break
             target = Target.read(name)
             if target is None:
                 self._error(f"`{name}` cannot be varied", mark, f"write {TARGETS}")
@@ -123,6 +128,7 @@ class _Section:
             if other is not None:
                 self._error(f"`{other.axis.name}` and `{name}` change the same thing", mark, "vary one of them")
             read = self._values(values, target)
+            room -= len(read)
             if read:
                 found.append(Varied(Axis(name, read), mark))
         return tuple(found)
@@ -131,8 +137,7 @@ class _Section:
         """The values of an axis; none after a mistake."""
         try:
             if isinstance(node, ListNode):
-                parts = [self._entry(item, target) for item in node.items]
-                return () if None in parts else gathered(parts)
+                return self._entries(node.items, target)
             value = plain(node)
             entries = entries_in(value or "") if value is None or isinstance(value, str) else [value]
             return gathered(spread(entry, target) for entry in entries)
@@ -140,13 +145,21 @@ class _Section:
             self._error(error.message, node.mark, error.hint)
             return ()
 
-    def _entry(self, node: Node, target: Target) -> Any:
-        """The values of an entry of a list; ``None`` after a mistake."""
-        try:
-            return spread(plain(node), target)
-        except ValuesError as error:
-            self._error(error.message, node.mark, error.hint)
-            return None
+    def _entries(self, nodes: list[Node], target: Target) -> tuple[Any, ...]:
+        """The values of the entries of a list; none after a mistake, of which all are told."""
+        parts: list[Sequence[Any]] = []
+        wrong, room = False, MOST_VALUES
+        for node in nodes:
+            try:
+                parts.append(spread(plain(node), target))
+            except ValuesError as error:
+                self._error(error.message, node.mark, error.hint)
+                wrong = True
+            else:
+                room -= len(parts[-1])
+            if room < 0:  # gathered() says so
+                break
+        return () if wrong else gathered(parts)
 
     # -- what is asked --
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeGuard
@@ -89,16 +90,22 @@ def gathered(parts: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
     """The values of some entries, each once: 1, 1.0 and true are three.
 
     Raises:
-        ValuesError: there are none, or too many.
+        ValuesError: there are none, or, those that stand there twice included, too many.
     """
-    found: dict[Any, Any] = {}
+    kept: list[Sequence[Any]] = []
+    count = 0
     for part in parts:
-        for value in part:
-            found.setdefault(_identity(value), value)
-        if len(found) > MOST_VALUES:
+        kept.append(part)
+        count += len(part)
+        if count > MOST_VALUES:
             raise too_many("the list")
-    if not found:
+    if not kept:
         raise ValuesError("there are no values", f"write {FORMS}")
+    if len(kept) == 1:  # a range has none twice
+        return tuple(kept[0])
+    found: dict[Any, Any] = {}
+    for value in chain.from_iterable(kept):
+        found.setdefault(_identity(value), value)
     return tuple(found.values())
 
 

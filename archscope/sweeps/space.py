@@ -14,7 +14,7 @@ from math import isqrt, log10, prod
 from typing import TYPE_CHECKING, Any
 
 from archscope.errors import MissingLibrary, UsageError
-from archscope.spec.axes import MOST_DESIGNS, SOBOL_BITS, Axis, Sample, read_axis
+from archscope.spec.axes import MOST_AXES, MOST_DESIGNS, SOBOL_BITS, Axis, Sample, read_axis
 from archscope.spec.ranges import MOST_VALUES
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["Axis", "Sample", "Space", "read_axis"]
-
-MOST_AXES = 500
 
 #: of the shuffle: twice those with which Luby and Rackoff (1988) prove that an order cannot be told from a random one
 _ROUNDS = 8

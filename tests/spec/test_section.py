@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,15 @@ MISTAKES = [
         "`depths` and `depths[0]` change the same thing",
         "vary one of them",
     ),
-    Mistake("no values", VARY + "{width: }\n", "5:16", " ", "there are no values", FORMS),
+    Mistake(
+        "too many values",
+        VARY + "{width: 1:600000, n: 1:600000, depths: [[1]]}\n",
+        "5:40",
+        "depths",
+        "the sweep of a spec has at most 500 axes and 1,000,000 values",
+        "give larger ones to `archscope sweep`",
+    ),
+    Mistake("no values", VARY + "{width: ''}\n", "5:17", "''", "there are no values", FORMS),
     Mistake("an empty list", VARY + "{width: []}\n", "5:17", "[]", "there are no values", FORMS),
     Mistake("a mapping", VARY + "{width: {a: 1}}\n", "5:17", "{a: 1}", "a mapping is no value", FORMS),
     Mistake("no range", VARY + "{width: 16:x}\n", "5:17", "16:x", "`16:x` is no range", MANNERS),
@@ -321,6 +330,22 @@ def test_mistakes(mistake: Mistake) -> None:
 def test_all_mistakes_are_told() -> None:
     told = mistakes(VARY + "{widht: 1, width: [1:0, 2:1], n: a b}\n  top: 0\n  sort: ''\n")
     assert [marked(one) for one in told] == ["1:0", "2:1", "a b", "0", "''", "widht"]
+
+
+@pytest.mark.parametrize(
+    "vary",
+    [
+        "{width: [" + "1:1000000, " * 10_000 + "]}",
+        "{" + ", ".join(f"x{i}: 1:1000000" for i in range(10_000)) + "}",
+        "{" + ", ".join(f"x{i}: 1" for i in range(10_000)) + "}",
+        "{width: [" + "1:1e300:*1.0000001, " * 10_000 + "]}",
+    ],
+    ids=["many ranges", "many long axes", "many axes", "many small factors"],
+)
+def test_nobody_waits_for_a_sweep_too_large(vary: str) -> None:
+    start = time.perf_counter()
+    assert mistakes(VARY + vary + "\n")
+    assert time.perf_counter() - start < 20  # a guard against hanging, not a measurement
 
 
 def test_variables_that_a_mistake_has_left_out_are_not_missed() -> None:
