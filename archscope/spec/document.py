@@ -118,28 +118,10 @@ def load_document(source: Source, folder: Path | None) -> Document:
     """
     document = _Loader().load(source, folder, ())
     if document.sweep is not None:
-        document.problems.extend(_unknown_axes(document, document.sweep))
+        from archscope.spec.section import unknown_axes
+
+        document.problems.extend(unknown_axes(document, document.sweep))
     return document
-
-
-def _unknown_axes(document: Document, sweep: SweepSection) -> Iterator[Diagnostic]:
-    """What varies in a sweep, but is not in the design; where a mistake has left much out, nothing is said."""
-    for varied in sweep.vary:
-        (kind, name, place), mark = varied.axis.target, varied.mark
-        if kind == "input" and name and name not in document.inputs and not document.broken & {"input:", "inputs:"}:
-            hint = suggestion(name, document.inputs) or f"inputs: {', '.join(document.inputs)}"
-            yield Diagnostic(f"the design has no input `{name}`", mark, hint)
-        if kind not in ("variable", "element") or "vars:" in document.broken:
-            continue
-        node = document.vars.get(name)
-        if node is None:
-            known = (*document.vars, "input", "batch")
-            hint = suggestion(name, known) or f"variables: {', '.join(document.vars) or 'none'}"
-            yield Diagnostic(f"the design has no variable `{name}`", mark, hint)
-        elif place is not None and isinstance(node, ListNode) and place >= len(node.items):
-            yield Diagnostic(f"`{name}` has {len(node.items)} elements, numbered from 0", mark)
-        elif place is not None and isinstance(node, ScalarNode) and not isinstance(node.value, str):
-            yield Diagnostic(f"`{name}` is no list", mark, f"vary `{name}` itself")
 
 
 class _Loader:

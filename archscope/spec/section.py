@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from archscope.diagnostics import Mark
+from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError, suggestion
 from archscope.spec.axes import METHODS, MOST_AXES, Axis, Sample
 from archscope.spec.expressions import ExpressionError, names_in
 from archscope.spec.ranges import MOST_VALUES, ValuesError
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.values import TARGETS, Target, entries_in, gathered, plain, spread
+
+if TYPE_CHECKING:
+    from archscope.spec.document import Document
 
 KEYS = ("vary", "derive", "where", "pareto", "sort", "top", "sample", "batch", "dtype", "optimizer", "device")
 _SAMPLE_KEYS = ("count", "seed", "method")
@@ -276,3 +279,23 @@ class _Section:
             hint = suggestion(stated.text, known) or f"one of {', '.join(known)}"
             self._error(f"unknown {what} `{stated.text}`", stated.mark, hint)
         return None
+
+
+def unknown_axes(document: Document, sweep: SweepSection) -> Iterator[Diagnostic]:
+    """What varies in a sweep, but is not in the design; where a mistake has left much out, nothing is said."""
+    for varied in sweep.vary:
+        (kind, name, place), mark = varied.axis.target, varied.mark
+        if kind == "input" and name and name not in document.inputs and not document.broken & {"input:", "inputs:"}:
+            hint = suggestion(name, document.inputs) or f"inputs: {', '.join(document.inputs)}"
+            yield Diagnostic(f"the design has no input `{name}`", mark, hint)
+        if kind not in ("variable", "element") or "vars:" in document.broken:
+            continue
+        node = document.vars.get(name)
+        if node is None:
+            known = (*document.vars, "input", "batch")
+            hint = suggestion(name, known) or f"variables: {', '.join(document.vars) or 'none'}"
+            yield Diagnostic(f"the design has no variable `{name}`", mark, hint)
+        elif place is not None and isinstance(node, ListNode) and place >= len(node.items):
+            yield Diagnostic(f"`{name}` has {len(node.items)} elements, numbered from 0", mark)
+        elif place is not None and isinstance(node, ScalarNode) and not isinstance(node.value, str):
+            yield Diagnostic(f"`{name}` is no list", mark, f"vary `{name}` itself")
