@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats.qmc import Sobol
 
 from archscope.errors import MissingLibrary, UsageError
 from archscope.sweeps.space import Axis, Sample, Space, read_axis
@@ -140,9 +141,8 @@ def test_every_design_is_as_likely_as_every_other() -> None:
 
 @pytest.mark.parametrize("seed", [0, 11])
 def test_a_sobol_sample_is_that_of_scipy(seed: int) -> None:
-    qmc = pytest.importorskip("scipy.stats").qmc
     counts = (10, 20, 30)
-    points = qmc.Sobol(3, bits=30, rng=np.random.default_rng(seed)).random(1024)
+    points = Sobol(3, bits=30, rng=np.random.default_rng(seed)).random(1024)
     space = Space(axes(*counts), Sample(1024, seed, "sobol"))
     assert np.array_equal(space.choices(0, 1024), np.floor(points.T * np.array(counts)[:, None]))
 
