@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
 from archscope.spec import library
-from archscope.spec.expressions import LONGEST, ExpressionError, evaluate
+from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
+
+if TYPE_CHECKING:
+    from archscope.spec.section import SweepSection
 
 DTYPES = ("float", "int64", "int32", "bool")
 CONVENTIONS = ("torch", "keras")
@@ -94,6 +97,7 @@ class Document:
     expectations: list[Expectation] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     accuracy: list[Accuracy] = field(default_factory=list)
+    sweep: SweepSection | None = None
     problems: list[Diagnostic] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
@@ -112,7 +116,12 @@ def load_document(source: Source, folder: Path | None) -> Document:
     Raises:
         SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
     """
-    return _Loader().load(source, folder, ())
+    document = _Loader().load(source, folder, ())
+    if document.sweep is not None:
+        from archscope.spec.section import unknown_axes
+
+        document.problems.extend(unknown_axes(document, document.sweep))
+    return document
 
 
 class _Loader:
@@ -168,7 +177,10 @@ class _Loader:
 
 
 def _extended(base: Document, child: Document) -> Document:
-    """The child with what it leaves out taken from its base; figures about the base stay with the base."""
+    """The child with what it leaves out taken from its base; figures about the base stay with the base.
+
+    A sweep is asked of whatever design stands there, so the child has that of its base if it has none itself.
+    """
     return replace(
         child,
         name=child.name or base.name,
@@ -179,6 +191,7 @@ def _extended(base: Document, child: Document) -> Document:
         blocks=base.blocks | child.blocks,
         layers=base.layers if child.layers is None else child.layers,
         outputs=child.outputs or base.outputs,
+        sweep=child.sweep or base.sweep,
     )
 
 
@@ -376,7 +389,7 @@ class _Parts:
             if percent is not None:
                 return percent
             try:
-                value = evaluate(node.text, _NoNames()) if node.text else None
+                value = evaluate(node.text, NoNames()) if node.text else None
             except ExpressionError:
                 value = None
             if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -418,21 +431,17 @@ class _Parts:
             elif not isinstance(stated, ScalarNode):
                 self.error(f"`{name}` needs a number", mark, "as in `top1: 76.1` or `top1: {value: 76.1, source: ...}`")
 
+    def read_sweep(self, node: Node) -> None:
+        if not isinstance(node, ScalarNode) or node.text:
+            from archscope.spec.section import read_section  # most specs have no sweep
+
+            self.document.sweep = read_section(node, self)
+
 
 def _is_count(node: Node) -> bool:
     """Whether what stands under ``expect: layers:`` is about the number of layers, not figures by layer."""
     several = isinstance(node, ListNode) and bool(node.items) and all(isinstance(item, MapNode) for item in node.items)
     return several or (isinstance(node, ScalarNode) and isinstance(node.value, int))
-
-
-class _NoNames:
-    """Published figures may be arithmetic on numbers: ``3 * 9 * 64**2``."""
-
-    def lookup(self, name: str) -> Any:
-        raise KeyError(name)
-
-    def known(self) -> Sequence[str]:
-        return ()
 
 
 _LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")
@@ -483,6 +492,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "expect": _Parts.read_expect,
     "budget": _Parts.read_budget,
     "accuracy": _Parts.read_accuracy,
+    "sweep": _Parts.read_sweep,
 }
 
 #: what an entry of a list of layers may say besides its op or block

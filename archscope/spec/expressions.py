@@ -66,6 +66,18 @@ class Names(Protocol):
         """All names, for suggestions."""
 
 
+class NoNames:
+    """Arithmetic on numbers alone: ``3 * 9 * 64**2``."""
+
+    def lookup(self, name: str) -> Any:
+        """None is known."""
+        raise KeyError(name)
+
+    def known(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+
 def evaluate(text: str, names: Names) -> Any:
     """The value of an expression.
 

@@ -204,7 +204,7 @@ class _Composer:
         mark = self._mark(event)
         self._refuse_tag(event.tag, mark)
         unquoted = event.style is None or event.style == ""
-        value = _resolve(event.value) if unquoted else event.value
+        value = resolve(event.value) if unquoted else event.value
         lines = self._source.lines
         line = lines[mark.line - 1] if mark.line <= len(lines) else ""
         inset = 0 if unquoted else 1
@@ -306,7 +306,7 @@ class _Open:
     nodes: list[Node]
 
 
-def _resolve(text: str) -> Plain:
+def resolve(text: str) -> Plain:
     """An unquoted scalar by YAML 1.2's core schema (underscores in integers allowed besides)."""
     if text in _WORDS:
         return _WORDS[text]

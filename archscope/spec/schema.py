@@ -5,10 +5,15 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from archscope.analysis.devices import DEVICES
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.analysis.traffic import NUMBERS
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import SameAs, value_schema
+from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS, DTYPES
+from archscope.spec.values import FORMS
 
 _BLOCK = "^[a-z_][A-Za-z0-9_]*$"
 
@@ -44,6 +49,7 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": _STRING,
             },
             "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
+            "sweep": _sweep(),
         },
         "$defs": {
             "expression": {"type": "string", "description": "arithmetic over variables: `64 * 2**stage`"},
@@ -120,6 +126,46 @@ def _expect() -> dict[str, Any]:
         "description": "published figures, checked by `archscope verify`",
         "properties": {**whole, "layers": {"anyOf": [by_layer, *figure_forms]}},  # the figures by layer, or the count
         "additionalProperties": figure,
+    }
+
+
+def _sweep() -> dict[str, Any]:
+    expressions = {"anyOf": [_STRING, _list_of(_STRING)]}
+    whole: dict[str, Any] = {"type": "integer", "minimum": 1}
+    sample = {
+        "count": whole,
+        "seed": {"type": "integer", "minimum": 0, "description": "another one draws other designs"},
+        "method": {"enum": list(METHODS)},
+    }
+    drawn = {"type": "object", "properties": sample, "required": ["count"], "additionalProperties": False}
+    properties = {
+        "vary": {
+            "type": "object",
+            "description": "a variable, `depths[0]`, `input`, `input.NAME` or `batch`, and its values",
+            "additionalProperties": {"$ref": "#/$defs/value"} | {"description": FORMS},
+            "minProperties": 1,
+        },
+        "derive": {
+            "type": "object",
+            "description": "columns that follow from others: `density: macs / params`",
+            "additionalProperties": {"type": ["string", "number"]},
+        },
+        "where": expressions | {"description": "what must hold of a design: `params < 5e6`"},
+        "pareto": expressions | {"description": "columns of the frontier; those that begin with - are to be large"},
+        "sort": _described("string", "what the best designs are best in; with - in front the largest are"),
+        "top": whole | {"description": "how many of the best are shown"},
+        "sample": {"description": "some designs of a space that is too large", "anyOf": [whole, drawn]},
+        "batch": whole | {"description": "samples at once"},
+        "dtype": {"enum": list(NUMBERS)},
+        "optimizer": {"enum": [name for name in OPTIMIZERS if name != "none"]},
+        "device": {"enum": ["cpu", *DEVICES]},
+    }
+    return {
+        "type": ["object", "null"],
+        "description": "what `archscope sweep` varies, and what it asks of every design",
+        "properties": properties,
+        "required": ["vary"],
+        "additionalProperties": False,
     }
 
 

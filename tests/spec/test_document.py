@@ -16,7 +16,7 @@ TAIL = "input: [3]\nlayers: [ReLU]\n"
 FUNCTIONS = "functions: min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
 KEYS = (
     "a spec has the keys name, source, description, include, extends, input, inputs, vars, blocks, layers, outputs, "
-    "expect, budget, accuracy"
+    "expect, budget, accuracy, sweep"
 )
 
 MISTAKES = [
@@ -463,7 +463,7 @@ def test_a_mistake_in_a_block_is_told_once() -> None:
     assert messages("blocks:\n  f(a: [ReLU]\ninput: [3]\nlayers: [f: 3, f]\n") == ["`f(a` is not a block's signature"]
 
 
-@pytest.mark.parametrize("key", ["vars", "blocks", "expect", "budget", "accuracy", "inputs"])
+@pytest.mark.parametrize("key", ["vars", "blocks", "expect", "budget", "accuracy", "inputs", "sweep"])
 def test_a_part_may_be_empty(key: str) -> None:
     assert archscope.load(f"{key}:\n{TAIL}") == archscope.load(TAIL)
 

@@ -22,6 +22,7 @@ from archscope.ops import REGISTRY
 from archscope.spec.document import _READERS, ENTRY_KEYS
 from archscope.spec.expressions import FUNCTIONS
 from archscope.spec.library import specs_folder
+from archscope.spec.section import KEYS
 from tests.spec.test_expansion import UNET
 from tests.spec.test_schema import FULL
 from tests.spec.test_writer import TEXTS
@@ -39,7 +40,8 @@ CORPUS = [
     *((specs_folder() / f"{name}.yaml").read_text() for name in ("alexnet", "resnet50", "mobilenet_v1", "lenet5")),
 ]
 WORDS = [
-    *_READERS, *ENTRY_KEYS, *FUNCTIONS, *sorted(REGISTRY), "in_channels", "in_size", "in_features", "true", "null",
+    *KEYS, *_READERS, *ENTRY_KEYS, *FUNCTIONS, *sorted(REGISTRY), "in_channels", "in_size", "in_features", "true",
+    "null", "1:9:2", "1:9:*2", "1:9:log3", "1:1e9",
     "i", "n", "f", "f(n)", "f(n=1)", "'{i}'", "c[0]", "0", "1", "-1", "2", "3", "0.5", "1e3", "10**9", "9**9**9",
     "1/0", "a.b", "[]", "{}", "- ", ": ", ", ", "[", "]", "{", "}", "(", ")", "&a ", "*a", "!!x ", "<<", "'", '"',
     "#", "|", ">", "%", "@", "`", "\t", "\n", "\r", "  ", "\0", "\x1b", "\ufeff", "\u2028", "é", "🎉", "---\n",

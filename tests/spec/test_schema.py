@@ -13,6 +13,7 @@ import archscope
 from archscope.ops import REGISTRY
 from archscope.spec.document import _READERS, CONVENTIONS, DTYPES, ENTRY_KEYS
 from archscope.spec.schema import default_text, schema
+from archscope.spec.section import KEYS
 from tests.spec.asking import HEAD
 from tests.spec.test_expansion import UNET
 
@@ -47,6 +48,17 @@ expect:
   layers: {Linear: {params: 4, output_shape: [5]}}
 budget: {params: <= 5e6}
 accuracy: {top1: {value: 76.1, source: me}}
+sweep:
+  vary: {size: 16:128:8, act: [ReLU, GELU], 'depths[0]': '0:2', input.image: [3x32x32, 64], batch: [1, 8]}
+  derive: {density: macs / params, one: 1}
+  where: [params < 5e6, macs < 600e6]
+  pareto: params, -macs
+  sort: -density
+  top: 20
+  sample: {count: 1000, seed: 1, method: sobol}
+  dtype: amp
+  optimizer: adam
+  device: h100
 """
 
 
@@ -83,6 +95,16 @@ def test_what_loads_is_valid(text: str) -> None:
         "expect: {params: {value: 3, convention: tf}}\n",
         "budget: {params: 3}\n",
         "outputs: 3\n",
+        "sweep: [vary]\n",
+        "sweep: {top: 3}\n",
+        "sweep: {vary: {a: {b: 1}}}\n",
+        "sweep: {vary: {a: 1}, top: 0}\n",
+        "sweep: {vary: {a: 1}, sort: [a]}\n",
+        "sweep: {vary: {a: 1}, sample: {seed: 1}}\n",
+        "sweep: {vary: {a: 1}, sample: {count: 3, method: grid}}\n",
+        "sweep: {vary: {a: 1}, dtype: float16}\n",
+        "sweep: {vary: {a: 1}, where: 3}\n",
+        "sweep: {vary: {a: 1}, varied: 3}\n",
     ],
 )
 def test_plain_mistakes_are_not(text: str) -> None:
@@ -100,6 +122,7 @@ def test_it_knows_what_the_reader_knows() -> None:
     entry = found["$defs"]["layer"]["anyOf"][1]["properties"]
     assert set(entry) == {*ENTRY_KEYS, *REGISTRY}
     assert found["$defs"]["input"]["anyOf"][1]["properties"]["dtype"]["enum"] == list(DTYPES)
+    assert set(found["properties"]["sweep"]["properties"]) == set(KEYS)
     assert found["$defs"]["figure"]["anyOf"][1]["properties"]["convention"]["enum"] == list(CONVENTIONS)
 
 

@@ -1,0 +1,137 @@
+"""Ranges as a sweep writes them: ``16:128:8``, ``0.25:1:0.25``, ``16:1024:*2``, ``16:1024:log7``, ``0:1:lin5``.
+
+They are computed in decimals and fractions, not in floats: ``0.1:0.3:0.1`` ends in 0.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+from archscope.spec.reader import resolve
+
+#: of one axis; more are no sweep but a mistake in a step
+MOST_VALUES = 1_000_000
+
+_NUMBER = r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?"
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::(\*|log|lin|)({_NUMBER}))?")
+_LONGEST = 200
+_FORMS = "write start:stop, start:stop:step, start:stop:*factor, start:stop:logN or start:stop:linN, as in 16:128:8"
+_FALLING = "a range that falls has a negative step or a factor below 1: 128:16:-8, 1024:16:*0.5"
+#: so many digits that the roundings of a million products show in no float
+_DIGITS = Context(prec=100)
+
+
+class ValuesError(ValueError):
+    """What is no value of an axis, or no range; ``hint`` says how it is written."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def cut(text: str) -> str:
+    """A text as a message shows it."""
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+def too_many(what: str) -> ValuesError:
+    """More values than an axis has."""
+    return ValuesError(
+        f"{what} has more than {MOST_VALUES:,} values", "take a larger step, or a number of values: 1:1e9:log28"
+    )
+
+
+def read_range(text: str) -> Sequence[Any]:
+    """The values of a range; of those that a step leads to the stop is one only if it is hit.
+
+    Steps of whole numbers from a whole number give whole numbers. What a factor, ``log`` or ``lin`` give is rounded to
+    whole numbers where both ends are whole, and what then is there twice is left out. All others are floats.
+
+    Raises:
+        ValuesError: it is written otherwise, is empty, or has more than :data:`MOST_VALUES`.
+    """
+    match = _RANGE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if match is None:
+        raise ValuesError(f"`{cut(text)}` is no range", _FORMS)
+    start, stop, amount = (_decimal(part or "1", text) for part in match.group(1, 2, 4))
+    manner = match[3]
+    if not manner:
+        return _stepped(text, start, stop, amount, whole=_is_whole(match[1]) and _is_whole(match[4] or "1"))
+    if manner == "lin":
+        values: Iterator[Decimal | Fraction] = _even(start, stop, _points(text, match[4]))
+    elif start <= 0 or stop <= 0:
+        raise ValuesError(f"`{text}` multiplies, and so its ends are larger than 0", _FORMS)
+    elif manner == "log":
+        values = _logarithmic(start, stop, _points(text, match[4]))
+    else:
+        values = _multiplied(text, start, stop, amount)
+    whole = _is_whole(match[1]) and _is_whole(match[2])
+    return tuple(dict.fromkeys(round(value) if whole else float(value) for value in values))
+
+
+def _is_whole(text: str) -> bool:
+    return isinstance(resolve(text), int)
+
+
+def _decimal(text: str, form: str) -> Decimal:
+    number = Decimal(text.replace("_", ""))
+    if not isfinite(float(number)) or (number and number.adjusted() < -300):
+        raise ValuesError(f"`{cut(text)}` in `{cut(form)}` is beyond the numbers of a design")
+    return number
+
+
+def _points(text: str, count: str) -> int:
+    number = resolve(count)
+    if not isinstance(number, int) or number < 2:
+        raise ValuesError(f"`{text}` has no whole number of at least 2 behind log or lin", "16:1024:log7 has 7 values")
+    if number > MOST_VALUES:
+        raise too_many(f"`{text}`")
+    return number
+
+
+def _stepped(text: str, start: Decimal, stop: Decimal, by: Decimal, *, whole: bool) -> Sequence[Any]:
+    first, step = Fraction(start), Fraction(by)
+    if not step:
+        raise ValuesError(f"the step of `{text}` is 0", _FORMS)
+    steps = (Fraction(stop) - first) // step
+    if steps < 0:
+        raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
+    if steps >= MOST_VALUES:
+        raise too_many(f"`{text}`")
+    if whole:
+        return tuple(int(first) + place * int(step) for place in range(steps + 1))
+    return tuple(dict.fromkeys(float(first + place * step) for place in range(steps + 1)))
+
+
+def _even(start: Decimal, stop: Decimal, points: int) -> Iterator[Fraction]:
+    first, gap = Fraction(start), (Fraction(stop) - Fraction(start)) / (points - 1)
+    return (first + place * gap for place in range(points))
+
+
+def _logarithmic(start: Decimal, stop: Decimal, points: int) -> Iterator[Decimal]:
+    with localcontext(_DIGITS):
+        values, factor = [start], (stop / start) ** (Decimal(1) / (points - 1))
+        for _ in range(points - 2):
+            values.append(values[-1] * factor)
+    return iter([*values, stop])
+
+
+def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal) -> Iterator[Decimal]:
+    if factor <= 0 or factor == 1:
+        raise ValuesError(f"the factor of `{text}` is {factor}", "above 1 a range rises, below 1 it falls")
+    if (stop < start) if factor > 1 else (stop > start):
+        raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
+    if (stop / start).ln() / factor.ln() >= MOST_VALUES:
+        raise too_many(f"`{text}`")
+    values = []
+    with localcontext(_DIGITS):
+        value = start
+        while value <= stop if factor > 1 else value >= stop:
+            values.append(value)
+            value *= factor
+    return iter(values)
