@@ -111,16 +111,17 @@ def _sweep(found: Sweep) -> Iterable[str]:
 
     yield _headline(found.name, sweep.setting_text(found))
     yield _facts([("", count, words) for count, words in sweep.counts(found)])
+    best = sweep.best_cells(found)
     tables = {
         f"Axes: {sweep.structure_text(found)}": sweep.axis_cells(found),
-        sweep.listed_title(found): sweep.best_cells(found),
+        sweep.listed_title(found): best._replace(rows=best.rows[:MOST_LISTED]),
         sweep.INFLUENCE_TITLE: sweep.influence_cells(found),
     }
     for title, cells in tables.items():
         if cells.rows and len(cells.titles) > 1:
             yield f"<p>{escape(title)}</p>"
             yield _table(cells)
-    yield _notes(sweep.notes(found))
+    yield _notes([*_rest(len(best.rows)), *sweep.notes(found)])
 
 
 #: by name, for a profile belongs to the torch side
