@@ -26,6 +26,7 @@ DRAWN, SEED = 5000, 0
 
 _LEAF = 192  # points of which each is compared with each
 _MANY = 1 << 14  # rows of which the bulk is sorted out by a few strong ones
+_WAITING = 1 << 14  # rows of parts that are put together at once
 _GOLDEN = 0x9E3779B97F4A7C15
 _ALMOST = 1e-9  # of means, relative: what rounding makes of equal ones
 
@@ -286,6 +287,7 @@ class Merger:
         nothing = {column.name: np.zeros(0, np.int64) for column in columns}
         choices = np.zeros((len(space.axes), 0), np.int32)
         self._rows = Rows(np.zeros(0, np.int64), choices, nothing)
+        self._waiting: list[Rows] = []
         self._moments = moments(choices, nothing, [len(axis.values) for axis in space.axes])
         self._tally = Tally()
         self._structural: set[str] = set()
@@ -301,12 +303,17 @@ class Merger:
         if part.start < self._stop:
             raise ValueError(f"a part that begins at {part.start} comes behind one that ends at {self._stop}")
         self._stop = part.stop
-        rows = _needed(part.rows, self.question)
-        self._rows = _needed(joined([self._rows, rows]), self.question) if len(self._rows) else rows
+        self._waiting.append(_needed(part.rows, self.question))
+        if sum(map(len, self._waiting)) > max(_WAITING, len(self._rows)):  # so that a large frontier is not seen often
+            self._condense()
         self._tally += part.tally
         self._moments += part.moments
         self._structural.update(part.structural)
         self._structures = max(self._structures, part.structures)
+
+    def _condense(self) -> None:
+        self._rows = _needed(joined([self._rows, *self._waiting]), self.question)
+        self._waiting = []
 
     def sweep(self, name: str, file: str, seconds: float) -> Sweep:
         """The result of the parts that were added so far.
@@ -316,6 +323,7 @@ class Merger:
             file: where its spec came from.
             seconds: that the sweep took.
         """
+        self._condense()
         rows, question = self._rows, self.question
         return Sweep(
             name=name,

@@ -262,10 +262,11 @@ def same_rows(one, other):
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, COUNT), max_size=8), st.integers(0, 12), st.booleans())
-def test_the_result_does_not_depend_on_the_cuts(cuts, most, everything):
+@given(st.lists(st.integers(0, COUNT), max_size=8), st.integers(0, 12), st.integers(0, 20), st.booleans())
+def test_the_result_does_not_depend_on_the_cuts(cuts, most, waiting, everything):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merging, "DRAWN", most)
+        patch.setattr(merging, "_WAITING", waiting)
         whole = swept()
         merger = Merger(whole.space, QUESTION, COLUMNS)
         ends = [0, *sorted(cuts), COUNT]
@@ -330,6 +331,11 @@ def test_no_more_is_held_than_is_needed(monkeypatch):
     fewer = kept(found, QUESTION)
     assert len(fewer.rows) <= 4 + QUESTION.top + len(swept().frontier) < len(found.rows)
     assert kept(found, QUESTION, everything=True) is found
+    monkeypatch.setattr(merging, "_WAITING", 0)
+    merger = Merger(Grid(AXES), QUESTION, COLUMNS)
+    for start in range(0, COUNT, 6):
+        merger.add(part(merger.space, start, start + 6))
+        assert len(merger._rows) + sum(map(len, merger._waiting)) <= 2 * (4 + QUESTION.top + 3)
     same_rows(kept(fewer, QUESTION).rows, fewer.rows)
 
 
