@@ -28,6 +28,7 @@ JSON_VERSION = 1
 #: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
 _MOST_REASONS, _MOST_FRONTIER = 5, 20
 _WIDEST_VALUES, _NARROWEST = 44, 12
+_GAP = 2
 _ON_FRONTIER = "*"
 _ARROWS = {"rises": " ↑", "falls": " ↓", "": "  "}
 
@@ -97,7 +98,7 @@ def setting_text(found: Sweep) -> str:
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
     """How many designs there were and how many were left at each step: a number, and what it counts."""
     tally, space, question = found.tally, found.space, found.question
-    rate = f", {short(tally.designs / found.seconds)} a second" if found.seconds > 0 else ""
+    rate = f", {short(round(tally.designs / found.seconds, 1))} a second" if found.seconds > 0 else ""
     stopped = "" if found.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
     sample = f", a {drawn.method} sample of {short(space.size)}, seed {drawn.seed}" if drawn else ""
@@ -297,22 +298,37 @@ def _invalid_text(found: Sweep, width: int) -> Iterator[str]:
 
 
 def _bands(cells: Cells, width: int) -> list[str]:
-    """A table in as many parts as the width asks for; the first column is in each."""
+    """A table in as many parts as the width asks for; the first column is in each.
+
+    Where it takes several, titles of several words stand in as many lines.
+    """
+    bands = _cut_up(cells, width)
+    if len(bands) > 1:
+        cells = cells._replace(titles=[title.replace(" ", "\n") for title in cells.titles])
+        bands = _cut_up(cells, width)
+    return [
+        grid(
+            [cells.titles[at] for at in band],
+            [[row[at] for at in band] for row in cells.rows],
+            [cells.left[at] for at in band],
+        )
+        for band in bands
+    ]
+
+
+def _cut_up(cells: Cells, width: int) -> list[list[int]]:
+    """The columns of each part of a table."""
     columns = [[row[at] for row in cells.rows] for at in range(len(cells.titles))]
     widths = [column_width(title, texts) for title, texts in zip(cells.titles, columns, strict=True)]
     bands: list[list[int]] = [[0]]
     left = width - widths[0]
     for at in range(1, len(widths)):
-        if widths[at] > left + 2 and len(bands[-1]) > 1:  # nothing stands behind the last gap
+        if widths[at] > left + _GAP and len(bands[-1]) > 1:  # nothing stands behind the last gap
             bands.append([0])
             left = width - widths[0]
         bands[-1].append(at)
         left -= widths[at]
-    return [
-        grid([cells.titles[at] for at in band], [[row[at] for at in band] for row in cells.rows],
-             [cells.left[at] for at in band])
-        for band in bands
-    ]  # fmt: skip
+    return bands
 
 
 def sweep_markdown(found: Sweep) -> str:

@@ -163,6 +163,16 @@ def test_numbers_are_shortened_where_more_fits(found):
     assert note not in lines(found, 50)  # there it would not help
 
 
+def test_titles_of_several_words_are_stacked_where_that_makes_them_fit(found):
+    columns = (replace(COLUMNS[0], title="params of all layers"), *COLUMNS[1:])
+    worded = replace(found, columns=columns)
+    assert any("params of all layers" in line for line in lines(worded, 120))
+    stacked = lines(worded, 80)
+    at = stacked.index("The best 5: small MACs")
+    assert "params" in stacked[at + 2]
+    assert [line.split() for line in stacked[at + 3 : at + 6]] == [["of"], ["all"], ["layers"]]
+
+
 def test_a_sweep_that_was_stopped_and_one_of_a_sample_say_so():
     assert lines(swept(stop=20))[2] == "20  designs in 250 ms, 80 a second, stopped; there are 36"
     found = swept()
