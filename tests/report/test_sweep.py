@@ -27,7 +27,7 @@ from archscope.sweeps.merging import Merger
 from archscope.sweeps.model import Reason
 from archscope.sweeps.space import Axis, Sample
 from tests.report.test_notebook import NASTY, Page
-from tests.sweeps.parts import AXES, COLUMNS, QUESTION, Grid, swept
+from tests.sweeps.grids import AXES, COLUMNS, QUESTION, Grid, swept
 
 #: the five with the fewest MACs, by hand: width, depth, kind, input, params, MACs = params x (input / 4)² x depth
 BEST = [

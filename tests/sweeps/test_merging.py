@@ -12,7 +12,7 @@ from archscope.sweeps import merging
 from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, kept, moments
 from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis
-from tests.sweeps.parts import AXES, COLUMNS, MISFIT, QUESTION, Grid, part, swept
+from tests.sweeps.grids import AXES, COLUMNS, MISFIT, QUESTION, Grid, part, swept
 
 LARGE = 2**62
 NOTHING = np.zeros((0, 0), np.int32)
