@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.shown import Shown
@@ -191,10 +192,10 @@ class Moments:
         The shares of all axes of a full grid add up to at most 1; the rest is what they do together.
 
         Returns:
-            ``None`` where the column does not vary.
+            ``None`` where the column does not vary (or by so little or much that floats have no square of it).
         """
         at = self.columns.index(column)
-        if not self.least[at] < self.most[at]:
+        if not (self.least[at] < self.most[at] and 0 < self.spread[at] < inf):
             return None
         means, counts = self.axis_mean[axis][:, at], self.axis_count[axis][:, at]
         return min(1.0, float((counts * (means - self.mean[at]) ** 2).sum() / self.spread[at]))

@@ -216,6 +216,11 @@ def test_shares_are_those_of_an_analysis_of_variance():
     assert found.share(1, "y") == pytest.approx((2 / 3) / (9 / 4 + 2 / 3))
 
 
+@pytest.mark.parametrize("values", [(0.1, 0.1, 0.1), (1e-200, 2e-200, 3e-200)])
+def test_what_does_not_vary_has_no_share(values):
+    assert moments(np.array([[0, 1, 0]], np.int32), {"y": np.array(values)}, [2]).share(0, "y") is None
+
+
 def test_influence_names_the_strongest_axis_and_its_direction():
     found = {(one.axis, one.column): one for one in influence(swept())}
     assert [one.column for one in influence(swept())][::4] == ["params", "macs", "field", "ratio"]
