@@ -203,7 +203,7 @@ def moments(choices: npt.NDArray[np.int32], columns: Mapping[str, Numbers], size
         result.mean[at] = values.mean()
         result.least[at], result.most[at] = values.min(), values.max()
         from_mean = values - result.mean[at]
-        result.spread[at] = from_mean @ from_mean
+        result.spread[at] = np.square(from_mean).sum()  # a product of BLAS depends on how many threads it has
         for axis, count, axis_count, axis_mean in zip(where, counts, result.axis_count, result.axis_mean, strict=True):
             axis_count[:, at] = count
             sums = np.bincount(axis, from_mean, minlength=len(count))
