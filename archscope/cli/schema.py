@@ -17,6 +17,7 @@ _SCHEMAS = {
     "explain": "archscope.report.explanation:schema",
     "receptive-field": "archscope.report.receptive_field:schema",
     "compare": "archscope.report.comparison:schema",
+    "sweep": "archscope.report.sweep:schema",
     "memory": "archscope.report.memory:schema",
     "predict": "archscope.report.speed_data:prediction_schema",
     "profile": "archscope.report.speed_data:profile_schema",

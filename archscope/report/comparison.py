@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.comparison import STAGE_FIGURES, Comparison, Stage
+from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
 from archscope.report.difference import COSTS
@@ -76,17 +76,20 @@ def _count(found: Comparison) -> str:
 
 def setting_text(found: Comparison) -> str:
     """How the designs are run, and what ratios are to."""
-    setting = found.setting
-    place = f" on {_device(found)}" if setting.device else ""
     ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}{ratios}"
+    return run_text(found.setting) + ratios
 
 
-def _device(found: Comparison) -> str:
+def run_text(setting: Setting) -> str:
+    """How designs are run: ``batch 32, bf16, sgd on NVIDIA H200``."""
+    place = f" on {_device(setting)}" if setting.device else ""
+    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}"
+
+
+def _device(setting: Setting) -> str:
     from archscope.analysis.devices import DEVICES
 
-    calibration, device = found.setting.calibration, found.setting.device or ""
-    return calibration.ceilings.name if calibration else DEVICES[device].name
+    return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
 
 
 def _drawn(found: Comparison, rows: Callable[[bool], list[_Row]], width: int) -> tuple[str, bool]:
@@ -143,7 +146,7 @@ def _figure_rows(found: Comparison, *, brief: bool) -> list[_Row]:
             figure_title(found, figure),
             tuple(
                 _Cell(
-                    _brief(values[at], figure) if brief else value(values[at], figure.style),
+                    short_value(values[at], figure) if brief else value(values[at], figure.style),
                     "" if side == found.baseline else times_text(ratios[side][at]),
                 )
                 for side, values in enumerate(found.values)
@@ -159,7 +162,8 @@ def figure_title(found: Comparison, figure: Column) -> str:
     return f"{figure.title}, {found.times}" if figure.style == "seconds" else figure.title
 
 
-def _brief(content: Any, figure: Column) -> str:
+def short_value(content: Any, figure: Column) -> str:
+    """A figure, counts to four digits."""
     if content is None or figure.style != "count":
         return value(content, figure.style)
     return binary(content) if figure.unit == "bytes" else short(content)
@@ -187,7 +191,7 @@ def _stage_rows(found: Comparison, stages: Sequence[Stage], name: str, *, brief:
 def _stage_cell(count: int | None, total: int, name: str, *, brief: bool) -> _Cell:
     if count is None:
         return _Cell("")
-    return _Cell(_brief(count, COLUMNS[name]) if brief else f"{count:,}", f"{count / total:.1%}" if total else "")
+    return _Cell(short_value(count, COLUMNS[name]) if brief else f"{count:,}", f"{count / total:.1%}" if total else "")
 
 
 def notes(found: Comparison) -> Iterator[str]:
@@ -203,9 +207,13 @@ def notes(found: Comparison) -> Iterator[str]:
     if any(figure.name == "receptive_field" for figure in found.figures):
         yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
     if any(figure.style == "seconds" for figure in found.figures):
-        calibration = found.setting.calibration
-        kind = "bounds: no step is faster if all bytes pass through memory" if calibration is None else "estimates"
-        yield f"times on {_device(found)} are {kind}"
+        yield time_note(found.setting)
+
+
+def time_note(setting: Setting) -> str:
+    """What times on a device are."""
+    bounds = "bounds: no step is faster if all bytes pass through memory"
+    return f"times on {_device(setting)} are {'estimates' if setting.calibration else bounds}"
 
 
 def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:

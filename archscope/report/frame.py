@@ -4,7 +4,7 @@ A frame of an account, or of a design (at batch 1), has a row a layer; shapes ar
 receptive fields tuples with a value an axis. That of receptive fields has a row for each layer and axis of the first
 input that it sees; that of a memory ledger for each piece that is kept for the backward pass; those of a prediction and
 of a profile for each part of the step, times in seconds; that of a reconciliation for each term of each peer; that of
-an explanation for each equation.
+an explanation for each equation; that of a sweep for each of the best designs and of those of the frontier.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile
     from archscope.design import Design
     from archscope.shown import Shown
+    from archscope.sweeps.model import Sweep
 
 Records = Iterable[Mapping[str, Any]]
 
@@ -92,6 +93,12 @@ def _explanation(found: Explanation) -> Records:
     return found.as_dict()["lines"]  # type: ignore[no-any-return]
 
 
+def _sweep(found: Sweep) -> Records:
+    from archscope.report.sweep import sweep_records
+
+    return sweep_records(found)
+
+
 #: the rows of each kind of result, and the column that names them; by name, for a profile belongs to the torch side
 _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Account": (_account, "name"),
@@ -102,4 +109,5 @@ _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Profile": (_parts, "name"),
     "ReceptiveFields": (_fields, "name"),
     "Reconciliation": (_reconciliation, "peer"),
+    "Sweep": (_sweep, "number"),
 }

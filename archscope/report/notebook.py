@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile
     from archscope.design import Design
     from archscope.shown import Shown
+    from archscope.sweeps.model import Sweep
 
 #: blocks are folded where there would be more rows; of a list only the longest are shown, the rest is in its frame
 MOST_ROWS, MOST_LISTED = 60, 20
@@ -105,6 +106,24 @@ def _reconciliation(found: Reconciliation) -> Iterable[str]:
     yield _notes(sentences(peers))
 
 
+def _sweep(found: Sweep) -> Iterable[str]:
+    from archscope.report import sweep
+
+    yield _headline(found.name, sweep.setting_text(found))
+    yield _facts([("", count, words) for count, words in sweep.counts(found)])
+    best = sweep.best_cells(found)
+    tables = {
+        f"Axes: {sweep.structure_text(found)}": sweep.axis_cells(found),
+        sweep.listed_title(found): best._replace(rows=best.rows[:MOST_LISTED]),
+        sweep.INFLUENCE_TITLE: sweep.influence_cells(found),
+    }
+    for title, cells in tables.items():
+        if cells.rows and len(cells.titles) > 1:
+            yield f"<p>{escape(title)}</p>"
+            yield _table(cells)
+    yield _notes([*_rest(len(best.rows)), *sweep.notes(found)])
+
+
 #: by name, for a profile belongs to the torch side
 _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
     "Account": _account,
@@ -115,6 +134,7 @@ _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
     "Profile": _profile,
     "ReceptiveFields": _fields,
     "Reconciliation": _reconciliation,
+    "Sweep": _sweep,
 }
 
 

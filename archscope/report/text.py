@@ -28,6 +28,8 @@ def value(content: Any, style: str) -> str:
     if style == "seconds":
         return duration(content)
     if style == "count":
+        if isinstance(content, int):  # exactly; the format of floats would round it
+            return f"{content:,}"
         return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
     return str(content)
 

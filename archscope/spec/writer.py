@@ -37,6 +37,11 @@ def to_yaml(design: Design) -> str:
         previous = None if layer.op.main_output is None else Ref(layer.name, layer.op.main_output)
     content["layers"] = layers
     content["outputs"] = {name: _reference(ref, several) for name, ref in design.outputs}
+    return dumped(content)
+
+
+def dumped(content: dict[str, Any]) -> str:
+    """The text of a spec from its parts, in their order: plain values, lists and mappings of such."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None)
 
 

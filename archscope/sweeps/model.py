@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.shown import Shown
@@ -120,6 +121,21 @@ class Tally:
         """Designs that are legal, whatever the constraints say."""
         return self.designs - sum(reason.designs for reason in self.invalid.values())
 
+    def __add__(self, other: Tally) -> Tally:
+        """That of both parts together; of designs that are wrong in the same way the first one speaks for all."""
+        invalid = dict(self.invalid)
+        for what, reason in other.invalid.items():
+            known = invalid.get(what)
+            if known is None:
+                invalid[what] = reason
+            else:
+                speaks = min(known, reason, key=lambda one: one.first)
+                invalid[what] = speaks._replace(designs=known.designs + reason.designs)
+        texts = [*self.missed, *(text for text in other.missed if text not in self.missed)]
+        missed = {text: self.missed.get(text, 0) + other.missed.get(text, 0) for text in texts}
+        ordered = dict(sorted(invalid.items(), key=lambda item: item[1].first))
+        return Tally(self.designs + other.designs, ordered, missed, self.passed + other.passed)
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -143,6 +159,55 @@ class Moments:
     most: npt.NDArray[np.float64]
     axis_count: tuple[npt.NDArray[np.int64], ...]
     axis_mean: tuple[npt.NDArray[np.float64], ...]
+
+    def __add__(self, other: Moments) -> Moments:
+        """Those of both parts together (Chan, Golub and LeVeque 1979).
+
+        Raises:
+            ValueError: they are not of the same columns.
+        """
+        import numpy as np
+
+        if self.columns != other.columns:
+            raise ValueError(f"moments of {', '.join(self.columns)} and of {', '.join(other.columns)} do not add")
+        count, mean, weight = _pooled(self.count, self.mean, other.count, other.mean)
+        axes = [_pooled(*pair) for pair in zip(
+            self.axis_count, self.axis_mean, other.axis_count, other.axis_mean, strict=True
+        )]  # fmt: skip
+        return Moments(
+            self.columns,
+            count,
+            mean,
+            self.spread + other.spread + (other.mean - self.mean) ** 2 * weight * self.count,
+            np.fmin(self.least, other.least),
+            np.fmax(self.most, other.most),
+            tuple(counts for counts, _, _ in axes),
+            tuple(means for _, means, _ in axes),
+        )
+
+    def share(self, axis: int, column: str) -> float | None:
+        """The part of a column's variance that an axis explains by itself, from 0 to 1.
+
+        It is the variance of the means by the axis's values (the first-order effect of a sensitivity analysis).
+        The shares of all axes of a full grid add up to at most 1; the rest is what they do together.
+
+        Returns:
+            ``None`` where the column does not vary (or by so little or much that floats have no square of it).
+        """
+        at = self.columns.index(column)
+        if not (self.least[at] < self.most[at] and 0 < self.spread[at] < inf):
+            return None
+        means, counts = self.axis_mean[axis][:, at], self.axis_count[axis][:, at]
+        return min(1.0, float((counts * (means - self.mean[at]) ** 2).sum() / self.spread[at]))
+
+
+def _pooled(count: Any, mean: Any, more: Any, their: Any) -> tuple[Any, Any, Any]:
+    """Count and mean of two groups together, and the weight of the second; nothing and a group is the group."""
+    import numpy as np
+
+    together = count + more
+    weight = more / np.maximum(together, 1)
+    return together, mean + (their - mean) * weight, weight
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ LINES = [
     ("receptive-field", "receptive-field tcn block0 --json"),
     ("compare", "compare SPEC lenet5 --json -"),
     ("compare", "compare lenet5 --with classes=11 --diff --device h100 --depth 2 --json -"),
+    ("sweep", "sweep lenet5 --vary classes=5,10 --json -"),
     ("memory", "memory SPEC --json -"),
     ("memory", "memory SPEC --json - --optimizer none"),
     ("memory", "memory lenet5 --json - --device h100 --optimizer adamw --dtype bf16-mixed"),

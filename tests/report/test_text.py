@@ -37,6 +37,7 @@ def test_binary(number, text):
         ((), "shape", "1"),
         (None, "count", ""),
         (1234, "count", "1,234"),
+        (2**53 + 1, "count", "9,007,199,254,740,993"),  # which no float is
         (0.93991, "share", "93.99%"),
         (12544.0, "ratio", "12,544.00"),
         ("x", "text", "x"),

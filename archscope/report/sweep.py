@@ -1,0 +1,529 @@
+"""Sweeps: for a terminal, as CSV, as Markdown, and as plain data."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from archscope.report import markdown, sheet
+from archscope.report import schema as js
+from archscope.report.comparison import run_text, short_value, time_note
+from archscope.report.terminal import Cells, column_width, grid
+from archscope.report.text import cut, duration, line, short, value
+from archscope.sweeps.emit import value_text
+from archscope.table import Column
+
+if TYPE_CHECKING:
+    from archscope.sweeps.merging import Influence
+    from archscope.sweeps.model import Objective, Rows, Sweep
+
+#: version of the JSON format; it changes when a reader of the old one would break
+JSON_VERSION = 1
+
+#: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
+_MOST_REASONS, _MOST_FRONTIER = 5, 20
+_WIDEST_VALUES, _NARROWEST = 44, 12
+_GAP = 2
+_ON_FRONTIER = "*"
+_ARROWS = {"rises": " ↑", "falls": " ↓", "": "  "}
+
+
+class Point(NamedTuple):
+    """A design of a result.
+
+    Attributes:
+        number: its place in the space.
+        values: of the axes, in their order.
+        figures: of the columns, in their order; ``None`` where it has none.
+        rank: its place among the best, from 1; ``None`` if it is not one of those shown.
+        frontier: whether no other design is better.
+    """
+
+    number: int
+    values: tuple[Any, ...]
+    figures: tuple[int | float | None, ...]
+    rank: int | None
+    frontier: bool
+
+
+def points(found: Sweep) -> list[Point]:
+    """The best designs in their order, then those of the frontier that are none of them."""
+    best = _points(found, found.top)
+    shown = {point.number for point in best}
+    ranked = [point._replace(rank=rank) for rank, point in enumerate(best, 1)]
+    return [*ranked, *(point for point in _points(found, found.frontier) if point.number not in shown)]
+
+
+def _points(found: Sweep, rows: Rows) -> list[Point]:
+    on_frontier = set(found.frontier.numbers.tolist())
+    axes = zip(found.space.axes, rows.choices.tolist(), strict=True)
+    values = [[axis.values[place] for place in places] for axis, places in axes]
+    figures = [[_known(cell) for cell in rows.columns[column.name].tolist()] for column in found.columns]
+    return [
+        Point(
+            number,
+            tuple(axis[at] for axis in values),
+            tuple(column[at] for column in figures),
+            None,
+            number in on_frontier,
+        )
+        for at, number in enumerate(rows.numbers.tolist())
+    ]
+
+
+def _known(figure: float) -> float | None:
+    return figure if isfinite(figure) else None
+
+
+def axis_titles(found: Sweep) -> list[str]:
+    """Names of the axes; of one that is called as a figure is, that it is one."""
+    figures = {column.name for column in found.columns}
+    return [f"{axis.name} (axis)" if axis.name in figures else axis.name for axis in found.space.axes]
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+
+def setting_text(found: Sweep) -> str:
+    """How the designs are run; the batch if it is the same for all."""
+    text = run_text(found.question.setting)
+    return text.partition(", ")[2] if any(axis.name == "batch" for axis in found.space.axes) else text
+
+
+def counts(found: Sweep) -> Iterator[tuple[str, str]]:
+    """How many designs there were and how many were left at each step: a number, and what it counts."""
+    tally, space, question = found.tally, found.space, found.question
+    rate = f", {short(round(tally.designs / found.seconds, 1))} a second" if found.seconds > 0 else ""
+    stopped = "" if found.complete else f", stopped; there are {space.count:,}"
+    drawn = space.sample
+    sample = f", a {drawn.method} sample of {short(space.size)}, seed {drawn.seed}" if drawn else ""
+    yield f"{tally.designs:,}", f"designs in {duration(found.seconds)}{rate}{sample}{stopped}"
+    yield f"{tally.legal:,}", "legal" if tally.invalid else "legal, all of them"
+    if question.where:
+        yield f"{tally.passed:,}", f"with {', '.join(question.where)}"
+    if question.pareto:
+        yield f"{len(found.frontier):,}", f"on the frontier: {_wanted(found, question.pareto)}"
+
+
+def _wanted(found: Sweep, objectives: Sequence[Objective]) -> str:
+    titles = {column.name: column.title for column in found.columns}
+    return ", ".join(f"{'large' if one.largest else 'small'} {titles[one.column]}" for one in objectives)
+
+
+def structure_text(found: Sweep) -> str:
+    """Which axes change the graph."""
+    if not found.structural:
+        return "all axes change numbers only: one graph serves all designs"
+    every = len(found.structural) == len(found.space.axes)
+    others = "" if every else "; the others change numbers only"
+    verb = "change" if len(found.structural) > 1 else "changes"
+    return f"{', '.join(found.structural)} {verb} the graph{others}"
+
+
+def listed_title(found: Sweep) -> str:
+    """What :func:`best_cells` lists."""
+    question, count = found.question, len(_listed(found))
+    if _listed(found) is found.frontier:
+        part = f", {_MOST_FRONTIER} of {count:,}" if count > _MOST_FRONTIER else ""
+        return f"The frontier{part}: {_wanted(found, question.pareto)}"
+    return f"The best {count:,}: {_wanted(found, [question.sort])}" if question.sort else f"The first {count:,} designs"
+
+
+def notes(found: Sweep) -> Iterator[str]:
+    """What must be known to read the tables."""
+    if len(found.frontier) and _listed(found) is not found.frontier:
+        yield f"{_ON_FRONTIER} on the frontier"
+    if any(True for _ in _influence(found)):
+        yield "↑ the mean rises along the axis, ↓ it falls; what is missing to 100% the axes do together"
+        if found.tally.invalid or found.space.sample:
+            yield "where combinations are left out, axes depend on each other and their shares overlap"
+    if any(column.style == "seconds" for column in found.columns):
+        yield time_note(found.question.setting)
+
+
+def _listed(found: Sweep) -> Rows:
+    """What people are shown: the best, or the frontier where only that was asked for."""
+    return found.frontier if found.question.pareto and found.question.sort is None else found.top
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def axis_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
+    """A row an axis: its values, in so much room, and what it changes."""
+    rows = []
+    for axis in found.space.axes:
+        changes = "the graph" if axis.name in found.structural else "numbers"
+        rows.append([axis.name, str(len(axis.values)), _values_text(axis.values, room), changes])
+    return Cells(["axis", "", "values", "changes"], rows, [True, False, True, True])
+
+
+def _values_text(values: Sequence[Any], room: int) -> str:
+    texts = [axis_text(one) for one in values]
+    whole = ", ".join(texts)
+    return cut(whole if len(whole) <= room else f"{', '.join(texts[:3])}, …, {texts[-1]}", room)
+
+
+def axis_text(content: Any) -> str:
+    """A value of an axis as people read it."""
+    return f"{content:.6g}" if isinstance(content, float) else line(value_text(content))
+
+
+def missed_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
+    """A row a constraint, in so much room: how many legal designs do not satisfy it."""
+    legal = found.tally.legal
+    rows = [
+        [cut(line(text), room), f"{count:,}", f"{count / legal:.1%}" if legal else ""]
+        for text, count in found.tally.missed.items()
+    ]
+    return Cells(["constraint", "missed by", "%"], rows, [True, False, False])
+
+
+def best_cells(found: Sweep, *, brief: bool = False) -> Cells:
+    """A row a design: its place, the values of the axes that have several, its figures.
+
+    Args:
+        brief: numbers to four digits.
+    """
+    axes = [at for at, axis in enumerate(found.space.axes) if len(axis.values) > 1]
+    rows = _listed(found)
+    whole = rows is found.frontier
+    titles = axis_titles(found)
+    texts = []
+    for place, point in enumerate(_points(found, rows)[: _MOST_FRONTIER if whole else None], 1):
+        mark = _ON_FRONTIER if point.frontier and not whole else " "
+        figures = (_figure_text(f, c, brief=brief) for f, c in zip(point.figures, found.columns, strict=True))
+        texts.append([f"{place}{mark}", *(axis_text(point.values[at]) for at in axes), *figures])
+    words = [any(isinstance(one, str | tuple) for one in found.space.axes[at].values) for at in axes]
+    heads = ["", *(titles[at] for at in axes), *(column.title for column in found.columns)]
+    return Cells(heads, texts, [False, *words, *(False for _ in found.columns)])
+
+
+def _figure_text(figure: float | None, column: Column, *, brief: bool) -> str:
+    scalar = replace(column, style="count") if column.style == "axes" else column
+    return short_value(figure, scalar) if brief else value(figure, scalar.style)
+
+
+def influence_cells(found: Sweep) -> Cells:
+    """A row an axis, a column for each figure that varies: the share of its variance, and its direction."""
+    shares = {(one.axis, one.column): one for one in _influence(found)}
+    columns = [column for column in found.columns if any(name == column.name for _, name in shares)]
+    axes = [axis.name for axis in found.space.axes if len(axis.values) > 1]
+    rows = [[axis, *(_share_text(shares[axis, column.name]) for column in columns)] for axis in axes]
+    return Cells(["", *(column.title for column in columns)], rows, [True, *(False for _ in columns)])
+
+
+def _share_text(one: Influence) -> str:
+    return f"{one.share:.0%}{_ARROWS[one.direction]}"
+
+
+def _influence(found: Sweep) -> Iterator[Influence]:
+    from archscope.sweeps.merging import influence  # NumPy is for when there is a sweep
+
+    return influence(found)
+
+
+INFLUENCE_TITLE = "What moves what: the share of a figure's variance that an axis explains by itself"
+
+
+# -- for people --------------------------------------------------------------------------------------------------------
+
+
+def sweep_text(found: Sweep, width: int) -> str:
+    """A headline, what became of the designs, the best of them, and which axis moves which figure.
+
+    Args:
+        width: columns of the terminal. Where a table does not fit, numbers are shortened to four digits; where that
+            is not enough, it is continued below.
+    """
+    steps = list(counts(found))
+    digits = max(len(count) for count, _ in steps)
+    funnel = "\n".join(_hanging(f"{count:>{digits}}  ", text, width) for count, text in steps)
+    longest = max(len(axis.name) for axis in found.space.axes)
+    axes = axis_cells(found, max(_NARROWEST, min(_WIDEST_VALUES, width - longest - 23)))
+    parts = [
+        f"{_bold(found.name)}   {setting_text(found)}",
+        funnel,
+        "\n\n".join(_bands(axes, width)),
+        *_invalid_text(found, width),
+    ]
+    if found.tally.missed:
+        parts += _bands(missed_cells(found, max(_NARROWEST, width - 26)), width)
+    remarks = list(notes(found))
+    if len(_listed(found)):
+        drawn, brief = (_bands(best_cells(found, brief=one), width) for one in (False, True))
+        if len(brief) < len(drawn):
+            drawn = brief
+            remarks.append("numbers to four digits, so that more fit; files have them exactly")
+        parts += [_title(listed_title(found), width), *drawn]
+    moved = influence_cells(found)
+    if len(moved.titles) > 1:
+        parts += [_title(INFLUENCE_TITLE, width), *_bands(moved, width)]
+    lines = [click.style(line, dim=True) for note in remarks for line in textwrap.wrap(note, width)]
+    return "\n\n".join([*parts, "\n".join(lines)] if lines else parts)
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _title(text: str, width: int) -> str:
+    return "\n".join(map(_bold, textwrap.wrap(text, width)))
+
+
+def _hanging(head: str, text: str, width: int) -> str:
+    return "\n".join(textwrap.wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head)))
+
+
+def _invalid_text(found: Sweep, width: int) -> Iterator[str]:
+    """Why designs are none, the most frequent reason first, each with the first design and its message."""
+    reasons = sorted(found.tally.invalid.values(), key=lambda reason: -reason.designs)
+    if not reasons:
+        return
+    yield _bold(f"{sum(reason.designs for reason in reasons):,} are no designs")
+    digits = max(len(f"{reason.designs:,}") for reason in reasons[:_MOST_REASONS])
+    for reason in reasons[:_MOST_REASONS]:
+        values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
+        told = [*reason.message.splitlines(), f"{'the first: ' if reason.designs > 1 else ''}{values}"]
+        heads = [f"  {reason.designs:>{digits},}  ", *(" " * (digits + 4) for _ in told[1:])]
+        yield "\n".join(_hanging(head, text, width) for head, text in zip(heads, told, strict=True))
+    more = len(reasons) - _MOST_REASONS
+    if more > 0:
+        yield f"  and {more:,} more reasons; JSON has all"
+
+
+def _bands(cells: Cells, width: int) -> list[str]:
+    """A table in as many parts as the width asks for; the first column is in each.
+
+    Where it takes several, titles of several words stand in as many lines.
+    """
+    bands = _cut_up(cells, width)
+    if len(bands) > 1:
+        cells = cells._replace(titles=[title.replace(" ", "\n") for title in cells.titles])
+        bands = _cut_up(cells, width)
+    return [
+        grid(
+            [cells.titles[at] for at in band],
+            [[row[at] for at in band] for row in cells.rows],
+            [cells.left[at] for at in band],
+        )
+        for band in bands
+    ]
+
+
+def _cut_up(cells: Cells, width: int) -> list[list[int]]:
+    """The columns of each part of a table."""
+    columns = [[row[at] for row in cells.rows] for at in range(len(cells.titles))]
+    widths = [column_width(title, texts) for title, texts in zip(cells.titles, columns, strict=True)]
+    bands: list[list[int]] = [[0]]
+    left = width - widths[0]
+    for at in range(1, len(widths)):
+        if widths[at] > left + _GAP and len(bands[-1]) > 1:  # nothing stands behind the last gap
+            bands.append([0])
+            left = width - widths[0]
+        bands[-1].append(at)
+        left -= widths[at]
+    return bands
+
+
+def sweep_markdown(found: Sweep) -> str:
+    """What became of the designs, the best of them, and which axis moves which figure."""
+    text = [f"### {markdown.escaped(found.name)}\n\n{markdown.escaped(setting_text(found))}\n"]
+    text += [f"- {count} {markdown.escaped(words)}" for count, words in counts(found)]
+    tables = [(f"Axes: {structure_text(found)}", axis_cells(found))]
+    if found.tally.missed:
+        tables.append(("What the constraints refuse", missed_cells(found)))
+    if len(_listed(found)):
+        tables.append((listed_title(found), best_cells(found)))
+    moved = influence_cells(found)
+    if len(moved.titles) > 1:
+        tables.append((INFLUENCE_TITLE, moved))
+    for title, cells in tables:
+        rows = [[markdown.escaped(cell.strip()) for cell in row] for row in cells.rows]
+        heads = list(map(markdown.escaped, cells.titles))
+        text.append(f"\n#### {markdown.escaped(title)}\n\n{markdown.grid(heads, rows, cells.left)}")
+    text += [f"\n{markdown.escaped(note)}" for note in notes(found)]
+    return "\n".join(text) + "\n"
+
+
+# -- for machines ------------------------------------------------------------------------------------------------------
+
+
+def sweep_csv(found: Sweep) -> str:
+    """A row for each of :func:`points`: its number, the values of the axes, its figures, its rank, the frontier."""
+    figures = ((column.name, column.unit) for column in found.columns)
+    heads = [("number", ""), *((title, "") for title in axis_titles(found)), *figures, ("rank", ""), ("frontier", "")]
+    rows = (
+        [
+            point.number,
+            *(one if isinstance(one, int | float) and not isinstance(one, bool) else value_text(one)
+              for one in point.values),
+            *point.figures,
+            point.rank,
+            value_text(point.frontier),
+        ]
+        for point in points(found)
+    )  # fmt: skip
+    return sheet.to_csv(heads, rows)
+
+
+def sweep_records(found: Sweep) -> Iterator[Mapping[str, Any]]:
+    """The same for a frame."""
+    titles = axis_titles(found)
+    for point in points(found):
+        yield {
+            "number": point.number,
+            **dict(zip(titles, point.values, strict=True)),
+            **dict(zip((column.name for column in found.columns), point.figures, strict=True)),
+            "rank": point.rank,
+            "frontier": point.frontier,
+        }
+
+
+def sweep_data(found: Sweep) -> dict[str, Any]:
+    """A sweep as plain data, with the designs of :func:`points`."""
+    space, question, tally, moments = found.space, found.question, found.tally, found.moments
+    setting, drawn = question.setting, space.sample
+    derived = dict(question.derived)
+    content = {
+        "name": found.name,
+        "file": found.file,
+        "batch": setting.batch,
+        "dtype": setting.dtype,
+        "optimizer": setting.optimizer,
+        "device": setting.device,
+        "axes": [
+            {"name": axis.name, "values": list(axis.values), "structural": axis.name in found.structural}
+            for axis in space.axes
+        ],
+        "size": space.size,
+        "sample": {"method": drawn.method, "count": drawn.count, "seed": drawn.seed} if drawn else None,
+        "seconds": found.seconds,
+        "complete": found.complete,
+        "structures": found.structures,
+        "designs": tally.designs,
+        "legal": tally.legal,
+        "passed": tally.passed,
+        "invalid": [
+            {
+                "what": what,
+                "designs": reason.designs,
+                "first": reason.first,
+                "values": space.values(reason.first),
+                "message": reason.message,
+            }
+            for what, reason in tally.invalid.items()
+        ],
+        "where": [{"constraint": text, "missed": tally.missed.get(text, 0)} for text in question.where],
+        "pareto": [_objective(one) for one in question.pareto],
+        "sort": None if question.sort is None else _objective(question.sort),
+        "columns": [
+            {
+                "name": column.name,
+                "title": column.title,
+                "unit": column.unit,
+                "convention": column.convention,
+                "derived": derived.get(column.name),
+                "count": int(moments.count[at]),
+                "mean": float(moments.mean[at]) if moments.count[at] else None,
+                "least": _known(float(moments.least[at])),
+                "most": _known(float(moments.most[at])),
+            }
+            for at, column in enumerate(found.columns)
+        ],
+        "influence": [one._asdict() for one in _influence(found)],
+        "frontier": len(found.frontier),
+        "points": [_point(found, point) for point in points(found)],
+    }
+    return js.headed(JSON_VERSION, content)
+
+
+def _objective(one: Objective) -> dict[str, Any]:
+    return {"column": one.column, "largest": one.largest}
+
+
+def _point(found: Sweep, point: Point) -> dict[str, Any]:
+    return {
+        "number": point.number,
+        "values": {axis.name: one for axis, one in zip(found.space.axes, point.values, strict=True)},
+        "figures": {column.name: one for column, one in zip(found.columns, point.figures, strict=True)},
+        "rank": point.rank,
+        "frontier": point.frontier,
+    }
+
+
+def schema() -> js.Schema:
+    """The schema of :func:`sweep_data`."""
+    values = js.mapping({}, "by axis")
+    objective = js.record({"column": js.text(), "largest": js.flag("whether it is to be large")})
+    axis = {
+        "name": js.text("a variable, an element of one, `input` or `batch`"),
+        "values": js.many({}, "numbers, words, true, false, null, or lists of those"),
+        "structural": js.flag("whether it was seen to change the graph, not only numbers"),
+    }
+    sample = {"method": js.text("how it was drawn"), "count": js.count("that was asked for"), "seed": js.count()}
+    invalid = {
+        "what": js.text("what is wrong, without its numbers"),
+        "designs": js.count("of which that is so"),
+        "first": js.count("number of the first of them"),
+        "values": js.mapping({}, "of its axes"),
+        "message": js.text("what is wrong with it, as `archscope analyze` says it"),
+    }
+    column = {
+        "name": js.text("as in the points"),
+        "title": js.text("as people read it"),
+        "unit": js.text("empty for text and plain ratios"),
+        "convention": js.text("how it is counted"),
+        "derived": js.nullable(js.text("the expression that it is the value of")),
+        "count": js.count("legal designs that have a value"),
+        "mean": js.nullable(js.number("over them")),
+        "least": js.nullable(js.number("of them")),
+        "most": js.nullable(js.number("of them")),
+    }
+    influence = {
+        "axis": js.text(),
+        "column": js.text(),
+        "share": js.number("of the column's variance that the axis explains by itself, from 0 to 1"),
+        "direction": js.chosen(("rises", "falls", ""), "of the means along a numeric axis; empty if neither"),
+        "means": js.many(js.nullable(js.number()), "of the column, a value of the axis each"),
+    }
+    point = {
+        "number": js.count("its place in the space, or in the sample, from 0"),
+        "values": values,
+        "figures": js.mapping(js.nullable(js.number()), "by column"),
+        "rank": js.nullable(js.count("among the best, from 1")),
+        "frontier": js.flag("whether no other design is better in all of `pareto`"),
+    }
+    fields = {
+        "name": js.text("of the design, as the spec gives it"),
+        "file": js.text("the spec; empty where it was no file"),
+        "batch": js.count("that runs at once, where no axis says it", "samples"),
+        "dtype": js.text("of the numbers"),
+        "optimizer": js.text("of the training step"),
+        "device": js.nullable(js.text("whose times and memory")),
+        "axes": js.many(js.record(axis)),
+        "size": js.count("all combinations of the values"),
+        "sample": js.nullable(js.record(sample)),
+        "seconds": js.number("that the sweep took", "s"),
+        "complete": js.flag("whether all designs were looked at, not only the first ones"),
+        "structures": js.count("different graphs that were met in one part of the sweep"),
+        "designs": js.count("that were looked at"),
+        "legal": js.count("of them"),
+        "passed": js.count("legal ones that satisfy all constraints"),
+        "invalid": js.many(js.record(invalid), "designs that are not legal, by what is wrong"),
+        "where": js.many(
+            js.record({"constraint": js.text(), "missed": js.count("legal designs that do not satisfy it")})
+        ),
+        "pareto": js.many(objective, "what the frontier is about"),
+        "sort": js.nullable(objective),
+        "columns": js.many(js.record(column)),
+        "influence": js.many(js.record(influence), "by column, the strongest axis first"),
+        "frontier": js.count("designs on it"),
+        "points": js.many(js.record(point), "the best, then the others of the frontier"),
+    }
+    return js.document("sweep", JSON_VERSION, fields)
