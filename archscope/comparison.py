@@ -138,12 +138,17 @@ class Setting(NamedTuple):
         return analyze(design, batch=self.batch, dtype=numbers(self.dtype).floating)
 
     def memory(self, design: Design) -> Memory:
-        """The memory of a design."""
+        """The memory of a design, its tensors alone: a CUDA device's allocator is left out."""
         from archscope.analysis.memory import memory, precision_of
 
-        precision = precision_of(self.dtype)
-        device = self.device or "cpu"
-        return memory(design, batch=self.batch, optimizer=self.optimizer, precision=precision, device=device)
+        return memory(
+            design,
+            batch=self.batch,
+            optimizer=self.optimizer,
+            precision=precision_of(self.dtype),
+            device=self.device or "cpu",
+            allocator=False,
+        )
 
     def predict(self, design: Design, mode: str) -> Prediction:
         """The predicted time of a step.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.graph import Input, Layer, LayerGraph, Ref
@@ -73,6 +73,20 @@ class Scope:
     given: tuple[Ref, ...] = ()
 
 
+class Origin(NamedTuple):
+    """What a design was made of.
+
+    Attributes:
+        document: the spec (:class:`archscope.spec.document.Document`).
+        sets: values that replace those under ``vars:``.
+        shapes: shapes that replace the declared ones, by input.
+    """
+
+    document: Any
+    sets: Mapping[str, Any]
+    shapes: Mapping[str, Sequence[int]]
+
+
 @dataclass(frozen=True)
 class Design(Shown):
     """A resolved design.
@@ -86,6 +100,7 @@ class Design(Shown):
         accuracy: recorded facts about the design as its file states it; a variant of it has none.
         scopes: the blocks and rounds of repeats that the layers came from; how a design is written, not what it is.
         warnings: what looks like a mistake but has a meaning.
+        origin: what it was made of, so that variants can be made of it; a pickle has none.
     """
 
     name: str
@@ -101,6 +116,7 @@ class Design(Shown):
     file: str = field(default="", compare=False)
     scopes: tuple[Scope, ...] = field(default=(), compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def graph(self) -> LayerGraph:
@@ -119,4 +135,4 @@ class Design(Shown):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "graph"}
+        return {name: value for name, value in self.__dict__.items() if name != "graph"} | {"origin": None}

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from archscope.arith.recorded import Recorded
-from archscope.design import Design
+from archscope.design import Design, Origin
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, UsageError
 from archscope.spec import library
@@ -44,9 +44,12 @@ def load(
     """
     document = spec if isinstance(spec, Document) else read_document(spec)
     overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
-    shapes = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
-    nodes = {name: _as_list(shape, name) for name, shape in shapes.items() if shape is not None}
-    return expand(document, overrides, nodes, most_problems)
+    given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
+    shapes = {name: shape for name, shape in given.items() if shape is not None}
+    nodes = {name: _as_list(shape, name) for name, shape in shapes.items()}
+    design = expand(document, overrides, nodes, most_problems)
+    object.__setattr__(design, "origin", Origin(document, dict(set or {}), shapes))  # nobody has seen it yet
+    return design
 
 
 def read_document(spec: str | os.PathLike[str]) -> Document:

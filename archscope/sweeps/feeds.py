@@ -52,7 +52,7 @@ class Feed:
 
     def _either(self, name: str, values: tuple[Any, ...]) -> Show:
         """Integers and real numbers, which arithmetic tells apart."""
-        which = self._number(f"{name}#", tuple(int(isinstance(value, float)) for value in values))
+        which = self._number(f"{name}?", tuple(int(isinstance(value, float)) for value in values))
         shows = []
         for kind in (int, float):
             some = next(value for value in values if isinstance(value, kind))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from archscope.sweeps.model import Moments, Objective, Part, Question, Rows, Sweep, Tally
+from archscope.sweeps.model import Decision, Moments, Objective, Part, Question, Rows, Sweep, Tally
 from archscope.sweeps.space import Axis, Space
 from archscope.table import Column
 
@@ -275,6 +275,16 @@ def _needed(rows: Rows, question: Question) -> Rows:
     return rows if needed.all() else rows.take(needed)
 
 
+def structural(decisions: Mapping[Decision, frozenset[int]]) -> set[int]:
+    """Places of the axes that change the graph: other graphs came of one value of a decision than of another."""
+    found: set[int] = set()
+    first: dict[int, frozenset[int]] = {}
+    for decision, graphs in decisions.items():
+        if first.setdefault(decision.what, graphs) != graphs:
+            found.update(decision.axes)
+    return found
+
+
 class Merger:
     """Puts the parts of a sweep together; holds the frontier, the best and the sample, whatever the space's size.
 
@@ -290,8 +300,7 @@ class Merger:
         self._waiting: list[Rows] = []
         self._moments = moments(choices, nothing, [len(axis.values) for axis in space.axes])
         self._tally = Tally()
-        self._structural: set[str] = set()
-        self._structures = 0
+        self._decisions: dict[Decision, frozenset[int]] = {}
         self._stop = 0
 
     def add(self, part: Part) -> None:
@@ -308,8 +317,8 @@ class Merger:
             self._condense()
         self._tally += part.tally
         self._moments += part.moments
-        self._structural.update(part.structural)
-        self._structures = max(self._structures, part.structures)
+        for decision, graphs in part.decisions.items():
+            self._decisions[decision] = self._decisions.get(decision, frozenset()) | graphs
 
     def _condense(self) -> None:
         self._rows = _needed(joined([self._rows, *self._waiting]), self.question)
@@ -336,8 +345,8 @@ class Merger:
             top=rows.take(best(rows, question.sort, question.top)),
             frontier=self._ordered_frontier(),
             sample=rows.take(drawn(rows, DRAWN)),
-            structural=tuple(axis.name for axis in self.space.axes if axis.name in self._structural),
-            structures=self._structures,
+            structural=tuple(self.space.axes[place].name for place in sorted(structural(self._decisions))),
+            structures=len(frozenset().union(*self._decisions.values())),
             seconds=seconds,
             complete=self._tally.designs == self.space.count,
         )

@@ -210,6 +210,20 @@ def _pooled(count: Any, mean: Any, more: Any, their: Any) -> tuple[Any, Any, Any
     return together, mean + (their - mean) * weight, weight
 
 
+class Decision(NamedTuple):
+    """Something that was decided when a design was laid out.
+
+    Attributes:
+        what: a fingerprint of the formula that decided.
+        value: that it had.
+        axes: places of the axes that it depends on.
+    """
+
+    what: int
+    value: int | float
+    axes: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """What was found in a part of a space.
@@ -218,8 +232,7 @@ class Part:
         start, stop: numbers of its first design and of the one behind its last.
         rows: the designs that satisfy all constraints, in the order of their numbers; or of them those that are kept.
         moments: of all legal designs of the part.
-        structural: names of the axes that were seen to change the graph.
-        structures: how many graphs there were.
+        decisions: what was decided in the legal designs, each with the fingerprints of the graphs that came of it.
     """
 
     start: int
@@ -227,8 +240,7 @@ class Part:
     rows: Rows
     tally: Tally
     moments: Moments
-    structural: tuple[str, ...] = ()
-    structures: int = 0
+    decisions: Mapping[Decision, frozenset[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +258,7 @@ class Sweep(Shown):
         frontier: the designs that no other is better than, in the order of the first objective; empty without any.
         sample: some designs that satisfy all constraints, drawn evenly, in the order of their numbers.
         structural: names of the axes that change the graph; the others change numbers only.
-        structures: how many different graphs were met (those of a part are counted; of several parts, the most).
+        structures: how many different graphs were met.
         seconds: that it took.
         complete: whether the whole space was looked at.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -10,7 +10,8 @@ from archscope.analysis.metrics import FIELD_FIGURES
 from archscope.arith import minimum
 from archscope.comparison import FIGURES, Side
 from archscope.errors import UsageError, suggestion
-from archscope.spec.expressions import ExpressionError
+from archscope.spec.expressions import ExpressionError, evaluate
+from archscope.sweeps.model import Question
 from archscope.table import Column
 from archscope.verify import FigureNames
 
@@ -20,6 +21,22 @@ _NUMBERS = ("count", "ratio", "seconds", "axes")
 SWEPT: dict[str, Column] = {name: column for name, column in FIGURES.items() if column.style in _NUMBERS}
 
 
+class Unanswerable(UsageError):
+    """An expression that no design gives a value to.
+
+    Attributes:
+        text: the expression.
+        error: what is wrong with it.
+    """
+
+    def __init__(self, text: str, error: ExpressionError) -> None:
+        super().__init__(f"`{text}`: {error.message}{'; ' + error.hint if error.hint else ''}")
+        self.text, self.error = text, error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UsageError, (str(self),)  # from a worker, as words
+
+
 class DesignNames:
     """The names that are known of one design.
 
@@ -27,12 +44,17 @@ class DesignNames:
 
     Args:
         axes: the values of what varies.
+
+    Attributes:
+        columns: derived ones, as far as they are known.
+        undefined: what has no value in this design, and why.
     """
 
     def __init__(self, side: Side, axes: Mapping[str, Any]) -> None:
         self._side, self._axes = side, axes
         self._variables = dict(side.design.vars)
-        self.columns: dict[str, Any] = {}  # derived ones
+        self.columns: dict[str, Any] = {}
+        self.undefined: dict[str, ExpressionError] = {}
 
     def lookup(self, name: str) -> Any:
         """The value of a name.
@@ -66,15 +88,15 @@ class DesignNames:
         output = self._side.design.outputs[0][1].node
         axes = [field.axis for field in self._side.account.fields[output]]
         if axis not in axes:
-            raise ExpressionError(f"the output sees no axis `{axis}`; it sees {', '.join(axes)}")
+            raise ExpressionError(f"the output sees no axis `{axis}`; it sees {', '.join(axes)}", undefined=True)
         return self._side.figure(figure)[axes.index(axis)]
 
     def of_part(self, part: str, figure: str) -> Any:
         """A figure of a layer or a block."""
         try:
             names = FigureNames(self._side.account, part)
-        except UsageError as error:
-            raise ExpressionError(str(error)) from None
+        except UsageError as error:  # other designs may have it
+            raise ExpressionError(str(error), undefined=True) from None
         if figure not in names.known():
             hint = suggestion(figure, names.known())
             raise ExpressionError(f"`{part}` has no figure `{figure}`", hint)
@@ -82,6 +104,38 @@ class DesignNames:
         if isinstance(value, tuple) and figure in FIELD_FIGURES:
             return reduce(minimum, value)
         return value
+
+    def column(self, name: str) -> Any:
+        """A figure of the design, or one of a part (``LAYER.figure``), whatever varies by its name.
+
+        Raises:
+            ExpressionError: there is none.
+        """
+        if name in SWEPT:
+            return self.figure(name)
+        part, _, figure = name.rpartition(".")
+        return self._along(part, figure) if part in FIELD_FIGURES else self.of_part(part, figure)
+
+    def answers(self, question: Question) -> list[Any]:
+        """All columns, then what the constraints say; ``None`` where a design has no such figure.
+
+        Raises:
+            Unanswerable: an expression that no design gives a value to.
+        """
+        found = [self._answer(name, self.column, name) for name in question.figures]
+        for name, text in question.derived:
+            self.columns[name] = self._answer(text, evaluate, text, self)
+            found.append(self.columns[name])
+        return found + [self._answer(text, evaluate, text, self) for text in question.where]
+
+    def _answer(self, text: str, tell: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return tell(*arguments)
+        except ExpressionError as error:
+            if not error.undefined:
+                raise Unanswerable(text, error) from None
+            self.undefined[text] = error
+            return None
 
     def known(self) -> Sequence[str]:
         """All names but those of parts."""

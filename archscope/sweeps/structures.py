@@ -32,12 +32,16 @@ class Leaf:
     Attributes:
         decisions: what decided, in order, each with its value.
         outputs: what is asked of a design, recorded or plain; nothing of one that is wrong.
+        laid: how many of the decisions were made before the graph stood.
+        graph: a fingerprint of the graph.
         reason: what is wrong, numbers left out; empty for legal designs.
         message: what is wrong with the design that was read.
     """
 
     decisions: tuple[tuple[Recorded, Any], ...]
     outputs: tuple[Any, ...] = ()
+    laid: int = 0
+    graph: int = 0
     reason: str = ""
     message: str = ""
 
@@ -47,10 +51,12 @@ class Leaf:
         return Program(self.outputs, dict(self.decisions))
 
     @cached_property
-    def path(self) -> tuple[tuple[int, Any], ...]:
-        """The decisions as plain data, the same in every process: a fingerprint of each, and its value."""
+    def laying(self) -> tuple[tuple[int, Any, frozenset[str]], ...]:
+        """What was decided before the graph stood: a fingerprint, the value, and the variables that it depends on."""
         known: dict[Recorded, int] = {}
-        return tuple((fingerprint(number, known), value) for number, value in self.decisions)
+        return tuple(
+            (fingerprint(number, known), value, _variables(number)) for number, value in self.decisions[: self.laid]
+        )
 
 
 @dataclass(eq=False)
@@ -199,8 +205,17 @@ def _parting(a: Sequence[tuple[Recorded, Any]], b: Sequence[tuple[Recorded, Any]
     return min(len(a), len(b))
 
 
+def _variables(number: Recorded) -> frozenset[str]:
+    return frozenset(one.name for one in ingredients([number]) if not one.arguments)
+
+
+def hashed(text: str) -> int:
+    """A number for a text, the same in every process (63 bits of BLAKE2)."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
 def fingerprint(number: Recorded, known: dict[Recorded, int]) -> int:
-    """A number for a formula, the same in every process (64 bits of BLAKE2).
+    """A number for a formula, the same in every process.
 
     Args:
         known: those of the formulas before it.
@@ -208,6 +223,5 @@ def fingerprint(number: Recorded, known: dict[Recorded, int]) -> int:
     for one in ingredients([number]):
         if one not in known:
             parts = [f"{known[a]:x}" if isinstance(a, Recorded) else repr(a) for a in one.arguments]
-            text = f"{one.name}({','.join(parts)})"
-            known[one] = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+            known[one] = hashed(f"{one.name}({','.join(parts)})")
     return known[number]

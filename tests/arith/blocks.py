@@ -34,7 +34,7 @@ def worked_out(columns: Mapping[str, Sequence[Any]], read: Callable[[dict[str, A
             outputs, reason = tuple(read(values)), ""
         except Refused:
             outputs, reason = (), "refused"
-        return Leaf(tuple(recorder.decisions.items()), outputs, reason)
+        return Leaf(tuple(recorder.decisions.items()), outputs, reason=reason)
 
     found: list[Any] = [...] * designs
     for one, places, outputs in Tree().sort(tables, designs, leaf):

@@ -6,7 +6,7 @@ import numpy as np
 
 from archscope.comparison import FIGURES, Setting
 from archscope.sweeps.merging import Merger, moments
-from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
+from archscope.sweeps.model import Decision, Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space
 from archscope.table import Column
 
@@ -68,7 +68,14 @@ def part(space, start, stop):
     sizes = [len(axis.values) for axis in space.axes]
     found = moments(legal.choices, legal.columns, sizes)
     tally = Tally(stop - start, invalid, missed, len(passed))
-    return Part(start, stop, passed, tally, found, structural=("depths[0]",), structures=2)
+    return Part(
+        start,
+        stop,
+        passed,
+        tally,
+        found,
+        decisions={Decision(7, 1, (0,)): frozenset([10]), Decision(7, 2, (0,)): frozenset([11])},
+    )
 
 
 def swept(cuts=(), *, axes=AXES, question=QUESTION, stop=None, seconds=0.25):

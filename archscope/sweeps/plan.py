@@ -1,0 +1,83 @@
+"""The plan of a sweep: all that is needed to account for any design of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.analysis.account import analyze
+from archscope.analysis.traffic import numbers
+from archscope.comparison import Side
+from archscope.design import Design
+from archscope.load import load
+from archscope.spec.document import Document
+from archscope.sweeps.model import Question
+from archscope.sweeps.names import DesignNames
+from archscope.sweeps.space import Space
+from archscope.table import Column
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A space, what is asked of its designs, and how they are made; it can be sent to a worker.
+
+    Attributes:
+        document: the spec.
+        sets: variables that replace the spec's and do not vary.
+        shapes: input shapes by name, likewise.
+        lists: of each variable of which an element varies, all elements where nothing does.
+        inputs: of each input its shape where nothing varies, the first one first.
+        columns: of the rows, figures and derived ones.
+        whole: for each column whether it holds integers.
+    """
+
+    document: Document
+    sets: Mapping[str, Any]
+    shapes: Mapping[str, Sequence[int]]
+    lists: Mapping[str, Sequence[Any]]
+    inputs: Mapping[str, tuple[int, ...]]
+    space: Space
+    question: Question
+    columns: tuple[Column, ...] = ()
+    whole: tuple[bool, ...] = ()
+
+    def variant(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Sequence[Any]]]:
+        """The variables and the input shapes that stand for values of the axes, plain or recorded."""
+        sets, shapes = dict(self.sets), dict(self.shapes)
+        for axis in self.space.axes:
+            (kind, name, place), value = axis.target, values[axis.name]
+            if kind == "element":
+                elements = list(sets[name] if name in sets and name not in self.sets else self.lists[name])
+                elements[place or 0] = value
+                sets[name] = elements
+            elif kind == "input":
+                name = name or next(iter(self.inputs))
+                shapes[name] = value if isinstance(value, tuple) else _resized(self.inputs[name], value)
+            elif kind == "variable":
+                sets[name] = value
+        return sets, shapes
+
+    def design(self, values: Mapping[str, Any], most_problems: int = 1) -> Design:
+        """The design with these values of the axes.
+
+        Raises:
+            SpecError: there is no such design.
+        """
+        sets, shapes = self.variant(values)
+        return load(self.document, set=sets, input=shapes or None, most_problems=most_problems)
+
+    def names(self, design: Design, values: Mapping[str, Any]) -> DesignNames:
+        """What is known of a design with these values of the axes.
+
+        Raises:
+            UsageError: it does not allow the batch.
+        """
+        setting = self.question.setting._replace(batch=values.get("batch", self.question.setting.batch))
+        account = analyze(design, batch=setting.batch, dtype=numbers(setting.dtype).floating)
+        return DesignNames(Side(design.name, account, setting), values)
+
+
+def _resized(shape: tuple[int, ...], size: Any) -> tuple[Any, ...]:
+    """An input's shape with another size of the map; one without a map is its size."""
+    return (*shape[:1], *(size for _ in shape[1:])) if len(shape) > 1 else (size,)
