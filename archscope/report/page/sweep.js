@@ -20,7 +20,7 @@ const sweep = (() => {
       number: labels ? (place) => (numbers ? numbers[at[place]] : NaN) : (place) => at[place],
       text: labels ? (place) => labels[at[place]] : (place) => (style === "plain" ? String(values[place]) : written(variable, values[place])),
       plain: labels ? (place) => labels[at[place]] : (place) => values[place],
-      full: variable.unit ? `${variable.title} [${variable.unit}]` : variable.title,
+      full: variable.unit && variable.unit !== variable.title ? `${variable.title} [${variable.unit}]` : variable.title,
     };
   });
   const onFrontier = new Set(data.frontier);
@@ -32,7 +32,7 @@ const sweep = (() => {
   const short = (number) => {
     let power = 0;
     for (; Math.abs(number) >= 999.95 && power < PREFIXES.length - 1; power++) number /= 1000;
-    return `${Number(number.toPrecision(power ? 4 : 6))} ${PREFIXES[power]}`.trim();
+    return `${Number(Number.isInteger(number) ? number : number.toPrecision(4))} ${PREFIXES[power]}`.trim();
   };
   const tick = (variable, number) => (["share", "seconds"].includes(variable.style) ? written(variable, number) : short(number));
   const roundNumbers = (low, high, most = 6) => {

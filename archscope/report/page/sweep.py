@@ -59,6 +59,8 @@ def sweep_page(sweep: Sweep, specs: Callable[[int], str] | None = None) -> str:
             "sweep_tables.js", "sweep_means.js",
         ),
         sweep=sweep,
+        wishes=[(largest, _title(sweep, name)) for name, largest in sweep.question.pareto],
+        sorted_by=_title(sweep, sweep.question.sort.column) if sweep.question.sort else None,
         tiles=list(_tiles(sweep)),
         chips=list(_chips(sweep)),
         axes=[(axis.name, *_values(axis), axis.name in sweep.structural) for axis in sweep.space.axes],
@@ -98,16 +100,10 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
         share = _percent(tally.passed, tally.legal)
         yield Tile("satisfy the constraints", f"{tally.passed:,}", f"{share} of the legal ones")
     if sweep.question.pareto:
-        wanted = " and ".join(_wish(sweep, *objective) for objective in sweep.question.pareto)
-        yield Tile("on the frontier", f"{len(sweep.frontier):,}", f"no other one is better in all: {wanted}")
+        yield Tile("on the frontier", f"{len(sweep.frontier):,}", "no other design is better in every objective")
     rate = short(tally.designs / sweep.seconds) if sweep.seconds > 0 else ""
     yield Tile("time", duration(sweep.seconds), f"{rate} designs a second" if rate else "")
-    many = "graph was" if sweep.structures == 1 else "graphs were"
-    yield Tile("different graphs", f"{sweep.structures:,}", f"{sweep.structures:,} {many} met; the rest is arithmetic")
-
-
-def _wish(sweep: Sweep, name: str, largest: bool) -> str:
-    return f"{'large' if largest else 'small'} {_title(sweep, name)}"
+    yield Tile("different graphs", f"{sweep.structures:,}", "each evaluated for many designs at once")
 
 
 def _chips(sweep: Sweep) -> Iterator[tuple[str, str]]:

@@ -5,14 +5,18 @@
   const { data, count, places, variables, onFrontier, tick, scale, extent, shown, state, limits } = sweep;
   const host = byId("parallel");
   if (!host) return;
-  const PAD = { side: 58, top: 62, bottom: 30 };
+  const PAD = { side: 40, right: 74, top: 62, bottom: 30 };
   const LEAST_GAP = 92; // pixels between axes
   const NEAR = 9;
   const GRIP = 7; // pixels at an end of a range that take hold of it
   const MOST_LABELS = 14;
+  const FRAME = 30; // milliseconds that a frame may take
 
-  const [faint, lines, marked] = host.querySelectorAll("canvas");
+  const [faint, lines, fronts, marked] = host.querySelectorAll("canvas");
   const best = new Set(data.best);
+  // in an order of which every piece shows the whole
+  const mix = (place) => (place * 0.618034) % 1;
+  const mixed = [...places].sort((a, b) => mix(a) - mix(b));
   const logs = byId("parallel-log");
   logs.checked = false;
 
@@ -57,11 +61,36 @@
     }
     context.stroke();
   };
-  const strokes = (context, some, colour, strength, width) => {
-    context.strokeStyle = colour;
-    context.globalAlpha = Math.min(0.9, Math.max(0.05, strength / Math.sqrt(some.length || 1)));
-    context.lineWidth = width;
-    for (const place of some) trace(context, place);
+  // Each canvas has its own queue, of which a piece is drawn a frame: as many lines as the browser keeps up with.
+  const queues = new Map();
+  let piece = 400;
+  let since = 0;
+  const work = (now) => {
+    if (now - since > FRAME) piece = Math.max(50, piece / 2);
+    else piece = Math.min(4000, piece * 1.5);
+    since = now;
+    for (const [canvas, queue] of queues) if (queue.next(Math.round(piece / queues.size)).done) queues.delete(canvas);
+    if (queues.size) requestAnimationFrame(work);
+  };
+  function* strokes(context, parts) {
+    let left = yield;
+    for (const [some, colour, strength, width] of parts) {
+      const alpha = Math.min(0.9, Math.max(0.05, strength / Math.sqrt(some.length || 1)));
+      for (const place of some) {
+        if (left-- <= 0) left = yield;
+        Object.assign(context, { strokeStyle: colour, globalAlpha: alpha, lineWidth: width });
+        trace(context, place);
+      }
+    }
+  }
+  const start = (canvas, ...parts) => {
+    const queue = strokes(pen(canvas), parts);
+    queue.next();
+    if (!queues.size) requestAnimationFrame((now) => {
+      since = now;
+      work(now);
+    });
+    queues.set(canvas, queue);
   };
   const colour = (kind) => {
     const key = document.querySelector(`#kinds i.${kind}`);
@@ -69,13 +98,16 @@
   };
   const ink = () => getComputedStyle(host).color;
 
-  const drawFaint = () => strokes(pen(faint), places, ink(), limits.size ? 1 : 0, 1);
+  const drawFaint = () => start(faint, [mixed, ink(), 1, 1]);
   const drawLines = () => {
-    const context = pen(lines);
-    const kept = places.filter((place) => shown[place]);
-    strokes(context, kept.filter((place) => !onFrontier.has(place) && !best.has(place)), colour("sample"), 7, 1);
-    strokes(context, kept.filter((place) => best.has(place) && !onFrontier.has(place)), colour("best"), 4, 1.3);
-    strokes(context, kept.filter((place) => onFrontier.has(place)), colour("frontier"), 5, 1.4);
+    const kept = mixed.filter((place) => shown[place]);
+    faint.hidden = limits.size === 0;
+    start(lines, [kept.filter((place) => !onFrontier.has(place) && !best.has(place)), colour("sample"), 7, 1]);
+    start(
+      fronts,
+      [kept.filter((place) => best.has(place) && !onFrontier.has(place)), colour("best"), 4, 1.3],
+      [kept.filter((place) => onFrontier.has(place)), colour("frontier"), 5, 1.4],
+    );
   };
   const drawMarked = () => {
     const context = pen(marked);
@@ -125,11 +157,11 @@
     }
   };
   const lay = () => {
-    const least = 2 * PAD.side + LEAST_GAP * (axes.length - 1);
+    const least = PAD.side + PAD.right + LEAST_GAP * (axes.length - 1);
     host.style.minWidth = `${least}px`;
     size.width = Math.max(host.clientWidth, least);
     size.height = host.clientHeight;
-    const gap = axes.length > 1 ? (size.width - 2 * PAD.side) / (axes.length - 1) : 0;
+    const gap = axes.length > 1 ? (size.width - PAD.side - PAD.right) / (axes.length - 1) : 0;
     axes.forEach((axis, at) => {
       axis.left = axes.length > 1 ? PAD.side + at * gap : size.width / 2;
       axis.host.style.left = `${axis.left}px`;
@@ -273,7 +305,6 @@
     showRanges();
     tally();
     for (const field of fields) field.write();
-    drawFaint();
     drawLines();
   };
   byId("free").addEventListener("click", sweep.free);
