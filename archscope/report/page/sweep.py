@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -203,9 +203,9 @@ class _Designs:
         numbers = rows.numbers[taken].tolist()
         new = [at for at, number in zip(taken, numbers, strict=True) if number not in places]
         for axis, choices in zip(self.choices, rows.choices, strict=True):
-            axis += choices[new].tolist()
+            axis.extend(choices[new].tolist())
         for name, column in self.columns.items():
-            column += map(_number, rows.columns[name][new].tolist())
+            column.extend(map(_number, rows.columns[name][new].tolist()))
         return [places.setdefault(number, len(places)) for number in numbers]
 
 
@@ -368,8 +368,8 @@ def _plot(sweep: Sweep, designs: _Designs, variables: Sequence[Variable]) -> Plo
         dots(frontier),
         dots(points(designs.best)),
         stairs(sorted(frontier), across_first=not objectives[0][1]) if joined else "",
-        f"{len(designs.frontier):,} designs on the frontier, the {len(designs.best):,} best and {len(designs.sample):,} "
-        f"others: {variables[x].title} across, {variables[y].title} upwards.",
+        f"{variables[x].title} across, {variables[y].title} upwards: {len(designs.frontier):,} on the frontier, "
+        f"{len(designs.best):,} of the best, and others.",
     )
 
 
@@ -420,9 +420,9 @@ def _direction(axis: Axis, counts: list[int], means: list[float]) -> str:
         return ""
     met = [(content, mean) for content, count, mean in zip(axis.values, counts, means, strict=True) if count]
     ordered = [mean for _, mean in sorted(met)]
-    if all(a <= b for a, b in zip(ordered, ordered[1:], strict=False)):
+    if all(a <= b for a, b in pairwise(ordered)):
         return "rises"
-    return "falls" if all(a >= b for a, b in zip(ordered, ordered[1:], strict=False)) else ""
+    return "falls" if all(a >= b for a, b in pairwise(ordered)) else ""
 
 
 def _together(influence: Sequence[tuple[str, Sequence[Effect]]]) -> list[float | None]:
@@ -449,7 +449,7 @@ def _mean_curves(axis: Axis, counts: list[list[int]], means: list[list[float]]) 
     if _is_numeric(axis):
         order.sort(key=axis.values.__getitem__)
     cuts = [0, *accumulate(_shares(len(order), _MOST_MEANS))]
-    bundles = [order[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    bundles = [order[a:b] for a, b in pairwise(cuts)]
     totals = [[sum(column) for column in zip(*(counts[at] for at in bundle), strict=True)] for bundle in bundles]
     return {
         "labels": [_bundle_label([axis.values[at] for at in bundle]) for bundle in bundles],

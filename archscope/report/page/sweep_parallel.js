@@ -326,6 +326,7 @@
   const printing = (scheme) => () => {
     for (const part of [host, byId("kinds")]) part.style.colorScheme = scheme;
     draw();
+    for (const queue of queues.values()) queue.next(Infinity); // paper does not wait
   };
   window.addEventListener("beforeprint", printing("light"));
   window.addEventListener("afterprint", printing(""));
