@@ -99,28 +99,45 @@
   const ink = () => getComputedStyle(host).color;
 
   const drawFaint = () => start(faint, [mixed, ink(), 1, 1]);
-  const drawLines = () => {
+  const layers = () => {
     const kept = mixed.filter((place) => shown[place]);
-    faint.hidden = limits.size === 0;
-    start(lines, [kept.filter((place) => !onFrontier.has(place) && !best.has(place)), colour("sample"), 7, 1]);
-    start(
-      fronts,
-      [kept.filter((place) => best.has(place) && !onFrontier.has(place)), colour("best"), 4, 1.3],
-      [kept.filter((place) => onFrontier.has(place)), colour("frontier"), 5, 1.4],
-    );
+    return [
+      [[kept.filter((place) => !onFrontier.has(place) && !best.has(place)), colour("sample"), 7, 1]],
+      [
+        [kept.filter((place) => best.has(place) && !onFrontier.has(place)), colour("best"), 4, 1.3],
+        [kept.filter((place) => onFrontier.has(place)), colour("frontier"), 5, 1.4],
+      ],
+    ];
   };
-  const drawMarked = () => {
-    const context = pen(marked);
-    context.lineWidth = 3;
-    context.strokeStyle = ink();
+  const drawLines = () => {
+    faint.hidden = limits.size === 0;
+    const [under, over] = layers();
+    start(lines, ...under);
+    start(fronts, ...over);
+  };
+  const drawMarked = (context = pen(marked)) => {
+    Object.assign(context, { lineWidth: 3, strokeStyle: ink(), globalAlpha: 1 });
     for (const [place, dashes] of [[state.under, [6, 4]], [state.chosen, []]]) {
       if (place < 0) continue;
       context.setLineDash(dashes);
       trace(context, place);
     }
-    byId("under").textContent = state.under >= 0 ? sweep.words(state.under) : "";
   };
+  const drawPaper = () => {
+    // at once, and into one canvas: on paper the upper ones hide what is below
+    const context = pen(marked);
+    context.setLineDash([]);
+    const queue = strokes(context, layers().flat());
+    queue.next();
+    queue.next(Infinity);
+    drawMarked(context);
+  };
+  let printing = false;
   const draw = () => {
+    if (printing) {
+      drawPaper();
+      return;
+    }
     drawFaint();
     drawLines();
     drawMarked();
@@ -164,7 +181,7 @@
     const gap = axes.length > 1 ? (size.width - PAD.side - PAD.right) / (axes.length - 1) : 0;
     axes.forEach((axis, at) => {
       axis.left = axes.length > 1 ? PAD.side + at * gap : size.width / 2;
-      axis.host.style.left = `${axis.left}px`;
+      axis.host.style.left = `${(100 * axis.left) / size.width}%`; // paper may be narrower
       axis.host.style.setProperty("--gap", `${Math.min(gap || 200, 200)}px`);
       axis.ticks.replaceChildren(...ticksOf(axis).map((mark) => {
         const label = element("span", { textContent: said(axis, mark) });
@@ -313,8 +330,11 @@
     lay();
   });
   sweep.on("limits", change);
-  sweep.on("chosen", drawMarked);
-  sweep.on("under", drawMarked);
+  sweep.on("chosen", () => drawMarked());
+  sweep.on("under", () => {
+    drawMarked();
+    byId("under").textContent = state.under >= 0 ? sweep.words(state.under) : "";
+  });
   axes.forEach(measure);
   build();
   tally();
@@ -323,11 +343,11 @@
   // colours are drawn into the canvases: again whenever they change, and on paper always the light ones
   new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  const printing = (scheme) => () => {
-    for (const part of [host, byId("kinds")]) part.style.colorScheme = scheme;
+  const print = (begins) => {
+    printing = begins;
+    for (const part of [host, byId("kinds")]) part.style.colorScheme = begins ? "light" : "";
     draw();
-    for (const queue of queues.values()) queue.next(Infinity); // paper does not wait
   };
-  window.addEventListener("beforeprint", printing("light"));
-  window.addEventListener("afterprint", printing(""));
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => setTimeout(print, 500, false)); // browsers say so before they are done
 })();

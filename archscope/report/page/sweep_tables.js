@@ -27,14 +27,14 @@
     const heads = [["number", title(head.cells[0], "design", "number")], ...variables.map((variable, at) => [variable.index, title(head.cells[at + 1], variable.title, variable.index)])];
     const withMarks = id === "best" && data.frontier.length > 0;
     if (withMarks) head.append(element("th", { scope: "col", textContent: "frontier" }));
-    if (data.specs) head.append(element("th", { scope: "col", textContent: "spec" }));
+    if (data.specs) head.append(element("th", { scope: "col", className: "spec", textContent: "spec" }));
 
     const made = (place) => {
       const button = element("button", { type: "button", textContent: data.numbers[place].toLocaleString("en-US") });
       button.setAttribute("aria-label", nameOf(place));
       const row = element("tr", {}, element("th", { scope: "row" }, button), ...variables.map((variable) => element("td", { className: "n", textContent: variable.text(place) })));
       if (withMarks) row.append(element("td", { textContent: sweep.onFrontier.has(place) ? "✓" : "" }));
-      if (data.specs) row.append(element("td", {}, specOf(place) ? specButton(place) : ""));
+      if (data.specs) row.append(element("td", { className: "spec" }, specOf(place) ? specButton(place) : ""));
       row.dataset.place = place;
       rows.set(place, row);
       return row;

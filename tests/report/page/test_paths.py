@@ -73,7 +73,7 @@ def test_a_scale_holds_its_numbers_in_order(numbers: list[float]) -> None:
     scale = Scale.around(numbers)
     places = [scale.at(number) for number in sorted(numbers)]
     assert places == sorted(places)
-    assert 0 <= places[0]
+    assert places[0] >= 0
     assert places[-1] <= 1
     assert scale.log == (min(numbers) > 0 and max(numbers) > 12 * min(numbers))
 
@@ -81,7 +81,7 @@ def test_a_scale_holds_its_numbers_in_order(numbers: list[float]) -> None:
 @pytest.mark.parametrize(
     ("numbers", "labels"),
     [
-        ((100, 160), ["100", "110", "120", "130", "140", "150", "160"]),
+        ((100, 160), ["100", "120", "140", "160"]),
         ((3, 90), ["5", "10", "20", "50", "100"]),  # a little beyond the last number
         ((2, 4_000_000), ["10", "100", "1000", "10000", "100000", "1e+06"]),
         ((7,), ["6.8", "6.9", "7", "7.1", "7.2"]),

@@ -302,6 +302,23 @@ def test_lines_are_drawn(opened: Any) -> None:
     assert page.evaluate(drawn)
 
 
+def test_paper_has_all_lines_in_light_colours(opened: Any) -> None:
+    page = opened(made(), **DARK)
+    page.locator("#best-table tbody button").first.click()
+    page.locator("#chosen h3").wait_for()
+    drawn = """() => {
+      window.dispatchEvent(new Event("beforeprint"));
+      const canvas = Array.from(document.querySelectorAll("#parallel canvas")).at(-1); // the others are not printed
+      const some = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      const seen = new Set();
+      for (let at = 0; at < some.length; at += 4) if (some[at + 3] > 200) seen.add(some.slice(at, at + 3).join(" "));
+      return Array.from(seen);
+    }"""
+    seen = np.array([[int(part) for part in colour.split()] for colour in page.evaluate(drawn)])
+    for colour in ((0x00, 0x72, 0xB2), (0x1B, 0x1F, 0x24)):  # --c1 and --ink, in the light
+        assert np.abs(seen - colour).sum(axis=1).min() < 9
+
+
 def test_a_row_chooses_a_design(opened: Any) -> None:
     page = opened(made())
     row = page.locator("#best-table tbody tr").nth(2)
