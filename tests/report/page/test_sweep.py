@@ -144,6 +144,11 @@ def points(page: Page, kind: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"M(\S+) (\S+)h0", path)]
 
 
+def stairs(page: Page) -> tuple[list[str], list[float]]:
+    path = page.locator("#scatter path.stairs").get_attribute("d") or ""
+    return re.findall("[A-Z]", path), [float(number) for number in re.findall(r"[\d.]+", path)]
+
+
 def table(page: Page, name: str) -> list[list[str]]:
     return page.locator(f"#{name}-table tbody tr").evaluate_all(
         "rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))"
@@ -204,12 +209,15 @@ def test_an_interrupted_sweep_says_so(opened: Any) -> None:
 def test_the_plot_stands_in_the_page_as_the_scripts_draw_it(opened: Any) -> None:
     sweep = made()
     static = opened(sweep, **NO_JAVASCRIPT)
+    commands, corners = stairs(static)
     still = {kind: points(static, kind) for kind in ("frontier", "best", "sample")}
     ticks = static.locator("#scatter .across b, #scatter .grid b").all_text_contents()
     page = opened(sweep)
     assert len(still["frontier"]) == len(sweep.frontier)
     for kind, places in still.items():
         assert np.array(points(page, kind)) == pytest.approx(np.array(places), abs=0.02), kind
+    assert stairs(page)[0] == commands
+    assert stairs(page)[1] == pytest.approx(corners, abs=0.02)
     assert sorted(page.locator("#scatter .across b, #scatter .grid b").all_text_contents()) == sorted(ticks)
 
 
@@ -502,6 +510,9 @@ def test_a_large_frontier_is_thinned_and_told(opened: Any) -> None:
     assert "5,000 of 20,000" in page.inner_text("#frontier")
     dots = points(page, "frontier")
     assert len(dots) == 5_000
+    numbers = np.array(page.evaluate("sweep.data.frontier.map((place) => sweep.data.numbers[place])"))
+    assert (numbers[0], numbers[-1]) == (0, 19_999)
+    assert set(np.diff(numbers)) <= {3, 4, 5}
     assert page.locator("#frontier-table tbody tr").count() == 100
     page.click("#frontier-more")
     assert page.locator("#frontier-table tbody tr").count() == 600
