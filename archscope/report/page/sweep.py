@@ -241,6 +241,11 @@ class Variable(NamedTuple):
     number: Callable[[int], float | None]
     data: dict[str, Any]
 
+    @property
+    def full(self) -> str:
+        """With its unit, where the title does not say it."""
+        return f"{self.title} [{self.unit}]" if self.unit not in ("", self.title) else self.title
+
 
 def _axes(sweep: Sweep, designs: _Designs) -> Iterator[Variable]:
     for axis, choices in zip(sweep.space.axes, designs.choices, strict=True):
