@@ -1,7 +1,7 @@
 "use strict";
 // The page of a comparison: its figures to the clipboard, and the difference's blocks folded.
 (() => {
-  const byId = (id) => document.getElementById(id);
+  const { byId } = page;
 
   byId("copy").addEventListener("click", async () => {
     await clipboard.copy(JSON.parse(byId("csv").textContent));

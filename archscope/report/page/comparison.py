@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import ceil, floor, log10, sqrt
+from math import log10, sqrt
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from archscope.comparison import FIGURES, Comparison, Side
 from archscope.difference import Difference
 from archscope.report.comparison import comparison_csv, figure_title, notes, setting_text, times_text
 from archscope.report.difference import difference_lines, said, signed
-from archscope.report.page.paths import Tick, ticks
+from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render
 from archscope.report.text import short, value
 from archscope.table import Column
@@ -32,7 +32,7 @@ def comparison_page(found: Comparison, difference: Difference | None = None) -> 
     return render(
         "comparison.html",
         styles=("style.css", "comparison.css"),
-        scripts=("theme.js", "clipboard.js", "comparison.js"),
+        scripts=("theme.js", "clipboard.js", "page.js", "comparison.js"),
         found=found,
         kinds=KINDS,
         csv=comparison_csv(found),
@@ -180,7 +180,7 @@ def _bubbles(found: Comparison) -> Bubbles | None:
     across, lefts = _across(works)
     if by_accuracy:
         low, high = _padded(min(heights), max(heights))
-        up = [Tick((at - low) / (high - low), f"{at:g}%") for at in _round_numbers(low, high)]
+        up = [Tick((at - low) / (high - low), f"{at:g}%") for at in round_numbers(low, high)]
     else:
         low, high = 0.0, 1.15 * max(heights) or 1.0
         up = [Tick(tick.at, tick.label) for tick in ticks(high, short)]
@@ -217,14 +217,6 @@ def _across(works: Sequence[float]) -> tuple[list[Tick], list[float]]:
 def _padded(low: float, high: float) -> tuple[float, float]:
     room = max(0.15 * (high - low), 0.5)
     return low - room, high + room
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten that lie between."""
-    rough = (high - low) / 6
-    power: float = 10.0 ** floor(log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power)
-    return [at * step for at in range(ceil(low / step), floor(high / step) + 1)]
 
 
 def _named(places: Sequence[tuple[int, Side, float, float, float, float]], *, by_accuracy: bool) -> Iterator[Bubble]:

@@ -2,22 +2,12 @@
 // The page of a design: the layer table, the arithmetic, the charts, and the graph beside them. All texts of the design
 // reach the page through textContent.
 (() => {
-  const byId = (id) => document.getElementById(id);
-  const parsed = (id) => byId(id) && JSON.parse(byId(id).textContent);
-  const element = (tag, properties = {}, ...children) => {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.append(...children);
-    return made;
-  };
+  const { byId, parsed, element, whole, ratio, written, follow } = page;
   const data = parsed("data");
   const columns = new Map(data.columns.map((column) => [column.name, column]));
   const count = data.labels.length;
 
   // -- figures --
-
-  const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-  const real = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
-  const ratio = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
   const raw = (column, line) => {
     if (column.style === "share") {
@@ -26,16 +16,6 @@
       return total && part !== null ? Number(part) / total : null;
     }
     return column.values[column.at[line]];
-  };
-  const written = (column, content) => {
-    if (content === null || content === "") return "";
-    if (column.style === "share") return (100 * content).toFixed(2) + "%";
-    if (column.style === "ratio") return ratio.format(content);
-    if (column.style === "count") {
-      if (typeof content === "string") return whole.format(BigInt(content)); // beyond 2**53
-      return (Number.isInteger(content) ? whole : real).format(content);
-    }
-    return String(content);
   };
   const isText = (column) => column.style === "text" || column.style === "shape";
   const isNumber = (column) => ["count", "ratio", "share"].includes(column.style);
@@ -338,33 +318,6 @@
     let power = 0;
     for (; bytes >= 1024 && power < 4; power++) bytes /= 1024;
     return power ? `${ratio.format(bytes)} ${["", "KiB", "MiB", "GiB", "TiB"][power]}` : `${bytes} B`;
-  };
-  const follow = (chart, length, label, text) => {
-    const plot = chart.querySelector(".plot");
-    const readout = element("p", { className: "readout" });
-    const cursor = element("span", { className: "cursor", hidden: true });
-    plot.append(cursor);
-    plot.after(readout);
-    Object.entries({ role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 1, "aria-valuemax": length, "aria-valuenow": 1, "aria-valuetext": text(0) }).forEach(([name, value]) => plot.setAttribute(name, value));
-    let at = 0;
-    const show = (place) => {
-      at = Math.min(length - 1, Math.max(0, place));
-      cursor.hidden = false;
-      cursor.style.left = `${(100 * (at + 0.5)) / length}%`;
-      readout.textContent = text(at);
-      plot.setAttribute("aria-valuenow", at + 1);
-      plot.setAttribute("aria-valuetext", text(at));
-    };
-    plot.addEventListener("pointermove", (event) => {
-      const box = plot.getBoundingClientRect();
-      show(Math.floor(((event.clientX - box.left) / box.width) * length));
-    });
-    plot.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -length, End: length }[event.key];
-      if (step === undefined) return;
-      event.preventDefault();
-      show(at + step);
-    });
   };
   const growth = parsed("growth-data");
   for (const chart of document.querySelectorAll('[data-chart="growth"]')) follow(chart, growth.names.length, "Receptive field by layer", (at) => `${growth.names[at]}: ${growth.texts[at]}`);

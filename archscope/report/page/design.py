@@ -43,7 +43,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
     return render(
         "design.html",
         styles=("style.css", "graph.css"),
-        scripts=("theme.js", "clipboard.js", "vendor/dagre.min.js", "graph.js", "design.js"),
+        scripts=("theme.js", "clipboard.js", "page.js", "vendor/dagre.min.js", "graph.js", "design.js"),
         account=account,
         design=design,
         variables=[(name, _variable(content)) for name, content in design.vars],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil, floor, log10
 from typing import NamedTuple
 
@@ -34,6 +34,62 @@ def ticks(top: float, written: Callable[[float], str] = "{:,g}".format, unit: fl
     power: float = 10.0 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power)
     return [Tick(i * step / top, written(i * step * unit)) for i in range(floor(top / step) + 1)]
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten that lie between."""
+    rough = (high - low) / 6
+    power: float = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if rough <= factor * power)
+    return [at * step for at in range(ceil(low / step), floor(high / step) + 1)]
+
+
+class Scale(NamedTuple):
+    """Where numbers stand on an axis that runs from ``low`` to ``high``, evenly or by powers of ten."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def around(cls, numbers: Iterable[float]) -> Scale:
+        """With a little room around some numbers; by powers of ten where they are far apart."""
+        known = list(numbers)
+        low, high = min(known, default=0.0), max(known, default=1.0)
+        if low > 0 and high > 12 * low:
+            room = (high / low) ** 0.04
+            return cls(low / room, high * room, log=True)
+        room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+        return cls(low - room, high + room)
+
+    def at(self, number: float) -> float:
+        """The place of a number, as a share of the axis."""
+        if self.log:
+            return log10(number / self.low) / log10(self.high / self.low)
+        return (number - self.low) / (self.high - self.low)
+
+    def ticks(self, written: Callable[[float], str]) -> list[Tick]:
+        """Some round numbers."""
+        marks = round_numbers(self.low, self.high)
+        if self.log:
+            powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            factors = (1,) if self.high > 300 * self.low else (1, 2, 5)
+            marks = [factor * 10.0**power for power in powers for factor in factors]
+        return [Tick(self.at(mark), written(mark)) for mark in marks if self.low <= mark <= self.high]
+
+
+def dots(places: Iterable[tuple[float, float]]) -> str:
+    """Lines without length, which round caps make dots; places are shares of the box from the left and from below."""
+    return "".join(f"M{WIDTH * x:.5g} {HEIGHT * (1 - y):.5g}h0" for x, y in places)
+
+
+def stairs(places: Iterable[tuple[float, float]], *, across_first: bool = True) -> str:
+    """A line from place to place that runs along the axes alone."""
+    drawn, draw = "", "M{0} {1}"
+    for x, y in places:
+        drawn += draw.format(f"{WIDTH * x:.5g}", f"{HEIGHT * (1 - y):.5g}")
+        draw = "H{0}V{1}" if across_first else "V{1}H{0}"
+    return drawn
 
 
 def steps(values: Sequence[float], top: float, *, start: int = 0, count: int | None = None) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archscope.report.page.paths import HEIGHT, WIDTH, area, steps, ticks
+from archscope.report.page.paths import HEIGHT, WIDTH, Scale, area, dots, stairs, steps, ticks
 
 
 def drawn(path: str) -> list[tuple[float, float, float]]:
@@ -66,3 +66,44 @@ def test_ticks_of_bytes() -> None:
         "2097152",
         "3145728",
     ]
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=50))
+def test_a_scale_holds_its_numbers_in_order(numbers: list[float]) -> None:
+    scale = Scale.around(numbers)
+    places = [scale.at(number) for number in sorted(numbers)]
+    assert places == sorted(places)
+    assert places[0] >= 0
+    assert places[-1] <= 1
+    assert scale.log == (min(numbers) > 0 and max(numbers) > 12 * min(numbers))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "labels"),
+    [
+        ((100, 160), ["100", "120", "140", "160"]),
+        ((3, 90), ["5", "10", "20", "50", "100"]),  # a little beyond the last number
+        ((2, 4_000_000), ["10", "100", "1000", "10000", "100000", "1e+06"]),
+        ((7,), ["6.8", "6.9", "7", "7.1", "7.2"]),
+    ],
+)
+def test_a_scale_is_marked_at_round_numbers(numbers: tuple[float, ...], labels: list[str]) -> None:
+    scale = Scale.around(numbers)
+    marks = scale.ticks("{:g}".format)
+    assert [mark.label for mark in marks] == labels
+    assert [scale.at(float(mark.label)) for mark in marks] == pytest.approx([mark.at for mark in marks])
+
+
+def test_powers_of_ten_lie_evenly() -> None:
+    scale = Scale.around((10, 1000))
+    middle = scale.at(100)
+    assert middle == pytest.approx(0.5)
+    assert scale.at(1000) - middle == pytest.approx(middle - scale.at(10))
+
+
+def test_dots_and_stairs_go_through_their_places() -> None:
+    places = [(0.1, 0.2), (0.5, 0.6)]
+    assert dots(places) == "M100 80h0M500 40h0"
+    assert stairs(places) == "M100 80H500V40"
+    assert stairs(places, across_first=False) == "M100 80V40H500"
+    assert stairs([]) == dots([]) == ""
