@@ -74,7 +74,7 @@ def part(space, start, stop):
         passed,
         tally,
         found,
-        decisions={Decision(7, 1, (0,)): frozenset([10]), Decision(7, 2, (0,)): frozenset([11])},
+        decisions={Decision(7, 1, (1,)): frozenset([10]), Decision(7, 2, (1,)): frozenset([11])},
     )
 
 
