@@ -15,7 +15,7 @@ from archscope.report import schema as js
 from archscope.report.comparison import run_text, short_value, time_note
 from archscope.report.terminal import Cells, column_width, grid
 from archscope.report.text import cut, duration, line, short, value
-from archscope.sweeps.emit import value_text
+from archscope.spec.values import value_text
 from archscope.table import Column
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Any
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.spec import library
+from archscope.spec.values import value_text
 from archscope.spec.writer import dumped
 
 
@@ -45,13 +46,6 @@ def emitted(design: Design, values: Mapping[str, Any], target: str = "-", *, fix
             node.name: {"shape": list(node.shape), "dtype": node.dtype or "float"} for node in design.inputs
         }
     return dumped(content)
-
-
-def value_text(value: Any) -> str:
-    """A value of an axis as a spec writes it: ``[3, 4, 6, 3]``, ``true``, ``0.75``, ``ReLU``."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(value_text, value))}]"
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
 
 
 def _data(value: Any) -> Any:

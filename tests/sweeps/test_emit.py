@@ -8,7 +8,7 @@ import yaml
 import archscope
 from archscope.errors import UsageError
 from archscope.spec.library import specs_folder
-from archscope.sweeps.emit import emitted, value_text
+from archscope.sweeps.emit import emitted
 
 SPEC = """
 name: "swept: #1"
@@ -115,8 +115,3 @@ def test_what_came_from_no_file_cannot_be_extended(tmp_path):
 def test_a_spec_is_not_written_over_by_its_own_design(file):
     with pytest.raises(UsageError, match="is the spec that was swept; write the design to another file"):
         emitted(archscope.load(file), {"width": 8}, str(file))
-
-
-def test_values_are_written_as_in_specs():
-    values = (3, 0.75, True, None, "ReLU", (3, (4, 6)))
-    assert [value_text(value) for value in values] == ["3", "0.75", "true", "null", "ReLU", "[3, [4, 6]]"]

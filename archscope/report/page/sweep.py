@@ -11,8 +11,10 @@ from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
 from archscope.report.text import duration, short, value
+from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
+    from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Reason, Rows, Sweep
     from archscope.sweeps.space import Axis
     from archscope.table import Column
@@ -121,7 +123,7 @@ def _chips(sweep: Sweep) -> Iterator[tuple[str, str]]:
 
 
 def _values(axis: Axis) -> tuple[int, str]:
-    texts = [_said(content) for content in axis.values]
+    texts = [value_text(content) for content in axis.values]
     if len(texts) > _MOST_VALUES:
         texts = [*texts[:5], "…", *texts[-2:]]
     return len(axis.values), ", ".join(texts)
@@ -157,21 +159,12 @@ def _by_count(sweep: Sweep) -> list[tuple[str, Reason]]:
 
 
 def _refusal(sweep: Sweep, text: str, reason: Reason) -> Refusal:
-    values = ", ".join(f"{name} {_said(content)}" for name, content in sweep.space.values(reason.first).items())
+    values = ", ".join(f"{name} {value_text(content)}" for name, content in sweep.space.values(reason.first).items())
     return Refusal(text, reason.designs, reason.designs / sweep.tally.designs, reason.first, values, reason.message)
 
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g}%" if whole else "0%"
-
-
-def _said(content: Any) -> str:
-    """A value of an axis as a spec has it."""
-    if isinstance(content, tuple):
-        return f"[{', '.join(map(_said, content))}]"
-    if content is None or isinstance(content, bool):
-        return {None: "null", True: "true", False: "false"}[content]
-    return str(content)
 
 
 # -- designs -----------------------------------------------------------------------------------------------------------
@@ -257,12 +250,12 @@ def _axes(sweep: Sweep, designs: _Designs) -> Iterator[Variable]:
         if numeric and len(used) > _MOST_LABELS:
             data["values"] = [axis.values[choice] for choice in choices]
         else:
-            data["labels"] = list(map(_said, contents))
+            data["labels"] = list(map(value_text, contents))
             data["numbers"] = contents if numeric else None
             data["at"] = [at[choice] for choice in choices]
 
         def text(place: int, axis: Axis = axis, choices: Sequence[int] = choices) -> str:
-            return _said(axis.values[choices[place]])
+            return value_text(axis.values[choices[place]])
 
         def number(place: int, axis: Axis = axis, choices: Sequence[int] = choices) -> float | None:
             return axis.values[choices[place]]  # type: ignore[no-any-return]  # asked of numeric axes alone
@@ -393,48 +386,20 @@ def _tick(variable: Variable) -> Callable[[float], str]:
 # -- what moves what ---------------------------------------------------------------------------------------------------
 
 
-class Effect(NamedTuple):
-    """How an axis moves a figure.
+def _influence(sweep: Sweep) -> list[tuple[str, list[Influence | None]]]:
+    """For each axis what it does to each column; nothing to a column that does not vary."""
+    from archscope.sweeps.merging import influence
 
-    Attributes:
-        share: of the figure's variance that the mean by the axis's value explains; nothing where there is no variance.
-        direction: ``rises``, ``falls``, or empty.
-    """
-
-    share: float | None
-    direction: str
+    known = {(one.axis, one.column): one for one in influence(sweep)}
+    columns = sweep.moments.columns
+    return [(axis.name, [known.get((axis.name, column)) for column in columns]) for axis in sweep.space.axes]
 
 
-def _influence(sweep: Sweep) -> list[tuple[str, list[Effect]]]:
-    """For each axis its effect on each column, over all legal designs."""
-    found = sweep.moments
-    effects = []
-    for axis, counts, means in zip(sweep.space.axes, found.axis_count, found.axis_mean, strict=True):
-        between = (counts * (means - found.mean) ** 2).sum(axis=0).tolist()
-        row = []
-        for at, (explained, spread) in enumerate(zip(between, found.spread.tolist(), strict=True)):
-            share = min(1.0, explained / spread) if spread > 0 else None
-            row.append(Effect(share, _direction(axis, counts[:, at].tolist(), means[:, at].tolist()) if share else ""))
-        effects.append((axis.name, row))
-    return effects
-
-
-def _direction(axis: Axis, counts: list[int], means: list[float]) -> str:
-    """Whether the mean goes one way along the numbers of an axis."""
-    if not _is_numeric(axis):
-        return ""
-    met = [(content, mean) for content, count, mean in zip(axis.values, counts, means, strict=True) if count]
-    ordered = [mean for _, mean in sorted(met)]
-    if all(a <= b for a, b in pairwise(ordered)):
-        return "rises"
-    return "falls" if all(a >= b for a, b in pairwise(ordered)) else ""
-
-
-def _together(influence: Sequence[tuple[str, Sequence[Effect]]]) -> list[float | None]:
+def _together(influence: Sequence[tuple[str, Sequence[Influence | None]]]) -> list[float | None]:
     """What no axis explains alone; unknown where the axes depend on each other, as illegal designs may make them."""
     rest = []
     for column in zip(*(effects for _, effects in influence), strict=True):
-        shares = [effect.share for effect in column if effect.share is not None]
+        shares = [effect.share for effect in column if effect is not None]
         left = 1 - sum(shares)
         rest.append(max(0.0, left) if shares and left > -1e-6 else None)
     return rest
@@ -477,4 +442,4 @@ def _shares(count: int, most: int) -> list[int]:
 
 
 def _bundle_label(contents: Sequence[Any]) -> str:
-    return _said(contents[0]) if len(contents) == 1 else f"{_said(contents[0])} to {_said(contents[-1])}"
+    return value_text(contents[0]) if len(contents) == 1 else f"{value_text(contents[0])} to {value_text(contents[-1])}"

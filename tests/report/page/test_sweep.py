@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 NASTY = "<img src=x onerror=alert(1)></script><!--"
-
-
-class Grid(Space):
-    """All combinations, as itertools has them."""
-
-    def choices(self, start: int, stop: int) -> Any:
-        places = itertools.product(*(range(len(axis.values)) for axis in self.axes))
-        return np.array(list(itertools.islice(places, start, stop)), dtype=np.int32).T
 
 
 AXES = (
@@ -63,7 +54,7 @@ def made(
     **changes: Any,
 ) -> Sweep:
     """A sweep whose figures are smooth formulas of its axes; every thirteenth design is none."""
-    space = Grid(axes)
+    space = Space(axes)
     choices = space.choices(0, space.size)
     alpha, size = (np.array(axes[at].values, dtype=float)[choices[at]] for at in (0, 1))
     depth, norm = (choices[at] for at in (2, 3))
@@ -409,7 +400,7 @@ def two_by_two(**changes: Any) -> Sweep:
         (np.full((2, 1), 2), np.full((2, 1), 2)), (np.array([[1005.0], [1006.0]]), np.array([[1010.5], [1000.5]])),
     )  # fmt: skip
     found = Sweep(
-        name="small", file="", space=Grid(axes), question=Question(("params",), setting=Setting()),
+        name="small", file="", space=Space(axes), question=Question(("params",), setting=Setting()),
         columns=(COLUMNS["params"],), tally=Tally(4, {}, {}, 4), moments=moments,
         top=rows, frontier=rows.take(np.array([], dtype=int)),
         sample=rows, structural=(), structures=1, seconds=0.1, complete=True,
@@ -466,9 +457,9 @@ def test_the_tables_are_there_without_javascript(opened: Any) -> None:
 
 
 def test_html_in_a_sweep_is_text(opened: Any) -> None:
-    axes = (*AXES[:2], Axis(NASTY, ((2, 2), (3, 4), (3, 8))), Axis("norm", (NASTY, "none")))
+    axes = (*AXES[:2], Axis("depths", ((2, 2), (3, 4), (3, 8))), Axis("norm", (NASTY, "none")))
     columns = (*FIGURES[:4], Column("density", NASTY, "", NASTY, "ratio", additive=False))
-    sweep = made(axes, name=NASTY, file=NASTY, columns=columns, structural=(NASTY,))
+    sweep = made(axes, name=NASTY, file=NASTY, columns=columns, structural=("depths",))
     sweep = replace(sweep, tally=replace(sweep.tally, invalid={NASTY: Reason(3, 12, NASTY)}))
     page = opened(sweep, specs=lambda _: NASTY)
     page.locator("#best-table tbody tr button").first.click()
@@ -528,7 +519,7 @@ def test_an_axis_of_many_numbers_is_drawn_evenly(opened: Any) -> None:
         ("params",), np.array([200]), np.array([1.0]), np.array([1e9]), np.array([0.0]), np.array([1.0]),
         (np.ones((200, 1), dtype=int), np.full((6, 1), 33)), (means, np.zeros((6, 1))),
     )  # fmt: skip
-    page = opened(two_by_two(space=Grid(axes), top=rows.take(numbers < 3), sample=rows, moments=moments))
+    page = opened(two_by_two(space=Space(axes), top=rows.take(numbers < 3), sample=rows, moments=moments))
     page.locator("#limits summary").click()
     assert page.get_by_role("group", name="width").locator("input").count() == 2
     assert [row[1] for row in table(page, "best")] == ["200", "199", "198"]
