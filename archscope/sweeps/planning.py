@@ -48,7 +48,7 @@ def planned(
     sample: int | Sample | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,  # noqa: A002
-    setting: Setting | None = None,
+    setting: Setting | Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a sweep; what is not given is what the spec's ``sweep:`` says.
 
@@ -59,6 +59,7 @@ def planned(
         columns: figures that are columns; unasked, parameters, MACs, and what else the question names.
         pareto: figures, or derived columns, to be small, or, behind a ``-``, large.
         sort: the same for the order of the best.
+        setting: how the designs are run; or what of it differs from what the spec says.
 
     Raises:
         SpecError: the spec, or its ``sweep:``, is wrong.
@@ -86,7 +87,7 @@ def planned(
         asked.pareto,
         asked.sort,
         top or (section.top if section else None) or 20,
-        (setting or _setting(section)).check(),
+        (setting if isinstance(setting, Setting) else _setting(section)._replace(**(setting or {}))).check(),
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}

@@ -1,0 +1,293 @@
+"""``archscope sweep``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archscope.analysis.devices import DEVICES
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.analysis.traffic import NUMBERS
+from archscope.cli import calibrations, options
+from archscope.errors import UsageError
+from archscope.load import read_document
+from archscope.report.files import write
+from archscope.spec.axes import METHODS, Sample
+
+if TYPE_CHECKING:
+    from archscope.sweeps.model import Sweep
+    from archscope.sweeps.plan import Plan
+
+#: of files for all designs, and of the report
+_ROWS, _PAGE = (".parquet", ".csv"), (".html", ".htm")
+_STOPPED = 130  # as a shell has it for Ctrl-C
+
+
+class Count(click.ParamType):
+    """A whole number, which may be written as 1e6."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).replace("_", "").replace(",", "")
+        if not re.fullmatch(r"[0-9]{1,18}(e\+?[0-9]{1,2})?", text, re.IGNORECASE) or not int(float(text)):
+            self.fail(f"{value!r} is not a number of designs, as in 100000 or 1e6", param, ctx)
+        return int(text) if text.isdigit() else int(float(text))
+
+
+@click.command("sweep")
+@options.one_spec
+@click.option(
+    "--vary", "varied", multiple=True, metavar="NAME=VALUES",
+    help="What varies: width=16:128:8, depth=[2,3,4], lr=16:1024:log7, depths[0]=2:6, input=128,160,224, batch=1,8.",
+)
+@click.option("--where", multiple=True, metavar="CONDITION", help="What must hold: 'params < 5e6 and macs < 600e6'.")
+@click.option(
+    "--derive", "derived", multiple=True, type=options.Assignment(), help="One more column: density='macs / params'."
+)
+@click.option("--columns", help="Figures that are columns, separated by commas; `help` lists them.")
+@click.option("--pareto", metavar="FIGURES", help="Show the trade-off between these; -FIGURE is to be large.")
+@click.option("--sort", metavar="FIGURE", help="What the best designs are best in; -FIGURE is to be large.")
+@click.option("--top", type=click.IntRange(min=1), help="How many of the best.  [default: 20]")
+@click.option("--sample", "count", type=Count(), help="Look at so many designs of the space: 1e6.")
+@click.option("--seed", type=click.IntRange(min=0), help="Which ones.  [default: 0]")
+@click.option("--method", type=click.Choice(METHODS), help="How they are drawn.  [default: random]")
+@click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.  [default: 1]")
+@click.option("--dtype", type=click.Choice(list(NUMBERS)), help="amp is torch.autocast.  [default: float32]")
+@click.option(
+    "--optimizer", type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
+    help="Whose step.  [default: sgd]",
+)
+@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="Whose times and memory.")
+@options.calibration
+@click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
+@options.variant
+@click.option(
+    "-o", "--out", "outs", multiple=True, metavar="FILE",
+    help="Write all designs that satisfy the conditions to a .parquet or .csv file, or a report to an .html one.",
+)
+@click.option("--frontier", "only_frontier", is_flag=True, help="Write to -o only the designs on the frontier.")
+@click.option(
+    "--emit", "emitted", metavar="FILE",
+    help="Write the best design as a spec; with {} in the name each of the --top, numbered.",
+)
+@click.option("--design", "number", type=click.IntRange(min=0), help="Only the design of this number.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON, to - for standard output.")
+@click.option("--markdown", "markdown_file", metavar="FILE", help="Write the result as Markdown.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at work.")
+@click.option("--scheduler", metavar="ADDRESS", help="Let a Dask cluster do the work: tcp://host:8786.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted sweep into the same file.")
+@click.option("--restart", is_flag=True, help="Begin an interrupted sweep anew.")
+@options.manners
+def command(
+    spec: str,
+    varied: tuple[str, ...],
+    where: tuple[str, ...],
+    derived: tuple[tuple[str, str], ...],
+    columns: str | None,
+    pareto: str | None,
+    sort: str | None,
+    top: int | None,
+    count: int | None,
+    seed: int | None,
+    method: str | None,
+    batch: int | None,
+    dtype: str | None,
+    optimizer: str | None,
+    device: str | None,
+    calibration_file: str | None,
+    bound: bool,
+    sets: tuple[tuple[str, str], ...],
+    inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    outs: tuple[str, ...],
+    only_frontier: bool,
+    emitted: str | None,
+    number: int | None,
+    json_file: str | None,
+    markdown_file: str | None,
+    workers: int,
+    scheduler: str | None,
+    resume: bool,
+    restart: bool,
+    quiet: bool,
+) -> None:
+    """Account for a whole space of designs: all combinations of what --vary says.
+
+    \b
+    archscope sweep mobilenet_v1 --vary alpha=0.25:1:0.25 --vary input=128,160,192,224
+    archscope sweep resnet50 --vary 'depths[2]=3:23' --vary input=128:288:32 --where 'params < 30e6' --sort -macs
+    archscope sweep my.yaml --pareto params,macs,-receptive_field -o report.html -o all.parquet --workers 2
+    archscope sweep my.yaml --vary width=8:512:8 --vary depth=1:50 --sample 1e6 --seed 1 --emit best.yaml
+
+    Without --vary, and for all that is not given, the `sweep:` of the spec counts. What only changes numbers is
+    counted for thousands of designs at once; what changes the graph is found and told. A combination that is no legal
+    design is counted with its reason, and the others go on.
+    """
+    from archscope.sweeps.names import SWEPT
+    from archscope.sweeps.planning import planned
+    from archscope.sweeps.sweeping import carried_out
+
+    if columns == "help":
+        options.column_help(SWEPT.values())
+        return
+    piped = options.to_stdout(json_file, markdown_file, emitted, *outs)
+    rows, page = _targets(outs)
+    calibration = calibrations.wanted(device, calibration_file, bound=bound) if device is not None else None
+    if device is None and (calibration_file or bound):
+        raise click.UsageError("--calibration and --bound are about times: add --device")
+    given = {"batch": batch, "dtype": dtype, "optimizer": optimizer, "device": device, "calibration": calibration}
+    plan = planned(
+        read_document(spec),
+        vary=varied or None,
+        where=where or None,
+        derive=dict(derived) if derived else None,
+        columns=columns,
+        pareto=pareto,
+        sort=sort,
+        top=top,
+        sample=_sample(count, seed, method),
+        set=dict(sets),
+        input=_shapes(inputs),
+        setting={name: value for name, value in given.items() if value is not None},
+    )
+    if only_frontier and not plan.question.pareto:
+        raise click.UsageError("--frontier writes the frontier of --pareto, and there is none")
+    if number is not None:
+        plan = _alone(plan, number)
+    every = rows if not only_frontier else None
+    journal = None if number is not None else rows or page
+    with _progress(plan.space.count, quiet=quiet) as on_progress:
+        found = carried_out(
+            plan,
+            workers=workers,
+            scheduler=scheduler,
+            rows=every,
+            journal=None if journal == "-" else journal,
+            resume=resume,
+            restart=restart,
+            say=lambda text: click.echo(text, err=True),
+            on_progress=on_progress,
+        )
+    _write(plan, found, only_frontier and rows, page, json_file, markdown_file)
+    if emitted is not None:
+        _emit(plan, found, emitted)
+    if not piped:
+        from archscope.report.sweep import sweep_text
+
+        click.echo(sweep_text(found, options.terminal_width()))
+    if not found.complete:
+        again = "; --resume goes on" if journal is not None else ""
+        click.echo(f"stopped after {found.tally.designs:,} of {plan.space.count:,} designs{again}", err=True)
+        sys.exit(_STOPPED)
+    if not found.tally.legal:
+        raise UsageError(f"none of the {found.tally.designs:,} designs is legal; the reasons are told above")
+
+
+def _targets(outs: Sequence[str]) -> tuple[str | None, str | None]:
+    """The file for rows and the one for the report."""
+    found: dict[tuple[str, ...], str] = {}
+    for out in outs:
+        suffix = Path(out).suffix.lower()
+        kind = next((kinds for kinds in (_ROWS, _PAGE) if suffix in kinds), None)
+        if kind is None:
+            raise click.UsageError(f"`{out}` is none of the files that -o writes: .parquet, .csv, .html")
+        if kind in found:
+            raise click.UsageError(f"-o {found[kind]} and -o {out} are of one kind; write them one by one")
+        if not Path(out).parent.is_dir():
+            raise UsageError(f"{out} cannot be written: there is no folder {Path(out).parent}")
+        found[kind] = out
+    return found.get(_ROWS), found.get(_PAGE)
+
+
+def _sample(count: int | None, seed: int | None, method: str | None) -> Sample | None:
+    if count is None:
+        if seed is not None or method is not None:
+            raise click.UsageError("--seed and --method say which designs --sample looks at: add it")
+        return None
+    return Sample(count, seed or 0, method or METHODS[0])
+
+
+def _shapes(inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
+    named = {name: shape for name, shape in inputs if name}
+    unnamed = [shape for name, shape in inputs if not name]
+    if len(unnamed) > 1 or (unnamed and named):
+        raise click.UsageError("several --input need names: --input image=3x224x224 --input mask=1x224x224")
+    return unnamed[0] if unnamed else named or None
+
+
+def _alone(plan: Plan, number: int) -> Plan:
+    """The plan of a single design of a space."""
+    from dataclasses import replace
+
+    from archscope.spec.axes import Axis
+    from archscope.sweeps.space import Space
+
+    if number >= plan.space.count:
+        raise UsageError(f"there is no design {number:,}; the space has {plan.space.count:,}, counted from 0")
+    axes = tuple(Axis(name, (value,)) for name, value in plan.space.values(number).items())
+    return replace(plan, space=Space(axes))
+
+
+@contextmanager
+def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left, on standard error; hidden where nobody would see it."""
+    from tqdm import tqdm
+
+    hidden = quiet or not sys.stderr.isatty()
+    with tqdm(total=count, unit=" designs", unit_scale=True, disable=hidden, leave=False, file=sys.stderr) as bar:
+
+        def moved(done: int, stored: int) -> None:
+            bar.initial = stored  # what was stored took no time
+            bar.update(done - bar.n)
+
+        yield moved
+
+
+def _write(
+    plan: Plan, found: Sweep, rows: str | bool | None, page: str | None, json_file: str | None, markdown: str | None
+) -> None:
+    """Everything but the rows, which were written as they came."""
+    from archscope import shown
+    from archscope.report.sweep import sweep_data, sweep_markdown
+
+    if rows:
+        with shown.REPORTS["rows"](rows, plan) as writer:
+            writer.write(found.frontier)
+    if json_file is not None:
+        write(json.dumps(sweep_data(found), indent=2) + "\n", json_file)
+    if markdown is not None:
+        write(sweep_markdown(found), markdown)
+    if page is not None:
+        from archscope.report.page import sweep_page
+
+        try:
+            _spec(plan, 0, page)
+            specs: Callable[[int], str] | None = lambda number: _spec(plan, number, page)  # noqa: E731
+        except UsageError:  # the spec is no file
+            specs = None
+        write(sweep_page(found, specs), page)
+
+
+def _spec(plan: Plan, number: int, target: str) -> str:
+    """The spec of a design."""
+    from archscope.sweeps.emit import emitted
+
+    values: Mapping[str, Any] = plan.space.values(number)
+    return emitted(plan.design(values), values, target, fixed=[*plan.sets, *(["input"] if plan.shapes else [])])
+
+
+def _emit(plan: Plan, found: Sweep, target: str) -> None:
+    """Write the best design, or each of the best, as a spec."""
+    numbers = found.top.numbers.tolist()
+    if not numbers:
+        raise UsageError("no design satisfies the conditions, so there is none to --emit")
+    for rank, number in enumerate(numbers if "{}" in target else numbers[:1], 1):
+        name = target.replace("{}", str(rank))
+        write(_spec(plan, number, name), name)
