@@ -6,18 +6,20 @@ takes them may stop at any time and closes the generator. The plan is sent to ea
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
+from pydoc import locate
 from typing import TYPE_CHECKING, Any, Protocol
 
 import archscope
@@ -114,7 +116,7 @@ def _in_order(
     """Submit up to ``most()`` spans ahead and yield their parts; ``given`` are those submitted and not yet yielded."""
     futures: deque[_Future] = deque()
     while True:
-        for span in islice(left, most() - len(futures)):
+        for span in islice(left, max(0, most() - len(futures))):
             given.append(span)  # before it is submitted, for that may fail
             futures.append(submit(*span))
         if not futures:
@@ -192,6 +194,7 @@ def on_cluster(
             and again.
     """
     with _connected(scheduler) as client:
+        _check_workers(client, scheduler, evaluate)
         version = archscope.__version__
         # A task, not scattered data: Dask makes it again where the worker that holds it is lost.
         sent = client.submit(_unpack, version, pickle.dumps(plan), pure=False)
@@ -216,20 +219,48 @@ def _connected(scheduler: str) -> Iterator[distributed.Client]:
             "a sweep on a cluster needs dask.distributed: `pip install 'archscope[cluster]'`"
         ) from None
     try:
+        with ThreadPoolExecutor(1) as aside:  # a notebook has a loop already in its own thread
+            aside.submit(asyncio.run, _reach(scheduler)).result()
         client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"no Dask scheduler answers at {scheduler}: {error}") from None
     with client:
-        try:
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except TimeoutError:
-            raise UsageError(f"the Dask scheduler at {scheduler} has no workers: start some") from None
         yield client
+
+
+async def _reach(scheduler: str) -> None:
+    """Connect to a scheduler and hang up: a client that cannot connect would not end well."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    line = await connect(scheduler, timeout=PATIENCE, **Security().get_connection_args("client"))
+    await line.close()
+
+
+def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluate) -> None:
+    """Hold that there are workers and that they know what they will be asked to do; else they would never answer."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise UsageError(f"the Dask scheduler at {scheduler} has no workers: start some") from None
+    version = archscope.__version__
+    for worker, theirs in client.run(locate, "archscope.__version__").items():
+        if theirs != version:
+            raise UsageError(
+                f"the worker {worker} has {f'archscope {theirs}' if theirs else 'no archscope'}: install {version} there"
+            )
+    for worker, known in client.run(_knows, f"{evaluate.__module__}.{evaluate.__qualname__}").items():
+        if not known:
+            raise UsageError(f"the worker {worker} does not know {evaluate.__module__}.{evaluate.__qualname__}")
+
+
+def _knows(name: str) -> bool:
+    return locate(name) is not None
 
 
 @contextmanager
 def _cluster_errors(scheduler: str) -> Iterator[None]:
-    from distributed import CommClosedError
+    from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -240,11 +271,6 @@ def _cluster_errors(scheduler: str) -> Iterator[None]:
         ) from None
     except (CancelledError, CommClosedError):
         raise UsageError(f"the Dask scheduler at {scheduler} is gone") from None
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise UsageError(
-            f"the workers at {scheduler} cannot evaluate this: {error.__cause__ or error}; "
-            f"have they archscope {archscope.__version__}?"
-        ) from error
 
 
 def _unpack(version: str, plan: bytes) -> Any:
@@ -259,4 +285,4 @@ def _evaluate_there(version: str, evaluate: Evaluate, plan: Any, start: int, sto
 
 def _same(version: str) -> None:
     if archscope.__version__ != version:
-        raise UsageError(f"a worker has archscope {archscope.__version__}, not {version}: install the same there")
+        raise UsageError(f"a worker has archscope {archscope.__version__}: install {version} there")
