@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import archscope
 from archscope.errors import MissingLibrary, UsageError
+from archscope.sweeps.interrupts import deaf_children, uncut
 
 if TYPE_CHECKING:
     import distributed
@@ -80,9 +81,7 @@ def in_process(evaluate: Evaluate, plan: Any, spans: Iterable[Span]) -> Generato
         yield evaluate(plan, start, stop)
 
 
-def in_processes(
-    evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, workers: int
-) -> Generator[Part, None, None]:
+def in_processes(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, workers: int) -> Generator[Part, None, None]:
     """Parts from processes on this machine.
 
     Where one of them dies, all are begun anew and evaluate what is missing. An error in a worker is raised here.
@@ -105,8 +104,8 @@ def in_processes(
                 left = chain(list(given), left)
     start, stop = next(left)
     raise UsageError(
-        f"the worker processes died {POOLS} times at the designs {start} to {stop - 1}: was one killed, or was there too"
-        ' little memory for them? A script that sweeps with workers does so below `if __name__ == "__main__":`.'
+        f"the worker processes died {POOLS} times at the designs {start} to {stop - 1}: was one killed, or was there"
+        ' too little memory for them? A script that sweeps with workers does so below `if __name__ == "__main__":`.'
     )
 
 
@@ -134,7 +133,7 @@ def _pool(evaluate: Evaluate, plan: Any, workers: int) -> Iterator[Callable[[int
     pool = ProcessPoolExecutor(workers, context, _begin, (held, evaluate, plan))
 
     def submit(start: int, stop: int) -> _Future:
-        with _deaf_children():  # a pool starts its processes while spans are submitted
+        with uncut(), deaf_children():  # a pool starts its processes while spans are submitted
             return pool.submit(_work, start, stop)
 
     try:
@@ -145,28 +144,12 @@ def _pool(evaluate: Evaluate, plan: Any, workers: int) -> Iterator[Callable[[int
         held.close()
 
 
-@contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started here never hear of Ctrl-C, for they inherit what is blocked; it is held until after.
-
-    Without it one that is still importing would answer with a traceback. Windows knows no such mask.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 _job: tuple[Evaluate, Any]
 
 
 def _begin(held: connection.Connection, evaluate: Evaluate, plan: Any) -> None:
     """Make this process a worker, which ends at once when its parent lets go of the leash, or dies."""
-    global _job  # noqa: PLW0603: what an initializer of a pool leaves for the calls
+    global _job  # noqa: PLW0603 what an initializer of a pool leaves for the calls
     _job = evaluate, plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(held,), daemon=True).start()
@@ -183,9 +166,7 @@ def _work(start: int, stop: int) -> Part:
     return evaluate(plan, start, stop)
 
 
-def on_cluster(
-    evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, scheduler: str
-) -> Generator[Part, None, None]:
+def on_cluster(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, scheduler: str) -> Generator[Part, None, None]:
     """Parts from the workers of a Dask cluster; those of a worker that is lost are evaluated again.
 
     Raises:
@@ -204,7 +185,8 @@ def on_cluster(
             return future
 
         def most() -> int:
-            return AHEAD * max(1, sum(client.nthreads().values()))  # workers come and go
+            threads: int = sum(client.nthreads().values())  # workers come and go
+            return AHEAD * max(1, threads)
 
         with _cluster_errors(scheduler):
             yield from _in_order(submit, iter(spans), deque(), most)
@@ -246,9 +228,8 @@ def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluat
     version = archscope.__version__
     for worker, theirs in client.run(locate, "archscope.__version__").items():
         if theirs != version:
-            raise UsageError(
-                f"the worker {worker} has {f'archscope {theirs}' if theirs else 'no archscope'}: install {version} there"
-            )
+            have = f"archscope {theirs}" if theirs else "no archscope"
+            raise UsageError(f"the worker {worker} has {have}: install {version} there")
     for worker, known in client.run(_knows, f"{evaluate.__module__}.{evaluate.__qualname__}").items():
         if not known:
             raise UsageError(f"the worker {worker} does not know {evaluate.__module__}.{evaluate.__qualname__}")

@@ -3,9 +3,9 @@
 Beside the output ``best.parquet`` lies a folder ``best.parquet.parts`` with
 
 - ``sweep.json``: of which sweep the parts are;
-- ``START-STOP.DIGEST.npz``: a part each, plain NumPy arrays and one of JSON text, with a digest of the whole file in its
-  name. It is written under another name, brought to the disk and renamed: what has its name is whole, and if the disk
-  has lost some of it afterwards, the digest tells;
+- ``START-STOP.DIGEST.npz``: a part each, plain NumPy arrays and one of JSON text, with a digest of the whole file in
+  its name. It is written under another name, brought to the disk and renamed: what has its name is whole, and if the
+  disk has lost some of it afterwards, the digest tells;
 - ``lock``: held by the process that writes there.
 """
 
@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -32,11 +33,19 @@ from archscope.sweeps.model import Moments, Part, Reason, Rows, Tally
 #: of the files; another one is another sweep
 FORMAT = 1
 _NAME = re.compile(r"(\d+)-(\d+)\.([0-9a-f]{32})\.npz")
-_MANIFEST, _LOCK, _SCRATCH = "sweep.json", "lock", ".new"
+_MANIFEST, _LOCK = "sweep.json", "lock"
+#: what a killed process leaves half-written; all that a journal removes, for somebody may have put other things there
+_LEFT = re.compile(r"\..*")
+_OURS = re.compile(rf"{_NAME.pattern}|{re.escape(_MANIFEST)}|{_LEFT.pattern}")
 
 
 class Journal:
-    """The stored parts of one sweep, held by one process."""
+    """The stored parts of one sweep, held by one process.
+
+    Attributes:
+        folder: where they lie. The output may lie there too until it is whole, under a name that begins with a dot;
+            what a killed process has left of it is removed.
+    """
 
     def __init__(
         self,
@@ -69,6 +78,7 @@ class Journal:
         except OSError as error:
             raise UsageError(f"{self.folder} cannot be written: {error.strerror}") from None
         try:
+            self._clear(_LEFT)
             self._begin(wanted, resume=resume, restart=restart)
         except BaseException:
             self.close()
@@ -86,17 +96,16 @@ class Journal:
                     f"the interrupted sweep in {self.folder} is another one: {different}; --restart begins anew"
                 )
         else:
-            self._clear()
+            self._clear(_OURS)
             self._write(_MANIFEST, json.dumps(wanted, indent=2).encode())
 
     def _names(self) -> dict[int, re.Match[str]]:
         """The names of stored parts by their start."""
         return {int(match[1]): match for match in map(_NAME.fullmatch, os.listdir(self.folder)) if match}
 
-    def _clear(self) -> None:
-        """Remove what a journal writes, and nothing that somebody else has put there."""
+    def _clear(self, names: re.Pattern[str]) -> None:
         for path in self.folder.iterdir():
-            if path.name == _MANIFEST or path.suffix == _SCRATCH or _NAME.fullmatch(path.name):
+            if names.fullmatch(path.name):
                 path.unlink()
 
     def parts(self) -> Iterator[Part]:
@@ -126,7 +135,7 @@ class Journal:
 
     def done(self) -> None:
         """Remove the journal, for the sweep is finished."""
-        self._clear()
+        self._clear(_OURS)
         self.close()
 
     def close(self) -> None:
@@ -134,7 +143,7 @@ class Journal:
         if self._lock.closed:
             return
         if not self._names():
-            self._clear()
+            self._clear(_OURS)
         self._lock.close()
         if not (self.folder / _MANIFEST).exists():
             (self.folder / _LOCK).unlink()
@@ -150,7 +159,7 @@ class Journal:
         self.close()
 
     def _write(self, name: str, content: bytes) -> None:
-        scratch = self.folder / f"{name}{_SCRATCH}"
+        scratch = self.folder / f".{name}"
         try:
             with open(scratch, "wb") as out:
                 out.write(content)
@@ -166,7 +175,7 @@ class Journal:
 
 def _lock(path: Path) -> IO[bytes]:
     """Hold a file; the system lets go of it when it is closed, and when the process dies."""
-    file = open(path, "ab")  # noqa: SIM115: it stays open
+    file = open(path, "ab")  # noqa: SIM115 it stays open
     try:
         _hold(file)
     except OSError:
@@ -175,7 +184,7 @@ def _lock(path: Path) -> IO[bytes]:
     return file
 
 
-if os.name == "nt":
+if sys.platform == "win32":
 
     def _hold(file: IO[bytes]) -> None:
         import msvcrt
@@ -213,13 +222,15 @@ def _read(manifest: Path) -> dict[str, Any]:
 
 def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """``part size (there 1024, here 2048)`` and the like for all that two sweeps differ in."""
-    names = [name for name in {**wanted, **there} if (name in there, there.get(name)) != (name in wanted, wanted.get(name))]
+    names = [
+        name for name in {**wanted, **there} if (name in there, there.get(name)) != (name in wanted, wanted.get(name))
+    ]
     return "; ".join(f"{name} (there {_short(there, name)}, here {_short(wanted, name)})" for name in names)
 
 
 def _short(values: Mapping[str, Any], name: str, width: int = 60) -> str:
     text = json.dumps(values[name], ensure_ascii=False) if name in values else "nothing"
-    return text if len(text) <= width else f"{text[:width - 1]}…"
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _digest(content: bytes) -> str:
@@ -247,17 +258,17 @@ def _packed(part: Part) -> bytes:
         "structural": list(part.structural),
         "structures": part.structures,
     }
-    out = io.BytesIO()
-    np.savez(
-        out,
-        text=np.frombuffer(json.dumps(text).encode(), np.uint8),
-        numbers=_narrow(rows.numbers - part.start),
-        choices=_narrow(rows.choices),
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "text": np.frombuffer(json.dumps(text).encode(), np.uint8),
+        "numbers": _narrow(rows.numbers - part.start),
+        "choices": _narrow(rows.choices),
         **{f"column_{place}": column for place, column in enumerate(rows.columns.values())},
         **{f"moments_{name}": getattr(moments, name) for name in _MOMENTS},
         **{f"axis_count_{place}": counts for place, counts in enumerate(moments.axis_count)},
         **{f"axis_mean_{place}": means for place, means in enumerate(moments.axis_mean)},
-    )
+    }
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]  # none of them is called allow_pickle
     return out.getvalue()
 
 

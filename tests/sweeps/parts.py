@@ -62,7 +62,8 @@ def content(part):
     moments = part.moments
     arrays = [
         part.rows.numbers, part.rows.choices, *part.rows.columns.values(),
-        moments.count, moments.mean, moments.spread, moments.least, moments.most, *moments.axis_count, *moments.axis_mean,
+        moments.count, moments.mean, moments.spread, moments.least, moments.most,
+        *moments.axis_count, *moments.axis_mean,
     ]  # fmt: skip
     return (
         (part.start, part.stop, list(part.rows.columns), part.structural, part.structures, part.tally, moments.columns),

@@ -36,7 +36,10 @@ def test_in_processes():
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [({"workers": 0}, "needs a worker at least, not 0"), ({"workers": 2, "scheduler": "tcp://a:1"}, "workers of its own")],
+    [
+        ({"workers": 0}, "needs a worker at least, not 0"),
+        ({"workers": 2, "scheduler": "tcp://a:1"}, "workers of its own"),
+    ],
 )
 def test_what_cannot_be_is_said(asked, said):
     with pytest.raises(UsageError, match=said):
@@ -60,7 +63,9 @@ def test_a_killed_worker_loses_nothing(tmp_path):
 
 def test_a_part_that_kills_every_worker_ends_the_sweep():
     found = []
-    with pytest.raises(UsageError, match="died 3 times at the designs 20 to 29: was one killed, or was there too little"):
+    with pytest.raises(
+        UsageError, match="died 3 times at the designs 20 to 29: was one killed, or was there too little"
+    ):
         found.extend(in_processes(evaluate, {"always_die_at": 20}, spans(200, 10), workers=1))
     assert contents(found) == HERE[:2]
 
@@ -76,7 +81,11 @@ def test_an_error_comes_back_as_itself(run):
 def running(code):
     """A program that leads a process group of its own, whose children can be found by it."""
     return subprocess.Popen(
-        [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-u", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 

@@ -86,7 +86,9 @@ def test_a_sweep_that_found_nothing_leaves_nothing(target, tmp_path):
 
 def test_an_interrupted_sweep_is_not_overwritten_unasked(target):
     stored(target)
-    with pytest.raises(UsageError, match=r"lies in .*best.parquet.parts: --resume goes on with it, --restart begins anew"):
+    with pytest.raises(
+        UsageError, match=r"lies in .*best.parquet.parts: --resume goes on with it, --restart begins anew"
+    ):
         Journal(target, SWEEP)
     assert starts(target) == [0, 10, 20]
 
@@ -125,7 +127,9 @@ def test_an_unreadable_manifest_is_that_of_another_sweep(target):
         Journal(target, SWEEP, resume=True)
 
 
-@pytest.mark.parametrize("damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:], lambda c: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[: len(c) // 2], lambda c: c[:-9] + bytes([c[-9] ^ 1]) + c[-8:], lambda c: b""]
+)
 def test_a_damaged_part_is_not_trusted(target, damage):
     stored(target)
     path = f"{target}.parts/{files(target)[1]}"
@@ -167,7 +171,8 @@ def test_two_processes_do_not_write_one_journal(target):
 def test_the_journal_of_a_killed_process_goes_on(target):
     code = (
         "import os, signal; from tests.sweeps.test_journal import *;"
-        f"journal = Journal({target!r}, SWEEP); journal.add(evaluate({{}}, 0, 10)); os.kill(os.getpid(), signal.SIGKILL)"
+        f"journal = Journal({target!r}, SWEEP); journal.add(evaluate({{}}, 0, 10));"
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     assert starts(target) == [0]
