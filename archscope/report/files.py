@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -23,21 +26,36 @@ def write(content: str | bytes, target: str) -> None:
     if target == "-":
         click.echo(content, nl=False)
         return
+    with replaced(target) as out:
+        out.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replaced(target: str, folder: Path | None = None) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes the place of ``target`` when the context ends without an error.
+
+    Args:
+        target: the file that is meant.
+        folder: where the new one lies until then, on the same disk; beside the target, if not given.
+
+    Raises:
+        UsageError: a file cannot be written; what was there before is still there.
+    """
     path = Path(target)
     try:
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, scratch = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                yield out
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(scratch, 0o666 & ~umask)  # as open() would have made it
+            os.replace(scratch, path)
+        except BaseException:
+            os.unlink(scratch)
+            raise
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content.encode() if isinstance(content, str) else content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # as open() would have made it
-        os.replace(scratch, path)
-    except OSError as error:
-        os.unlink(scratch)
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from None
 
 
 def check_target(target: str) -> str:

@@ -13,7 +13,8 @@ from archscope.report.files import write
 #: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 _NUMBERS = re.compile(r"[-+]?\d+(\.\d+)?(x[-+]?\d+(\.\d+)?)*")
-_BOM = "\ufeff"
+#: begins a file that is not all ASCII, for Excel expects one
+BOM = "\ufeff"
 
 
 def to_csv(columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
@@ -27,10 +28,10 @@ def to_csv(columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]]) ->
         rows: a value a column.
     """
     heads = [f"{name} [{unit}]" if unit else name for name, unit in columns]
-    return "".join(f"{_row(row)}\n" for row in (heads, *rows))
+    return "".join(f"{to_row(row)}\n" for row in (heads, *rows))
 
 
-def _row(cells: Sequence[Any]) -> str:
+def to_row(cells: Sequence[Any]) -> str:
     """A row without its end: the writer is given \\r\\n so that it quotes either of them within a cell."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerow([_safe(cell) for cell in cells])
@@ -43,9 +44,9 @@ def _safe(cell: Any) -> Any:
 
 
 def write_csv(text: str, target: str) -> None:
-    """Write CSV to ``-`` or to a file; there with a byte order mark if it is not all ASCII, for Excel expects one.
+    """Write CSV to ``-`` or to a file; there with a byte order mark if it is not all ASCII.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    write(text if target == "-" or text.isascii() else _BOM + text, target)
+    write(text if target == "-" or text.isascii() else BOM + text, target)

@@ -1,0 +1,253 @@
+"""Designs of a sweep written to a file as they come: Parquet, or comma-separated values.
+
+Both have the column ``design`` (its number in the space), one for each axis of the space, and one for each figure,
+empty where a design has none. An axis that is called as a figure is, or ``design``, is ``vars.NAME``. The file gets its
+name when the writer is closed, and is valid then, however much of the sweep has come.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archscope.errors import MissingLibrary
+from archscope.report.files import replaced
+from archscope.report.sheet import BOM, to_csv, to_row
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from archscope.sweeps.model import Rows
+    from archscope.sweeps.space import Axis
+    from archscope.table import Column
+
+#: rows that are written at once, at least
+GROUP = 1 << 18
+_DESIGN, _CONVENTION = "design", "number of the design in the space, from 0 on"
+
+
+class RowsWriter(ABC):
+    """Writes rows one after another to a file, which is there, and whole, when the writer is closed.
+
+    After an error in writing nothing is there but what was before.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        axes: Sequence[Axis],
+        columns: Sequence[Column],
+        about: Mapping[str, Any] | None = None,
+        *,
+        scratch: Path | None = None,
+    ) -> None:
+        """Begin a file.
+
+        Args:
+            target: its name.
+            axes: of the space.
+            columns: of the rows; those of style ``count`` are whole numbers.
+            about: of which sweep the rows are, in values of JSON; kinds of file that have no place for it leave it out.
+            scratch: the folder where the file lies until then, on the same disk; beside the target, if not given.
+
+        Raises:
+            MissingLibrary: what writes this kind of file is not installed.
+            UsageError: the file cannot be written.
+        """
+        taken = {_DESIGN, *(column.name for column in columns)}
+        self._axes = [(f"vars.{axis.name}" if axis.name in taken else axis.name, axis.values) for axis in axes]
+        self._columns = columns
+        self._prepare(about or {})
+        self._file = ExitStack()
+        self._out = self._file.enter_context(replaced(target, scratch))
+        self._done(self._begin)
+
+    @abstractmethod
+    def _prepare(self, about: Mapping[str, Any]) -> None: ...
+
+    @abstractmethod
+    def _begin(self) -> None: ...
+
+    @abstractmethod
+    def _write(self, rows: Rows) -> None: ...
+
+    @abstractmethod
+    def _end(self) -> None: ...
+
+    def write(self, rows: Rows) -> None:
+        """Append rows.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        self._done(self._write, rows)
+
+    def close(self) -> None:
+        """Give the file its name.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        if not self._out.closed:
+            self._done(self._end)
+            self._file.close()
+
+    def _done(self, step: Callable[..., None], *given: Any) -> None:
+        try:
+            step(*given)
+        except BaseException:
+            with self._file:  # throws it away, and says it
+                raise
+
+    def __enter__(self) -> RowsWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _figures(self, rows: Rows) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]:
+        """The numbers of each column, and where there are none."""
+        for column in self._columns:
+            values = rows.columns[column.name]
+            missing = np.isnan(values)
+            if column.style == "count" and values.dtype != np.int64:
+                values = np.where(missing, 0, values).astype(np.int64)
+            yield values, missing
+
+
+class ParquetWriter(RowsWriter):
+    """Writes Parquet: whole numbers as int64, others as double, words and lists as a dictionary of text.
+
+    Every field knows its ``unit`` and ``convention``; the key ``archscope`` of the file has ``about`` as JSON.
+    """
+
+    def _prepare(self, about: Mapping[str, Any]) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet
+        except ImportError:
+            raise MissingLibrary("Parquet needs pyarrow: `pip install 'archscope[sweep]'`") from None
+        fields = [pa.field(_DESIGN, pa.int64(), metadata={"unit": "", "convention": _CONVENTION})]
+        fields += [pa.field(name, _arrow_type(values)) for name, values in self._axes]
+        for column in self._columns:
+            kind = pa.int64() if column.style == "count" else pa.float64()
+            fields.append(pa.field(column.name, kind, metadata={"unit": column.unit, "convention": column.convention}))
+        self._schema = pa.schema(fields, {"archscope": json.dumps(about, ensure_ascii=False)})
+        self._waiting: list[pa.Table] = []
+
+    def _begin(self) -> None:
+        from pyarrow.parquet import ParquetWriter
+
+        self._parquet = ParquetWriter(self._out, self._schema, compression="zstd")
+        self._file.callback(self._let_go)
+
+    def _write(self, rows: Rows) -> None:
+        import pyarrow as pa
+
+        kinds = self._schema.types
+        arrays = [pa.array(rows.numbers)]
+        for (_, values), places in zip(self._axes, rows.choices, strict=True):
+            arrays.append(_arrow_array(kinds[len(arrays)], values, places))
+        for figures, missing in self._figures(rows):
+            numbers = figures.astype(kinds[len(arrays)].to_pandas_dtype(), copy=False)
+            arrays.append(pa.array(numbers, mask=missing))
+        self._waiting.append(pa.Table.from_arrays(arrays, schema=self._schema))
+        if sum(map(len, self._waiting)) >= GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what has come as one row group, or of much as several."""
+        import pyarrow as pa
+
+        if sum(map(len, self._waiting)):
+            self._parquet.write_table(pa.concat_tables(self._waiting), row_group_size=4 * GROUP)
+            self._waiting.clear()
+
+    def _end(self) -> None:
+        self._flush()
+        self._parquet.close()
+
+    def _let_go(self) -> None:
+        """After an error: else pyarrow would write the end of its file when it is collected."""
+        with suppress(OSError, ValueError):
+            self._parquet.close()
+        self._parquet.is_open = False
+
+
+def _arrow_type(values: Sequence[Any]) -> pa.DataType:
+    """The type of an axis's column: of numbers, of true and false, or of text."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    largest = max((abs(value) for value in values if type(value) is int), default=0)
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int} and largest < 2**63:
+        return pa.int64()
+    if kinds and kinds <= {int, float} and largest <= 2**53:
+        return pa.float64()
+    return pa.dictionary(pa.int32(), pa.string())
+
+
+def _arrow_array(kind: pa.DataType, values: Sequence[Any], places: npt.NDArray[np.int32]) -> pa.Array:
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(kind):
+        return pa.array(values, kind).take(pa.array(places))
+    nothing = np.array([value is None for value in values])
+    words = pa.array([_text(value) for value in values], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(places, mask=nothing[places]), words)
+
+
+def _text(value: Any) -> str:
+    """A word as it is; a list as ``[3, 4, 6, 3]``."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class CsvWriter(RowsWriter):
+    """Writes comma-separated values as :mod:`archscope.report.sheet` does."""
+
+    def _prepare(self, about: Mapping[str, Any]) -> None:
+        heads = [(_DESIGN, ""), *((name, "") for name, _ in self._axes)]
+        heads += [(column.name, column.unit) for column in self._columns]
+        self._head = to_csv(heads, [])
+        self._cells = [[_cell(value) for value in values] for _, values in self._axes]
+
+    def _begin(self) -> None:
+        if not all(text.isascii() for cells in (self._head, *self._cells) for text in cells):
+            self._out.write(BOM.encode())
+        self._out.write(self._head.encode())
+
+    def _write(self, rows: Rows) -> None:
+        for start in range(0, len(rows), GROUP):
+            some = rows.take(np.arange(start, min(start + GROUP, len(rows))))
+            columns: list[Iterable[str]] = [map(str, some.numbers.tolist())]
+            columns += [
+                map(cells.__getitem__, places.tolist()) for cells, places in zip(self._cells, some.choices, strict=True)
+            ]
+            for values, missing in self._figures(some):
+                texts = list(map(str, values.tolist()))
+                for place in np.flatnonzero(missing):
+                    texts[place] = ""
+                columns.append(texts)
+            self._out.write("".join(f"{line}\n" for line in map(",".join, zip(*columns, strict=True))).encode())
+
+    def _end(self) -> None:
+        pass
+
+
+def _cell(value: Any) -> str:
+    """A value of an axis as its cell is written."""
+    if value is None:
+        return ""
+    return to_row([_text(value) if isinstance(value, tuple) else value])
