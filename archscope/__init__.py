@@ -6,6 +6,7 @@ account.total.macs, account["conv1_1"].params, account.by_block(depth=1), accoun
 print(*archscope.explain(design, "conv1_1"))
 archscope.compare([design, archscope.load("resnet50")]).frame
 archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.params
+archscope.sweep("resnet50", {"depths[2]": "3:23", "input": [160, 224]}, where="params < 30e6").frame
 """
 
 from importlib import import_module
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from archscope.backends.torch.source import torch_source
     from archscope.comparison import Comparison, compare
     from archscope.difference import Difference, diff
+    from archscope.sweeps.model import Sweep
+    from archscope.sweeps.sweeping import sweep
 
 __version__ = "0.1.0"
 
@@ -46,6 +49,7 @@ __all__ = [
     "Reconciliation",
     "Row",
     "SpecError",
+    "Sweep",
     "UsageError",
     "analyze",
     "build",
@@ -61,6 +65,7 @@ __all__ = [
     "reconcile",
     "seen_by",
     "sees",
+    "sweep",
     "torch_source",
 ]
 
@@ -84,11 +89,14 @@ _LATER = {
     "receptive_fields": "archscope.analysis.receptive_field",
     "seen_by": "archscope.analysis.influence",
     "sees": "archscope.analysis.influence",
+    "Sweep": "archscope.sweeps.model",
+    "sweep": "archscope.sweeps.sweeping",
     "torch_source": "archscope.backends.torch.source",
 }
 
 # results lie below the reports that show them, and find them here
 shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
+shown.REPORTS["rows"] = lambda *given: import_module("archscope.report.writers").rows_writer(*given)
 shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 
 

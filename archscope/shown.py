@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-#: what makes the ``html`` and the ``frame`` of a result; the package fills it in when it is imported
-REPORTS: dict[str, Callable[[Shown], Any]] = {}
+#: what makes the ``html`` and the ``frame`` of a result, and what writes the ``rows`` of a sweep; the package fills it
+#: in when it is imported
+REPORTS: dict[str, Callable[..., Any]] = {}
 
 
 class Shown:

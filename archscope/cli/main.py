@@ -18,6 +18,7 @@ class LazyGroup(click.Group):
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
         "compare": ("compare", "Put designs side by side, and tell what makes one of another."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
+        "sweep": ("sweep", "Account for a whole space of designs, and show its frontier."),
         "graph": ("graph", "Draw the layer graph: SVG, PNG or PDF, with blocks folded."),
         "plot": ("plot", "Draw charts: where a design's cost sits, its memory, its roofline, designs side by side."),
         "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),

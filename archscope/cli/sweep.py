@@ -45,7 +45,10 @@ class Count(click.ParamType):
 @click.command("sweep")
 @options.one_spec
 @click.option(
-    "--vary", "varied", multiple=True, metavar="NAME=VALUES",
+    "--vary",
+    "varied",
+    multiple=True,
+    metavar="NAME=VALUES",
     help="What varies: width=16:128:8, depth=[2,3,4], lr=16:1024:log7, depths[0]=2:6, input=128,160,224, batch=1,8.",
 )
 @click.option("--where", multiple=True, metavar="CONDITION", help="What must hold: 'params < 5e6 and macs < 600e6'.")
@@ -62,7 +65,8 @@ class Count(click.ParamType):
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.  [default: 1]")
 @click.option("--dtype", type=click.Choice(list(NUMBERS)), help="amp is torch.autocast.  [default: float32]")
 @click.option(
-    "--optimizer", type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
+    "--optimizer",
+    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
     help="Whose step.  [default: sgd]",
 )
 @click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="Whose times and memory.")
@@ -70,12 +74,18 @@ class Count(click.ParamType):
 @click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
 @options.variant
 @click.option(
-    "-o", "--out", "outs", multiple=True, metavar="FILE",
+    "-o",
+    "--out",
+    "outs",
+    multiple=True,
+    metavar="FILE",
     help="Write all designs that satisfy the conditions to a .parquet or .csv file, or a report to an .html one.",
 )
 @click.option("--frontier", "only_frontier", is_flag=True, help="Write to -o only the designs on the frontier.")
 @click.option(
-    "--emit", "emitted", metavar="FILE",
+    "--emit",
+    "emitted",
+    metavar="FILE",
     help="Write the best design as a spec; with {} in the name each of the --top, numbered.",
 )
 @click.option("--design", "number", type=click.IntRange(min=0), help="Only the design of this number.")
@@ -258,7 +268,7 @@ def _write(
     from archscope.report.sweep import sweep_data, sweep_markdown
 
     if rows:
-        with shown.REPORTS["rows"](rows, plan) as writer:
+        with shown.REPORTS["rows"](rows, plan, None) as writer:
             writer.write(found.frontier)
     if json_file is not None:
         write(json.dumps(sweep_data(found), indent=2) + "\n", json_file)

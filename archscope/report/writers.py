@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archscope.errors import MissingLibrary
+import archscope
+from archscope.errors import MissingLibrary, UsageError
 from archscope.report.files import replaced
 from archscope.report.sheet import BOM, to_csv, to_row
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from archscope.sweeps.model import Rows
+    from archscope.sweeps.plan import Plan
     from archscope.sweeps.space import Axis
     from archscope.table import Column
 
@@ -251,3 +253,29 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return to_row([_text(value) if isinstance(value, tuple) else value])
+
+
+def rows_writer(target: str, plan: Plan, scratch: Path | None) -> RowsWriter:
+    """What writes the rows of a sweep: Parquet, or CSV, as the name of the file says.
+
+    Args:
+        scratch: as :class:`RowsWriter` takes it.
+
+    Raises:
+        UsageError: the name ends otherwise, or the file cannot be written.
+        MissingLibrary: pyarrow is not installed.
+    """
+    kind = _KINDS.get(Path(target).suffix.lower())
+    if kind is None:
+        raise UsageError(f"rows are written to {' or '.join(_KINDS)}, not to `{target}`")
+    question = plan.question
+    about = {
+        "archscope": archscope.__version__,
+        "design": plan.document.name,
+        "vary": list(map(str, plan.space.axes)),
+        "where": list(question.where),
+    }
+    return kind(target, plan.space.axes, plan.columns, about, scratch=scratch)
+
+
+_KINDS: dict[str, type[RowsWriter]] = {".parquet": ParquetWriter, ".csv": CsvWriter}

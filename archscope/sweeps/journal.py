@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archscope.errors import UsageError
-from archscope.sweeps.model import Moments, Part, Reason, Rows, Tally
+from archscope.sweeps.model import Decision, Moments, Part, Reason, Rows, Tally
 
 #: of the files; another one is another sweep
 FORMAT = 1
@@ -255,8 +255,7 @@ def _packed(part: Part) -> bytes:
         },
         "moments": list(moments.columns),
         "axes": len(moments.axis_count),
-        "structural": list(part.structural),
-        "structures": part.structures,
+        "decisions": [[*decision, sorted(graphs)] for decision, graphs in part.decisions.items()],
     }
     arrays: dict[str, npt.NDArray[Any]] = {
         "text": np.frombuffer(json.dumps(text).encode(), np.uint8),
@@ -300,6 +299,7 @@ def _unpacked(content: bytes) -> Part:
                 axis_count=tuple(arrays[f"axis_count_{place}"] for place in axes),
                 axis_mean=tuple(arrays[f"axis_mean_{place}"] for place in axes),
             ),
-            structural=tuple(text["structural"]),
-            structures=text["structures"],
+            decisions={
+                Decision(what, value, tuple(axes)): frozenset(graphs) for what, value, axes, graphs in text["decisions"]
+            },
         )

@@ -248,8 +248,8 @@ def _told(plan: Plan, asked: _Asked) -> Plan:
     for name, text, values in zip(names, texts, answers, strict=False):
         if any(isinstance(value, bool) or not isinstance(value, (int, float, NoneType)) for value in values):
             raise UsageError(f"`{text}` is no number, and cannot be a column")
-        columns.append(_column(name, text))
         whole.append(_is_whole(name, values))
+        columns.append(_column(name, text, whole[-1]))
     return replace(plan, columns=tuple(columns), whole=tuple(whole))
 
 
@@ -278,17 +278,19 @@ def _first_answers(plan: Plan) -> list[list[Any]]:
     return columns
 
 
-def _column(name: str, text: str) -> Column:
+def _column(name: str, text: str, whole: bool) -> Column:
+    """What is known of a column; its style is ``count`` if it holds integers."""
+    number = "count" if whole else "ratio"
     if name in SWEPT:
         column = SWEPT[name]
         smallest = "; the smallest over the axes" if name in FIELD_FIGURES else ""
-        style = "count" if column.style == "axes" else column.style
+        style = column.style if column.style == "seconds" else number
         return replace(column, style=style, convention=column.convention + smallest)
     part, _, figure = name.rpartition(".")
     if part and figure in METRICS:
         metric = METRICS[figure]
-        return Column(name, name, metric.unit, f"{metric.convention}; of {part}", metric.style, additive=False)
-    return Column(name, name, "", f"{text}" if text != name else "", "ratio", additive=False)
+        return Column(name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False)
+    return Column(name, name, "", text, number, additive=False)
 
 
 def _is_whole(name: str, values: Sequence[Any]) -> bool:

@@ -87,7 +87,7 @@ def sweep(
 
     Args:
         spec: a path, a name, a text, a document, or a design, of which variants are made.
-        vary: values by variable: lists, ranges, or texts such as ``16:128:8``; unasked, what the spec's ``sweep:`` says,
+        vary: values by variable: lists, ranges, or texts such as ``16:128:8``; unasked, what its ``sweep:`` says,
             as with all that follows.
         where: conditions on figures: ``params < 5e6 and macs < 600e6``.
         derive: further columns: expressions by name.
@@ -151,7 +151,7 @@ def carried_out(
     if journal is not None:
         store = Journal(journal, fingerprint(plan, size, rows is not None), resume=resume, restart=restart, say=say)
     try:
-        writer = None if rows is None else shown.REPORTS["rows"](rows, plan)
+        writer = None if rows is None else shown.REPORTS["rows"](rows, plan, store and store.folder)
         task = Task(plan, everything=rows is not None)
         complete = run(
             evaluate, task, count, size, merger,

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from archscope.sweeps.model import Moments, Part, Reason, Rows, Tally
+from archscope.sweeps.model import Decision, Moments, Part, Reason, Rows, Tally
 
 AXES = (7, 5)
 
@@ -43,8 +43,7 @@ def evaluate(plan, start, stop):
             tuple(np.full((count, 2), start) for count in AXES),
             tuple(np.full((count, 2), 1 / (start + 3)) for count in AXES),
         ),
-        ("depth",),
-        2,
+        {Decision(2**63 - 1, 3, (0, 1)): frozenset([5, 2**62 + start]), Decision(7, 0.5, ()): frozenset([1])},
     )
 
 
@@ -66,6 +65,6 @@ def content(part):
         *moments.axis_count, *moments.axis_mean,
     ]  # fmt: skip
     return (
-        (part.start, part.stop, list(part.rows.columns), part.structural, part.structures, part.tally, moments.columns),
+        (part.start, part.stop, list(part.rows.columns), part.decisions, part.tally, moments.columns),
         [(array.dtype, array.shape, array.tobytes()) for array in arrays],
     )

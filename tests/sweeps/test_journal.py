@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from archscope.errors import UsageError
 from archscope.sweeps.journal import Journal
-from archscope.sweeps.model import Moments, Part, Reason, Rows, Tally
+from archscope.sweeps.model import Decision, Moments, Part, Reason, Rows, Tally
 from tests.sweeps.parts import content, evaluate
 
 SWEEP = {"design": "a1b2", "axes": {"width": [16, 32]}, "part size": 10}
@@ -50,6 +50,8 @@ def test_parts_come_back_in_order_and_to_the_bit(target):
 counts = st.integers(0, 2**40)
 whole, real = arrays.arrays(np.int64, 3), arrays.arrays(np.float64, 3)
 names = st.text(max_size=5)
+values = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.booleans()
+decisions = st.builds(Decision, st.integers(0, 2**63 - 1), values, st.lists(st.integers(0, 9)).map(tuple))
 
 
 @settings(max_examples=30)
@@ -59,12 +61,13 @@ names = st.text(max_size=5)
     reasons=st.dictionaries(names, st.builds(Reason, counts, counts, names), max_size=3),
     moments=st.tuples(whole, real, real, real, real),
     axes=st.lists(st.tuples(whole, real), max_size=2),
+    decisions=st.dictionaries(decisions, st.frozensets(counts, min_size=1), max_size=3),
     start=st.sampled_from([0, 10**6, 10**12]),
 )
-def test_any_part_comes_back_to_the_bit(tmp_path_factory, figures, choices, reasons, moments, axes, start):
+def test_any_part_comes_back_to_the_bit(tmp_path_factory, figures, choices, reasons, moments, axes, decisions, start):
     rows = Rows(np.array([0, 7, 10**6]) + start, choices, figures)
     found = Moments(tuple(figures), *moments, tuple(a for a, _ in axes), tuple(b for _, b in axes))
-    part = Part(start, start + 10**7, rows, Tally(4, reasons, {"größer": 2}, 3), found, ("a", "b"), 5)
+    part = Part(start, start + 10**7, rows, Tally(4, reasons, {"größer": 2}, 3), found, decisions)
     with Journal(str(tmp_path_factory.mktemp("journal") / "x.csv"), {}) as journal:
         journal.add(replace(part, start=0))
         (again,) = journal.parts()
