@@ -252,7 +252,7 @@ def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluat
     """Hold that there are workers and that they know what they will be asked to do; else they would never answer."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
+    except (TimeoutError, asyncio.TimeoutError):  # they became one in Python 3.11
         raise UsageError(f"the Dask scheduler at {scheduler} has no workers: start some") from None
     version = archscope.__version__
     for worker, theirs in client.run(locate, "archscope.__version__").items():
