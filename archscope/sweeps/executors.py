@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import shutil
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 from pydoc import locate
-from typing import TYPE_CHECKING, Any, Protocol
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import archscope
 from archscope.errors import MissingLibrary, UsageError
@@ -130,40 +133,66 @@ def _pool(evaluate: Evaluate, plan: Any, workers: int) -> Iterator[Callable[[int
     """A function that hands a span to a pool of processes; they end with the context, whatever they do then."""
     context = get_context("spawn")
     held, leash = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _begin, (held, evaluate, plan))
+    with TemporaryDirectory(prefix="archscope-", ignore_cleanup_errors=True) as folder:
+        pool = ProcessPoolExecutor(workers, context, _begin, (held, folder, evaluate, plan))
 
-    def submit(start: int, stop: int) -> _Future:
-        with uncut(), deaf_children():  # a pool starts its processes while spans are submitted
-            return pool.submit(_work, start, stop)
+        def submit(start: int, stop: int) -> _Future:
+            with uncut(), deaf_children():  # a pool starts its processes while spans are submitted
+                return _Handed(pool.submit(_work, start, stop))
 
-    try:
-        yield submit
-    finally:
-        leash.close()
-        pool.shutdown(cancel_futures=True)
-        held.close()
-
-
-_job: tuple[Evaluate, Any]
+        try:
+            yield submit
+        finally:
+            leash.close()
+            pool.shutdown(cancel_futures=True)
+            held.close()
 
 
-def _begin(held: connection.Connection, evaluate: Evaluate, plan: Any) -> None:
+class _Handed(NamedTuple):
+    """A part that a worker leaves in a file.
+
+    Its pipe would be quick as well; but whoever waits for the rest of an answer whose worker was killed in the midst of
+    it waits forever, as long as others can write to the same pipe. The name of a file goes in one piece.
+    """
+
+    file: Future[str]
+
+    def result(self) -> Part:
+        path = Path(self.file.result())
+        with path.open("rb") as content:
+            part: Part = pickle.load(content)
+        path.unlink()
+        return part
+
+
+_job: tuple[str, Evaluate, Any]
+
+
+def _begin(held: connection.Connection, folder: str, evaluate: Evaluate, plan: Any) -> None:
     """Make this process a worker, which ends at once when its parent lets go of the leash, or dies."""
     global _job  # noqa: PLW0603 what an initializer of a pool leaves for the calls
-    _job = evaluate, plan
+    _job = folder, evaluate, plan
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(held,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(held, folder), daemon=True).start()
 
 
-def _end_with(held: connection.Connection) -> None:
+def _end_with(held: connection.Connection, folder: str) -> None:
     parent = parent_process()
     connection.wait([held, parent.sentinel] if parent else [held])
+    shutil.rmtree(folder, ignore_errors=True)  # for a parent that was killed
     os._exit(0)
 
 
-def _work(start: int, stop: int) -> Part:
-    evaluate, plan = _job
-    return evaluate(plan, start, stop)
+def _work(start: int, stop: int) -> str:
+    folder, evaluate, plan = _job
+    part = evaluate(plan, start, stop)
+    path = f"{folder}/{start}"
+    try:
+        with open(path, "wb") as out:
+            pickle.dump(part, out, pickle.HIGHEST_PROTOCOL)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    return path
 
 
 def on_cluster(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, scheduler: str) -> Generator[Part, None, None]:
@@ -223,7 +252,7 @@ def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluat
     """Hold that there are workers and that they know what they will be asked to do; else they would never answer."""
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
+    except (TimeoutError, asyncio.TimeoutError):  # they became one in Python 3.11
         raise UsageError(f"the Dask scheduler at {scheduler} has no workers: start some") from None
     version = archscope.__version__
     for worker, theirs in client.run(locate, "archscope.__version__").items():

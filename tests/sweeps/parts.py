@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from multiprocessing import connection
 
 import numpy as np
 
@@ -18,6 +19,8 @@ def evaluate(plan, start, stop):
         os.kill(os.getpid(), signal.SIGKILL)
     if start == plan.get("always_die_at"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if plan.get("die_in_long_answers"):
+        connection.Connection._send = _die_in_long_answers
     if start == plan.get("fail_at"):
         raise ZeroDivisionError(f"at {start}")
     numbers = np.arange(start, stop)
@@ -45,6 +48,13 @@ def evaluate(plan, start, stop):
         ),
         {Decision(2**63 - 1, 3, (0, 1)): frozenset([5, 2**62 + start]), Decision(7, 0.5, ()): frozenset([1])},
     )
+
+
+def _die_in_long_answers(self, content, atomic=512):
+    """As if killed in the midst of a write that the system does not make at once (POSIX: PIPE_BUF)."""
+    os.write(self.fileno(), content[:atomic])
+    if len(content) > atomic:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _first_time(mark):

@@ -61,6 +61,11 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["mark"]
 
 
+def test_a_worker_cannot_be_killed_in_the_midst_of_an_answer():
+    """The pool would wait for the rest of it forever."""
+    assert contents(in_processes(evaluate, {"die_in_long_answers": True}, spans(200, 10), workers=2)) == HERE
+
+
 def test_a_part_that_kills_every_worker_ends_the_sweep():
     found = []
     with pytest.raises(
