@@ -7,6 +7,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,9 @@ from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.load import read_document
-from archscope.report.files import write
+from archscope.report.files import check_place, write
 from archscope.spec.axes import METHODS, Sample
+from archscope.sweeps.names import SWEPT
 
 if TYPE_CHECKING:
     from archscope.sweeps.model import Sweep
@@ -37,9 +40,11 @@ class Count(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value).replace("_", "").replace(",", "")
-        if not re.fullmatch(r"[0-9]{1,18}(e\+?[0-9]{1,2})?", text, re.IGNORECASE) or not int(float(text)):
-            self.fail(f"{value!r} is not a number of designs, as in 100000 or 1e6", param, ctx)
-        return int(text) if text.isdigit() else int(float(text))
+        if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?(e\+?[0-9]{1,2})?", text, re.IGNORECASE):
+            number = Decimal(text)
+            if number >= 1 and number == int(number):
+                return int(number)
+        return self.fail(f"{value!r} is not a number of designs, as in 100000 or 1e6", param, ctx)
 
 
 @click.command("sweep")
@@ -49,15 +54,27 @@ class Count(click.ParamType):
     "varied",
     multiple=True,
     metavar="NAME=VALUES",
-    help="What varies: width=16:128:8, depth=[2,3,4], lr=16:1024:log7, depths[0]=2:6, input=128,160,224, batch=1,8.",
+    help="What varies: width=16:128:8, depth=[2,3,4], growth=8:64:*2, depths[0]=2:6, input=128,160,224, batch=1,8.",
 )
 @click.option("--where", multiple=True, metavar="CONDITION", help="What must hold: 'params < 5e6 and macs < 600e6'.")
 @click.option(
     "--derive", "derived", multiple=True, type=options.Assignment(), help="One more column: density='macs / params'."
 )
-@click.option("--columns", help="Figures that are columns, separated by commas; `help` lists them.")
-@click.option("--pareto", metavar="FIGURES", help="Show the trade-off between these; -FIGURE is to be large.")
-@click.option("--sort", metavar="FIGURE", help="What the best designs are best in; -FIGURE is to be large.")
+@click.option(
+    "--columns", type=options.Names(SWEPT), help="Figures that are columns, separated by commas; `help` lists them."
+)
+@click.option(
+    "--pareto",
+    type=options.Names(SWEPT),
+    metavar="FIGURES",
+    help="Show the trade-off between these; -FIGURE is to be large.",
+)
+@click.option(
+    "--sort",
+    type=options.Names(SWEPT),
+    metavar="FIGURE",
+    help="What the best designs are best in; -FIGURE is to be large.",
+)
 @click.option("--top", type=click.IntRange(min=1), help="How many of the best.  [default: 20]")
 @click.option("--sample", "count", type=Count(), help="Look at so many designs of the space: 1e6.")
 @click.option("--seed", type=click.IntRange(min=0), help="Which ones.  [default: 0]")
@@ -88,7 +105,9 @@ class Count(click.ParamType):
     metavar="FILE",
     help="Write the best design as a spec; with {} in the name each of the --top, numbered.",
 )
-@click.option("--design", "number", type=click.IntRange(min=0), help="Only the design of this number.")
+@click.option(
+    "--design", "number", type=click.IntRange(min=0), help="Only the design of this number, as a space of its own."
+)
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON, to - for standard output.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write the result as Markdown.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at work.")
@@ -134,13 +153,12 @@ def command(
     archscope sweep mobilenet_v1 --vary alpha=0.25:1:0.25 --vary input=128,160,192,224
     archscope sweep resnet50 --vary 'depths[2]=3:23' --vary input=128:288:32 --where 'params < 30e6' --sort -macs
     archscope sweep my.yaml --pareto params,macs,-receptive_field -o report.html -o all.parquet --workers 2
-    archscope sweep my.yaml --vary width=8:512:8 --vary depth=1:50 --sample 1e6 --seed 1 --emit best.yaml
+    archscope sweep my.yaml --vary width=8:512:8 --vary depth=1:50 --sample 1e6 --seed 1 --sort macs --emit best.yaml
 
     Without --vary, and for all that is not given, the `sweep:` of the spec counts. What only changes numbers is
     counted for thousands of designs at once; what changes the graph is found and told. A combination that is no legal
     design is counted with its reason, and the others go on.
     """
-    from archscope.sweeps.names import SWEPT
     from archscope.sweeps.planning import planned
     from archscope.sweeps.sweeping import carried_out
 
@@ -149,28 +167,29 @@ def command(
         return
     piped = options.to_stdout(json_file, markdown_file, emitted, *outs)
     rows, page = _targets(outs)
+    _check_places(json_file, markdown_file, emitted)
     calibration = calibrations.wanted(device, calibration_file, bound=bound) if device is not None else None
     if device is None and (calibration_file or bound):
         raise click.UsageError("--calibration and --bound are about times: add --device")
+    document = read_document(spec)
     given = {"batch": batch, "dtype": dtype, "optimizer": optimizer, "device": device, "calibration": calibration}
     plan = planned(
-        read_document(spec),
+        document,
         vary=varied or None,
         where=where or None,
-        derive=dict(derived) if derived else None,
+        derive=_derived(derived),
         columns=columns,
         pareto=pareto,
         sort=sort,
         top=top,
-        sample=_sample(count, seed, method),
+        sample=_sample(document.sweep.sample if document.sweep else None, count, seed, method),
         set=dict(sets),
         input=_shapes(inputs),
         setting={name: value for name, value in given.items() if value is not None},
     )
-    if only_frontier and not plan.question.pareto:
-        raise click.UsageError("--frontier writes the frontier of --pareto, and there is none")
     if number is not None:
         plan = _alone(plan, number)
+    _check_wanted(plan, only_frontier, emitted)
     every = rows if not only_frontier else None
     journal = None if number is not None else rows or page
     with _progress(plan.space.count, quiet=quiet) as on_progress:
@@ -210,18 +229,45 @@ def _targets(outs: Sequence[str]) -> tuple[str | None, str | None]:
             raise click.UsageError(f"`{out}` is none of the files that -o writes: .parquet, .csv, .html")
         if kind in found:
             raise click.UsageError(f"-o {found[kind]} and -o {out} are of one kind; write them one by one")
-        if not Path(out).parent.is_dir():
-            raise UsageError(f"{out} cannot be written: there is no folder {Path(out).parent}")
+        check_place(out)
         found[kind] = out
     return found.get(_ROWS), found.get(_PAGE)
 
 
-def _sample(count: int | None, seed: int | None, method: str | None) -> Sample | None:
-    if count is None:
-        if seed is not None or method is not None:
-            raise click.UsageError("--seed and --method say which designs --sample looks at: add it")
+def _check_places(*targets: str | None) -> None:
+    for target in targets:
+        if target is not None:
+            check_place(target)
+
+
+def _derived(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    found = dict(given)
+    if len(found) < len(given):
+        raise click.UsageError("--derive gives two columns one name")
+    return found
+
+
+def _check_wanted(plan: Plan, only_frontier: bool, emitted: str | None) -> None:
+    """Hold that what is to be written can be, before anything is counted."""
+    from archscope.sweeps.emit import extended
+
+    if only_frontier and not plan.question.pareto:
+        raise click.UsageError("--frontier writes the frontier of --pareto, and there is none")
+    if emitted is not None:
+        if plan.question.sort is None and plan.space.count > 1:
+            raise click.UsageError("--emit writes the best design: say with --sort what it is best in")
+        extended(plan.document.source.name, emitted.replace("{}", "1"))
+
+
+def _sample(stated: Sample | None, count: int | None, seed: int | None, method: str | None) -> Sample | None:
+    """The sample that is asked for; what the spec says of its own stands where nothing is given."""
+    if count is not None:
+        return Sample(count, seed or 0, method or METHODS[0])
+    if seed is None and method is None:
         return None
-    return Sample(count, seed or 0, method or METHODS[0])
+    if stated is None:
+        raise click.UsageError("--seed and --method say which designs --sample looks at: add it")
+    return replace(stated, seed=stated.seed if seed is None else seed, method=method or stated.method)
 
 
 def _shapes(inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
@@ -234,8 +280,6 @@ def _shapes(inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
 
 def _alone(plan: Plan, number: int) -> Plan:
     """The plan of a single design of a space."""
-    from dataclasses import replace
-
     from archscope.spec.axes import Axis
     from archscope.sweeps.space import Space
 
@@ -276,9 +320,10 @@ def _write(
         write(sweep_markdown(found), markdown)
     if page is not None:
         from archscope.report.page import sweep_page
+        from archscope.sweeps.emit import extended
 
         try:
-            _spec(plan, 0, page)
+            extended(plan.document.source.name, page)
             specs: Callable[[int], str] | None = lambda number: _spec(plan, number, page)  # noqa: E731
         except UsageError:  # the spec is no file
             specs = None

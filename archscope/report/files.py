@@ -67,6 +67,18 @@ def check_target(target: str) -> str:
     path = Path(target)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"a picture ends with {', '.join(SUFFIXES)}, not `{target}`")
+    check_place(target)
+    return target
+
+
+def check_place(target: str) -> None:
+    """Hold that a file can be written under a name, as far as can be told before; ``-`` is standard output.
+
+    Raises:
+        UsageError: its folder does not exist, or it is a folder itself.
+    """
+    path = Path(target)
     if not path.parent.is_dir():
         raise UsageError(f"{target} cannot be written: there is no folder {path.parent}")
-    return target
+    if path.is_dir():
+        raise UsageError(f"`{target}` cannot be written: it is a folder" if target else "a file needs a name")

@@ -36,7 +36,7 @@ def emitted(design: Design, values: Mapping[str, Any], target: str = "-", *, fix
     content: dict[str, Any] = {
         "name": f"{design.name} ({', '.join(chosen)})",
         "description": f"One design of a sweep over {design.name}: {', '.join(chosen)}.",
-        "extends": _extended(design.file, Path.cwd() / "-" if target == "-" else Path(target)),
+        "extends": extended(design.file, target),
     }
     own = {name: _data(value) for name, value in variables.items() if name in changed}
     if own:
@@ -55,9 +55,17 @@ def _data(value: Any) -> Any:
     )
 
 
-def _extended(file: str, target: Path) -> str:
-    """What stands behind ``extends:``; a design that ships with archscope goes by its name."""
-    path = Path(file)
+def extended(file: str, to: str) -> str:
+    """What stands behind ``extends:``; a design that ships with archscope goes by its name.
+
+    Args:
+        file: of the design.
+        to: as the target of :func:`emitted`.
+
+    Raises:
+        UsageError: as :func:`emitted`.
+    """
+    path, target = Path(file), Path.cwd() / "-" if to == "-" else Path(to)
     if not file or not path.is_file():
         raise UsageError(f"a design that was read from {file or 'a text'} cannot be extended; save it to a file first")
     if os.path.realpath(path) == os.path.realpath(target):

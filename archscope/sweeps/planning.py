@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import NoneType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from archscope.analysis.metrics import FIELD_FIGURES, METRICS
 from archscope.comparison import Setting
 from archscope.design import Design, Origin
-from archscope.diagnostics import Diagnostic
+from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
 from archscope.load import load, read_document
 from archscope.spec.axes import Axis, Sample, read_axis
@@ -68,17 +69,18 @@ def planned(
     origin = _origin(spec)
     document: Document = origin.document
     section: SweepSection | None = document.sweep
+    given_setting = _given(setting)
     sets = {**origin.sets, **(set or {})}
     given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
     shapes = {**origin.shapes, **given}
     axes = tuple(_axes(vary)) if vary is not None else section.axes if section else ()
     if not axes:
         raise UsageError("nothing varies: give --vary width=16:128:8, or write `sweep:` into the spec")
-    _check_axes(document, axes, sets, shapes)
-    if isinstance(sample, int):
-        sample = Sample(sample)
-    space = Space(axes, sample if sample is not None else section.sample if section else None)
-    base = load(document, set=sets, input=shapes or None)
+    if vary is not None:
+        _check_axes(document, axes)
+    _check_once(document, axes, sets, shapes, given_setting)
+    space = Space(axes, _sample(sample) if sample is not None else section.sample if section else None)
+    base = _base(document, axes, sets, shapes)
     asked = _Asked(section, where, derive, columns, pareto, sort)
     question = Question(
         asked.figures(axes),
@@ -86,8 +88,8 @@ def planned(
         asked.where,
         asked.pareto,
         asked.sort,
-        top or (section.top if section else None) or 20,
-        (setting if isinstance(setting, Setting) else _setting(section)._replace(**(setting or {}))).check(),
+        _whole("top", top) if top is not None else (section.top if section else None) or 20,
+        (setting if isinstance(setting, Setting) else _setting(section)._replace(**given_setting)).check(),
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
@@ -103,24 +105,83 @@ def _origin(spec: str | os.PathLike[str] | Document | Design) -> Origin:
     return spec.origin
 
 
+def _given(setting: Setting | Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of the setting is given by name."""
+    if isinstance(setting, Setting):
+        return {"batch": setting.batch} if setting.batch != 1 else {}
+    if setting is not None and not isinstance(setting, Mapping):
+        raise UsageError(f"a setting is an archscope.comparison.Setting, not {setting!r}")
+    return dict(setting or {})
+
+
+def _whole(what: str, number: Any) -> int:
+    """A number of designs; 1e6 is one."""
+    try:
+        whole = int(number)
+    except (TypeError, ValueError, OverflowError):
+        whole = 0
+    if whole < 1 or whole != number or isinstance(number, bool):
+        raise UsageError(f"`{what}` is a whole number of at least 1, not {number!r}")
+    return whole
+
+
+def _sample(sample: int | Sample) -> Sample:
+    return sample if isinstance(sample, Sample) else Sample(_whole("sample", sample))
+
+
 def _axes(vary: Vary) -> Iterator[Axis]:
-    if isinstance(vary, Mapping):
+    if isinstance(vary, str):
+        yield read_axis(vary)
+    elif isinstance(vary, Mapping):
         yield from (Axis.read(name, values) for name, values in vary.items())
     else:
         yield from (one if isinstance(one, Axis) else read_axis(one) for one in vary)
 
 
-def _check_axes(document: Document, axes: Sequence[Axis], sets: Mapping[str, Any], shapes: Mapping[str, Any]) -> None:
-    """What varies is there, and is not given besides."""
+def _check_axes(document: Document, axes: Sequence[Axis]) -> None:
+    """What varies is there; of a ``sweep:`` the spec's other mistakes are told with it, in their places."""
     varied = tuple(Varied(axis, None) for axis in axes)  # type: ignore[arg-type]  # it stands in no spec
     for problem in unknown_axes(document, SweepSection(None, varied)):  # type: ignore[arg-type]
         raise UsageError(f"{problem.message}{'; ' + problem.hint if problem.hint else ''}")
+
+
+def _check_once(
+    document: Document,
+    axes: Sequence[Axis],
+    sets: Mapping[str, Any],
+    shapes: Mapping[str, Any],
+    setting: Mapping[str, Any],
+) -> None:
+    """What varies is not given besides."""
     for axis in axes:
         kind, name, _ = axis.target
         if kind == "variable" and name in sets:
             raise UsageError(f"`{name}` is varied and set; leave one of them out")
         if kind == "input" and (name or next(iter(document.inputs), "")) in shapes:
             raise UsageError(f"`{axis.name}` is varied and given; leave one of them out")
+        if kind == "batch" and "batch" in setting:
+            raise UsageError("`batch` is varied and given; leave one of them out")
+
+
+def _base(
+    document: Document, axes: Sequence[Axis], sets: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]
+) -> Design:
+    """The design where nothing varies; where it takes one of the values that vary to be legal, one with such.
+
+    Raises:
+        SpecError: the spec is wrong, or none of those tried is legal.
+    """
+    try:
+        return load(document, set=sets, input=shapes or None)
+    except SpecError:
+        variables = tuple(axis for axis in axes if axis.target.kind == "variable")
+        if not variables or document.problems:
+            raise
+        some = Space(variables, Sample(_TRIED))
+        for number in range(some.count):
+            with suppress(SpecError):
+                return load(document, set={**sets, **some.values(number)}, input=shapes or None)
+        raise
 
 
 def _lists(
@@ -168,64 +229,96 @@ class _Asked:
         pareto: Texts | None,
         sort: str | None,
     ) -> None:
-        self._section = section
-        self._columns = _several(columns)
         stated = section or SweepSection(None)  # type: ignore[arg-type]
-        conditions = (
-            [one.text for one in stated.where] if where is None else [where] if isinstance(where, str) else where
-        )
+        self._stated = [
+            *stated.where, *(one for _, one in stated.derive), *stated.pareto, *([stated.sort] if stated.sort else []),
+        ]  # fmt: skip
+        self._columns = _several("columns", columns) if columns is not None else []
+        conditions = _texts("where", where) if where is not None else [one.text for one in stated.where]
+        self.where = tuple(dict.fromkeys(part for text in conditions for part in self._read(conjuncts, text)))
+        given = dict(derive or {})
+        _texts("derive", list(given.values()))
+        self.derive = tuple(({name: one.text for name, one in stated.derive} | given).items())
+        objectives = _several("pareto", pareto) if pareto is not None else [one.text for one in stated.pareto]
+        self.pareto = tuple(map(Objective.read, objectives))
+        sorts = _several("sort", sort) if sort is not None else [stated.sort.text] if stated.sort else []
+        if len(sorts) > 1:
+            raise UsageError("designs are sorted by one figure; the frontier of several is `pareto`")
+        self.sort = Objective.read(sorts[0]) if sorts else None
+
+    def _read(self, reading: Callable[[str], list[str]], text: str) -> list[str]:
         try:
-            self.where = tuple(dict.fromkeys(part for text in conditions for part in conjuncts(text)))
+            return reading(text)
         except ExpressionError as error:
-            raise UsageError(f"{error.message}; as in 'params < 5e6 and macs < 600e6'") from None
-        own = {name: one.text for name, one in stated.derive}
-        self.derive = tuple((own if derive is None else dict(derive)).items())
-        self.pareto = tuple(
-            map(Objective.read, _several(pareto) if pareto is not None else [p.text for p in stated.pareto])
-        )
-        text = sort if sort is not None else stated.sort.text if stated.sort else None
-        self.sort = None if text is None else Objective.read(text)
+            hint = error.hint or "as in `params < 5e6 and macs < 600e6` or `macs / params`"
+            raise self.refused(text, f"`{text}`: {error.message}", hint) from None
 
     def figures(self, axes: Sequence[Axis]) -> tuple[str, ...]:
         """The columns that are figures.
 
         Raises:
-            UsageError: a figure that there is not.
+            SpecError, UsageError: a figure that there is not, or a column whose name is taken.
         """
-        derived = [name for name, _ in self.derive]
-        for name in derived:
-            if name in SWEPT or not name.isidentifier():
-                raise UsageError(f"a derived column cannot be called `{name}`; choose another name")
+        derived, varied = [name for name, _ in self.derive], [axis.name for axis in axes]
+        for name, text in self.derive:
+            if name in SWEPT or name in varied or not name.isidentifier():
+                raise self.refused(text, f"a derived column cannot be called `{name}`", "choose another name")
+        used = [
+            name for text in (*self.where, *(text for _, text in self.derive)) for name in self._read(names_in, text)
+        ]
+        words = {value for axis in axes for value in axis.values if isinstance(value, str)}
+        for name in used:
+            if name in words and name not in (*SWEPT, *derived, *varied):
+                raise self.refused(name, f"unknown name `{name}`", f"a word stands in quotes: '{name}'")
+        mentioned = [name for name in used if name in SWEPT and name not in varied]
         wanted = [one.column for one in (*self.pareto, *([self.sort] if self.sort else []))]
-        hidden = {axis.name for axis in axes}
-        try:
-            used = [name for text in (*self.where, *(text for _, text in self.derive)) for name in names_in(text)]
-        except ExpressionError as error:
-            raise UsageError(f"{error.message}; {error.hint}" if error.hint else error.message) from None
-        mentioned = [name for name in used if name in SWEPT and name not in hidden]
         chosen = self._columns or (*DEFAULT, *mentioned)
         found = tuple(dict.fromkeys(name for name in (*chosen, *wanted) if name not in derived))
         for name in found:
             if name not in SWEPT and "." not in name:
-                hint = suggestion(name, [*SWEPT, *derived]) or f"figures: {', '.join(SWEPT)}"
-                raise UsageError(f"there is no figure `{name}`; {hint}")
+                hint = (
+                    f"derive a column from it: size={name}" if name in varied else suggestion(name, [*SWEPT, *derived])
+                )
+                raise self.refused(name, f"there is no figure `{name}`", hint or f"figures: {', '.join(SWEPT)}")
+        for name in {one.column: one for one in self.pareto}:
+            if sum(one.column == name for one in self.pareto) > 1:
+                raise self.refused(name, f"`{name}` stands twice in the frontier's figures", "leave one of them out")
         return found
+
+    def refused(self, text: str, message: str, hint: str = "") -> SpecError | UsageError:
+        """What is wrong with a text, with its place, if it is the spec that says it."""
+        mark = self._mark(text, 0, len(text))
+        return SpecError([Diagnostic(message, mark, hint)]) if mark else UsageError(f"{message}; {hint}")
 
     def refusal(self, error: Unanswerable) -> SpecError | UsageError:
         """The same error with its place, if it is the spec that asks."""
-        stated = [*self._section.where, *(one for _, one in self._section.derive)] if self._section else []
-        for one in stated:
-            offset = one.text.find(error.text)
-            if offset >= 0:
-                mark = one.at(offset + error.error.offset, error.error.length)
-                return SpecError([Diagnostic(error.error.message, mark, error.error.hint)])
-        return error
+        mark = self._mark(error.text, error.error.offset, error.error.length)
+        return SpecError([Diagnostic(error.error.message, mark, error.error.hint)]) if mark else error
+
+    def _mark(self, text: str, offset: int, length: int) -> Mark | None:
+        """The place of a part of a text in the spec."""
+        for one in sorted(self._stated, key=lambda one: one.text != text):  # that itself, or what it is a part of
+            start = one.text.find(text)
+            if start >= 0:
+                return one.at(start + offset, length)
+        return None
 
 
-def _several(texts: Texts | None) -> list[str]:
+def _texts(what: str, given: Any) -> list[str]:
+    """Texts, of which one may stand alone."""
+    texts = list(given) if isinstance(given, (list, tuple)) else [given]
+    for one in texts:
+        if not isinstance(one, str):
+            raise UsageError(f"`{what}` is a text, or several, not {one!r}")
+    return texts
+
+
+def _several(what: str, given: Texts) -> list[str]:
     """Names, separated by commas or one by one."""
-    parts = texts.split(",") if isinstance(texts, str) else texts or []
-    return [part.strip() for part in parts if part.strip()]
+    parts = [part.strip() for text in _texts(what, given) for part in text.split(",")]
+    if not all(part.strip("- ") for part in parts):
+        raise UsageError(f"a figure is missing in `{what}`; it is written as in params,macs")
+    return parts
 
 
 def _told(plan: Plan, asked: _Asked) -> Plan:
@@ -242,12 +335,12 @@ def _told(plan: Plan, asked: _Asked) -> Plan:
     texts = [*question.figures, *(text for _, text in question.derived), *question.where]
     for text, values in zip(texts[len(texts) - len(question.where) :], answers[-len(question.where) :], strict=False):
         if not all(isinstance(value, bool) or value is None for value in values):
-            raise UsageError(f"`{text}` is no condition; one such as `params < 5e6` is needed")
+            raise asked.refused(text, f"`{text}` is no condition", "one such as `params < 5e6` is needed")
     columns, whole = [], []
     names = [*question.figures, *(name for name, _ in question.derived)]
     for name, text, values in zip(names, texts, answers, strict=False):
         if any(isinstance(value, bool) or not isinstance(value, (int, float, NoneType)) for value in values):
-            raise UsageError(f"`{text}` is no number, and cannot be a column")
+            raise asked.refused(text, f"`{text}` is no number", "a column holds numbers")
         whole.append(_is_whole(name, values))
         columns.append(_column(name, text, whole[-1]))
     return replace(plan, columns=tuple(columns), whole=tuple(whole))

@@ -143,6 +143,10 @@ def carried_out(
     Raises:
         as :func:`sweep`.
     """
+    if journal is None and (resume or restart):
+        raise UsageError("there is nothing to resume or restart: only a sweep that writes a file (-o, `out`) is stored")
+    if resume and restart:
+        raise UsageError("a sweep is resumed or restarted, not both")
     count, question = plan.space.count, plan.question
     size, merger = part_size(count), Merger(plan.space, question, plan.columns)
     evaluated_by = executor(workers, scheduler)
