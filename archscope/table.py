@@ -20,7 +20,8 @@ class Column:
         title: as a terminal prints it.
         unit: of its numbers; empty for text.
         convention: how it is counted.
-        style: ``text``, ``shape``, ``axes`` (a number an axis), ``count``, ``ratio`` or ``share``.
+        style: ``text``, ``shape``, ``axes`` (a number an axis), ``count``, ``number`` (of any size), ``ratio``
+            or ``share``.
         additive: whether block rows and totals show sums.
     """
 

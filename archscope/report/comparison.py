@@ -82,11 +82,12 @@ def setting_text(found: Comparison) -> str:
 
 def run_text(setting: Setting) -> str:
     """How designs are run: ``batch 32, bf16, sgd on NVIDIA H200``."""
-    place = f" on {_device(setting)}" if setting.device else ""
+    place = f" on {device_name(setting)}" if setting.device else ""
     return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}"
 
 
-def _device(setting: Setting) -> str:
+def device_name(setting: Setting) -> str:
+    """The device of a setting that has one, as its maker calls it."""
     from archscope.analysis.devices import DEVICES
 
     return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
@@ -213,7 +214,7 @@ def notes(found: Comparison) -> Iterator[str]:
 def time_note(setting: Setting) -> str:
     """What times on a device are."""
     bounds = "bounds: no step is faster if all bytes pass through memory"
-    return f"times on {_device(setting)} are {'estimates' if setting.calibration else bounds}"
+    return f"times on {device_name(setting)} are {'estimates' if setting.calibration else bounds}"
 
 
 def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:

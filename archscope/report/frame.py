@@ -43,10 +43,18 @@ def frame(result: Shown) -> pd.DataFrame:
     except ImportError:
         raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
     records, index = _RECORDS[type(result).__name__]
-    found: pd.DataFrame = pd.DataFrame.from_records(list(records(result)))
-    if len(found):
-        found = found.set_index(index)
-    return found
+    found = list(records(result))
+    made: pd.DataFrame = pd.DataFrame.from_records(found, columns=_columns(result) if not found else None)
+    return made.set_index(index) if len(made.columns) else made
+
+
+def _columns(result: Any) -> list[str] | None:
+    """The columns of a frame without rows, of a result that knows them."""
+    if type(result).__name__ != "Sweep":
+        return None
+    from archscope.report.sweep import record_names
+
+    return record_names(result)
 
 
 def _account(account: Account) -> Records:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -21,6 +21,7 @@ from archscope.table import Column
 if TYPE_CHECKING:
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Objective, Rows, Sweep
+    from archscope.sweeps.space import Space
 
 #: version of the JSON format; it changes when a reader of the old one would break
 JSON_VERSION = 1
@@ -30,6 +31,7 @@ _MOST_REASONS, _MOST_FRONTIER = 5, 20
 _WIDEST_VALUES, _NARROWEST = 44, 12
 _GAP = 2
 _ON_FRONTIER = "*"
+_COUNTLESS = 10**15
 _ARROWS = {"rises": " ↑", "falls": " ↓", "": "  "}
 
 
@@ -101,13 +103,24 @@ def counts(found: Sweep) -> Iterator[tuple[str, str]]:
     rate = f", {short(round(tally.designs / found.seconds, 1))} a second" if found.seconds > 0 else ""
     stopped = "" if found.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
-    sample = f", a {drawn.method} sample of {short(space.size)}, seed {drawn.seed}" if drawn else ""
-    yield f"{tally.designs:,}", f"designs in {duration(found.seconds)}{rate}{sample}{stopped}"
+    sample = ""
+    if drawn and space.count < space.size:
+        method = "Sobol" if drawn.method == "sobol" else drawn.method
+        sample = f", a {method} sample of {size_text(space)}, seed {drawn.seed}"
+    yield (
+        f"{tally.designs:,}",
+        f"design{'s' * (tally.designs != 1)} in {duration(found.seconds)}{rate}{sample}{stopped}",
+    )
     yield f"{tally.legal:,}", "legal" if tally.invalid else "legal, all of them"
     if question.where:
         yield f"{tally.passed:,}", f"with {', '.join(question.where)}"
     if question.pareto:
         yield f"{len(found.frontier):,}", f"on the frontier: {_wanted(found, question.pareto)}"
+
+
+def size_text(space: Space) -> str:
+    """How many combinations there are, in digits that people still read."""
+    return f"{space.size:,}" if space.size < _COUNTLESS else f"about 10^{log10(space.size):.0f}"
 
 
 def _wanted(found: Sweep, objectives: Sequence[Objective]) -> str:
@@ -117,6 +130,8 @@ def _wanted(found: Sweep, objectives: Sequence[Objective]) -> str:
 
 def structure_text(found: Sweep) -> str:
     """Which axes change the graph."""
+    if not found.tally.legal:
+        return "no design is legal, so that no graph is known"
     if not found.structural:
         return "all axes change numbers only: one graph serves all designs"
     every = len(found.structural) == len(found.space.axes)
@@ -131,7 +146,10 @@ def listed_title(found: Sweep) -> str:
     if _listed(found) is found.frontier:
         part = f", {_MOST_FRONTIER} of {count:,}" if count > _MOST_FRONTIER else ""
         return f"The frontier{part}: {_wanted(found, question.pareto)}"
-    return f"The best {count:,}: {_wanted(found, [question.sort])}" if question.sort else f"The first {count:,} designs"
+    many = f" {count:,}" if count != 1 else ""
+    if question.sort:
+        return f"The best{many}: {_wanted(found, [question.sort])}"
+    return f"The first{many} design{'s' * (count != 1)}"
 
 
 def notes(found: Sweep) -> Iterator[str]:
@@ -140,7 +158,7 @@ def notes(found: Sweep) -> Iterator[str]:
         yield f"{_ON_FRONTIER} on the frontier"
     if any(True for _ in _influence(found)):
         yield "↑ the mean rises along the axis, ↓ it falls; what is missing to 100% the axes do together"
-        if found.tally.invalid or found.space.sample:
+        if found.tally.invalid or found.space.count < found.space.size:
             yield "where combinations are left out, axes depend on each other and their shares overlap"
     if any(column.style == "seconds" for column in found.columns):
         yield time_note(found.question.setting)
@@ -159,6 +177,8 @@ def axis_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
     rows = []
     for axis in found.space.axes:
         changes = "the graph" if axis.name in found.structural else "numbers"
+        if len(axis.values) == 1 or not found.tally.legal:
+            changes = ""
         rows.append([axis.name, str(len(axis.values)), _values_text(axis.values, room), changes])
     return Cells(["axis", "", "values", "changes"], rows, [True, False, True, True])
 
@@ -285,7 +305,8 @@ def _invalid_text(found: Sweep, width: int) -> Iterator[str]:
     reasons = sorted(found.tally.invalid.values(), key=lambda reason: -reason.designs)
     if not reasons:
         return
-    yield _bold(f"{sum(reason.designs for reason in reasons):,} are no designs")
+    count = sum(reason.designs for reason in reasons)
+    yield _bold(f"{count:,} {'is' if count == 1 else 'are'} not legal")
     digits = max(len(f"{reason.designs:,}") for reason in reasons[:_MOST_REASONS])
     for reason in reasons[:_MOST_REASONS]:
         values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
@@ -374,15 +395,15 @@ def sweep_csv(found: Sweep) -> str:
 
 def sweep_records(found: Sweep) -> Iterator[Mapping[str, Any]]:
     """The same for a frame."""
-    titles = axis_titles(found)
+    names = record_names(found)
     for point in points(found):
-        yield {
-            "number": point.number,
-            **dict(zip(titles, point.values, strict=True)),
-            **dict(zip((column.name for column in found.columns), point.figures, strict=True)),
-            "rank": point.rank,
-            "frontier": point.frontier,
-        }
+        cells = (point.number, *point.values, *point.figures, point.rank, point.frontier)
+        yield dict(zip(names, cells, strict=True))
+
+
+def record_names(found: Sweep) -> list[str]:
+    """The names of what a record holds."""
+    return ["number", *axis_titles(found), *(column.name for column in found.columns), "rank", "frontier"]
 
 
 def sweep_data(found: Sweep) -> dict[str, Any]:

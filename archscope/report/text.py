@@ -27,7 +27,7 @@ def value(content: Any, style: str) -> str:
         return f"{content:g}%"
     if style == "seconds":
         return duration(content)
-    if style == "count":
+    if style in ("count", "number"):
         if isinstance(content, int):  # exactly; the format of floats would round it
             return f"{content:,}"
         return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"

@@ -373,11 +373,11 @@ def _first_answers(plan: Plan) -> list[list[Any]]:
 
 def _column(name: str, text: str, whole: bool) -> Column:
     """What is known of a column; its style is ``count`` if it holds integers."""
-    number = "count" if whole else "ratio"
+    number = "count" if whole else "number"
     if name in SWEPT:
         column = SWEPT[name]
         smallest = "; the smallest over the axes" if name in FIELD_FIGURES else ""
-        style = column.style if column.style == "seconds" else number
+        style = column.style if column.style in ("seconds", "ratio") else number
         return replace(column, style=style, convention=column.convention + smallest)
     part, _, figure = name.rpartition(".")
     if part and figure in METRICS:

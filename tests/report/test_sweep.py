@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import click
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
@@ -17,6 +18,7 @@ from archscope.report.sweep import (
     points,
     schema,
     setting_text,
+    size_text,
     structure_text,
     sweep_csv,
     sweep_data,
@@ -25,7 +27,7 @@ from archscope.report.sweep import (
 )
 from archscope.sweeps.merging import Merger
 from archscope.sweeps.model import Reason
-from archscope.sweeps.space import Axis, Sample
+from archscope.sweeps.space import Axis, Sample, Space
 from tests.report.test_notebook import NASTY, Page
 from tests.sweeps.grids import AXES, COLUMNS, QUESTION, Grid, swept
 
@@ -74,7 +76,7 @@ def test_text_says_what_became_of_the_designs(found):
 
 def test_text_says_what_is_wrong_with_the_first_of_those_that_are_none(found):
     text = lines(found)
-    at = text.index("4 are no designs")
+    at = text.index("4 are not legal")
     assert text[at + 2 : at + 4] == [
         "  4  kernel 3 does not fit: 2 < 3",
         "     the first: width=64, depths[0]=1, kind=ReLU, input=8",
@@ -176,12 +178,61 @@ def test_titles_of_several_words_are_stacked_where_that_makes_them_fit(found):
 def test_a_sweep_that_was_stopped_and_one_of_a_sample_say_so():
     assert lines(swept(stop=20))[2] == "20  designs in 250 ms, 80 a second, stopped; there are 36"
     found = swept()
-    sampled = replace(found, space=Grid(AXES, Sample(36, seed=7)))
-    assert lines(sampled)[2] == "36  designs in 250 ms, 144 a second, a random sample of 36, seed 7"
+    for method, words in (("random", "a random"), ("sobol", "a Sobol")):
+        sampled = replace(found, space=Grid(AXES, Sample(35, 7, method)))
+        assert lines(sampled)[2] == f"36  designs in 250 ms, 144 a second, {words} sample of 36, seed 7"
+    whole = replace(found, space=Grid(AXES, Sample(36, seed=7)))
+    assert lines(whole)[2] == "36  designs in 250 ms, 144 a second"
     nothing = replace(QUESTION, where=())
     assert lines(Merger(Grid(AXES), nothing, COLUMNS).sweep("net", "", 0.0))[2].startswith(
         "0  designs in 0 µs, stopped"
     )
+
+
+def test_what_nobody_counts_is_told_by_its_power_of_ten():
+    axes = tuple(Axis(f"v{i}", tuple(range(1000))) for i in range(7))
+    assert size_text(Space(axes[:4])) == "1,000,000,000,000"
+    assert size_text(Space(axes, Sample(9))) == "about 10^21"
+
+
+def test_one_is_singular():
+    alone = swept(
+        axes=tuple(Axis(axis.name, axis.values[:1]) for axis in AXES), question=replace(QUESTION, sort=None, pareto=())
+    )
+    text = lines(alone)
+    assert text[2].startswith("1  design in ")
+    assert "The first design" in text
+    invalid = {"wrong": Reason(1, 0, "wrong")}
+    assert "1 is not legal" in lines(replace(alone, tally=replace(alone.tally, invalid=invalid)))
+
+
+def test_what_an_axis_changes_is_told_where_it_is_known(found):
+    assert row(found, "width")[-1] == "numbers"
+    single = swept(axes=(Axis("width", (16,)), *AXES[1:]))
+    assert row(single, "width") == ["width", "1", "16"]
+    none = replace(found, tally=replace(found.tally, invalid={"wrong": Reason(36, 0, "wrong")}))
+    assert row(none, "width")[-1] == "16, 32, 64"
+    assert structure_text(none) == "no design is legal, so that no graph is known"
+
+
+def test_numbers_that_are_no_counts_have_the_digits_that_they_need(found):
+    columns = (*COLUMNS[:3], replace(COLUMNS[3], style="number"))
+    tiny = replace(found.top, columns={**found.top.columns, "ratio": np.full(5, 3.25e-5)})
+    assert row(replace(found, columns=columns, top=tiny), "1 ")[-1] == "3.25e-05"
+
+
+def test_a_frame_without_designs_has_its_columns():
+    frame = Merger(Grid(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0).frame
+    assert frame.index.name == "number"
+    assert list(frame.columns) == [
+        *(axis.name for axis in AXES),
+        "params",
+        "macs",
+        "field",
+        "ratio",
+        "rank",
+        "frontier",
+    ]
 
 
 def test_a_batch_that_varies_is_not_told_as_one(found):

@@ -7,9 +7,11 @@ from itertools import accumulate, islice, pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope.report.comparison import device_name
 from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
+from archscope.report.sweep import size_text
 from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 
@@ -94,7 +96,7 @@ class Tile(NamedTuple):
 def _tiles(sweep: Sweep) -> Iterator[Tile]:
     tally, space = sweep.tally, sweep.space
     sampled = f"of which {space.count:,} were drawn" if space.count < space.size else "all combinations of the values"
-    yield Tile("designs in the space", f"{space.size:,}", sampled)
+    yield Tile("designs in the space", size_text(space), sampled)
     if tally.designs < space.count or space.count < space.size:
         yield Tile("looked at", f"{tally.designs:,}", f"{_percent(tally.designs, space.count)} of what was asked for")
     yield Tile("legal", f"{tally.legal:,}", f"{_percent(tally.legal, tally.designs)} of those looked at")
@@ -111,12 +113,13 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
 def _chips(sweep: Sweep) -> Iterator[tuple[str, str]]:
     setting, sample = sweep.question.setting, sweep.space.sample
     yield "state", "complete" if sweep.complete else "interrupted"
-    yield "batch", f"{setting.batch:,}"
+    if all(axis.name != "batch" for axis in sweep.space.axes):
+        yield "batch", f"{setting.batch:,}"
     yield "dtype", setting.dtype
     yield "optimizer", setting.optimizer
     if setting.device:
-        yield "device", setting.calibration.ceilings.name if setting.calibration else setting.device
-    if sample is not None:
+        yield "device", device_name(setting)
+    if sample is not None and sweep.space.count < sweep.space.size:
         yield "sample", f"{sample.method}, seed {sample.seed}"
     for name, expression in sweep.question.derived:
         yield name, f"= {expression}"
