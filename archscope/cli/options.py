@@ -78,7 +78,7 @@ class Depth(click.ParamType):
 
 
 class Names(click.ParamType):
-    """Names of columns, separated by commas."""
+    """Names of columns, separated by commas; a ``-`` may stand before one."""
 
     name = "columns"
 
@@ -87,7 +87,9 @@ class Names(click.ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         done, comma, begun = incomplete.rpartition(",")
-        return [CompletionItem(f"{done}{comma}{name}") for name in self.known if name.startswith(begun)]
+        sign = "-" if begun.startswith("-") else ""
+        names = (f"{sign}{name}" for name in self.known)
+        return [CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(begun)]
 
 
 def many_specs(function: _Command) -> _Command:
