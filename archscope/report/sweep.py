@@ -100,7 +100,7 @@ def setting_text(found: Sweep) -> str:
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
     """How many designs there were and how many were left at each step: a number, and what it counts."""
     tally, space, question = found.tally, found.space, found.question
-    rate = f", {short(round(tally.designs / found.seconds, 1))} a second" if found.seconds > 0 else ""
+    rate = f", {rate_text(found)} a second" if found.seconds > 0 else ""
     stopped = "" if found.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
     sample = ""
@@ -116,6 +116,11 @@ def counts(found: Sweep) -> Iterator[tuple[str, str]]:
         yield f"{tally.passed:,}", f"with {', '.join(question.where)}"
     if question.pareto:
         yield f"{len(found.frontier):,}", f"on the frontier: {_wanted(found, question.pareto)}"
+
+
+def rate_text(found: Sweep) -> str:
+    """Designs a second, of a sweep that took time."""
+    return short(round(found.tally.designs / found.seconds, 1))
 
 
 def size_text(space: Space) -> str:

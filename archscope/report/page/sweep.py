@@ -11,7 +11,7 @@ from archscope.report.comparison import device_name
 from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
-from archscope.report.sweep import size_text
+from archscope.report.sweep import rate_text, size_text
 from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 
@@ -105,8 +105,7 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
         yield Tile("satisfy the constraints", f"{tally.passed:,}", f"{share} of the legal ones")
     if sweep.question.pareto:
         yield Tile("on the frontier", f"{len(sweep.frontier):,}", "no other design is better in every objective")
-    rate = short(tally.designs / sweep.seconds) if sweep.seconds > 0 else ""
-    yield Tile("time", duration(sweep.seconds), f"{rate} designs a second" if rate else "")
+    yield Tile("time", duration(sweep.seconds), f"{rate_text(sweep)} designs a second" if sweep.seconds > 0 else "")
     yield Tile("different graphs", f"{sweep.structures:,}", "each evaluated for many designs at once")
 
 
