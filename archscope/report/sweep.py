@@ -98,7 +98,9 @@ def setting_text(found: Sweep) -> str:
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
     """How many designs there were and how many were left at each step: a number, and what it counts."""
     tally, space, question = found.tally, found.space, found.question
-    rate = f", {short(round(tally.designs / found.seconds, 1))} a second" if found.seconds > 0 else ""
+    fresh = tally.designs - found.stored
+    rate = f", {short(round(fresh / found.seconds, 1))} a second" if found.seconds > 0 and fresh else ""
+    rate += f"; {found.stored:,} of them were stored before" if found.stored else ""
     stopped = "" if found.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
     sample = f", a {drawn.method} sample of {short(space.size)}, seed {drawn.seed}" if drawn else ""
@@ -404,6 +406,7 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
         "size": space.size,
         "sample": {"method": drawn.method, "count": drawn.count, "seed": drawn.seed} if drawn else None,
         "seconds": found.seconds,
+        "stored": found.stored,
         "complete": found.complete,
         "structures": found.structures,
         "designs": tally.designs,
@@ -510,6 +513,7 @@ def schema() -> js.Schema:
         "size": js.count("all combinations of the values"),
         "sample": js.nullable(js.record(sample)),
         "seconds": js.number("that the sweep took", "s"),
+        "stored": js.number("designs that an interrupted sweep had left", "designs"),
         "complete": js.flag("whether all designs were looked at, not only the first ones"),
         "structures": js.count("different graphs that were met in one part of the sweep"),
         "designs": js.count("that were looked at"),

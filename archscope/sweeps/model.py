@@ -261,6 +261,7 @@ class Sweep(Shown):
         structures: how many different graphs were met.
         seconds: that it took.
         complete: whether the whole space was looked at.
+        stored: of the designs, those that an interrupted sweep had left, which took no time.
     """
 
     name: str
@@ -277,3 +278,4 @@ class Sweep(Shown):
     structures: int
     seconds: float
     complete: bool
+    stored: int = 0

@@ -175,7 +175,7 @@ class _Asked:
             [one.text for one in stated.where] if where is None else [where] if isinstance(where, str) else where
         )
         try:
-            self.where = tuple(dict.fromkeys(part for text in conditions for part in conjuncts(text)))
+            self.where = tuple(dict.fromkeys(part for text in conditions if text.strip() for part in conjuncts(text)))
         except ExpressionError as error:
             raise UsageError(f"{error.message}; as in 'params < 5e6 and macs < 600e6'") from None
         own = {name: one.text for name, one in stated.derive}
