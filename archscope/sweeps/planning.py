@@ -68,13 +68,15 @@ def planned(
     origin = _origin(spec)
     document: Document = origin.document
     section: SweepSection | None = document.sweep
-    sets = {**origin.sets, **(set or {})}
+    own = set or {}
     given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
-    shapes = {**origin.shapes, **given}
     axes = tuple(_axes(vary)) if vary is not None else section.axes if section else ()
     if not axes:
         raise UsageError("nothing varies: give --vary width=16:128:8, or write `sweep:` into the spec")
-    _check_axes(document, axes, sets, shapes)
+    _check_axes(document, axes, own, given)
+    taken = [_taken(document, axis) for axis in axes]  # what a design was loaded with gives way to what varies
+    sets = {name: value for name, value in origin.sets.items() if ("variable", name) not in taken} | dict(own)
+    shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(given)
     if isinstance(sample, int):
         sample = Sample(sample)
     space = Space(axes, sample if sample is not None else section.sample if section else None)
@@ -116,11 +118,17 @@ def _check_axes(document: Document, axes: Sequence[Axis], sets: Mapping[str, Any
     for problem in unknown_axes(document, SweepSection(None, varied)):  # type: ignore[arg-type]
         raise UsageError(f"{problem.message}{'; ' + problem.hint if problem.hint else ''}")
     for axis in axes:
-        kind, name, _ = axis.target
+        kind, name = _taken(document, axis)
         if kind == "variable" and name in sets:
             raise UsageError(f"`{name}` is varied and set; leave one of them out")
-        if kind == "input" and (name or next(iter(document.inputs), "")) in shapes:
+        if kind == "input" and name in shapes:
             raise UsageError(f"`{axis.name}` is varied and given; leave one of them out")
+
+
+def _taken(document: Document, axis: Axis) -> tuple[str, str]:
+    """What an axis changes as a whole: its kind, and the name of the variable or the input."""
+    kind, name, _ = axis.target
+    return kind, name or (next(iter(document.inputs), "") if kind == "input" else "")
 
 
 def _lists(

@@ -159,3 +159,6 @@ def test_a_design_is_swept_with_what_it_was_loaded_with():
     ]
     assert found.top.columns["macs"].tolist() == [account.total.macs for account in alone]
     np.testing.assert_array_equal(found.top.columns["params"], [account.total.params for account in alone])
+    again = archscope.sweep(design, {"width": [8, 16], "input": [32, 64]})  # what varies wins
+    assert [again.space.values(number)["width"] for number in again.top.numbers.tolist()] == [8, 8, 16, 16]
+    assert again.top.columns["macs"].tolist()[0] == archscope.analyze(design).total.macs

@@ -104,7 +104,7 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
     if sweep.question.pareto:
         yield Tile("on the frontier", f"{len(sweep.frontier):,}", "no other design is better in every objective")
     fresh = tally.designs - sweep.stored
-    rate = short(fresh / sweep.seconds) if sweep.seconds > 0 and fresh else ""
+    rate = short(round(fresh / sweep.seconds, 1)) if sweep.seconds > 0 and fresh else ""
     yield Tile("time", duration(sweep.seconds), f"{rate} designs a second" if rate else "")
     yield Tile("different graphs", f"{sweep.structures:,}", "each evaluated for many designs at once")
 
