@@ -3,7 +3,6 @@
     ArchscopeError                 exit code 2
     |-- SpecError                  a design that is wrong; carries its diagnostics
     |-- UsageError                 a call or a command line that is wrong
-    |-- NumberOverflow             an int64 reading left the range of int64
     `-- MissingLibrary             an optional library is needed and not installed
 
 The command line prints the message and ends with ``exit_code``; nothing else reaches a user.
@@ -42,10 +41,6 @@ class SpecError(ArchscopeError):
 
 class UsageError(ArchscopeError):
     """A call of archscope that cannot be carried out: an unknown name, an impossible option."""
-
-
-class NumberOverflow(ArchscopeError):
-    """A figure of the array reading does not fit into int64."""
 
 
 class MissingLibrary(ArchscopeError):

@@ -65,6 +65,7 @@ def test_there_is_a_block_for_every_command_that_computes():
             "reconcile",
             "export",
             "predict",
+            "sweep",
         )
     )
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from archscope.arith.helpers import PLAIN, plain
-from archscope.errors import NumberOverflow
 
 Bounds = tuple[int | float, int | float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 LARGEST = 2**63 - 1
 _EXACT = 2**53
+
+
+class NumberOverflow(ArithmeticError):
+    """A number of a block does not fit into int64; whoever asked for the block asks for its designs one by one."""
 
 
 class Operation(NamedTuple):
@@ -223,7 +226,7 @@ def on_arrays(name: str, kinds: str, bounds: Sequence[Bounds], result: Bounds) -
         result: bounds of what comes out.
 
     Returns:
-        A function that raises :class:`~archscope.errors.NumberOverflow` where a result does not fit into int64.
+        A function that raises :class:`NumberOverflow` where a result does not fit into int64.
     """
     fast = _numpys(name, kinds, bounds, result)
     return _careful(name, kinds) if fast is None else fast

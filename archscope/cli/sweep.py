@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -334,8 +334,7 @@ def _spec(plan: Plan, number: int, target: str) -> str:
     """The spec of a design."""
     from archscope.sweeps.emit import emitted
 
-    values: Mapping[str, Any] = plan.space.values(number)
-    return emitted(plan.design(values), values, target, fixed=[*plan.sets, *(["input"] if plan.shapes else [])])
+    return emitted(plan, plan.space.values(number), target)
 
 
 def _emit(plan: Plan, found: Sweep, target: str) -> None:

@@ -70,10 +70,10 @@ class Contraction(NamedTuple):
 
 
 class Check:
-    """Something that must hold, as data: the scalar reading reports it, the array reading masks the designs it fails.
+    """Something that must hold, as data: it is reported, or it parts a block of designs into those that it holds of.
 
     Attributes:
-        ok: a truth value in the reading at hand (bool, or one bool a design).
+        ok: a truth value in the reading at hand: a bool, or one that records whoever asks for it.
         field: the argument at fault, for the caret.
         fit: whether it fails because a window does not fit into a map (the hint then tells what shrank the map).
     """
@@ -225,7 +225,7 @@ class Op(ABC):
         return getattr(self, default.field) if isinstance(default, SameAs) else default
 
     def replace(self, **arguments: Any) -> Op:
-        """The same op with some arguments replaced, unread: how arrays and traced numbers enter."""
+        """The same op with some arguments replaced, unread: how traced and recorded numbers enter."""
         other = copy.copy(self)
         other.__dict__.update(arguments)
         return other

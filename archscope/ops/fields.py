@@ -42,7 +42,7 @@ class SameAs:
 class Kind(ABC):
     """What values a field takes."""
 
-    #: whether the value is a number (or numbers) that a sweep may replace by arrays; else it is structure
+    #: whether the value is a number (or numbers) that may vary within a structure; else it is structure itself
     numeric: ClassVar[bool] = False
 
     @abstractmethod

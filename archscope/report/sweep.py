@@ -100,7 +100,8 @@ def setting_text(found: Sweep) -> str:
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
     """How many designs there were and how many were left at each step: a number, and what it counts."""
     tally, space, question = found.tally, found.space, found.question
-    rate = f", {rate_text(found)} a second" if found.seconds > 0 else ""
+    rate = f", {rate_text(found)} a second" if rate_text(found) else ""
+    rate += f"; {found.stored:,} of them were stored before" if found.stored else ""
     stopped = "" if found.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
     sample = ""
@@ -119,8 +120,9 @@ def counts(found: Sweep) -> Iterator[tuple[str, str]]:
 
 
 def rate_text(found: Sweep) -> str:
-    """Designs a second, of a sweep that took time."""
-    return short(round(found.tally.designs / found.seconds, 1))
+    """Designs a second, those left out that were stored before; empty if no time was taken."""
+    fresh = found.tally.designs - found.stored
+    return short(round(fresh / found.seconds, 1)) if found.seconds > 0 and fresh else ""
 
 
 def size_text(space: Space) -> str:
@@ -311,7 +313,7 @@ def _invalid_text(found: Sweep, width: int) -> Iterator[str]:
     if not reasons:
         return
     count = sum(reason.designs for reason in reasons)
-    yield _bold(f"{count:,} {'is' if count == 1 else 'are'} not legal")
+    yield _bold(f"{count:,} {'is no design' if count == 1 else 'are no designs'}")
     digits = max(len(f"{reason.designs:,}") for reason in reasons[:_MOST_REASONS])
     for reason in reasons[:_MOST_REASONS]:
         values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
@@ -430,6 +432,7 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
         "size": space.size,
         "sample": {"method": drawn.method, "count": drawn.count, "seed": drawn.seed} if drawn else None,
         "seconds": found.seconds,
+        "stored": found.stored,
         "complete": found.complete,
         "structures": found.structures,
         "designs": tally.designs,
@@ -536,6 +539,7 @@ def schema() -> js.Schema:
         "size": js.count("all combinations of the values"),
         "sample": js.nullable(js.record(sample)),
         "seconds": js.number("that the sweep took", "s"),
+        "stored": js.number("designs that an interrupted sweep had left", "designs"),
         "complete": js.flag("whether all designs were looked at, not only the first ones"),
         "structures": js.count("different graphs that were met in one part of the sweep"),
         "designs": js.count("that were looked at"),

@@ -3,56 +3,57 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.spec import library
-from archscope.spec.values import value_text
+from archscope.spec.values import plain, value_text
 from archscope.spec.writer import dumped
+from archscope.sweeps.plan import Plan
 
 
-def emitted(design: Design, values: Mapping[str, Any], target: str = "-", *, fixed: Iterable[str] = ()) -> str:
-    """The text of a spec that ``extends:`` the file of a design and says what the design changes.
+def emitted(plan: Plan, values: Mapping[str, Any], target: str = "-") -> str:
+    """The text of a spec that ``extends:`` the one that is swept and says what a design of the sweep changes.
 
-    Loading it gives the layers of the design. What its file says of its own figures (``expect:``, ``accuracy:``) stays
-    with that file.
+    Loading it gives the layers of the design. What the file that is extended says of its own figures (``expect:``,
+    ``accuracy:``) stays with that file.
 
     Args:
-        design: one point of a sweep, loaded with its variables and its input.
         values: what the sweep chose, by the names of the axes; the design is called after them.
-        target: where the text will be written, for the path to the file of the design starts there; ``-`` is the
-            working directory.
-        fixed: what else was changed, by the same names: variables, ``input``.
+        target: where the text will be written, for the path to the extended file starts there; ``-`` is the working
+            directory.
 
     Raises:
-        UsageError: the design came from no file, or from the target.
+        UsageError: the spec came from no file, or from the target.
     """
-    chosen = [f"{name}={value_text(value)}" for name, value in values.items()]
-    variables = dict(design.vars)
-    changed = {name.partition("[")[0] for name in (*fixed, *values)}
+    document = plan.document
+    name, chosen = document.name or "design", ", ".join(f"{name}={value_text(value)}" for name, value in values.items())
     content: dict[str, Any] = {
-        "name": f"{design.name} ({', '.join(chosen)})",
-        "description": f"One design of a sweep over {design.name}: {', '.join(chosen)}.",
-        "extends": extended(design.file, target),
+        "name": f"{name} ({chosen})",
+        "description": f"One design of a sweep over {name}: {chosen}.",
+        "extends": extended(document.source.name, target),
     }
-    own = {name: _data(value) for name, value in variables.items() if name in changed}
-    if own:
-        content["vars"] = own
-    if any(name == "input" or name.startswith("input.") for name in changed):
+    sets, shapes = plan.variant(values)
+    if sets:
+        content["vars"] = {variable: _data(sets[variable]) for variable in document.vars if variable in sets}
+    if shapes:
         content["inputs"] = {
-            node.name: {"shape": list(node.shape), "dtype": node.dtype or "float"} for node in design.inputs
+            one: {
+                "shape": list(shapes[one]) if one in shapes else plain(stated.shape),
+                "dtype": stated.dtype or "float",
+            }
+            for one, stated in document.inputs.items()
         }
     return dumped(content)
 
 
 def _data(value: Any) -> Any:
     """A value of a variable as YAML has it; words know more than their letters."""
-    return (
-        [_data(item) for item in value] if isinstance(value, tuple) else str(value) if isinstance(value, str) else value
-    )
+    if isinstance(value, (tuple, list)):
+        return [_data(item) for item in value]
+    return str(value) if isinstance(value, str) else value
 
 
 def extended(file: str, to: str) -> str:

@@ -122,7 +122,7 @@ class _Found:
         reason, message = leaf.reason, leaf.message
         columns = list(zip(self._plan.columns, self._columns, outputs, strict=False))
         for column, _, values in columns:
-            if isinstance(values, int) and abs(values) > LARGEST:  # of one design, which comes alone
+            if not reason and isinstance(values, int) and abs(values) > LARGEST:  # of one design, which comes alone
                 reason = f"{column.name} is larger than 2^63 - 1"
                 message = f"{column.name} is {values:,}, and larger than 2^63 - 1"
         if reason:

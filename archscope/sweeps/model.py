@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope.comparison import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from archscope.comparison import Setting
     from archscope.sweeps.space import Space
     from archscope.table import Column
 
@@ -59,7 +59,7 @@ class Question:
     pareto: tuple[Objective, ...] = ()
     sort: Objective | None = None
     top: int = 20
-    setting: Setting = None  # type: ignore[assignment]  # a Setting(), always given
+    setting: Setting = Setting()
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +261,7 @@ class Sweep(Shown):
         structures: how many different graphs were met.
         seconds: that it took.
         complete: whether the whole space was looked at.
+        stored: of the designs, those that an interrupted sweep had left, which took no time.
     """
 
     name: str
@@ -277,3 +278,4 @@ class Sweep(Shown):
     structures: int
     seconds: float
     complete: bool
+    stored: int = 0

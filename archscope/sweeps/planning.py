@@ -70,15 +70,17 @@ def planned(
     document: Document = origin.document
     section: SweepSection | None = document.sweep
     given_setting = _given(setting)
-    sets = {**origin.sets, **(set or {})}
+    own = set or {}
     given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
-    shapes = {**origin.shapes, **given}
     axes = tuple(_axes(vary)) if vary is not None else section.axes if section else ()
     if not axes:
         raise UsageError("nothing varies: give --vary width=16:128:8, or write `sweep:` into the spec")
     if vary is not None:
         _check_axes(document, axes)
-    _check_once(document, axes, sets, shapes, given_setting)
+    _check_once(document, axes, own, given, given_setting)
+    taken = [_taken(document, axis) for axis in axes]  # what a design was loaded with gives way to what varies
+    sets = {name: value for name, value in origin.sets.items() if ("variable", name) not in taken} | dict(own)
+    shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(given)
     space = Space(axes, _sample(sample) if sample is not None else section.sample if section else None)
     base = _base(document, axes, sets, shapes)
     asked = _Asked(section, where, derive, columns, pareto, sort)
@@ -154,10 +156,10 @@ def _check_once(
 ) -> None:
     """What varies is not given besides."""
     for axis in axes:
-        kind, name, _ = axis.target
+        kind, name = _taken(document, axis)
         if kind == "variable" and name in sets:
             raise UsageError(f"`{name}` is varied and set; leave one of them out")
-        if kind == "input" and (name or next(iter(document.inputs), "")) in shapes:
+        if kind == "input" and name in shapes:
             raise UsageError(f"`{axis.name}` is varied and given; leave one of them out")
         if kind == "batch" and "batch" in setting:
             raise UsageError("`batch` is varied and given; leave one of them out")
@@ -182,6 +184,12 @@ def _base(
             with suppress(SpecError):
                 return load(document, set={**sets, **some.values(number)}, input=shapes or None)
         raise
+
+
+def _taken(document: Document, axis: Axis) -> tuple[str, str]:
+    """What an axis changes as a whole: its kind, and the name of the variable or the input."""
+    kind, name, _ = axis.target
+    return kind, name or (next(iter(document.inputs), "") if kind == "input" else "")
 
 
 def _lists(
@@ -235,7 +243,9 @@ class _Asked:
         ]  # fmt: skip
         self._columns = _several("columns", columns) if columns is not None else []
         conditions = _texts("where", where) if where is not None else [one.text for one in stated.where]
-        self.where = tuple(dict.fromkeys(part for text in conditions for part in self._read(conjuncts, text)))
+        self.where = tuple(
+            dict.fromkeys(part for text in conditions if text.strip() for part in self._read(conjuncts, text))
+        )
         given = dict(derive or {})
         _texts("derive", list(given.values()))
         self.derive = tuple(({name: one.text for name, one in stated.derive} | given).items())

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from archscope.arith.operations import NumberOverflow
 from archscope.arith.program import Program, ingredients
 from archscope.arith.recorded import Recorded
-from archscope.errors import NumberOverflow
 
 Ints = npt.NDArray[np.int64]
 #: so many designs go through a program at once: their numbers stay in a processor's cache

@@ -150,6 +150,13 @@ def carried_out(
     count, question = plan.space.count, plan.question
     size, merger = part_size(count), Merger(plan.space, question, plan.columns)
     evaluated_by = executor(workers, scheduler)
+    before = 0
+
+    def moved(done: int, stored: int) -> None:
+        nonlocal before
+        before = stored
+        on_progress(done, stored)
+
     begin = time.perf_counter()
     store = None
     if journal is not None:
@@ -159,14 +166,14 @@ def carried_out(
         task = Task(plan, everything=rows is not None)
         complete = run(
             evaluate, task, count, size, merger,
-            executor=evaluated_by, journal=store, writer=writer, on_progress=on_progress,
+            executor=evaluated_by, journal=store, writer=writer, on_progress=moved,
         )  # fmt: skip
     finally:
         if store is not None:
             store.close()
     found = merger.sweep(plan.document.name or "design", plan.document.source.name, time.perf_counter() - begin)
     assert found.complete == complete
-    return replace(found, tally=replace(found.tally, invalid=_explained(plan, found)))
+    return replace(found, tally=replace(found.tally, invalid=_explained(plan, found)), stored=before)
 
 
 def _explained(plan: Plan, found: Sweep) -> dict[str, Reason]:

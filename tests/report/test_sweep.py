@@ -76,7 +76,7 @@ def test_text_says_what_became_of_the_designs(found):
 
 def test_text_says_what_is_wrong_with_the_first_of_those_that_are_none(found):
     text = lines(found)
-    at = text.index("4 are not legal")
+    at = text.index("4 are no designs")
     assert text[at + 2 : at + 4] == [
         "  4  kernel 3 does not fit: 2 < 3",
         "     the first: width=64, depths[0]=1, kind=ReLU, input=8",
@@ -203,7 +203,7 @@ def test_one_is_singular():
     assert text[2].startswith("1  design in ")
     assert "The first design" in text
     invalid = {"wrong": Reason(1, 0, "wrong")}
-    assert "1 is not legal" in lines(replace(alone, tally=replace(alone.tally, invalid=invalid)))
+    assert "1 is no design" in lines(replace(alone, tally=replace(alone.tally, invalid=invalid)))
 
 
 def test_what_an_axis_changes_is_told_where_it_is_known(found):
