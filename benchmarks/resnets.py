@@ -128,7 +128,7 @@ def by_torch(values: Mapping[str, int]) -> tuple[int, int]:
 
 
 def by_hand(values: Mapping[str, int]) -> tuple[int, int, int]:
-    """Parameters, MACs and activations of a design in closed form: what one writes for this one family, and no other."""
+    """Parameters, MACs and activations of a design in closed form, as one writes it for a single family."""
     stem, expansion, groups = values["stem"], values["expansion"], values["groups"]
     size = (values["input"] - 1) // 2 + 1
     params = 3 * 49 * stem + 2 * stem
