@@ -146,7 +146,7 @@ def total(terms: Iterable[int]) -> int:
 
 
 def collected(terms: Sequence[int]) -> int:
-    """The sum of many integers or readings of such; equal ones are counted and multiplied, as no formula tells of it."""
+    """The sum of many integers or readings of such; equal ones are counted and multiplied, no formula tells of it."""
     if {*map(type, terms)} <= {int}:
         return sum(terms)
     known = {id(term): term for term in terms}
