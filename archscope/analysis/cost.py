@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
 
-from archscope.arith import prod, total
+from archscope.arith import collected, prod, total
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.ops import Contraction, Op
 from archscope.ops.base import Operand, Tensors
@@ -63,7 +63,7 @@ class Cost:
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
         """The sum of any number of costs."""
-        return cls(*map(sum, zip(*map(_figures, costs), strict=True)))
+        return cls(*map(collected, zip(*map(_figures, costs), strict=True)))
 
 
 COST_FIELDS = tuple(f.name for f in fields(Cost))

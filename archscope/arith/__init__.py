@@ -11,6 +11,7 @@ For the type checker a number is an ``int``. Traced numbers enter where an op's 
 from archscope.arith.helpers import (
     Reading,
     ceil_div,
+    collected,
     exact_div,
     fixed,
     floor_mul,
@@ -27,6 +28,6 @@ from archscope.arith.helpers import (
 )
 
 __all__ = [
-    "Reading", "ceil_div", "exact_div", "fixed", "floor_mul", "gcd", "is_real", "largest", "maximum",
-    "minimum", "plain", "prod", "ratio", "total", "where",
+    "Reading", "ceil_div", "collected", "exact_div", "fixed", "floor_mul", "gcd", "is_real", "largest",
+    "maximum", "minimum", "plain", "prod", "ratio", "total", "where",
 ]  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from operator import add, mul
 from typing import Any, TypeVar
@@ -142,6 +143,14 @@ def total(terms: Iterable[int]) -> int:
     values = iter(terms)
     first = next(values, 0)
     return reduce(add, values, first)
+
+
+def collected(terms: Sequence[int]) -> int:
+    """The sum of many integers or readings of such; equal ones are counted and multiplied, no formula tells of it."""
+    if {*map(type, terms)} <= {int}:
+        return sum(terms)
+    known = {id(term): term for term in terms}
+    return total(known[one] * count for one, count in Counter(map(id, terms)).items())
 
 
 def fixed(number: _Number) -> _Number:

@@ -176,10 +176,10 @@ def simplified(name: str, arguments: tuple[Any, ...]) -> Any:
         return None
     a, b = arguments
     whole = isinstance(b, int)
-    if name in ("+", "-") and whole and b == 0:
-        return a
-    if name == "+" and isinstance(a, int) and a == 0:
-        return b
+    if name in ("+", "-") and whole:
+        return _shifted(name, a, b)
+    if name == "+" and isinstance(a, int):
+        return b if a == 0 else b + a if isinstance(b.value, int) else None
     if name == "*":
         one, other = (a, b) if isinstance(a, int) else (b, a)
         if isinstance(one, int) and one == 1:
@@ -190,6 +190,19 @@ def simplified(name: str, arguments: tuple[Any, ...]) -> Any:
         return _alone(name, a)
     if name in ("//", "%") and whole and isinstance(plain(a), int):
         return _multiple(name, a, b)
+    return None
+
+
+def _shifted(name: str, number: Any, by: int) -> Any:
+    """A number and a constant: what was shifted before is shifted once, so that equal sizes are one number."""
+    if by == 0:
+        return number
+    if not isinstance(number.value, int):
+        return None
+    if name == "-":
+        return number + -by
+    if number.name == "+" and isinstance(number.arguments[1], int):
+        return number.arguments[0] + (number.arguments[1] + by)
     return None
 
 

@@ -44,13 +44,14 @@ class Recorder:
 
     def apply(self, name: str, *arguments: Any) -> Any:
         """An operation of :data:`~archscope.arith.operations.OPERATIONS`; a plain number if all designs share it."""
-        short = simplified(name, arguments)
-        if short is not None:
-            return short
-        key = (name, *(a if isinstance(a, Recorded) else (type(a), a) for a in arguments))
-        if key not in self._known:
-            self._known[key] = self._applied(name, arguments)
-        return self._known[key]
+        key = (name, *[a if a.__class__ is Recorded else (a.__class__, a) for a in arguments])
+        found = self._known.get(key)
+        if found is None:
+            found = simplified(name, arguments)
+            if found is None:
+                found = self._applied(name, arguments)
+            self._known[key] = found
+        return found
 
     def _applied(self, name: str, arguments: tuple[Any, ...]) -> Any:
         values = [plain(argument) for argument in arguments]
@@ -96,8 +97,7 @@ class Recorded(Reading):
         self.recorder, self.place, self.name, self.arguments = recorder, place, name, arguments
         self.value, self.bounds = value, bounds
 
-    def __hash__(self) -> int:
-        return object.__hash__(self)
+    __hash__ = object.__hash__
 
     @classmethod
     def call(cls, name: str, arguments: tuple[Any, ...]) -> Any:

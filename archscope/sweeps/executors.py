@@ -2,11 +2,12 @@
 
 Each yields the parts in the order of the spans that it is given, with a bounded number of them under way; whoever
 takes them may stop at any time and closes the generator. The plan is sent to each worker once.
+
+What only workers need is imported with them: most sweeps have none, and it takes longer than a small one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import shutil
@@ -14,14 +15,10 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from pydoc import locate
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -30,6 +27,9 @@ from archscope.errors import MissingLibrary, UsageError
 from archscope.sweeps.interrupts import deaf_children, uncut
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+
     import distributed
 
     from archscope.sweeps.model import Part
@@ -92,6 +92,8 @@ def in_processes(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, worker
     Raises:
         UsageError: they died :data:`POOLS` times without a part finished in between.
     """
+    from concurrent.futures.process import BrokenProcessPool
+
     left = iter(spans)
     failures = 0
     while failures < POOLS:
@@ -131,6 +133,9 @@ def _in_order(
 @contextmanager
 def _pool(evaluate: Evaluate, plan: Any, workers: int) -> Iterator[Callable[[int, int], _Future]]:
     """A function that hands a span to a pool of processes; they end with the context, whatever they do then."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     context = get_context("spawn")
     held, leash = context.Pipe(duplex=False)
     with TemporaryDirectory(prefix="archscope-", ignore_cleanup_errors=True) as folder:
@@ -168,7 +173,7 @@ class _Handed(NamedTuple):
 _job: tuple[str, Evaluate, Any]
 
 
-def _begin(held: connection.Connection, folder: str, evaluate: Evaluate, plan: Any) -> None:
+def _begin(held: Connection, folder: str, evaluate: Evaluate, plan: Any) -> None:
     """Make this process a worker, which ends at once when its parent lets go of the leash, or dies."""
     global _job  # noqa: PLW0603 what an initializer of a pool leaves for the calls
     _job = folder, evaluate, plan
@@ -176,7 +181,9 @@ def _begin(held: connection.Connection, folder: str, evaluate: Evaluate, plan: A
     threading.Thread(target=_end_with, args=(held, folder), daemon=True).start()
 
 
-def _end_with(held: connection.Connection, folder: str) -> None:
+def _end_with(held: Connection, folder: str) -> None:
+    from multiprocessing import connection, parent_process
+
     parent = parent_process()
     connection.wait([held, parent.sentinel] if parent else [held])
     shutil.rmtree(folder, ignore_errors=True)  # for a parent that was killed
@@ -229,6 +236,9 @@ def _connected(scheduler: str) -> Iterator[distributed.Client]:
         raise MissingLibrary(
             "a sweep on a cluster needs dask.distributed: `pip install 'archscope[cluster]'`"
         ) from None
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     try:
         with ThreadPoolExecutor(1) as aside:  # a notebook has a loop already in its own thread
             aside.submit(asyncio.run, _reach(scheduler)).result()
@@ -250,6 +260,9 @@ async def _reach(scheduler: str) -> None:
 
 def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluate) -> None:
     """Hold that there are workers and that they know what they will be asked to do; else they would never answer."""
+    import asyncio
+    from pydoc import locate
+
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except (TimeoutError, asyncio.TimeoutError):  # they became one in Python 3.11
@@ -265,11 +278,15 @@ def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluat
 
 
 def _knows(name: str) -> bool:
+    from pydoc import locate
+
     return locate(name) is not None
 
 
 @contextmanager
 def _cluster_errors(scheduler: str) -> Iterator[None]:
+    from concurrent.futures import CancelledError
+
     from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 

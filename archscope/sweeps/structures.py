@@ -106,17 +106,18 @@ class Tree:
             A leaf, the places of (some of) its designs, and their outputs, each an array or a number that they share;
             of a single design perhaps an integer beyond int64.
         """
-        waiting = np.arange(designs)
-        while len(waiting):
+        waiting = [np.arange(designs)]
+        while waiting:
             lost: list[Ints] = []
-            yield from self._settled(variables, waiting, lost)
-            waiting = np.concatenate([np.empty(0, np.int64), *lost])
-            if len(waiting):
-                first, waiting = waiting[:1], waiting[1:]
+            yield from self._settled(variables, waiting.pop(), lost)
+            lost = [places for places in lost if len(places)]
+            if lost:  # at several places of the tree: what is read for one of them says nothing of the others
+                first, lost[0] = lost[0][:1], lost[0][1:]
                 leaf = read(int(first[0]))
                 self._root = leaf if self._root is None else _grown(self._root, leaf)
                 self.leaves += 1
                 yield leaf, first, [_alone(output) for output in leaf.outputs]
+                waiting += lost
 
     def _settled(
         self, variables: Mapping[str, npt.NDArray[Any]], places: Ints, lost: list[Ints]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archscope.arith import ceil_div, exact_div, floor_mul, gcd, maximum, minimum, prod, ratio, total, where
+from archscope.arith import ceil_div, collected, exact_div, floor_mul, gcd, maximum, minimum, prod, ratio, total, where
 from archscope.spec.expressions import ExpressionError, evaluate
 from tests.arith.blocks import Refused, worked_out
 
@@ -95,6 +95,25 @@ def test_rounding(numbers):
 def test_a_product_that_wraps_twice_is_exact():
     """2^32 x 2^32 wraps to 0 in int64: no sign would show it."""
     assert worked_out({"a": [2**32, 5]}, lambda v: [v["a"] * v["a"]]) == [[2**64], [25]]
+
+
+@given(pairs, st.lists(st.sampled_from(["a", "b", "three"]), max_size=9))
+def test_a_total_of_terms_that_repeat(block, terms):
+    left, right = zip(*block, strict=True)
+    found = worked_out({"a": left, "b": right}, lambda v: [collected([{**v, "three": 3}[one] for one in terms])])
+    assert found == [[sum({"a": a, "b": b, "three": 3}[one] for one in terms)] for a, b in block]
+
+
+@given(pairs, st.lists(st.integers(-3, 3), min_size=1, max_size=4))
+def test_a_number_that_is_shifted_again_and_again(block, shifts):
+    def read(values):
+        number = values["a"]
+        for by in shifts:
+            number = by + (number - 2) + by
+        return [number, number - values["b"], number == values["a"]]
+
+    left, right = zip(*block, strict=True)
+    assert worked_out({"a": left, "b": right}, read) == [read({"a": a, "b": b}) for a, b in block]
 
 
 def test_a_ratio_to_nothing_is_nothing():

@@ -48,3 +48,25 @@ def test_a_truth_that_decides_structure_is_recorded_where_designs_differ():
     assert not fixed(number == 4)
     assert bool(fixed(Traced.symbol("n", 2) == 2))
     assert list(recorder.decisions.values()) == [False]
+
+
+def test_sizes_that_are_equal_in_all_designs_decide_nothing():
+    recorder = Recorder()
+    height = recorder.variable("height", 32, (8, 64))
+    padded = (height + 2 * 1 - (3 - 1) - 1) // 1 + 1  # a 3x3 convolution with a padding of 1
+    assert bool(padded == height)
+    assert recorder.decisions == {}
+
+
+def test_each_structure_is_read_once_however_its_designs_lie():
+    """More designs than go through a program at once."""
+    n = [17 * i % 7 for i in range(40_000)]
+    m = [i // 3 % 5 for i in range(40_000)]
+    reads = []
+
+    def read(values):
+        reads.append(1)
+        return [fixed(values["n"]) * 10 + fixed(values["m"])]
+
+    assert worked_out({"n": n, "m": m}, read) == [[a * 10 + b] for a, b in zip(n, m, strict=True)]
+    assert len(reads) == 7 * 5

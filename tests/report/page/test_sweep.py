@@ -457,7 +457,7 @@ def test_the_tables_are_there_without_javascript(opened: Any) -> None:
 
 
 def test_html_in_a_sweep_is_text(opened: Any) -> None:
-    axes = (*AXES[:2], Axis("depths", ((2, 2), (3, 4), (3, 8))), Axis("norm", (NASTY, NASTY + "!")))
+    axes = (*AXES[:2], Axis("depths", ((2, 2), (3, 4), (3, 8))), Axis("norm", (NASTY, f"{NASTY}!")))
     columns = (*FIGURES[:4], Column("density", NASTY, "", NASTY, "ratio", additive=False))
     sweep = made(axes, name=NASTY, file=NASTY, columns=columns, structural=("depths",))
     sweep = replace(sweep, tally=replace(sweep.tally, invalid={NASTY: Reason(3, 12, NASTY)}))
