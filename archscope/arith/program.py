@@ -75,6 +75,10 @@ class Program:
         steps = [(number, target, tuple(map(register, number.arguments))) for number, target in made]
         self._code = self._compiled(steps, decisions)
 
+    def __len__(self) -> int:
+        """How many operations it has."""
+        return len(self._code)
+
     def _register(self, value: Any = None) -> int:
         self._registers.append(value)
         return len(self._registers) - 1

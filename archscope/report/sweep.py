@@ -203,12 +203,14 @@ def axis_text(content: Any) -> str:
 
 def missed_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
     """A row a constraint, in so much room: how many legal designs do not satisfy it."""
-    legal = found.tally.legal
+    legal, undefined = found.tally.legal, found.tally.undefined
     rows = [
         [cut(line(text), room), f"{count:,}", f"{count / legal:.1%}" if legal else ""]
+        + ([f"{undefined.get(text, 0):,}"] if undefined else [])
         for text, count in found.tally.missed.items()
     ]
-    return Cells(["constraint", "missed by", "%"], rows, [True, False, False])
+    titles = ["constraint", "missed by", "%", *(["no value in"] if undefined else [])]
+    return Cells(titles, rows, [True, *(False for _ in titles[1:])])
 
 
 def best_cells(found: Sweep, *, brief: bool = False) -> Cells:
@@ -448,7 +450,10 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
             }
             for what, reason in tally.invalid.items()
         ],
-        "where": [{"constraint": text, "missed": tally.missed.get(text, 0)} for text in question.where],
+        "where": [
+            {"constraint": text, "missed": tally.missed.get(text, 0), "undefined": tally.undefined.get(text, 0)}
+            for text in question.where
+        ],
         "pareto": [_objective(one) for one in question.pareto],
         "sort": None if question.sort is None else _objective(question.sort),
         "columns": [
@@ -547,7 +552,13 @@ def schema() -> js.Schema:
         "passed": js.count("legal ones that satisfy all constraints"),
         "invalid": js.many(js.record(invalid), "designs that are not legal, by what is wrong"),
         "where": js.many(
-            js.record({"constraint": js.text(), "missed": js.count("legal designs that do not satisfy it")})
+            js.record(
+                {
+                    "constraint": js.text(),
+                    "missed": js.count("legal designs that do not satisfy it"),
+                    "undefined": js.count("those of them in which it has no value"),
+                }
+            )
         ),
         "pareto": js.many(objective, "what the frontier is about"),
         "sort": js.nullable(objective),

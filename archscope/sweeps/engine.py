@@ -25,8 +25,8 @@ from archscope.sweeps.model import Decision, Part, Reason, Rows, Tally
 from archscope.sweeps.plan import Plan
 from archscope.sweeps.structures import Leaf, Tree, hashed
 
-#: structures beyond this are forgotten, and read again when they are met again
-MOST_LEAVES = 4096
+#: structures that take more are forgotten, and read again when they are met again; some 250 bytes each
+MOST_OPERATIONS = 1_500_000
 
 
 class Engine:
@@ -41,7 +41,7 @@ class Engine:
     def part(self, start: int, stop: int) -> Part:
         """What there is to know of the designs numbered ``start`` to ``stop - 1``; all rows that pass."""
         plan, count = self.plan, stop - start
-        if self._tree.leaves > MOST_LEAVES:
+        if self._tree.operations > MOST_OPERATIONS:
             self._tree = Tree()
         choices = plan.space.choices(start, stop)
         variables: dict[str, npt.NDArray[Any]] = {}
@@ -115,27 +115,31 @@ class _Found:
         self._legal = np.zeros(count, bool)
         self._holds = [np.zeros(count, bool) for _ in plan.question.where]
         self._invalid: dict[str, Reason] = {}
+        self._undefined: Counter[str] = Counter()
         self.legal: set[Leaf] = set()
 
     def add(self, leaf: Leaf, places: npt.NDArray[np.int64], outputs: list[Any]) -> None:
         """Some designs of a structure."""
         reason, message = leaf.reason, leaf.message
         columns = list(zip(self._plan.columns, self._columns, outputs, strict=False))
-        for column, _, values in columns:
-            if not reason and isinstance(values, int) and abs(values) > LARGEST:  # of one design, which comes alone
+        for column, cells, values in columns:
+            if reason:
+                break
+            if isinstance(values, int) and abs(values) > LARGEST:  # of one design, which comes alone
                 reason = f"{column.name} is larger than 2^63 - 1"
                 message = f"{column.name} is {values:,}, and larger than 2^63 - 1"
+            elif cells.dtype.kind == "i" and not _whole(values):
+                reason = message = f"{column.name} is a whole number in other designs, and none here; write 1.0 * ..."
         if reason:
             self._reject(reason, message, places)
             return
         self.legal.add(leaf)
         self._legal[places] = True
-        for column, cells, values in columns:
-            if cells.dtype.kind == "i" and not _whole(values):
-                raise UsageError(f"{column.name} is whole in some designs and not in others; write 1.0 * ...")
+        for _, cells, values in columns:
             cells[places] = np.nan if values is None else values
-        for holds, values in zip(self._holds, outputs[len(columns) :], strict=True):
+        for text, holds, values in zip(self._plan.question.where, self._holds, outputs[len(columns) :], strict=True):
             holds[places] = False if values is None else values
+            self._undefined[text] += len(places) if values is None else 0
 
     def _reject(self, reason: str, message: str, places: npt.NDArray[np.int64]) -> None:
         first = self._start + int(places.min())
@@ -156,7 +160,8 @@ class _Found:
         legal = every if self._legal.all() else every.take(self._legal)
         known = moments(legal.choices, legal.columns, [len(axis.values) for axis in plan.space.axes])
         rows = every if passing.all() else every.take(passing)
-        tally = Tally(self._count, self._invalid, dict(missed), len(rows))
+        undefined = {text: count for text, count in self._undefined.items() if count}
+        tally = Tally(self._count, self._invalid, dict(missed), len(rows), undefined)
         return Part(self._start, stop, rows, tally, known, decisions)
 
 

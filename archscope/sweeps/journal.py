@@ -251,6 +251,7 @@ def _packed(part: Part) -> bytes:
             "designs": tally.designs,
             "invalid": [[kind, *reason] for kind, reason in tally.invalid.items()],
             "missed": list(tally.missed.items()),
+            "undefined": list(tally.undefined.items()),
             "passed": tally.passed,
         },
         "moments": list(moments.columns),
@@ -291,6 +292,7 @@ def _unpacked(content: bytes) -> Part:
                 designs=tally["designs"],
                 invalid={kind: Reason(*reason) for kind, *reason in tally["invalid"]},
                 missed=dict(tally["missed"]),
+                undefined=dict(tally["undefined"]),
                 passed=tally["passed"],
             ),
             moments=Moments(

@@ -109,12 +109,14 @@ class Tally:
         invalid: those that are no legal design, by what is wrong (numbers left out).
         missed: by the text of a constraint, how many legal designs do not satisfy it; one design may miss several.
         passed: legal designs that satisfy all constraints.
+        undefined: of those that miss a constraint, in how many it has no value.
     """
 
     designs: int = 0
     invalid: Mapping[str, Reason] = field(default_factory=dict)
     missed: Mapping[str, int] = field(default_factory=dict)
     passed: int = 0
+    undefined: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def legal(self) -> int:
@@ -131,10 +133,18 @@ class Tally:
             else:
                 speaks = min(known, reason, key=lambda one: one.first)
                 invalid[what] = speaks._replace(designs=known.designs + reason.designs)
-        texts = [*self.missed, *(text for text in other.missed if text not in self.missed)]
-        missed = {text: self.missed.get(text, 0) + other.missed.get(text, 0) for text in texts}
         ordered = dict(sorted(invalid.items(), key=lambda item: item[1].first))
-        return Tally(self.designs + other.designs, ordered, missed, self.passed + other.passed)
+        return Tally(
+            self.designs + other.designs,
+            ordered,
+            _added(self.missed, other.missed),
+            self.passed + other.passed,
+            _added(self.undefined, other.undefined),
+        )
+
+
+def _added(some: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {text: some.get(text, 0) + others.get(text, 0) for text in dict.fromkeys([*some, *others])}
 
 
 @dataclass(frozen=True, eq=False)

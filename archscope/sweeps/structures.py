@@ -30,6 +30,7 @@ class Leaf:
     """All designs of one path.
 
     Attributes:
+        program: what gives the outputs, once it is compiled.
         decisions: what decided, in order, each with its value.
         outputs: what is asked of a design, recorded or plain; nothing of one that is wrong.
         laid: how many of the decisions were made before the graph stood.
@@ -44,11 +45,14 @@ class Leaf:
     graph: int = 0
     reason: str = ""
     message: str = ""
+    program: Program = field(init=False)
 
-    @cached_property
-    def program(self) -> Program:
-        """What gives the outputs."""
-        return Program(self.outputs, dict(self.decisions))
+    def compile(self) -> list[Any]:
+        """Make the program, and forget the formulas of the outputs; what they are in the design that was read."""
+        self.program = Program(self.outputs, dict(self.decisions))
+        alone = [output.value if isinstance(output, Recorded) else output for output in self.outputs]
+        self.outputs = ()
+        return alone
 
     @cached_property
     def laying(self) -> tuple[tuple[int, Any, frozenset[str]], ...]:
@@ -85,13 +89,16 @@ Node = Leaf | Branch
 class Tree:
     """All structures met so far.
 
+    Attributes:
+        operations: of all their programs.
+
     Args:
         read: makes the leaf of a design, given its place in the block.
     """
 
     def __init__(self) -> None:
         self._root: Node | None = None
-        self.leaves = 0
+        self.operations = 0
 
     def sort(
         self, variables: Mapping[str, npt.NDArray[Any]], designs: int, read: Callable[[int], Leaf]
@@ -115,8 +122,9 @@ class Tree:
                 first, lost[0] = lost[0][:1], lost[0][1:]
                 leaf = read(int(first[0]))
                 self._root = leaf if self._root is None else _grown(self._root, leaf)
-                self.leaves += 1
-                yield leaf, first, [_alone(output) for output in leaf.outputs]
+                outputs = leaf.compile()
+                self.operations += len(leaf.program)
+                yield leaf, first, outputs
                 waiting += lost
 
     def _settled(
@@ -141,10 +149,6 @@ class Tree:
 
 def _those(output: Any, which: npt.NDArray[np.bool_]) -> Any:
     return output[which] if isinstance(output, np.ndarray) else output
-
-
-def _alone(output: Any) -> Any:
-    return output.value if isinstance(output, Recorded) else output
 
 
 def _run(

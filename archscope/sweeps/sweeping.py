@@ -28,9 +28,9 @@ from archscope.sweeps.planning import Texts, Vary, planned
 from archscope.sweeps.running import run
 
 #: designs of a part: of a large sweep, and the least
-LARGE, SMALL = 2**17, 2**13
+LARGE, SMALL = 2**17, 2**10
 #: a sweep has so many parts at least, unless they would be small
-_PARTS = 16
+_PARTS = 64
 
 _local = threading.local()
 

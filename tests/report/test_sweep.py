@@ -334,7 +334,10 @@ def test_data_say_what_was_found(found):
         "values": {"width": 64, "depths[0]": 1, "kind": "ReLU", "input": 8},
         "message": "kernel 3 does not fit: 2 < 3",
     }
-    assert content["where"] == [{"constraint": "macs < 3e6", "missed": 2}, {"constraint": "params < 1e5", "missed": 0}]
+    assert content["where"] == [
+        {"constraint": "macs < 3e6", "missed": 2, "undefined": 0},
+        {"constraint": "params < 1e5", "missed": 0, "undefined": 0},
+    ]
     assert [axis["structural"] for axis in content["axes"]] == [False, True, False, False]
     assert [column["derived"] for column in content["columns"]] == [None, None, None, "macs / params"]
     assert content["columns"][0]["least"] == 9 * 16**2
@@ -383,3 +386,9 @@ def test_a_sweep_of_nothing_is_shown():
     assert len(nothing.frame) == 0
     assert sweep_csv(nothing).count("\n") == 1
     assert "The best" not in "\n".join(lines(nothing))
+
+
+def test_constraints_say_where_they_have_no_value(found):
+    assert "no value in" not in sweep_text(found, 100)
+    told = sweep_text(replace(found, tally=replace(found.tally, undefined={"macs < 3e6": 1})), 100)
+    assert re.search(r"no value in\n.*\nmacs < 3e6 +2 +6\.2% +1\n", click.unstyle(told))

@@ -35,6 +35,7 @@ def evaluate(plan, start, stop):
             {"kernel does not fit: größer": Reason(len(numbers) - len(kept), start, 'a kernel\n"of" 7 ≥ 5')},
             {"params < 5": 3},
             len(kept),
+            {"params < 5": 1},
         ),
         Moments(
             ("params", "seconds"),

@@ -182,6 +182,7 @@ def test_constraints_are_told_apart_and_what_has_no_value_is_missed():
     text = "input: [2]\nvars: {w: 4}\nlayers: [Linear: w]"
     found = swept(text, {"w": range(1, 7)}, where="params > 3 and macs / (w - 3) > 0 and not w == 6")
     assert found.tally.missed == {"params > 3": 1, "macs / (w - 3) > 0": 3, "not w == 6": 1}
+    assert found.tally.undefined == {"macs / (w - 3) > 0": 1}
     assert [found.space.values(n)["w"] for n in found.top.numbers.tolist()] == [4, 5]
 
 
@@ -202,7 +203,16 @@ def test_structures_that_were_forgotten_are_read_again(monkeypatch):
     plan = planned(RESNET.text, vary={"depths[0]": [0, 1, 2], "width": [8, 16], "act": ["ReLU", "SiLU"]})
     engine = Engine(plan)
     whole = engine.part(0, 12)
-    monkeypatch.setattr(engine_module, "MOST_LEAVES", 1)
+    monkeypatch.setattr(engine_module, "MOST_OPERATIONS", 1)
     again = [engine.part(start, start + 3) for start in range(0, 12, 3)]
     for name, column in whole.rows.columns.items():
         np.testing.assert_array_equal(column, np.concatenate([part.rows.columns[name] for part in again]))
+
+
+def test_a_column_that_is_whole_in_most_designs_is_refused_in_the_others():
+    text = "input: [2]\nvars: {w: 4}\nlayers: [Linear: w]"
+    found = swept(text, {"w": [1, 2, 3, 4, 5, 6, 7, 8]}, derive={"odd": "params if w != 4 else 0.5"})
+    assert (found.tally.legal, found.top.columns["odd"].dtype) == (7, np.int64)
+    assert [reason.message for reason in found.tally.invalid.values()] == [
+        "odd is a whole number in other designs, and none here; write 1.0 * ..."
+    ]

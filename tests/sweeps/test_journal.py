@@ -67,7 +67,7 @@ decisions = st.builds(Decision, st.integers(0, 2**63 - 1), values, st.lists(st.i
 def test_any_part_comes_back_to_the_bit(tmp_path_factory, figures, choices, reasons, moments, axes, decisions, start):
     rows = Rows(np.array([0, 7, 10**6]) + start, choices, figures)
     found = Moments(tuple(figures), *moments, tuple(a for a, _ in axes), tuple(b for _, b in axes))
-    part = Part(start, start + 10**7, rows, Tally(4, reasons, {"größer": 2}, 3), found, decisions)
+    part = Part(start, start + 10**7, rows, Tally(4, reasons, {"größer": 2}, 3, {"größer": 1}), found, decisions)
     with Journal(str(tmp_path_factory.mktemp("journal") / "x.csv"), {}) as journal:
         journal.add(replace(part, start=0))
         (again,) = journal.parts()

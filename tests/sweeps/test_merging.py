@@ -345,9 +345,9 @@ def test_no_more_is_held_than_is_needed(monkeypatch):
 
 
 def test_reasons_are_told_by_the_first_design():
-    one = Tally(10, {"a": Reason(2, 7, "a: 7")}, {"x": 1}, 5)
+    one = Tally(10, {"a": Reason(2, 7, "a: 7")}, {"x": 1}, 5, {"x": 1})
     other = Tally(10, {"b": Reason(1, 12, "b: 12"), "a": Reason(3, 4, "a: 4")}, {"y": 2}, 6)
-    both = Tally(20, {"a": Reason(5, 4, "a: 4"), "b": Reason(1, 12, "b: 12")}, {"x": 1, "y": 2}, 11)
+    both = Tally(20, {"a": Reason(5, 4, "a: 4"), "b": Reason(1, 12, "b: 12")}, {"x": 1, "y": 2}, 11, {"x": 1})
     assert one + other == other + one == both
     assert list((other + one).invalid) == ["a", "b"]
     assert both.legal == 14

@@ -133,17 +133,19 @@ def _values(axis: Axis) -> tuple[int, str]:
 
 
 class Constraint(NamedTuple):
-    """What must hold, and how many legal designs it refused."""
+    """What must hold, how many legal designs it refused, and in how many of them it has no value."""
 
     text: str
     refused: int
     share: float
+    undefined: int
 
 
 def _constraints(sweep: Sweep) -> Iterator[Constraint]:
     for text in sweep.question.where:
         refused = sweep.tally.missed.get(text, 0)
-        yield Constraint(text, refused, refused / sweep.tally.legal if sweep.tally.legal else 0.0)
+        share = refused / sweep.tally.legal if sweep.tally.legal else 0.0
+        yield Constraint(text, refused, share, sweep.tally.undefined.get(text, 0))
 
 
 class Refusal(NamedTuple):
