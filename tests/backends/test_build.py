@@ -93,7 +93,14 @@ def test_seeds_repeat_and_leave_the_generator_alone():
     assert not same(one.state_dict(), build(design, seed=2).state_dict())
 
 
-@pytest.mark.parametrize("spec", ["lenet5", "vit_b_16", TANGLED], ids=["lenet5", "vit_b_16", "tangled"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param("lenet5", id="lenet5"),
+        pytest.param("vit_b_16", id="vit_b_16", marks=pytest.mark.slow),
+        pytest.param(TANGLED, id="tangled"),
+    ],
+)
 def test_copies_and_pickles_compute_the_same(spec):
     design = archscope.load(spec)
     network = build(design, seed=0).eval()

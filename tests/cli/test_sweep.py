@@ -122,7 +122,9 @@ def test_the_sweep_of_a_spec():
     assert [(axis["name"], axis["values"]) for axis in found["axes"]] == [("width", [2, 4, 6, 8]), ("kernel", [1, 3])]
     assert found["sample"] == {"method": "random", "count": 6, "seed": 2}
     assert (found["designs"], len([one for one in found["points"] if one["rank"]])) == (6, 3)
-    assert found["where"] == [{"constraint": "params < 2500", "missed": found["legal"] - found["passed"]}]
+    assert found["where"] == [
+        {"constraint": "params < 2500", "missed": found["legal"] - found["passed"], "undefined": 0}
+    ]
     best = [one["figures"]["macs"] for one in found["points"] if one["rank"]]
     assert best == sorted(best, reverse=True)
 
@@ -166,7 +168,7 @@ def test_designs_without_a_value_do_not_satisfy_a_condition():
     found = data(
         "little.yaml", "--vary", "width=3,4,5", "--where", "1 / (width - 4) < 5", "--derive", "x=1 / (width - 4)"
     )
-    assert found["where"] == [{"constraint": "1 / (width - 4) < 5", "missed": 1}]
+    assert found["where"] == [{"constraint": "1 / (width - 4) < 5", "missed": 1, "undefined": 1}]
     assert [one["x"] for one in figures(found)] == [-1.0, 1.0]
 
 

@@ -85,20 +85,20 @@ RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, H
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(RELAXED, max_examples=12)
+@settings(RELAXED, max_examples=6)
 @given(data=st.data())
 def test_totals_of_random_spaces(family, data):
-    holds(family, data.draw(axes(FAMILIES[family])), TOTALS, 25, data.draw(st.sampled_from([None, 7])))
+    holds(family, data.draw(axes(FAMILIES[family])), TOTALS, 20, data.draw(st.sampled_from([None, 7])))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(RELAXED, max_examples=4)
+@settings(RELAXED, max_examples=3)
 @given(data=st.data())
 def test_every_other_figure_of_random_spaces(family, data):
     figures = [name for name in ALONE if name not in TOTALS]
     if family in WITHOUT_FIELDS:
         figures.remove("receptive_field")
-    holds(family, data.draw(axes(FAMILIES[family])), figures, 12)
+    holds(family, data.draw(axes(FAMILIES[family])), figures, 8)
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ def stopped(target, workers, how):
         return program.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_ctrl_c_leaves_a_valid_file_and_resume_goes_on(target, workers):
     out, err = stopped(target, workers, signal.SIGINT)
     assert err == ""
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_a_valid_file_and_resume_goes_on(target, workers):
     assert designs(target) == DESIGNS
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_a_killed_sweep_goes_on(target, tmp_path, workers):
     stopped(target, workers, signal.SIGKILL)
     assert os.listdir(tmp_path) == [f"{os.path.basename(target)}.parts"]

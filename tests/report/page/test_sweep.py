@@ -160,7 +160,13 @@ def known(sweep: Sweep) -> dict[int, dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    "options", [LIGHT, DARK, PHONE | LIGHT, PHONE | DARK], ids=["light", "dark", "phone", "phone-dark"]
+    "options",
+    [
+        pytest.param(LIGHT, id="light"),
+        pytest.param(DARK, id="dark", marks=pytest.mark.slow),
+        pytest.param(PHONE | LIGHT, id="phone", marks=pytest.mark.slow),
+        pytest.param(PHONE | DARK, id="phone-dark"),
+    ],
 )
 def test_opens_well(opened: Any, options: dict[str, Any]) -> None:
     page = opened(made(), **options)
