@@ -91,9 +91,6 @@ class Tree:
 
     Attributes:
         operations: of all their programs.
-
-    Args:
-        read: makes the leaf of a design, given its place in the block.
     """
 
     def __init__(self) -> None:
