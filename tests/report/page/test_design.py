@@ -137,8 +137,8 @@ def test_a_large_report_is_below_two_megabytes(name: str) -> None:
     ("name", "options"),
     [
         ("alexnet", LIGHT),
-        ("resnet50", DARK),
-        ("vit_b_16", PHONE | LIGHT),
+        pytest.param("resnet50", DARK, marks=pytest.mark.slow),
+        pytest.param("vit_b_16", PHONE | LIGHT, marks=pytest.mark.slow),
         ("unet", PHONE | DARK),
     ],
 )
