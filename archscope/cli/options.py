@@ -223,6 +223,19 @@ def progress(label: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(max(0, round(share * steps) - bar.pos))
 
 
+def shapes(inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
+    """The shapes that ``--input`` gives, as :func:`archscope.load` takes them.
+
+    Raises:
+        UsageError: several, and not all of them named.
+    """
+    named = {name: shape for name, shape in inputs if name}
+    unnamed = [shape for name, shape in inputs if not name]
+    if len(unnamed) > 1 or (unnamed and named):
+        raise click.UsageError("several --input need names: --input image=3x224x224 --input mask=1x224x224")
+    return unnamed[0] if unnamed else named or None
+
+
 def load_design(
     spec: str | Document,
     sets: Sequence[tuple[str, str]] = (),
@@ -231,11 +244,7 @@ def load_design(
     quiet: bool = False,
 ) -> Design:
     """Load the variant of a design that a command line asks for; its warnings go to standard error."""
-    named = {name: shape for name, shape in inputs if name}
-    unnamed = [shape for name, shape in inputs if not name]
-    if len(unnamed) > 1 or (unnamed and named):
-        raise click.UsageError("several --input need names: --input image=3x224x224 --input mask=1x224x224")
-    design = load(spec, set=dict(sets), input=unnamed[0] if unnamed else named or None)
+    design = load(spec, set=dict(sets), input=shapes(inputs))
     if not quiet:
         for warning in design.warnings:
             click.echo(warning.render(), err=True)

@@ -184,7 +184,7 @@ def command(
         top=top,
         sample=_sample(document.sweep.sample if document.sweep else None, count, seed, method),
         set=dict(sets),
-        input=_shapes(inputs),
+        input=options.shapes(inputs),
         setting={name: value for name, value in given.items() if value is not None},
     )
     if number is not None:
@@ -268,14 +268,6 @@ def _sample(stated: Sample | None, count: int | None, seed: int | None, method: 
     if stated is None:
         raise click.UsageError("--seed and --method say which designs --sample looks at: add it")
     return replace(stated, seed=stated.seed if seed is None else seed, method=method or stated.method)
-
-
-def _shapes(inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
-    named = {name: shape for name, shape in inputs if name}
-    unnamed = [shape for name, shape in inputs if not name]
-    if len(unnamed) > 1 or (unnamed and named):
-        raise click.UsageError("several --input need names: --input image=3x224x224 --input mask=1x224x224")
-    return unnamed[0] if unnamed else named or None
 
 
 def _alone(plan: Plan, number: int) -> Plan:

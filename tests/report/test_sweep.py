@@ -29,7 +29,7 @@ from archscope.sweeps.merging import Merger
 from archscope.sweeps.model import Reason
 from archscope.sweeps.space import Axis, Sample, Space
 from tests.report.test_notebook import NASTY, Page
-from tests.sweeps.grids import AXES, COLUMNS, QUESTION, Grid, swept
+from tests.sweeps.grids import AXES, COLUMNS, QUESTION, swept
 
 #: the five with the fewest MACs, by hand: width, depth, kind, input, params, MACs = params x (input / 4)² x depth
 BEST = [
@@ -179,12 +179,12 @@ def test_a_sweep_that_was_stopped_and_one_of_a_sample_say_so():
     assert lines(swept(stop=20))[2] == "20  designs in 250 ms, 80 a second, stopped; there are 36"
     found = swept()
     for method, words in (("random", "a random"), ("sobol", "a Sobol")):
-        sampled = replace(found, space=Grid(AXES, Sample(35, 7, method)))
+        sampled = replace(found, space=Space(AXES, Sample(35, 7, method)))
         assert lines(sampled)[2] == f"36  designs in 250 ms, 144 a second, {words} sample of 36, seed 7"
-    whole = replace(found, space=Grid(AXES, Sample(36, seed=7)))
+    whole = replace(found, space=Space(AXES, Sample(36, seed=7)))
     assert lines(whole)[2] == "36  designs in 250 ms, 144 a second"
     nothing = replace(QUESTION, where=())
-    assert lines(Merger(Grid(AXES), nothing, COLUMNS).sweep("net", "", 0.0))[2].startswith(
+    assert lines(Merger(Space(AXES), nothing, COLUMNS).sweep("net", "", 0.0))[2].startswith(
         "0  designs in 0 µs, stopped"
     )
 
@@ -222,7 +222,7 @@ def test_numbers_that_are_no_counts_have_the_digits_that_they_need(found):
 
 
 def test_a_frame_without_designs_has_its_columns():
-    frame = Merger(Grid(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0).frame
+    frame = Merger(Space(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0).frame
     assert frame.index.name == "number"
     assert list(frame.columns) == [
         *(axis.name for axis in AXES),
@@ -236,7 +236,7 @@ def test_a_frame_without_designs_has_its_columns():
 
 
 def test_a_batch_that_varies_is_not_told_as_one(found):
-    varied = replace(found, space=Grid((*AXES[:3], Axis("batch", (1, 2, 4)))))
+    varied = replace(found, space=Space((*AXES[:3], Axis("batch", (1, 2, 4)))))
     assert setting_text(varied) == "float32, sgd on NVIDIA H200"
 
 
@@ -298,7 +298,7 @@ def test_an_axis_that_is_called_as_a_figure_is_told_apart():
 
 def sampled():
     found = swept()
-    return replace(found, space=Grid(AXES, Sample(36, seed=7)))
+    return replace(found, space=Space(AXES, Sample(36, seed=7)))
 
 
 CASES = {
@@ -307,7 +307,7 @@ CASES = {
     "sample": sampled,
     "no question": lambda: asked(sort=None, pareto=(), where=(), derived=()),
     "lists": lambda: swept(axes=(*AXES[:2], Axis("kind", (None, (1, (2,)))), AXES[3])),
-    "nothing": lambda: Merger(Grid(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0),
+    "nothing": lambda: Merger(Space(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0),
 }
 
 

@@ -34,14 +34,6 @@ QUESTION = Question(
 MISFIT = "kernel 3 does not fit"
 
 
-class Grid(Space):
-    """A grid that knows its choices."""
-
-    def choices(self, start, stop):
-        sizes = [len(axis.values) for axis in self.axes]
-        return np.stack(np.unravel_index(np.arange(start, stop), sizes)).astype(np.int32)
-
-
 def part(space, start, stop):
     """Some designs of the grid: params = 9 w², macs = params x (input / 4)² x depth, field = w / 16 + 2 x depth.
 
@@ -80,7 +72,7 @@ def part(space, start, stop):
 
 def swept(cuts=(), *, axes=AXES, question=QUESTION, stop=None, seconds=0.25):
     """The sweep of the grid, cut into parts."""
-    space = Grid(axes)
+    space = Space(axes)
     merger = Merger(space, question, COLUMNS)
     ends = [0, *sorted(cuts), space.count if stop is None else stop]
     for start, end in pairwise(ends):

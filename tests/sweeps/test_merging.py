@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from archscope.sweeps import merging
 from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, kept, moments
 from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
-from archscope.sweeps.space import Axis
-from tests.sweeps.grids import AXES, COLUMNS, MISFIT, QUESTION, Grid, part, swept
+from archscope.sweeps.space import Axis, Space
+from tests.sweeps.grids import AXES, COLUMNS, MISFIT, QUESTION, part, swept
 
 LARGE = 2**62
 NOTHING = np.zeros((0, 0), np.int32)
@@ -243,7 +243,7 @@ def test_influence_names_the_strongest_axis_and_its_direction():
     [((3, 1, 2), (30, 10, 20), "rises"), ((1, 2, 3), (5, 4, 4), "falls"), ((1, 2, 3), (1, 3, 2), "")],
 )
 def test_a_direction_goes_along_the_values(values, figures, direction):
-    space = Grid((Axis("a", values),))
+    space = Space((Axis("a", values),))
     merger = Merger(space, Question(("c",)), COLUMNS[:1])
     choices = space.choices(0, 3)
     columns = {"params": np.array(figures)}
@@ -317,13 +317,13 @@ def test_a_sweep_that_stopped_says_so():
 
 
 def test_a_merger_without_parts_has_a_result():
-    found = Merger(Grid(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0)
+    found = Merger(Space(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0)
     assert (len(found.top), len(found.frontier), len(found.sample), found.complete) == (0, 0, 0, False)
     assert list(influence(found)) == []
 
 
 def test_parts_come_in_order():
-    space = Grid(AXES)
+    space = Space(AXES)
     merger = Merger(space, QUESTION, COLUMNS)
     merger.add(part(space, 10, 20))
     with pytest.raises(ValueError, match="begins at 0 comes behind one that ends at 20"):
@@ -332,12 +332,12 @@ def test_parts_come_in_order():
 
 def test_no_more_is_held_than_is_needed(monkeypatch):
     monkeypatch.setattr(merging, "DRAWN", 4)
-    found = part(Grid(AXES), 0, COUNT)
+    found = part(Space(AXES), 0, COUNT)
     fewer = kept(found, QUESTION)
     assert len(fewer.rows) <= 4 + QUESTION.top + len(swept().frontier) < len(found.rows)
     assert kept(found, QUESTION, everything=True) is found
     monkeypatch.setattr(merging, "_WAITING", 0)
-    merger = Merger(Grid(AXES), QUESTION, COLUMNS)
+    merger = Merger(Space(AXES), QUESTION, COLUMNS)
     for start in range(0, COUNT, 6):
         merger.add(part(merger.space, start, start + 6))
         assert len(merger._rows) + sum(map(len, merger._waiting)) <= 2 * (4 + QUESTION.top + 3)
@@ -354,6 +354,6 @@ def test_reasons_are_told_by_the_first_design():
 
 
 def test_joined_rows_stand_behind_each_other():
-    space = Grid(AXES)
+    space = Space(AXES)
     whole, parts = part(space, 0, COUNT).rows, [part(space, 0, 9).rows, part(space, 9, COUNT).rows]
     same_rows(joined(parts), whole)
