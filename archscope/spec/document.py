@@ -209,7 +209,7 @@ class _Parts:
             else:
                 reader(self, node)
 
-    def error(self, message: str, mark: Mark, hint: str = "") -> None:
+    def error(self, message: str, mark: Mark | None, hint: str = "") -> None:
         self.document.problems.append(Diagnostic(message, mark, hint))
         if len(self.document.problems) >= MOST_REPORTED:
             raise SpecError(self.document.problems)

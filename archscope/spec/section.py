@@ -45,7 +45,7 @@ class Varied:
     """An axis, and where its name stands."""
 
     axis: Axis
-    mark: Mark = field(compare=False, repr=False)
+    mark: Mark | None = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SweepSection:
         top: how many of the best are shown; ``None`` where the spec leaves it open, as all below.
     """
 
-    mark: Mark = field(compare=False, repr=False)
+    mark: Mark | None = field(compare=False, repr=False)
     vary: tuple[Varied, ...] = ()
     derive: tuple[tuple[str, Stated], ...] = ()
     where: tuple[Stated, ...] = ()
@@ -82,7 +82,7 @@ class SweepSection:
 class Reader(Protocol):
     """Who reads the rest of the spec."""
 
-    def error(self, message: str, mark: Mark, hint: str = "") -> None:
+    def error(self, message: str, mark: Mark | None, hint: str = "") -> None:
         """Note a mistake."""
 
     def mapping(self, node: Node, what: str, keys: Iterable[str] | None = None) -> Iterable[tuple[str, Node, Mark]]:

@@ -66,14 +66,7 @@ class DesignNames:
         for known in (self._axes, self.columns):
             if name in known:
                 return known[name]
-        if name in SWEPT:
-            return self.figure(name)
-        part, _, figure = name.rpartition(".")
-        if part in FIELD_FIGURES:
-            return self._along(part, figure)
-        if part:
-            return self.of_part(part, figure)
-        return self._variables[name]
+        return self.column(name) if name in SWEPT or "." in name else self._variables[name]
 
     def figure(self, name: str) -> Any:
         """A figure of the design; of a receptive field, the smallest over the axes."""

@@ -142,8 +142,8 @@ def _axes(vary: Vary) -> Iterator[Axis]:
 
 def _check_axes(document: Document, axes: Sequence[Axis]) -> None:
     """What varies is there; of a ``sweep:`` the spec's other mistakes are told with it, in their places."""
-    varied = tuple(Varied(axis, None) for axis in axes)  # type: ignore[arg-type]  # it stands in no spec
-    for problem in unknown_axes(document, SweepSection(None, varied)):  # type: ignore[arg-type]
+    varied = tuple(Varied(axis, None) for axis in axes)  # it stands in no spec
+    for problem in unknown_axes(document, SweepSection(None, varied)):
         raise UsageError(f"{problem.message}{'; ' + problem.hint if problem.hint else ''}")
 
 
@@ -237,7 +237,7 @@ class _Asked:
         pareto: Texts | None,
         sort: str | None,
     ) -> None:
-        stated = section or SweepSection(None)  # type: ignore[arg-type]
+        stated = section or SweepSection(None)
         self._stated = [
             *stated.where, *(one for _, one in stated.derive), *stated.pareto, *([stated.sort] if stated.sort else []),
         ]  # fmt: skip
