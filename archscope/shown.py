@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-#: what makes the ``html`` and the ``frame`` of a result, and what writes the ``rows`` of a sweep; the package fills it
-#: in when it is imported
+#: what makes the ``html``, the ``text`` and the ``frame`` of a result, and what writes the ``rows`` of a sweep; the
+#: package fills it in when it is imported
 REPORTS: dict[str, Callable[..., Any]] = {}
 
 
@@ -35,3 +35,13 @@ class Shown:
         """
         found: pd.DataFrame = REPORTS["frame"](self)
         return found
+
+
+class Told(Shown):
+    """A result that :mod:`archscope.report.imports` knows to tell in words: ``str()`` of it is what a command prints."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        text: str = REPORTS["text"](self)
+        return text

@@ -1,0 +1,333 @@
+"""Models by name: from an importable module, from a file, or from a saved program.
+
+This is the one place of archscope that runs code which an input names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import pkgutil
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from archscope.backends.torch.imports.model import Target
+from archscope.backends.torch.imports.twin import like
+from archscope.errors import ArchscopeError, UsageError, closest, suggestion
+
+FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
+#: samples in the inputs that a model is run on; with one, torch refuses to train batch norms of maps of one value
+BATCH = 2
+DTYPES = {
+    name: getattr(torch, name)
+    for name in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+}
+
+
+class Example(NamedTuple):
+    """An input to run a model on.
+
+    Attributes:
+        name: the parameter of ``forward`` that it is for; empty for the next positional one.
+        shape: without the batch.
+        dtype: one of :data:`DTYPES`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    def tensor(self) -> torch.Tensor:
+        """The input at :data:`BATCH`, all zeros, on the meta device."""
+        return torch.zeros(BATCH, *self.shape, dtype=DTYPES[self.dtype], device="meta")
+
+
+def resolve(
+    target: str, examples: Sequence[Example] = (), *, kwargs: Mapping[str, Any] | None = None, name: str | None = None
+) -> Target:
+    """The model that a target names, built, with inputs.
+
+    Runs the code of the model's author. What it prints goes to standard error.
+
+    Args:
+        target: ``module:callable``, ``file.py:Class`` or ``model.pt2``; a module may also stand where a callable may.
+        examples: the inputs; a saved program brings its own.
+        kwargs: arguments of the callable.
+        name: of the design; the callable's if left out.
+
+    Raises:
+        UsageError: the target cannot be found, built or run on such inputs.
+    """
+    if target.endswith(".pt2"):
+        return _program(Path(target), examples, kwargs, name)
+    where, colon, attribute = target.rpartition(":")
+    if not colon or not where or not attribute:
+        raise UsageError(f"`{target}` names no model: a target is {FORMS}")
+    with authored(f"importing {where}"):
+        module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
+        found = _attribute(module, where, attribute)
+    model, notes = _built(found, target, dict(kwargs or {}))
+    args, named = placed(model, examples)
+    return Target(model, None, args, named, name or attribute.rpartition(".")[2], f"imported from {target}", notes)
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """The arguments of a callable from JSON.
+
+    Raises:
+        UsageError: it is no JSON object.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--kwargs is not JSON: {error}; as in --kwargs '{{\"num_classes\": 10}}'") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"--kwargs is a JSON object such as '{{\"num_classes\": 10}}', not {text}")
+    return found
+
+
+# -- code of others ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def authored(doing: str) -> Iterator[None]:
+    """Around code of a model's author: what it prints goes to standard error, what it raises becomes one line.
+
+    Args:
+        doing: what is done: ``building M``.
+
+    Raises:
+        UsageError: the code raised something.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except ArchscopeError:
+        raise
+    except SystemExit as error:
+        raise UsageError(f"{doing}: the code ends the program (exit {error.code}); {_place(error)}") from None
+    except Exception as error:
+        raise UsageError(f"{doing}: {told(error)}") from None
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line: its type, the first line of its message, and the author's line that it came from."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text[:300]} ({_place(error)})" if text else f"{type(error).__name__} ({_place(error)})"
+
+
+def _place(error: BaseException) -> str:
+    """``file:line`` of the last call in code that is neither a library's nor ours."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, "<"))]
+    outer = [frame for frame in frames if not frame.filename.startswith((_OURS, "<"))]
+    for found in (own, outer):
+        if found:
+            return f"{found[-1].filename}:{found[-1].lineno}"
+    return "in archscope"
+
+
+_OURS = str(Path(__file__).parents[3]) + "/"
+_LIBRARIES = (
+    _OURS,
+    *(f"{folder}/" for folder in {*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}),
+)
+
+
+# -- finding -----------------------------------------------------------------------------------------------------------
+
+
+def _from_path(name: str) -> ModuleType:
+    """A module by its dotted name, from the current folder as from the path."""
+    _on_path(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        around, _, last = error.name.rpartition(".")
+        folders = getattr(sys.modules.get(around), "__path__", None) if around else None
+        near = closest(last, (one.name for one in pkgutil.iter_modules(folders)))
+        hint = f"; did you mean `{around}{'.' * bool(around)}{near}`?" if near else ""
+        raise UsageError(f"there is no module `{error.name}`{hint}") from None
+
+
+def _from_file(path: Path) -> ModuleType:
+    """A module from its file; what lies beside it can be imported, as by ``python file.py``."""
+    path = path.resolve()
+    if not path.is_file():
+        near = closest(path.name, (one.name for one in path.parent.glob("*.py")))
+        hint = f"; did you mean `{near}`?" if near else ""
+        raise UsageError(f"there is no file {path}{hint}")
+    _on_path(path.parent)
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    name = path.stem if known is None else f"archscope_import_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look it up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _on_path(folder: Path) -> None:
+    """Let modules of a folder be found, also those that a model imports only when it runs."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            hint = suggestion(part, (name for name in dir(found) if not name.startswith("_")))
+            raise UsageError(f"{where} has no `{attribute}`{'; ' + hint if hint else ''}")
+        found = getattr(found, part)
+    return found
+
+
+# -- building ----------------------------------------------------------------------------------------------------------
+
+
+def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, tuple[str, ...]]:
+    """The model on the meta device, and what is to be said about how it was built."""
+    if isinstance(found, nn.Module):
+        if kwargs:
+            raise UsageError(f"{target} is a module that is built already: --kwargs is for a class or a function")
+        return _moved(found)
+    if not callable(found):
+        raise UsageError(f"{target} is a {type(found).__name__}, not a class, a function or a module")
+    _check_arguments(found, target, kwargs)
+    notes: tuple[str, ...] = ()
+    with authored(f"building {target}"):
+        try:
+            with torch.device("meta"):
+                model = found(**kwargs)
+        except Exception as error:
+            model = found(**kwargs)
+            notes = (f"built on the CPU, for it could not be on the meta device: {told(error)}",)
+    if not isinstance(model, nn.Module):
+        kind = f"a tuple of {len(model)}" if isinstance(model, tuple) else f"a {type(model).__name__}"
+        hint = "; write a function that returns the model alone" if isinstance(model, (tuple, list, dict)) else ""
+        raise UsageError(f"{target} gives {kind}, not an nn.Module{hint}")
+    moved, more = _moved(model)
+    return moved, notes + more
+
+
+def _moved(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """A copy on the meta device, where a copy can be made."""
+    if all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        return model, ()
+    try:
+        return like(model, "meta"), ()
+    except Exception as error:
+        return model, (f"traced where it is, for it cannot be copied: {told(error)}",)
+
+
+def _check_arguments(call: Callable[..., Any], target: str, kwargs: Mapping[str, Any]) -> None:
+    """Hold that a callable takes these arguments and needs no others."""
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except ValueError:  # some that are written in C do not tell
+        return
+    named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    unknown = sorted(set(kwargs) - {one.name for one in named})
+    if unknown and not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        hint = suggestion(unknown[0], (one.name for one in named))
+        takes = f"it takes {', '.join(one.name for one in named) or 'no arguments'}"
+        raise UsageError(f"{target} has no argument `{unknown[0]}`; {hint or takes}")
+    missing = [one.name for one in named if one.default is one.empty and one.name not in kwargs]
+    if missing:
+        example = json.dumps(dict.fromkeys(missing, 10))
+        raise UsageError(
+            f"{target} needs {', '.join(missing)}: give them as JSON, as in --kwargs '{example}', or name a function "
+            "that builds the model"
+        )
+
+
+# -- inputs ------------------------------------------------------------------------------------------------------------
+
+
+def placed(model: nn.Module, examples: Iterable[Example]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs as ``forward`` takes them: positional ones, and ones by name.
+
+    Raises:
+        UsageError: ``forward`` takes no such inputs, or needs more.
+    """
+    examples = list(examples)
+    args = tuple(example.tensor() for example in examples if not example.name)
+    kwargs = {example.name: example.tensor() for example in examples if example.name}
+    check_inputs(model, args, kwargs, "--input")
+    return args, kwargs
+
+
+def check_inputs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str) -> None:
+    """Hold that a model's ``forward`` can be called so.
+
+    Args:
+        given: what inputs are given by, for the message.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        signature = inspect.signature(model.forward)
+    except ValueError:
+        return
+    shown = f"{type(model).__name__}.forward{_without_types(signature)}"
+    if not args and not kwargs:
+        example = "--input 3x224x224, or --input ids=128:int64" if given == "--input" else f"as `{given}`"
+        raise UsageError(f"give the inputs, each without the batch: {example}; the model is called as {shown}")
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        names = [one.name for one in signature.parameters.values()]
+        hint = next((text for name in kwargs if name not in names and (text := suggestion(name, names))), "")
+        raise UsageError(f"{error}{'; ' + hint if hint else ''}; the model is called as {shown}") from None
+
+
+def _without_types(signature: inspect.Signature) -> str:
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+    return str(inspect.Signature(bare))
+
+
+# -- saved programs ----------------------------------------------------------------------------------------------------
+
+
+def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None) -> Target:
+    if kwargs:
+        raise UsageError("a saved program is built already: --kwargs is for a class or a function")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:
+        raise UsageError(f"{path} is no saved torch.export program: {told(error)}") from None
+    if examples:
+        args, named = placed(program.module(), examples)
+    elif program.example_inputs is None:
+        raise UsageError(f"{path} was saved without its inputs: give them, as in --input 3x224x224")
+    else:
+        args, named = program.example_inputs
+    return Target(None, program, tuple(args), dict(named), name or path.stem, f"imported from {path.name}")
