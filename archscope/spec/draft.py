@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archscope.design import Design
 from archscope.graph import Input, Layer, Ref
@@ -20,6 +22,8 @@ class Unfit(Exception):
 class Draft:
     """A flat design that is being put together.
 
+    Until it is a design its tensors are known by their references alone; names are settled at the end.
+
     Args:
         name: of the design.
         batch: at which the layers are checked.
@@ -31,7 +35,7 @@ class Draft:
         self._layers: list[Layer] = []
         self._outputs: list[tuple[str, Ref]] = []
         self._tensors: dict[str, Tensors] = {}
-        self._taken: set[str] = set()
+        self._wanted: dict[str, tuple[str, bool]] = {}
 
     def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Ref:
         """A graph input.
@@ -40,19 +44,28 @@ class Draft:
             shape: without the batch.
             dtype: ``None`` is the floating type in which the design is analysed.
         """
-        node = Input(self._free(name.replace(".", "_")), tuple(shape), dtype)
+        label = _numbered(_legal(name.replace(".", "_")), {node.name for node in self._inputs})
+        node = Input(label, tuple(shape), dtype)
         self._inputs.append(node)
-        self._tensors[node.name] = (node.tensor(self._batch),)
-        return Ref(node.name)
+        self._tensors[label] = (node.tensor(self._batch),)
+        return Ref(label)
 
     def layer(
-        self, name: str, op: Op, inputs: Sequence[Ref], *, shares: str | None = None, frozen: bool = False
+        self,
+        name: str,
+        op: Op,
+        inputs: Sequence[Ref],
+        *,
+        numbered: bool = False,
+        shares: Ref | None = None,
+        frozen: bool = False,
     ) -> tuple[Ref, ...]:
         """A layer behind those that there are; its outputs.
 
         Args:
             name: the path that it should have; where that is taken, it gets a number.
-            shares: the layer whose weights it uses again.
+            numbered: ``name`` is the block it stands in, and it is called after its op there, as an unnamed layer is.
+            shares: an output of the layer whose weights it uses again.
 
         Raises:
             Unfit: the op does not take these inputs.
@@ -60,10 +73,13 @@ class Draft:
         outputs, violations = apply(op, tuple(self.tensor(ref) for ref in inputs))
         if violations:
             raise Unfit(_told(violations))
-        free = self._free(name)
-        self._layers.append(Layer(free, op, tuple(inputs), shares=shares, frozen=frozen, named=True))
-        self._tensors[free] = outputs
-        return tuple(Ref(free, number) for number in range(len(outputs)))
+        key = f"#{len(self._layers)}"
+        self._layers.append(
+            Layer(key, op, tuple(inputs), shares=shares.node if shares else None, frozen=frozen, named=not numbered)
+        )
+        self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)
+        self._tensors[key] = outputs
+        return tuple(Ref(key, number) for number in range(len(outputs)))
 
     def output(self, name: str, ref: Ref) -> None:
         """A named result."""
@@ -74,23 +90,55 @@ class Draft:
         """A tensor at the batch of the draft."""
         return self._tensors[ref.node][ref.output]
 
+    def names(self) -> dict[str, str]:
+        """The layers' names by the nodes of their references."""
+        taken = {node.name for node in self._inputs}
+        names: dict[str, str] = {}
+
+        def take(key: str, name: str) -> None:
+            names[key] = free = _numbered(name, taken)
+            parts = free.split(".")
+            taken.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+
+        for key, (name, numbered) in self._wanted.items():
+            if not numbered:
+                take(key, name)
+        layers = set(names.values())
+        called = {layer.name: layer.kind for layer in self._layers if self._wanted[layer.name][1]}
+        counts = Counter((self._wanted[key][0], kind) for key, kind in called.items())
+        seen: Counter[tuple[str, str]] = Counter()
+        for key, kind in called.items():
+            block = self._wanted[key][0]
+            seen[block, kind] += 1
+            label = kind if counts[block, kind] == 1 else f"{kind}_{seen[block, kind]}"
+            joint = "_" if block in layers else "."  # a layer is no block as well
+            take(key, f"{block}{joint}{label}" if block else label)
+        return names
+
     def design(self) -> Design:
         """The design as it stands."""
+        names = self.names()
+
+        def named(ref: Ref) -> Ref:
+            return Ref(names.get(ref.node, ref.node), ref.output)
+
+        layers = tuple(
+            replace(
+                layer,
+                name=names[layer.name],
+                inputs=tuple(map(named, layer.inputs)),
+                shares=None if layer.shares is None else names[layer.shares],
+            )
+            for layer in self._layers
+        )
         return Design(
             self._name,
             tuple(self._inputs),
-            tuple(self._layers),
-            tuple(self._outputs),
+            layers,
+            tuple((name, named(ref)) for name, ref in self._outputs),
             source=self._source,
             description=self._description,
         )
-
-    def _free(self, name: str) -> str:
-        """A name that nothing else has, neither as a layer nor as a block."""
-        free = _numbered(".".join(_legal(part) for part in name.split(".")), self._taken)
-        parts = free.split(".")
-        self._taken.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-        return free
 
 
 def _legal(part: str) -> str:

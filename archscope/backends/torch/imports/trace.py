@@ -1,0 +1,380 @@
+"""A model as the calls that it makes: ``torch.export`` at two batch sizes, laid over each other.
+
+What differs between the two depends on the batch, and how is known from the two: every size is ``rate * batch + rest``.
+No symbol is needed for that, so no model has to be written with symbols in mind.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import fx
+from torch.utils import _pytree as pytree
+
+from archscope.errors import UsageError
+
+
+class Size(NamedTuple):
+    """A number that depends on the batch: ``rate * batch + rest``."""
+
+    rate: int
+    rest: int
+
+    def at(self, batch: int) -> int:
+        """The number at a batch."""
+        return self.rate * batch + self.rest
+
+
+#: an instance of a module at work: the key that torch gives it, its path, and the full name of its class
+class Frame(NamedTuple):
+    """A module around a call."""
+
+    key: str
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the program.
+
+    Attributes:
+        name: of the node that makes it, with the number of the output where there are several.
+        shape: each size, and how it depends on the batch.
+        laid: whether its elements lie in their order in memory.
+    """
+
+    name: str
+    shape: tuple[int | Size, ...]
+    dtype: torch.dtype
+    laid: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the program.
+
+    Attributes:
+        target: ``aten.conv2d.default``.
+        function: what is called.
+        args: tensors are :class:`Value`, numbers that depend on the batch are :class:`Size`.
+        outputs: the tensors that it makes.
+        frames: the modules around it, the outermost first.
+        grad: whether gradients are recorded.
+    """
+
+    target: str
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[Value | None, ...]
+    frames: tuple[Frame, ...]
+    grad: bool
+
+    @property
+    def values(self) -> list[Value]:
+        """The tensors that it reads."""
+        return [leaf for leaf in pytree.tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Value)]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A tensor that the model holds.
+
+    Attributes:
+        name: in ``state_dict()``; of tied ones the first.
+        learnt: whether it is a parameter.
+        trained: whether it is a parameter that needs a gradient.
+        persistent: whether it is in ``state_dict()``.
+    """
+
+    name: str
+    value: Value
+    learnt: bool
+    trained: bool
+    persistent: bool = True
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A program.
+
+    Attributes:
+        batch: at which it was traced (and one more).
+        inputs: the tensors that the model is given, by name.
+        held: parameters and buffers that it reads, by the name of their values.
+        constants: tensors that are neither, and were made before it ran.
+        outputs: by name.
+    """
+
+    batch: int
+    inputs: Mapping[str, Value]
+    held: Mapping[str, Held]
+    constants: Mapping[str, torch.Tensor]
+    calls: tuple[Call, ...]
+    outputs: Mapping[str, Value]
+
+
+def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Trace:
+    """The calls of a model.
+
+    Args:
+        args: example inputs, the batch their first dimension.
+        kwargs: those that are given by name.
+
+    Raises:
+        UsageError: it cannot be traced, or it does other things for another batch.
+    """
+    batch = batch_of((args, kwargs))
+    first = _exported(module, args, kwargs)
+    second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
+    return _Overlay(module, first, second, batch).trace()
+
+
+def batch_of(given: Any) -> int:
+    """The batch that example inputs have.
+
+    Raises:
+        UsageError: there is no tensor, or one without dimensions, or they differ.
+    """
+    tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, torch.Tensor)]
+    if not tensors or any(tensor.ndim == 0 for tensor in tensors):
+        raise UsageError("the example inputs need a tensor whose first dimension is the batch")
+    batches = {tensor.shape[0] for tensor in tensors}
+    if len(batches) > 1:
+        sizes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise UsageError(f"the first dimension of every input is the batch, and here they differ: {sizes}")
+    return batches.pop()
+
+
+def resized(given: Any, batch: int, other: int) -> Any:
+    """Example inputs at another batch: the first sample repeated, or samples left out."""
+
+    def at(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor) or leaf.shape[0] != batch:
+            return leaf
+        return leaf[:1].expand(other, *leaf.shape[1:]).contiguous()
+
+    return pytree.tree_map(at, given)
+
+
+def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
+        except Exception as error:
+            raise UsageError(f"torch.export cannot trace {type(module).__name__}: {reason(error)}") from None
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of the model's code says, in a line, with the place in that code."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    frames = []
+    step = error.__traceback__
+    while step is not None:
+        frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
+        step = step.tb_next
+    own = [(file, line) for file, line in frames if not any(part in file for part in _LIBRARIES)]
+    place = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
+    return f"{type(error).__name__}: {said}{place}"
+
+
+_LIBRARIES = ("/torch/", "\\torch\\", "<", "/archscope/", "\\archscope\\", "/contextlib.py", "/functools.py")
+
+
+class _Overlay:
+    """Two programs of one model, read together."""
+
+    def __init__(self, module: torch.nn.Module, first: Any, second: Any, batch: int) -> None:
+        self._module, self._first, self._second, self._batch = module, first, second, batch
+        self._values: dict[str, tuple[Value | None, ...]] = {}
+        self._calls: list[Call] = []
+        self._constants: dict[str, torch.Tensor] = {}
+        self._held: dict[str, Held] = {}
+
+    def trace(self) -> Trace:
+        """What both have in common."""
+        inputs = self._placeholders()
+        results = self._walk(self._first.graph_module, self._second.graph_module, grad=True)
+        return Trace(self._batch, inputs, self._held, self._constants, tuple(self._calls), self._outputs(results))
+
+    def _placeholders(self) -> dict[str, Value]:
+        """The inputs of the program by name; what it holds is entered on the way."""
+        specs = {spec.arg.name: spec for spec in self._first.graph_signature.input_specs}
+        kinds = torch.export.graph_signature.InputKind
+        state = dict(self._module.named_parameters(remove_duplicate=False))
+        buffers = dict(self._module.named_buffers(remove_duplicate=False))
+        first_of: dict[int, str] = {}
+        for name, tensor in [*state.items(), *buffers.items()]:
+            first_of.setdefault(id(tensor), name)
+        inputs = {}
+        names = iter(self._input_names())
+        for one, other in self._pairs(self._first.graph, self._second.graph, "placeholder"):
+            spec = specs[one.name]
+            if spec.kind is kinds.USER_INPUT:
+                label = next(names)
+                if isinstance(one.meta.get("val"), torch.Tensor):
+                    inputs[label] = self._entered(one, other)
+                continue
+            value = self._entered(one, other)
+            if spec.kind in (kinds.PARAMETER, kinds.BUFFER):
+                tensor = state[spec.target] if spec.kind is kinds.PARAMETER else buffers[spec.target]
+                learnt = spec.kind is kinds.PARAMETER
+                held = Held(
+                    first_of[id(tensor)], value, learnt, learnt and tensor.requires_grad, spec.persistent is not False
+                )
+                self._held[value.name] = held
+            else:
+                self._constants[value.name] = self._first.constants[spec.target]
+        return inputs
+
+    def _input_names(self) -> list[str]:
+        """Names of the leaves that the model is given: of its forward's arguments, with keys and numbers within."""
+        spec = self._first.call_spec.in_spec
+        example = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
+        args, kwargs = example
+        named = dict(zip(_parameters(self._module), args, strict=False)) | dict(kwargs)
+        return [_joined(path) for path, _ in pytree.tree_flatten_with_path(named)[0]]
+
+    def _outputs(self, results: Any) -> dict[str, Value]:
+        spec = self._first.call_spec.out_spec
+        kinds = torch.export.graph_signature.OutputKind
+        users = [
+            value
+            for value, out in zip(results, self._first.graph_signature.output_specs, strict=True)
+            if out.kind is kinds.USER_OUTPUT
+        ]
+        tree = pytree.tree_unflatten(users, spec)
+        found = pytree.tree_flatten_with_path(tree)[0]
+        named = {_joined(path) or "output": leaf for path, leaf in found if isinstance(leaf, Value)}
+        if not named:
+            raise UsageError("the model gives no tensor")
+        return named
+
+    @staticmethod
+    def _pairs(first: fx.Graph, second: fx.Graph, op: str) -> Iterator[tuple[fx.Node, fx.Node]]:
+        chosen = ([node for node in graph.nodes if node.op == op] for graph in (first, second))
+        return zip(*chosen, strict=True)
+
+    def _entered(self, one: fx.Node, other: fx.Node) -> Value:
+        (value,) = self._made(one, other)
+        assert value is not None
+        self._values[one.name] = (value,)
+        return value
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def _walk(self, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool) -> Any:
+        nodes, others = ([n for n in module.graph.nodes] for module in (first, second))
+        if [(n.op, str(n.target)) for n in nodes if n.op == "call_function"] != [
+            (n.op, str(n.target)) for n in others if n.op == "call_function"
+        ]:
+            raise UsageError(
+                f"the model makes other calls at batch {self._batch} than at batch {self._batch + 1}, so no one design "
+                "describes it"
+            )
+        result: Any = None
+        for one, other in zip(nodes, others, strict=True):
+            if one.op == "output":
+                result = self._both(one.args[0], other.args[0])
+            elif one.op == "call_function":
+                self._call(one, other, first, second, grad=grad)
+        return result
+
+    def _call(
+        self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool
+    ) -> None:
+        if one.target is operator.getitem:
+            source, number = one.args
+            self._values[one.name] = (self._values[source.name][number],)  # type: ignore[union-attr, index]
+            return
+        target = str(one.target)
+        if target == "wrap_with_set_grad_enabled":
+            self._inline(one, other, first, second, grad=bool(one.args[0]))
+            return
+        if target.startswith("wrap_with_autocast"):
+            raise UsageError("the model runs a part under torch.autocast; import it without, mixed precision is --dtype")
+        args = tuple(self._both(a, b) for a, b in zip(one.args, other.args, strict=True))
+        kwargs = {key: self._both(value, other.kwargs[key]) for key, value in one.kwargs.items()}
+        outputs = self._made(one, other)
+        self._values[one.name] = outputs
+        self._calls.append(Call(target, one.target, args, kwargs, outputs, _frames(one), grad))
+
+    def _inline(
+        self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool
+    ) -> None:
+        """A part that runs with gradients switched on or off."""
+        inner, outer = (
+            getattr(module, node.args[1].target)  # type: ignore[union-attr]
+            for module, node in ((first, one), (second, other))
+        )
+        given = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
+        for (place, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
+            self._values[place.name] = (value,)
+        results = self._walk(inner, outer, grad=grad)
+        self._values[one.name] = tuple(pytree.tree_leaves(results))
+
+    def _made(self, one: fx.Node, other: fx.Node) -> tuple[Value | None, ...]:
+        found, others = one.meta.get("val"), other.meta.get("val")
+        several = isinstance(found, (tuple, list))
+        pairs = zip(found, others, strict=True) if several else ((found, others),)
+        return tuple(
+            Value(
+                f"{one.name}.{number}" if several else one.name,
+                tuple(self._number(a, b) for a, b in zip(tensor.shape, twin.shape, strict=True)),
+                tensor.dtype,
+                tensor.is_contiguous(),
+            )
+            if isinstance(tensor, torch.Tensor)
+            else None
+            for number, (tensor, twin) in enumerate(pairs)
+        )
+
+    def _both(self, one: Any, other: Any) -> Any:
+        """An argument of both programs."""
+        if isinstance(one, fx.Node):
+            outputs = self._values[one.name]
+            return outputs[0] if len(outputs) == 1 else outputs
+        if isinstance(one, (tuple, list)):
+            return type(one)(self._both(a, b) for a, b in zip(one, other, strict=True))
+        if isinstance(one, dict):
+            return {key: self._both(value, other[key]) for key, value in one.items()}
+        if isinstance(one, int) and not isinstance(one, bool):
+            return self._number(one, other)
+        return one
+
+    def _number(self, one: int, other: int) -> int | Size:
+        rate = int(other) - int(one)
+        return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
+
+
+def _frames(node: fx.Node) -> tuple[Frame, ...]:
+    stack = node.meta.get("nn_module_stack") or {}
+    return tuple(
+        Frame(key, path.partition("@")[0], kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}")
+        for key, (path, kind) in stack.items()
+        if path
+    )
+
+
+def _parameters(module: torch.nn.Module) -> list[str]:
+    code = type(module).forward
+    import inspect
+
+    return [name for name in inspect.signature(code).parameters if name != "self"]
+
+
+def _joined(path: Sequence[Any]) -> str:
+    parts = []
+    for key in path:
+        for attribute in ("key", "idx", "name"):
+            if hasattr(key, attribute):
+                parts.append(str(getattr(key, attribute)))
+                break
+    return ".".join(parts)
