@@ -125,7 +125,11 @@ def authored(doing: str) -> Iterator[None]:
 def told(error: BaseException) -> str:
     """An exception in one line: its type, the first line of its message, and the author's line that it came from."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {text[:300]} ({_place(error)})" if text else f"{type(error).__name__} ({_place(error)})"
+    return (
+        f"{type(error).__name__}: {text[:300]} ({_place(error)})"
+        if text
+        else f"{type(error).__name__} ({_place(error)})"
+    )
 
 
 def _place(error: BaseException) -> str:
@@ -144,7 +148,10 @@ def _place(error: BaseException) -> str:
 _OURS = str(Path(__file__).parents[3]) + "/"
 _LIBRARIES = (
     _OURS,
-    *(f"{folder}/" for folder in {*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}),
+    *(
+        f"{folder}/"
+        for folder in {*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}
+    ),
 )
 
 
