@@ -17,7 +17,8 @@ def promoted(first: str, second: str, *, scalars: tuple[bool, bool] = (False, Fa
     """The type of a function of two tensors (torch.promote_types).
 
     Args:
-        scalars: whether each has no dimensions; its type then counts only if it is of a higher kind (torch.result_type).
+        scalars: whether each has no dimensions; its type then counts only where it is of a higher kind, as in
+            torch.result_type.
     """
     kinds = [next(number for number, names in enumerate(_KINDS) if dtype in names) for dtype in (first, second)]
     if kinds[0] != kinds[1]:

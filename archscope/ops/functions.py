@@ -33,7 +33,7 @@ class _Elementwise(Pointwise, SameShape, NoWeights, NoContraction):
     """A function of each element."""
 
 
-class _Function(_Elementwise, NoChecks):
+class Function(_Elementwise, NoChecks):
     """A function of torch without arguments."""
 
     #: the function
@@ -62,7 +62,7 @@ class _Function(_Elementwise, NoChecks):
 
 
 @register
-class Abs(_Function):
+class Abs(Function):
     """|x| (torch.abs)."""
 
     takes = "number"
@@ -72,7 +72,7 @@ class Abs(_Function):
 
 
 @register
-class Negative(_Function):
+class Negative(Function):
     """-x (torch.neg)."""
 
     takes = "number"
@@ -81,7 +81,7 @@ class Negative(_Function):
 
 
 @register
-class Floor(_Function):
+class Floor(Function):
     """The largest whole number that is not over x (torch.floor); its gradient is 0."""
 
     function = "floor"
@@ -89,7 +89,7 @@ class Floor(_Function):
 
 
 @register
-class Exp(_Function):
+class Exp(Function):
     """e to the x (torch.exp)."""
 
     function = "exp"
@@ -99,7 +99,7 @@ class Exp(_Function):
 
 
 @register
-class Log(_Function):
+class Log(Function):
     """The natural logarithm of x (torch.log)."""
 
     function = "log"
@@ -109,7 +109,7 @@ class Log(_Function):
 
 
 @register
-class Sqrt(_Function):
+class Sqrt(Function):
     """The square root of x (torch.sqrt)."""
 
     function = "sqrt"
@@ -118,7 +118,7 @@ class Sqrt(_Function):
 
 
 @register
-class Rsqrt(_Function):
+class Rsqrt(Function):
     """1 over the square root of x (torch.rsqrt)."""
 
     function = "rsqrt"
@@ -129,7 +129,7 @@ class Rsqrt(_Function):
 
 
 @register
-class Reciprocal(_Function):
+class Reciprocal(Function):
     """1 / x (torch.reciprocal)."""
 
     function = "reciprocal"
@@ -139,7 +139,7 @@ class Reciprocal(_Function):
 
 
 @register
-class Sin(_Function):
+class Sin(Function):
     """The sine of x (torch.sin)."""
 
     function = "sin"
@@ -148,7 +148,7 @@ class Sin(_Function):
 
 
 @register
-class Cos(_Function):
+class Cos(Function):
     """The cosine of x (torch.cos)."""
 
     function = "cos"
@@ -157,7 +157,7 @@ class Cos(_Function):
 
 
 @register
-class Erf(_Function):
+class Erf(Function):
     """The error function of x (torch.erf)."""
 
     function = "erf"

@@ -47,7 +47,7 @@ class _Truth(_OneAnElement):
 
 @register
 class Compare(_Truth):
-    """Whether an input is equal to (less than, ...) the number ``other``, or a second input (torch.eq, torch.lt, ...)."""
+    """Whether an input is equal to (less than, ...) the number ``other``, or a second input (torch.eq, ...)."""
 
     arity = Arity(1, 2)
     takes = "any"
@@ -71,7 +71,7 @@ class Compare(_Truth):
 
 @register
 class Logical(_Truth):
-    """Whether both (one, just one) of two truth values hold (torch.logical_and, torch.logical_or, torch.logical_xor)."""
+    """Whether both (one, just one) of two truth values hold (torch.logical_and, ...)."""
 
     arity = TWO
     takes = "bool"

@@ -68,10 +68,7 @@ RULES = base.table(
     (("MatMul", "ScaledDotProductAttention"), _NO_PARAMETERS),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
-    (
-        (*base.but(base.ACTIVATIONS, "PReLU"), *base.SOFTMAXES, *base.SUMS, *base.MOVES),
-        nothing,
-    ),
+    ((*base.but(base.ACTIVATIONS, "PReLU"), *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),
     (("Upsample", "LocalResponseNorm"), nothing),
 )
 
