@@ -231,11 +231,12 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
     return parts
 
 
-def select(t: Tape, x: Value, number: int) -> Value:
-    """x[number]; the gradient is laid into zeros."""
-    y = t.view(x, x.shape[1:], strides_of(x)[1:])
+def select(t: Tape, x: Value, dim: int) -> Value:
+    """One place of a dimension; the gradient is laid into zeros."""
+    strides = strides_of(x)
+    y = t.view(x, (*x.shape[:dim], *x.shape[dim + 1 :]), (*strides[:dim], *strides[dim + 1 :]))
     t.link(y, (x,), one_ordered)
-    return y
+    return _viewing(y, x)
 
 
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
@@ -249,7 +250,7 @@ def expand(t: Tape, x: Value, shape: Shape) -> Value:
     )
     y = t.view(x, shape, strides)
     t.link(y, (x,), passed_on)  # the engine sums it
-    return y
+    return _viewing(y, x)
 
 
 # -- elementwise functions of two tensors ------------------------------------------------------------------------------

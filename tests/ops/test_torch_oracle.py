@@ -55,6 +55,7 @@ STRICTER = {
     "ScaledDotProductAttention": "torch broadcasts some of its kernels' inputs, and not those of others",
     "Squeeze": "torch leaves a dimension that is not 1 as it is",
     "Chunk": "torch gives fewer chunks where they do not come out",
+    "Expand": "torch takes the size of the batch, and no size at all",
     "Parameter": "torch expands a dimension 0 that is already as large as the batch",
 }
 

@@ -120,6 +120,14 @@ def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
     return f"{x[0]}[{':, ' * at}{start}:{end}{step}]"
 
 
+def _expand(x: Sequence[str], a: Sources, ndim: int) -> str:
+    sizes = a["sizes"]
+    if len(x) == 1:
+        return f"{x[0]}.expand({sizes})"
+    rest = sizes.strip("()").partition(",")[2].strip() if sizes.startswith("(") else f"*{sizes}[1:]"
+    return f"{x[0]}.expand({x[1]}.shape[0]{rest and ', '}{rest})"
+
+
 def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
     dropped = "" if a["dropout_p"] == "0.0" else f", dropout_p={a['dropout_p']} if self.training else 0.0"
     options = {"is_causal": "False", "scale": "None", "enable_gqa": "False"}
@@ -144,11 +152,13 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Reshape": lambda x, a, ndim: f"{x[0]}.reshape({x[0]}.shape[0], {_spread(a['shape'])})",
     "Permute": _method("permute", "dims"),
     "Transpose": _method("transpose", "dim0", "dim1"),
+    "Expand": _expand,
     "Squeeze": _method("squeeze", "dim"),
     "Unsqueeze": _method("unsqueeze", "dim"),
     "Chunk": _method("chunk", "chunks", "dim"),
     "Split": _method("split", "split_size_or_sections", "dim"),
     "Slice": _slice,
+    "Select": _method("select", "dim", "index"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "StochasticDepth": lambda x, a, ndim: x[0],
     "ScaledDotProductAttention": _attention,
