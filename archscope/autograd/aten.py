@@ -761,6 +761,36 @@ def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     return y
 
 
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
+    """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = t.make(x.shape, x.dtype)
+        if not t.watched:
+            return [zeros]
+        summed = t.make(x.shape, x.dtype)
+        t.drop(zeros)
+        return [summed]
+
+    t.link(y, (x,), back, places, *kept)
+    return y
+
+
+def rolled(t: Tape, x: Value) -> Value:
+    """torch.roll: joined anew from its parts; so is the gradient."""
+    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
+    t.link(y, (x,), one_like)
+    return y
+
+
+def tiled(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.tile: always a copy; the gradients of the repeats are summed."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
+    return y
+
+
 def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> Value:
     """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own."""
     rows = prod(a.shape[:-1])

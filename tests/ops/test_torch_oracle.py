@@ -56,6 +56,8 @@ STRICTER = {
     "Squeeze": "torch leaves a dimension that is not 1 as it is",
     "Chunk": "torch gives fewer chunks where they do not come out",
     "Expand": "torch takes the size of the batch, and no size at all",
+    "Pad": "as CircularPad, which it is by one of its modes",
+    "Tile": "torch repeats the batch, too",
     "Parameter": "torch expands a dimension 0 that is already as large as the batch",
 }
 

@@ -120,6 +120,12 @@ def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
     return f"{x[0]}[{':, ' * at}{start}:{end}{step}]"
 
 
+def _pad(x: Sequence[str], a: Sources, ndim: int) -> str:
+    options = {"mode": "'constant'", "value": "None"}
+    more = "".join(f", {name}={a[name]}" for name, usual in options.items() if a[name].replace('"', "'") != usual)
+    return f"F.pad({x[0]}, {a['pad']}{more})"
+
+
 def _expand(x: Sequence[str], a: Sources, ndim: int) -> str:
     sizes = a["sizes"]
     if len(x) == 1:
@@ -159,6 +165,12 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Split": _method("split", "split_size_or_sections", "dim"),
     "Slice": _slice,
     "Select": _method("select", "dim", "index"),
+    "Index": lambda x, a, ndim: f"{x[0]}[{':, ' * (int(a['dim']) % ndim)}{x[1]}]",
+    "Gather": lambda x, a, ndim: f"torch.gather({x[0]}, {a['dim']}, {x[1]})",
+    "Pad": _pad,
+    "Roll": _method("roll", "shifts", "dims"),
+    "Flip": _method("flip", "dims"),
+    "Tile": _method("tile", "dims"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "StochasticDepth": lambda x, a, ndim: x[0],
     "ScaledDotProductAttention": _attention,
