@@ -286,7 +286,10 @@ MOVES = (
     "Identity", "Index", "Pad", "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split",
     "Squeeze", "Stack", "StochasticDepth", "Tile", "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip
-SUMS = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Mean", "Sum", "Max")
+SUMS = (
+    "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Mean", "Sum", "Max", "Min", "LogSumExp",
+    "Norm", "Var", "Std",
+)  # fmt: skip
 
 
 def but(names: Iterable[str], *others: str) -> tuple[str, ...]:

@@ -104,6 +104,14 @@ def _reduction(function: str) -> Callable[[Sequence[str], Sources, int], str]:
     return lambda x, a, ndim: f"torch.{function}({x[0]}, dim={a['dim']}, keepdim={a['keepdim']})"
 
 
+def _spread_of(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    def source(x: Sequence[str], a: Sources, ndim: int) -> str:
+        options = ", ".join(f"{name}={a[name]}" for name in ("dim", "correction", "keepdim"))
+        return f"torch.{function}({x[0]}, {options})"
+
+    return source
+
+
 def _joined(function: str) -> Callable[[Sequence[str], Sources, int], str]:
     return lambda x, a, ndim: f"torch.{function}([{', '.join(x)}], dim={a['dim']})"
 
@@ -155,6 +163,11 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Mean": _reduction("mean"),
     "Sum": _reduction("sum"),
     "Max": _reduction("amax"),
+    "Min": _reduction("amin"),
+    "LogSumExp": _reduction("logsumexp"),
+    "Norm": lambda x, a, ndim: f"torch.linalg.vector_norm({x[0]}, {a['p']}, dim={a['dim']}, keepdim={a['keepdim']})",
+    "Var": _spread_of("var"),
+    "Std": _spread_of("std"),
     "Reshape": lambda x, a, ndim: f"{x[0]}.reshape({x[0]}.shape[0], {_spread(a['shape'])})",
     "Permute": _method("permute", "dims"),
     "Transpose": _method("transpose", "dim0", "dim1"),
