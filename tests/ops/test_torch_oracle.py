@@ -55,6 +55,7 @@ STRICTER = {
     "ScaledDotProductAttention": "torch broadcasts some of its kernels' inputs, and not those of others",
     "Squeeze": "torch leaves a dimension that is not 1 as it is",
     "Chunk": "torch gives fewer chunks where they do not come out",
+    "Einsum": "torch repeats a size of 1",
     "Expand": "torch takes the size of the batch, and no size at all",
     "Pad": "as CircularPad, which it is by one of its modes",
     "Tile": "torch repeats the batch, too",

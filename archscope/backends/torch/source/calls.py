@@ -158,6 +158,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Maximum": _nested("maximum"),
     "Minimum": _nested("minimum"),
     "MatMul": _folded("@"),
+    "Einsum": lambda x, a, ndim: f"torch.einsum({', '.join([a['equation'], *x])})",
     "Concat": _joined("cat"),
     "Stack": _joined("stack"),
     "Mean": _reduction("mean"),
