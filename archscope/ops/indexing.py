@@ -65,7 +65,12 @@ class Index(_Lookup):
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         before = (slice(None),) * axis(self.dim, len(x[0].shape))
-        return lambda tensor, places: tensor[(*before, places)]
+
+        def forward(tensor: Any, places: Any) -> Any:
+            index = (*before, places)
+            return tensor[index]
+
+        return forward
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.looked_up(t, x[0], x[1], y[0].shape)

@@ -38,7 +38,7 @@ from archscope.ops.windows import SAME, Along, Slide, spatial
 
 def _axis_checks(border: str, size: int, left: int, right: int, field: str) -> Iterator[Check]:
     """What a padding leaves of an axis, and what it needs of the axis that it is taken from."""
-    values = {"l": left, "r": right, "i": size}
+    values: dict[str, Any] = {"l": left, "r": right, "i": size}
     left_over, crop = size + left + right >= 1, size + minimum(left, 0) + minimum(right, 0)
     yield Check(left_over, "padding ({l}, {r}) leaves nothing of a map of {i}", field=field, fit=True, **values)
     if border == "zeros":
