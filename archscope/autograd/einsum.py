@@ -17,12 +17,11 @@ def einsum(t: Tape, x: tuple[Value, ...], terms: tuple[str, ...], out: str) -> V
     """
     start = t.begin()
     letters = out + "".join(sorted({*"".join(terms)} - {*out}))
-    laid = [_laid(t, value, term, letters) for value, term in zip(x, terms, strict=True)]
-    y = (
-        _summed(t, laid[0], range(len(out), len(letters)), keepdim=False)
-        if len(x) == 1
-        else _paired(t, *laid, len(out))
-    )
+    first, *others = (_laid(t, value, term, letters) for value, term in zip(x, terms, strict=True))
+    if others:
+        y = _paired(t, first, others[0], len(out))
+    else:
+        y = _summed(t, first, range(len(out), len(letters)), keepdim=False)
     t.end(start, y)
     return y
 
@@ -66,7 +65,8 @@ def _product(t: Tape, a: Value, b: Value, shared: list[int]) -> Value:
         a, b, left, right = b, a, right, left
     first = _joined(t, a, both, left, shared, right)
     second = _joined(t, b, both, shared, right, left)
-    y = aten.batched(t, *aten.lowered(t, first, second), (first.shape[0], first.shape[1], second.shape[2]))
+    first, second = aten.lowered(t, first, second)
+    y = aten.batched(t, first, second, (first.shape[0], first.shape[1], second.shape[2]))
     order = [*both, *left, *shared, *right]
     sizes = tuple(1 if dim in shared else max(a.shape[dim], b.shape[dim]) for dim in order)
     y = aten.view(t, y, sizes, None)

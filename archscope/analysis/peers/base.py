@@ -282,9 +282,9 @@ ACTIVATIONS = (
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),
-    "AlphaDropout", "ChannelShuffle", "Chunk", "Concat", "Dropout", "Expand", "FeatureAlphaDropout", "Flatten", "Flip", "Gather",
-    "Identity", "Index", "Pad", "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split",
-    "Squeeze", "Stack", "StochasticDepth", "Tile", "Transpose", "Unflatten", "Unsqueeze",
+    "AlphaDropout", "ChannelShuffle", "Chunk", "Concat", "Dropout", "Expand", "FeatureAlphaDropout", "Flatten", "Flip",
+    "Gather", "Identity", "Index", "Pad", "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Roll", "Select",
+    "Slice", "Split", "Squeeze", "Stack", "StochasticDepth", "Tile", "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip
 SUMS = (
     "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Mean", "Sum", "Max", "Min", "LogSumExp",
