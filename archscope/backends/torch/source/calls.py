@@ -119,6 +119,14 @@ def _reduction(function: str) -> Callable[[Sequence[str], Sources, int], str]:
     return lambda x, a, ndim: f"torch.{function}({x[0]}, dim={a['dim']}, keepdim={a['keepdim']})"
 
 
+def _spread_of(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    def source(x: Sequence[str], a: Sources, ndim: int) -> str:
+        options = ", ".join(f"{name}={a[name]}" for name in ("dim", "correction", "keepdim"))
+        return f"torch.{function}({x[0]}, {options})"
+
+    return source
+
+
 def _joined(function: str) -> Callable[[Sequence[str], Sources, int], str]:
     return lambda x, a, ndim: f"torch.{function}([{', '.join(x)}], dim={a['dim']})"
 
@@ -183,6 +191,20 @@ def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
     return f"{x[0]}[{':, ' * at}{start}:{end}{step}]"
 
 
+def _pad(x: Sequence[str], a: Sources, ndim: int) -> str:
+    options = {"mode": "'constant'", "value": "None"}
+    more = "".join(f", {name}={a[name]}" for name, usual in options.items() if a[name].replace('"', "'") != usual)
+    return f"F.pad({x[0]}, {a['pad']}{more})"
+
+
+def _expand(x: Sequence[str], a: Sources, ndim: int) -> str:
+    sizes = a["sizes"]
+    if len(x) == 1:
+        return f"{x[0]}.expand({sizes})"
+    rest = sizes.strip("()").partition(",")[2].strip() if sizes.startswith("(") else f"*{sizes}[1:]"
+    return f"{x[0]}.expand({x[1]}.shape[0]{rest and ', '}{rest})"
+
+
 def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
     dropped = "" if a["dropout_p"] == "0.0" else f", dropout_p={a['dropout_p']} if self.training else 0.0"
     options = {"is_causal": "False", "scale": "None", "enable_gqa": "False"}
@@ -199,19 +221,33 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Maximum": _nested("maximum"),
     "Minimum": _nested("minimum"),
     "MatMul": _folded("@"),
+    "Einsum": lambda x, a, ndim: f"torch.einsum({', '.join([a['equation'], *x])})",
     "Concat": _joined("cat"),
     "Stack": _joined("stack"),
     "Mean": _reduction("mean"),
     "Sum": _reduction("sum"),
     "Max": _reduction("amax"),
+    "Min": _reduction("amin"),
+    "LogSumExp": _reduction("logsumexp"),
+    "Norm": lambda x, a, ndim: f"torch.linalg.vector_norm({x[0]}, {a['p']}, dim={a['dim']}, keepdim={a['keepdim']})",
+    "Var": _spread_of("var"),
+    "Std": _spread_of("std"),
     "Reshape": lambda x, a, ndim: f"{x[0]}.reshape({x[0]}.shape[0], {_spread(a['shape'])})",
     "Permute": _method("permute", "dims"),
     "Transpose": _method("transpose", "dim0", "dim1"),
+    "Expand": _expand,
     "Squeeze": _method("squeeze", "dim"),
     "Unsqueeze": _method("unsqueeze", "dim"),
     "Chunk": _method("chunk", "chunks", "dim"),
     "Split": _method("split", "split_size_or_sections", "dim"),
     "Slice": _slice,
+    "Select": _method("select", "dim", "index"),
+    "Index": lambda x, a, ndim: f"{x[0]}[{':, ' * (int(a['dim']) % ndim)}{x[1]}]",
+    "Gather": lambda x, a, ndim: f"torch.gather({x[0]}, {a['dim']}, {x[1]})",
+    "Pad": _pad,
+    "Roll": _method("roll", "shifts", "dims"),
+    "Flip": _method("flip", "dims"),
+    "Tile": _method("tile", "dims"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "Shift": lambda x, a, ndim: f"{x[0]} + {a['value']}",
     "Power": lambda x, a, ndim: f"{x[0]} ** {a['exponent']}",
