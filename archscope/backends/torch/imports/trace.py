@@ -287,7 +287,9 @@ class _Overlay:
                 self._call(one, other, first, second, grad=grad)
         return result
 
-    def _call(self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool) -> None:
+    def _call(
+        self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool
+    ) -> None:
         if one.target is operator.getitem:
             source, number = one.args
             self._values[one.name] = (self._values[source.name][number],)  # type: ignore[union-attr, index]
@@ -297,9 +299,7 @@ class _Overlay:
             self._inline(one, other, first, second, grad=bool(one.args[0]))
             return
         if target.startswith("wrap_with_autocast"):
-            raise UsageError(
-                "the model runs a part under torch.autocast; import it without, mixed precision is --dtype"
-            )
+            raise UsageError("the model runs a part under torch.autocast; import it without, mixed precision is --dtype")
         args = tuple(self._both(a, b) for a, b in zip(one.args, other.args, strict=True))
         kwargs = {key: self._both(value, other.kwargs[key]) for key, value in one.kwargs.items()}
         outputs = self._made(one, other)
