@@ -7,6 +7,7 @@ print(*archscope.explain(design, "conv1_1"))
 archscope.compare([design, archscope.load("resnet50")]).frame
 archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.params
 archscope.sweep("resnet50", {"depths[2]": "3:23", "input": [160, 224]}, where="params < 30e6").frame
+archscope.summary(model, (1, 3, 224, 224)).design                # an nn.Module that is there already
 """
 
 from importlib import import_module
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from archscope.analysis.peers import Reconciliation, reconcile
     from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
     from archscope.analysis.roofline import Prediction, predict
+    from archscope.backends.imported import Imported
     from archscope.backends.torch.build import build
     from archscope.backends.torch.calibrate import calibrate
+    from archscope.backends.torch.imports import from_torch
+    from archscope.backends.torch.imports.summary import Summary, summary
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
     from archscope.comparison import Comparison, compare
@@ -42,6 +46,7 @@ __all__ = [
     "Design",
     "Difference",
     "Explanation",
+    "Imported",
     "Memory",
     "Prediction",
     "Profile",
@@ -49,6 +54,7 @@ __all__ = [
     "Reconciliation",
     "Row",
     "SpecError",
+    "Summary",
     "Sweep",
     "UsageError",
     "analyze",
@@ -57,6 +63,7 @@ __all__ = [
     "compare",
     "diff",
     "explain",
+    "from_torch",
     "load",
     "memory",
     "predict",
@@ -65,6 +72,7 @@ __all__ = [
     "reconcile",
     "seen_by",
     "sees",
+    "summary",
     "sweep",
     "torch_source",
 ]
@@ -73,6 +81,10 @@ __all__ = [
 _LATER = {
     "build": "archscope.backends.torch.build",
     "calibrate": "archscope.backends.torch.calibrate",
+    "from_torch": "archscope.backends.torch.imports",
+    "Imported": "archscope.backends.imported",
+    "Summary": "archscope.backends.torch.imports.summary",
+    "summary": "archscope.backends.torch.imports.summary",
     "Comparison": "archscope.comparison",
     "compare": "archscope.comparison",
     "Difference": "archscope.difference",
@@ -96,6 +108,7 @@ _LATER = {
 
 # results lie below the reports that show them, and find them here
 shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
+shown.REPORTS["text"] = lambda result: import_module("archscope.report.imports").text(result)
 shown.REPORTS["rows"] = lambda *given: import_module("archscope.report.writers").rows_writer(*given)
 shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 

@@ -38,7 +38,7 @@ class Shown:
 
 
 class Told(Shown):
-    """A result that :mod:`archscope.report.imports` knows to tell in words: ``str()`` of it is what a command prints."""
+    """A result that :mod:`archscope.report.imports` tells in words, as a command prints them."""
 
     __slots__ = ()
 

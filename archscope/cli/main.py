@@ -28,6 +28,7 @@ class LazyGroup(click.Group):
         "calibrate": ("calibrate", "Measure a device, so that predictions become estimates."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid or JSON."),
+        "import": ("importing", "Turn a PyTorch or ONNX model into a spec, proved against it; runs the model's code."),
         "reconcile": (
             "reconcile",
             "Tell what fvcore, torchinfo, thop and others count, and what makes the difference.",

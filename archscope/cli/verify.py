@@ -11,6 +11,7 @@ import click
 from archscope.cli import options
 from archscope.errors import MissingLibrary, SpecError
 from archscope.load import read_document
+from archscope.report import checks
 from archscope.report.errata import page
 from archscope.report.files import write
 from archscope.report.text import value as written
@@ -64,7 +65,7 @@ def command(ctx: click.Context, specs: tuple[str, ...], with_torch: bool, errata
         for one in check(result.design) if check is not None else ():
             figures, failed = figures + 1, failed + (not one.ok)
             if not one.ok or not quiet:
-                click.echo(_checked(result.design.name, one))
+                click.echo(checks.line(one, f"{result.design.name}: torch: "))
     if not quiet:
         click.echo(_summary(len(designs), figures, failed, wrong))
     ctx.exit(2 if wrong else 1 if failed else 0)
@@ -76,18 +77,6 @@ def _torch_check() -> Any:
     except ImportError:
         raise MissingLibrary("--torch needs PyTorch: `pip install 'archscope[torch]'`") from None
     return check
-
-
-def _checked(name: str, one: Any) -> str:
-    def text(value: int | str) -> str:
-        return written(value, "count") if isinstance(value, int) else value
-
-    note = f"   {one.note}" if one.note else ""
-    if one.ok:
-        value = f" = {text(one.measured)}" if one.measured != "" else ""
-        return f"{click.style('ok', fg='green')}     {name}: torch: {one.what}{value}{note}"
-    what = f"{name}: torch: {one.what}: stated {text(one.stated)}, measured {text(one.measured)}{note}"
-    return f"{click.style('FAILED', fg='red')} {what}"
 
 
 def _no_bar(designs: list[str], quiet: bool) -> bool:

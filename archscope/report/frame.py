@@ -1,10 +1,11 @@
 """Results as pandas frames; pandas is imported here and nowhere else.
 
-A frame of an account, or of a design (at batch 1), has a row a layer; shapes are tuples without the batch, figures of
-receptive fields tuples with a value an axis. That of receptive fields has a row for each layer and axis of the first
-input that it sees; that of a memory ledger for each piece that is kept for the backward pass; those of a prediction and
-of a profile for each part of the step, times in seconds; that of a reconciliation for each term of each peer; that of
-an explanation for each equation; that of a sweep for each of the best designs and of those of the frontier.
+A frame of an account, of a summary, or of a design (at batch 1; of an imported one, too) has a row a layer; shapes are
+tuples without the batch, figures of receptive fields tuples with a value an axis. That of receptive fields has a row
+for each layer and axis of the first input that it sees; that of a memory ledger for each piece that is kept for the
+backward pass; those of a prediction and of a profile for each part of the step, times in seconds; that of a
+reconciliation for each term of each peer; that of an explanation for each equation; that of a sweep for each of the
+best designs and of those of the frontier.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.analysis.roofline import Prediction
+    from archscope.backends.imported import Imported
+    from archscope.backends.torch.imports.summary import Summary
     from archscope.backends.torch.profile import Profile
     from archscope.design import Design
     from archscope.shown import Shown
@@ -74,6 +77,14 @@ def _design(design: Design) -> Records:
     return _account(analyze(design))
 
 
+def _imported(found: Imported) -> Records:
+    return _design(found.design)
+
+
+def _summary(found: Summary) -> Records:
+    return _account(found.account)
+
+
 def _fields(fields: ReceptiveFields) -> Records:
     from archscope.report.receptive_field import axis_data
 
@@ -107,15 +118,17 @@ def _sweep(found: Sweep) -> Records:
     return sweep_records(found)
 
 
-#: the rows of each kind of result, and the column that names them; by name, for a profile belongs to the torch side
+#: the rows of each kind of result, and the column that names them; by name, for some belong to the torch side
 _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Account": (_account, "name"),
     "Design": (_design, "name"),
     "Explanation": (_explanation, "figure"),
+    "Imported": (_imported, "name"),
     "Memory": (_memory, "layer"),
     "Prediction": (_parts, "name"),
     "Profile": (_parts, "name"),
     "ReceptiveFields": (_fields, "name"),
     "Reconciliation": (_reconciliation, "peer"),
+    "Summary": (_summary, "name"),
     "Sweep": (_sweep, "number"),
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.analysis.roofline import Prediction
+    from archscope.backends.imported import Imported
+    from archscope.backends.torch.imports.summary import Summary
     from archscope.backends.torch.profile import Profile
     from archscope.design import Design
     from archscope.shown import Shown
@@ -124,16 +126,32 @@ def _sweep(found: Sweep) -> Iterable[str]:
     yield _notes([*_rest(len(best.rows)), *sweep.notes(found)])
 
 
-#: by name, for a profile belongs to the torch side
+def _imported(found: Imported) -> Iterable[str]:
+    from archscope.report.imports import imported
+
+    yield from _account(analyze(found.design))
+    yield _notes(click.unstyle(imported(found)).splitlines())
+
+
+def _summary(found: Summary) -> Iterable[str]:
+    from archscope.report.imports import summary_notes
+
+    yield from _account(found.account)
+    yield _notes(summary_notes(found))
+
+
+#: by name, for some belong to the torch side
 _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
     "Account": _account,
     "Design": _design,
     "Explanation": _explanation,
+    "Imported": _imported,
     "Memory": _memory,
     "Prediction": _prediction,
     "Profile": _profile,
     "ReceptiveFields": _fields,
     "Reconciliation": _reconciliation,
+    "Summary": _summary,
     "Sweep": _sweep,
 }
 

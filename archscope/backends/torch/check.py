@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
+from archscope.backends.imported import Check
 from archscope.backends.torch.build import Network, build, inputs, seeded
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
 
+__all__ = ["Check", "check", "kept_by", "same_tensors"]
 
-@dataclass(frozen=True)
-class Check:
-    """One figure, as archscope states it and as torch has it.
-
-    Attributes:
-        stated: archscope's.
-        measured: torch's.
-        note: how it was measured, or why it differs and is not wrong.
-    """
-
-    what: str
-    stated: int | str
-    measured: int | str
-    note: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether they are equal."""
-        return self.stated == self.measured
+#: of tensors by name
+Shapes = dict[str, tuple[int, ...]]
 
 
 def check(design: Design, batch: int = 2) -> Iterator[Check]:
@@ -60,7 +45,7 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
 
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
-    stated: dict[str, dict[str, tuple[int, ...]]] = {"parameters": {}, "buffers": {}}
+    stated: dict[str, Shapes] = {"parameters": {}, "buffers": {}}
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
             parameters, buffers = layer.op.parameters(*row.x), layer.op.buffers(*row.x)
@@ -69,14 +54,21 @@ def _tensors(account: Account, network: Network) -> Iterator[Check]:
             stated["buffers"] |= {f"{place}.{name}": tensor.shape for name, tensor in buffers.items()}
     for what, real in (("parameters", network.named_parameters()), ("buffers", network.named_buffers())):
         measured = {name: tuple(tensor.shape) for name, tensor in real}
-        odd = sorted(set(stated[what].items()) ^ set(measured.items()))
-        yield Check(f"{what} by name and shape", _tally(stated[what]), _tally(measured), f"{odd[0]}" if odd else "")
+        yield same_tensors(f"{what} by name and shape", stated[what], measured)
     total = sum(parameter.numel() for parameter in network.parameters())
     yield Check("params", account.total.params, total)
 
 
-def _tally(tensors: dict[str, tuple[int, ...]]) -> str:
-    return f"{len(tensors)} tensors"
+def same_tensors(what: str, stated: Shapes, measured: Shapes) -> Check:
+    """Hold names and shapes of tensors against others."""
+    tally, real = (f"{len(tensors)} tensors" for tensors in (stated, measured))
+    odd = sorted(stated.keys() ^ measured.keys()) or [name for name in stated if stated[name] != measured[name]]
+    if odd:
+        tally, real = (
+            f"{text}, {odd[0]} {tensors.get(odd[0], 'not among them')}"
+            for text, tensors in ((tally, stated), (real, measured))
+        )
+    return Check(what, tally, real)
 
 
 def _shapes(account: Account, network: Network, batch: int) -> Check:
@@ -127,7 +119,7 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     assert bridge is not None
     if bridge.total is None or found.work is None:
         reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
-        yield Check("flops by fvcore", "", "", reason)
+        yield Check("flops by fvcore", "", None, reason)
         return
     terms = "".join(
         f" {'-' if one.count < 0 else '+'} {abs(one.count):,} {one.name} ({one.why})" for one in bridge.terms
@@ -136,21 +128,26 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
 
 
 def _kept(design: Design, network: Network, batch: int) -> Check:
-    saved: dict[int, torch.Tensor] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
-        saved.setdefault(held.untyped_storage().data_ptr(), held)
-        return held
-
     stated = memory(design, batch=batch).kept_bytes
     if any(layer.checkpoint for layer in design.layers):
-        return Check("kept_bytes", stated, stated, "not measured: blocks that are recomputed hide it from the hooks")
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        network(*inputs(design, batch))
-    own = {tensor.untyped_storage().data_ptr() for tensor in [*network.parameters(), *network.buffers()]}
-    measured = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in own)
+        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks")
+    measured = kept_by(network, lambda: network(*inputs(design, batch)))
     note = f"torch.autograd.graph.saved_tensors_hooks; batch {batch}, float32, CPU"
     if any(row.kind == "LSTM" for row in analyze(design).rows):
         note += "; the CPU's fused LSTM keeps a workspace of its own"
     return Check("kept_bytes", stated, measured, note)
+
+
+def kept_by(module: nn.Module, run: Callable[[], object]) -> int:
+    """Bytes that autograd keeps of what runs, besides the module's own tensors; of fake tensors as of real ones."""
+    saved: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
+        saved.setdefault(held.untyped_storage()._cdata, held)
+        return held
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    own = {tensor.untyped_storage()._cdata for tensor in [*module.parameters(), *module.buffers()]}
+    return sum(int(tensor.untyped_storage().nbytes()) for place, tensor in saved.items() if place not in own)

@@ -1,16 +1,17 @@
-"""What passes between the parts of an import."""
+"""What passes between the parts of an import from PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
-from archscope.backends.torch.check import Check
+from archscope.backends.imported import Refusal, Unused
 from archscope.design import Design
-from archscope.shown import Told
+
+__all__ = ["Lifted", "Refusal", "Target", "Unused"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Target:
     """A model that is to be imported, with inputs to run it on.
 
     Attributes:
-        module: the model, on the meta device where it could be put there; ``None`` for a saved program.
+        module: the model, or a copy of it without numbers; ``None`` for a saved program.
         program: a saved ``torch.export`` program; ``None`` for a module.
         args: positional inputs; tensors have the batch first.
         kwargs: inputs by name.
@@ -36,33 +37,6 @@ class Target:
     notes: tuple[str, ...] = ()
 
 
-class Unused(NamedTuple):
-    """A submodule, or a parameter of one, that never ran.
-
-    Attributes:
-        kind: its class.
-        params: parameters in it.
-    """
-
-    path: str
-    kind: str
-    params: int
-
-
-class Refusal(NamedTuple):
-    """What a design cannot represent.
-
-    Attributes:
-        place: the path of the module.
-        what: the call that is meant: ``aten.fft_fftn``.
-        needed: what would be needed: ``an op for the Fourier transform``.
-    """
-
-    place: str
-    what: str
-    needed: str
-
-
 @dataclass(frozen=True)
 class Lifted:
     """A traced model as a flat design.
@@ -78,30 +52,3 @@ class Lifted:
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Imported(Told):
-    """An imported model: its design, as it loads from its spec, and the proof that it is the model.
-
-    Attributes:
-        spec: the text of the spec.
-        flat: whether the spec is a plain list of layers.
-        proof: every figure, as the design states it and as the original has it.
-        unused: what never ran, and is not in the design.
-        notes: what a user should know.
-        opaque: layers that are kept as black boxes.
-    """
-
-    design: Design
-    spec: str = field(repr=False)
-    flat: bool
-    proof: tuple[Check, ...]
-    unused: tuple[Unused, ...] = ()
-    notes: tuple[str, ...] = ()
-    opaque: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether no figure differs from the original's."""
-        return all(one.ok for one in self.proof)

@@ -16,6 +16,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,16 +25,14 @@ import torch
 from torch import nn
 
 from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.twin import like
+from archscope.backends.torch.imports.twin import faked
 from archscope.errors import ArchscopeError, UsageError, closest, suggestion
 
 FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
 #: samples in the inputs that a model is run on; with one, torch refuses to train batch norms of maps of one value
 BATCH = 2
-DTYPES = {
-    name: getattr(torch, name)
-    for name in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
-}
+#: of inputs; there is one floating type in a design
+DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
 
 class Example(NamedTuple):
@@ -50,8 +49,8 @@ class Example(NamedTuple):
     dtype: str = "float32"
 
     def tensor(self) -> torch.Tensor:
-        """The input at :data:`BATCH`, all zeros, on the meta device."""
-        return torch.zeros(BATCH, *self.shape, dtype=DTYPES[self.dtype], device="meta")
+        """The input at :data:`BATCH`, without values."""
+        return torch.empty(BATCH, *self.shape, dtype=DTYPES[self.dtype], device="meta")
 
 
 def resolve(
@@ -79,8 +78,18 @@ def resolve(
         module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
         found = _attribute(module, where, attribute)
     model, notes = _built(found, target, dict(kwargs or {}))
-    args, named = placed(model, examples)
-    return Target(model, None, args, named, name or attribute.rpartition(".")[2], f"imported from {target}", notes)
+    called = name or attribute.rpartition(".")[2]
+    return light(Target(model, None, *placed(model, examples), called, f"imported from {target}", notes))
+
+
+def light(target: Target) -> Target:
+    """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made."""
+    assert target.module is not None
+    try:
+        module, args, kwargs = faked((target.module, target.args, target.kwargs))
+    except Exception as error:
+        return replace(target, notes=(*target.notes, f"taken as it is, for it cannot be copied: {told(error)}"))
+    return replace(target, module=module, args=args, kwargs=kwargs)
 
 
 def arguments(text: str) -> dict[str, Any]:
@@ -138,11 +147,8 @@ def _place(error: BaseException) -> str:
         return f"{error.filename}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, "<"))]
-    outer = [frame for frame in frames if not frame.filename.startswith((_OURS, "<"))]
-    for found in (own, outer):
-        if found:
-            return f"{found[-1].filename}:{found[-1].lineno}"
-    return "in archscope"
+    last = (own or frames)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 _OURS = str(Path(__file__).parents[3]) + "/"
@@ -218,11 +224,11 @@ def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
 
 
 def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, tuple[str, ...]]:
-    """The model on the meta device, and what is to be said about how it was built."""
+    """The model, on the meta device where it can be built there, and what is to be said about that."""
     if isinstance(found, nn.Module):
         if kwargs:
             raise UsageError(f"{target} is a module that is built already: --kwargs is for a class or a function")
-        return _moved(found)
+        return found, ()
     if not callable(found):
         raise UsageError(f"{target} is a {type(found).__name__}, not a class, a function or a module")
     _check_arguments(found, target, kwargs)
@@ -233,23 +239,12 @@ def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, 
                 model = found(**kwargs)
         except Exception as error:
             model = found(**kwargs)
-            notes = (f"built on the CPU, for it could not be on the meta device: {told(error)}",)
+            notes = (f"built on the CPU, for it cannot be on the meta device: {told(error)}",)
     if not isinstance(model, nn.Module):
         kind = f"a tuple of {len(model)}" if isinstance(model, tuple) else f"a {type(model).__name__}"
         hint = "; write a function that returns the model alone" if isinstance(model, (tuple, list, dict)) else ""
         raise UsageError(f"{target} gives {kind}, not an nn.Module{hint}")
-    moved, more = _moved(model)
-    return moved, notes + more
-
-
-def _moved(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """A copy on the meta device, where a copy can be made."""
-    if all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        return model, ()
-    try:
-        return like(model, "meta"), ()
-    except Exception as error:
-        return model, (f"traced where it is, for it cannot be copied: {told(error)}",)
+    return model, notes
 
 
 def _check_arguments(call: Callable[..., Any], target: str, kwargs: Mapping[str, Any]) -> None:
@@ -285,15 +280,15 @@ def placed(model: nn.Module, examples: Iterable[Example]) -> tuple[tuple[Any, ..
     examples = list(examples)
     args = tuple(example.tensor() for example in examples if not example.name)
     kwargs = {example.name: example.tensor() for example in examples if example.name}
-    check_inputs(model, args, kwargs, "--input")
+    check_inputs(model, args, kwargs, "--input 3x224x224, or --input ids=128:int64, without the batch")
     return args, kwargs
 
 
-def check_inputs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str) -> None:
+def check_inputs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], hint: str) -> None:
     """Hold that a model's ``forward`` can be called so.
 
     Args:
-        given: what inputs are given by, for the message.
+        hint: how inputs are given, for the message if there are none.
 
     Raises:
         UsageError: it cannot.
@@ -304,14 +299,13 @@ def check_inputs(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
         return
     shown = f"{type(model).__name__}.forward{_without_types(signature)}"
     if not args and not kwargs:
-        example = "--input 3x224x224, or --input ids=128:int64" if given == "--input" else f"as `{given}`"
-        raise UsageError(f"give the inputs, each without the batch: {example}; the model is called as {shown}")
+        raise UsageError(f"give the inputs: {hint}; the model is called as {shown}")
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
         names = [one.name for one in signature.parameters.values()]
-        hint = next((text for name in kwargs if name not in names and (text := suggestion(name, names))), "")
-        raise UsageError(f"{error}{'; ' + hint if hint else ''}; the model is called as {shown}") from None
+        meant = next((text for name in kwargs if name not in names and (text := suggestion(name, names))), "")
+        raise UsageError(f"{error}{'; ' + meant if meant else ''}; the model is called as {shown}") from None
 
 
 def _without_types(signature: inspect.Signature) -> str:

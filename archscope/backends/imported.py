@@ -1,0 +1,121 @@
+"""What comes of an import, from whichever library: a design, its spec, and the proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from archscope.design import Design
+from archscope.errors import ArchscopeError, UsageError
+from archscope.load import load
+from archscope.shown import Told
+from archscope.spec.folding import readable
+from archscope.spec.writer import to_yaml
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure, as archscope states it and as torch has it.
+
+    Attributes:
+        stated: archscope's.
+        measured: torch's; ``None`` where it could not be measured.
+        note: how it was measured, why it was not, or why it differs and is not wrong.
+    """
+
+    what: str
+    stated: int | str
+    measured: int | str | None
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether they do not differ."""
+        return self.measured is None or self.stated == self.measured
+
+
+class Unused(NamedTuple):
+    """A submodule, or a parameter of one, that never ran.
+
+    Attributes:
+        kind: its class.
+        params: parameters in it.
+    """
+
+    path: str
+    kind: str
+    params: int
+
+
+class Refusal(NamedTuple):
+    """What a design cannot represent.
+
+    Attributes:
+        place: the path of the module.
+        what: the call that is meant: ``aten.fft_fftn``.
+        needed: what would be needed: ``an op for the Fourier transform``.
+    """
+
+    place: str
+    what: str
+    needed: str
+
+
+@dataclass(frozen=True)
+class Imported(Told):
+    """An imported model: its design, as it loads from its spec, and the proof that it is the model.
+
+    Attributes:
+        spec: the text of the spec.
+        flat: whether the spec is a plain list of layers.
+        proof: every figure, as the design states it and as the original has it.
+        unused: what never ran, and is not in the design.
+        notes: what a user should know.
+        opaque: layers that are kept as black boxes.
+    """
+
+    design: Design
+    spec: str = field(repr=False)
+    flat: bool
+    proof: tuple[Check, ...]
+    unused: tuple[Unused, ...] = ()
+    notes: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether no figure differs from the original's."""
+        return all(one.ok for one in self.proof)
+
+
+def written(design: Design, *, flat: bool = False) -> tuple[Design, str, bool, tuple[str, ...]]:
+    """The spec of a design: as it loads again, its text, whether it is a flat one, and what is to be said about it.
+
+    A readable spec that means something else is not taken; then it is a flat one.
+    """
+    notes: tuple[str, ...] = ()
+    if not flat:
+        text = readable(design)
+        loaded = _loaded(text)
+        if isinstance(loaded, Design) and same(loaded, design):
+            return loaded, text, False, ()
+        why = f"does not load: {loaded}" if isinstance(loaded, str) else "is another design"
+        notes = (f"written flat, for the readable spec {why}; please report it",)
+    text = to_yaml(design)
+    loaded = _loaded(text)
+    if not isinstance(loaded, Design) or not same(loaded, design):
+        raise UsageError(f"{design.name} cannot be written as a spec{f': {loaded}' if isinstance(loaded, str) else ''}")
+    return loaded, text, True, notes
+
+
+def _loaded(text: str) -> Design | str:
+    """The design of a text, or the first thing that is wrong with it."""
+    try:
+        return load(text)
+    except ArchscopeError as error:
+        return str(error).splitlines()[0]
+
+
+def same(one: Design, other: Design) -> bool:
+    """Whether two designs have the same inputs, layers, weights and outputs."""
+    return all(getattr(one, part) == getattr(other, part) for part in ("inputs", "layers", "outputs"))

@@ -1,0 +1,254 @@
+"""An imported design held against the model that it was made of.
+
+The model's figures come from running the model itself, on fake tensors: what it reads, gives, computes, and keeps for
+the backward pass. The design's come from its account.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from archscope.analysis.account import Account, analyze
+from archscope.analysis.memory import memory
+from archscope.backends.imported import Check, Unused
+from archscope.backends.torch.build import seeded
+from archscope.backends.torch.check import Shapes, kept_by, same_tensors
+from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.targets import told
+from archscope.backends.torch.imports.trace import batch_of
+from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
+from archscope.design import Design
+from archscope.graph import Ref
+
+#: bytes of a model that may be run on real tensors where it cannot be on fake ones
+MOST_REAL = 2**30
+_MOST_NAMED = 3
+
+_Result = TypeVar("_Result")
+
+
+def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
+    """Hold a design against the model that it was imported from, at the batch of the example inputs.
+
+    Args:
+        design: as it loads from its text.
+        lifted: what is known of how it was made: the names of its tensors in the model.
+
+    Returns:
+        Parameters and buffers by name and shape, their number, the shapes of the outputs, MACs, and the bytes that
+        autograd keeps. A figure of the model that cannot be measured is ``None``, and the note says why.
+    """
+    model = target.module if target.program is None else target.program.module()
+    assert model is not None
+    batch = batch_of((target.args, target.kwargs))
+    account = analyze(design, batch=batch)
+    given = (model, target.args, target.kwargs)
+    with _plain():
+        ran = _measured(given, _run)
+        kept: int | str = "a saved program is one mode of its model, and does not say how it trains"
+        if target.program is None:
+            kept = _measured(given, _kept)
+    where = f"batch {batch}, fake tensors on the CPU"
+    return (
+        *_tensors(account, model, lifted, ran),
+        _outputs(account, ran, where),
+        _macs(account, ran, where),
+        _kept_bytes(design, batch, kept, where),
+    )
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Without warnings, and without oneDNN, whose kernels keep workspaces: torch's own are what is accounted for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with seeded(0), torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
+# -- the model at work -------------------------------------------------------------------------------------------------
+
+
+class _Ran(NamedTuple):
+    """A forward pass.
+
+    Attributes:
+        read: names of the parameters and buffers that it reads.
+        outputs: the tensors that it gives, by shape, with the type where it is not a floating one.
+    """
+
+    read: frozenset[str]
+    outputs: tuple[str, ...]
+    macs: int
+
+
+class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every tensor that is read."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        self.seen.update(id(leaf) for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor))
+        return func(*args, **kwargs)
+
+
+def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Ran:
+    """A forward pass in the mode that the model is in, attention as the products that it is made of."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, _Reads() as reads:
+        y = model(*args, **kwargs)
+    read = frozenset(name for name, tensor in _named(model) if id(tensor) in reads.seen)
+    given = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor)]
+    shapes = tuple(_described(tuple(map(int, tensor.shape)), _dtype(tensor)) for tensor in given)
+    return _Ran(read, shapes, counter.get_total_flops() // 2)
+
+
+def _named(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _dtype(tensor: torch.Tensor) -> str | None:
+    return None if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+
+
+def _kept(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Bytes that autograd keeps of a forward pass in training."""
+    return kept_by(model.train(), lambda: model(*args, **kwargs))
+
+
+def _measured(given: Given, measure: Callable[..., _Result]) -> _Result | str:
+    """What is measured on a copy of a model: on fake tensors, else, where it is small, on real ones; or why not."""
+    mode = fake_mode()
+    try:
+        twin = faked(given, mode)
+        with mode:
+            return measure(*twin)
+    except Exception as error:
+        reason = f"on fake tensors {told(error)}"
+    model, args, kwargs = given
+    if sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())) > MOST_REAL:
+        return reason
+    try:
+        args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
+        return measure(copied(model, zeros), args, kwargs)
+    except Exception as error:
+        return f"{reason}; on real ones {told(error)}"
+
+
+# -- the figures -------------------------------------------------------------------------------------------------------
+
+
+def _tensors(account: Account, model: nn.Module, lifted: Lifted, ran: _Ran | str) -> Iterator[Check]:
+    first: dict[int, str] = {}
+    alias: dict[str, str] = {}
+    for name, tensor in [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]:
+        alias[name] = first.setdefault(id(tensor), name)
+    stated: dict[str, Shapes] = {"parameters": {}, "buffers": {}}
+    for layer, row in zip(account.design.layers, account.rows, strict=True):
+        if layer.shares is None:
+            held = {"parameters": layer.op.parameters(*row.x), "buffers": layer.op.buffers(*row.x)}
+            for what, tensors in held.items():
+                for part, one in tensors.items():
+                    name = lifted.names.get(f"{layer.name}.{part}", f"{layer.name}.{part}")
+                    stated[what][alias.get(name, name)] = one.shape
+    real: dict[str, Shapes] = {
+        "parameters": {name: tuple(tensor.shape) for name, tensor in model.named_parameters()},
+        "buffers": {name: tuple(tensor.shape) for name, tensor in model.named_buffers()},
+    }
+    read = {what: _read(names, ran, lifted.unused) for what, names in real.items()}
+    read["buffers"] |= stated["buffers"].keys()  # some are written in training alone
+    for what, shapes in real.items():
+        yield same_tensors(
+            f"{what} by name and shape",
+            stated[what],
+            {name: shape for name, shape in shapes.items() if name in read[what]},
+        )
+    sizes = {name: tensor.numel() for name, tensor in model.named_parameters()}
+    measured = sum(size for name, size in sizes.items() if name in read["parameters"])
+    unread = {name: size for name, size in sizes.items() if name not in read["parameters"]}
+    note = f"of {sum(sizes.values()):,}; {_apart(unread, lifted.unused)}" if unread else ""
+    yield Check("params", account.total.params, measured, note)
+
+
+def _read(names: Iterable[str], ran: _Ran | str, unused: tuple[Unused, ...]) -> set[str]:
+    """The names of what a forward pass reads; if it could not be run, of what the trace says that it does."""
+    if not isinstance(ran, str):
+        return set(names) & ran.read
+    return {name for name in names if not any(_inside(name, one) for one in unused)}
+
+
+def _inside(name: str, part: Unused) -> bool:
+    return f"{name}.".startswith(f"{part.path}.")
+
+
+def _apart(unread: dict[str, int], unused: tuple[Unused, ...]) -> str:
+    """Where the parameters lie that nothing reads: ``2,048 in 1 unused module (aux)``."""
+    modules = {part.path: 0 for part in unused}
+    alone: dict[str, int] = {}
+    for name, size in unread.items():
+        part = next((part for part in unused if _inside(name, part)), None)
+        if part is None or part.path == name:
+            alone[name] = size
+        else:
+            modules[part.path] += size
+    modules = {path: size for path, size in modules.items() if size}
+    return ", ".join(
+        f"{sum(sizes.values()):,} in {len(sizes)} {what}{'s' * (len(sizes) > 1)} ({_few(sizes)})"
+        for what, sizes in (("unused module", modules), ("parameter", alone))
+        if sizes
+    ) + (" that nothing reads" if alone else "")
+
+
+def _few(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f", and {more} more" if more > 0 else "")
+
+
+def _outputs(account: Account, ran: _Ran | str, where: str) -> Check:
+    tensors = {Ref(row.name, number): y for row in account.rows for number, y in enumerate(row.y)}
+    tensors |= {Ref(node.name): node.tensor(account.batch) for node in account.design.inputs}
+    stated = [_described(tensors[ref].shape, tensors[ref].dtype) for _, ref in account.design.outputs]
+    if isinstance(ran, str):
+        return Check("output shapes", _few(stated), None, ran)
+    odd = next((place for place, (a, b) in enumerate(zip_longest(stated, ran.outputs)) if a != b), None)
+    if odd is None:
+        return Check("output shapes", _few(stated), _few(ran.outputs), where)
+    here, there = (f"output {odd}: {shapes[odd] if odd < len(shapes) else 'none'}" for shapes in (stated, ran.outputs))
+    return Check("output shapes", here, there, where)
+
+
+def _described(shape: tuple[int, ...], dtype: str | None) -> str:
+    return " x ".join(map(str, shape)) + (f" {dtype}" if dtype else "")
+
+
+def _macs(account: Account, ran: _Ran | str, where: str) -> Check:
+    if isinstance(ran, str):
+        return Check("macs", account.total.macs, None, ran)
+    note = f"torch.utils.flop_counter, halved; {where}"
+    if any(row.kind == "Bilinear" for row in account.rows):
+        note += "; it has no formula for Bilinear"
+    return Check("macs", account.total.macs, ran.macs, note)
+
+
+def _kept_bytes(design: Design, batch: int, kept: int | str, where: str) -> Check:
+    stated = memory(design, batch=batch).kept_bytes
+    if isinstance(kept, str):
+        return Check("kept_bytes", stated, None, kept)
+    return Check("kept_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; in training, {where}")

@@ -1,0 +1,96 @@
+"""``archscope import``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import click
+
+from archscope.cli import options
+from archscope.report import files
+from archscope.report.imports import imported as told
+
+#: of inputs; the first where none is given
+DTYPES = ("float32", "int64", "int32", "bool")
+
+
+class ExampleInput(click.ParamType):
+    """``3x224x224``, ``ids=128:int64``: name and type where they are needed, sizes without the batch."""
+
+    name = "sizes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...], str]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(?:(\w+)=)?(\d{1,9}(?:[x,]\d{1,9})*)?(?::(\w+))?", str(value))
+        if found is None or not (found[2] or found[3]):
+            self.fail(f"{value!r} is not of the form 3x224x224, ids=128:int64 or step=:int64", param, ctx)
+        if found[3] and found[3] not in DTYPES:
+            self.fail(f"{found[3]!r} is no type of an input; one of {', '.join(DTYPES)}", param, ctx)
+        sizes = tuple(int(size) for size in re.split("[x,]", found[2])) if found[2] else ()
+        return found[1] or "", sizes, found[3] or DTYPES[0]
+
+
+@click.command("import")
+@click.argument("target", metavar="TARGET")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=ExampleInput(),
+    help="An input without the batch, in the order of forward: 3x224x224; by name and with a type: ids=128:int64.",
+)
+@click.option("--kwargs", "kwargs_text", metavar="JSON", help="Arguments of the callable: '{\"num_classes\": 10}'.")
+@click.option("--name", help="Of the design; that of the callable or of the file if left out.")
+@click.option("--flat", is_flag=True, help="A plain list of layers: no blocks, no repeats.")
+@click.option("--opaque", is_flag=True, help="Keep what no layer can represent as a black box with measured totals.")
+@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write the spec; - is standard output.")
+@options.manners
+@click.pass_context
+def command(
+    ctx: click.Context,
+    target: str,
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...],
+    kwargs_text: str | None,
+    name: str | None,
+    flat: bool,
+    opaque: bool,
+    output: str,
+    quiet: bool,
+) -> None:
+    """Turn a model into a spec that can be read, changed, compared and swept, and prove that it is the model.
+
+    TARGET is module:callable or file.py:Class (a class, a function that gives a model, or a model that is there), a
+    program that torch.export saved (.pt2), or an ONNX file (.onnx).
+
+    THIS RUNS THE CODE OF THE MODEL'S AUTHOR, as importing and calling it in Python does: import only what you would
+    run. A .pt2 file is loaded by torch, an .onnx file is only read. Nothing else in archscope runs code from an input.
+
+    \b
+    archscope import torchvision.models:resnet50 --input 3x224x224 -o resnet50.yaml
+    archscope import model.py:Net --kwargs '{"width": 64}' --input 1x28x28
+    archscope import mypackage.text:Tagger --input ids=128:int64 --input mask=128:bool
+    archscope import saved.pt2 -o saved.yaml
+
+    The model is traced by torch.export at two batch sizes. Parameters, buffers, output shapes, MACs and the bytes that
+    autograd keeps are held against the original, and printed (on standard error where the spec goes to standard
+    output). What no layer can represent is refused by name and place.
+
+    Exit codes: 0 all figures are the original's, 1 written, but a figure differs, 2 refused.
+    """
+    if output != "-":
+        files.check_place(output)
+    targets = options.torch_side("imports.targets")
+    arguments = targets.arguments(kwargs_text) if kwargs_text is not None else None
+    if not quiet and sys.stderr.isatty():
+        click.echo(f"tracing {target} twice, which takes a while for large models", err=True)
+    resolved = targets.resolve(target, [targets.Example(*one) for one in inputs], kwargs=arguments, name=name)
+    found = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
+    files.write(found.spec, output)
+    if not quiet or not found.ok:
+        click.echo(told(found), err=output == "-")
+    ctx.exit(0 if found.ok else 1)
