@@ -360,9 +360,9 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
                 results.append(None)
                 continue
             half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
-            equal = t.make(gradient.shape, "bool")
-            results.append(pointwise(t, gradient, half))
-            less = t.make(gradient.shape, "bool")
+            equal = pointwise(t, a, b, "", "bool")
+            results.append(elementwise(t, (equal, half, gradient), gradient.dtype))
+            less = pointwise(t, a, b, "", "bool")
             t.drop(half, equal, less)
         return results
 
