@@ -7,9 +7,10 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 
-from archscope.autograd.dtypes import FLOATING, wider
+from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
 from archscope.errors import UsageError
@@ -42,6 +43,16 @@ def _cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
     if once and leaf:
         t.casts[x.storage] = y
         t.hold(y)
+    return y
+
+
+def converted(t: Tape, x: Value, dtype: str) -> Value:
+    """torch.Tensor.to: the tensor itself, or a copy in another type."""
+    if x.dtype == dtype:
+        return x
+    y = like(t, x, "", dtype)
+    if dtype in FLOATING:
+        t.link(y, (x,), _cast_back)
     return y
 
 
@@ -231,11 +242,12 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
     return parts
 
 
-def select(t: Tape, x: Value, number: int) -> Value:
-    """x[number]; the gradient is laid into zeros."""
-    y = t.view(x, x.shape[1:], strides_of(x)[1:])
+def select(t: Tape, x: Value, dim: int) -> Value:
+    """One place of a dimension; the gradient is laid into zeros."""
+    strides = strides_of(x)
+    y = t.view(x, (*x.shape[:dim], *x.shape[dim + 1 :]), (*strides[:dim], *strides[dim + 1 :]))
     t.link(y, (x,), one_ordered)
-    return y
+    return _viewing(y, x)
 
 
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
@@ -249,7 +261,7 @@ def expand(t: Tape, x: Value, shape: Shape) -> Value:
     )
     y = t.view(x, shape, strides)
     t.link(y, (x,), passed_on)  # the engine sums it
-    return y
+    return _viewing(y, x)
 
 
 # -- elementwise functions of two tensors ------------------------------------------------------------------------------
@@ -264,14 +276,16 @@ def broadcast(first: Shape, second: Shape) -> Shape:
     return tuple(b if a == 1 else a for a, b in pairs)
 
 
-def pointwise(t: Tape, a: Value, b: Value, what: str = "") -> Value:
+def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    shape, dtype = broadcast(a.shape, b.shape), wider(a.dtype, b.dtype)
-    if a.strides is None and b.strides is None:
-        return t.make(shape, dtype, what)
-    source = next((v for v in (a, b) if v.shape == shape and v.strides is not None and fills(shape, v.strides)), None)
-    plain = next((v for v in (a, b) if v.shape == shape), None)
-    strides = source.strides if source is not None and plain is source else None
+    return elementwise(t, (a, b), dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)), what)
+
+
+def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
+    """The result of an elementwise function; it lies as the first tensor that has its shape, if that has no gaps."""
+    shape = reduce(broadcast, (v.shape for v in x))
+    first = next((v for v in x if v.shape == shape), None)
+    strides = None if first is None or first.strides is None or not fills(shape, first.strides) else first.strides
     return t.make(shape, dtype, what, strides)
 
 
@@ -311,8 +325,9 @@ def multiply(t: Tape, a: Value, b: Value, what: str = "") -> Value:
 
 
 def divide(t: Tape, a: Value, b: Value) -> Value:
-    """a / b."""
-    y = pointwise(t, a, b)
+    """a / b; of whole numbers it has torch's default type, whatever that of the design."""
+    floating = a.dtype in FLOATING or b.dtype in FLOATING
+    y = pointwise(t, a, b, dtype=None if floating else "float32")
     saved = (a, b) if b.node is not None else (b,)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
@@ -366,10 +381,12 @@ def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
     y = like(t, x, what)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
         if exponent == 0:
-            return [like(t, x)]
+            return [t.make(x.shape, x.dtype)]
         raised, times = like(t, x), like(t, x)
-        result = like(t, x)
+        result = pointwise(t, gradient, x)
         t.drop(raised, times)
         return [result]
 
@@ -513,14 +530,44 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     return y
 
 
+def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "", leads: bool = False) -> Value:
+    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output``, and takes steps.
+
+    Args:
+        steps: tensors that the derivative makes in passing.
+        leads: whether the derivative is the first factor of the gradient, which then lies as it does.
+    """
+    y = like(t, x, what)
+    read = x if saves == "input" else y
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        passing = [like(t, read) for _ in range(steps)]
+        result = pointwise(t, read, gradient) if leads else pointwise(t, gradient, read)
+        t.drop(*passing)
+        return [result]
+
+    t.link(y, (x,), back, read)
+    return y
+
+
 def magnitude(t: Tape, x: Value) -> Value:
     """|x|."""
+    return derived(t, x, saves="input", steps=1)
+
+
+def clamped(t: Tape, x: Value, limits: int) -> Value:
+    """torch.clamp with one limit or two; the gradient is 0 beyond them."""
     y = like(t, x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        sign = like(t, x)
-        result = like(t, x)
-        t.drop(sign)
+        gradient = gradients[0]
+        assert gradient is not None
+        zero = t.make((), gradient.dtype)
+        inside = [like(t, x, "", "bool") for _ in range(limits)]
+        result = pointwise(t, inside[0], gradient)
+        t.drop(zero, *inside)
         return [result]
 
     t.link(y, (x,), back, x)
@@ -531,6 +578,44 @@ def plus(t: Tape, x: Value) -> Value:
     """A tensor plus a number."""
     y = like(t, x)
     t.link(y, (x,), passed_on)
+    return y
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------
+
+
+def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
+    """torch.where: each gets the gradient where it was chosen, and zeros elsewhere."""
+    y = elementwise(t, (condition, a, b), promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)))
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        results: list[Value | None] = []
+        for side in (a, b):
+            if side.node is None:
+                results.append(None)
+                continue
+            zero = t.make((), gradient.dtype)
+            results.append(elementwise(t, (condition, gradient), gradient.dtype))
+            t.drop(zero)
+        return results
+
+    t.link(y, (a, b), back, condition)
+    return y
+
+
+def masked_fill(t: Tape, x: Value, mask: Value) -> Value:
+    """torch.masked_fill: the gradient is zero where the mask is set."""
+    shape = broadcast(x.shape, mask.shape)
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [t.make(gradient.shape, gradient.dtype)]
+
+    t.link(y, (x,), back, mask)
     return y
 
 
@@ -564,6 +649,25 @@ def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
         steps = contiguous(kept)
         strides = tuple(0 if a == 1 != b else step for a, b, step in zip(kept, x.shape, steps, strict=True))
         return [t.view(gradient, x.shape, strides)]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def accumulated(t: Tape, x: Value, dim: int) -> Value:
+    """torch.cumsum: the gradient is added up from the other end. On CUDA autocast gives it float32."""
+    dtype = "float32" if t.device == "cuda" and x.dtype == t.lower else x.dtype
+    y = t.make(x.shape, dtype if dtype in FLOATING else "int64")
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        if x.shape[dim] == 1:
+            return [gradient]
+        flipped, added = like(t, gradient), t.make(x.shape, gradient.dtype)
+        result = like(t, added)
+        t.drop(flipped, added)
+        return [result]
 
     t.link(y, (x,), back)
     return y
@@ -639,15 +743,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         raise UsageError(f"{t.layer}: what torch does to RMSNorm in mixed precision, or on CUDA, is not known")
     squares = power(t, x, 2)
     average = mean(t, squares, (*x.shape[:-dims], *(1 for _ in range(dims))))
-    root = like(t, average, "the reciprocal roots")
-
-    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        cube, times = like(t, root), like(t, root)
-        result = like(t, root)
-        t.drop(cube, times)
-        return [result]
-
-    t.link(root, (average,), back, root)
+    root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, x, root, "the normalised input")
     return y if weight is None else multiply(t, y, weight)
@@ -757,6 +853,36 @@ def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
     y = t.make(shape, weight.dtype)
     t.link(y, (weight,), one_ordered, indices)
+    return y
+
+
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
+    """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = t.make(x.shape, x.dtype)
+        if not t.watched:
+            return [zeros]
+        summed = t.make(x.shape, x.dtype)
+        t.drop(zeros)
+        return [summed]
+
+    t.link(y, (x,), back, places, *kept)
+    return y
+
+
+def rolled(t: Tape, x: Value) -> Value:
+    """torch.roll: joined anew from its parts; so is the gradient."""
+    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
+    t.link(y, (x,), one_like)
+    return y
+
+
+def tiled(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.tile: always a copy; the gradients of the repeats are summed."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
     return y
 
 

@@ -6,6 +6,7 @@ schema and ``archscope ops`` print it, and the property tests draw from it.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import isfinite, isnan, trunc
@@ -18,6 +19,9 @@ from archscope.errors import suggestion
 LARGEST = 2**63 - 1
 #: chunks, sections or stacked layers beyond this are a mistake: each is a tensor with a shape of its own
 MOST_PARTS = 1024
+
+#: types of the numbers that a tensor holds; ``float`` is the floating type in which the design is analysed
+DTYPES = ("float", "int64", "int32", "bool")
 
 #: stands for the default of an argument that must be given
 REQUIRED: Any = object()
@@ -332,6 +336,34 @@ class Choice(Kind):
 
     def describe(self) -> str:
         return "one of " + ", ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Equation(Kind):
+    """Letters of the dimensions of one or two tensors, and of the result: ``bij,bjk->bik``."""
+
+    _FORM: ClassVar[str] = "[A-Za-z]+(,[A-Za-z]+)?->[A-Za-z]*"
+
+    def read(self, value: Any, rank: int | None) -> str:
+        plain_text = value.replace(" ", "") if isinstance(value, str) else ""
+        if not re.fullmatch(self._FORM, plain_text):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}", "every dimension is one letter")
+        terms, _, out = plain_text.partition("->")
+        if any(len({*term}) < len(term) for term in (*terms.split(","), out)):
+            raise FieldError(f"a letter stands twice in one tensor of {plain_text}")
+        unknown = sorted({*out} - {*terms})
+        if unknown:
+            raise FieldError(f"no tensor of {plain_text} has the letter {unknown[0]}")
+        return plain_text
+
+    def takes_word(self, word: str) -> bool:
+        return "->" in word
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{self._FORM}$"}
+
+    def describe(self) -> str:
+        return "an equation of one or two tensors, such as bij,bjk->bik"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from tests.ops.records.base import RECORDS
 from tests.ops.test_torch_oracle import RELAXED, flop_counter, torch
 
 #: how the ops of other families are counted backward is seen in tests/analysis/test_cost.py
-CONTRACTING = ("GRU", "LSTM", "Linear", "MatMul", "MultiheadAttention", "RNN", "ScaledDotProductAttention")
+CONTRACTING = ("Einsum", "GRU", "LSTM", "Linear", "MatMul", "MultiheadAttention", "RNN", "ScaledDotProductAttention")
 
 
 @pytest.mark.parametrize("name", CONTRACTING)

@@ -59,6 +59,22 @@ def _matmul(step: Step) -> Iterable[Part]:
     yield Part("positions", counted - macs(step), "MatMul: a first operand that is broadcast counts once")
 
 
+def _einsum(step: Step) -> Iterable[Part]:
+    """einsum_flop_jit: two equations by their sizes, all others by numpy.einsum_path, which prints four digits."""
+    equation = step.layer.op.arguments()["equation"]
+    terms, _, out = equation.partition("->")
+    letters = dict.fromkeys(terms.replace(",", ""))
+    renamed = equation.translate({ord(letter): 97 + number for number, letter in enumerate(letters)})
+    sizes = dict(zip(terms.replace(",", ""), (size for x in step.x for size in x.shape), strict=True))
+    whole = prod(sizes.values())
+    if renamed in ("abc,abd->acd", "abc,adc->adb"):
+        counted = whole
+    else:
+        operations = whole * (2 if {*letters} - {*out} else 1)
+        counted = int(float(f"{operations + 1:.3e}") / 2)
+    yield Part("positions", counted - macs(step), "Einsum: half of numpy's operations and one, in four digits")
+
+
 def _attention(step: Step) -> Iterable[Part]:
     """The projections are traced as aten::linear; scaled_dot_product_attention has no handle."""
     base.refuse_frozen_attention(step)
@@ -79,6 +95,7 @@ RULES = base.table(
     (("AdaptiveAvgPool2d",), each("adaptive pooling", 1, of="input")),
     (("Upsample",), _upsample),
     (("MatMul",), _matmul),
+    (("Einsum",), _einsum),
     (("MultiheadAttention",), _attention),
     (("ScaledDotProductAttention", "Bilinear", *base.RECURRENT), _NO_HANDLE),
     (base.but(base.ADAPTIVE_AVG_POOLS, "AdaptiveAvgPool2d"), nothing),

@@ -68,7 +68,7 @@ BY_MEMORY = {"Linear": _dense, "MultiheadAttention": _attention, "RNN": _recurre
 
 RULES = base.table(
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), bias_each),
-    (("MatMul",), nothing),
+    (("Einsum", "MatMul"), nothing),
     (("ScaledDotProductAttention",), lambda step: (fused(step),)),
     (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),

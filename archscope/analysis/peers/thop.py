@@ -85,7 +85,7 @@ RULES = base.table(
     (base.ADAPTIVE_AVG_POOLS, _adaptive),
     (("Upsample",), _upsample),
     (base.RECURRENT, _recurrent),
-    (("MatMul", "Bilinear", "MultiheadAttention", "ScaledDotProductAttention"), _NOT_KNOWN),
+    (("Einsum", "MatMul", "Bilinear", "MultiheadAttention", "ScaledDotProductAttention"), _NOT_KNOWN),
     ((*base.MAX_POOLS, *base.POWER_POOLS, *base.ADAPTIVE_MAX_POOLS), nothing),
     (base.but(base.ACTIVATIONS, "PReLU"), nothing),
     ((*base.but(base.SOFTMAXES, "Softmax"), *base.SUMS, *base.MOVES), nothing),

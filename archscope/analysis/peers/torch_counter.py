@@ -44,7 +44,7 @@ def _lstm(step: Step) -> Iterable[Part]:
 NO_FORMULA = unseen("{op}: no formula for its kernel")
 
 RULES = base.table(
-    ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "MatMul", "RNN", "GRU"), _twice),
+    ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "Einsum", "MatMul", "RNN", "GRU"), _twice),
     (("MultiheadAttention", "ScaledDotProductAttention"), _attention),
     (("LSTM",), _lstm),
     (("Bilinear",), NO_FORMULA),

@@ -65,7 +65,7 @@ RULES = base.table(
     (("Parameter",), _parameters("learnt tensors")),
     (base.RECURRENT, _recurrent),
     (("MultiheadAttention",), unseen("{op}: a module with children is not counted, and its child is not called")),
-    (("MatMul", "ScaledDotProductAttention"), _NO_PARAMETERS),
+    (("Einsum", "MatMul", "ScaledDotProductAttention"), _NO_PARAMETERS),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
     ((*base.but(base.ACTIVATIONS, "PReLU"), *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),

@@ -6,6 +6,7 @@ No symbol is needed for that, so no model has to be written with symbols in mind
 
 from __future__ import annotations
 
+import inspect
 import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -271,7 +272,7 @@ class _Overlay:
     # -- nodes -----------------------------------------------------------------------------------------------------
 
     def _walk(self, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool) -> Any:
-        nodes, others = ([n for n in module.graph.nodes] for module in (first, second))
+        nodes, others = (list(module.graph.nodes) for module in (first, second))
         if [(n.op, str(n.target)) for n in nodes if n.op == "call_function"] != [
             (n.op, str(n.target)) for n in others if n.op == "call_function"
         ]:
@@ -287,9 +288,7 @@ class _Overlay:
                 self._call(one, other, first, second, grad=grad)
         return result
 
-    def _call(
-        self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool
-    ) -> None:
+    def _call(self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool) -> None:
         if one.target is operator.getitem:
             source, number = one.args
             self._values[one.name] = (self._values[source.name][number],)  # type: ignore[union-attr, index]
@@ -299,7 +298,7 @@ class _Overlay:
             self._inline(one, other, first, second, grad=bool(one.args[0]))
             return
         if target.startswith("wrap_with_autocast"):
-            raise UsageError("the model runs a part under torch.autocast; import it without, mixed precision is --dtype")
+            raise UsageError("a part of the model runs under torch.autocast; import it without")
         args = tuple(self._both(a, b) for a, b in zip(one.args, other.args, strict=True))
         kwargs = {key: self._both(value, other.kwargs[key]) for key, value in one.kwargs.items()}
         outputs = self._made(one, other)
@@ -311,10 +310,12 @@ class _Overlay:
     ) -> None:
         """A part that runs with gradients switched on or off."""
         inner, outer = (
-            getattr(module, node.args[1].target)  # type: ignore[union-attr]
+            module.get_submodule(node.args[1].target)  # type: ignore[union-attr, arg-type]
             for module, node in ((first, one), (second, other))
         )
-        given = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
+        assert isinstance(inner, fx.GraphModule)
+        assert isinstance(outer, fx.GraphModule)
+        given: list[Any] = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
         for (place, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
             self._values[place.name] = (value,)
         results = self._walk(inner, outer, grad=grad)
@@ -323,7 +324,7 @@ class _Overlay:
     def _made(self, one: fx.Node, other: fx.Node) -> tuple[Value | None, ...]:
         found, others = one.meta.get("val"), other.meta.get("val")
         several = isinstance(found, (tuple, list))
-        pairs = zip(found, others, strict=True) if several else ((found, others),)
+        pairs: list[Any] = list(zip(found, others, strict=True)) if several else [(found, others)]  # type: ignore[arg-type]
         return tuple(
             Value(
                 f"{one.name}.{number}" if several else one.name,
@@ -364,10 +365,7 @@ def _frames(node: fx.Node) -> tuple[Frame, ...]:
 
 
 def _parameters(module: torch.nn.Module) -> list[str]:
-    code = type(module).forward
-    import inspect
-
-    return [name for name in inspect.signature(code).parameters if name != "self"]
+    return [name for name in inspect.signature(type(module).forward).parameters if name != "self"]
 
 
 def _joined(path: Sequence[Any]) -> str:

@@ -1,0 +1,109 @@
+"""Norms, spreads and log-sum-exp over dimensions: what torch keeps, and what its formulas of gradients make.
+
+``kept`` is the shape with a 1 in place of each dimension that is reduced.
+"""
+
+from __future__ import annotations
+
+from math import isinf
+
+from archscope.autograd.aten import like
+from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value
+
+
+def logsumexp(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.logsumexp: grad * (x - result).exp()."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        shifted, raised, result = (like(t, x) for _ in range(3))
+        t.drop(shifted, raised)
+        return [result]
+
+    t.link(y, (x,), back, x, y)
+    return y
+
+
+def norm(t: Tape, x: Value, shape: Shape, kept: Shape, p: float) -> Value:
+    """torch.linalg.vector_norm; linalg_vector_norm_backward has a formula for each kind of p."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        if p == 0:
+            return [None]
+        if isinf(p):
+            return [_of_extremum(t, x, kept)]
+        return [_of_power(t, x, kept, p)]
+
+    t.link(y, (x,), back, x, y)
+    return y
+
+
+def _of_extremum(t: Tape, x: Value, kept: Shape) -> Value:
+    """sgn(x) * ((grad / mask.sum()) * mask), where the mask is (|x| == norm) | isnan(|x|)."""
+    size = like(t, x)
+    equal, unknown, mask = (like(t, x, "", "bool") for _ in range(3))
+    t.drop(equal, unknown)
+    count, each = t.make(kept, "int64"), t.make(kept, x.dtype)
+    shared, sign, result = (like(t, x) for _ in range(3))
+    t.drop(size, mask, count, each, shared, sign)
+    return result
+
+
+def _of_power(t: Tape, x: Value, kept: Shape, p: float) -> Value:
+    """sgn(x) * |x|^(p - 1) * (grad / norm^(p - 1)), shorter where p is 1, 2 or more; zeros are filled in place."""
+    if p in (1, 2):
+        scaled = like(t, x)  # the sign, or x / norm
+        zero = [t.make(kept, "bool")] if p == 2 else []
+        result = like(t, x)
+        t.drop(scaled, *zero)
+        return result
+    passing = [like(t, x)]  # |x|, raised in place
+    if p < 1:
+        passing.append(like(t, x, "", "bool"))
+    if p < 2:
+        passing.append(like(t, x))  # the sign
+    scaled = like(t, x)
+    t.drop(*passing)
+    root = t.make(kept, x.dtype)
+    if p < 1:
+        half, result = like(t, x), like(t, x)
+        t.drop(scaled, root, half)
+        return result
+    each = t.make(kept, x.dtype)
+    t.drop(root)
+    zero = [t.make(kept, "bool")]
+    t.drop(*zero)
+    result = like(t, x)
+    t.drop(scaled, each)
+    return result
+
+
+def variance(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+    """torch.var."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), lambda t, node, gradients: [_of_variance(t, x, kept)], x)
+    return y
+
+
+def _of_variance(t: Tape, x: Value, kept: Shape) -> Value:
+    """(2 / (n - correction)) * grad * (x - x.mean())."""
+    mean, apart = t.make(kept, x.dtype), like(t, x)
+    scaled, result = t.make(kept, x.dtype), like(t, x)
+    t.drop(mean, apart, scaled)
+    return result
+
+
+def deviation(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+    """torch.std: the gradient of the variance is (grad / (2 * result)), 0 where the result is."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        twice, gradient, zero = t.make(shape, x.dtype), t.make(shape, x.dtype), t.make(shape, "bool")
+        t.drop(twice, zero)
+        result = _of_variance(t, x, kept)
+        t.drop(gradient)
+        return [result]
+
+    t.link(y, (x,), back, x, y)
+    return y

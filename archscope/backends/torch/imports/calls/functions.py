@@ -1,0 +1,323 @@
+"""Functions of elements, reductions, comparisons, and constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from archscope.backends.torch.imports.lift import (
+    NAMES,
+    Arguments,
+    Cannot,
+    Lifting,
+    Literal,
+    Weight,
+    handles,
+    in_place,
+    own,
+)
+from archscope.backends.torch.imports.trace import Call, Value
+from archscope.graph import Ref
+from archscope.ops import REGISTRY
+
+#: functions of one tensor: the op, and its arguments by those of the function
+UNARY: dict[str, tuple[str, dict[str, str]]] = {
+    "relu": ("ReLU", {}), "relu6": ("ReLU6", {}), "sigmoid": ("Sigmoid", {}), "tanh": ("Tanh", {}),
+    "silu": ("SiLU", {}), "mish": ("Mish", {}), "hardswish": ("Hardswish", {}), "hardsigmoid": ("Hardsigmoid", {}),
+    "selu": ("SELU", {}), "gelu": ("GELU", {"approximate": "approximate"}), "log_sigmoid": ("LogSigmoid", {}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": "negative_slope"}), "elu": ("ELU", {"alpha": "alpha"}),
+    "celu": ("CELU", {"alpha": "alpha"}), "softplus": ("Softplus", {"beta": "beta", "threshold": "threshold"}),
+    "hardshrink": ("Hardshrink", {"lambd": "lambd"}), "softshrink": ("Softshrink", {"lambd": "lambd"}),
+    "threshold": ("Threshold", {"threshold": "threshold", "value": "value"}), "glu": ("GLU", {"dim": "dim"}),
+    "abs": ("Abs", {}), "exp": ("Exp", {}), "log": ("Log", {}), "sqrt": ("Sqrt", {}), "rsqrt": ("Rsqrt", {}),
+    "reciprocal": ("Reciprocal", {}), "neg": ("Negative", {}), "sin": ("Sin", {}), "cos": ("Cos", {}),
+    "erf": ("Erf", {}), "floor": ("Floor", {}), "logical_not": ("LogicalNot", {}), "bitwise_not": ("LogicalNot", {}),
+    "softmax": ("Softmax", {"dim": "dim"}), "log_softmax": ("LogSoftmax", {"dim": "dim"}),
+    "_softmax": ("Softmax", {"dim": "dim"}), "_log_softmax": ("LogSoftmax", {"dim": "dim"}),
+    "pixel_shuffle": ("PixelShuffle", {"upscale_factor": "upscale_factor"}),
+    "pixel_unshuffle": ("PixelUnshuffle", {"downscale_factor": "downscale_factor"}),
+    "channel_shuffle": ("ChannelShuffle", {"groups": "groups"}), "cumsum": ("CumSum", {"dim": "dim"}),
+    "native_channel_shuffle": ("ChannelShuffle", {"groups": "groups"}),
+}  # fmt: skip
+
+
+@handles(*(f"aten.{name}" for name in UNARY))
+def unary(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A function of one tensor."""
+    name, arguments = UNARY[own(call)]
+    given = {ours: a[theirs] for ours, theirs in arguments.items()}
+    if in_place(call) and name in REGISTRY and REGISTRY[name].field("inplace") is not None:
+        given["inplace"] = True
+    return lifting.emit(call, name, [next(iter(call.values))], **given)
+
+
+@handles("aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max", "aten.clip")
+def clamp(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """Values between two limits."""
+    if own(call) == "hardtanh":
+        place = {"inplace": True} if in_place(call) else {}
+        if (a["min_val"], a["max_val"]) == (0, 6):
+            return lifting.emit(call, "ReLU6", [a["self"]], **place)
+        ends = {"min_val": float(a["min_val"]), "max_val": float(a["max_val"])}
+        return lifting.emit(call, "Hardtanh", [a["self"]], **ends, **place)
+    wanted = {name: a.get(name) for name in ("min", "max") if a.get(name) is not None}
+    limits = {name: lifting.number(value) for name, value in wanted.items()}
+    if None in limits.values():
+        raise Cannot(f"{call.target} between tensors", "Maximum and Minimum in the model")
+    return lifting.emit(call, "Clamp", [a["self"]], **limits)
+
+
+# -- arithmetic --------------------------------------------------------------------------------------------------------
+
+
+@handles("aten.add", "aten.sub", "aten.__add__", "aten.subtract", "aten.rsub", "aten.__iadd__")
+def add(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A sum or a difference, of tensors or of one and a number."""
+    name, alpha = own(call), a.get("alpha", 1)
+    if in_place(call) and isinstance(lifting.entity(a["self"]), Weight):
+        return lifting.entity(a["self"])  # a count of batches goes up
+    one, other = (a["other"], a["self"]) if "rsub" in name else (a["self"], a["other"])
+    minus = "sub" in name
+    first, second = lifting.number(one), lifting.number(other)
+    if second is not None:
+        value = float(second) * alpha if _floats(call) else second * alpha
+        value = -value if minus else value
+        return lifting.ref(one, call) if value == 0 else lifting.emit(call, "Shift", [one], value=value)
+    if first is not None:
+        turned = lifting.emit(call, "Negative", [other]) if minus else lifting.ref(other, call)
+        return lifting.emit(call, "Shift", [turned], value=first)
+    if alpha != 1:
+        other = lifting.emit(call, "Scale", [other], factor=float(alpha))
+    return lifting.emit(call, "Subtract" if minus else "Add", [one, other])
+
+
+def _floats(call: Call) -> bool:
+    return call.outputs[0] is not None and call.outputs[0].dtype.is_floating_point
+
+
+@handles("aten.mul", "aten.__mul__", "aten.multiply")
+def multiply(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A product, of tensors or of one and a number."""
+    for one, other in ((a["self"], a["other"]), (a["other"], a["self"])):
+        number = lifting.number(other)
+        if number is not None:
+            return lifting.ref(one, call) if number == 1 else lifting.emit(call, "Scale", [one], factor=float(number))
+    return lifting.emit(call, "Multiply", [a["self"], a["other"]])
+
+
+@handles("aten.div", "aten.__truediv__", "aten.true_divide")
+def divide(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A quotient, of tensors or of one and a number."""
+    if a.get("rounding_mode") is not None:
+        raise Cannot(f"{call.target} that rounds", "an op for whole quotients")
+    first, second = lifting.number(a["self"]), lifting.number(a["other"])
+    if second is not None:
+        return lifting.emit(call, "Scale", [a["self"]], factor=1 / float(second))
+    if first is not None:
+        turned = lifting.emit(call, "Reciprocal", [a["other"]])
+        return turned if first == 1 else lifting.emit(call, "Scale", [turned], factor=float(first))
+    return lifting.emit(call, "Divide", [a["self"], a["other"]])
+
+
+@handles("aten.pow", "aten.square")
+def power(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A power with a number as its exponent."""
+    exponent = 2.0 if "exponent" not in a else lifting.number(a["exponent"])
+    if exponent is None or not isinstance(a["self"], Value):
+        raise Cannot(f"{call.target} with a tensor as its exponent", "an op for powers of tensors")
+    return lifting.emit(call, "Power", [a["self"]], exponent=float(exponent))
+
+
+_EXTREMA = {"maximum": "Maximum", "minimum": "Minimum"}
+
+
+@handles("aten.maximum", "aten.minimum")
+def extremum(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The larger, or the smaller, of two tensors."""
+    return lifting.emit(call, _EXTREMA[own(call)], [a["self"], a["other"]])
+
+
+# -- comparisons and choices -------------------------------------------------------------------------------------------
+
+
+@handles(*(f"aten.{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge")))
+def compare(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A comparison with a tensor or a number."""
+    number = lifting.number(a["other"])
+    if number is not None:
+        return lifting.emit(call, "Compare", [a["self"]], operator=own(call), other=number)
+    return lifting.emit(call, "Compare", [a["self"], a["other"]], operator=own(call))
+
+
+_LOGIC = {
+    "__and__": "and", "bitwise_and": "and", "logical_and": "and", "__or__": "or", "bitwise_or": "or",
+    "logical_or": "or", "bitwise_xor": "xor", "logical_xor": "xor",
+}  # fmt: skip
+
+
+@handles(*(f"aten.{name}" for name in _LOGIC))
+def logical(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """And, or, either."""
+    if any(value.dtype != torch.bool for value in call.values):
+        raise Cannot(f"{call.target} on whole numbers", "an op on bits")
+    return lifting.emit(call, "Logical", [a["self"], a["other"]], operator=_LOGIC[own(call)])
+
+
+@handles("aten.where")
+def where(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """One of two tensors, element by element."""
+    if "self" not in a:
+        raise Cannot(f"{call.target} that gives places", "shapes that do not depend on values")
+    other = lifting.number(a["other"])
+    if other is not None and isinstance(a["self"], Value) and lifting.number(a["self"]) is None:
+        turned = lifting.emit(call, "LogicalNot", [a["condition"]])
+        return lifting.emit(call, "MaskedFill", [a["self"], turned], value=float(other))
+    first = lifting.number(a["self"])
+    if first is not None and isinstance(a["other"], Value) and other is None:
+        return lifting.emit(call, "MaskedFill", [a["other"], a["condition"]], value=float(first))
+    if first is not None and other is not None:
+        return _chosen(lifting, call, a["condition"], first, other)
+    return lifting.emit(call, "Where", [a["condition"], a["self"], a["other"]])
+
+
+def _chosen(lifting: Lifting, call: Call, condition: Value, first: float, other: float) -> Ref:
+    """One of two numbers: the other, and their difference where the condition holds."""
+    cast = lifting.emit(call, "Cast", [condition], dtype="float" if _floats(call) else "int64")
+    scaled = lifting.emit(call, "Scale", [cast], factor=first - other)
+    shifted: Ref = lifting.emit(call, "Shift", [scaled], value=other)
+    return shifted
+
+
+@handles("aten.masked_fill")
+def masked_fill(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A number where a mask holds."""
+    number = lifting.number(a["value"])
+    if number is None:
+        raise Cannot(f"{call.target} with a tensor as its value", "a number as the value")
+    return lifting.emit(call, "MaskedFill", [a["self"], a["mask"]], value=float(number))
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------
+
+_REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Max", "amin": "Min", "logsumexp": "LogSumExp"}
+
+
+@handles(*(f"aten.{name}" for name in _REDUCTIONS))
+def reduction(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A reduction over dimensions."""
+    return lifting.emit(call, _REDUCTIONS[own(call)], [a["self"]], **_over(call, a))
+
+
+def _over(call: Call, a: Arguments) -> dict[str, Any]:
+    dims = a.get("dim")
+    dims = [dims] if isinstance(dims, int) else dims
+    if not dims:
+        raise Cannot(f"{call.target} over all dimensions, the batch among them", "a reduction that leaves the batch")
+    return {"dim": list(dims), **({"keepdim": True} if a.get("keepdim") else {})}
+
+
+_LARGEST = {"max": "Max", "min": "Min"}
+
+
+@handles("aten.max", "aten.min")
+def largest(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The largest element along a dimension, or of two tensors; not where it is."""
+    if isinstance(a.get("other"), Value):
+        return lifting.emit(call, "Maximum" if own(call) == "max" else "Minimum", [a["self"], a["other"]])
+    made = lifting.emit(call, _LARGEST[own(call)], [a["self"]], **_over(call, a))
+    if len(call.outputs) == 1:
+        return made
+    if call.outputs[1] is not None and lifting.reads(call.outputs[1]):
+        place = lifting.emit(call, "ArgMax", [a["self"]], dim=a["dim"], keepdim=bool(a["keepdim"]))
+        return [made, place]
+    return [made, None]
+
+
+@handles("aten.argmax")
+def argmax(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """Where the largest element is."""
+    if a["dim"] is None:
+        raise Cannot(f"{call.target} over all dimensions, the batch among them", "a dimension")
+    return lifting.emit(call, "ArgMax", [a["self"]], dim=a["dim"], **({"keepdim": True} if a["keepdim"] else {}))
+
+
+@handles("aten.linalg_vector_norm", "aten.norm")
+def norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The p-norm over dimensions."""
+    order = a.get("ord", a.get("p"))
+    return lifting.emit(call, "Norm", [a["self"]], p=2.0 if order is None else float(order), **_over(call, a))
+
+
+@handles("aten.var", "aten.std")
+def spread(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """Variance or standard deviation."""
+    correction = a["correction"] if "correction" in a else int(a.get("unbiased", True))
+    name = "Var" if own(call) == "var" else "Std"
+    return lifting.emit(call, name, [a["self"]], correction=1 if correction is None else correction, **_over(call, a))
+
+
+# -- dropout -----------------------------------------------------------------------------------------------------------
+
+
+@handles("aten.dropout", "aten.alpha_dropout", "aten.feature_dropout", "aten.feature_alpha_dropout")
+def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """Dropout; outside of training, or as a mere function with no chance, it is nothing."""
+    inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
+    if not a["train"] or (a["p"] == 0 and not inside):
+        return lifting.ref(a["input"], call)
+    names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
+    name = names.get(own(call)) or f"Dropout{len(a['input'].shape) - 2}d"
+    return lifting.emit(call, name, [a["input"]], p=a["p"], **({"inplace": True} if in_place(call) else {}))
+
+
+@handles("aten.rrelu")
+def rrelu(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A ReLU with random slopes."""
+    return lifting.emit(call, "RReLU", [a["self"]], lower=float(a["lower"]), upper=float(a["upper"]))
+
+
+# -- what changes no value ---------------------------------------------------------------------------------------------
+
+
+@handles("aten.alias", "aten.detach", "aten.lift_fresh_copy", "aten.requires_grad", "aten.clone", "aten.contiguous")
+def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The tensor itself; a copy where its elements lie otherwise."""
+    value = a["self"] if "self" in a else next(iter(call.values))
+    if own(call) == "detach":
+        raise Cannot("aten.detach, which stops gradients", "an op that stops gradients")
+    entity = lifting.entity(value)
+    copies = own(call) == "clone" or (own(call) == "contiguous" and not value.laid)
+    if copies and isinstance(entity, Ref) and "Contiguous" in REGISTRY:
+        return lifting.emit(call, "Contiguous", [value])
+    return entity
+
+
+@handles("aten.to", "aten._to_copy", "aten.type_as", "aten.to_dtype")
+def cast(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """Another dtype, where it differs for a design."""
+    value, made = next(iter(call.values)), call.outputs[0]
+    assert made is not None
+    if made.dtype not in NAMES:
+        raise Cannot(f"{call.target} to {made.dtype}", "a dtype that designs know")
+    if NAMES[value.dtype] == NAMES[made.dtype]:
+        return lifting.entity(value)
+    return lifting.emit(call, "Cast", [value], dtype=NAMES[made.dtype] or "float")
+
+
+@handles(
+    "aten._assert_tensor_metadata", "aten._assert_scalar", "aten.sym_constrain_range_for_size", "aten._assert_async"
+)
+def nothing(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """What only checks."""
+    return []
+
+
+@handles("aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.new_zeros", "aten.new_ones", "aten.new_full")
+def filled(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """A tensor of one number, known though the one that it is like is not."""
+    made = call.outputs[0]
+    assert made is not None
+    name = own(call)
+    number = a["fill_value"] if "full" in name else int("ones" in name)
+    return Literal(torch.full(lifting.shape(made), number, dtype=made.dtype), made)

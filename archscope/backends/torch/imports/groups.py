@@ -1,0 +1,155 @@
+"""Calls that are one layer together: composed layers of torch.nn, stochastic depth, and black boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from archscope.backends.torch.imports.lift import NAMES, SILENT, Broken, Cannot, Lifting, base
+from archscope.backends.torch.imports.model import Refusal
+from archscope.backends.torch.imports.trace import Call, Size, Value
+from archscope.errors import UsageError
+from archscope.ops import REGISTRY, Op
+
+Made = Callable[[], None]
+
+
+def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None) -> Made | None:
+    """How the calls of a module are entered as one layer; ``None`` where each stands for itself."""
+    if any(base(call) in ("aten.rand", "aten.bernoulli", "aten.bernoulli_") for call in calls):
+        return _stochastic_depth(lifting, calls)
+    own = [call for call in calls if base(call) not in SILENT]
+    if module is None or len(own) < 2 or type(module).__name__ not in REGISTRY:
+        return None
+    if not type(module).__module__.startswith("torch.nn.modules.") or type(module).__name__ in _CALLS_TELL:
+        return None
+    return _composed(lifting, calls, module)
+
+
+#: layers whose one call says all, beside others that keep count
+_CALLS_TELL = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LSTM", "GRU", "RNN"}
+
+
+def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Made | None:
+    """A layer of torch.nn that is made of several calls, by its own arguments."""
+    if isinstance(module, nn.MultiheadAttention) and not _plain(lifting, calls):
+        return None
+    read, given = lifting.around(calls)
+    held = {value.name: lifting.program.held[value.name] for value in read if value.name in lifting.program.held}
+    inputs = [value for value in read if value.name not in held]
+    cls = REGISTRY[type(module).__name__]
+    if len(given) != 1 or len(inputs) not in cls.arity or len(inputs) == 2 != cls.arity.least:
+        return None
+    op = cls(**arguments_of(module, cls))
+    path = calls[0].frames[-1].path
+    weights: dict[str, Value | None] = {}
+    for one in held.values():
+        if not one.name.startswith(f"{path}."):
+            return None
+        weights[one.name[len(path) + 1 :]] = one.value
+
+    def make() -> None:
+        try:
+            if weights:
+                made = lifting.layer(calls[0], op, inputs, weights, frozenset(base(call) for call in calls))
+            else:
+                refs = [lifting.ref(value, calls[0]) for value in inputs]
+                made = lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+        except Cannot as error:
+            lifting.refuse(calls[0], error.what, error.needed)
+            lifting.enter(given[0], Broken())
+            return
+        lifting.enter(given[0], made[0])
+
+    return make
+
+
+def _plain(lifting: Lifting, calls: Sequence[Call]) -> bool:
+    """Whether attention is without masks and gives no weights: what our layer of the name is."""
+    products = [call for call in calls if base(call) == "aten.scaled_dot_product_attention"]
+    if len(products) != 1:
+        return False
+    arguments = lifting.arguments(products[0])
+    return arguments["attn_mask"] is None and not arguments["is_causal"]
+
+
+def arguments_of(module: nn.Module, cls: type[Op]) -> dict[str, Any]:
+    """The arguments of an op as the attributes of its torch layer say them."""
+    found: dict[str, Any] = {}
+    for info in cls.fields:
+        value = getattr(module, info.name, None)
+        if isinstance(module, nn.MultiheadAttention) and info.name in ("bias", "add_bias_kv"):
+            value = (module.in_proj_bias if info.name == "bias" else module.bias_k) is not None
+        elif isinstance(value, torch.Tensor) or (info.name == "bias" and value is None):
+            value = value is not None
+        if value is not None:
+            found[info.name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
+    """Whole samples, or the whole batch, left out at random: noise of one number a sample, times the input."""
+    read, given = lifting.around(calls)
+    inputs = [value for value in read if value.name not in lifting.program.held]
+    if len(inputs) != 1 or len(given) != 1 or inputs[0].shape != given[0].shape:
+        return None
+    kept: float | None = None
+    noise: Value | None = None
+    for call in calls:
+        arguments = lifting.arguments(call)
+        if base(call) in ("aten.rand", "aten.bernoulli", "aten.bernoulli_"):
+            noise = call.outputs[0]
+            kept = arguments.get("p", kept)
+        elif base(call) in ("aten.add", "aten.add_") and kept is None and noise is not None:
+            number = next((one for one in (arguments["self"], arguments["other"]) if isinstance(one, float)), None)
+            kept = number
+    if noise is None or kept is None or any(size != 1 for size in noise.shape[1:]):
+        return None
+    mode = "row" if noise.shape and isinstance(noise.shape[0], Size) else "batch"
+    drop = float(f"{1 - kept:.12g}")  # 1 - 0.9 is 0.09999999999999998
+
+    def make() -> None:
+        refs = [lifting.ref(inputs[0], calls[0])]
+        op = lifting.op("StochasticDepth", p=drop, mode=mode)
+        lifting.enter(given[0], lifting.draft.layer(lifting.instance(calls[0]), op, refs)[0])
+
+    return make
+
+
+def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
+    """Calls as a declared black box with the totals that the original has.
+
+    Raises:
+        UsageError: what it gives has no batch.
+    """
+    from archscope.backends.torch.imports.measure import measured
+
+    read, given = lifting.around(calls)
+    held = [lifting.program.held[value.name] for value in read if value.name in lifting.program.held]
+    inputs = [value for value in read if value.name not in lifting.program.held]
+    path = refusal.place
+    for value in given:
+        if not value.shape or value.shape[0] != Size(1, 0) or value.dtype not in NAMES:
+            raise UsageError(
+                f"{path or 'the model itself'}: {refusal.what}; it cannot be kept as a black box either, for it gives "
+                f"a tensor of {lifting.shape(value)} whose first dimension is not the batch"
+            )
+    named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
+    totals = measured(lifting, calls, read, given)
+    op = lifting.op(
+        "Opaque",
+        of=calls[0].frames[-1].kind if path else calls[0].target,
+        reason=refusal.what,
+        outputs=[list(lifting.shape(value)[1:]) for value in given],
+        dtypes=[NAMES[value.dtype] or "float" for value in given],
+        parameters={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
+        buffers={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
+        **totals,
+    )
+    refs = [lifting.ref(value, calls[0]) for value in inputs]
+    made = lifting.draft.layer(lifting.instance(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
+    for value, ref in zip(given, made, strict=True):
+        lifting.enter(value, ref)

@@ -1,0 +1,667 @@
+"""The calls of a model as a flat design: layers with weights where they are at home, functions as the ops they are.
+
+Values of the program become one of: a tensor of the design (:class:`~archscope.graph.Ref`), a parameter or buffer that
+has not met its layer yet (:class:`Weight`), what is known without any input (:class:`Literal`), or what came of a call
+that cannot be represented (:class:`Broken`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
+from archscope.backends.torch.imports.trace import Call, Frame, Held, Size, Trace, Value, trace
+from archscope.errors import UsageError
+from archscope.graph import Ref
+from archscope.ops import REGISTRY, Op, Tensor
+from archscope.ops.fields import FieldError
+from archscope.spec.draft import Draft, Unfit
+
+#: how dtypes are called in a design; ``None`` is the floating type in which it is analysed
+NAMES: dict[torch.dtype, str | None] = {
+    torch.float32: None, torch.float16: None, torch.bfloat16: None, torch.float64: None,
+    torch.int64: "int64", torch.int32: "int32", torch.bool: "bool",
+}  # fmt: skip
+
+
+class Cannot(Exception):
+    """A call that no op represents: what it is, and what would be needed."""
+
+    def __init__(self, what: str, needed: str) -> None:
+        super().__init__(what)
+        self.what, self.needed = what, needed
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter or buffer that no layer holds yet."""
+
+    held: Held
+
+
+@dataclass(frozen=True, eq=False)
+class Literal:
+    """A tensor that is known without any input, at the batch of the trace."""
+
+    tensor: torch.Tensor
+    value: Value
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What came of a call that cannot be represented."""
+
+
+Entity = Ref | Weight | Literal | Broken | None
+#: arguments of a call by the names of its schema
+Arguments = Mapping[str, Any]
+Handler = Callable[["Lifting", Call, Arguments], Any]
+
+#: how calls are represented, by the name of the function without its overload: ``aten.conv2d``
+HANDLERS: dict[str, Handler] = {}
+
+
+def handles(*targets: str) -> Callable[[Handler], Handler]:
+    """Enter how calls are represented."""
+
+    def enter(handler: Handler) -> Handler:
+        for target in targets:
+            assert target not in HANDLERS, target
+            HANDLERS[target] = handler
+        return handler
+
+    return enter
+
+
+def lift(target: Target, *, opaque: bool = False) -> Lifted:
+    """The flat design of a model.
+
+    Args:
+        opaque: keep what cannot be represented as declared black boxes.
+
+    Raises:
+        UsageError: a part cannot be represented; all such parts are told.
+    """
+    from archscope.backends.torch.imports import calls  # the handlers enter themselves
+
+    assert calls.LOADED
+    module = target.module
+    if module is None:
+        assert target.program is not None
+        module = target.program.module()
+    program = trace(module, target.args, target.kwargs)
+    closed: dict[str, Refusal] = {}
+    while True:
+        lifting = Lifting(program, module, target, closed)
+        lifting.run()
+        if not lifting.refusals:
+            return lifting.lifted()
+        if not opaque:
+            raise UsageError(refused(lifting.refusals.values(), target.name))
+        if set(lifting.refusals) <= set(closed):
+            raise UsageError(refused(lifting.refusals.values(), target.name))
+        closed |= lifting.refusals
+
+
+def refused(refusals: Iterable[Refusal], name: str) -> str:
+    """All that cannot be represented, in words."""
+    lines = dict.fromkeys(f"  {one.place or 'the model itself'}: {one.what}; needed: {one.needed}" for one in refusals)
+    parts = "a part" if len(lines) == 1 else f"{len(lines)} parts"
+    return "\n".join(
+        [f"{name} has {parts} that cannot be represented:", *lines, "(--opaque keeps such parts as black boxes)"]
+    )
+
+
+class Lifting:
+    """One model on its way to a design.
+
+    Attributes:
+        draft: the design so far.
+        batch: at which the program was traced.
+        refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
+    """
+
+    def __init__(self, program: Trace, module: nn.Module, target: Target, closed: Mapping[str, Refusal]) -> None:
+        self.program, self.module, self.batch = program, module, program.batch
+        self.draft = Draft(target.name, batch=program.batch, source=target.source)
+        self.refusals: dict[str, Refusal] = {}
+        self.notes: list[str] = []
+        self._closed = closed
+        self._values: dict[str, Entity] = {}
+        self._homes: dict[tuple[str, ...], Ref] = {}
+        self._held: dict[str, Ref] = {}
+        self._instances = Instances(program.calls)
+        self._modules = dict(module.named_modules(remove_duplicate=False))
+        self._consumers = _consumers(program)
+        self._read = _read(program)
+        self._first_input: Ref | None = None
+        self._emitted: dict[str, list[str]] = {}
+
+    # -- the way through -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Represent the calls, one after the other."""
+        given = self.program.inputs
+        alone = len(given) == 1 and all(value.dtype.is_floating_point for value in given.values())
+        for name, value in given.items():
+            self._values[value.name] = self._input("input" if alone else name, value)
+        for name, held in self.program.held.items():
+            self._values[name] = Weight(held)
+        for name, tensor in self.program.constants.items():
+            self._values[name] = Literal(tensor.detach().cpu(), _value_of(name, tensor))
+        groups = self._groups()
+        for number, call in enumerate(self.program.calls):
+            done = groups.get(number, _SINGLE)
+            if done is _SINGLE:
+                self._single(call)
+            elif done is not None:
+                done()
+        for name, value in self.program.outputs.items():
+            entity = self._values[value.name]
+            if not isinstance(entity, Broken):
+                self.draft.output(name, self.ref(entity, None))
+
+    def _input(self, name: str, value: Value) -> Ref:
+        first = value.shape[0] if value.shape else 0
+        if first != Size(1, 0):
+            raise UsageError(
+                f"the first dimension of the input {name} is not the batch: its shape is {self.shape(value)}"
+            )
+        if value.dtype not in NAMES:
+            raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
+        ref = self.draft.input(name, self.shape(value)[1:], NAMES[value.dtype])
+        self._first_input = self._first_input or ref
+        return ref
+
+    def _single(self, call: Call) -> None:
+        try:
+            entities = [self._values[value.name] for value in call.values]
+            if any(isinstance(entity, Broken) for entity in entities):
+                self._enter(call, [Broken()] * len(call.outputs))
+                return
+            if self._literal(call, entities):
+                self._enter(call, self._computed(call))
+                return
+            result = self._handler(call)(self, call, self.arguments(call))
+            self._enter(call, result if isinstance(result, (list, tuple)) and not isinstance(result, Ref) else [result])
+        except Cannot as error:
+            self.refuse(call, error.what, error.needed)
+        except (Unfit, FieldError, TypeError) as error:
+            self.refuse(call, f"{call.target}: {error}", "an op that takes this")
+
+    def _handler(self, call: Call) -> Handler:
+        name = f"aten.{own(call)}"
+        if name in HANDLERS:
+            return HANDLERS[name]
+        raise Cannot(f"{call.target} has no op", f"an op for {call.target}")
+
+    def refuse(self, call: Call, what: str, needed: str) -> None:
+        """Note that a call cannot be represented; what follows from it is not asked."""
+        frame = call.frames[-1] if call.frames else None
+        key = frame.key if frame else (call.outputs[0].name if call.outputs and call.outputs[0] else call.target)
+        self.refusals.setdefault(key, Refusal(frame.path if frame else "", what, needed))
+        self._enter(call, [Broken()] * len(call.outputs))
+
+    def _enter(self, call: Call, entities: Sequence[Entity]) -> None:
+        for value, entity in zip(call.outputs, entities, strict=False):
+            if value is not None:
+                self._values[value.name] = entity
+        if in_place(call) and call.outputs and call.outputs[0] is not None:
+            changed = next(iter(call.values))
+            self._values[changed.name] = self._values[call.outputs[0].name]
+
+    # -- what handlers ask -----------------------------------------------------------------------------------------
+
+    def arguments(self, call: Call) -> Arguments:
+        """The arguments of a call by name, defaults included."""
+        names = [(one.name, one.default_value) for one in call.function._schema.arguments]
+        given = dict(names)
+        given.update(zip((name for name, _ in names), call.args, strict=False))
+        given.update(call.kwargs)
+        return given
+
+    def entity(self, value: Value) -> Entity:
+        """What has become of a value."""
+        return self._values[value.name]
+
+    def number(self, value: Any) -> float | int | bool | None:
+        """The number that a value is known to be; ``None`` where it is a tensor."""
+        if isinstance(value, (int, float, bool)):
+            return value
+        entity = self.entity(value) if isinstance(value, Value) else None
+        if isinstance(entity, Literal) and entity.tensor.numel() == 1 and entity.tensor.ndim == 0:
+            number: float | int | bool = entity.tensor.item()
+            return number
+        return None
+
+    def shape(self, value: Value | Literal) -> tuple[int, ...]:
+        """The shape at the batch of the trace."""
+        of = value.value if isinstance(value, Literal) else value
+        return tuple(self.size(size) for size in of.shape)
+
+    def size(self, size: int | Size) -> int:
+        """A size at the batch of the trace."""
+        return size.at(self.batch) if isinstance(size, Size) else size
+
+    def ref(self, of: Value | Entity, call: Call | None) -> Ref:
+        """A tensor of the design; weights and constants become layers that give them.
+
+        Raises:
+            Cannot: it depends on the batch as no layer does.
+        """
+        entity = self._values[of.name] if isinstance(of, Value) else of
+        if isinstance(entity, Ref):
+            return entity
+        if isinstance(entity, Weight):
+            return self._materialised(entity.held)
+        if isinstance(entity, Literal):
+            return self._constant(entity, call)
+        raise Cannot("a tensor that was not made", "a model that does not read it")
+
+    def emit(self, call: Call, op: str, inputs: Iterable[Value | Entity], **arguments: Any) -> Any:
+        """A layer for a call; its outputs, or its only one.
+
+        Raises:
+            Cannot: there is no such op, or it does not take these arguments.
+        """
+        made = self.op(op, **arguments)
+        given = [self.ref(one, call) for one in inputs]
+        return one_or_all(self._place(call, made, given))
+
+    def op(self, name: str, **arguments: Any) -> Op:
+        """An op of the registry.
+
+        Raises:
+            Cannot: there is none.
+        """
+        if name not in REGISTRY:
+            raise Cannot(f"there is no op {name}", f"an op {name}")
+        return REGISTRY[name](**arguments)
+
+    def _place(self, call: Call, op: Op, inputs: Sequence[Ref]) -> tuple[Ref, ...]:
+        block = self._instances.name(call)
+        if self._instances.alone(call) and block:
+            return self.draft.layer(block, op, inputs)
+        return self.draft.layer(block, op, inputs, numbered=True)
+
+    def layer(
+        self,
+        call: Call,
+        op: Op,
+        inputs: Iterable[Value | Entity],
+        weights: Mapping[str, Value | None],
+        users: frozenset[str] = frozenset(),
+    ) -> tuple[Ref, ...]:
+        """A layer with weights, at the place where they are at home; its outputs.
+
+        Args:
+            weights: parameters and buffers by the names that the op has for them.
+            users: functions that may read them; that of the call if left out.
+
+        Raises:
+            Cannot: the weights do not live together under these names, or others use them otherwise.
+        """
+        held = self.home(call, weights, users or frozenset([base(call)]))
+        given = [self.ref(one, call) for one in inputs]
+        x = tuple(self.draft.tensor(ref) for ref in given)
+        self._agree(call, op, x, held)
+        names = tuple(one.name for one in held.values())
+        first = self._homes.get(names)
+        if first is not None:
+            name = self._instances.name(call) or f"{_prefix(held)}_again"
+            return self.draft.layer(name, op, given, shares=first)
+        trained = [one.trained for one in held.values() if one.learnt]
+        frozen = bool(trained) and not any(trained)
+        made = self.draft.layer(_prefix(held), op, given, frozen=frozen)
+        self._homes[names] = made[0]
+        return made
+
+    def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
+        """The weights of a layer, if they are at home in one module under their own names and serve nothing else.
+
+        Raises:
+            Cannot: they do not.
+        """
+        held = {}
+        for name, value in weights.items():
+            entity = None if value is None else self.entity(value)
+            if value is None:
+                continue
+            if not isinstance(entity, Weight):
+                raise Cannot(f"{call.target} with a {name} that is computed", "a layer whose weight is an input")
+            held[name] = entity.held
+        if not held:
+            raise Cannot(f"{call.target} without weights", "a layer with weights")
+        prefixes = {_stem(one.name, name) for name, one in held.items()}
+        if None in prefixes or len(prefixes) > 1 or not prefixes - {""}:
+            raise Cannot(
+                f"{call.target} with {', '.join(one.name for one in held.values())}", "weights that live in one module"
+            )
+        for one in held.values():
+            others = self._consumers[one.value.name] - users
+            if others or one.name in self._held:
+                raise Cannot(f"{one.name} serves {call.target} and {', '.join(sorted(others))}", "a tied weight")
+        return held
+
+    def _agree(self, call: Call, op: Op, x: tuple[Tensor, ...], held: Mapping[str, Held]) -> None:
+        stated = {**op.parameters(*x), **op.buffers(*x)}
+        missing = {
+            name: tensor for name, tensor in stated.items() if name not in held and name != "num_batches_tracked"
+        }
+        wrong = [
+            name for name, one in held.items() if name not in stated or stated[name].shape != self.shape(one.value)
+        ]
+        if missing or wrong:
+            raise Cannot(
+                f"{call.target} with other weights than {type(op).__name__} has: {', '.join([*missing, *wrong])}",
+                "an op with these weights",
+            )
+
+    def _materialised(self, held: Held) -> Ref:
+        """The layer that gives a weight."""
+        if held.name not in self._held:
+            shape = self.shape(held.value)
+            if held.learnt:
+                op = self.op("Parameter", shape=list(shape))
+            else:
+                dtype = NAMES.get(held.value.dtype)
+                op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
+            frozen = held.learnt and not held.trained
+            self._held[held.name] = self.draft.layer(held.name, op, (), frozen=frozen)[0]
+        return self._held[held.name]
+
+    def expanded(self, weight: Weight) -> Ref:
+        """The layer that gives a weight to every sample."""
+        held, lends = weight.held, self.lends()
+        shape = list(self.shape(held.value))
+        if held.learnt:
+            op = self.op("Parameter", shape=shape, expand=True)
+        else:
+            dtype = NAMES.get(held.value.dtype) or "float"
+            op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
+        self._held[held.name] = made = self.draft.layer(
+            held.name, op, [lends], frozen=held.learnt and not held.trained
+        )[0]
+        return made
+
+    def reads(self, value: Value) -> bool:
+        """Whether anything reads a value."""
+        return value.name in self._read or value in self.program.outputs.values()
+
+    def only_use(self, held: Held) -> bool:
+        """Whether a weight is read once."""
+        return self._read[held.value.name] == 1 and held.name not in self._held
+
+    def lends(self) -> Ref:
+        """A tensor that has the batch."""
+        assert self._first_input is not None
+        return self._first_input
+
+    def _constant(self, literal: Literal, call: Call | None) -> Ref:
+        shape = list(literal.value.shape)
+        expand = bool(shape) and shape[0] == Size(1, 0)
+        if expand:
+            shape[0] = 1
+        if any(isinstance(size, Size) for size in shape):
+            raise Cannot(f"a constant of {self.shape(literal)} that grows with the batch", "an op that makes it")
+        if literal.tensor.dtype not in NAMES:
+            raise Cannot(f"a constant of {literal.tensor.dtype}", "a dtype that designs know")
+        op = self.op("Constant", shape=shape, dtype=NAMES[literal.tensor.dtype] or "float", expand=expand)
+        block = self._instances.name(call) if call is not None else ""
+        made = self.draft.layer(block, op, [self.lends()] if expand else [], numbered=True)[0]
+        self._values[literal.value.name] = made
+        return made
+
+    # -- what is known without any input ---------------------------------------------------------------------------
+
+    @staticmethod
+    def _literal(call: Call, entities: list[Entity]) -> bool:
+        if base(call).rstrip("_") in _RANDOM:
+            return False
+        return all(isinstance(entity, Literal) for entity in entities) and bool(call.outputs)
+
+    def _computed(self, call: Call) -> list[Entity]:
+        """A call on what is known, on the CPU."""
+
+        def known(leaf: Any) -> Any:
+            if isinstance(leaf, Value):
+                literal = self._values[leaf.name]
+                assert isinstance(literal, Literal)
+                return literal.tensor
+            if isinstance(leaf, Size):
+                return leaf.at(self.batch)
+            return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
+
+        args, kwargs = pytree.tree_map(known, (call.args, dict(call.kwargs)), is_leaf=lambda one: isinstance(one, Size))
+        with torch.no_grad():
+            results = call.function(*args, **kwargs)
+        tensors = results if isinstance(results, (tuple, list)) else [results]
+        return [
+            Literal(tensor, value) if value is not None else None
+            for tensor, value in zip(tensors, call.outputs, strict=True)
+        ]
+
+    # -- calls that are one layer together -------------------------------------------------------------------------
+
+    def _groups(self) -> dict[int, Callable[[], None] | None]:
+        """What is done at the first call of those that are one layer together; ``None`` at the others."""
+        from archscope.backends.torch.imports.groups import opaque, recognised
+
+        todo: dict[int, Callable[[], None] | None] = {}
+        for key, numbers in self._instances.groups(self._closed).items():
+            todo |= dict.fromkeys(numbers)
+            todo[numbers[0]] = _later(opaque, self, [self.program.calls[n] for n in numbers], self._closed[key])
+        for numbers in self._instances.leaves():
+            calls = [self.program.calls[number] for number in numbers]
+            if any(number in todo for number in numbers):
+                continue
+            found = recognised(self, calls, self._modules.get(calls[0].frames[-1].path))
+            if found is not None:
+                todo |= dict.fromkeys(numbers)
+                todo[numbers[0]] = found
+        return todo
+
+    def around(self, calls: Sequence[Call]) -> tuple[list[Value], list[Value]]:
+        """What calls read from outside, in the order in which they do, and what others read of them."""
+        made = {value.name for call in calls for value in call.outputs if value is not None}
+        inside = {id(call) for call in calls}
+        outside = {value.name for call in self.program.calls if id(call) not in inside for value in call.values}
+        outside |= {value.name for value in self.program.outputs.values()}
+        read = {value.name: value for call in calls for value in call.values if value.name not in made}
+        given = [value for call in calls for value in call.outputs if value is not None and value.name in outside]
+        return list(read.values()), given
+
+    def enter(self, value: Value, entity: Entity) -> None:
+        """Say what has become of a value."""
+        self._values[value.name] = entity
+
+    def instance(self, call: Call) -> str:
+        """The name of the innermost module around a call."""
+        return self._instances.name(call)
+
+    # -- the result ------------------------------------------------------------------------------------------------
+
+    def lifted(self) -> Lifted:
+        """The design, and what was noticed."""
+        design = self.draft.design()
+        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)))
+
+    def _names(self) -> dict[str, str]:
+        """The names that parameters and buffers have in the original, where the design has others."""
+        names = self.draft.names()
+        return {f"{names[ref.node]}.weight": original for original, ref in self._held.items()}
+
+    def _unused(self) -> Iterator[Unused]:
+        """Parts of the model that never ran, the outermost."""
+        ran = {frame.path for call in self.program.calls for frame in call.frames}
+        ran |= {held.name.rpartition(".")[0] for held in self.program.held.values()}
+        ran = {".".join(path.split(".")[:depth]) for path in ran for depth in range(1, path.count(".") + 2)}
+        done: list[str] = []
+        for path, module in self.module.named_modules():
+            if not path or path in ran or any(path.startswith(f"{above}.") for above in done):
+                continue
+            done.append(path)
+            yield Unused(path, type(module).__name__, sum(one.numel() for one in module.parameters()))
+
+
+def _SINGLE() -> None:  # noqa: N802
+    """That a call stands for itself."""
+
+
+def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
+    return lambda: function(*args)
+
+
+def one_or_all(outputs: tuple[Ref, ...]) -> Any:
+    """The only output, or all."""
+    return outputs[0] if len(outputs) == 1 else list(outputs)
+
+
+def base(call: Call) -> str:
+    """The name of the function without its overload: ``aten.add``."""
+    parts = call.target.split(".")
+    return ".".join(parts[:2])
+
+
+def own(call: Call) -> str:
+    """The name under which a function is handled, without ``aten.``; one that works in place is as its twin."""
+    name = base(call)
+    if name not in HANDLERS and name.endswith("_"):
+        name = name[:-1]
+    return name.removeprefix("aten.")
+
+
+def in_place(call: Call) -> bool:
+    """Whether a call changes what it reads."""
+    schema = getattr(call.function, "_schema", None)
+    first = schema.arguments[0].alias_info if schema is not None and schema.arguments else None
+    return bool(first is not None and first.is_write)
+
+
+_RANDOM = {
+    "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.bernoulli", "aten.uniform",
+    "aten.normal", "aten.randperm", "aten.multinomial",
+}  # fmt: skip
+
+
+def _value_of(name: str, tensor: torch.Tensor) -> Value:
+    return Value(name, tuple(tensor.shape), tensor.dtype)
+
+
+def _stem(name: str, own: str) -> str | None:
+    """The module in which a weight lives, if it has the name that the op gives it."""
+    if name == own:
+        return ""
+    return name.removesuffix(f".{own}") if name.endswith(f".{own}") else None
+
+
+def _prefix(held: Mapping[str, Held]) -> str:
+    own, one = next(iter(held.items()))
+    return _stem(one.name, own) or own
+
+
+def _consumers(program: Trace) -> dict[str, set[str]]:
+    """The functions that read a value; tied weights are one."""
+    found: dict[str, set[str]] = {}
+    of = {name: held.value.name for name, held in program.held.items()}
+    for call in program.calls:
+        for value in call.values:
+            found.setdefault(of.get(value.name, value.name), set()).add(base(call))
+    return found
+
+
+def _read(program: Trace) -> dict[str, int]:
+    """How often a value is read."""
+    found: dict[str, int] = {}
+    for call in program.calls:
+        for value in call.values:
+            found[value.name] = found.get(value.name, 0) + 1
+    return found
+
+
+@dataclass
+class _Instance:
+    """One module at work.
+
+    Attributes:
+        calls: numbers of those that it makes itself.
+        parent: the one around it.
+        inner: whether it runs others.
+    """
+
+    frame: Frame
+    name: str
+    parent: str
+    calls: list[int] = field(default_factory=list)
+    inner: bool = False
+
+
+class Instances:
+    """The modules at work, each with a name of its own: that of its path, numbered where it runs again."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._of: dict[str, _Instance] = {}
+        self._calls = calls
+        times: dict[tuple[str, str], int] = {}
+        for number, call in enumerate(calls):
+            around = ""
+            for frame in call.frames:
+                if frame.key not in self._of:
+                    times[around, frame.path] = count = times.get((around, frame.path), 0) + 1
+                    self._of[frame.key] = _Instance(frame, self._named(frame, around, count), around)
+                    if around:
+                        self._of[around].inner = True
+                around = frame.key
+            if around:
+                self._of[around].calls.append(number)
+
+    def _named(self, frame: Frame, around: str, count: int) -> str:
+        name = frame.path
+        if around:
+            outer = self._of[around]
+            if frame.path.startswith(f"{outer.frame.path}."):
+                name = outer.name + frame.path[len(outer.frame.path) :]
+        return name if count == 1 else f"{name}_{count}"
+
+    def name(self, call: Call) -> str:
+        """The name of the innermost module around a call; empty for the model itself."""
+        return self._of[call.frames[-1].key].name if call.frames else ""
+
+    def alone(self, call: Call) -> bool:
+        """Whether a call is all that the module around it does."""
+        if not call.frames:
+            return False
+        instance = self._of[call.frames[-1].key]
+        return not instance.inner and len([n for n in instance.calls if base(self._calls[n]) not in SILENT]) == 1
+
+    def leaves(self) -> Iterator[list[int]]:
+        """The calls of each module that runs no other."""
+        for instance in self._of.values():
+            if not instance.inner:
+                yield instance.calls
+
+    def groups(self, keys: Iterable[str]) -> dict[str, list[int]]:
+        """All calls within modules, by their keys; a call that is in none is one by itself, by what it makes."""
+        wanted = set(keys)
+        found: dict[str, list[int]] = {}
+        for number, call in enumerate(self._calls):
+            key = next((frame.key for frame in call.frames if frame.key in wanted), None)
+            if key is None and call.outputs and call.outputs[0] is not None and call.outputs[0].name in wanted:
+                key = call.outputs[0].name
+            if key is not None:
+                found.setdefault(key, []).append(number)
+        return found
+
+
+#: calls that make no layer
+SILENT = {
+    "aten._assert_tensor_metadata", "aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy",
+    "aten.contiguous", "aten.sym_size", "aten.zeros", "aten.ones", "aten.arange", "aten.full", "aten._assert_scalar",
+    "aten.empty", "aten.new_zeros", "aten.new_ones", "aten.to", "aten.type_as",
+}  # fmt: skip
