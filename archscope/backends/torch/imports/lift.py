@@ -495,12 +495,17 @@ class Lifting:
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
-        return {f"{names[ref.node]}.weight": original for original, ref in self._held.items()}
+        learnt = {held.name for held in self.program.held.values() if held.learnt}
+        return {
+            f"{names[ref.node]}.{'weight' if original in learnt else 'value'}": original
+            for original, ref in self._held.items()
+        }
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
         ran = {frame.path for call in self.program.calls for frame in call.frames}
-        ran |= {held.name.rpartition(".")[0] for held in self.program.held.values()}
+        read = {value.name for call in self.program.calls for value in call.values}
+        ran |= {held.name.rpartition(".")[0] for name, held in self.program.held.items() if name in read}
         ran = {".".join(path.split(".")[:depth]) for path in ran for depth in range(1, path.count(".") + 2)}
         done: list[str] = []
         for path, module in self.module.named_modules():
