@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: of the table of a summary; blocks are folded where there would be more
 MOST_ROWS = 120
 _WIDTH = 120
-_MOST_LISTED = 10
+_MOST_LISTED, _MOST_PLACES = 10, 3
 
 
 def text(result: Told) -> str:
@@ -47,7 +47,7 @@ def remarks(found: Imported) -> Iterator[str]:
         yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs, and is not in the design"
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
-    yield from (f"note: {note}" for note in found.notes)
+    yield from (f"note: {note}" for note in _grouped(found.notes))
 
 
 def summary(found: Summary) -> str:
@@ -76,6 +76,18 @@ def field(fields: ReceptiveFields) -> Iterator[str]:
             sizes, extents = value([axis.size for axis in axes], "axes"), value([axis.extent for axis in axes], "axes")
             yield f"receptive field: {sizes} of {extents} at {layer.name}, the last layer that does not see everything"
             return
+
+
+def _grouped(notes: Iterable[str]) -> Iterator[str]:
+    """Notes, what is said of several places (``PLACE: NOTE``) once."""
+    places: dict[str, list[str]] = {}
+    for note in notes:
+        place, colon, text = note.partition(": ")
+        known = colon and " " not in place
+        places.setdefault(text if known else note, []).extend([place] if known else [])
+    for text, found in places.items():
+        more = f", and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
+        yield f"{', '.join(found[:_MOST_PLACES])}{more}: {text}" if found else text
 
 
 def _count(number: int, what: str) -> str:

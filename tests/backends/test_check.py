@@ -77,7 +77,8 @@ def test_a_difference_is_found(monkeypatch):
     monkeypatch.setattr(checks, "build", lambda _, **options: archscope.build(other, **options))
     monkeypatch.setattr(checks, "measure", lambda _, *options: measure(other, *options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
-    assert wrong == {"params", "output shapes", "macs", "backward_macs", "flops by fvcore"} | (wrong & {"kept_bytes"})
+    always = {"parameters by name and shape", "params", "output shapes", "macs", "backward_macs", "flops by fvcore"}
+    assert wrong == always | (wrong & {"kept_bytes"})
 
 
 def test_the_command_line():

@@ -546,7 +546,8 @@ class Lifting:
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
         ran = {frame.path for call in self.program.calls for frame in call.frames}
-        ran |= {held.name.rpartition(".")[0] for held in self.program.held.values()}
+        read = {value.name for call in self.program.calls for value in call.values}
+        ran |= {held.name.rpartition(".")[0] for name, held in self.program.held.items() if name in read}
         ran = {".".join(path.split(".")[:depth]) for path in ran for depth in range(1, path.count(".") + 2)}
         done: list[str] = []
         for path, module in self.module.named_modules():

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.twin import faked
+from archscope.backends.torch.imports.twin import faked, zeros
 from archscope.errors import ArchscopeError, UsageError, closest, suggestion
 
 FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
@@ -88,7 +89,9 @@ def light(target: Target) -> Target:
     try:
         module, args, kwargs = faked((target.module, target.args, target.kwargs))
     except Exception as error:
-        return replace(target, notes=(*target.notes, f"taken as it is, for it cannot be copied: {told(error)}"))
+        args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (target.args, target.kwargs))
+        notes = (*target.notes, f"taken as it is, for it cannot be copied: {told(error)}")
+        return replace(target, args=args, kwargs=kwargs, notes=notes)
     return replace(target, module=module, args=args, kwargs=kwargs)
 
 

@@ -44,7 +44,8 @@ def copied(module: nn.Module, made: Callable[[torch.Tensor], torch.Tensor]) -> n
     """A deep copy of a module with other tensors; what is shared in the module is shared in the copy.
 
     Args:
-        made: gives the tensor that takes the place of a parameter, of a buffer, or of an attribute without values.
+        made: gives the tensor that takes the place of a parameter, of a buffer, or of a plain attribute without values
+            of its own.
     """
     memo: dict[int, Any] = {}
     for tensor in _tensors(module):
@@ -61,12 +62,14 @@ def zeros(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    """Parameters, buffers, and tensors without values that are plain attributes."""
+    """Parameters, buffers, and plain attributes whose values are not there or are made anew (by a weight norm)."""
     yield from module.parameters()
     yield from module.buffers()
     for part in module.modules():
         for value in vars(part).values():
-            if isinstance(value, torch.Tensor) and (value.is_meta or isinstance(value, FakeTensor)):
+            if isinstance(value, torch.Tensor) and (
+                value.is_meta or isinstance(value, FakeTensor) or not value.is_leaf
+            ):
                 yield value
 
 
