@@ -793,6 +793,15 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
     return y
 
 
+def thinned(t: Tape, x: Value, shape: Shape) -> Value:
+    """The input times noise of a shape, whatever that is of the input's: only the noise is kept."""
+    noise = t.make(shape, x.dtype, "the noise")
+    y = like(t, x)
+    t.link(y, (x,), one_like, noise)
+    t.drop(noise)
+    return y
+
+
 # -- joining, looking up, convolving -----------------------------------------------------------------------------------
 
 
