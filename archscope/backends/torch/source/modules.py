@@ -8,9 +8,10 @@ from typing import Any
 
 from archscope.backends.torch.source.calls import constructor
 from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters, literal
-from archscope.backends.torch.source.overlay import Class, Unlike
-from archscope.backends.torch.source.tree import Part, Path
+from archscope.backends.torch.source.overlay import Class
 from archscope.ops import Op
+from archscope.spec.folding.overlay import Unlike
+from archscope.spec.folding.tree import Part, Path
 
 _SCALARS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size", "normalized_shape")
 

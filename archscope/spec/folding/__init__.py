@@ -1,0 +1,1 @@
+"""A flat design as the spec that a person would write."""
