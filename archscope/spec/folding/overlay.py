@@ -128,6 +128,8 @@ def _merged(sequences: list[list[Path]]) -> list[Path]:
     Raises:
         Unlike: there is none.
     """
+    if all(sequence == sequences[0] for sequence in sequences):
+        return sequences[0]
     order: list[Path] = []
     for sequence in sorted(sequences, key=len, reverse=True):
         at = 0

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archscope.backends.torch.source.calls import constructor
-from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters, literal
+from archscope.backends.torch.source.express import Inexpressible, Name, Parameters, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.ops import Op
+from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.overlay import Unlike
 from archscope.spec.folding.tree import Part, Path
 

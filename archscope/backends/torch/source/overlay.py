@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from archscope.backends.torch.source.express import ABSENT, Parameters
+from archscope.backends.torch.source.express import Parameters
+from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.overlay import Child, Local
 from archscope.spec.folding.tree import Part
 

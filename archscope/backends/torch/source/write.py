@@ -17,11 +17,12 @@ from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, free_name
 from archscope.backends.torch.source.calls import FUNCTIONS, LEARNED, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
-from archscope.backends.torch.source.express import ABSENT, Name, literal
+from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
+from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.overlay import Child, Local
 from archscope.spec.folding.tree import Part, tree
 
