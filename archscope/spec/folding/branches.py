@@ -126,9 +126,9 @@ class _Structure:
             outside |= {r for item in self.items[before + 1 : place + 1] for r in item.reads if r[1] not in inside}
         starts = {first + 1, first}
         for local in outside:
-            place = -1 if local == _START else self._place(local)
-            if place is not None and place <= first:
-                starts.add(place + 1)
+            at = -1 if local == _START else self._place(local)
+            if at is not None and at <= first:
+                starts.add(at + 1)
         return starts
 
     def _inside(self, start: int, reads: list[Local], fresh: list[tuple[int, int]], number: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from archscope.spec.folding.overlay import Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
+#: so much apart that no parts of that name are alike; one less, and those of the same layers are
+ALONE = 2
 #: the share of their layers that parts have in common at least, if those that only some have are to be optional
 _ALIKE = 0.6
 
@@ -44,12 +46,12 @@ class Families:
 
     Args:
         root: the parts; they are changed.
-        apart: patterns of names whose parts are alike only if they have the same layers.
-        merge: whether parts of other layers are ever alike.
+        apart: how much the parts of a pattern of names are to be kept apart.
+        wrapped: parts that are like no other.
         runs: whether runs are looked for.
     """
 
-    def __init__(self, root: Part, apart: set[Path], *, runs: bool = True) -> None:
+    def __init__(self, root: Part, apart: Mapping[Path, int], wrapped: set[Part], *, runs: bool = True) -> None:
         self._ids: dict[Part, int] = {}
         self._joined: list[int] = []
         self._known: dict[Any, int] = {}
@@ -65,7 +67,8 @@ class Families:
             for part in levels[depth]:
                 if runs:
                     self._find_runs(part)
-                self._enlist(part)
+                alone = part in wrapped or apart.get(pattern(part)) == ALONE
+                self._enlist(part, part.path if alone else None)
             self._join(levels[depth], apart)
         if runs:
             self._find_runs(root)
@@ -81,11 +84,12 @@ class Families:
 
     # -- the same layers -------------------------------------------------------------------------------------------
 
-    def _enlist(self, part: Part) -> None:
+    def _enlist(self, part: Part, mark: Path | None) -> None:
         children, result = overlaid([part])
         kinds = [self._kind(child.some, part) for child in children]
         wires = [tuple(child.reads) for child in children]
-        key = (len(part.inputs), tuple(child.label for child in children), tuple(kinds), tuple(wires), tuple(result))
+        labels = tuple(child.label for child in children)
+        key = (mark, len(part.inputs), labels, tuple(kinds), tuple(wires), tuple(result))
         if key not in self._known:
             self._known[key] = len(self._joined)
             self._joined.append(len(self._joined))
@@ -95,12 +99,16 @@ class Families:
     def _kind(self, child: Part, around: Part) -> tuple[Any, ...]:
         target = None if child.again is None else child.again[len(around.path) :]
         if child.step is not None:
-            return child.kind, target, child.step.layer.frozen
-        return ("run", self.of(child)) if isinstance(child, Run) else ("part", self._ids.get(child), target)
+            return child.kind, target, child.step.layer.frozen, child.recomputed
+        return (
+            ("run", self.of(child))
+            if isinstance(child, Run)
+            else ("part", self._ids.get(child) and self.of(child), target, child.recomputed)
+        )
 
     # -- nearly the same layers ------------------------------------------------------------------------------------
 
-    def _join(self, parts: list[Part], apart: set[Path]) -> None:
+    def _join(self, parts: list[Part], apart: Mapping[Path, int]) -> None:
         """Make one family of those whose names differ by numbers only, where their layers allow it."""
         patterns: dict[Path, dict[int, int]] = {}
         for part in parts:
@@ -146,7 +154,7 @@ class Families:
             if len(rounds) < 2:
                 found += rounds
                 continue
-            prefix, first = numbered(rounds[0])
+            prefix, first = numbered(rounds[0]) or ("", 0)
             inside = {id(leaf) for one in rounds for leaf in one.every()}
             made = {ref for one in rounds for ref in one.outputs}
             inputs = dict.fromkeys(ref for one in rounds for ref in one.inputs if ref not in made)

@@ -1,0 +1,527 @@
+"""Parts of a design as the entries of a spec."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from archscope.design import Design
+from archscope.graph import Ref
+from archscope.ops import Op, Tensor
+from archscope.ops.fields import FieldError
+from archscope.ops.legal import apply
+from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
+from archscope.spec.folding.branches import Item, structured
+from archscope.spec.folding.families import Families, Run, flow, pattern
+from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.overlay import Child, Unlike, overlaid
+from archscope.spec.folding.tree import Part, Path
+from archscope.spec.folding.values import Expression, Place, Scope, Unsaid, Variables
+from archscope.spec.references import GIVEN
+
+Flows = list[Ref | None]
+Entry = Any
+
+#: a part with so many layers that is repeated in one place is worth a block of its own
+_WORTH_A_BLOCK = 4
+
+
+class Bodies:
+    """What the parts of a design are in a spec.
+
+    Args:
+        root: the parts of the design.
+        wrapped: parts some of whose own parts are recomputed together.
+        tensors: what flows between them.
+
+    Attributes:
+        blocks: each behind those that it uses: the entries by signature.
+    """
+
+    def __init__(
+        self, design: Design, root: Part, families: Families, wrapped: set[Part], tensors: dict[Ref, Tensor]
+    ) -> None:
+        self._design, self._families, self._wrapped, self._tensors = design, families, wrapped, tensors
+        self._root = root
+        self._parts = {part.path: part for part in root.every() if not isinstance(part, Run)}
+        self._names = {part.name for part in self._parts.values()}
+        self._steps = {part.name: part.step for part in self._parts.values() if part.step is not None}
+        self._homes = {p.again for p in self._parts.values() if p.again is not None and p.step is not None}
+        self._inputs = {node.name for node in design.inputs}
+        self._scopes: dict[int, Scope] = {}
+        self._numbers: dict[Part, int] = {}
+        self._taken: set[str] = set()
+        self._hints = {scope.name: scope.block for scope in design.scopes if scope.block}
+        self._sites = self._count_sites(root)
+        self.variables = Variables({"classes"})
+        self.blocks: list[tuple[Scope, list[Entry]]] = []
+        scope = Scope("", [root], self.variables)
+        start = Ref(design.inputs[0].name)
+        self.layers, flows = self._body(scope, [Place(root, 0)], [start])
+        self.last = flows[0]
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def _count_sites(self, root: Part) -> dict[int, set[Any]]:
+        """The places in the spec where each family would stand."""
+        sites: dict[int, set[Any]] = {}
+        for part in root.every():
+            if part.step is not None or isinstance(part, Run) or part.again is not None:
+                continue
+            home = None if part is root else self._families.of(part)
+            for child in part.parts:
+                if child.step is None and child.again is None:
+                    sites.setdefault(self._families.of(child), set()).add((home, child.label))
+        return sites
+
+    def _block(self, part: Part, scope: Scope, *, repeated: bool) -> Scope | None:
+        """The block that a part is a call of; ``None`` if it is written where it stands."""
+        family = self._families.of(part)
+        if family in self._scopes:
+            return self._scopes[family]
+        members = self._families.members[family]
+        if family in self._families.inline or part in self._wrapped:
+            return None
+        if len(self._sites[family]) < 2:
+            layers = sum(one.step is not None for one in part.every())
+            alone = len(part.parts) == 1
+            if not repeated or scope.name or alone or layers < _WORTH_A_BLOCK:
+                return None
+        block = Scope(self._block_name(members), members, self.variables)
+        self._scopes[family] = block
+        self._numbers |= {one: number for number, one in enumerate(members)}
+        places = [Place(one, number) for number, one in enumerate(members)]
+        flows: Flows = [one.inputs[0] if one.inputs else None for one in members]
+        entries, _ = self._body(block, places, flows)
+        self.blocks.append((block, entries))
+        return block
+
+    def _block_name(self, members: list[Part]) -> str:
+        hints = Counter(self._hints[one.name] for one in members if one.name in self._hints)
+        stems = Counter(re.sub(r"[^A-Za-z]+$|^[^A-Za-z]+", "", one.label[-1]) for one in members)
+        stem, count = stems.most_common(1)[0]
+        if hints:
+            word = hints.most_common(1)[0][0]
+        elif stem and 2 * count > len(members):
+            word = stem
+        else:
+            word = _content(members[0])
+        word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
+        word = re.sub(r"[^a-z0-9_]", "_", word).strip("_")
+        if not BLOCK_NAME.fullmatch(word) or word in ENTRY_KEYS:
+            word = "block"
+        stem, number = word, 2
+        while word in self._taken:
+            word, number = f"{stem}_{number}", number + 1
+        self._taken.add(word)
+        return word
+
+    # -- lists -----------------------------------------------------------------------------------------------------
+
+    def _body(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+        """The entries of a list of layers, and what it gives.
+
+        Raises:
+            Unsaid: the places have no words in common.
+        """
+        try:
+            return self._said(scope, places, flows)
+        except (Unlike, Unsaid) as error:
+            if isinstance(error, Unsaid) and error.patterns:
+                raise
+            raise Unsaid(pattern(place.part) for place in places if len(places) > 1) from None
+
+    def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+        children, result = overlaid([place.part for place in places])
+        for child in children:
+            if not self._families.alike([part for part in child.parts if part is not None]):
+                raise Unlike
+        wrapped = places[0].part in self._wrapped
+        apart = {c.label for c in children if wrapped or any(p is not None and p.path in self._homes for p in c.parts)}
+        automatic = self._automatic(children, scope)
+        items = structured(children, result, apart)
+        entries, after = self._items(scope, places, items, flows, automatic)
+        return (_regions(entries, children) if wrapped else entries), after
+
+    def _automatic(self, children: Sequence[Child], scope: Scope) -> set[Path]:
+        """Labels that entries have without a name of their own."""
+        kinds: dict[str, list[Child]] = {}
+        for child in children:
+            kind = self._kind(child, scope)
+            if len(child.label) == 1 and re.fullmatch(rf"{re.escape(kind)}(_[1-9][0-9]*)?", child.label[0]):
+                kinds.setdefault(kind, []).append(child)
+        found: set[Path] = set()
+        for kind, some in kinds.items():
+            words = [child.label[0] for child in some]
+            numbers = [word for word in words if word != kind]
+            if kind in words:
+                found.add((kind,))
+            elif len(numbers) > 1 and numbers == [f"{kind}_{number}" for number in range(1, len(numbers) + 1)]:
+                found.update((word,) for word in numbers)
+        return found
+
+    def _kind(self, child: Child, scope: Scope) -> str:
+        """What an entry without a name is called after."""
+        if child.some.again is not None:
+            return f"{child.some.again[-1]}_reuse"
+        if child.op is not None:
+            return child.kind
+        block = None if isinstance(child.some, Run) else self._block(child.some, scope, repeated=False)
+        return "" if block is None else block.name
+
+    def _items(
+        self, scope: Scope, places: list[Place], items: Sequence[Item], flows: Flows, automatic: set[Path]
+    ) -> tuple[list[Entry], Flows]:
+        entries = []
+        for item in items:
+            child = item.child
+            here = [k for k, part in enumerate(child.parts) if part is not None]
+            name = None if child.label in automatic else ".".join(child.label)
+            some, given = [places[k] for k in here], [flows[k] for k in here]
+            parts = [part for part in child.parts if part is not None]
+            if isinstance(child.some, Run):
+                entry = self._run(scope, some, parts, given)
+            elif child.some.again is not None:
+                entry = self._again(some, parts, given)
+            elif child.op is not None:
+                entry = self._layer(scope, some, parts, given, item, automatic)
+            else:
+                entry = self._part(scope, some, parts, given, name)
+            if name is not None and not isinstance(child.some, Run):
+                entry = {"name": name, **entry}
+            if child.optional:
+                truth = [part is not None for part in child.parts]
+                entry["when"] = Expression(scope.holds(places, truth, child.label[-1], self._arriving(flows)))
+            if child.some.step is not None and child.some.step.layer.frozen:
+                entry["freeze"] = True
+            if child.some.recomputed and not isinstance(child.some, Run):
+                entry["checkpoint"] = True
+            entries.append(_shortened(entry))
+            flows = list(flows)
+            for k, part in zip(here, parts, strict=True):
+                flows[k] = flow(part)
+        return entries, flows
+
+    # -- entries ---------------------------------------------------------------------------------------------------
+
+    def _layer(
+        self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, item: Item, automatic: set[Path]
+    ) -> Entry:
+        steps = [part.step for part in parts if part.step is not None]
+        ops = [step.layer.op for step in steps]
+        op, reads = ops[0], [part.inputs for part in parts]
+        inputs: list[Entry] | None = None
+        entry: dict[str, Any] = {}
+        listed = op.arity.most != 1 and len(reads[0]) > 1 and not any(part.path in self._homes for part in parts)
+        if listed:
+            inputs = []
+            for number in range(len(reads[0])):
+                refs = [read[number] for read in reads]
+                branch = item.branches[number] if item.branches is not None else None
+                if branch is None:
+                    inputs.append([] if refs == flows else self._told(places, refs))
+                    continue
+                inside, after = self._items(scope, places, branch, flows, automatic)
+                if after != refs:
+                    raise Unsaid
+                inputs.append(inside)
+        else:
+            entry |= self._from(places, reads, flows, optional=op.arity.least == 0 and bool(apply(op, ())[0]))
+        first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
+        arguments = self._arguments(scope, places, ops, item.child.label[-1], self._arriving(first))
+        return {type(op).__name__: _called(op, arguments, inputs), **entry}
+
+    def _arguments(
+        self, scope: Scope, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
+    ) -> dict[str, Any]:
+        given = {name for op in ops for name in op.given()}
+        found = {}
+        for info in ops[0].fields:
+            if info.name in given:
+                values = [_bare(op, info.name) for op in ops]
+                found[info.name] = scope.express(places, values, info.name, label, arriving)
+        return found
+
+    def _from(
+        self, places: list[Place], reads: list[tuple[Ref, ...]], flows: Flows, *, optional: bool = False
+    ) -> Entry:
+        """``from:``, where a part does not read what arrives.
+
+        Args:
+            optional: it would read nothing if it did not say so.
+        """
+        if not reads[0] or (not optional and all(read == (given,) for read, given in zip(reads, flows, strict=True))):
+            return {}
+        told = [self._told(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
+        return {"from": told[0] if len(told) == 1 else told}
+
+    def _again(self, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+        if parts[0].step is None:
+            for part in parts:
+                first = self._parts.get(part.again or ())
+                if first is None or len(part.inputs) != 1 or len(first.inputs) != 1 or not _mirrors(part, first):
+                    raise Unsaid
+        words = {self._relative(place, part.again or ()) for place, part in zip(places, parts, strict=True)}
+        if len(words) > 1:
+            raise Unsaid
+        return {"reuse": words.pop(), **self._from(places, [part.inputs for part in parts], flows)}
+
+    def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, name: str | None) -> Entry:
+        reads = [part.inputs for part in parts]
+        block = self._block(parts[0], scope, repeated=False)
+        if block is not None:
+            return {**self._call(scope, places, parts, block), **self._from(places, reads, flows)}
+        source: Entry = {}
+        if len(reads[0]) == 1:
+            source, flows = self._from(places, reads, flows), [read[0] for read in reads]
+        inner = [Place(part, place.call, place.indexes) for part, place in zip(parts, places, strict=True)]
+        entries, after = self._body(scope, inner, flows)
+        only = entries[0] if len(entries) == 1 else None
+        if (
+            isinstance(only, dict)
+            and "repeat" in only
+            and only.get("name") == "{i}"
+            and not source
+            and "i" not in _used(only)
+        ):
+            return {key: value for key, value in only.items() if key not in ("name", "index")}
+        return {**source, "layers": entries}
+
+    def _call(self, scope: Scope, places: list[Place], parts: list[Part], block: Scope) -> Entry:
+        first = [part.inputs[0] if part.inputs else None for part in parts]
+        arriving = self._arriving(first)
+        arguments: dict[str, Any] = {}
+        for name in _signature(block):
+            usual = block.default(name)
+            values = [block.parameters[name][self._numbers[part]] for part in parts]
+            if all(value is ABSENT or value == usual for value in values):
+                continue
+            if usual is not ABSENT:
+                values = [usual if value is ABSENT else value for value in values]
+            arguments[name] = scope.express(places, values, name, parts[0].label[-1], arriving)
+        names = list(arguments)
+        if not names:
+            return {block.name: None}
+        lone = names == [_signature(block)[0]] and arguments[names[0]] is not None
+        return {block.name: arguments[names[0]] if lone else arguments}
+
+    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+        some = parts[0]
+        assert isinstance(some, Run)
+        index = self._index(places, some)
+        inner, given, rounds = [], [], []
+        counts: dict[Any, int] = {}
+        for place, part, start in zip(places, parts, flows, strict=True):
+            counts[place.call, place.indexes] = len(part.parts)
+            for number, one in enumerate(part.parts):
+                inner.append(Place(one, place.call, (*place.indexes, (index, number))))
+                given.append(flow(part.parts[number - 1]) if number else start)
+                rounds.append(one)
+        source: Entry = {}
+        reads = [part.parts[0].inputs for part in parts]
+        if len(reads[0]) == 1:
+            source = self._from(places, reads, flows)
+            given = [one.inputs[0] for one in rounds]
+        times = scope.express(places, [len(part.parts) for part in parts], "count", "", self._arriving(flows))
+        scope.count(index, times, counts)
+        shown = index if not some.first else f"{index} + {some.first}"
+        name = f"{some.prefix}{{{shown}}}"
+        block = self._block(some.parts[0], scope, repeated=True)
+        head = {"repeat": times, "index": index}
+        recomputed = {"checkpoint": True} if some.parts[0].recomputed else {}
+        if block is not None:
+            around = [Place(place.part, place.call, place.indexes) for place in inner]
+            call = {"name": name, **self._call(scope, around, rounds, block), **recomputed}
+            return {**head, **source, "layers": [_shortened(call)]}
+        entries, _ = self._body(scope, inner, given)
+        return {**head, "name": name, **source, **recomputed, "layers": entries}
+
+    def _index(self, places: list[Place], run: Run) -> str:
+        """A name for what counts the rounds."""
+        taken = {name for name, _ in places[0].indexes}
+        nested = any(isinstance(part, Run) for one in run.parts for part in one.parts)
+        names = ["stage", "i", "j", "k", "l", "m"] if nested else ["i", "j", "k", "l", "m"]
+        return next(name for name in names if name not in taken)
+
+    def told(self, ref: Ref) -> str:
+        """What a tensor is called outside of all blocks."""
+        return self._reference(Place(self._root, 0), ref)
+
+    # -- tensors and names -----------------------------------------------------------------------------------------
+
+    def _arriving(self, refs: Sequence[Ref | None]) -> dict[str, list[Any]]:
+        """What `in_channels` and `in_features` are."""
+        if any(ref is None for ref in refs):
+            return {}
+        shapes = [self._tensors[ref].shape for ref in refs if ref is not None]
+        last = {"in_features": [shape[-1] for shape in shapes]}
+        if any(len(shape) < 3 for shape in shapes):
+            return last
+        channels = {"in_channels": [shape[1] for shape in shapes]}
+        return {**last, **channels} if all(len(shape) == 3 for shape in shapes) else {**channels, **last}
+
+    def _told(self, places: list[Place], refs: Sequence[Ref]) -> str:
+        """What a tensor is called in a list, wherever the list stands.
+
+        Raises:
+            Unsaid: not the same everywhere.
+        """
+        words = {self._reference(place, ref) for place, ref in zip(places, refs, strict=True)}
+        if len(words) > 1:
+            raise Unsaid
+        return words.pop()
+
+    def _call_of(self, place: Place) -> Part:
+        part = place.part
+        while part not in self._numbers and part.path:
+            part = self._parts[part.path[:-1]] if part.path[:-1] in self._parts else self._above(part)
+        return part
+
+    def _above(self, part: Part) -> Part:
+        path = part.path[:-1]
+        while path not in self._parts:
+            path = path[:-1]
+        return self._parts[path]
+
+    def _reference(self, place: Place, ref: Ref) -> str:
+        call = self._call_of(place)
+        if call.path and ref in call.inputs:
+            number = call.inputs.index(ref)
+            return f"{GIVEN}[{number}]" if len(call.inputs) > 1 else GIVEN
+        if ref.node in self._inputs:
+            return ref.node
+        step = self._steps[ref.node]
+        path = step.layer.path
+        if step.layer.op.main_output is None and len(step.y) > 1:
+            return f"{self._relative(place, path)}[{ref.output}]"
+        if ref.output != (step.layer.op.main_output or 0):
+            return f"{self._relative(place, path)}[{ref.output}]"
+        for depth in range(1, len(path)):
+            part = self._parts.get(path[:depth])
+            if part is not None and place.part.path[:depth] != path[:depth] and flow(part) == ref:
+                return self._relative(place, part.path)
+        return self._relative(place, path)
+
+    def _relative(self, place: Place, path: Path) -> str:
+        """What a layer or part is called in a list: its path behind the lists that both stand in.
+
+        Raises:
+            Unsaid: something else has that name there, or it lies outside of the block.
+        """
+        around, border = place.part.path, len(self._call_of(place).path)
+        if around[:border] != path[:border]:
+            raise Unsaid
+        common = border
+        while common < min(len(around), len(path) - 1) and around[common] == path[common]:
+            common += 1
+        for depth in range(common, border - 1, -1):
+            name = path[depth:]
+            deeper = (".".join((*around[:d], *name)) for d in range(len(around), depth, -1))
+            if not any(other in self._names or other in self._inputs for other in deeper):
+                return ".".join(name)
+        raise Unsaid
+
+
+def _signature(block: Scope) -> list[str]:
+    """The parameters in the order of the signature."""
+    return sorted(block.parameters, key=lambda name: block.default(name) is not ABSENT)
+
+
+def _content(part: Part) -> str:
+    """A word for a part after the layers in it."""
+    kinds = [one.kind for one in part.every() if one.step is not None]
+    short = {"Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "BatchNorm2d": "bn", "Linear": "linear"}
+    if len(kinds) <= 3:
+        return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))
+    if "Add" in kinds:
+        return "residual"
+    return "module" if "Concat" in kinds else "unit"
+
+
+def _mirrors(part: Part, first: Part) -> bool:
+    """Whether applying a part again gives another: the same layers in the same order, wired alike."""
+    mine, others = ([one for one in some.every() if one.step is not None] for some in (part, first))
+    if len(mine) != len(others):
+        return False
+    named = {Ref(a.name, n): Ref(b.name, n) for a, b in zip(mine, others, strict=True) for n in range(len(a.outputs))}
+    named[part.inputs[0]] = first.inputs[0]
+    return all(
+        a.path[len(part.path) :] == b.path[len(first.path) :]
+        and a.step is not None and b.step is not None
+        and a.step.layer.op == b.step.layer.op
+        and tuple(named.get(ref) for ref in a.inputs) == b.inputs
+        for a, b in zip(mine, others, strict=True)
+    )  # fmt: skip
+
+
+def _bare(op: Op, name: str) -> Any:
+    """An argument; one number where all axes have the same."""
+    value = op.arguments()[name]
+    info = op.field(name)
+    if not isinstance(value, tuple) or len(set(value)) != 1 or info is None:
+        return value
+    try:
+        return value[0] if info.kind.read(value[0], op.rank) == value else value
+    except FieldError:
+        return value
+
+
+def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> Any:
+    """What stands behind an op's name."""
+    bare = op.arity.most is None or op.arity.least > 1
+    if inputs is not None:
+        return inputs if not arguments and bare else {"inputs": inputs, **arguments}
+    if list(arguments) == [op.fields[0].name] if op.fields else False:
+        value = arguments[op.fields[0].name]
+        listed = isinstance(value, (tuple, list))
+        if value is not None and not (listed and bare):
+            return value
+    return arguments or None
+
+
+def _shortened(entry: Entry) -> Entry:
+    """A word alone where nothing else is said."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((word, value),) = entry.items()
+        if value is None:
+            return word
+    return entry
+
+
+def _used(value: Any) -> set[str]:
+    """The words in expressions and names of an entry, its own name and index apart."""
+    if isinstance(value, dict):
+        return {
+            word
+            for key, inner in value.items()
+            if key != "index"
+            for word in _used(inner)
+            if (key, inner) != ("name", "{i}")
+        }
+    if isinstance(value, (list, tuple)):
+        return {word for inner in value for word in _used(inner)}
+    return set(re.findall(r"\w+", value)) if isinstance(value, str) else set()
+
+
+def _regions(entries: list[Entry], children: Sequence[Child]) -> list[Entry]:
+    """Entries that are recomputed together in groups."""
+    grouped: list[Entry] = []
+    region: str | None = None
+    for entry, child in zip(entries, children, strict=True):
+        found = _region(child.some)
+        if found is not None and found == region:
+            grouped[-1]["layers"].append(entry)
+        elif found is not None:
+            grouped.append({"layers": [entry], "checkpoint": True})
+        else:
+            grouped.append(entry)
+        region = found
+    return grouped
+
+
+def _region(part: Part) -> str | None:
+    """The region that a part is recomputed with, if that is more than the part."""
+    regions = {one.step.layer.checkpoint for one in part.every() if one.step is not None}
+    return None if part.recomputed or len(regions) > 1 else regions.pop()
