@@ -74,8 +74,8 @@ def linear(candidates: Candidates, values: Vector) -> Iterator[str]:
 
 def two(candidates: Candidates, values: Vector) -> Iterator[str]:
     """Two parameters."""
-    whole = {key: vector for key, vector in candidates.items() if whole(vector)}
-    for (a, first), (b, second) in permutations(whole.items(), 2):
+    numbers = {key: vector for key, vector in candidates.items() if whole(vector)}
+    for (a, first), (b, second) in permutations(numbers.items(), 2):
         pairs = [(x, y) if ABSENT not in (x, y) else None for x, y in zip(first, second, strict=True)]
         for symbol, function in _PAIRS.items():
             result = [ABSENT if pair is None else function(*pair) for pair in pairs]
@@ -92,9 +92,9 @@ _PAIRS: dict[str, Callable[[int, int], Any]] = {
 
 def comparisons(sources: dict[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
     """Pairs of names that are equal or not, as conditions."""
-    whole = [(key, vector) for key, vector in sources.items() if whole(vector)]
-    for number, (a, first) in enumerate(whole):
-        for b, second in whole[number + 1 :]:
+    numbers = [(key, vector) for key, vector in sources.items() if whole(vector)]
+    for number, (a, first) in enumerate(numbers):
+        for b, second in numbers[number + 1 :]:
             equal = [ABSENT if ABSENT in (x, y) else x == y for x, y in zip(first, second, strict=True)]
             yield f"{a} == {b}", equal
             yield f"{a} != {b}", [ABSENT if e is ABSENT else not e for e in equal]

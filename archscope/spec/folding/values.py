@@ -167,6 +167,8 @@ class Scope:
         for key, vector in arriving.items():
             if agrees(vector, values):
                 return key
+        if all(isinstance(value, bool) for value in values if value is not ABSENT):
+            return self.holds(places, values, name, arriving)
         if whole(values):
             for found in (*self._progress(places, values), *one(known, values)):
                 return found
