@@ -16,6 +16,7 @@ from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
 from archscope.spec.folding.branches import Item, structured
 from archscope.spec.folding.families import Families, Run, flow, pattern
 from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.layout import in_line
 from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import Expression, Place, Scope, Unsaid, Variables
@@ -26,6 +27,8 @@ Entry = Any
 
 #: a part with so many layers that is repeated in one place is worth a block of its own
 _WORTH_A_BLOCK = 4
+#: more rounds than this are never listed one by one
+_MOST_IN_LINE = 8
 
 
 class Bodies:
@@ -94,6 +97,9 @@ class Bodies:
         self._numbers |= {one: number for number, one in enumerate(members)}
         places = [Place(one, number) for number, one in enumerate(members)]
         flows: Flows = [one.inputs[0] if one.inputs else None for one in members]
+        block.sketched = True
+        self._body(block, places, flows)
+        block.sketched = False
         entries, _ = self._body(block, places, flows)
         self.blocks.append((block, entries))
         return block
@@ -104,7 +110,7 @@ class Bodies:
         stem, count = stems.most_common(1)[0]
         if hints:
             word = hints.most_common(1)[0][0]
-        elif stem and 2 * count > len(members):
+        elif stem and (count == len(members) or (2 * count > len(members) and len(_kinds(members[0])) > 3)):
             word = stem
         else:
             word = _content(members[0])
@@ -181,14 +187,20 @@ class Bodies:
             name = None if child.label in automatic else ".".join(child.label)
             some, given = [places[k] for k in here], [flows[k] for k in here]
             parts = [part for part in child.parts if part is not None]
-            if isinstance(child.some, Run):
-                entry = self._run(scope, some, parts, given)
+            if scope.sketched and child.optional:
+                entry = None
+            elif isinstance(child.some, Run):
+                entry, *before = reversed(self._run(scope, some, parts, given))
+                entries += reversed(before)
             elif child.some.again is not None:
                 entry = self._again(some, parts, given)
             elif child.op is not None:
                 entry = self._layer(scope, some, parts, given, item, automatic)
             else:
-                entry = self._part(scope, some, parts, given, name)
+                entry = self._part(scope, some, parts, given)
+            if entry is None:
+                flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
+                continue
             if name is not None and not isinstance(child.some, Run):
                 entry = {"name": name, **entry}
             if child.optional:
@@ -268,7 +280,7 @@ class Bodies:
             raise Unsaid
         return {"reuse": words.pop(), **self._from(places, [part.inputs for part in parts], flows)}
 
-    def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, name: str | None) -> Entry:
+    def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         reads = [part.inputs for part in parts]
         block = self._block(parts[0], scope, repeated=False)
         if block is not None:
@@ -307,7 +319,27 @@ class Bodies:
         lone = names == [_signature(block)[0]] and arguments[names[0]] is not None
         return {block.name: arguments[names[0]] if lone else arguments}
 
-    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> list[Entry]:
+        """A repeat, or its rounds one by one where that is shorter."""
+        mark = scope.mark()
+        entry = self._repeat(scope, places, parts, flows)
+        times = {len(part.parts) for part in parts}
+        if len(times) > 1 or parts[0].parts[0] not in self._numbers or max(times) > _MOST_IN_LINE:
+            return [entry]
+        length, kept = len(in_line(entry)) + scope.cost(mark), scope.mark()
+        scope.back(mark)
+        entries = []
+        for number in range(times.pop()):
+            rounds = [part.parts[number] for part in parts]
+            name = {"name": ".".join(rounds[0].label)}
+            entries.append(name | self._part(scope, places, rounds, flows))
+            flows = [flow(one) for one in rounds]
+        if sum(len(in_line(one)) for one in entries) + scope.cost(mark) <= length:
+            return entries
+        scope.back(kept)
+        return [entry]
+
+    def _repeat(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         some = parts[0]
         assert isinstance(some, Run)
         index = self._index(places, some)
@@ -429,9 +461,14 @@ def _signature(block: Scope) -> list[str]:
     return sorted(block.parameters, key=lambda name: block.default(name) is not ABSENT)
 
 
+def _kinds(part: Part) -> list[str]:
+    """The ops of its layers."""
+    return [one.kind for one in part.every() if one.step is not None]
+
+
 def _content(part: Part) -> str:
     """A word for a part after the layers in it."""
-    kinds = [one.kind for one in part.every() if one.step is not None]
+    kinds = _kinds(part)
     short = {"Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "BatchNorm2d": "bn", "Linear": "linear"}
     if len(kinds) <= 3:
         return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))

@@ -64,7 +64,9 @@ def join_single(root: Part) -> None:
 def _join(around: Part, targets: set[Path]) -> None:
     for number, part in enumerate(around.parts):
         _join(part, targets)
-        if len(part.parts) == 1 and part.path not in targets and part.again is None and not part.recomputed:
-            only = part.parts[0]
+        only = part.parts[0] if len(part.parts) == 1 else None
+        if only is None or part.path in targets or part.again is not None or part.recomputed:
+            continue
+        if only.step is not None or not part.label[-1][-1:].isdigit():
             only.label = part.label + only.label
             around.parts[number] = only

@@ -86,6 +86,8 @@ class Scope:
         self.name, self.calls = name, calls
         self.parameters: dict[str, list[Any]] = {}
         self._variables = variables
+        #: whether only what is always there is looked at, to find the parameters that matter most
+        self.sketched = False
         self._tables: dict[str, Callable[[Place], Any]] = {}
         self.counts: dict[str, Any] = {}
 
@@ -109,6 +111,9 @@ class Scope:
             return Expression(follows) if field == "groups" and follows and present[0] > 1 else present[0]
         if field == "groups" and follows:
             return Expression(follows)
+        listed = self._elementwise(places, values, field, arriving)
+        if listed is not None:
+            return listed
         if self.name and _constant([place.call for place in places], values):
             return Expression(self._of_call(places, values, field, label, arriving))
         found = self._of_round(places, values, field, arriving)
@@ -117,6 +122,22 @@ class Scope:
         if found is None:
             raise Unsaid
         return Expression(found)
+
+    def _elementwise(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> Any:
+        """A list of which every number is the same everywhere, or something that has a name."""
+        lengths = {len(value) if isinstance(value, tuple) else 0 for value in values if value is not ABSENT}
+        if len(lengths) > 1 or lengths == {0}:
+            return None
+        known = {**arriving, **self._spread(places)}
+        found: list[Any] = []
+        for number in range(lengths.pop()):
+            column = [value if value is ABSENT else value[number] for value in values]
+            present = [value for value in column if value is not ABSENT]
+            name = next((key for key, vector in known.items() if agrees(vector, column)), None)
+            if name is None and not all(same(value, present[0]) for value in present):
+                return None
+            found.append(present[0] if name is None or all(same(v, present[0]) for v in present) else Expression(name))
+        return found
 
     def _of_call(self, places: Sequence[Place], values: Vector, field: str, label: str, arriving: Mapping[str, list[Any]]) -> str:  # fmt: skip
         """A value that is the same in all places of a call."""
@@ -128,6 +149,7 @@ class Scope:
         follows = next((key for key, vector in arriving.items() if agrees(vector, values)), None)
         if follows is not None:
             return follows
+        known = {key: vector for key, vector in known.items() if _covers(vector, values)}
         sources = [known, arriving] if field in _MADE else [known]
         if whole(values):
             for form in (one, linear):
@@ -289,7 +311,7 @@ class Scope:
             if not any(t is True and v is not True for v, t in zip(vector, truth, strict=True))
         ]
         for (a, first), (b, second) in combinations(few, 2):
-            if agrees([x is True and y is True for x, y in zip(first, second, strict=True)], truth):
+            if a.partition(" ")[0] != b.partition(" ")[0] and agrees([x is True and y is True for x, y in zip(first, second, strict=True)], truth):
                 yield f"{a} and {b}"
 
     def _atoms(self, places: Sequence[Place], arriving: Mapping[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
@@ -315,6 +337,23 @@ class Scope:
             for name, sizes in arriving.items():
                 yield f"{name} != {key}", [a != b for a, b in zip(sizes, vector, strict=True)]
                 yield f"{name} == {key}", [a == b for a, b in zip(sizes, vector, strict=True)]
+
+    def mark(self) -> tuple[Any, ...]:
+        """What has been named so far, to come back to."""
+        return dict(self.parameters), dict(self._tables), dict(self._variables.values)
+
+    def back(self, mark: tuple[Any, ...]) -> None:
+        """Forget what has been named since."""
+        self.parameters, self._tables, self._variables.values = map(dict, mark)
+
+    def cost(self, mark: tuple[Any, ...]) -> int:
+        """How much has been named since, in characters."""
+        lists = [value for name, value in self._variables.values.items() if name not in mark[2]]
+        return len(str(lists)) + 150 * sum(
+            any(isinstance(value, list) for value in vector)
+            for name, vector in self.parameters.items()
+            if name not in mark[0]
+        )
 
     def count(self, index: str, text: Any, rounds: Mapping[Any, int]) -> None:
         """Note how often a repeat is carried out, so that its last round can be told."""
@@ -351,6 +390,11 @@ def _key(place: Place, index: str) -> Any:
     """The repeat around a place that an index counts."""
     names = [name for name, _ in place.indexes]
     return place.call, place.indexes[: names.index(index)]
+
+
+def _covers(vector: Vector, values: Vector) -> bool:
+    """Whether there is a number wherever one is wanted."""
+    return all(v is ABSENT or c is not ABSENT for c, v in zip(vector, values, strict=True))
 
 
 def _indexes(places: Sequence[Place]) -> list[str]:
