@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.graph import Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import apply
@@ -21,6 +21,9 @@ from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import Expression, Place, Scope, Unsaid, Variables
 from archscope.spec.references import GIVEN
+
+#: arguments that stand alone, though they have a default
+_BARE = ("p", "negative_slope", "dim")
 
 Flows = list[Ref | None]
 Entry = Any
@@ -58,7 +61,7 @@ class Bodies:
         self._taken: set[str] = set()
         self._hints = {scope.name: scope.block for scope in design.scopes if scope.block}
         self._sites = self._count_sites(root)
-        self.variables = Variables({"classes"})
+        self.variables = Variables()
         self.blocks: list[tuple[Scope, list[Entry]]] = []
         scope = Scope("", [root], self.variables)
         start = Ref(design.inputs[0].name)
@@ -100,6 +103,7 @@ class Bodies:
         block.sketched = True
         self._body(block, places, flows)
         block.sketched = False
+        block.settle()
         entries, _ = self._body(block, places, flows)
         self.blocks.append((block, entries))
         return block
@@ -242,7 +246,9 @@ class Bodies:
         else:
             entry |= self._from(places, reads, flows, optional=op.arity.least == 0 and bool(apply(op, ())[0]))
         first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
-        arguments = self._arguments(scope, places, ops, item.child.label[-1], self._arriving(first))
+        arguments = self._arguments(scope, places, ops, self._word(places[0], parts[0]), self._arriving(first))
+        if not scope.name and len(steps) == 1 and op.arguments().get("out_features") and self._is_result(steps[0].layer):
+            arguments["out_features"] = Expression(self.variables.add("classes", op.arguments()["out_features"]))
         return {type(op).__name__: _called(op, arguments, inputs), **entry}
 
     def _arguments(
@@ -255,6 +261,14 @@ class Bodies:
                 values = [_bare(op, info.name) for op in ops]
                 found[info.name] = scope.express(places, values, info.name, label, arriving)
         return found
+
+    def _is_result(self, layer: Layer) -> bool:
+        return [ref.node for _, ref in self._design.outputs] == [layer.name]
+
+    def _word(self, place: Place, part: Part) -> str:
+        """What a part is called, or the one around it if that is a number; empty where both are."""
+        inside = part.path[len(self._call_of(place).path) :]
+        return next((word for word in reversed(inside) if not word[:1].isdigit()), "")
 
     def _from(
         self, places: list[Place], reads: list[tuple[Ref, ...]], flows: Flows, *, optional: bool = False
@@ -312,7 +326,7 @@ class Bodies:
                 continue
             if usual is not ABSENT:
                 values = [usual if value is ABSENT else value for value in values]
-            arguments[name] = scope.express(places, values, name, parts[0].label[-1], arriving)
+            arguments[name] = scope.express(places, values, name, self._word(places[0], parts[0]), arriving)
         names = list(arguments)
         if not names:
             return {block.name: None}
@@ -324,6 +338,10 @@ class Bodies:
         mark = scope.mark()
         entry = self._repeat(scope, places, parts, flows)
         times = {len(part.parts) for part in parts}
+        if times == {1}:
+            rounds = [part.parts[0] for part in parts]
+            scope.back(mark)
+            return [{"name": ".".join(rounds[0].label), **self._part(scope, places, rounds, flows)}]
         if len(times) > 1 or parts[0].parts[0] not in self._numbers or max(times) > _MOST_IN_LINE:
             return [entry]
         length, kept = len(in_line(entry)) + scope.cost(mark), scope.mark()
@@ -510,8 +528,9 @@ def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> An
     bare = op.arity.most is None or op.arity.least > 1
     if inputs is not None:
         return inputs if not arguments and bare else {"inputs": inputs, **arguments}
-    if list(arguments) == [op.fields[0].name] if op.fields else False:
-        value = arguments[op.fields[0].name]
+    first = op.fields[0] if op.fields else None
+    if first is not None and list(arguments) == [first.name] and (first.required or first.name in _BARE):
+        value = arguments[first.name]
         listed = isinstance(value, (tuple, list))
         if value is not None and not (listed and bare):
             return value

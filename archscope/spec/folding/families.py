@@ -15,7 +15,7 @@ _NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
 #: so much apart that no parts of that name are alike; one less, and those of the same layers are
 ALONE = 2
 #: the share of their layers that parts have in common at least, if those that only some have are to be optional
-_ALIKE = 0.6
+_ALIKE = 0.5
 
 
 @dataclass(eq=False)
@@ -151,7 +151,7 @@ class Families:
     def _find_runs(self, around: Part) -> None:
         found: list[Part] = []
         for rounds in self._stretches(around.parts):
-            if len(rounds) < 2:
+            if len(rounds) < 2 and not self._lone(around):
                 found += rounds
                 continue
             prefix, first = numbered(rounds[0]) or ("", 0)
@@ -165,6 +165,13 @@ class Families:
             if len(rounds[0].inputs) > 1:
                 self.inline.add(self.of(rounds[0]))
         around.parts = found
+
+    @staticmethod
+    def _lone(around: Part) -> bool:
+        """Whether a part is a stage of one round, as its neighbours may be of several."""
+        only = around.parts[0]
+        numbers = len(around.parts) == 1 and around.path and around.label[-1][-1:].isdigit() and only.label == ("0",)
+        return bool(numbers) and only.step is None and only.again is None
 
     def _read_outside(self, ref: Ref, around: Part, inside: set[int], rounds: list[Part]) -> bool:
         """Whether anything but the rounds themselves reads a tensor."""

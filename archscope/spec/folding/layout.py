@@ -111,6 +111,8 @@ def in_line(value: Any) -> str:
         return f"[{', '.join(_within(item) for item in value)}]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return re.sub(r"e-0", "e-", repr(value))
     return "null" if value is None else quoted(value) if isinstance(value, str) else str(value)
 
 

@@ -20,7 +20,7 @@ _SHORT = {
 _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
 _USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
 #: arguments that are numbers of channels or features made
-_MADE = ("out_channels", "out_features")
+_MADE = ("out_channels", "out_features", "out")
 #: the longest list of lists that stands for a formula
 _LONGEST_TABLE = 64
 
@@ -60,16 +60,15 @@ class Place(NamedTuple):
 class Variables:
     """The lists that become variables of the design."""
 
-    def __init__(self, taken: set[str]) -> None:
+    def __init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self._taken = taken
 
     def add(self, name: str, value: Any) -> str:
         """A variable with a value; one that there is already, if it has that value and that name."""
         for known, held in self.values.items():
             if held == value and known.rstrip("_0123456789") == name:
                 return known
-        name = free(name, {*self._taken, *self.values})
+        name = free(name, {*self.values, *RESERVED_NAMES})
         self.values[name] = value
         return name
 
@@ -89,6 +88,8 @@ class Scope:
         #: whether only what is always there is looked at, to find the parameters that matter most
         self.sketched = False
         self._tables: dict[str, Callable[[Place], Any]] = {}
+        self._ambiguous: set[str] = set()
+        self._labels: dict[str, str] = {}
         self.counts: dict[str, Any] = {}
 
     # -- values ----------------------------------------------------------------------------------------------------
@@ -173,11 +174,20 @@ class Scope:
         return {name: vector for name, vector in known.items() if not any(isinstance(v, list) for v in vector)}
 
     def _add(self, name: str, vector: list[Any], label: str) -> str:
-        if name in self.parameters and label:
-            name = identifier(f"{label}_{name}" if name != "out" else label)
+        if name in self.parameters:
+            self._ambiguous.add(name)
+        if name in self._ambiguous and label:
+            name = _joint(label, name)
         name = free(name, {*self.parameters, *RESERVED_NAMES})
-        self.parameters[name] = vector
+        self.parameters[name], self._labels[name] = vector, label
         return name
+
+    def settle(self) -> None:
+        """Call parameters of one kind after their layers, where there are several."""
+        for name in self._ambiguous & set(self.parameters):
+            label = self._labels[name]
+            better = free(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
+            self.parameters = {better if key == name else key: held for key, held in self.parameters.items()}
 
     def _of_round(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:  # fmt: skip
         """A value that differs from round to round: arithmetic over indexes, lists, and what arrives."""
@@ -437,6 +447,11 @@ def free(name: str, taken: set[str]) -> str:
     while name in taken or not is_variable(name):
         name, number = f"{stem}_{number}", number + 1
     return name
+
+
+def _joint(label: str, name: str) -> str:
+    """The name of a parameter for one layer: `branch1` is how many channels that makes."""
+    return identifier(label + name[3:] if re.match(r"out(_|$)", name) else f"{label}_{name}")
 
 
 def identifier(label: str) -> str:
