@@ -214,7 +214,24 @@ class Scope:
                 condition = next(self._conditions(places, truth, arriving), None)
                 if condition is not None:
                     return f"{chosen} if {condition} else {other}"
-        return self._first(places, values, field, arriving) or self._table(places, values, name)
+        return (
+            self._first(places, values, field, arriving)
+            or self._parted(places, values, field, arriving)
+            or self._table(places, values, name)
+        )
+
+    def _parted(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:
+        """``in_channels if stage == 0 else 6 * in_channels``."""
+        if not whole(values):
+            return None
+        for index in _indexes(places):
+            found = []
+            for first in (True, False):
+                some = [v if (dict(p.indexes)[index] == 0) == first else ABSENT for p, v in zip(places, values, strict=True)]
+                found.append(next((k for k, v in arriving.items() if agrees(v, some)), None) or next(one(dict(arriving), some), None))
+            if None not in found:
+                return f"{found[0]} if {index} == 0 else {found[1]}"
+        return None
 
     def _first(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:  # fmt: skip
         """``stride if i == 0 else 1``."""
