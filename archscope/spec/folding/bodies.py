@@ -19,7 +19,7 @@ from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.layout import in_line
 from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
-from archscope.spec.folding.values import Expression, Place, Scope, Unsaid, Variables
+from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
 from archscope.spec.references import GIVEN
 
 #: arguments that stand alone, though they have a default
@@ -105,6 +105,7 @@ class Bodies:
         block.sketched = False
         block.settle()
         entries, _ = self._body(block, places, flows)
+        block.forget_but(_used(entries))
         self.blocks.append((block, entries))
         return block
 
@@ -209,7 +210,8 @@ class Bodies:
                 entry = {"name": name, **entry}
             if child.optional:
                 truth = [part is not None for part in child.parts]
-                entry["when"] = Expression(scope.holds(places, truth, child.label[-1], self._arriving(flows)))
+                slot = Slot(places, truth, child.label[-1], "", self._arriving(flows))
+                entry["when"] = Expression(scope.holds(slot))
             if child.some.step is not None and child.some.step.layer.frozen:
                 entry["freeze"] = True
             if child.some.recomputed and not isinstance(child.some, Run):
@@ -247,7 +249,12 @@ class Bodies:
             entry |= self._from(places, reads, flows, optional=op.arity.least == 0 and bool(apply(op, ())[0]))
         first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
         arguments = self._arguments(scope, places, ops, self._word(places[0], parts[0]), self._arriving(first))
-        if not scope.name and len(steps) == 1 and op.arguments().get("out_features") and self._is_result(steps[0].layer):
+        if (
+            not scope.name
+            and len(steps) == 1
+            and op.arguments().get("out_features")
+            and self._is_result(steps[0].layer)
+        ):
             arguments["out_features"] = Expression(self.variables.add("classes", op.arguments()["out_features"]))
         return {type(op).__name__: _called(op, arguments, inputs), **entry}
 
@@ -259,7 +266,7 @@ class Bodies:
         for info in ops[0].fields:
             if info.name in given:
                 values = [_bare(op, info.name) for op in ops]
-                found[info.name] = scope.express(places, values, info.name, label, arriving)
+                found[info.name] = scope.express(Slot(places, values, info.name, label, arriving, info.name in MADE))
         return found
 
     def _is_result(self, layer: Layer) -> bool:
@@ -319,6 +326,7 @@ class Bodies:
         first = [part.inputs[0] if part.inputs else None for part in parts]
         arriving = self._arriving(first)
         arguments: dict[str, Any] = {}
+        label = self._word(places[0], parts[0])
         for name in _signature(block):
             usual = block.default(name)
             values = [block.parameters[name][self._numbers[part]] for part in parts]
@@ -326,7 +334,7 @@ class Bodies:
                 continue
             if usual is not ABSENT:
                 values = [usual if value is ABSENT else value for value in values]
-            arguments[name] = scope.express(places, values, name, self._word(places[0], parts[0]), arriving)
+            arguments[name] = scope.express(Slot(places, values, name, label, arriving, name in block.made))
         names = list(arguments)
         if not names:
             return {block.name: None}
@@ -374,7 +382,7 @@ class Bodies:
         if len(reads[0]) == 1:
             source = self._from(places, reads, flows)
             given = [one.inputs[0] for one in rounds]
-        times = scope.express(places, [len(part.parts) for part in parts], "count", "", self._arriving(flows))
+        times = scope.express(Slot(places, [len(part.parts) for part in parts], "count"))
         scope.count(index, times, counts)
         shown = index if not some.first else f"{index} + {some.first}"
         name = f"{some.prefix}{{{shown}}}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 from archscope.spec.document import ENTRY_KEYS, is_variable
@@ -20,7 +20,7 @@ _SHORT = {
 _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
 _USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
 #: arguments that are numbers of channels or features made
-_MADE = ("out_channels", "out_features", "out")
+MADE = {"out_channels", "out_features"}
 #: the longest list of lists that stands for a formula
 _LONGEST_TABLE = 64
 
@@ -73,96 +73,139 @@ class Variables:
         return name
 
 
+class Slot(NamedTuple):
+    """A value in a list of layers, wherever the list stands.
+
+    Attributes:
+        values: one a place; ``ABSENT`` where it does not matter.
+        field: the argument.
+        label: a word for the layer; may be empty.
+        arriving: what `in_channels` and `in_features` are.
+        made: whether it is a number of channels or features that is made.
+    """
+
+    places: Sequence[Place]
+    values: Vector
+    field: str
+    label: str = ""
+    arriving: Mapping[str, list[Any]] = {}
+    made: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a parameter for it is called."""
+        return _SHORT.get(self.field, self.field)
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same everywhere."""
+        present = [value for value in self.values if value is not ABSENT]
+        return all(same(value, present[0]) for value in present)
+
+    def where(self, index: str, number: int, *, other: bool = False) -> Slot:
+        """Its values in the rounds of a number, or in all others."""
+        chosen = [(dict(place.indexes)[index] == number) != other for place in self.places]
+        return self._replace(values=[v if here else ABSENT for v, here in zip(self.values, chosen, strict=True)])
+
+    def follows(self) -> str | None:
+        """What arrives, where it is that."""
+        return next((name for name, vector in self.arriving.items() if agrees(vector, self.values)), None)
+
+
 class Scope:
     """A block (or the design itself) with its parameters.
 
     Args:
+        name: empty for the design itself.
         calls: the parts that are this block.
         variables: of the design.
+
+    Attributes:
+        parameters: the value in each call; ``ABSENT`` where the call has no use for it.
+        made: parameters that are numbers of channels or features made.
+        sketched: whether only what is always there is looked at, to find the parameters that matter most.
     """
 
     def __init__(self, name: str, calls: list[Part], variables: Variables) -> None:
         self.name, self.calls = name, calls
         self.parameters: dict[str, list[Any]] = {}
-        self._variables = variables
-        #: whether only what is always there is looked at, to find the parameters that matter most
+        self.made: set[str] = set()
         self.sketched = False
-        self._tables: dict[str, Callable[[Place], Any]] = {}
+        self._variables = variables
         self._ambiguous: set[str] = set()
         self._labels: dict[str, str] = {}
-        self.counts: dict[str, Any] = {}
+        self._tables: dict[str, Callable[[Place], Any]] = {}
+        self._counts: dict[str, Any] = {}
 
     # -- values ----------------------------------------------------------------------------------------------------
 
-    def express(self, places: Sequence[Place], values: Vector, field: str, label: str, arriving: Mapping[str, list[Any]]) -> Any:  # fmt: skip
+    def express(self, slot: Slot) -> Any:
         """What a spec writes for a value: itself where it is the same everywhere, else arithmetic.
-
-        Args:
-            values: one a place; ``ABSENT`` where it does not matter.
-            field: the argument.
-            label: the layer.
-            arriving: what `in_channels` and `in_features` are.
 
         Raises:
             Unsaid: it follows from nothing that has a name.
         """
-        present = [value for value in values if value is not ABSENT]
-        follows = next((name for name, vector in arriving.items() if agrees(vector, values)), None)
-        if all(same(value, present[0]) for value in present):
-            return Expression(follows) if field == "groups" and follows and present[0] > 1 else present[0]
-        if field == "groups" and follows:
+        follows = slot.follows()
+        if slot.constant:
+            value = next(value for value in slot.values if value is not ABSENT)
+            return Expression(follows) if slot.field == "groups" and follows and value > 1 else value
+        if slot.field == "groups" and follows:
             return Expression(follows)
-        listed = self._elementwise(places, values, field, arriving)
+        listed = self._elementwise(slot)
         if listed is not None:
             return listed
-        if self.name and _constant([place.call for place in places], values):
-            return Expression(self._of_call(places, values, field, label, arriving))
-        found = self._of_round(places, values, field, arriving)
+        if self.name and _constant([place.call for place in slot.places], slot.values):
+            return Expression(self._of_call(slot))
+        found = self._of_round(slot)
         if found is None and self.name:
-            found = self._listed(places, values, field, label)
+            found = self._listed(slot)
         if found is None:
             raise Unsaid
         return Expression(found)
 
-    def _elementwise(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> Any:
+    def _elementwise(self, slot: Slot) -> Any:
         """A list of which every number is the same everywhere, or something that has a name."""
-        lengths = {len(value) if isinstance(value, tuple) else 0 for value in values if value is not ABSENT}
+        lengths = {len(value) if isinstance(value, tuple) else 0 for value in slot.values if value is not ABSENT}
         if len(lengths) > 1 or lengths == {0}:
             return None
-        known = {**arriving, **self._spread(places)}
+        known = {**slot.arriving, **self._spread(slot.places)}
         found: list[Any] = []
         for number in range(lengths.pop()):
-            column = [value if value is ABSENT else value[number] for value in values]
-            present = [value for value in column if value is not ABSENT]
-            name = next((key for key, vector in known.items() if agrees(vector, column)), None)
-            if name is None and not all(same(value, present[0]) for value in present):
+            column = slot._replace(values=[v if v is ABSENT else v[number] for v in slot.values])
+            name = next((key for key, vector in known.items() if agrees(vector, column.values)), None)
+            if column.constant:
+                found.append(next(value for value in column.values if value is not ABSENT))
+            elif name is not None:
+                found.append(Expression(name))
+            else:
                 return None
-            found.append(present[0] if name is None or all(same(v, present[0]) for v in present) else Expression(name))
         return found
 
-    def _of_call(self, places: Sequence[Place], values: Vector, field: str, label: str, arriving: Mapping[str, list[Any]]) -> str:  # fmt: skip
+    def _of_call(self, slot: Slot) -> str:
         """A value that is the same in all places of a call."""
-        known = self._spread(places)
-        name = _SHORT.get(field, field)
-        for key in sorted(known, key=lambda key: key.partition("_")[0] != name):
-            if agrees(known[key], values):
+        known = self._spread(slot.places)
+        for key in sorted(known, key=lambda key: key.partition("_")[0] != slot.name):
+            if agrees(known[key], slot.values):
                 return key
-        follows = next((key for key, vector in arriving.items() if agrees(vector, values)), None)
+        follows = slot.follows()
         if follows is not None:
             return follows
-        known = {key: vector for key, vector in known.items() if _covers(vector, values)}
-        sources = [known, arriving] if field in _MADE else [known]
-        if whole(values):
+        known = {key: vector for key, vector in known.items() if _covers(vector, slot.values)}
+        if whole(slot.values):
+            sources = [known, dict(slot.arriving)] if slot.made else [known]
             for form in (one, linear):
-                for found in (text for some in sources for text in form(some, values)):
+                for found in (text for some in sources for text in form(some, slot.values)):
                     return found
-            for found in two(known, values):
+            for found in two(known, slot.values):
                 return found
+        return self._add(slot.name, self._by_call(slot), slot.label, made=slot.made)
+
+    def _by_call(self, slot: Slot) -> list[Any]:
         vector = [ABSENT] * len(self.calls)
-        for place, value in zip(places, values, strict=True):
+        for place, value in zip(slot.places, slot.values, strict=True):
             if value is not ABSENT:
                 vector[place.call] = value
-        return self._add(name, vector, label)
+        return vector
 
     def _spread(self, places: Sequence[Place]) -> dict[str, list[Any]]:
         """What has a name, by place."""
@@ -173,14 +216,22 @@ class Scope:
                 known[text] = vector
         return {name: vector for name, vector in known.items() if not any(isinstance(v, list) for v in vector)}
 
-    def _add(self, name: str, vector: list[Any], label: str) -> str:
+    def _add(self, name: str, vector: list[Any], label: str, *, made: bool = False) -> str:
+        for known, held in self.parameters.items():
+            if held == vector and known.startswith(name):
+                return known
         if name in self.parameters:
             self._ambiguous.add(name)
         if name in self._ambiguous and label:
             name = _joint(label, name)
         name = free(name, {*self.parameters, *RESERVED_NAMES})
         self.parameters[name], self._labels[name] = vector, label
+        self.made |= {name} if made else set()
         return name
+
+    def forget_but(self, used: set[str]) -> None:
+        """Forget the parameters that nothing uses."""
+        self.parameters = {name: vector for name, vector in self.parameters.items() if name in used}
 
     def settle(self) -> None:
         """Call parameters of one kind after their layers, where there are several."""
@@ -188,180 +239,151 @@ class Scope:
             label = self._labels[name]
             better = free(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
             self.parameters = {better if key == name else key: held for key, held in self.parameters.items()}
+            self.made |= {better} if name in self.made else set()
 
-    def _of_round(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:  # fmt: skip
+    def _of_round(self, slot: Slot) -> str | None:
         """A value that differs from round to round: arithmetic over indexes, lists, and what arrives."""
-        known = self._spread(places)
-        name = _SHORT.get(field, field)
+        if all(isinstance(value, bool) for value in slot.values if value is not ABSENT):
+            return self.holds(slot)
+        known = self._spread(slot.places)
         for key, vector in known.items():
-            if agrees(vector, values):
+            if agrees(vector, slot.values):
                 return key
-        for key, vector in arriving.items():
-            if agrees(vector, values):
-                return key
-        if all(isinstance(value, bool) for value in values if value is not ABSENT):
-            return self.holds(places, values, name, arriving)
-        if whole(values):
-            for found in (*self._progress(places, values), *one(known, values)):
-                return found
-            if field in _MADE:
-                for found in one(dict(arriving), values):
-                    return found
-        distinct = list(dict.fromkeys(value for value in values if value is not ABSENT))
-        if len(distinct) == 2 and all(type(value) is int for value in distinct):
-            for chosen, other in (distinct, distinct[::-1]):
-                truth = mapped(values, lambda value, chosen=chosen: value == chosen)
-                condition = next(self._conditions(places, truth, arriving), None)
-                if condition is not None:
-                    return f"{chosen} if {condition} else {other}"
         return (
-            self._first(places, values, field, arriving)
-            or self._parted(places, values, field, arriving)
-            or self._table(places, values, name)
+            slot.follows()
+            or self._counted(slot, known)
+            or self._either(slot)
+            or self._first(slot)
+            or self._parted(slot)
+            or self._table(slot)
         )
 
-    def _parted(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:
-        """``in_channels if stage == 0 else 6 * in_channels``."""
-        if not whole(values):
+    def _counted(self, slot: Slot, known: dict[str, list[Any]]) -> str | None:
+        """Arithmetic over an index, over what has a name, or over what arrives."""
+        if not whole(slot.values):
             return None
-        for index in _indexes(places):
-            found = []
-            for first in (True, False):
-                some = [v if (dict(p.indexes)[index] == 0) == first else ABSENT for p, v in zip(places, values, strict=True)]
-                found.append(next((k for k, v in arriving.items() if agrees(v, some)), None) or next(one(dict(arriving), some), None))
-            if None not in found:
-                return f"{found[0]} if {index} == 0 else {found[1]}"
+        sources = [known, dict(slot.arriving)] if slot.made else [known]
+        arithmetic = (text for some in sources for text in one(some, slot.values))
+        return next(chain(_progress(slot), arithmetic), None)
+
+    def _either(self, slot: Slot) -> str | None:
+        """``2 if stage > 0 and i == 0 else 1``."""
+        distinct = list(dict.fromkeys(value for value in slot.values if value is not ABSENT))
+        if len(distinct) != 2 or not whole(slot.values):
+            return None
+        for chosen, other in (distinct, distinct[::-1]):
+            truth = slot._replace(values=[v if v is ABSENT else v == chosen for v in slot.values])
+            condition = next(self._conditions(truth), None)
+            if condition is not None:
+                return f"{chosen} if {condition} else {other}"
         return None
 
-    def _first(self, places: Sequence[Place], values: Vector, field: str, arriving: Mapping[str, list[Any]]) -> str | None:  # fmt: skip
+    def _first(self, slot: Slot) -> str | None:
         """``stride if i == 0 else 1``."""
-        for index in _indexes(places)[::-1]:
-            first = [
-                value if dict(place.indexes)[index] == 0 else ABSENT
-                for place, value in zip(places, values, strict=True)
-            ]
-            rest = [
-                value if dict(place.indexes)[index] != 0 else ABSENT
-                for place, value in zip(places, values, strict=True)
-            ]
-            later = {repr(value) for value in rest if value is not ABSENT}
-            if len(later) != 1 or all(value is ABSENT for value in first):
+        for index in _indexes(slot.places)[::-1]:
+            first, rest = slot.where(index, 0), slot.where(index, 0, other=True)
+            if not rest.constant or not _some(rest.values) or not _some(first.values):
                 continue
-            text = self.express(places, first, field, "", arriving)
-            constant = next(value for value in rest if value is not ABSENT)
-            if isinstance(text, str) and " if " in text:
-                text = f"({text})"
-            return f"{written(text)} if {index} == 0 else {written(constant)}"
+            text = self.express(first)
+            constant = next(value for value in rest.values if value is not ABSENT)
+            inner = f"({text})" if isinstance(text, str) and " if " in text else written(text)
+            return f"{inner} if {index} == 0 else {written(constant)}"
         return None
 
-    def _progress(self, places: Sequence[Place], values: Vector) -> Iterator[str]:
-        """A sum or a power of an index, where three rounds or more confirm it."""
-        for index in _indexes(places):
-            pairs = {(dict(p.indexes)[index], v) for p, v in zip(places, values, strict=True) if v is not ABSENT}
-            if len(pairs) < 3 or len({i for i, _ in pairs}) < len(pairs):
-                continue
-            table = sorted(pairs)
-            (at, first), (_, second) = table[0], table[1]
-            step = second - first
-            if all(value == first + step * (i - at) for i, value in table):
-                start = first - step * at
-                product = index if step == 1 else f"{step} * {index}"
-                yield product if start == 0 else f"{start} + {product}" if step > 0 else f"{start} - {-step} * {index}"
-            if first > 0 and second % first == 0 and second // first > 1 and at == 0:
-                factor = second // first
-                if all(value == first * factor**i for i, value in table):
-                    yield f"{first} * {factor}**{index}" if first != 1 else f"{factor}**{index}"
+    def _parted(self, slot: Slot) -> str | None:
+        """``in_channels if stage == 0 else 6 * in_channels``."""
+        if not slot.made or not whole(slot.values):
+            return None
+        for index in _indexes(slot.places):
+            parts = [slot.where(index, 0), slot.where(index, 0, other=True)]
+            if all(_some(part.values) for part in parts):
+                found = [part.follows() or next(one(dict(slot.arriving), part.values), None) for part in parts]
+                if None not in found:
+                    return f"{found[0]} if {index} == 0 else {found[1]}"
+        return None
 
-    def _table(self, places: Sequence[Place], values: Vector, name: str) -> str | None:
+    def _table(self, slot: Slot) -> str | None:
         """A list with a value for every round, which becomes a variable of the design."""
-        indexes = _indexes(places)
+        indexes = _indexes(slot.places)
         for some in (*((index,) for index in indexes), *combinations(indexes, 2)):
-            keys = [tuple(dict(place.indexes)[index] for index in some) for place in places]
-            if not _constant(keys, values):
+            keys = [tuple(dict(place.indexes)[index] for index in some) for place in slot.places]
+            if not _constant(keys, slot.values):
                 continue
-            held = {key: value for key, value in zip(keys, values, strict=True) if value is not ABSENT}
+            held = {key: value for key, value in zip(keys, slot.values, strict=True) if value is not ABSENT}
             table = _nested(held)
             if table is None:
                 continue
-            variable = self._variables.add(_PLURAL.get(name, f"{name}s" if not name.endswith("s") else name), table)
-            text = variable + "".join(f"[{index}]" for index in some)
+            text = self._variables.add(_plural(slot.name), table) + "".join(f"[{index}]" for index in some)
             self._tables[text] = _reader(held, some)
             return text
         return None
 
-    def _listed(self, places: Sequence[Place], values: Vector, field: str, label: str) -> str | None:
+    def _listed(self, slot: Slot) -> str | None:
         """A parameter that is a list with a value for every round."""
-        for index in _indexes(places):
-            keys = [(place.call, dict(place.indexes)[index]) for place in places]
-            if not _constant(keys, values):
+        for index in _indexes(slot.places):
+            keys = [(place.call, dict(place.indexes)[index]) for place in slot.places]
+            if not _constant(keys, slot.values):
                 continue
-            vector: list[Any] = []
-            for call in range(len(self.calls)):
-                held = {(key[1],): v for key, v in zip(keys, values, strict=True) if key[0] == call and v is not ABSENT}
-                vector.append(_nested(held) if held else ABSENT)
-            if None in vector:
-                continue
-            name = _SHORT.get(field, field)
-            return f"{self._add(_PLURAL.get(name, f'{name}s'), vector, label)}[{index}]"
+            by_call: list[dict[tuple[int, ...], Any]] = [{} for _ in self.calls]
+            for (call, number), value in zip(keys, slot.values, strict=True):
+                if value is not ABSENT:
+                    by_call[call][number,] = value
+            vector = [_nested(held) if held else ABSENT for held in by_call]
+            if None not in vector:
+                return f"{self._add(_plural(slot.name), vector, slot.label)}[{index}]"
         return None
 
     # -- conditions ------------------------------------------------------------------------------------------------
 
-    def holds(self, places: Sequence[Place], truth: Vector, label: str, arriving: Mapping[str, list[Any]]) -> str:
+    def holds(self, slot: Slot) -> str:
         """A condition that is true in some places, false in others.
 
         Raises:
             Unsaid: it follows from nothing that has a name.
         """
-        for text in self._conditions(places, truth, arriving):
+        for text in self._conditions(slot):
             return text
-        if self.name and _constant([place.call for place in places], truth):
-            vector = [ABSENT] * len(self.calls)
-            for place, value in zip(places, truth, strict=True):
-                vector[place.call] = value
-            return self._add(identifier(label), vector, "")
-        found = (
-            self._table(places, truth, identifier(label)) if not self.name else self._listed(places, truth, label, "")
-        )
+        slot = slot._replace(field=identifier(slot.field))
+        if self.name and _constant([place.call for place in slot.places], slot.values):
+            return self._add(slot.name, self._by_call(slot), "")
+        found = self._listed(slot) if self.name else self._table(slot)
         if found is None:
             raise Unsaid
         return found
 
-    def _conditions(self, places: Sequence[Place], truth: Vector, arriving: Mapping[str, list[Any]]) -> Iterator[str]:
-        atoms = list(self._atoms(places, arriving))
+    def _conditions(self, slot: Slot) -> Iterator[str]:
+        truth, atoms = slot.values, list(self._atoms(slot))
         for text, vector in atoms:
             if agrees(vector, truth):
                 yield text
-        few = [
-            (text, vector)
-            for text, vector in atoms
-            if not any(t is True and v is not True for v, t in zip(vector, truth, strict=True))
-        ]
+        needed = [number for number, holds in enumerate(truth) if holds is True]
+        few = [(text, vector) for text, vector in atoms if all(vector[number] is True for number in needed)]
         for (a, first), (b, second) in combinations(few, 2):
-            if a.partition(" ")[0] != b.partition(" ")[0] and agrees([x is True and y is True for x, y in zip(first, second, strict=True)], truth):
+            both = [x is True and y is True for x, y in zip(first, second, strict=True)]
+            if a.partition(" ")[0] != b.partition(" ")[0] and agrees(both, truth):
                 yield f"{a} and {b}"
 
-    def _atoms(self, places: Sequence[Place], arriving: Mapping[str, list[Any]]) -> Iterator[tuple[str, list[Any]]]:
-        known = self._spread(places)
+    def _atoms(self, slot: Slot) -> Iterator[tuple[str, list[Any]]]:
+        known = self._spread(slot.places)
         for key, vector in known.items():
             if all(isinstance(value, bool) for value in vector if value is not ABSENT):
                 yield key, vector
                 yield f"not {key}", mapped(vector, lambda value: not value)
-        for index in _indexes(places):
-            numbers = [dict(place.indexes)[index] for place in places]
+        for index in _indexes(slot.places):
+            numbers = [dict(place.indexes)[index] for place in slot.places]
             yield f"{index} == 0", [number == 0 for number in numbers]
             yield f"{index} > 0", [number > 0 for number in numbers]
-            if index in self.counts and len(set(numbers)) > 2:
-                count, rounds = self.counts[index]
+            if index in self._counts and len(set(numbers)) > 2:
+                count, rounds = self._counts[index]
                 last = count - 1 if isinstance(count, int) else f"{count} - 1"
-                yield f"{index} < {last}", [dict(p.indexes)[index] < rounds[_key(p, index)] - 1 for p in places]
+                yield f"{index} < {last}", [dict(p.indexes)[index] < rounds[_key(p, index)] - 1 for p in slot.places]
         for key, vector in known.items():
             if not whole(vector) or ABSENT in vector:
                 continue
             if key == "stride":
                 yield "stride > 1", [value > 1 for value in vector]
                 yield "stride == 1", [value == 1 for value in vector]
-            for name, sizes in arriving.items():
+            for name, sizes in slot.arriving.items():
                 yield f"{name} != {key}", [a != b for a, b in zip(sizes, vector, strict=True)]
                 yield f"{name} == {key}", [a == b for a, b in zip(sizes, vector, strict=True)]
 
@@ -384,7 +406,7 @@ class Scope:
 
     def count(self, index: str, text: Any, rounds: Mapping[Any, int]) -> None:
         """Note how often a repeat is carried out, so that its last round can be told."""
-        self.counts[index] = (text, rounds)
+        self._counts[index] = (text, rounds)
 
     # -- the signature ---------------------------------------------------------------------------------------------
 
@@ -417,6 +439,31 @@ def _key(place: Place, index: str) -> Any:
     """The repeat around a place that an index counts."""
     names = [name for name, _ in place.indexes]
     return place.call, place.indexes[: names.index(index)]
+
+
+def _progress(slot: Slot) -> Iterator[str]:
+    """A sum or a power of an index, where three rounds or more confirm it."""
+    for index in _indexes(slot.places):
+        pairs = {(dict(p.indexes)[index], v) for p, v in zip(slot.places, slot.values, strict=True) if v is not ABSENT}
+        table = sorted(pairs)
+        if len(pairs) < 3 or len({number for number, _ in pairs}) < len(pairs) or table[0][0] != 0:
+            continue
+        first, second = table[0][1], table[1][1]
+        step = (second - first) // (table[1][0] or 1)
+        if all(value == first + step * number for number, value in table):
+            product = index if step == 1 else f"{abs(step)} * {index}"
+            yield product if first == 0 else f"{first} {'+' if step > 0 else '-'} {product}"
+        factor = second // first if first > 0 and table[1][0] == 1 else 0
+        if factor > 1 and all(value == first * factor**number for number, value in table):
+            yield f"{first} * {factor}**{index}" if first != 1 else f"{factor}**{index}"
+
+
+def _some(values: Vector) -> bool:
+    return any(value is not ABSENT for value in values)
+
+
+def _plural(name: str) -> str:
+    return _PLURAL.get(name, name if name.endswith("s") else f"{name}s")
 
 
 def _covers(vector: Vector, values: Vector) -> bool:
