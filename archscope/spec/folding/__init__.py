@@ -90,7 +90,7 @@ def _says(text: str, design: Design) -> bool:
         again = expand(load_document(Source("<text>", text), None), {}, {})
     except SpecError:
         return False
-    return _said(again) == _said(design)
+    return bool(_said(again) == _said(design))
 
 
 def _said(design: Design) -> Any:

@@ -30,8 +30,8 @@ Entry = Any
 
 #: a part with so many layers that is repeated in one place is worth a block of its own
 _WORTH_A_BLOCK = 4
-#: more rounds than this are never listed one by one
-_MOST_IN_LINE = 8
+#: more rounds than these are not listed one by one: never, and not where that is longer, lists of numbers and all
+_MOST_LISTED, _FEW_LISTED = 8, 5
 
 
 class Bodies:
@@ -185,42 +185,62 @@ class Bodies:
     def _items(
         self, scope: Scope, places: list[Place], items: Sequence[Item], flows: Flows, automatic: set[Path]
     ) -> tuple[list[Entry], Flows]:
-        entries = []
+        entries: list[Entry] = []
+        before: list[bool] | None = None
         for item in items:
             child = item.child
-            here = [k for k, part in enumerate(child.parts) if part is not None]
-            name = None if child.label in automatic else ".".join(child.label)
-            some, given = [places[k] for k in here], [flows[k] for k in here]
-            parts = [part for part in child.parts if part is not None]
-            if scope.sketched and child.optional:
-                entry = None
-            elif isinstance(child.some, Run):
-                entry, *before = reversed(self._run(scope, some, parts, given))
-                entries += reversed(before)
-            elif child.some.again is not None:
-                entry = self._again(some, parts, given)
-            elif child.op is not None:
-                entry = self._layer(scope, some, parts, given, item, automatic)
-            else:
-                entry = self._part(scope, some, parts, given)
-            if entry is None:
-                flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
-                continue
-            if name is not None and not isinstance(child.some, Run):
-                entry = {"name": name, **entry}
-            if child.optional:
-                truth = [part is not None for part in child.parts]
-                slot = Slot(places, truth, child.label[-1], "", self._arriving(flows))
-                entry["when"] = Expression(scope.holds(slot))
-            if child.some.step is not None and child.some.step.layer.frozen:
-                entry["freeze"] = True
-            if child.some.recomputed and not isinstance(child.some, Run):
-                entry["checkpoint"] = True
-            entries.append(_shortened(entry))
-            flows = list(flows)
-            for k, part in zip(here, parts, strict=True):
-                flows[k] = flow(part)
+            if not (scope.sketched and child.optional):
+                here = [k for k, part in enumerate(child.parts) if part is not None]
+                found = self._entries(scope, [places[k] for k in here], [flows[k] for k in here], item, automatic)
+                if child.optional:
+                    truth = [part is not None for part in child.parts]
+                    self._condition(scope, places, flows, child, truth, found, entries if truth == before else [])
+                    before = truth
+                else:
+                    before = None
+                entries += map(_shortened, found)
+            flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
         return entries, flows
+
+    def _condition(
+        self, scope: Scope, places: list[Place], flows: Flows, child: Child, truth: list[bool],
+        found: list[Entry], before: list[Entry],
+    ) -> None:  # fmt: skip
+        """Say when an entry is there; a condition on what arrives is said once for the entries that share it."""
+        if before:
+            condition = before[-1]["when"]
+            if "in_" in condition:
+                group = before.pop()
+                found[:] = [{"when": condition, "layers": [*_ungrouped(group), _shortened(found[0])]}]
+                return
+        else:
+            slot = Slot(places, truth, child.label[-1], "", self._arriving(flows))
+            condition = Expression(scope.holds(slot))
+        found[0]["when"] = condition
+
+    def _entries(
+        self, scope: Scope, places: list[Place], flows: Flows, item: Item, automatic: set[Path]
+    ) -> list[Entry]:
+        """What stands for a part: one entry, or the rounds of a repeat one by one."""
+        child = item.child
+        parts = [part for part in child.parts if part is not None]
+        some = parts[0]
+        if isinstance(some, Run):
+            single = child.optional or any(place.part in self._wrapped for place in places)
+            return self._run(scope, places, parts, flows, single=single)
+        if some.again is not None:
+            entry = self._again(places, parts, flows)
+        elif child.op is not None:
+            entry = self._layer(scope, places, parts, flows, item, automatic)
+        else:
+            entry = self._part(scope, places, parts, flows)
+        if child.label not in automatic:
+            entry = {"name": ".".join(child.label), **entry}
+        if some.step is not None and some.step.layer.frozen:
+            entry["freeze"] = True
+        if some.recomputed:
+            entry["checkpoint"] = True
+        return [entry]
 
     # -- entries ---------------------------------------------------------------------------------------------------
 
@@ -310,7 +330,7 @@ class Bodies:
         if len(reads[0]) == 1:
             source, flows = self._from(places, reads, flows), [read[0] for read in reads]
         inner = [Place(part, place.call, place.indexes) for part, place in zip(parts, places, strict=True)]
-        entries, after = self._body(scope, inner, flows)
+        entries, _ = self._body(scope, inner, flows)
         only = entries[0] if len(entries) == 1 else None
         if (
             isinstance(only, dict)
@@ -341,29 +361,35 @@ class Bodies:
         lone = names == [_signature(block)[0]] and arguments[names[0]] is not None
         return {block.name: arguments[names[0]] if lone else arguments}
 
-    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> list[Entry]:
-        """A repeat, or its rounds one by one where that is shorter."""
+    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, *, single: bool) -> list[Entry]:
+        """A repeat, or its rounds one by one where that reads better.
+
+        Args:
+            single: whether it has to be one entry.
+        """
         mark = scope.mark()
         entry = self._repeat(scope, places, parts, flows)
         times = {len(part.parts) for part in parts}
-        if times == {1}:
-            rounds = [part.parts[0] for part in parts]
+        rounds = [part.parts[0] for part in parts]
+        if times == {1} and not rounds[0].recomputed:
             scope.back(mark)
             return [{"name": ".".join(rounds[0].label), **self._part(scope, places, rounds, flows)}]
-        if len(times) > 1 or parts[0].parts[0] not in self._numbers or max(times) > _MOST_IN_LINE:
+        called = rounds[0] in self._numbers and not rounds[0].recomputed
+        if single or len(times) > 1 or not called or max(times) > _MOST_LISTED:
             return [entry]
-        length, kept = len(in_line(entry)) + scope.cost(mark), scope.mark()
+        count, cost, kept = max(times), scope.cost(mark), scope.mark()
+        varying = entry["index"] in _used(_argument(entry["layers"][0]))
         scope.back(mark)
         entries = []
-        for number in range(times.pop()):
+        for number in range(count):
             rounds = [part.parts[number] for part in parts]
-            name = {"name": ".".join(rounds[0].label)}
-            entries.append(name | self._part(scope, places, rounds, flows))
+            entries.append({"name": ".".join(rounds[0].label), **self._part(scope, places, rounds, flows)})
             flows = [flow(one) for one in rounds]
-        if sum(len(in_line(one)) for one in entries) + scope.cost(mark) <= length:
-            return entries
-        scope.back(kept)
-        return [entry]
+        longer = sum(len(in_line(one)) for one in entries) + scope.cost(mark) > len(in_line(entry)) + cost
+        if longer and not (varying and count <= (_FEW_LISTED if cost else 3)):
+            scope.back(kept)
+            return [entry]
+        return entries
 
     def _repeat(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         some = parts[0]
@@ -496,11 +522,20 @@ def _content(part: Part) -> str:
     """A word for a part after the layers in it."""
     kinds = _kinds(part)
     short = {"Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "BatchNorm2d": "bn", "Linear": "linear"}
+    separable = [kind.startswith("Conv") for kind in kinds].count(True) == 2 and _is_depthwise(part)
+    if separable:
+        return "separable"
     if len(kinds) <= 3:
         return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))
     if "Add" in kinds:
         return "residual"
     return "module" if "Concat" in kinds else "unit"
+
+
+def _is_depthwise(part: Part) -> bool:
+    """Whether its first layer is a convolution of every channel by itself."""
+    step = next(one.step for one in part.every() if one.step is not None)
+    return step.layer.op.arguments().get("groups", 1) == step.x[0].shape[1] > 1 if step.x else False
 
 
 def _mirrors(part: Part, first: Part) -> bool:
@@ -543,6 +578,18 @@ def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> An
         if value is not None and not (listed and bare):
             return value
     return arguments or None
+
+
+def _argument(entry: Entry) -> Any:
+    """What stands behind the word of a named entry."""
+    return [value for key, value in entry.items() if key not in ENTRY_KEYS]
+
+
+def _ungrouped(entry: Entry) -> list[Entry]:
+    """The entries that a condition is about."""
+    if "layers" in entry and "name" not in entry:
+        return list(entry["layers"])
+    return [_shortened({key: value for key, value in entry.items() if key != "when"})]
 
 
 def _shortened(entry: Entry) -> Entry:

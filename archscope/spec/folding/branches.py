@@ -1,12 +1,13 @@
 """Which layers are the branches of a merging op.
 
 The order of a spec is the order of execution, and branches stand in their merging op: so the branches of an op are
-layers right before it, one stretch an operand, all beginning at one tensor. Where several readings are possible, the one
-that has to name the fewest tensors is taken.
+layers right before it, one stretch an operand, all beginning at one tensor. Where several readings are possible, the
+one that has to name the fewest tensors is taken.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -121,7 +122,7 @@ class _Structure:
         first = fresh[0][1]
         taken = {operand for operand, _ in fresh}
         outside = {local for j, local in enumerate(reads) if j not in taken}
-        for (_, before), (_, place) in zip(fresh, fresh[1:], strict=False):
+        for (_, before), (_, place) in itertools.pairwise(fresh):
             inside = {label for item in self.items[before + 1 : place + 1] for label in item.labels}
             outside |= {r for item in self.items[before + 1 : place + 1] for r in item.reads if r[1] not in inside}
         starts = {first + 1, first}

@@ -10,6 +10,9 @@ WIDTH = 120
 #: a line with layers in it is broken earlier
 _COMFORTABLE = 100
 
+#: more layers than these stand in lines of their own
+_MOST = 3
+
 _PLAIN = re.compile(r"[A-Za-z0-9_(.][^\n\t]*|-(?=[A-Za-z0-9_(])[^\n\t]*")
 _FLOW = re.compile(r"[,\[\]{}]")
 _WORDS = {"", "~", "null", "true", "false"}
@@ -25,6 +28,10 @@ def document(parts: dict[str, Any]) -> str:
                 lines += [*([""] if number else []), *_block(f"{quoted(signature, flow=False)}:", body, 2)]
         elif key == "layers":
             lines += ["", "layers:" if value else "layers: []", *_entries(value, 2)]
+        elif key == "vars" and len(f"vars: {in_line(value)}") > WIDTH:
+            lines += ["vars:", *(f"  {name}: {in_line(one)}" for name, one in value.items())]
+        elif key == "vars":
+            lines.append(f"vars: {in_line(value)}")
         else:
             lines += _pair(key, value, 0)
     return "\n".join(lines) + "\n"
@@ -55,7 +62,7 @@ def _item(entry: Any, indent: int) -> Iterator[str]:
         if value is not None and indent + 2 + len(bare) <= WIDTH:
             yield f"{' ' * indent}- {bare}"
             return
-    if indent + 2 + len(short) <= (WIDTH if _simple(entry) else _COMFORTABLE) and _size(entry) <= 3:
+    if indent + 2 + len(short) <= (WIDTH if _simple(entry) else _COMFORTABLE) and _size(entry) <= _MOST:
         yield f"{' ' * indent}- {short}"
         return
     if isinstance(entry, list):
@@ -71,7 +78,7 @@ def _pair(key: str, value: Any, indent: int) -> Iterator[str]:
     short = in_line(value) if not isinstance(value, str) else quoted(value, flow=False)
     if value is None:
         yield f"{space}{key}:"
-    elif isinstance(value, str) or (len(space + key + short) + 2 <= WIDTH and _size(value) <= 3 and _plain(value)):
+    elif isinstance(value, str) or (len(space + key + short) + 2 <= WIDTH and _size(value) <= _MOST and _plain(value)):
         yield f"{space}{key}: {short}"
     elif isinstance(value, dict):
         yield f"{space}{key}:"
@@ -96,7 +103,7 @@ def _simple(value: Any) -> bool:
 def _size(value: Any) -> int:
     """How many layers stand in it, if it is a branch or a list of layers."""
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
+        return sum(map(_size, value.values())) + (_MOST if "repeat" in value else 0)
     if isinstance(value, list):
         return sum(1 + _size(item) if isinstance(item, (dict, str)) else _size(item) for item in value)
     return 0

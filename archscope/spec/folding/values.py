@@ -14,9 +14,15 @@ from archscope.spec.folding.tree import Part, Path
 
 #: parameters are called after arguments, in the words of specs/
 _SHORT = {
-    "out_channels": "out", "out_features": "out", "kernel_size": "kernel", "num_heads": "heads", "hidden_size": "hidden",
-    "normalized_shape": "shape", "num_features": "features", "num_groups": "groups",
-}  # fmt: skip
+    "out_channels": "out",
+    "out_features": "out",
+    "kernel_size": "kernel",
+    "num_heads": "heads",
+    "hidden_size": "hidden",
+    "normalized_shape": "shape",
+    "num_features": "features",
+    "num_groups": "groups",
+}
 _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
 _USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
 #: arguments that are numbers of channels or features made
