@@ -11,7 +11,6 @@ from archscope.design import Design
 from archscope.graph import Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.fields import FieldError
-from archscope.ops.legal import apply
 from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
 from archscope.spec.folding.branches import Item, structured
 from archscope.spec.folding.families import Families, Run, flow, pattern
@@ -21,6 +20,7 @@ from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
 from archscope.spec.references import GIVEN
+from archscope.spec.writer import reads_nothing_unasked
 
 #: arguments that stand alone, though they have a default
 _BARE = ("p", "negative_slope", "dim")
@@ -92,7 +92,7 @@ class Bodies:
             return None
         if len(self._sites[family]) < 2:
             layers = sum(one.step is not None for one in part.every())
-            alone = len(part.parts) == 1
+            alone = all(len(one.parts) == 1 for one in members)
             if not repeated or scope.name or alone or layers < _WORTH_A_BLOCK:
                 return None
         block = Scope(self._block_name(members), members, self.variables)
@@ -266,7 +266,7 @@ class Bodies:
                     raise Unsaid
                 inputs.append(inside)
         else:
-            entry |= self._from(places, reads, flows, optional=op.arity.least == 0 and bool(apply(op, ())[0]))
+            entry |= self._from(places, reads, flows, optional=reads_nothing_unasked(op))
         first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
         arguments = self._arguments(scope, places, ops, self._word(places[0], parts[0]), self._arriving(first))
         if (
@@ -527,6 +527,8 @@ def _content(part: Part) -> str:
         return "separable"
     if len(kinds) <= 3:
         return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))
+    if any(kind.endswith("Attention") for kind in kinds):
+        return "transformer_layer"
     if "Add" in kinds:
         return "residual"
     return "module" if "Concat" in kinds else "unit"

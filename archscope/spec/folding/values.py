@@ -428,7 +428,7 @@ class Scope:
         if usual in values:
             return usual
         most = max(values, key=values.count)
-        often = name == "kernel" and 2 * values.count(most) >= len(values)
+        often = name not in self.made and len(values) > 2 and 2 * values.count(most) >= len(values)
         return most if missing or often else ABSENT
 
     def signature(self) -> str:
