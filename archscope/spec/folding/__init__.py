@@ -32,15 +32,19 @@ def readable(design: Design) -> str:
     Published figures, budgets and facts are left out: they are about the spec that states them.
     """
     apart: dict[Path, int] = {}
+    opened: set[Path] = set()
     whole = runs = True
     for _ in range(_MOST_TRIES):
         try:
-            text = _folded(design, apart, whole=whole, runs=runs)
+            text = _folded(design, apart, opened, whole=whole, runs=runs)
             if _says(text, design):
                 return text
         except Unsaid as error:
             if any(apart.get(name, 0) < ALONE for name in error.patterns):
                 apart |= {name: min(apart.get(name, 0) + 1, ALONE) for name in error.patterns}
+                continue
+            if error.part and error.part not in opened:
+                opened.add(error.part)
                 continue
         except SplitRegion:
             break
@@ -50,8 +54,8 @@ def readable(design: Design) -> str:
     return to_yaml(design)
 
 
-def _folded(design: Design, apart: dict[Path, int], *, whole: bool, runs: bool) -> str:
-    root = tree(design, whole=whole)
+def _folded(design: Design, apart: dict[Path, int], opened: set[Path], *, whole: bool, runs: bool) -> str:
+    root = tree(design, whole=whole, opened=opened)
     wrapped = mark_regions(root)
     join_single(root)
     families = Families(root, apart, wrapped, runs=runs)

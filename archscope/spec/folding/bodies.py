@@ -15,7 +15,7 @@ from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
 from archscope.spec.folding.branches import Item, structured
 from archscope.spec.folding.families import Families, Run, flow, pattern
 from archscope.spec.folding.formulas import ABSENT
-from archscope.spec.folding.layout import in_line
+from archscope.spec.folding.layout import Quoted, in_line
 from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
@@ -140,9 +140,11 @@ class Bodies:
         try:
             return self._said(scope, places, flows)
         except (Unlike, Unsaid) as error:
-            if isinstance(error, Unsaid) and error.patterns:
+            if isinstance(error, Unsaid) and (error.patterns or error.part):
                 raise
-            raise Unsaid(pattern(place.part) for place in places if len(places) > 1) from None
+            if len(places) == 1:
+                raise Unsaid(part=places[0].part.path) from None
+            raise Unsaid(pattern(place.part) for place in places) from None
 
     def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
         children, result = overlaid([place.part for place in places])
@@ -319,7 +321,11 @@ class Bodies:
         words = {self._relative(place, part.again or ()) for place, part in zip(places, parts, strict=True)}
         if len(words) > 1:
             raise Unsaid
-        return {"reuse": words.pop(), **self._from(places, [part.inputs for part in parts], flows)}
+        word = words.pop()
+        return {
+            "reuse": Quoted(word) if word[:1].isdigit() else word,
+            **self._from(places, [part.inputs for part in parts], flows),
+        }
 
     def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         reads = [part.inputs for part in parts]
@@ -475,7 +481,7 @@ class Bodies:
             number = call.inputs.index(ref)
             return f"{GIVEN}[{number}]" if len(call.inputs) > 1 else GIVEN
         if ref.node in self._inputs:
-            return ref.node
+            return self._relative(place, (ref.node,))
         step = self._steps[ref.node]
         path = step.layer.path
         if step.layer.op.main_output is None and len(step.y) > 1:
@@ -497,12 +503,12 @@ class Bodies:
         around, border = place.part.path, len(self._call_of(place).path)
         if around[:border] != path[:border]:
             raise Unsaid
-        common = border
-        while common < min(len(around), len(path) - 1) and around[common] == path[common]:
-            common += 1
-        for depth in range(common, border - 1, -1):
+        lists = [depth for depth in range(border, len(around) + 1) if around[:depth] in self._parts]
+        for depth in reversed(lists):
+            if depth >= len(path) or around[:depth] != path[:depth]:
+                continue
             name = path[depth:]
-            deeper = (".".join((*around[:d], *name)) for d in range(len(around), depth, -1))
+            deeper = (".".join((*around[:other], *name)) for other in lists if other > depth)
             if not any(other in self._names or other in self._inputs for other in deeper):
                 return ".".join(name)
         raise Unsaid

@@ -18,6 +18,12 @@ _FLOW = re.compile(r"[,\[\]{}]")
 _WORDS = {"", "~", "null", "true", "false"}
 
 
+class Quoted(str):
+    """A text that would be read as a number."""
+
+    __slots__ = ()
+
+
 def document(parts: dict[str, Any]) -> str:
     """The text of a spec; a blank line before every section of several lines."""
     lines: list[str] = []
@@ -131,7 +137,12 @@ def _within(item: Any) -> str:
 
 def quoted(text: str, *, flow: bool = True) -> str:
     """A text, in quotes where YAML would read it as something else."""
-    plain = _PLAIN.fullmatch(text) and not (flow and _FLOW.search(text)) and text.lower() not in _WORDS
+    plain = (
+        not isinstance(text, Quoted)
+        and _PLAIN.fullmatch(text)
+        and not (flow and _FLOW.search(text))
+        and text.lower() not in _WORDS
+    )
     if plain and ": " not in text and " #" not in text and not text.endswith((":", " ")):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")

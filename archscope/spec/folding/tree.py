@@ -56,17 +56,18 @@ class Part:
         yield self
 
 
-def tree(design: Design, *, whole: bool = True) -> Part:
+def tree(design: Design, *, whole: bool = True, opened: Iterable[Path] = ()) -> Part:
     """The parts of a design; the outermost is the design itself.
 
     Args:
         whole: whether a block that is another one applied again is told as such, and not layer by layer.
+        opened: names of blocks that are to be no parts: their layers stand among those around them.
     """
     steps = list(walk(design.graph))
     paths = [step.layer.path for step in steps]
     mirrored = _mirrored(steps) if whole else {}
     names = {*paths, *((node.name,) for node in design.inputs)}
-    open_parts = _scattered(paths) | _reaching(steps, mirrored) | names
+    open_parts = _scattered(paths) | _reaching(steps, mirrored) | names | {*opened}
     mirrored = {path: first for path, first in mirrored.items() if not _open_above(first, open_parts)}
     scopes = {scope.name: scope for scope in design.scopes}
     root = Part((), ())

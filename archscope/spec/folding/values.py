@@ -36,11 +36,12 @@ class Unsaid(Exception):
 
     Attributes:
         patterns: names of the parts that were to be said at once.
+        part: the only part that was to be said.
     """
 
-    def __init__(self, patterns: Iterable[Path] = ()) -> None:
+    def __init__(self, patterns: Iterable[Path] = (), part: Path = ()) -> None:
         super().__init__()
-        self.patterns = frozenset(patterns)
+        self.patterns, self.part = frozenset(patterns), part
 
 
 class Expression(str):
