@@ -62,11 +62,13 @@ class Contraction(NamedTuple):
         macs: multiply-accumulates of the forward pass.
         operands: what it multiplies.
         label: what it is, where an op has several.
+        backward: of all gradients together, where they were measured and do not follow from ``macs``.
     """
 
     macs: int
     operands: tuple[Operand, ...]
     label: str = ""
+    backward: int | None = None
 
 
 class Check:
