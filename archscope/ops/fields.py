@@ -382,6 +382,9 @@ class Maybe(Kind):
     def read(self, value: Any, rank: int | None) -> Any:
         return None if value is None else self.kind.read(value, rank)
 
+    def written(self, value: Any) -> Any:
+        return None if value is None else self.kind.written(value)
+
     def takes_word(self, word: str) -> bool:
         return self.kind.takes_word(word)
 

@@ -46,9 +46,7 @@ record(
     ErrorCase(_BOX | {"output_dtypes": ["float"] * 2}, ((2, 3),), "output_dtypes (2) must be as many as output_shapes"),
     ErrorCase(_BOX | {"buffer_dtypes": {"ids": "int64"}}, ((2, 3),), "there is no buffer ids in buffer_shapes"),
     ErrorCase(_BOX | {"saved_inputs": [1]}, ((2, 3),), "saved_inputs names input 1, counted from 0, and 1 arrive"),
-    ErrorCase(
-        _BOX | {"saved_outputs": [1]}, ((2, 3),), "saved_outputs names output 1, counted from 0, and there are 1"
-    ),
+    ErrorCase(_BOX | {"saved_outputs": [1]}, ((2, 3),), "saved_outputs names output 1, counted from 0, and there"),
     ErrorCase(_BOX, ((),), "the first input lends the batch, and a scalar has none"),
     ErrorCase(_BOX | {"input_shapes": [[3], [3]]}, ((2, 3),), "it was measured on 2 inputs, and 1 arrive"),
     ErrorCase(_BOX | {"input_shapes": [[3]]}, ((2, 5),), "were measured on [3] (input 0), and [5] arrives"),
