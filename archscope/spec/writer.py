@@ -68,7 +68,8 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, A
     if layer.shares is not None:
         entry["reuse"] = layer.shares
     else:
-        entry[layer.kind] = {name: _plain(value) for name, value in layer.op.given().items()} or None
+        kinds = {info.name: info.kind for info in layer.op.fields}
+        entry[layer.kind] = {name: kinds[name].written(value) for name, value in layer.op.given().items()} or None
     entry["name"] = layer.name
     if layer.inputs and (layer.inputs != (previous,) or reads_nothing_unasked(layer.op)):
         references = [_reference(ref, several) for ref in layer.inputs]
@@ -76,7 +77,3 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, A
     if layer.frozen:
         entry["freeze"] = True
     return entry
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

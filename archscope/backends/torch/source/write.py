@@ -14,7 +14,7 @@ from torch import nn
 
 from archscope.analysis.account import analyze
 from archscope.analysis.traversal import walk
-from archscope.backends.torch.build import build, free_name
+from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
 from archscope.backends.torch.source.express import Name, literal
@@ -31,8 +31,9 @@ def unformatted(design: Design) -> str:
     """The source of a design, its lines not yet broken.
 
     Raises:
-        UsageError: a recomputed group has no name.
+        UsageError: a recomputed group has no name, or the design has declared black boxes.
     """
+    refuse_opaque(design, "written as source")
     root = tree(design)
     _check_recomputed(design, root)
     tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
