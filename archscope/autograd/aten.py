@@ -113,13 +113,27 @@ def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], 
 
 
 def normalized(
-    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, kept: Sequence[Value] = ()
+    t: Tape,
+    x: Value,
+    weights: Sequence[Value | None],
+    statistics: Shape,
+    *,
+    dtype: str,
+    kept: Sequence[Value] = (),
+    in_order: bool = False,
 ) -> Value:
-    """A normalisation: its output and two statistics by one kernel, all gradients by one."""
+    """A normalisation: its output and two statistics by one kernel, all gradients by one.
+
+    Args:
+        in_order: the kernel reads a copy in order where the input is not, and so lies its output.
+    """
+    copy = t.make(x.shape, x.dtype) if in_order and not ordered(x) else None
     y, mean, deviation = t.make_all(
         (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
     )
-    if x.strides is not None and fills(x.shape, x.strides):
+    if copy is not None:
+        t.drop(copy)
+    elif x.strides is not None and fills(x.shape, x.strides):
         y.strides = x.strides
     t.link(y, (x, *(w for w in weights if w is not None)), together, x, mean, deviation, *kept)
     t.drop(mean, deviation)

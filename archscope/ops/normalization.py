@@ -316,7 +316,7 @@ class LayerNorm(_TrailingNorm):
         a = aten.widened(t, x[0], ("cuda",))
         kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
-        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
+        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind, in_order=True)
 
 
 @register
