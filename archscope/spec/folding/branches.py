@@ -14,7 +14,7 @@ from math import inf
 
 from archscope.spec.folding.families import flow
 from archscope.spec.folding.overlay import Child, Local
-from archscope.spec.folding.tree import Path
+from archscope.spec.folding.tree import Part, Path
 
 #: more layers than this are no branch
 _LONGEST = 60
@@ -30,6 +30,7 @@ class Item:
         reads: the tensors that it and what stands in it read from outside.
         labels: of itself and of what stands in it.
         base: the tensor that its branches begin at.
+        result: the tensor that the next item reads unless it says otherwise.
     """
 
     child: Child
@@ -37,13 +38,7 @@ class Item:
     reads: set[Local] = field(default_factory=set)
     labels: list[Path] = field(default_factory=list)
     base: Local | None = None
-
-    @property
-    def result(self) -> Local | None:
-        """The tensor that the next item reads unless it says otherwise."""
-        part = self.child.some
-        found = flow(part)
-        return (part.outputs.index(found), self.child.label) if found in part.outputs else None
+    result: Local | None = None
 
 
 def structured(children: Sequence[Child], result: Sequence[Local], whole: set[Path]) -> list[Item]:
@@ -65,7 +60,7 @@ class _Structure:
             self._last |= {label: number for _, label in self._reads(child)}
         self._last |= {label: inf for _, label in result}
         for number, child in enumerate(children):
-            item = Item(child, reads=self._reads(child), labels=[child.label])
+            item = Item(child, reads=self._reads(child), labels=[child.label], result=_result(child.some))
             if _merges(child) and child.label not in whole:
                 self._absorb(item, number)
             self._at[child.label] = len(self.items)
@@ -90,13 +85,12 @@ class _Structure:
         if not fresh:
             return
         places = [place for _, place in fresh]
-        starts = sorted(self._starts(reads, fresh))
+        floor = self._floor(places[0])
+        starts = sorted(start for start in self._starts(reads, fresh) if start >= floor)
         lowest = starts[0]
         region = self.items[lowest:]
         best, least = None, float(len(set(reads)) - 1) + self._cost(region, self._flow(lowest))
         for start in reversed(starts):
-            if sum(len(one.labels) for one in self.items[start : places[0] + 1]) > _LONGEST:
-                continue
             cost = self._cost(self.items[lowest:start], self._flow(lowest)) + self._inside(start, reads, fresh, number)
             if cost < least or (best is None and cost <= least):
                 best, least = start, cost
@@ -116,6 +110,14 @@ class _Structure:
             if place is not None and place < found[0][1]:
                 found.insert(0, (j, place))
         return found
+
+    def _floor(self, place: int) -> int:
+        """Where a branch that ends at a place may begin at the earliest."""
+        length, start = 0, place + 1
+        while start > 0 and length + len(self.items[start - 1].labels) <= _LONGEST:
+            start -= 1
+            length += len(self.items[start].labels)
+        return start
 
     def _starts(self, reads: list[Local], fresh: list[tuple[int, int]]) -> set[int]:
         """Where the first branch may begin."""
@@ -175,6 +177,12 @@ class _Structure:
             item.reads |= one.reads
         inner = set(item.labels)
         item.reads = {local for local in item.reads if local[1] not in inner}
+
+
+def _result(part: Part) -> Local | None:
+    """What a part gives to the next one."""
+    found = flow(part)
+    return (part.outputs.index(found), part.label) if found in part.outputs else None
 
 
 def _merges(child: Child) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.design import Design, Scope
-from archscope.spec.folding import readable
+from archscope.spec.folding import readable, renumbered
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
 from tests.spec.asking import HEAD
@@ -196,6 +196,24 @@ def test_a_resnet_reads_as_if_written() -> None:
     rounds = [f"layer{stage + 1}.{i}" for stage, depth in enumerate((3, 4, 6, 3)) for i in range(depth)]
     design = replace(IMPORTED["resnet"], scopes=tuple(Scope(name, "Bottleneck", ()) for name in rounds))
     assert readable(design).strip() == RESNET.strip()
+
+
+def test_functional_calls_need_no_names_once_they_are_numbered_as_specs_do() -> None:
+    design = renumbered(encoder(2))
+    text = readable(design)
+    assert same(archscope.load(text), design)
+    assert "Reshape_2" in readable(encoder(2))
+    assert not re.search(r"(Reshape|Transpose)_", text)
+    assert [layer.op for layer in design.layers] == [layer.op for layer in encoder(2).layers]
+    assert archscope.analyze(design).total == archscope.analyze(encoder(2)).total
+    assert renumbered(design) == design
+
+
+def test_a_number_that_a_module_has_is_not_given_again() -> None:
+    model = Model("m")
+    x = model("Tanh_1", "ReLU", model.input("x", (3,)))
+    model.output("y", model("Tanh", "Tanh", model("Tanh", "Tanh", x)))
+    assert renumbered(model.design()) == model.design()
 
 
 def test_a_changed_variable_changes_the_design() -> None:
