@@ -7,6 +7,8 @@ const clipboard = (() => {
     if (/^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[-+]?\d+(\.\d+)?(x[-+]?\d+(\.\d+)?)*$/.test(text)) text = "'" + text;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
+  // what the figures lack, in every row, as the files have it
+  const lacking = (rows, words) => (words ? rows.map((row, i) => [...row, i ? words : "incomplete"]) : rows);
   const csv = (rows) => rows.map((row) => row.map(cell).join(",") + "\n").join("");
   const copy = async (text) => {
     try {
@@ -19,5 +21,5 @@ const clipboard = (() => {
       area.remove();
     }
   };
-  return { csv, copy };
+  return { csv, copy, lacking };
 })();

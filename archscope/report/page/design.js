@@ -227,7 +227,7 @@
         const content = raw(column, line);
         return ["shape", "axes"].includes(column.style) && content !== null ? content.replaceAll(" x ", "x").replaceAll(", ", ";") : content;
       }));
-    return [head, ...lines];
+    return clipboard.lacking([head, ...lines], data.incomplete);
   };
   byId("copy").addEventListener("click", async () => {
     const lines = csvRows();

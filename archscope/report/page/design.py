@@ -285,6 +285,7 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
     memory = account.memory
     return {
         "design": account.design.title,
+        "incomplete": incomplete(account.design),
         "opened": opened,
         "labels": [line.label for line in table.lines],
         "levels": [line.level for line in table.lines],

@@ -42,6 +42,7 @@ def sweep_page(sweep: Sweep, specs: Callable[[int], str] | None = None) -> str:
     influence = _influence(sweep)
     data = {
         "design": sweep.title,
+        "incomplete": sweep.incomplete,
         "variables": [variable.data for variable in variables],
         "numbers": designs.numbers,
         "best": designs.best,

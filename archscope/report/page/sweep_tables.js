@@ -82,7 +82,7 @@
       const found = ordered();
       const lines = found.map((place) => [data.numbers[place], ...variables.map((variable) => variable.plain(place))]);
       const names = variables.map((variable) => (variable.unit ? `${variable.name} [${variable.unit}]` : variable.name));
-      await clipboard.copy(clipboard.csv([["design", ...names], ...lines]));
+      await clipboard.copy(clipboard.csv(clipboard.lacking([["design", ...names], ...lines], data.incomplete)));
       status.textContent = `${found.length.toLocaleString("en-US")} designs copied`;
     });
     sweep.on("limits", arrange);

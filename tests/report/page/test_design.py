@@ -267,6 +267,17 @@ def test_copies_as_csv(opened: Any) -> None:
     assert (rows[0]["output_shape"], rows[0]["receptive_field [places]"]) == ("96x55x55", "11x11")
 
 
+def test_what_is_copied_says_what_it_lacks(opened: Any) -> None:
+    box = "name: box\ninput: [3]\nlayers: [{Linear: 2}, {name: odd, Opaque: {output_shapes: [[2]], macs: 6}}]"
+    page = opened(box, permissions=["clipboard-read", "clipboard-write"])
+    assert page.locator("h1").text_content() == "box (incomplete: 1 opaque layer)"
+    assert page.locator("#layer-table tfoot th").text_content() == "total (incomplete: 1 opaque layer)"
+    page.click("#copy")
+    page.get_by_text("2 layers copied").wait_for()
+    rows = list(csv.DictReader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
+    assert [row["incomplete"] for row in rows] == ["incomplete: 1 opaque layer (odd)"] * 2
+
+
 def test_charts_tell_what_lies_under_the_pointer(opened: Any) -> None:
     page = opened("alexnet")
     plot = page.get_by_role("slider", name="Receptive field by layer")
