@@ -71,12 +71,44 @@ def test_adaptive_pools_count_every_window(sizes: tuple[int, int], out: tuple[in
         ("GELU", {"approximate": "tanh"}, (2, 7), 9 * (2 * 7)),
         ("ConstantPad1d", {"padding": 2, "value": 1}, (2, 3, 4), 0),
         ("Dropout", {}, (2, 3), 0),
+        ("Min", {"dim": 1}, (2, 3, 4), 2 * 3 * 4),
+        ("LogSumExp", {"dim": 1}, (2, 3, 4), 4 * (2 * 3 * 4) + 2 * (2 * 4)),
+        ("Norm", {"dim": [1, 2]}, (2, 3, 4), 2 * (2 * 3 * 4) + 2),
+        ("Var", {"dim": -1}, (2, 3, 4), 4 * (2 * 3 * 4) + 2 * (2 * 3)),
+        ("Std", {"dim": -1}, (2, 3, 4), 4 * (2 * 3 * 4) + 3 * (2 * 3)),
+        ("Einsum", {"equation": "bij->bj"}, (2, 3, 4), 2 * 3 * 4),
+        ("Einsum", {"equation": "bij->bji"}, (2, 3, 4), 0),
     ],
 )
 def test_work_by_hand(name: str, arguments: dict[str, object], shape: tuple[int, ...], expected: int) -> None:
     op = REGISTRY[name](**arguments)
     x = (Tensor(shape),)
     assert op.elementwise(x, op.outputs(*x)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shapes", "macs", "expected"),
+    [
+        ("Einsum", {"equation": "bij,bjk->bik"}, ((2, 3, 4), (2, 4, 5)), 2 * 3 * 4 * 5, 0),
+        ("Einsum", {"equation": "bi,bj->bij"}, ((2, 3), (2, 4)), 0, 2 * 3 * 4),
+        ("Einsum", {"equation": "bij,jk->bk"}, ((2, 3, 4), (4, 5)), 2 * 4 * 5, 2 * 3 * 4),  # i is summed before
+        ("ScaledDotProductAttention", {}, ((2, 3, 8), (2, 5, 8), (2, 5, 6)), 2 * 3 * 5 * (8 + 6), 6 * (2 * 3 * 5)),
+        (
+            "ScaledDotProductAttention",
+            {},
+            ((2, 3, 8), (2, 5, 8), (2, 5, 6), (3, 5)),
+            2 * 3 * 5 * (8 + 6),
+            (6 + 1) * (2 * 3 * 5),
+        ),
+    ],
+)
+def test_work_on_several_inputs_by_hand(
+    name: str, arguments: dict[str, object], shapes: tuple[tuple[int, ...], ...], macs: int, expected: int
+) -> None:
+    op, x = REGISTRY[name](**arguments), tuple(map(Tensor, shapes))
+    y = op.outputs(*x)
+    assert sum(contraction.macs for contraction in op.contractions(x, y)) == macs
+    assert op.elementwise(x, y) == expected
 
 
 #: a rule of the form ``4 an element (negate, exp, add, divide)``

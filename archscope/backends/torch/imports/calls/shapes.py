@@ -225,7 +225,7 @@ def stack(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, "Stack", list(a["tensors"]), dim=a["dim"])
 
 
-@handles("aten.split", "aten.split_withsizes_of", "aten.chunk", "aten.tensor_split")
+@handles("aten.split", "aten.split_with_sizes", "aten.chunk", "aten.tensor_split")
 def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Parts along a dimension."""
     dim = a["dim"]
