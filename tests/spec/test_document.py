@@ -111,7 +111,7 @@ MISTAKES = [
         "an unknown dtype, from which nothing follows",
         "inputs: {ids: {shape: [3], dtype: int8}, x: [3]}\n"
         "layers: [{Add: [ids, x]}, {Embedding: {num_embeddings: 4, embedding_dim: 3}, from: ids}]\n",
-        "1:34",
+        "1:35",
         "int8",
         "unknown dtype `int8`",
         "one of float, int64, int32, bool",
