@@ -265,6 +265,9 @@ class _Parts:
                 dtype = self.text(entries["dtype"])
                 if dtype not in DTYPES:
                     self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, f"one of {', '.join(DTYPES)}")
+                    dtype = (
+                        closest(dtype, DTYPES) or "float"
+                    )  # what was likely meant, so that nothing follows from the mistake
         if not isinstance(shape, ListNode):
             self.document.broken.add("input:")
             if not isinstance(node, MapNode) or len(node.entries) == len(entries):  # else a misspelt key has been told

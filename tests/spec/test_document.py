@@ -108,6 +108,15 @@ MISTAKES = [
         "one of float, int64, int32, bool",
     ),
     Mistake(
+        "an unknown dtype, from which nothing follows",
+        "inputs: {ids: {shape: [3], dtype: int8}, x: [3]}\n"
+        "layers: [{Add: [ids, x]}, {Embedding: {num_embeddings: 4, embedding_dim: 3}, from: ids}]\n",
+        "1:35",
+        "int8",
+        "unknown dtype `int8`",
+        "one of float, int64, int32, bool",
+    ),
+    Mistake(
         "an input without a shape",
         "inputs: {ids: {sahpe: [3]}}\nlayers: [ReLU]\n",
         "1:16",
