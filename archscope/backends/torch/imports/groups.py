@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
-from archscope.backends.torch.imports.lift import NAMES, SILENT, Broken, Cannot, Lifting, base
+from archscope.backends.torch.imports.lift import NAMES, SILENT, Lifting, base
 from archscope.backends.torch.imports.model import Refusal
 from archscope.backends.torch.imports.trace import Call, Size, Value
 from archscope.errors import UsageError
@@ -22,6 +23,8 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
     if any(base(call) in ("aten.rand", "aten.bernoulli", "aten.bernoulli_") for call in calls):
         return _stochastic_depth(lifting, calls)
     own = [call for call in calls if base(call) not in SILENT]
+    if len(own) > 1 and len({base(call) for call in own}) == 1 and base(own[0]) in _JOINING:
+        return _joined(lifting, own)
     if module is None or len(own) < 2 or type(module).__name__ not in REGISTRY:
         return None
     if not type(module).__module__.startswith("torch.nn.modules.") or type(module).__name__ in _CALLS_TELL:
@@ -31,6 +34,28 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
 
 #: layers whose one call says all, beside others that keep count
 _CALLS_TELL = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LSTM", "GRU", "RNN"}
+
+
+#: functions of two tensors whose ops take any number
+_JOINING = {"aten.add": "Add", "aten.mul": "Multiply", "aten.maximum": "Maximum", "aten.minimum": "Minimum"}
+
+
+def _joined(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
+    """Several tensors joined one after the other, and nothing besides: one layer."""
+    read, given = lifting.around(calls)
+    chained = all(after.values[:1] == list(before.outputs) for before, after in pairwise(calls))
+    if not chained or given != list(calls[-1].outputs) or len(read) != len(calls) + 1:
+        return None
+    if any(len(call.values) != 2 or lifting.arguments(call).get("alpha", 1) != 1 for call in calls):
+        return None
+
+    op = lifting.op(_JOINING[base(calls[0])])
+
+    def make() -> Any:
+        refs = [lifting.ref(value, calls[0]) for value in read]
+        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+
+    return lambda: lifting.represent(calls[-1], read, make)
 
 
 def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Made | None:
@@ -51,20 +76,15 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mad
             return None
         weights[one.name[len(path) + 1 :]] = one.value
 
-    def make() -> None:
-        try:
-            if weights:
-                made = lifting.layer(calls[0], op, inputs, weights, frozenset(base(call) for call in calls))
-            else:
-                refs = [lifting.ref(value, calls[0]) for value in inputs]
-                made = lifting.draft.layer(lifting.instance(calls[0]), op, refs)
-        except Cannot as error:
-            lifting.refuse(calls[0], error.what, error.needed)
-            lifting.enter(given[0], Broken())
-            return
-        lifting.enter(given[0], made[0])
+    last = next(call for call in calls if given[0] in call.outputs)
 
-    return make
+    def make() -> Any:
+        if weights:
+            return lifting.layer(calls[0], op, inputs, weights, frozenset(base(call) for call in calls))
+        refs = [lifting.ref(value, calls[0]) for value in inputs]
+        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+
+    return lambda: lifting.represent(last, inputs, make)
 
 
 def _plain(lifting: Lifting, calls: Sequence[Call]) -> bool:
@@ -111,12 +131,14 @@ def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
     mode = "row" if noise.shape and isinstance(noise.shape[0], Size) else "batch"
     drop = float(f"{1 - kept:.12g}")  # 1 - 0.9 is 0.09999999999999998
 
-    def make() -> None:
+    last = next(call for call in calls if given[0] in call.outputs)
+
+    def make() -> Any:
         refs = [lifting.ref(inputs[0], calls[0])]
         op = lifting.op("StochasticDepth", p=drop, mode=mode)
-        lifting.enter(given[0], lifting.draft.layer(lifting.instance(calls[0]), op, refs)[0])
+        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
 
-    return make
+    return lambda: lifting.represent(last, inputs, make)
 
 
 def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:

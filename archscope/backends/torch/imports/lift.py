@@ -8,6 +8,7 @@ that cannot be represented (:class:`Broken`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +96,8 @@ def lift(target: Target, *, opaque: bool = False) -> Lifted:
     if module is None:
         assert target.program is not None
         module = target.program.module()
-    program = trace(module, target.args, target.kwargs)
+    with _seen(module):
+        program = trace(module, target.args, target.kwargs)
     closed: dict[str, Refusal] = {}
     while True:
         lifting = Lifting(program, module, target, closed)
@@ -107,6 +109,22 @@ def lift(target: Target, *, opaque: bool = False) -> Lifted:
         if set(lifting.refusals) <= set(closed):
             raise UsageError(refused(lifting.refusals.values(), target.name))
         closed |= lifting.refusals
+
+
+#: a layer that does nothing, and leaves no call
+IDENTITY = "torch.nn.modules.linear.Identity"
+
+
+@contextmanager
+def _seen(module: nn.Module) -> Iterator[None]:
+    """Let layers that do nothing leave a call."""
+    idle = [one for one in module.modules() if type(one) is nn.Identity]
+    hooks = [one.register_forward_hook(lambda _, __, y: torch.ops.aten.alias.default(y)) for one in idle]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def refused(refusals: Iterable[Refusal], name: str) -> str:
@@ -136,11 +154,12 @@ class Lifting:
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], Ref] = {}
         self._held: dict[str, Ref] = {}
+        self._constants: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
         self._read = _read(program)
-        self._first_input: Ref | None = None
+        self._latest: Ref | None = None
         self._emitted: dict[str, list[str]] = {}
 
     # -- the way through -------------------------------------------------------------------------------------------
@@ -176,19 +195,28 @@ class Lifting:
         if value.dtype not in NAMES:
             raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
         ref = self.draft.input(name, self.shape(value)[1:], NAMES[value.dtype])
-        self._first_input = self._first_input or ref
+        self._latest = ref
         return ref
 
     def _single(self, call: Call) -> None:
+        entities = [self._values[value.name] for value in call.values]
+        if self._literal(call, entities):
+            self._enter(call, self._computed(call))
+            return
+        self.represent(call, call.values, lambda: self._handler(call)(self, call, self.arguments(call)))
+
+    def represent(self, call: Call, read: Iterable[Value], make: Callable[[], Any]) -> None:
+        """Enter what a call gives, or that it cannot be represented.
+
+        Args:
+            read: what it is made of.
+            make: gives what has become of its outputs.
+        """
         try:
-            entities = [self._values[value.name] for value in call.values]
-            if any(isinstance(entity, Broken) for entity in entities):
+            if any(isinstance(self._values[value.name], Broken) for value in read):
                 self._enter(call, [Broken()] * len(call.outputs))
                 return
-            if self._literal(call, entities):
-                self._enter(call, self._computed(call))
-                return
-            result = self._handler(call)(self, call, self.arguments(call))
+            result = make()
             self._enter(call, result if isinstance(result, (list, tuple)) and not isinstance(result, Ref) else [result])
         except Cannot as error:
             self.refuse(call, error.what, error.needed)
@@ -212,6 +240,8 @@ class Lifting:
         for value, entity in zip(call.outputs, entities, strict=False):
             if value is not None:
                 self._values[value.name] = entity
+                if isinstance(entity, Ref) and value.shape[:1] == (Size(1, 0),):
+                    self._latest = entity
         if in_place(call) and call.outputs and call.outputs[0] is not None:
             changed = next(iter(call.values))
             self._values[changed.name] = self._values[call.outputs[0].name]
@@ -373,8 +403,13 @@ class Lifting:
                 dtype = NAMES.get(held.value.dtype)
                 op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
             frozen = held.learnt and not held.trained
-            self._held[held.name] = self.draft.layer(held.name, op, (), frozen=frozen)[0]
+            self._held[held.name] = self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0]
         return self._held[held.name]
+
+    def _place_of(self, held: Held) -> str:
+        """The name of the layer that gives a weight: that of the module, where it does nothing else."""
+        around, _, own = held.name.rpartition(".")
+        return around if own == _own_name(held) and around and self._instances.idle(around) else held.name
 
     def expanded(self, weight: Weight) -> Ref:
         """The layer that gives a weight to every sample."""
@@ -386,7 +421,7 @@ class Lifting:
             dtype = NAMES.get(held.value.dtype) or "float"
             op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
         self._held[held.name] = made = self.draft.layer(
-            held.name, op, [lends], frozen=held.learnt and not held.trained
+            self._place_of(held), op, [lends], frozen=held.learnt and not held.trained
         )[0]
         return made
 
@@ -399,23 +434,33 @@ class Lifting:
         return self._read[held.value.name] == 1 and held.name not in self._held
 
     def lends(self) -> Ref:
-        """A tensor that has the batch."""
-        assert self._first_input is not None
-        return self._first_input
+        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
+        assert self._latest is not None
+        return self._latest
 
     def _constant(self, literal: Literal, call: Call | None) -> Ref:
-        shape = list(literal.value.shape)
-        expand = bool(shape) and shape[0] == Size(1, 0)
-        if expand:
-            shape[0] = 1
-        if any(isinstance(size, Size) for size in shape):
-            raise Cannot(f"a constant of {self.shape(literal)} that grows with the batch", "an op that makes it")
+        """The layer that gives a constant; one that has the batch first is the same for all samples."""
+        known = self._constants.get(literal.value.name)
+        if known is not None:
+            return known
         if literal.tensor.dtype not in NAMES:
             raise Cannot(f"a constant of {literal.tensor.dtype}", "a dtype that designs know")
-        op = self.op("Constant", shape=shape, dtype=NAMES[literal.tensor.dtype] or "float", expand=expand)
+        first, *rest = literal.value.shape or (1,)
+        if not literal.value.shape or any(isinstance(size, Size) for size in rest):
+            raise Cannot(f"a constant of {self.shape(literal)} that grows with the batch", "an op that makes it")
+        shape, rows = [first, *rest], 0
+        if isinstance(first, Size):
+            rows = first.rate
+            samples = literal.tensor.reshape(self.batch, rows, *literal.tensor.shape[1:]) if not first.rest else None
+            if samples is None or not bool((samples == samples[:1]).all()):
+                raise Cannot(f"a constant of {self.shape(literal)} that differs from sample to sample", "an input")
+            shape = [1, *rest] if rows == 1 else [1, rows, *rest]
+        op = self.op("Constant", shape=shape, dtype=NAMES[literal.tensor.dtype] or "float", expand=rows > 0)
         block = self._instances.name(call) if call is not None else ""
-        made = self.draft.layer(block, op, [self.lends()] if expand else [], numbered=True)[0]
-        self._values[literal.value.name] = made
+        made = self.draft.layer(block, op, [self.lends()] if rows else [], numbered=True)[0]
+        if rows > 1:
+            made = self.draft.layer(block, self.op("Flatten", start_dim=0, end_dim=1), [made], numbered=True)[0]
+        self._constants[literal.value.name] = made
         return made
 
     # -- what is known without any input ---------------------------------------------------------------------------
@@ -495,11 +540,8 @@ class Lifting:
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
-        learnt = {held.name for held in self.program.held.values() if held.learnt}
-        return {
-            f"{names[ref.node]}.{'weight' if original in learnt else 'value'}": original
-            for original, ref in self._held.items()
-        }
+        own = {held.name: _own_name(held) for held in self.program.held.values()}
+        return {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -564,6 +606,11 @@ def _stem(name: str, own: str) -> str | None:
     if name == own:
         return ""
     return name.removesuffix(f".{own}") if name.endswith(f".{own}") else None
+
+
+def _own_name(held: Held) -> str:
+    """What a layer that gives a weight calls it."""
+    return "weight" if held.learnt else "value"
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
@@ -643,7 +690,15 @@ class Instances:
         if not call.frames:
             return False
         instance = self._of[call.frames[-1].key]
+        if instance.frame.kind == IDENTITY:
+            return True
         return not instance.inner and len([n for n in instance.calls if base(self._calls[n]) not in SILENT]) == 1
+
+    def idle(self, path: str) -> bool:
+        """Whether a module makes no call but to hand on what it holds."""
+        numbers = [n for one in self._of.values() if one.frame.path == path for n in one.calls]
+        inner = any(one.inner for one in self._of.values() if one.frame.path == path)
+        return not inner and all(base(self._calls[n]) in (*SILENT, "aten.expand") for n in numbers)
 
     def leaves(self) -> Iterator[list[int]]:
         """The calls of each module that runs no other."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from archscope.backends.torch.imports.lift import (
+    IDENTITY,
     NAMES,
     Arguments,
     Cannot,
@@ -83,7 +84,7 @@ def add(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if second is not None:
         value = float(second) * alpha if _floats(call) else second * alpha
         value = -value if minus else value
-        return lifting.ref(one, call) if value == 0 else lifting.emit(call, "Shift", [one], value=value)
+        return lifting.emit(call, "Shift", [one], value=value)
     if first is not None:
         turned = lifting.emit(call, "Negative", [other]) if minus else lifting.ref(other, call)
         return lifting.emit(call, "Shift", [turned], value=first)
@@ -102,7 +103,7 @@ def multiply(lifting: Lifting, call: Call, a: Arguments) -> Any:
     for one, other in ((a["self"], a["other"]), (a["other"], a["self"])):
         number = lifting.number(other)
         if number is not None:
-            return lifting.ref(one, call) if number == 1 else lifting.emit(call, "Scale", [one], factor=float(number))
+            return lifting.emit(call, "Scale", [one], factor=float(number))
     return lifting.emit(call, "Multiply", [a["self"], a["other"]])
 
 
@@ -287,6 +288,8 @@ def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if own(call) == "detach":
         raise Cannot("aten.detach, which stops gradients", "an op that stops gradients")
     entity = lifting.entity(value)
+    if call.frames and call.frames[-1].kind == IDENTITY:
+        return lifting.emit(call, "Identity", [value])
     copies = own(call) == "clone" or (own(call) == "contiguous" and not value.laid)
     if copies and isinstance(entity, Ref) and "Contiguous" in REGISTRY:
         return lifting.emit(call, "Contiguous", [value])

@@ -90,19 +90,18 @@ def _behind(lifting: Lifting, call: Call, ref: Ref, before: list[Any], after: li
         made = lifting.emit(call, "Unsqueeze", [ref], dim=at + 1)
     elif (span := _joined(before, after)) is not None:
         made = lifting.emit(call, "Flatten", [ref], start_dim=span[0] + 1, **_end(span[1] + 1, dims))
-    elif (span := _joined(after, before)) is not None and not any(
-        isinstance(size, Size) for size in after[span[0] : span[1] + 1]
-    ):
-        sizes = after[span[0] : span[1] + 1]
-        made = lifting.emit(
-            call, "Unflatten", [ref], dim=span[0] + 1 - (dims if span[0] + 2 == dims else 0), unflattened_size=sizes
-        )
+    elif (span := _joined(after, before)) is not None and all(isinstance(size, int) for size in _cut(after, span)):
+        made = lifting.emit(call, "Unflatten", [ref], dim=span[0] + 1, unflattened_size=_cut(after, span))
     else:
         grown = [size for size in after if isinstance(size, Size)]
         if len(grown) > 1:
             raise Cannot("a shape with the batch in two dimensions", "one dimension that has the batch")
         made = lifting.emit(call, "Reshape", [ref], shape=[-1 if isinstance(size, Size) else size for size in after])
     return made
+
+
+def _cut(shape: list[Any], span: tuple[int, int]) -> list[Any]:
+    return shape[span[0] : span[1] + 1]
 
 
 def _end(last: int, dims: int) -> dict[str, int]:
