@@ -360,9 +360,9 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
                 results.append(None)
                 continue
             half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
-            equal = t.make(gradient.shape, "bool")
-            results.append(pointwise(t, gradient, half))
-            less = t.make(gradient.shape, "bool")
+            equal = pointwise(t, a, b, "", "bool")
+            results.append(elementwise(t, (equal, half, gradient), gradient.dtype))
+            less = pointwise(t, a, b, "", "bool")
             t.drop(half, equal, less)
         return results
 
@@ -790,6 +790,15 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
         y = like(t, x)
         t.link(y, (x,), one_like, noise)
     t.drop(noise, *(() if shift is None else (shift,)))
+    return y
+
+
+def thinned(t: Tape, x: Value, shape: Shape) -> Value:
+    """The input times noise of a shape, whatever that is of the input's: only the noise is kept."""
+    noise = t.make(shape, x.dtype, "the noise")
+    y = like(t, x)
+    t.link(y, (x,), one_like, noise)
+    t.drop(noise)
     return y
 
 

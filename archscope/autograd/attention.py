@@ -9,19 +9,47 @@ from archscope.autograd.strides import Strides
 from archscope.autograd.tape import Gradients, Node, Tape, Value, passed_on
 
 
-def attention(t: Tape, query: Value, key: Value, value: Value, *, dropout: float = 0.0, causal: bool = False) -> Value:
+def attention(
+    t: Tape,
+    query: Value,
+    key: Value,
+    value: Value,
+    mask: Value | None = None,
+    *,
+    dropout: float = 0.0,
+    causal: bool = False,
+) -> Value:
     """scaled_dot_product_attention: by the fused kernel where torch takes it, else by its products."""
     start = t.begin()
-    query, key, value = aten.lowered(t, query, key, value)
-    y = _attention(t, query, key, value, dropout if t.training else 0.0, causal=causal)
+    query, key, value, *given = aten.lowered(t, query, key, value, *(() if mask is None else (mask,)))
+    bias = _as_bias(t, given[0], query.dtype) if given else None
+    y = _attention(t, query, key, value, bias, dropout if t.training else 0.0, causal=causal)
     t.end(start, y)
     return y
 
 
-def _attention(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+def _as_bias(t: Tape, mask: Value, dtype: str) -> Value:
+    """What is added to the scores: a bool mask becomes 0 and minus infinity (convert_boolean_attn_mask)."""
+    if mask.dtype != "bool":
+        return mask
+    zero, low = t.make((), dtype), t.make((), dtype)
+    bias = t.make(mask.shape, dtype, "the mask, as what is added to the scores")
+    t.drop(zero, low)
+    return bias
+
+
+def _fuses(query: Value, key: Value, value: Value, bias: Value | None) -> bool:
+    """Whether the fused kernel takes these shapes, and a mask (use_flash_attention_cpp)."""
     alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
-    if len(query.shape) != 4 or not alike or (dropout > 0 and t.device == "cpu"):
-        return _products(t, query, key, value, dropout, causal=causal)
+    masked = bias is None or (len(bias.shape) in (2, 4) and bias.node is None)
+    return len(query.shape) == 4 and alike and masked
+
+
+def _attention(
+    t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
+) -> Value:
+    if not _fuses(query, key, value, bias) or (dropout > 0 and t.device == "cpu"):
+        return _products(t, query, key, value, bias, dropout, causal=causal)
     y, sums = t.make_all(
         (query.shape, query.dtype, ""), (query.shape[:-1], "float32", "the logarithms of the sums of exponentials")
     )
@@ -34,7 +62,7 @@ def _attention(t: Tape, query: Value, key: Value, value: Value, dropout: float, 
             gradient.strides = (length * heads * size, size, heads * size, 1)
         return [g if v.node is not None else None for g, v in zip(made, (query, key, value), strict=True)]
 
-    t.link(y, (query, key, value), back, query, key, value, y, sums)
+    t.link(y, (query, key, value), back, query, key, value, y, sums, *(() if bias is None else (bias,)))
     return y
 
 
@@ -48,11 +76,12 @@ def _as_laid(x: Value) -> Strides:
     return tuple(strides)
 
 
-def _products(t: Tape, query: Value, key: Value, value: Value, dropout: float, *, causal: bool) -> Value:
+def _products(
+    t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
+) -> Value:
     """_scaled_dot_product_attention_math."""
     length, keys = query.shape[-2], key.shape[-2]
     query = aten.kernel(t, query, query.shape)
-    bias = None
     if causal:
         ones = t.make((length, keys), "bool")
         mask = t.make((length, keys), "bool")
@@ -66,7 +95,7 @@ def _products(t: Tape, query: Value, key: Value, value: Value, dropout: float, *
     t.drop(turned)
     if bias is not None:
         biased = aten.pointwise(t, scores, bias)
-        t.link(biased, (scores,), passed_on)
+        t.link(biased, (scores, bias), passed_on)
         t.drop(scores)
         scores = biased
     soft = aten.kernel(t, scores, scores.shape, saves="output")

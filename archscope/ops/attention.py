@@ -31,6 +31,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
+from archscope.ops.shapes import wanted_type
 from archscope.ops.windows import ALL, SAME, Along, Before, Grouped, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
@@ -42,20 +43,19 @@ class ScaledDotProductAttention(NoWeights):
     """softmax(scale Q K^T) V over (N, ..., L, E), (N, ..., S, E), (N, ..., S, E_v).
 
     torch.nn.functional.scaled_dot_product_attention; as a layer, its dropout rests at inference. With ``enable_gqa``
-    dimension -3 is the heads, and several heads of the query share one of key and value.
+    dimension -3 is the heads, and several heads of the query share one of key and value. A fourth input is the mask,
+    which broadcasts to (N, ..., L, S): floating, added to the scores, or bool, true where a key takes part.
     """
 
-    arity = Arity(3, 3)
-    ndims = (3, 4, 5)
+    arity = Arity(3, 4)
+    takes = "any"
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
     }  # fmt: skip
     elementwise_rule = (
-        "6 a score: scale, and softmax (maximum, subtract, exp, sum, divide); a causal mask is not counted"
+        "6 a score: scale, and softmax (maximum, subtract, exp, sum, divide); 1 more for a mask; a causal one is not "
+        "counted"
     )
-    refuses: ClassVar[Mapping[str, str]] = {
-        "attn_mask": "a mask changes which scores count, and no shape or count; use is_causal for the causal one"
-    }
 
     dropout_p: float = argument(Real(0, 1), 0.0)
     is_causal: bool = argument(Flag(), False)
@@ -63,8 +63,15 @@ class ScaledDotProductAttention(NoWeights):
     enable_gqa: bool = argument(Flag(), False)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
-        query, key, value = (tensor.shape for tensor in x)
+        query, key, value = (tensor.shape for tensor in x[:3])
+        for tensor, which in zip(x[:3], ("the query", "the key", "the value"), strict=True):
+            yield wanted_type(tensor, None, f"{type(self).__name__}: {which}")
         alike = len(query) == len(key) == len(value)
+        yield Check(
+            len(query) in self.layout,
+            "query, key and value need (N, L, E), (N, H, L, E) or (N, G, H, L, E), not {n} dimensions",
+            n=len(query),
+        )
         yield Check(
             alike,
             "query, key and value must have equally many dimensions, not {q}, {k} and {v}",
@@ -72,8 +79,10 @@ class ScaledDotProductAttention(NoWeights):
             k=len(key),
             v=len(value),
         )
-        if not alike:
+        if not alike or len(query) not in self.layout:
             return
+        if len(x) > 3:
+            yield from self._mask_checks(x[3], (*query[:-1], key[-2]))
         grouped = len(query) - 3 if self.enable_gqa and len(query) > 3 else None
         yield Check(query[-1] == key[-1], "query has {q} features and key {k}", q=query[-1], k=key[-1])
         yield Check(key[-2] == value[-2], "key has {k} positions and value {v}", k=key[-2], v=value[-2])
@@ -90,6 +99,26 @@ class ScaledDotProductAttention(NoWeights):
             else:
                 yield Check(q == k, "dimension {d} is {q} in query and {k} in key", d=dim, q=q, k=k)
 
+    def _mask_checks(self, mask: Tensor, scores: tuple[int, ...]) -> Iterator[Check]:
+        yield Check(
+            mask.dtype in (None, "bool"),
+            "the mask must hold floating or bool values, not {t} ones",
+            t=mask.dtype or "floating",
+        )
+        yield Check(not self.is_causal, "is_causal is for attention without a mask", field="is_causal")
+        fits = 2 <= len(mask.shape) <= len(scores)
+        yield Check(
+            fits, "the mask has {m} dimensions, not 2 to the {n} of the scores", m=len(mask.shape), n=len(scores)
+        )
+        if fits:
+            for size, wanted in zip(reversed(mask.shape), reversed(scores), strict=False):
+                yield Check(
+                    (size == wanted) | (size == 1),
+                    "the mask {m} does not broadcast to the scores {s}",
+                    m=mask.shape,
+                    s=scores,
+                )
+
     def outputs(self, *x: Tensor) -> Tensors:
         return (x[0].with_shape(*x[0].shape[:-1], x[2].shape[-1]),)
 
@@ -99,7 +128,7 @@ class ScaledDotProductAttention(NoWeights):
         yield Contraction(scores * x[2].shape[-1], ((0, 1), 2), "values")
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
-        return _SCORE * self._scores(*x)
+        return (_SCORE + (len(x) - 3)) * self._scores(*x)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         last = len(x[0].shape) - 1
@@ -110,7 +139,16 @@ class ScaledDotProductAttention(NoWeights):
             met = (*samples[:-1], (last - 2, Grouped(1, shared)))
         keys = (last - 1, Before()) if self.is_causal else ALL
         query = Along((*samples, (last - 1, SAME), ALL))
-        return query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
+        readings = query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
+        return readings if len(x) == 3 else (*readings, self._mask_reads(x[3].shape, x[0].shape))
+
+    @staticmethod
+    def _mask_reads(shape: tuple[int, ...], query: tuple[int, ...]) -> Along:
+        """Each query reads its own row; the only place of a dimension that is repeated is read by all."""
+        offset = len(query) - len(shape)
+        own = (dim + offset for dim in range(len(shape) - 1))
+        repeated = (fixed(size == 1) and not fixed(query[dim + offset] == 1) for dim, size in enumerate(shape[:-1]))
+        return Along((*(ALL if one else (dim, SAME) for dim, one in zip(own, repeated, strict=True)), ALL))
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return attention(t, *x, dropout=self.dropout_p, causal=self.is_causal)
@@ -122,8 +160,8 @@ class ScaledDotProductAttention(NoWeights):
         attend, p = torch.nn.functional.scaled_dot_product_attention, self.dropout_p
         options = {"is_causal": self.is_causal, "scale": self.scale, "enable_gqa": self.enable_gqa}
 
-        def forward(layer: Any, query: Any, key: Any, value: Any) -> Any:
-            return attend(query, key, value, dropout_p=p if layer.training else 0.0, **options)
+        def forward(layer: Any, *inputs: Any) -> Any:
+            return attend(*inputs, dropout_p=p if layer.training else 0.0, **options)
 
         layer: Callable[..., Any] = special_module(torch, self, x, forward)
         return layer

@@ -24,6 +24,7 @@ from archscope.ops.base import (
     Weights,
     argument,
     register,
+    special_module,
 )
 from archscope.ops.fields import Choice, Flag, Real
 
@@ -99,19 +100,26 @@ class FeatureAlphaDropout(_Dropout):
 class StochasticDepth(_Resting):
     """Zeroes a residual branch with probability p in training (Huang et al., 2016; torchvision.ops.StochasticDepth).
 
-    ``mode`` says whether each sample (``row``) or the whole ``batch`` draws for itself. torch.nn has no such layer, so
-    the module is the plain identity that this layer is at inference.
+    ``mode`` says whether each sample (``row``) or the whole ``batch`` draws for itself. torch.nn has no such layer.
     """
 
     p: float = argument(Real(0, 1))
     mode: str = argument(Choice(("batch", "row")))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        return _identity
+        dropout, p, by_sample = torch.nn.functional.dropout, self.p, self.mode == "row"
+
+        def forward(layer: Any, tensor: Any) -> Any:
+            if p == 0 or not layer.training:
+                return tensor
+            ones = tensor.new_ones(tensor.shape[0] if by_sample else 1, *(1 for _ in tensor.shape[1:]))
+            return tensor * dropout(ones, p)
+
+        module: Callable[..., Any] = special_module(torch, self, x, forward)
+        return module
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return x[0]
-
-
-def _identity(x: Any) -> Any:
-    return x
+        if self.p == 0 or not t.training:
+            return x[0]
+        shape = (x[0].shape[0] if self.mode == "row" else 1, *(1 for _ in x[0].shape[1:]))
+        return aten.thinned(t, x[0], shape)

@@ -18,10 +18,17 @@ def _twice(step: Step) -> Iterable[Part]:
 
 
 def fused(step: Step) -> Part:
-    """The two products of an attention that the CPU runs as one kernel: 4 dimensions, E = E_v (sdp_utils_cpp.cpp)."""
+    """The two products of an attention that the CPU runs as one kernel: 4 dimensions, E = E_v (sdp_utils_cpp.cpp).
+
+    A mask must have 2 or 4 dimensions, and need no gradient.
+    """
     base.refuse_frozen_attention(step)
-    value = step.x[-1].shape
-    one = step.layer.kind == "MultiheadAttention" or (len(value) == 4 and step.x[0].shape[-1] == value[-1])
+    if step.layer.kind == "MultiheadAttention":
+        one = True
+    else:
+        query, _, value, *mask = (tensor.shape for tensor in step.x)
+        masked = all(len(shape) in (2, 4) for shape in mask) and not any(step.needs[3:])
+        one = len(value) == 4 and query[-1] == value[-1] and masked
     hidden = [c.macs for c in step.layer.op.contractions(step.x, step.y) if c.label in ("scores", "values")]
     return Part("attention", -sum(hidden) if one else 0, "scores and values: no formula for the CPU's fused kernel")
 

@@ -13,7 +13,8 @@ _SHARE = default_or(st.sampled_from([0.0, 0.1, 0.5]))
 @st.composite
 def _scaled_dot_product(draw: st.DrawFn) -> Case:
     leading = draw(st.lists(_SIZES, min_size=1, max_size=3))
-    length, keys, embed, value = (draw(_SIZES) for _ in range(4))
+    length, keys, embed = (draw(_SIZES) for _ in range(3))
+    value = draw(st.just(embed) | _SIZES)  # the fused kernel takes equal ones
     given = {
         "dropout_p": draw(_SHARE),
         "is_causal": draw(_FLAG),
@@ -25,7 +26,16 @@ def _scaled_dot_product(draw: st.DrawFn) -> Case:
         leading[-1] *= draw(st.integers(1, 3))
     op = REGISTRY["ScaledDotProductAttention"](**{key: v for key, v in given.items() if v is not ...})
     shapes = ((*leading, length, embed), (*shared, keys, embed), (*shared, keys, value))
-    return Case(op, tuple(map(Tensor, shapes)))
+    masks = [] if given["is_causal"] is True else draw(st.lists(_mask((*leading, length, keys)), max_size=1))
+    return Case(op, (*map(Tensor, shapes), *masks))
+
+
+@st.composite
+def _mask(draw: st.DrawFn, scores: tuple[int, ...]) -> Tensor:
+    """A mask that broadcasts to the scores."""
+    kept = scores[draw(st.integers(0, len(scores) - 2)) :]
+    shape = tuple(draw(st.sampled_from([size, size, 1])) for size in kept)
+    return Tensor(shape, draw(st.sampled_from([None, "bool"])))
 
 
 record(
@@ -41,6 +51,12 @@ record(
         ((2, 6, 4, 8), (2, 4, 4, 8), (2, 4, 4, 8)),
         "the heads of the query (6) must be divisible by those of the key (4)",
     ),
+    ErrorCase({}, ((2, 8),) * 3, "(N, L, E), (N, H, L, E) or (N, G, H, L, E), not 2 dimensions"),
+    ErrorCase({}, ((2, 4, 8),) * 3, "the key must hold floating values, not int64 ones", (None, "int64", None)),
+    ErrorCase({}, (*((2, 4, 8),) * 3, (4, 4)), "floating or bool values, not int64 ones", (None, None, None, "int64")),
+    ErrorCase({"is_causal": True}, (*((2, 4, 8),) * 3, (4, 4)), "is_causal is for attention without a mask"),
+    ErrorCase({}, (*((2, 4, 8),) * 3, (4,)), "the mask has 1 dimensions, not 2 to the 3 of the scores"),
+    ErrorCase({}, (*((2, 4, 8),) * 3, (3, 4)), "the mask (3, 4) does not broadcast to the scores (2, 4, 4)"),
 )
 
 

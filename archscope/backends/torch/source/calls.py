@@ -149,7 +149,9 @@ def _zeros(x: Sequence[str], a: Sources, ndim: int) -> str:
     zeros = f"torch.zeros({a['shape']}, dtype={_dtype(a['dtype'])}{device})"
     if a["expand"] == "False":
         return zeros
-    repeated = f"{zeros}.expand({x[0]}.shape[0], *{a['shape']}[1:])"
+    sizes = _spread(a["shape"])
+    rest = f"{sizes}[1:]" if sizes.startswith("*") else ", ".join("-1" for _ in sizes.split(",")[1:])
+    repeated = f"{zeros}.expand({', '.join(filter(None, [f'{x[0]}.shape[0]', rest]))})"
     return repeated if a["expand"] == "True" else f"{repeated} if {a['expand']} else {zeros}"
 
 
@@ -212,6 +214,14 @@ def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
     return f"F.scaled_dot_product_attention({', '.join(x)}{dropped}{more})"
 
 
+def _thinned(x: Sequence[str], a: Sources, ndim: int) -> str:
+    mode = a["mode"]
+    samples = f"{x[0]}.shape[0]"
+    first = {"'row'": samples, "'batch'": "1"}.get(mode, f"{samples} if {mode} == 'row' else 1")
+    ones = f"{x[0]}.new_ones({', '.join([first, *['1'] * (ndim - 1)])})"
+    return f"({x[0]} * F.dropout({ones}, {a['p']}) if self.training else {x[0]})"
+
+
 #: expressions of ops without a layer: of the tensors, of the arguments as source, of the number of dimensions
 FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Add": _folded("+"),
@@ -262,7 +272,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "ArgMax": _method("argmax", "dim", "keepdim"),
     "Cast": lambda x, a, ndim: f"{x[0]}.to({_dtype(a['dtype'])})",
     "Constant": _zeros,
-    "StochasticDepth": lambda x, a, ndim: x[0],
+    "StochasticDepth": _thinned,
     "ScaledDotProductAttention": _attention,
 }
 

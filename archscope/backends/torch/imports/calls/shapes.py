@@ -118,6 +118,8 @@ def _gone(longer: list[Any], shorter: list[Any]) -> int | None:
 
 def _joined(longer: list[Any], shorter: list[Any]) -> tuple[int, int] | None:
     """The first and the last of the neighbours in the longer shape that are one dimension in the shorter one."""
+    if len(longer) <= len(shorter):
+        return None
     start = 0
     while start < len(shorter) and longer[start] == shorter[start]:
         start += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from archscope.backends.torch.imports.lift import Arguments, Cannot, Entity, Lifting, Literal, Weight, handles, own
 from archscope.backends.torch.imports.trace import Call, Value
 from archscope.graph import Ref
@@ -296,6 +298,8 @@ def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if a["scale"] is not None and a["scale"] != size**-0.5:
         given["scale"] = a["scale"]
     inputs: list[Value | Entity] = [a["query"], a["key"], a["value"]]
-    if a["attn_mask"] is not None:
+    mask = None if a["attn_mask"] is None else lifting.entity(a["attn_mask"])
+    idle = isinstance(mask, Literal) and mask.tensor.dtype == torch.bool and bool(mask.tensor.all())
+    if mask is not None and not idle:  # models hide nothing where they are traced, and then mask nothing at all
         inputs.append(a["attn_mask"])
     return lifting.emit(call, "ScaledDotProductAttention", inputs, **given)
