@@ -301,7 +301,8 @@ def _plan(design: Design, batch: int, precision: str) -> Plan:
 
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
-    tape = Tape(device=setting.device, lower=_lower(setting.precision), traffic=traffic)
+    lower = _lower(setting.precision)
+    tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, traffic=traffic)
     return Run(plan, tape, nhwc=setting.channels_last)
 
 

@@ -153,7 +153,7 @@ class _Seen:
         self.form, self.batch = form, batch
         self.steps = walk(design.graph, batch)
         plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
-        self._tape = Tape(lower=form.lower, traffic=True)
+        self._tape = Tape(lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
         self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape)
         self.kept: dict[str, dict[Storage, None]] = {}

@@ -43,7 +43,8 @@ def walk(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
         if violations:
             raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
         tensors[layer.name] = y
-        needs = tuple(_floating(ref, tensors) and ref.node in needing for ref in layer.inputs)
+        flows = layer.op.differentiable
+        needs = tuple(flows and _floating(ref, tensors) and ref.node in needing for ref in layer.inputs)
         if any(needs) or (not layer.frozen and layer.op.parameters(*x)):
             needing.add(layer.name)
         steps.append(Step(layer, x, y, needs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from archscope.autograd.dtypes import FLOATING, wider
+from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
 from archscope.errors import UsageError
@@ -42,6 +42,16 @@ def _cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
     if once and leaf:
         t.casts[x.storage] = y
         t.hold(y)
+    return y
+
+
+def converted(t: Tape, x: Value, dtype: str) -> Value:
+    """torch.Tensor.to: the tensor itself, or a copy in another type."""
+    if x.dtype == dtype:
+        return x
+    y = like(t, x, "", dtype)
+    if dtype in FLOATING:
+        t.link(y, (x,), _cast_back)
     return y
 
 
@@ -264,9 +274,10 @@ def broadcast(first: Shape, second: Shape) -> Shape:
     return tuple(b if a == 1 else a for a, b in pairs)
 
 
-def pointwise(t: Tape, a: Value, b: Value, what: str = "") -> Value:
+def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    shape, dtype = broadcast(a.shape, b.shape), wider(a.dtype, b.dtype)
+    shape = broadcast(a.shape, b.shape)
+    dtype = dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
     if a.strides is None and b.strides is None:
         return t.make(shape, dtype, what)
     source = next((v for v in (a, b) if v.shape == shape and v.strides is not None and fills(shape, v.strides)), None)
@@ -311,8 +322,9 @@ def multiply(t: Tape, a: Value, b: Value, what: str = "") -> Value:
 
 
 def divide(t: Tape, a: Value, b: Value) -> Value:
-    """a / b."""
-    y = pointwise(t, a, b)
+    """a / b; of whole numbers it has torch's default type, whatever that of the design."""
+    floating = a.dtype in FLOATING or b.dtype in FLOATING
+    y = pointwise(t, a, b, dtype=None if floating else "float32")
     saved = (a, b) if b.node is not None else (b,)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
@@ -513,14 +525,39 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     return y
 
 
+def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "") -> Value:
+    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output``, and takes steps."""
+    y = like(t, x, what)
+    read = x if saves == "input" else y
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        passing = [like(t, read) for _ in range(steps)]
+        result = pointwise(t, gradient, read)
+        t.drop(*passing)
+        return [result]
+
+    t.link(y, (x,), back, read)
+    return y
+
+
 def magnitude(t: Tape, x: Value) -> Value:
     """|x|."""
+    return derived(t, x, saves="input", steps=1)
+
+
+def clamped(t: Tape, x: Value, limits: int) -> Value:
+    """torch.clamp with one limit or two; the gradient is 0 beyond them."""
     y = like(t, x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        sign = like(t, x)
-        result = like(t, x)
-        t.drop(sign)
+        gradient = gradients[0]
+        assert gradient is not None
+        zero = t.make((), gradient.dtype)
+        inside = [like(t, x, "", "bool") for _ in range(limits)]
+        result = pointwise(t, gradient, inside[0])
+        t.drop(zero, *inside)
         return [result]
 
     t.link(y, (x,), back, x)
@@ -531,6 +568,44 @@ def plus(t: Tape, x: Value) -> Value:
     """A tensor plus a number."""
     y = like(t, x)
     t.link(y, (x,), passed_on)
+    return y
+
+
+# -- choosing ----------------------------------------------------------------------------------------------------------
+
+
+def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
+    """torch.where: each gets the gradient where it was chosen, and zeros elsewhere."""
+    y = t.make(broadcast(condition.shape, broadcast(a.shape, b.shape)), a.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        results: list[Value | None] = []
+        for side in (a, b):
+            if side.node is None:
+                results.append(None)
+                continue
+            zero = t.make((), gradient.dtype)
+            results.append(t.make(gradient.shape, gradient.dtype))
+            t.drop(zero)
+        return results
+
+    t.link(y, (a, b), back, condition)
+    return y
+
+
+def masked_fill(t: Tape, x: Value, mask: Value) -> Value:
+    """torch.masked_fill: the gradient is zero where the mask is set."""
+    shape = broadcast(x.shape, mask.shape)
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [t.make(gradient.shape, gradient.dtype)]
+
+    t.link(y, (x,), back, mask)
     return y
 
 
@@ -564,6 +639,25 @@ def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
         steps = contiguous(kept)
         strides = tuple(0 if a == 1 != b else step for a, b, step in zip(kept, x.shape, steps, strict=True))
         return [t.view(gradient, x.shape, strides)]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def accumulated(t: Tape, x: Value, dim: int) -> Value:
+    """torch.cumsum: the gradient is added up from the other end. On CUDA autocast gives it float32."""
+    dtype = "float32" if t.device == "cuda" and x.dtype == t.lower else x.dtype
+    y = like(t, x, "", dtype if dtype in FLOATING else "int64")
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        if x.shape[dim] == 1:
+            return [gradient]
+        flipped, added = like(t, gradient), like(t, gradient)
+        result = like(t, gradient)
+        t.drop(flipped, added)
+        return [result]
 
     t.link(y, (x,), back)
     return y
@@ -639,15 +733,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         raise UsageError(f"{t.layer}: what torch does to RMSNorm in mixed precision, or on CUDA, is not known")
     squares = power(t, x, 2)
     average = mean(t, squares, (*x.shape[:-dims], *(1 for _ in range(dims))))
-    root = like(t, average, "the reciprocal roots")
-
-    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        cube, times = like(t, root), like(t, root)
-        result = like(t, root)
-        t.drop(cube, times)
-        return [result]
-
-    t.link(root, (average,), back, root)
+    root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, x, root, "the normalised input")
     return y if weight is None else multiply(t, y, weight)

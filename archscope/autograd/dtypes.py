@@ -9,6 +9,22 @@ ITEM_BYTES = {
 FLOATING = ("float64", "float32", "float16", "bfloat16", "float8")
 
 
-def wider(first: str, second: str) -> str:
-    """The type that two floating types are promoted to."""
-    return first if first == second else "float32"
+#: kinds of numbers, each of which takes in those before it
+_KINDS = (("bool",), ("uint8", "int8", "int16", "int32", "int64"), FLOATING)
+
+
+def promoted(first: str, second: str, *, scalars: tuple[bool, bool] = (False, False)) -> str:
+    """The type of a function of two tensors (torch.promote_types).
+
+    Args:
+        scalars: whether each has no dimensions; its type then counts only where it is of a higher kind, as in
+            torch.result_type.
+    """
+    kinds = [next(number for number, names in enumerate(_KINDS) if dtype in names) for dtype in (first, second)]
+    if kinds[0] != kinds[1]:
+        return first if kinds[0] > kinds[1] else second
+    if scalars[0] != scalars[1]:
+        return second if scalars[0] else first
+    if first == second:
+        return first
+    return "float32" if first in FLOATING else max(first, second, key=_KINDS[kinds[0]].index)

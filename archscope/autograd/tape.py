@@ -122,6 +122,7 @@ class Tape:
         grad: whether a backward graph is linked.
         device: ``cpu`` or ``cuda``.
         lower: the type that torch.autocast lowers to, if any.
+        floating: the floating type of the design.
         watched: whether a TorchDispatchMode watches, as tests do: torch then adds gradients out of place.
         live: bytes that live now.
         events: all allocations so far: phase, layer, and the bytes that live then.
@@ -138,11 +139,12 @@ class Tape:
         *,
         device: str = "cpu",
         lower: str | None = None,
+        floating: str = "float32",
         watched: bool = False,
         traffic: bool = False,
     ) -> None:
         self.training = self.grad = True
-        self.device, self.lower, self.watched = device, lower, watched
+        self.device, self.lower, self.floating, self.watched = device, lower, floating, watched
         self.live = 0
         self.events: list[tuple[str, str, int]] = []
         self.phase, self.layer = "forward", ""

@@ -139,12 +139,14 @@ class Op(ABC):
     arity: ClassVar[Arity] = ONE
     #: how many dimensions an input may have, batch included; ``None`` is any
     ndims: ClassVar[tuple[int, ...] | None] = None
-    #: dtype that the input must have: ``None`` is floating, ``int64`` is whole numbers, ``any`` is either
+    #: dtype that the inputs must have: ``None`` is floating, ``number`` is floating or whole, ``any`` is every one
     takes: ClassVar[str | None] = None
     #: names of dimensions in formulas, by the number of dimensions
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = CHANNELS_FIRST
     #: whether the output shares its input's memory
     view: ClassVar[bool] = False
+    #: whether a gradient of its outputs gives one of its inputs
+    differentiable: ClassVar[bool] = True
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
     #: what is counted as elementwise work, in words
@@ -367,17 +369,18 @@ def made_again(op: Op, x: Tensors) -> Any:
     return op.module(import_module("torch"), *x)  # torch is there, or the pickle could not be opened
 
 
-def special_module(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any]) -> Any:
+def special_module(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any], **methods: Callable[..., Any]) -> Any:
     """A module for an op that ``torch.nn`` has no layer for; copies and pickles make its class anew.
 
     Args:
         forward: its forward pass, the module first.
+        methods: others, by name.
     """
 
     def reduced(self: Any, _: Any) -> tuple[Any, ...]:
         return made_again, (op, x), self.__dict__
 
-    return type(type(op).__name__, (torch.nn.Module,), {"forward": forward, "__reduce_ex__": reduced})()
+    return type(type(op).__name__, (torch.nn.Module,), {"forward": forward, "__reduce_ex__": reduced, **methods})()
 
 
 class InfersArguments(Op):

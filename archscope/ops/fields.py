@@ -19,6 +19,9 @@ LARGEST = 2**63 - 1
 #: chunks, sections or stacked layers beyond this are a mistake: each is a tensor with a shape of its own
 MOST_PARTS = 1024
 
+#: types of the numbers that a tensor holds; ``float`` is the floating type in which the design is analysed
+DTYPES = ("float", "int64", "int32", "bool")
+
 #: stands for the default of an argument that must be given
 REQUIRED: Any = object()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from archscope.arith import prod
@@ -10,6 +10,12 @@ from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
+
+#: dtypes that a word of :attr:`Op.takes` stands for
+_TAKEN: Mapping[str | None, tuple[str | None, ...]] = {
+    "any": (None, "int64", "int32", "bool"),
+    "number": (None, "int64", "int32"),
+}
 
 
 class Violation(NamedTuple):
@@ -95,8 +101,8 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
         if op.ndims is not None and len(tensor.shape) not in op.ndims:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
             yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
-        if op.takes not in ("any", tensor.dtype):
-            wanted = op.takes or "floating"
+        if tensor.dtype not in _TAKEN.get(op.takes, (op.takes,)):
+            wanted = "floating or whole" if op.takes == "number" else op.takes or "floating"
             yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")
 
 

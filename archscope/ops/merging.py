@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from archscope.arith import fixed, maximum, total
 from archscope.autograd import aten
+from archscope.autograd.dtypes import promoted
 from archscope.ops.base import (
     MANY,
     TWO,
@@ -46,17 +47,17 @@ def _aligned(shape: tuple[int, ...], ndims: int) -> tuple[int, ...]:
     return (1,) * (ndims - len(shape)) + shape
 
 
-def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The common shape: in each dimension the sizes are equal or 1, so the largest is the one they take."""
     ndims = max(map(len, shapes))
     return tuple(reduce(maximum, sizes) for sizes in zip(*(_aligned(s, ndims) for s in shapes), strict=True))
 
 
-def _broadcast_checks(op: Op, x: Tensors, apart: int = 0) -> Iterator[Check]:
+def broadcast_checks(op: Op, x: Tensors, apart: int = 0) -> Iterator[Check]:
     """The shapes broadcast, but for the last ``apart`` dimensions."""
     shapes = [tensor.shape for tensor in x]
     for number in range(1, len(shapes)):
-        before, shape = _broadcast(*shapes[:number]), shapes[number]
+        before, shape = broadcast(*shapes[:number]), shapes[number]
         ndims = max(len(before), len(shape))
         sizes = zip(_aligned(before, ndims), _aligned(shape, ndims), strict=True)
         for dim, (a, b) in enumerate(islice(sizes, ndims - apart)):
@@ -90,24 +91,32 @@ def _agreement(
     )
 
 
-class _Elementwise(NoWeights, NoContraction):
+class Broadcasting(NoWeights, NoContraction):
     """Element by element, shapes broadcast as in torch: aligned at the end, a size of 1 repeats."""
 
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return tuple(_repeated_reads(tensor.shape, y[0].shape) for tensor in x)
+
+
+class _Elementwise(Broadcasting):
+    """A function that joins two tensors, and the result with the next one; types are promoted as in torch."""
+
+    takes = "any"
     elementwise_rule = "one operation an output element for each input after the first"
     #: the function of torch that joins two tensors, from the left to the right
     function: ClassVar[str]
+    #: whether whole numbers give whole numbers
+    whole: ClassVar[bool] = True
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
-        yield from _broadcast_checks(self, x)
+        yield from broadcast_checks(self, x)
 
     def outputs(self, *x: Tensor) -> Tensors:
-        return (x[0].with_shape(*_broadcast(*(tensor.shape for tensor in x))),)
+        shape = broadcast(*(tensor.shape for tensor in x))
+        return (Tensor(shape, reduce(_promoted, x).dtype if self.whole else None),)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel * (len(x) - 1)
-
-    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return tuple(_broadcast_reads(tensor.shape, y[0].shape) for tensor in x)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function = getattr(torch, self.function)
@@ -126,7 +135,13 @@ class _Elementwise(NoWeights, NoContraction):
         """Two tensors joined, in memory."""
 
 
-def _broadcast_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
+def _promoted(a: Tensor, b: Tensor) -> Tensor:
+    """A tensor of the type to which two are promoted, with as many dimensions as the larger one."""
+    dtype = promoted(a.dtype or "float32", b.dtype or "float32", scalars=(not a.shape, not b.shape))
+    return Tensor(max(a.shape, b.shape, key=len), None if dtype == "float32" else dtype)
+
+
+def _repeated_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
     """Every place reads its own, and all places along a dimension that is repeated the only one."""
     offset = len(out) - len(shape)
     repeated = [fixed(size == 1) and not fixed(out[i + offset] == 1) for i, size in enumerate(shape)]
@@ -148,6 +163,7 @@ class Add(_Elementwise):
 class Subtract(_Elementwise):
     """The first tensor minus the second (torch.sub)."""
 
+    takes = "number"
     arity = TWO
     function = "sub"
 
@@ -168,8 +184,9 @@ class Multiply(_Elementwise):
 
 @register
 class Divide(_Elementwise):
-    """The first tensor by the second (torch.div)."""
+    """The first tensor by the second (torch.div); floating, whatever arrives."""
 
+    whole = False
     arity = TWO
     function = "div"
 
@@ -315,11 +332,11 @@ class MatMul(NoWeights):
                 a=a[-1],
                 b=b[-2],
             )
-            yield from _broadcast_checks(self, x, apart=2)
+            yield from broadcast_checks(self, x, apart=2)
 
     def outputs(self, *x: Tensor) -> Tensors:
         a, b = (tensor.shape for tensor in x)
-        return (x[0].with_shape(*_broadcast(a[:-2], b[:-2]), a[-2], b[-1]),)
+        return (x[0].with_shape(*broadcast(a[:-2], b[:-2]), a[-2], b[-1]),)
 
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         yield Contraction(y[0].numel * x[0].shape[-1], (0, 1))
@@ -329,7 +346,7 @@ class MatMul(NoWeights):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(y[0].shape)
-        rows, columns = (_broadcast_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
+        rows, columns = (_repeated_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
         return Along((*rows, (ndim - 2, SAME), ALL)), Along((*columns, ALL, (ndim - 1, SAME)))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:

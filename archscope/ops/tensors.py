@@ -1,10 +1,12 @@
-"""Ops that hand a tensor on, scale it, look it up, or are one."""
+"""Ops that hand a tensor on, convert it, scale it, shift it, look it up, or are one."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from archscope.arith import fixed
 from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
@@ -15,7 +17,7 @@ from archscope.ops.base import (
     NoContraction,
     NoWeights,
     NoWork,
-    OneKernel,
+    Op,
     PlainTorchLayer,
     Pointwise,
     Reads,
@@ -30,7 +32,7 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.fields import Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
 
 
 @register
@@ -45,19 +47,96 @@ class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoCheck
 
 
 @register
-class Scale(Pointwise, OneKernel, SameShape, NoWeights, NoContraction, NoChecks):
+class Cast(Pointwise, NoWeights, NoWork, NoChecks):
+    """The input in another type (torch.Tensor.to); ``float`` is the floating type of the design."""
+
+    takes = "any"
+
+    dtype: str = argument(Choice(DTYPES))
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (Tensor(x[0].shape, _typed(self.dtype)),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.converted(t, x[0], t.floating if self.dtype == "float" else self.dtype)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        if self.dtype != "float":
+            dtype = getattr(torch, self.dtype)
+            return lambda tensor: tensor.to(dtype)
+        module: Callable[..., Any] = _following(torch, self, x, lambda layer, tensor: tensor.to(layer.floating))
+        return module
+
+
+class _WithNumber(Pointwise, SameShape, NoWeights, NoContraction):
+    """The input and a constant; whole numbers with a whole one stay whole."""
+
+    takes = "number"
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return y[0].numel
+
+
+@register
+class Scale(_WithNumber):
     """The input times a constant."""
 
     elementwise_rule = "one multiplication an element"
 
     factor: float = argument(Real())
 
-    def elementwise(self, x: Tensors, y: Tensors) -> int:
-        return y[0].numel
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from suits(self.factor, x[0], "factor")
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.scaled(t, x[0])
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        factor = self.factor
+        factor = as_in(x[0], self.factor)
         return lambda tensor: tensor * factor
+
+
+@register
+class Shift(_WithNumber):
+    """The input plus a constant."""
+
+    elementwise_rule = "one addition an element"
+
+    value: float = argument(Real())
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from suits(self.value, x[0], "value")
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.plus(t, x[0])
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        value = as_in(x[0], self.value)
+        return lambda tensor: tensor + value
+
+
+#: the largest number that may stand beside a tensor of a type; beyond 2^53 a double does not hold each whole number
+_LARGEST = {"int64": 2**53, "int32": 2**31 - 1, "bool": 1}
+
+
+def suits(number: float, x: Tensor, field: str) -> Iterator[Check]:
+    """A number can stand beside the elements of a tensor: any beside floating ones, else one of their kind."""
+    if x.dtype is not None:
+        value = fixed(number)
+        yield Check(
+            float(value).is_integer() and abs(value) <= _LARGEST[x.dtype],
+            "{f} ({v:g}) must be one of the {d} numbers that arrive",
+            field=field,
+            hint="`Cast: float` before it makes them floating",
+            f=field,
+            v=value,
+            d=x.dtype,
+        )
+
+
+def as_in(x: Tensor, number: float) -> float:
+    """A number as it stands beside the elements of a tensor in Python."""
+    return number if x.dtype is None else int(number)
 
 
 @register
@@ -107,15 +186,15 @@ class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
         return aten.embedding(t, w["weight"], x[0], y[0].shape)
 
 
-@register
-class Parameter(NoBuffers, NoWork):
-    """A learnable tensor, such as a position embedding; an input, if any, only lends its batch size.
+class _Held(NoWork):
+    """A tensor that no input is computed into; an input, if any, only lends its batch size.
 
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
     """
 
     arity = Arity(0, 1)
     takes = "any"
+    differentiable = False
 
     shape: tuple[int, ...] = argument(Shape())
     expand: bool = argument(Flag(), False)
@@ -136,10 +215,22 @@ class Parameter(NoBuffers, NoWork):
             )
 
     def outputs(self, *x: Tensor) -> Tensors:
-        return (Tensor((x[0].shape[0], *self.shape[1:]) if self.expand else self.shape),)
+        return (Tensor((x[0].shape[0], *self.shape[1:]) if self.expand else self.shape, self._type()),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return (None,) * len(x)
+
+    @abstractmethod
+    def _type(self) -> str | None:
+        """The type of the tensor."""
+
+
+@register
+class Parameter(NoBuffers, _Held):
+    """A learnable tensor, such as a position embedding; an input, if any, only lends its batch size.
+
+    With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
+    """
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}
@@ -148,16 +239,92 @@ class Parameter(NoBuffers, NoWork):
         return aten.expand(t, w["weight"], y[0].shape)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        forward = _expanded if self.expand else _itself
-        layer = special_module(torch, self, x, forward)
+        expand = self.expand
+        layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.weight, x, expand=expand))
         layer.weight = torch.nn.Parameter(torch.zeros(self.shape))
         module: Callable[..., Any] = layer
         return module
 
+    def _type(self) -> str | None:
+        return None
 
-def _itself(layer: Any, *inputs: Any) -> Any:
-    return layer.weight
+
+@register
+class Buffer(_Held):
+    """A tensor of the model that is not learnt, such as a table of positions; an input only lends its batch size.
+
+    With ``expand`` its dimension 0, which must be 1, is repeated for every sample. One that is not ``persistent`` is
+    left out of ``state_dict()``.
+    """
+
+    dtype: str = argument(Choice(DTYPES), "float")
+    persistent: bool = argument(Flag(), True)
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        return {"value": Tensor(self.shape, _typed(self.dtype))}
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.expand(t, w["value"], y[0].shape)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        expand = self.expand
+        layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.value, x, expand=expand))
+        value = torch.zeros(self.shape, dtype=getattr(torch, self.dtype))
+        layer.register_buffer("value", value, persistent=self.persistent)
+        module: Callable[..., Any] = layer
+        return module
+
+    def _type(self) -> str | None:
+        return _typed(self.dtype)
 
 
-def _expanded(layer: Any, tensor: Any) -> Any:
-    return layer.weight.expand(tensor.shape[0], *layer.weight.shape[1:])
+@register
+class Constant(NoWeights, _Held):
+    """A tensor known without any input, made anew in each forward pass: indices, a mask; built, it holds zeros.
+
+    An input only lends its batch size: with ``expand`` dimension 0, which must be 1, is repeated for every sample.
+    """
+
+    dtype: str = argument(Choice(DTYPES), "float")
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.expand(t, t.make(self.shape, y[0].dtype or t.floating), y[0].shape)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        shape, expand = self.shape, self.expand
+        dtype = None if self.dtype == "float" else getattr(torch, self.dtype)
+
+        def forward(layer: Any, *x: Any) -> Any:
+            device = x[0].device if x else layer.device
+            return _repeated(torch.zeros(shape, dtype=dtype or layer.floating, device=device), x, expand=expand)
+
+        module: Callable[..., Any] = _following(torch, self, x, forward)
+        return module
+
+    def _type(self) -> str | None:
+        return _typed(self.dtype)
+
+
+def _typed(dtype: str) -> str | None:
+    """The type as tensors have it."""
+    return None if dtype == "float" else dtype
+
+
+def _repeated(tensor: Any, x: Sequence[Any], *, expand: bool) -> Any:
+    return tensor.expand(x[0].shape[0], *tensor.shape[1:]) if expand else tensor
+
+
+def _following(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any]) -> Any:
+    """A module that knows on which device, and in which floating type, the model is, and has no tensor to tell it."""
+
+    def moved(layer: Any, function: Callable[[Any], Any], recurse: bool = True) -> Any:
+        probe = function(torch.empty(0, dtype=layer.floating, device=layer.device))
+        layer.floating, layer.device = probe.dtype, probe.device
+        return torch.nn.Module._apply(layer, function, recurse)
+
+    layer = special_module(torch, op, x, forward, _apply=moved)
+    layer.floating, layer.device = torch.get_default_dtype(), torch.empty(0).device
+    return layer

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
+from archscope.ops.fields import DTYPES
 from archscope.spec import library
 from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
@@ -21,7 +22,6 @@ from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, rea
 if TYPE_CHECKING:
     from archscope.spec.section import SweepSection
 
-DTYPES = ("float", "int64", "int32", "bool")
 CONVENTIONS = ("torch", "keras")
 BLOCK_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
 MOST_FILES = 50

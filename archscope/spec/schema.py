@@ -10,9 +10,9 @@ from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGU
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.ops import REGISTRY, Op
-from archscope.ops.fields import SameAs, value_schema
+from archscope.ops.fields import DTYPES, SameAs, value_schema
 from archscope.spec.axes import METHODS
-from archscope.spec.document import CONVENTIONS, DTYPES
+from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
 
 _BLOCK = "^[a-z_][A-Za-z0-9_]*$"

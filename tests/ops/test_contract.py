@@ -166,7 +166,7 @@ def test_an_error_case_is_refused_in_its_words(name: str, error: ErrorCase) -> N
 
 def wrong(name: str, error: ErrorCase) -> Case:
     op = REGISTRY[name]
-    dtypes = error.dtypes or (op.takes if op.takes != "any" else None,) * len(error.shapes)
+    dtypes = error.dtypes or (None if op.takes in ("any", "number") else op.takes,) * len(error.shapes)
     return Case(op(**error.arguments), tuple(map(Tensor, error.shapes, dtypes)))
 
 

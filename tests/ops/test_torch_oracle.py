@@ -55,7 +55,9 @@ STRICTER = {
     "ScaledDotProductAttention": "torch broadcasts some of its kernels' inputs, and not those of others",
     "Squeeze": "torch leaves a dimension that is not 1 as it is",
     "Chunk": "torch gives fewer chunks where they do not come out",
-    "Parameter": "torch expands a dimension 0 that is already as large as the batch",
+    **dict.fromkeys(
+        ("Parameter", "Buffer", "Constant"), "torch expands a dimension 0 that is already as large as the batch"
+    ),
 }
 
 #: ops that torch checks only in the kernels of a real device, and what it checks there

@@ -282,11 +282,15 @@ ACTIVATIONS = (
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),
-    "AlphaDropout", "ChannelShuffle", "Chunk", "Concat", "Dropout", "FeatureAlphaDropout", "Flatten", "Identity",
-    "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Slice", "Split", "Squeeze", "Stack", "StochasticDepth",
-    "Transpose", "Unflatten", "Unsqueeze",
+    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Dropout", "FeatureAlphaDropout",
+    "Flatten", "Identity", "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Slice", "Split", "Squeeze", "Stack",
+    "StochasticDepth", "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip
-SUMS = ("Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Mean", "Sum", "Max")
+SUMS = (
+    "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Shift", "Mean", "Sum", "Max", "CumSum",
+    "ArgMax", "Compare", "Logical", "LogicalNot", "Where", "MaskedFill",
+    "Abs", "Clamp", "Cos", "Erf", "Exp", "Floor", "Log", "Negative", "Power", "Reciprocal", "Rsqrt", "Sin", "Sqrt",
+)  # fmt: skip
 
 
 def but(names: Iterable[str], *others: str) -> tuple[str, ...]:

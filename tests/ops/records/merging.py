@@ -9,7 +9,10 @@ _SIZES = st.integers(1, 6)
 _SHAPES = st.lists(_SIZES, min_size=2, max_size=5)
 
 
-def _worn(draw: st.DrawFn, shape: list[int]) -> tuple[int, ...]:
+_MIXED = (None, "int64", "int32", "bool")
+
+
+def worn(draw: st.DrawFn, shape: list[int]) -> tuple[int, ...]:
     """A shape that broadcasts to the given one: its leading dimension left out, sizes replaced by 1."""
     kept = shape[draw(st.integers(0, 1)) :]
     return tuple(1 if draw(st.sampled_from([False, False, True])) else size for size in kept)
@@ -19,7 +22,8 @@ def _worn(draw: st.DrawFn, shape: list[int]) -> tuple[int, ...]:
 def _broadcasting(draw: st.DrawFn, name: str, most: int) -> Case:
     shape = draw(_SHAPES)
     count = draw(st.integers(2, most))
-    return Case(REGISTRY[name](), tuple(Tensor(_worn(draw, shape)) for _ in range(count)))
+    dtypes = st.just(None) if draw(st.booleans()) else st.sampled_from(_MIXED[: 3 if name == "Subtract" else 4])
+    return Case(REGISTRY[name](), tuple(Tensor(worn(draw, shape), draw(dtypes)) for _ in range(count)))
 
 
 for _name, _most in (("Add", 4), ("Subtract", 2), ("Multiply", 4), ("Divide", 2), ("Maximum", 3), ("Minimum", 3)):
@@ -89,7 +93,7 @@ record(
 def _matmul(draw: st.DrawFn) -> Case:
     batch = draw(st.lists(_SIZES, min_size=1, max_size=3))
     rows, inner, columns = draw(_SIZES), draw(_SIZES), draw(_SIZES)
-    first, second = (_worn(draw, batch) for _ in range(2))
+    first, second = (worn(draw, batch) for _ in range(2))
     return Case(REGISTRY["MatMul"](), (Tensor((*first, rows, inner)), Tensor((*second, inner, columns))))
 
 

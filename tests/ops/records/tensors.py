@@ -8,10 +8,18 @@ from tests.ops.records.base import Case, ErrorCase, cases, default_or, record
 _SHAPES = st.lists(st.integers(1, 6), min_size=1, max_size=5).map(tuple)
 _FLOATS = _SHAPES.map(Tensor)
 _ANY = st.builds(Tensor, _SHAPES, st.sampled_from([None, "int64", "bool"]))
+_INTEGERS = st.builds(Tensor, _SHAPES, st.sampled_from(["int64", "int32"]))
 _FLAG = default_or(st.booleans())
 
 record("Identity", cases("Identity", {}, _ANY))
-record("Scale", cases("Scale", {"factor": st.floats(-8, 8)}, _FLOATS))
+record("Cast", cases("Cast", {"dtype": st.sampled_from(["float", "int64", "int32", "bool"])}, _ANY | _INTEGERS))
+for _name, _field in (("Scale", "factor"), ("Shift", "value")):
+    record(
+        _name,
+        cases(_name, {_field: st.floats(-8, 8)}, _FLOATS) | cases(_name, {_field: st.integers(-8, 8)}, _INTEGERS),
+        ErrorCase({_field: 0.5}, ((2, 3),), f"{_field} (0.5) must be one of the int64 numbers that arrive", ("int64",)),
+        ErrorCase({_field: 2**31}, ((2, 3),), "must be one of the int32 numbers that arrive", ("int32",)),
+    )
 
 
 @st.composite
@@ -40,19 +48,22 @@ record(
 
 
 @st.composite
-def _parameter(draw: st.DrawFn) -> Case:
+def _held(draw: st.DrawFn, name: str) -> Case:
     shape = draw(_SHAPES)
-    expand = draw(default_or(st.booleans()))
-    if expand is True:
-        op = REGISTRY["Parameter"](shape=[1, *shape[1:]], expand=True)
-        return Case(op, (draw(_ANY),))
-    op = REGISTRY["Parameter"](shape=list(shape), **({} if expand is ... else {"expand": expand}))
-    return Case(op, tuple(draw(st.lists(_ANY, max_size=1))))
+    given = {"expand": draw(default_or(st.booleans()))}
+    if name != "Parameter":
+        given["dtype"] = draw(default_or(st.sampled_from(["float", "int64", "int32", "bool"])))
+    if name == "Buffer":
+        given["persistent"] = draw(_FLAG)
+    given["shape"] = [1, *shape[1:]] if given["expand"] is True else list(shape)
+    op = REGISTRY[name](**{key: value for key, value in given.items() if value is not ...})
+    return Case(op, (draw(_ANY),) if given["expand"] is True else tuple(draw(st.lists(_ANY, max_size=1))))
 
 
-record(
-    "Parameter",
-    _parameter(),
-    ErrorCase({"shape": [1, 4], "expand": True}, (), "for every sample of an input, and none arrives"),
-    ErrorCase({"shape": [2, 4], "expand": True}, ((3, 5),), "a tensor whose dimension 0 is 1, not 2"),
-)
+for _name in ("Parameter", "Buffer", "Constant"):
+    record(
+        _name,
+        _held(_name),
+        ErrorCase({"shape": [1, 4], "expand": True}, (), "for every sample of an input, and none arrives"),
+        ErrorCase({"shape": [2, 4], "expand": True}, ((3, 5),), "a tensor whose dimension 0 is 1, not 2"),
+    )

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archscope.errors import UsageError
-from archscope.ops import Op
+from archscope.ops import REGISTRY, Op
 from archscope.ops.base import InfersArguments, Tensors, TorchLayer
+from archscope.ops.functions import Function
 
 Sources = Mapping[str, str]
 
-#: the class that stands for learnt tensors, in a file that uses one
-LEARNED = '''
+#: the classes that stand for tensors of their own, by name, in a file that uses them
+HELD = {
+    "Learned": '''
 class Learned(nn.Module):
     """A tensor that is learnt, for every sample the same."""
 
@@ -25,7 +27,19 @@ class Learned(nn.Module):
 
     def forward(self, *x: Tensor) -> Tensor:
         return self.weight.expand(x[0].shape[0], *self.weight.shape[1:]) if x else self.weight
-'''
+''',
+    "Fixed": '''
+class Fixed(nn.Module):
+    """A tensor that is not learnt, for every sample the same."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str = "float", persistent: bool = True) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.zeros(shape, dtype=getattr(torch, dtype)), persistent)
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return self.value.expand(x[0].shape[0], *self.value.shape[1:]) if x else self.value
+''',
+}
 
 
 def constructor(op: Op, x: Tensors) -> tuple[str, dict[str, Any]] | None:
@@ -67,6 +81,7 @@ _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
     "GRU": _inferring,
     "Upsample": _upsample,
     "Parameter": lambda op, x: ("Learned", {"shape": op.shape}),
+    "Buffer": lambda op, x: ("Fixed", {name: value for name, value in op.given().items() if name != "expand"}),
 }
 
 
@@ -74,7 +89,7 @@ def applied(kind: str, layer: str, x: Sequence[str], op: Op) -> str:
     """A layer at work on tensors."""
     if kind == "MultiheadAttention":
         return f"{layer}({', '.join(x if len(x) == 3 else [*x] * 3)}, need_weights=False)[0]"
-    if kind == "Parameter":
+    if kind in ("Parameter", "Buffer"):
         return f"{layer}({x[0] if getattr(op, 'expand', False) else ''})"
     return f"{layer}({', '.join(x)})"
 
@@ -110,6 +125,54 @@ def _joined(function: str) -> Callable[[Sequence[str], Sources, int], str]:
 
 def _method(name: str, *arguments: str) -> Callable[[Sequence[str], Sources, int], str]:
     return lambda x, a, ndim: f"{x[0]}.{name}({', '.join(a[argument] for argument in arguments)})"
+
+
+def _function(name: str) -> Callable[[Sequence[str], Sources, int], str]:
+    return lambda x, a, ndim: f"torch.{name}({', '.join(x)})"
+
+
+def _dtype(source: str) -> str:
+    """A type of torch, from the word for it or a variable that holds one."""
+    return f"torch.{source[1:-1]}" if source.startswith('"') else f"getattr(torch, {source})"
+
+
+def _zeros(x: Sequence[str], a: Sources, ndim: int) -> str:
+    device = f", device={x[0]}.device" if x else ""
+    zeros = f"torch.zeros({a['shape']}, dtype={_dtype(a['dtype'])}{device})"
+    if a["expand"] == "False":
+        return zeros
+    repeated = f"{zeros}.expand({x[0]}.shape[0], *{a['shape']}[1:])"
+    return repeated if a["expand"] == "True" else f"{repeated} if {a['expand']} else {zeros}"
+
+
+def _clamp(x: Sequence[str], a: Sources, ndim: int) -> str:
+    limits = ", ".join(f"{name}={a[name]}" for name in ("min", "max") if a[name] != "None")
+    return f"{x[0]}.clamp({limits})"
+
+
+_SIGNS = {'"eq"': "==", '"ne"': "!=", '"lt"': "<", '"le"': "<=", '"gt"': ">", '"ge"': ">=",
+          '"and"': "&", '"or"': "|", '"xor"': "^"}  # fmt: skip
+
+
+def _operator(function: str) -> Callable[[Sequence[str], Sources, int], str]:
+    """Two tensors, or one and ``other``, by a sign; by a function of torch where the operator is a variable."""
+
+    def source(x: Sequence[str], a: Sources, ndim: int) -> str:
+        first, second = x if len(x) == 2 else (x[0], a["other"])
+        if a["operator"] in _SIGNS:
+            return f"{first} {_SIGNS[a['operator']]} {second}"
+        return f"getattr(torch, {function.format(a['operator'])})({first}, {second})"
+
+    return source
+
+
+def written(op: Op, x: Tensors) -> dict[str, Any]:
+    """The arguments of a function as Python takes them: beside whole numbers a whole number has no point."""
+    arguments = op.arguments()
+    if x and x[0].dtype is not None:
+        whole = {key: int(one) for key, one in arguments.items() if isinstance(one, float) and one.is_integer()}
+        return {**arguments, **whole}
+    return arguments
 
 
 def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
@@ -150,6 +213,19 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Split": _method("split", "split_size_or_sections", "dim"),
     "Slice": _slice,
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
+    "Shift": lambda x, a, ndim: f"{x[0]} + {a['value']}",
+    "Power": lambda x, a, ndim: f"{x[0]} ** {a['exponent']}",
+    "Clamp": _clamp,
+    **{name: _function(op.function) for name, op in REGISTRY.items() if issubclass(op, Function)},
+    "Compare": _operator("{}"),
+    "Logical": _operator('f"logical_{{{}}}"'),
+    "LogicalNot": _function("logical_not"),
+    "Where": _function("where"),
+    "MaskedFill": lambda x, a, ndim: f"{x[0]}.masked_fill({x[1]}, {a['value']})",
+    "CumSum": _method("cumsum", "dim"),
+    "ArgMax": _method("argmax", "dim", "keepdim"),
+    "Cast": lambda x, a, ndim: f"{x[0]}.to({_dtype(a['dtype'])})",
+    "Constant": _zeros,
     "StochasticDepth": lambda x, a, ndim: x[0],
     "ScaledDotProductAttention": _attention,
 }

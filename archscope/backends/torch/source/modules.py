@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archscope.backends.torch.source.calls import constructor
+from archscope.backends.torch.source.calls import HELD, constructor
 from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters, literal
 from archscope.backends.torch.source.overlay import Class, Unlike
 from archscope.backends.torch.source.tree import Part, Path
@@ -214,7 +214,7 @@ def is_series(part: Part) -> bool:
             return False
         if child.step is not None and constructor(child.step.layer.op, child.step.x) is None:
             return False
-        if child.kind in ("MultiheadAttention", "Parameter") or child.recomputed:
+        if child.kind in ("MultiheadAttention", "Parameter", "Buffer") or child.recomputed:
             return False
         flow = child.outputs
     return flow == part.outputs and _numbered(part)
@@ -288,7 +288,7 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "RMSNorm": ("normalized_shape",),
     "Embedding": ("num_embeddings", "embedding_dim"),
     "MultiheadAttention": ("embed_dim", "num_heads"),
-    "Learned": ("shape",),
+    **dict.fromkeys(HELD, ("shape",)),
 }
 
 

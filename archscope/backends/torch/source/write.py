@@ -15,7 +15,7 @@ from torch import nn
 from archscope.analysis.account import analyze
 from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, free_name
-from archscope.backends.torch.source.calls import FUNCTIONS, LEARNED, applied, constructor, targets
+from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
 from archscope.backends.torch.source.express import ABSENT, Name, literal
 from archscope.backends.torch.source.overlay import Child, Class, Local
@@ -38,7 +38,8 @@ def unformatted(design: Design) -> str:
     network = build(design, device="meta")
     texts = [_ClassText(one, design, network).text() for one in classes.ordered]
     body = "\n\n".join(texts)
-    return "\n".join([*_head(design, body), "", *([LEARNED] if "Learned(" in body else []), "", body])
+    held = [text for name, text in HELD.items() if f"{name}(" in body]
+    return "\n".join([*_head(design, body, *held), "", *held, "", body])
 
 
 def _class_name(name: str) -> str:
@@ -47,10 +48,11 @@ def _class_name(name: str) -> str:
     return joined if joined[:1].isalpha() else f"Net{joined}"
 
 
-def _head(design: Design, body: str) -> Iterator[str]:
+def _head(design: Design, *texts: str) -> Iterator[str]:
     total = analyze(design).total
     sizes = "; ".join(f"{node.name} {' x '.join(map(str, node.shape))}" for node in design.inputs)
     figures = f"{total.params:,} parameters, {total.macs:,} MACs"
+    body = "".join(texts)
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
     about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
     lines = [line for text in about for line in textwrap.wrap(text, 85)]
@@ -61,7 +63,7 @@ def _head(design: Design, body: str) -> Iterator[str]:
     if "OrderedDict(" in body:
         yield "from collections import OrderedDict"
         yield ""
-    if re.search(r"\btorch\.", body) or "Learned(" in body:
+    if re.search(r"\btorch\.|\(torch,", body):
         yield "import torch"
     if "F." in body:
         yield "import torch.nn.functional as F"

@@ -1,0 +1,90 @@
+"""Ops that go along a dimension, and keep track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from archscope.autograd import aten
+from archscope.ops.base import (
+    Check,
+    NoContraction,
+    NoWeights,
+    Reads,
+    Tape,
+    Tensor,
+    Tensors,
+    Value,
+    Values,
+    Weights,
+    argument,
+    register,
+)
+from archscope.ops.fields import Flag, Index
+from archscope.ops.shapes import axis, in_range
+from archscope.ops.windows import ALL, SAME, Along, Before
+
+
+class _Scan(NoWeights, NoContraction):
+    """An op that meets every input element once, along the dimension ``dim``."""
+
+    dim: int = argument(Index(None))
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield in_range(self.dim, len(x[0].shape), "dim")
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return x[0].numel
+
+
+@register
+class CumSum(_Scan):
+    """The sum of all elements up to each along a dimension (torch.cumsum); of whole numbers and truth values int64."""
+
+    takes = "any"
+    elementwise_rule = "one addition an element"
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (Tensor(x[0].shape, None if x[0].dtype is None else "int64"),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        at = axis(self.dim, ndim)
+        return (Along(tuple((dim, Before() if dim == at else SAME) for dim in range(ndim))),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.accumulated(t, x[0], self.dim)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        dim = self.dim
+        return lambda tensor: torch.cumsum(tensor, dim)
+
+
+@register
+class ArgMax(_Scan):
+    """The place of the largest element along a dimension (torch.argmax); with ``keepdim`` it stays, with the size 1."""
+
+    takes = "number"
+    elementwise_rule = "one comparison an input element"
+
+    keepdim: bool = argument(Flag(), False)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        shape = x[0].shape
+        at = axis(self.dim, len(shape))
+        return (Tensor((*shape[:at], *([1] if self.keepdim else []), *shape[at + 1 :]), "int64"),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        at = axis(self.dim, len(x[0].shape))
+        kept = (range(at), range(at + 1, len(x[0].shape)))
+        before, after = ([(dim, SAME) for dim in dims] for dims in kept)
+        if not self.keepdim:
+            after = [(dim - 1, window) for dim, window in after]
+        return (Along((*before, ALL, *after)),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return t.make(y[0].shape, "int64")
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        dim, keepdim = self.dim, self.keepdim
+        return lambda tensor: torch.argmax(tensor, dim, keepdim)
