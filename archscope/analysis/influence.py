@@ -181,10 +181,15 @@ def _only(what: str, at: Sequence[int], shape: tuple[int, ...], dims: Sequence[i
     check_place(what, at, [shape[dim] for dim in dims])
     mask: Mask = np.ones((1,) * len(shape), bool)
     for dim, place in zip(dims, at, strict=True):
-        one = np.zeros(shape[dim], bool)
-        one[place] = True
-        mask = np.asarray(mask & one.reshape([-1 if i == dim else 1 for i in range(len(shape))]))
+        mask = np.asarray(mask & _one(place, dim, shape))
     return mask
+
+
+def _one(place: int, dim: int, shape: tuple[int, ...]) -> Mask:
+    """A mask of one place along a dimension, and of everything along the others (held once)."""
+    one = np.zeros(shape[dim], bool)
+    one[place] = True
+    return one.reshape([-1 if i == dim else 1 for i in range(len(shape))])
 
 
 def _shapes(design: Design, steps: Sequence[Step]) -> dict[Ref, tuple[int, ...]]:
@@ -267,9 +272,12 @@ def _read(wanted: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
     wanted = wanted.any(axis=others)  # what is left: the paired dimensions of the output, in order
     left = sorted(dim for dim, _ in paired)
     wanted = wanted.transpose([left.index(dim) for dim, _ in paired])
+    chosen = dict(reads.only)
     for place, (size, entry) in enumerate(zip(shape, reads.axes, strict=True)):
         if entry is None:
             wanted = np.expand_dims(wanted, place)
+            if place in chosen:
+                wanted = wanted & _one(chosen[place], place, shape)
         else:
             wanted = _carry(wanted, place, entry[1], size, out[entry[0]], back=True)
     result: Mask = wanted
@@ -283,6 +291,8 @@ def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
         reached: Mask = places.transpose(reads.order).reshape(out)
         return reached
     assert reads is not None
+    for dim, place in reads.only:
+        known = known & _one(place, dim, shape)
     everything = tuple(dim for dim, entry in enumerate(reads.axes) if entry is None)
     known = known.any(axis=everything)
     paired = [(entry, size) for entry, size in zip(reads.axes, shape, strict=True) if entry is not None]
@@ -293,10 +303,8 @@ def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
     for dim in range(len(out)):
         if dim not in {entry[0] for entry, _ in paired}:
             known = np.expand_dims(known, dim)
-    for dim, at in reads.at:
-        only = np.zeros(out[dim], bool)
-        only[at] = True
-        known = known & only.reshape([-1 if i == dim else 1 for i in range(len(out))])
+    for dim, place in reads.at:
+        known = known & _one(place, dim, out)
     result: Mask = known
     return result
 

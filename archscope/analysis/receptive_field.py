@@ -242,8 +242,10 @@ def through(field: Field, reads: Reads, shape: tuple[int, ...], out: tuple[int, 
     along = reads.along if isinstance(reads, Rearranged) else reads
     entry = along.axes[field.dim]
     if entry is None:
-        if fixed(shape[field.dim] == 1):  # the one unit is what all see
-            return _mapped(replace(field, dim=None, units=1), lambda span: Span(0, span.first[:1], span.size[:1]))
+        alone = fixed(shape[field.dim] == 1)
+        place = 0 if alone else fixed(dict(along.only).get(field.dim))
+        if place is not None and (alone or field.located):  # the unit that is there, or taken, is what all see
+            return _mapped(replace(field, dim=None, units=1), lambda span: _of_one(span, place))
         return replace(field, dim=None, whole=True, mixed_by=layer)
     dim, window = entry
     units = out[dim]
@@ -257,6 +259,12 @@ def through(field: Field, reads: Reads, shape: tuple[int, ...], out: tuple[int, 
     if isinstance(window, Before):
         return replace(field, dim=None, whole=True, mixed_by=layer)
     return _mapped(replace(field, dim=dim, units=units), lambda span: window.seen(span, size, units))
+
+
+def _of_one(span: Span, unit: int) -> Span:
+    """What one unit sees, for all units behind."""
+    first, size = span.of(unit)
+    return Span(0, (first,), (size,))
 
 
 def _mapped(field: Field, change: Any) -> Field:

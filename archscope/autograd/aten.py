@@ -241,11 +241,12 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
     return parts
 
 
-def select(t: Tape, x: Value, number: int) -> Value:
-    """x[number]; the gradient is laid into zeros."""
-    y = t.view(x, x.shape[1:], strides_of(x)[1:])
+def select(t: Tape, x: Value, dim: int) -> Value:
+    """One place of a dimension; the gradient is laid into zeros."""
+    strides = strides_of(x)
+    y = t.view(x, (*x.shape[:dim], *x.shape[dim + 1 :]), (*strides[:dim], *strides[dim + 1 :]))
     t.link(y, (x,), one_ordered)
-    return y
+    return _viewing(y, x)
 
 
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
@@ -259,7 +260,7 @@ def expand(t: Tape, x: Value, shape: Shape) -> Value:
     )
     y = t.view(x, shape, strides)
     t.link(y, (x,), passed_on)  # the engine sums it
-    return y
+    return _viewing(y, x)
 
 
 # -- elementwise functions of two tensors ------------------------------------------------------------------------------
@@ -843,6 +844,36 @@ def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
     y = t.make(shape, weight.dtype)
     t.link(y, (weight,), one_ordered, indices)
+    return y
+
+
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
+    """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = t.make(x.shape, x.dtype)
+        if not t.watched:
+            return [zeros]
+        summed = t.make(x.shape, x.dtype)
+        t.drop(zeros)
+        return [summed]
+
+    t.link(y, (x,), back, places, *kept)
+    return y
+
+
+def rolled(t: Tape, x: Value) -> Value:
+    """torch.roll: joined anew from its parts; so is the gradient."""
+    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
+    t.link(y, (x,), one_like)
+    return y
+
+
+def tiled(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.tile: always a copy; the gradients of the repeats are summed."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
     return y
 
 

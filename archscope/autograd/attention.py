@@ -159,7 +159,7 @@ def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
     apart = aten.reshape(t, joined, (1, length, batch, parts, width // parts))
     turned = aten.reshape(t, aten.permute(t, apart, (3, 1, 2, 0, 4)), (parts, length, batch, width // parts))
     laid_out = aten.copied(t, turned, "queries, keys and values")
-    return [aten.select(t, laid_out, number) for number in range(parts)]
+    return [aten.select(t, laid_out, 0) for _ in range(parts)]
 
 
 def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:

@@ -152,7 +152,7 @@ def recurrent(
         for suffix in directions:
             names = {name.removesuffix(f"_l{layer}{suffix}"): value for name, value in w.items()}
             own = {name: value for name, value in names.items() if "_l" not in name}
-            given = [aten.select(t, state, len(states)) for state in first]
+            given = [aten.select(t, state, 0) for state in first]
             before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
             if before is not None:
                 t.drop(before)

@@ -1,13 +1,14 @@
-"""Padding layers in 1-D, 2-D and 3-D. ``padding`` is one number, or two an axis, the last axis first, as in torch.nn.
+"""Padding layers in 1-D, 2-D and 3-D, and padding of any dimensions.
+
+``padding`` is one number, or two an axis, the last axis first, as in torch.nn.
 
 An axis of I becomes left + I + right. A negative number crops.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from archscope.arith import minimum
 from archscope.autograd import aten
@@ -30,8 +31,29 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.fields import Real, Sizes
-from archscope.ops.windows import SAME, Slide, spatial
+from archscope.ops.fields import Choice, Integers, Maybe, Real, Sizes
+from archscope.ops.shapes import wanted_type
+from archscope.ops.windows import SAME, Along, Slide, spatial
+
+
+def _axis_checks(border: str, size: int, left: int, right: int, field: str) -> Iterator[Check]:
+    """What a padding leaves of an axis, and what it needs of the axis that it is taken from."""
+    values = {"l": left, "r": right, "i": size}
+    left_over, crop = size + left + right >= 1, size + minimum(left, 0) + minimum(right, 0)
+    yield Check(left_over, "padding ({l}, {r}) leaves nothing of a map of {i}", field=field, fit=True, **values)
+    if border == "zeros":
+        message = "padding ({l}, {r}) crops more than a map of {i} has"
+        yield Check(crop >= 0, message, field=field, fit=True, **values)
+    elif border == "reflect":
+        message = "reflection padding ({l}, {r}) must be less than the map ({i})"
+        yield Check((left < size) & (right < size), message, field=field, **values)
+    elif border == "circular":
+        message = "circular padding ({l}, {r}) is more than a map of {i} has to give"
+        yield Check((left <= crop) & (right <= crop), message, field=field, **values)
+
+
+def _window(border: str, left: int, right: int) -> Slide:
+    return Slide(padding=left, border=border, kept=(-minimum(left, 0), minimum(right, 0)))
 
 
 class _Pad(NoWeights, NoWork, PlainTorchLayer):
@@ -39,18 +61,11 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
 
     padding: tuple[int, ...] = argument(Sizes(None, per_axis=2), symbol="P")
 
-    @abstractmethod
-    def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
-        """What the padding needs of the axis that it is taken from."""
-
     #: what stands beyond the border of the map
     border: ClassVar[str]
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return (spatial(SAME, [self._window(left, right) for left, right in self._ends()]),)
-
-    def _window(self, left: int, right: int) -> Slide:
-        return Slide(padding=left, border=self.border, kept=(-minimum(left, 0), minimum(right, 0)))
+        return (spatial(SAME, [_window(self.border, left, right) for left, right in self._ends()]),)
 
     def _ends(self) -> Iterator[tuple[int, int]]:
         """Left and right padding of each axis, the first axis first."""
@@ -58,16 +73,7 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         for size, (left, right) in zip(x[0].shape[2:], self._ends(), strict=True):
-            yield Check(
-                size + left + right >= 1,
-                "padding ({l}, {r}) leaves nothing of a map of {i}",
-                field="padding",
-                fit=True,
-                l=left,
-                r=right,
-                i=size,
-            )
-            yield from self._source_checks(size, left, right)
+            yield from _axis_checks(self.border, size, left, right, "padding")
 
     def outputs(self, *x: Tensor) -> Tensors:
         sizes = (size + left + right for size, (left, right) in zip(x[0].shape[2:], self._ends(), strict=True))
@@ -78,17 +84,6 @@ class _ConstantPad(OneKernel, _Pad):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
     border = "zeros"
-
-    def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
-        yield Check(
-            size + minimum(left, 0) + minimum(right, 0) >= 0,
-            "padding ({l}, {r}) crops more than a map of {i} has",
-            field="padding",
-            fit=True,
-            l=left,
-            r=right,
-            i=size,
-        )
 
 
 class _ValuePad(_ConstantPad):
@@ -105,16 +100,6 @@ class _ReflectionPad(OneKernel, _Pad):
 
     border = "reflect"
 
-    def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
-        yield Check(
-            (left < size) & (right < size),
-            "reflection padding ({l}, {r}) must be less than the map ({i})",
-            field="padding",
-            l=left,
-            r=right,
-            i=size,
-        )
-
 
 class _ReplicationPad(OneKernel, _Pad):
     """Padding by the map's border (torch.nn.ReplicationPad1d, ...)."""
@@ -124,9 +109,6 @@ class _ReplicationPad(OneKernel, _Pad):
 
     border = "replicate"
 
-    def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
-        return iter(())
-
 
 class _CircularPad(_Pad):
     """Padding by the map's other end (torch.nn.CircularPad1d, ...)."""
@@ -135,17 +117,6 @@ class _CircularPad(_Pad):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.circular_pad(t, x[0], list(self._ends()))
-
-    def _source_checks(self, size: int, left: int, right: int) -> Iterator[Check]:
-        kept = size + minimum(left, 0) + minimum(right, 0)
-        yield Check(
-            (left <= kept) & (right <= kept),
-            "circular padding ({l}, {r}) is more than a map of {i} has to give",
-            field="padding",
-            l=left,
-            r=right,
-            i=size,
-        )
 
 
 @register
@@ -221,3 +192,68 @@ class CircularPad2d(Plane, _CircularPad):
 @register
 class CircularPad3d(Volume, _CircularPad):
     """Pads by the map's other end, over (N, C, D, H, W)."""
+
+
+#: what stands beyond the border in each mode of :class:`Pad`
+_BORDERS = {"constant": "zeros", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+
+
+@register
+class Pad(NoWeights, NoWork):
+    """Any dimensions padded, two numbers each, the last dimension first (torch.nn.functional.pad).
+
+    A negative number crops. Modes other than ``constant`` are for the last one to three dimensions of as many axes.
+    """
+
+    takes = "any"
+
+    pad: tuple[int, ...] = argument(Integers())
+    mode: str = argument(Choice(tuple(_BORDERS)), "constant")
+    value: float | None = argument(Maybe(Real()), None)
+
+    def _ends(self, ndims: int) -> list[tuple[int, int]]:
+        """Left and right padding of each dimension, the first one first."""
+        given = list(zip(self.pad[-2::-2], self.pad[::-2], strict=True))
+        return [(0, 0)] * (ndims - len(given)) + given
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        ndims, count = len(x[0].shape), len(self.pad)
+        paired = count % 2 == 0 and count <= 2 * ndims
+        yield Check(
+            paired, "pad has {p} numbers, not two for each of up to {n} dimensions", field="pad", p=count, n=ndims
+        )
+        if self.mode != "constant":
+            axes = (ndims - 2,) if self.mode == "circular" else (ndims - 2, ndims - 1)
+            yield Check(
+                count in (2, 4, 6) and count // 2 in axes,
+                "mode {m} pads all of 1 to 3 axes; pad has {p} numbers for {n} dimensions",
+                field="pad",
+                m=self.mode,
+                p=count,
+                n=ndims,
+            )
+            yield Check(self.value is None, "mode {m} takes no value", field="value", m=self.mode)
+            yield wanted_type(x[0], None, f"Pad: what mode {self.mode} pads")
+        if paired:
+            for size, (left, right) in zip(x[0].shape, self._ends(ndims), strict=True):
+                yield from _axis_checks(_BORDERS[self.mode], size, left, right, "pad")
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        ends = self._ends(len(x[0].shape))
+        return (x[0].with_shape(*(size + left + right for size, (left, right) in zip(x[0].shape, ends, strict=True))),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ends = self._ends(len(x[0].shape))
+        windows = (_window(_BORDERS[self.mode], *pair) if any(pair) else SAME for pair in ends)
+        return (Along(tuple(enumerate(windows))),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        if self.mode == "circular":
+            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[2:])
+        if self.mode == "constant":
+            return aten.kernel(t, x[0], y[0].shape)
+        return aten.kernel(t, aten.widened(t, x[0], ("cpu",)), y[0].shape, saves="input")
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        function, arguments = torch.nn.functional.pad, (self.pad, self.mode, self.value)
+        return lambda tensor: function(tensor, *arguments)

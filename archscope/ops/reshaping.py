@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from archscope.arith import exact_div, maximum, prod, where
+from archscope.arith import exact_div, fixed, maximum, prod, where
 from archscope.autograd import aten
 from archscope.ops.base import (
+    Arity,
     Check,
     NoWeights,
     NoWork,
@@ -29,7 +30,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index, Integers, Shape
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import in_order, permuted
+from archscope.ops.windows import ALL, SAME, Along, in_order, permuted
 
 
 class _View(NoWeights, NoWork):
@@ -232,3 +233,58 @@ class Unsqueeze(_InOrder):
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim
         return lambda tensor: tensor.unsqueeze(dim)
+
+
+@register
+class Expand(_View):
+    """Dimensions of size 1 repeated to the given sizes; -1 keeps one (torch.Tensor.expand).
+
+    Dimension 0 is the batch, which stays; a second input lends its batch, for every sample of which it is repeated.
+    """
+
+    arity = Arity(1, 2)
+
+    sizes: tuple[int, ...] = argument(Shape(rest=True))
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        shape = x[0].shape
+        alike = len(self.sizes) == len(shape)
+        yield Check(
+            alike, "{s} has {m} sizes for {n} dimensions", field="sizes", s=self.sizes, m=len(self.sizes), n=len(shape)
+        )
+        yield Check(
+            self.sizes[0] == -1,
+            "the size of dimension 0, the batch, must be -1, not {s}",
+            field="sizes",
+            hint="a second input lends its batch",
+            s=self.sizes[0],
+        )
+        if len(x) > 1:
+            yield Check(
+                shape[0] == 1, "a batch is lent to a tensor whose dimension 0 is 1, not {s}", field="sizes", s=shape[0]
+            )
+        for dim, (size, wanted) in enumerate(zip(shape, self.sizes, strict=False)):
+            yield Check(
+                (wanted == -1) | (wanted == size) | (size == 1),
+                "dimension {d} has the size {s}; only a size of 1 can be repeated to {w}",
+                field="sizes",
+                d=dim,
+                s=size,
+                w=wanted,
+            )
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        kept = zip(x[0].shape[1:], self.sizes[1:], strict=True)
+        return (x[0].with_shape(x[-1].shape[0], *(where(wanted == -1, size, wanted) for size, wanted in kept)),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        sizes = enumerate(zip(x[0].shape, y[0].shape, strict=True))
+        axes = tuple(ALL if fixed(a == 1) and not fixed(b == 1) else (dim, SAME) for dim, (a, b) in sizes)
+        return (Along(axes), *(None for _ in x[1:]))
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        sizes = self.sizes[1:]
+        return lambda tensor, *lender: tensor.expand(lender[0].shape[0] if lender else -1, *sizes)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.expand(t, x[0], y[0].shape)

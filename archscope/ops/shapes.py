@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archscope.arith import ceil_div, gcd, where
-from archscope.ops.base import Check
+from archscope.ops.base import Check, Tensor
 
 
 def span(kernel: int, dilation: int) -> int:
@@ -59,6 +59,12 @@ def in_range(dim: int, ndims: int, field: str) -> Check:
         n=ndims,
         m=ndims - 1,
     )
+
+
+def wanted_type(tensor: Tensor, dtype: str | None, what: str) -> Check:
+    """A tensor has the type that an op takes in its place (``what``); ``None`` is floating."""
+    given, wanted = tensor.dtype or "floating", dtype or "floating"
+    return Check(tensor.dtype == dtype, "{what} must hold {w} values, not {g} ones", what=what, w=wanted, g=given)
 
 
 def window_fits(holds: bool, size: int, kernel: int, padding: int, dilation: int) -> Check:

@@ -26,7 +26,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import MOST_PARTS, Index, Maybe, Size, SizeOrShape
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import SAME, Along, Slide
+from archscope.ops.windows import ALL, SAME, Along, Slide
 
 
 class _Part(NoWeights, NoWork):
@@ -149,6 +149,46 @@ class Split(_Part):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         at = axis(self.dim, len(x[0].shape))
         return aten.split(t, x[0], at, [part.shape[at] for part in y])
+
+
+@register
+class Select(_Part):
+    """One place of a dimension, which is left out (torch.select); a negative one counts from the end."""
+
+    dim: int = argument(Index(None))
+    index: int = argument(Size(None))
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        inside = in_range(self.dim, len(x[0].shape), "dim")
+        yield inside
+        if inside.ok:
+            size = x[0].shape[self.dim]
+            yield Check(
+                (self.index < size) & (self.index >= -size),
+                "index {i} is not one of the {s} places of dimension {d}",
+                field="index",
+                i=self.index,
+                s=size,
+                d=self.dim,
+            )
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        at = axis(self.dim, len(x[0].shape))
+        return (x[0].with_shape(*x[0].shape[:at], *x[0].shape[at + 1 :]),)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        at = axis(self.dim, ndim)
+        place = where(self.index < 0, self.index + x[0].shape[at], self.index)
+        axes = tuple(ALL if dim == at else (dim - (dim > at), SAME) for dim in range(ndim))
+        return (Along(axes, only=((at, place),)),)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        dim, index = self.dim, self.index
+        return lambda tensor: tensor.select(dim, index)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.select(t, x[0], axis(self.dim, len(x[0].shape)))
 
 
 @register

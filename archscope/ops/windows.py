@@ -233,6 +233,15 @@ class Joined(Slide):
     __slots__ = ()
 
 
+class Mirrored(Joined):
+    """A dimension in reverse order: place o of n reads n - 1 - o."""
+
+    __slots__ = ()
+
+    def bordered(self, read: Places, size_in: int) -> Places:
+        return size_in - 1 - read
+
+
 class Spread(_Turning):
     """The transpose of :class:`Slide`.
 
@@ -363,10 +372,12 @@ class Along(NamedTuple):
         axes: for each dimension of the input, the dimension of the output that it goes with and the window, or
             :data:`ALL`.
         at: dimensions of the output of which only one place reads the input at all, each with that place.
+        only: dimensions of the input (:data:`ALL` in ``axes``) of which a single place is read, each with that place.
     """
 
     axes: tuple[tuple[int, Window] | None, ...]
     at: tuple[tuple[int, int], ...] = ()
+    only: tuple[tuple[int, int], ...] = ()
 
 
 class Rearranged(NamedTuple):

@@ -58,6 +58,9 @@ STRICTER = {
     **dict.fromkeys(
         ("Parameter", "Buffer", "Constant"), "torch expands a dimension 0 that is already as large as the batch"
     ),
+    "Expand": "torch takes the size of the batch, and no size at all",
+    "Pad": "as CircularPad, which it is by one of its modes",
+    "Tile": "torch repeats the batch, too",
 }
 
 #: ops that torch checks only in the kernels of a real device, and what it checks there

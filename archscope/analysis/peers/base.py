@@ -282,9 +282,10 @@ ACTIVATIONS = (
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),
-    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Dropout", "FeatureAlphaDropout",
-    "Flatten", "Identity", "Permute", "PixelShuffle", "PixelUnshuffle", "Reshape", "Slice", "Split", "Squeeze", "Stack",
-    "StochasticDepth", "Transpose", "Unflatten", "Unsqueeze",
+    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Dropout", "Expand",
+    "FeatureAlphaDropout", "Flatten", "Flip", "Gather", "Identity", "Index", "Pad", "Permute", "PixelShuffle",
+    "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split", "Squeeze", "Stack", "StochasticDepth", "Tile",
+    "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip
 SUMS = (
     "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Shift", "Mean", "Sum", "Max", "CumSum",

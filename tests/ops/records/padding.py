@@ -4,7 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.ops.records.base import ErrorCase, cases, maps, record
+from archscope.ops import REGISTRY, Tensor, failed
+from tests.ops.records.base import Case, ErrorCase, cases, default_or, maps, record
 
 
 def _paddings(rank: int, low: int, high: int) -> st.SearchStrategy[Any]:
@@ -43,3 +44,36 @@ for _rank in (1, 2, 3):
         ErrorCase({"padding": [5, 0, *_EVEN]}, _FOUR, "circular padding (5, 0) is more than a map of 4 has to give"),
         ErrorCase({"padding": [-1, 4, *_EVEN]}, _FOUR, "circular padding (-1, 4) is more than a map of 4 has to give"),
     )
+
+
+@st.composite
+def _pad(draw: st.DrawFn) -> Case:
+    mode = draw(default_or(st.sampled_from(["constant", "reflect", "replicate", "circular"])))
+    shape = draw(st.lists(st.integers(1, 7), min_size=1 if mode in (..., "constant") else 3, max_size=5))
+    if mode in (..., "constant"):
+        pairs, low, dtype = draw(st.integers(1, len(shape))), -2, draw(st.sampled_from([None, None, "int64", "bool"]))
+    else:
+        outside = 2 if mode == "circular" or len(shape) == 5 else draw(st.integers(1, 2))
+        pairs, low, dtype = len(shape) - outside, -1, None
+    given = {
+        "pad": draw(st.lists(st.integers(low, 3), min_size=2 * pairs, max_size=2 * pairs)),
+        "mode": mode,
+        "value": draw(default_or(st.none() | st.floats(-3, 3))) if mode in (..., "constant") else ...,
+    }
+    op = REGISTRY["Pad"](**{key: value for key, value in given.items() if value is not ...})
+    return Case(op, (Tensor(tuple(shape), dtype),))
+
+
+record(
+    "Pad",
+    _pad().filter(lambda case: not failed(case.op, case.inputs)),
+    ErrorCase({"pad": [1, 2, 3]}, ((3, 4),), "pad has 3 numbers, not two for each of up to 2 dimensions"),
+    ErrorCase({"pad": [0, 0, 1, 1, 2, 2]}, ((3, 4),), "pad has 6 numbers, not two for each of up to 2 dimensions"),
+    ErrorCase({"pad": [-2, -2]}, ((3, 4),), "padding (-2, -2) leaves nothing of a map of 4"),
+    ErrorCase({"pad": [-5, 6]}, ((3, 4),), "padding (-5, 6) crops more than a map of 4 has"),
+    ErrorCase({"pad": [1, 1], "mode": "reflect"}, ((3, 4, 4, 4),), "mode reflect pads all of 1 to 3 axes; pad has 2"),
+    ErrorCase({"pad": [1, 1], "mode": "reflect", "value": 1}, ((3, 4, 4),), "mode reflect takes no value"),
+    ErrorCase({"pad": [1, 1], "mode": "replicate"}, ((3, 4, 4),), "must hold floating values, not int64", ("int64",)),
+    ErrorCase({"pad": [4, 0], "mode": "reflect"}, ((3, 4, 4),), "reflection padding (4, 0) must be less than the map"),
+    ErrorCase({"pad": [5, 0], "mode": "circular"}, ((3, 4, 4),), "circular padding (5, 0) is more than a map of 4"),
+)

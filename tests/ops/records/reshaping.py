@@ -143,3 +143,27 @@ def _unsqueeze(draw: st.DrawFn) -> Case:
 
 
 record("Unsqueeze", _unsqueeze(), ErrorCase({"dim": 4}, ((1, 2, 3),), "dimension 4 is not one of -4 to 3"))
+
+
+@st.composite
+def _expand(draw: st.DrawFn) -> Case:
+    shape, dtype = draw(_SHAPES), draw(_DTYPES)
+    lent = draw(st.booleans())
+    sizes = [-1]
+    for place, size in enumerate(shape[1:], 1):
+        shape[place] = draw(st.sampled_from([size, 1]))
+        sizes.append(draw(st.sampled_from([size, -1])) if shape[place] == size else size)
+    if not lent:
+        return Case(REGISTRY["Expand"](sizes=sizes), (Tensor(tuple(shape), dtype),))
+    lender = Tensor(tuple(draw(_SHAPES)), draw(_DTYPES))
+    return Case(REGISTRY["Expand"](sizes=sizes), (Tensor((1, *shape[1:]), dtype), lender))
+
+
+record(
+    "Expand",
+    _expand(),
+    ErrorCase({"sizes": [-1, 2]}, ((3, 1, 5),), "(-1, 2) has 2 sizes for 3 dimensions"),
+    ErrorCase({"sizes": [3, 2]}, ((3, 1),), "the size of dimension 0, the batch, must be -1, not 3"),
+    ErrorCase({"sizes": [-1, 2]}, ((3, 1), (3, 1)), "a batch is lent to a tensor whose dimension 0 is 1, not 3"),
+    ErrorCase({"sizes": [-1, 4]}, ((3, 2),), "dimension 1 has the size 2; only a size of 1 can be repeated to 4"),
+)

@@ -73,3 +73,20 @@ record(
     ErrorCase({"dim": 1, "start": 5}, ((1, 5),), "nothing is left of a size of 5 from 5 to its end"),
     ErrorCase({"dim": 2}, ((1, 5),), "dimension 2 is not one of -2 to 1"),
 )
+
+
+@st.composite
+def _select(draw: st.DrawFn) -> Case:
+    shape = draw(_SHAPES)
+    dim = draw(st.integers(-len(shape), len(shape) - 1))
+    index = draw(st.integers(-shape[dim], shape[dim] - 1))
+    return _case(draw, "Select", {"dim": dim, "index": index}, shape)
+
+
+record(
+    "Select",
+    _select(),
+    ErrorCase({"dim": 1, "index": 5}, ((1, 5),), "index 5 is not one of the 5 places of dimension 1"),
+    ErrorCase({"dim": 1, "index": -6}, ((1, 5),), "index -6 is not one of the 5 places"),
+    ErrorCase({"dim": 2, "index": 0}, ((1, 5),), "dimension 2 is not one of -2 to 1"),
+)

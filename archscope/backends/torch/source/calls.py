@@ -183,6 +183,20 @@ def _slice(x: Sequence[str], a: Sources, ndim: int) -> str:
     return f"{x[0]}[{':, ' * at}{start}:{end}{step}]"
 
 
+def _pad(x: Sequence[str], a: Sources, ndim: int) -> str:
+    options = {"mode": "'constant'", "value": "None"}
+    more = "".join(f", {name}={a[name]}" for name, usual in options.items() if a[name].replace('"', "'") != usual)
+    return f"F.pad({x[0]}, {a['pad']}{more})"
+
+
+def _expand(x: Sequence[str], a: Sources, ndim: int) -> str:
+    sizes = a["sizes"]
+    if len(x) == 1:
+        return f"{x[0]}.expand({sizes})"
+    rest = sizes.strip("()").partition(",")[2].strip() if sizes.startswith("(") else f"*{sizes}[1:]"
+    return f"{x[0]}.expand({x[1]}.shape[0]{rest and ', '}{rest})"
+
+
 def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
     dropped = "" if a["dropout_p"] == "0.0" else f", dropout_p={a['dropout_p']} if self.training else 0.0"
     options = {"is_causal": "False", "scale": "None", "enable_gqa": "False"}
@@ -207,11 +221,19 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Reshape": lambda x, a, ndim: f"{x[0]}.reshape({x[0]}.shape[0], {_spread(a['shape'])})",
     "Permute": _method("permute", "dims"),
     "Transpose": _method("transpose", "dim0", "dim1"),
+    "Expand": _expand,
     "Squeeze": _method("squeeze", "dim"),
     "Unsqueeze": _method("unsqueeze", "dim"),
     "Chunk": _method("chunk", "chunks", "dim"),
     "Split": _method("split", "split_size_or_sections", "dim"),
     "Slice": _slice,
+    "Select": _method("select", "dim", "index"),
+    "Index": lambda x, a, ndim: f"{x[0]}[{':, ' * (int(a['dim']) % ndim)}{x[1]}]",
+    "Gather": lambda x, a, ndim: f"torch.gather({x[0]}, {a['dim']}, {x[1]})",
+    "Pad": _pad,
+    "Roll": _method("roll", "shifts", "dims"),
+    "Flip": _method("flip", "dims"),
+    "Tile": _method("tile", "dims"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "Shift": lambda x, a, ndim: f"{x[0]} + {a['value']}",
     "Power": lambda x, a, ndim: f"{x[0]} ** {a['exponent']}",
