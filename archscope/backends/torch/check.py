@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,31 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
+from archscope.backends.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, seeded
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
-
-
-@dataclass(frozen=True)
-class Check:
-    """One figure, as archscope states it and as torch has it.
-
-    Attributes:
-        stated: archscope's.
-        measured: torch's.
-        note: how it was measured, or why it differs and is not wrong.
-    """
-
-    what: str
-    stated: int | str
-    measured: int | str
-    note: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether they are equal."""
-        return self.stated == self.measured
 
 
 def check(design: Design, batch: int = 2) -> Iterator[Check]:
