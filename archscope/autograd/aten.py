@@ -7,6 +7,7 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 
 from archscope.autograd.dtypes import FLOATING, promoted
@@ -277,13 +278,14 @@ def broadcast(first: Shape, second: Shape) -> Shape:
 
 def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    shape = broadcast(a.shape, b.shape)
-    dtype = dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
-    if a.strides is None and b.strides is None:
-        return t.make(shape, dtype, what)
-    source = next((v for v in (a, b) if v.shape == shape and v.strides is not None and fills(shape, v.strides)), None)
-    plain = next((v for v in (a, b) if v.shape == shape), None)
-    strides = source.strides if source is not None and plain is source else None
+    return elementwise(t, (a, b), dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)), what)
+
+
+def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
+    """The result of an elementwise function; it lies as the first tensor that has its shape, if that has no gaps."""
+    shape = reduce(broadcast, (v.shape for v in x))
+    first = next((v for v in x if v.shape == shape), None)
+    strides = None if first is None or first.strides is None or not fills(shape, first.strides) else first.strides
     return t.make(shape, dtype, what, strides)
 
 
@@ -358,9 +360,9 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
                 results.append(None)
                 continue
             half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
-            equal = t.make(gradient.shape, "bool")
-            results.append(pointwise(t, gradient, half))
-            less = t.make(gradient.shape, "bool")
+            equal = pointwise(t, a, b, "", "bool")
+            results.append(elementwise(t, (equal, half, gradient), gradient.dtype))
+            less = pointwise(t, a, b, "", "bool")
             t.drop(half, equal, less)
         return results
 
@@ -379,10 +381,12 @@ def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
     y = like(t, x, what)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
         if exponent == 0:
-            return [like(t, x)]
+            return [t.make(x.shape, x.dtype)]
         raised, times = like(t, x), like(t, x)
-        result = like(t, x)
+        result = pointwise(t, gradient, x)
         t.drop(raised, times)
         return [result]
 
@@ -526,8 +530,13 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     return y
 
 
-def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "") -> Value:
-    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output``, and takes steps."""
+def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "", leads: bool = False) -> Value:
+    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output``, and takes steps.
+
+    Args:
+        steps: tensors that the derivative makes in passing.
+        leads: whether the derivative is the first factor of the gradient, which then lies as it does.
+    """
     y = like(t, x, what)
     read = x if saves == "input" else y
 
@@ -535,7 +544,7 @@ def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "") -> Val
         gradient = gradients[0]
         assert gradient is not None
         passing = [like(t, read) for _ in range(steps)]
-        result = pointwise(t, gradient, read)
+        result = pointwise(t, read, gradient) if leads else pointwise(t, gradient, read)
         t.drop(*passing)
         return [result]
 
@@ -557,7 +566,7 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
         assert gradient is not None
         zero = t.make((), gradient.dtype)
         inside = [like(t, x, "", "bool") for _ in range(limits)]
-        result = pointwise(t, gradient, inside[0])
+        result = pointwise(t, inside[0], gradient)
         t.drop(zero, *inside)
         return [result]
 
@@ -577,7 +586,7 @@ def plus(t: Tape, x: Value) -> Value:
 
 def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
     """torch.where: each gets the gradient where it was chosen, and zeros elsewhere."""
-    y = t.make(broadcast(condition.shape, broadcast(a.shape, b.shape)), a.dtype)
+    y = elementwise(t, (condition, a, b), promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -588,7 +597,7 @@ def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
                 results.append(None)
                 continue
             zero = t.make((), gradient.dtype)
-            results.append(t.make(gradient.shape, gradient.dtype))
+            results.append(elementwise(t, (condition, gradient), gradient.dtype))
             t.drop(zero)
         return results
 
@@ -648,16 +657,17 @@ def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
 def accumulated(t: Tape, x: Value, dim: int) -> Value:
     """torch.cumsum: the gradient is added up from the other end. On CUDA autocast gives it float32."""
     dtype = "float32" if t.device == "cuda" and x.dtype == t.lower else x.dtype
-    y = like(t, x, "", dtype if dtype in FLOATING else "int64")
+    y = t.make(x.shape, dtype if dtype in FLOATING else "int64")
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
         if x.shape[dim] == 1:
             return [gradient]
-        flipped, added = like(t, gradient), like(t, gradient)
-        result = like(t, gradient)
-        t.drop(flipped, added)
+        arrived = gradient if y.dtype == x.dtype else like(t, gradient, "a gradient, cast", x.dtype)
+        flipped, added = like(t, arrived), t.make(x.shape, x.dtype)
+        result = like(t, added)
+        t.drop(flipped, added, *([] if arrived is gradient else [arrived]))
         return [result]
 
     t.link(y, (x,), back)

@@ -40,6 +40,18 @@ class Function(_Elementwise, NoChecks):
     function: ClassVar[str]
     #: operations an element
     operations: ClassVar[int] = 1
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return self.operations * y[0].numel
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        function: Callable[..., Any] = getattr(torch, self.function)
+        return function
+
+
+class _Simple(Function):
+    """One whose derivative is the gradient times (or over) something."""
+
     #: what its derivative needs: its ``input``, its ``output``, or neither
     saves: ClassVar[str] = ""
     #: tensors that its derivative makes in passing
@@ -47,22 +59,15 @@ class Function(_Elementwise, NoChecks):
     #: devices on which torch.autocast runs it in float32
     widened_on: ClassVar[tuple[str, ...]] = ()
 
-    def elementwise(self, x: Tensors, y: Tensors) -> int:
-        return self.operations * y[0].numel
-
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         given = aten.widened(t, x[0], self.widened_on)
         if not self.steps:
             return aten.kernel(t, given, given.shape, saves=self.saves)
         return aten.derived(t, given, saves=self.saves, steps=self.steps)
 
-    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        function: Callable[..., Any] = getattr(torch, self.function)
-        return function
-
 
 @register
-class Abs(Function):
+class Abs(_Simple):
     """|x| (torch.abs)."""
 
     takes = "number"
@@ -72,7 +77,7 @@ class Abs(Function):
 
 
 @register
-class Negative(Function):
+class Negative(_Simple):
     """-x (torch.neg)."""
 
     takes = "number"
@@ -81,7 +86,7 @@ class Negative(Function):
 
 
 @register
-class Floor(Function):
+class Floor(_Simple):
     """The largest whole number that is not over x (torch.floor); its gradient is 0."""
 
     function = "floor"
@@ -89,7 +94,7 @@ class Floor(Function):
 
 
 @register
-class Exp(Function):
+class Exp(_Simple):
     """e to the x (torch.exp)."""
 
     function = "exp"
@@ -99,7 +104,7 @@ class Exp(Function):
 
 
 @register
-class Log(Function):
+class Log(_Simple):
     """The natural logarithm of x (torch.log)."""
 
     function = "log"
@@ -109,7 +114,7 @@ class Log(Function):
 
 
 @register
-class Sqrt(Function):
+class Sqrt(_Simple):
     """The square root of x (torch.sqrt)."""
 
     function = "sqrt"
@@ -118,7 +123,7 @@ class Sqrt(Function):
 
 
 @register
-class Rsqrt(Function):
+class Rsqrt(_Simple):
     """1 over the square root of x (torch.rsqrt)."""
 
     function = "rsqrt"
@@ -129,7 +134,7 @@ class Rsqrt(Function):
 
 
 @register
-class Reciprocal(Function):
+class Reciprocal(_Simple):
     """1 / x (torch.reciprocal)."""
 
     function = "reciprocal"
@@ -139,7 +144,7 @@ class Reciprocal(Function):
 
 
 @register
-class Sin(Function):
+class Sin(_Simple):
     """The sine of x (torch.sin)."""
 
     function = "sin"
@@ -148,7 +153,7 @@ class Sin(Function):
 
 
 @register
-class Cos(Function):
+class Cos(_Simple):
     """The cosine of x (torch.cos)."""
 
     function = "cos"
@@ -161,8 +166,10 @@ class Erf(Function):
     """The error function of x (torch.erf)."""
 
     function = "erf"
-    saves, steps = "input", 4
     elementwise_rule = "1 an element (erf)"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.derived(t, x[0], saves="input", steps=4, leads=True)
 
 
 @register

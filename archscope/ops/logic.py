@@ -24,7 +24,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Maybe, Real
-from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks
+from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, common_dtype
 from archscope.ops.tensors import as_in, suits
 
 
@@ -128,16 +128,10 @@ class Where(_OneAnElement):
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         yield _truth(x[0], "input 1")
-        yield Check(
-            x[1].dtype == x[2].dtype,
-            "Where: input 2 holds {first} numbers and input 3 {second} numbers",
-            first=x[1].dtype or "floating",
-            second=x[2].dtype or "floating",
-        )
         yield from broadcast_checks(self, x)
 
     def outputs(self, *x: Tensor) -> Tensors:
-        return (Tensor(broadcast(*(tensor.shape for tensor in x)), x[1].dtype),)
+        return (Tensor(broadcast(*(tensor.shape for tensor in x)), common_dtype(x[1:])),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.where(t, *x)

@@ -113,7 +113,7 @@ class _Elementwise(Broadcasting):
 
     def outputs(self, *x: Tensor) -> Tensors:
         shape = broadcast(*(tensor.shape for tensor in x))
-        return (Tensor(shape, reduce(_promoted, x).dtype if self.whole else None),)
+        return (Tensor(shape, common_dtype(x) if self.whole else None),)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel * (len(x) - 1)
@@ -133,6 +133,11 @@ class _Elementwise(Broadcasting):
     @abstractmethod
     def _joined(self, t: Tape, a: Value, b: Value) -> Value:
         """Two tensors joined, in memory."""
+
+
+def common_dtype(x: Tensors) -> str | None:
+    """The type of what is computed of several tensors, as torch promotes theirs."""
+    return reduce(_promoted, x).dtype
 
 
 def _promoted(a: Tensor, b: Tensor) -> Tensor:

@@ -291,6 +291,57 @@ def test_a_step_in_mixed_precision_takes_what_torch_takes(name):
     assert timeline(design, 2, "momentum", autocast=True) == step(design, 2, "momentum", autocast=True, fake=False)
 
 
+TURNED = """
+inputs:
+  x: [6, 8]
+  m: {{shape: [6, 8], dtype: bool}}
+  n: {{shape: [8], dtype: bool}}
+  i: {{shape: [8, 6], dtype: int64}}
+layers:
+  - {{name: c, Linear: 8, from: x}}
+  - {{name: c2, Linear: 8, from: x}}
+  - {{name: t, Transpose: {{dim0: 1, dim1: 2}}, from: c}}
+  - {{name: t2, Transpose: {{dim0: 1, dim1: 2}}, from: c2}}
+  - {{name: mt, Transpose: {{dim0: 1, dim1: 2}}, from: m}}
+  - {{name: nt, Unsqueeze: 2, from: n}}
+  - {it}
+  - {{Add: [it, t2]}}
+  - {{Linear: 6}}
+  - Flatten
+  - {{Linear: 3}}
+"""
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["", "autocast"])
+@pytest.mark.parametrize(
+    "it",
+    [
+        *(f"{{name: it, {kind}: , from: t}}" for kind in ("Abs", "Exp", "Floor", "Sin", "Cos", "Erf", "Log", "Sqrt")),
+        *(f"{{name: it, {kind}: , from: t}}" for kind in ("Rsqrt", "Reciprocal", "Negative")),
+        *(f"{{name: it, Power: {exponent}, from: t}}" for exponent in (0, 1, 2, -0.5)),
+        "{name: it, Clamp: {min: 0}, from: t}",
+        "{name: it, Clamp: {min: 0, max: 1}, from: t}",
+        "{name: it, CumSum: 2, from: t}",
+        *(f"{{name: it, {kind}: , from: [t, i]}}" for kind in ("Add", "Multiply", "Divide", "Maximum")),
+        *(f"{{name: it, {kind}: , from: [i, t]}}" for kind in ("Subtract", "Divide")),
+        *(f"{{name: it, Multiply: , from: {pair}}}" for pair in ("[t, mt]", "[t, nt]", "[nt, t]")),
+        *(f"{{name: it, Where: , from: [{mask}, t, t2]}}" for mask in ("mt", "nt")),
+        *(f"{{name: it, MaskedFill: -1, from: [t, {mask}]}}" for mask in ("mt", "nt")),
+        "{name: gt, Compare: gt, from: [t, t2]}\n  - {name: it, Multiply: , from: [t, gt]}",
+        "{name: no, LogicalNot: , from: nt}\n  - {name: f, Cast: float, from: i}\n  - {name: it, Where: [no, t, f]}",
+        "{name: k, Constant: [8, 6]}\n  - {name: it, Multiply: [t, k]}",
+        "{name: k, Constant: {shape: [1, 8, 6], expand: true, dtype: int64}, from: t}\n  - {name: it, Add: [t, k]}",
+        "{name: b, Buffer: [8, 6]}\n  - {name: it, Multiply: [t, b]}",
+        "{name: w, Cast: int64, from: t2}\n  - {name: f, Cast: float}\n  - {name: it, Multiply: [t, f]}",
+    ],
+)
+def test_a_step_with_elements_out_of_order_takes_what_torch_takes(it, autocast):
+    """Functions of transposed tensors: where their results lie as they do, the next layer copies."""
+    design = archscope.load(TURNED.format(it=it))
+    expected = step(design, 2, "sgd", autocast=autocast, fake=not autocast)
+    assert timeline(design, 2, "sgd", autocast=autocast) == expected
+
+
 @pytest.mark.parametrize("name", sorted(set(SMALL) - LONG - {"densenet121"}))  # its maps of 1x1 have no format
 def test_a_step_in_channels_last_takes_what_torch_takes(name):
     """Flattening copies then, and an average over a map gets strides anew."""

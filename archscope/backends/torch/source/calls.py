@@ -141,7 +141,9 @@ def _zeros(x: Sequence[str], a: Sources, ndim: int) -> str:
     zeros = f"torch.zeros({a['shape']}, dtype={_dtype(a['dtype'])}{device})"
     if a["expand"] == "False":
         return zeros
-    repeated = f"{zeros}.expand({x[0]}.shape[0], *{a['shape']}[1:])"
+    sizes = _spread(a["shape"])
+    rest = f"{sizes}[1:]" if sizes.startswith("*") else ", ".join("-1" for _ in sizes.split(",")[1:])
+    repeated = f"{zeros}.expand({', '.join(filter(None, [f'{x[0]}.shape[0]', rest]))})"
     return repeated if a["expand"] == "True" else f"{repeated} if {a['expand']} else {zeros}"
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from archscope.backends.torch.source.calls import HELD, constructor, written
+from archscope.backends.torch.source.calls import HELD, constructor
 from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters
-from archscope.backends.torch.source.modules import Modules, called, is_series, joint, op_of
+from archscope.backends.torch.source.modules import Modules, arguments_of, called, is_series, joint, op_of
 from archscope.backends.torch.source.overlay import Child, Class, Unlike, fit, overlaid, trim
 from archscope.backends.torch.source.tree import Part
 from archscope.graph import Ref
@@ -165,7 +165,7 @@ class Classes:
             return
         if len({type(op_of(part)) for part in child.parts if part is not None}) > 1:
             raise Unlike
-        arguments = [ABSENT if part is None else written(op_of(part), part.step.x) for part in child.parts]
+        arguments = [ABSENT if part is None else arguments_of(part) for part in child.parts]
         child.values = {
             name: parameters.express(_picked(arguments, name), name, fallback=joint(child.label, name))
             for name in step.layer.op.arguments()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archscope.backends.torch.source.calls import HELD, constructor
+from archscope.backends.torch.source.calls import HELD, constructor, written
 from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters, literal
 from archscope.backends.torch.source.overlay import Class, Unlike
 from archscope.backends.torch.source.tree import Part, Path
@@ -296,6 +296,11 @@ def op_of(part: Any) -> Op:
     """The op of a part that is a layer."""
     op: Op = part.step.layer.op
     return op
+
+
+def arguments_of(part: Any) -> dict[str, Any]:
+    """The arguments of a part that is a function, as Python takes them."""
+    return written(op_of(part), part.step.x)
 
 
 def _default(op: Op, name: str) -> Any:
