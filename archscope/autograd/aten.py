@@ -664,9 +664,10 @@ def accumulated(t: Tape, x: Value, dim: int) -> Value:
         assert gradient is not None
         if x.shape[dim] == 1:
             return [gradient]
-        flipped, added = like(t, gradient), t.make(x.shape, gradient.dtype)
+        arrived = gradient if y.dtype == x.dtype else like(t, gradient, "a gradient, cast", x.dtype)
+        flipped, added = like(t, arrived), t.make(x.shape, x.dtype)
         result = like(t, added)
-        t.drop(flipped, added)
+        t.drop(flipped, added, *([] if arrived is gradient else [arrived]))
         return [result]
 
     t.link(y, (x,), back)

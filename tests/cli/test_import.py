@@ -85,6 +85,19 @@ def test_a_saved_program(tmp_path):
     assert "not measured: kept_bytes" in result.stderr
 
 
+def test_an_onnx_file(tmp_path):
+    saved = tmp_path / "saved.onnx"
+    assert CliRunner().invoke(main, ["export", "lenet5", "-o", str(saved)]).exit_code == 0
+    result = run(str(saved), "--name", "Five")
+    assert result.exit_code == 0
+    design, original = archscope.load(result.stdout), archscope.load("lenet5")
+    assert design.name == "Five"
+    one, other = (archscope.analyze(each).total for each in (design, original))
+    assert (one.params, one.macs) == (other.params, other.macs)
+    assert "ok     outputs on random inputs" in result.stderr
+    assert "takes no --kwargs and no --opaque" in run(str(saved), "--kwargs", "{}").stderr
+
+
 def test_a_figure_that_differs_is_named_and_ends_with_one(monkeypatch, tmp_path):
     """As if half of the work had been lost on the way."""
     lift = imports.lift
@@ -141,7 +154,8 @@ def test_what_cannot_be_represented_is_refused_by_name_and_place(tmp_path):
     path.write_text(
         "import torch\nfrom torch import nn\nclass Mixer(nn.Module):\n    def forward(self, x):\n"
         "        return torch.fft.fft(x).real\nclass Net(nn.Module):\n    def __init__(self):\n"
-        "        super().__init__()\n        self.fourier = Mixer()\n    def forward(self, x):\n        return self.fourier(x)\n"
+        "        super().__init__()\n        self.fourier = Mixer()\n"
+        "    def forward(self, x):\n        return self.fourier(x)\n"
     )
     result = run(f"{path}:Net", "--input", "4x8")
     assert result.exit_code == 2

@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
-from archscope.backends.imported import Check, Unused
+from archscope.backends.imported import Unused
+from archscope.backends.proof import Check
 from archscope.backends.torch.build import seeded
 from archscope.backends.torch.check import Shapes, kept_by, same_tensors
 from archscope.backends.torch.imports.model import Lifted, Target
