@@ -357,9 +357,9 @@ def _baseline(asked: int | str, sides: Sequence[Side]) -> int:
             raise UsageError(f"the baseline is one of {len(sides)} designs, counted from 0, not {asked}")
         return asked
     names = [side.label for side in sides]
-    folded = [name.lower() for name in names]
+    folded = [name.lower() for name in (*names, *(side.design.name for side in sides))]
     if asked.lower() in folded:
-        return folded.index(asked.lower())
+        return folded.index(asked.lower()) % len(sides)
     raise UsageError(f"no design is called `{asked}`; {suggestion(asked, names) or 'one of ' + ', '.join(names)}")
 
 
@@ -382,7 +382,7 @@ def labels(designs: Sequence[Design]) -> tuple[str, ...]:
     found = []
     for design in designs:
         details = _details(_said(design), alike[design.name])
-        label = wanted = f"{design.name} ({', '.join(details)})" if details else design.name
+        label = wanted = (f"{design.name} ({', '.join(details)})" if details else design.name) + design.reserve
         number = 1
         while label in taken:
             number += 1

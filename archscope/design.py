@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.graph import Input, Layer, LayerGraph, Ref
+from archscope.ops.opaque import Opaque
 from archscope.shown import Shown
 
 
@@ -123,6 +124,21 @@ class Design(Shown):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
+    @cached_property
+    def opaque(self) -> tuple[str, ...]:
+        """The layers that are declared black boxes, by name, in order of execution."""
+        return tuple(layer.name for layer in self.layers if isinstance(layer.op, Opaque))
+
+    @property
+    def reserve(self) -> str:
+        """What stands behind its name and its totals where they are incomplete: `` (incomplete: 2 opaque layers)``."""
+        return f" (incomplete: {_opaque_layers(self)})" if self.opaque else ""
+
+    @property
+    def title(self) -> str:
+        """Its name, for the head of a report."""
+        return self.name + self.reserve
+
     def recorded(self, name: str) -> float | None:
         """An accuracy that the spec records, such as ``top1``, in percent."""
         return next((fact.value for fact in self.accuracy if fact.name == name), None)
@@ -135,4 +151,30 @@ class Design(Shown):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "graph"} | {"origin": None}
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("graph", "opaque")}
+        return kept | {"origin": None}
+
+
+#: black boxes that are called by name
+_MOST_NAMED = 4
+
+
+def incomplete(*designs: Design) -> str | None:
+    """What the figures of designs lack: ``incomplete: 2 opaque layers (encoder.0.fourier, encoder.1.fourier)``.
+
+    Of several designs, which of them.
+
+    Returns:
+        ``None`` where they lack nothing.
+    """
+    parts = []
+    for design in designs:
+        if design.opaque:
+            more = ", ..." if len(design.opaque) > _MOST_NAMED else ""
+            words = f"{_opaque_layers(design)} ({', '.join(design.opaque[:_MOST_NAMED])}{more})"
+            parts.append(words if len(designs) == 1 else f"{design.name} has {words}")
+    return f"incomplete: {'; '.join(dict.fromkeys(parts))}" if parts else None
+
+
+def _opaque_layers(design: Design) -> str:
+    return f"{len(design.opaque)} opaque layer{'s' * (len(design.opaque) != 1)}"

@@ -77,7 +77,7 @@ _TEXT = {
     "output_shape": ("output", "shape of the (first) output, without the batch"),
 }
 _TITLES = {"macs": "MACs", "flops": "FLOPs", "backward_macs": "backward MACs", "backward_flops": "backward FLOPs"}
-_SHARE = "_share"
+_SHARE, _WHOLE = "_share", "total"
 
 
 def _all_columns() -> dict[str, Column]:
@@ -164,7 +164,7 @@ def tabulate_account(
         lines = _tree(account, groups, chosen)
     parts = [part for part in account.by_category() if part.layers]
     totals = [_total_line(account, part, chosen) for part in parts if len(parts) > 1]
-    totals.append(_total_line(account, account.total, chosen, "total"))
+    totals.append(_total_line(account, account.total, chosen, _WHOLE + account.design.reserve))
     deepest = max((len(row.path) for row in account.rows), default=0)
     return Table(account, chosen, tuple(lines), tuple(totals), depth if depth and depth < deepest else None)
 
@@ -179,7 +179,8 @@ def tabulate_blocks(account: Account, columns: Sequence[str]) -> Table:
     """
     chosen = choose(columns)
     lines = list(_with_sums(account, account.rows, (), 0, chosen))
-    return Table(account, chosen, tuple(lines), (_total_line(account, account.total, chosen, "total"),), None)
+    whole = _total_line(account, account.total, chosen, _WHOLE + account.design.reserve)
+    return Table(account, chosen, tuple(lines), (whole,), None)
 
 
 def _with_sums(

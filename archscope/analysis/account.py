@@ -109,6 +109,11 @@ class Account(Shown):
         return total_of(self.design.name, self.rows)
 
     @property
+    def opaque(self) -> tuple[str, ...]:
+        """The layers that are declared black boxes; where there are any, totals are incomplete."""
+        return self.design.opaque
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the design's first output, without the batch."""
         _, ref = self.design.outputs[0]

@@ -103,7 +103,6 @@ def cost_of(
     buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or dtype] for tensor, count in states)
     output_bytes = _bytes(outputs, dtype)
     moved = 0 if op.view else total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes))
-    weight_grad_macs = total(c.macs for c in contractions for operand in c.operands if isinstance(operand, str))
     return Cost(
         params=0 if shared else params,
         trainable_params=0 if shared or frozen else params,
@@ -113,7 +112,7 @@ def cost_of(
         macs=total(c.macs for c in contractions),
         elementwise=op.elementwise(x, y),
         input_grad_macs=total(_input_gradients(contractions, needs, frozen=frozen)),
-        weight_grad_macs=0 if frozen else weight_grad_macs,
+        weight_grad_macs=0 if frozen else total(_weight_gradients(contractions, needs)),
         activations=total(tensor.numel for tensor in outputs),
         param_bytes=0 if shared else params * item,
         buffer_bytes=0 if shared else buffer_bytes,
@@ -127,16 +126,31 @@ def _bytes(tensors: Tensors, dtype: str) -> int:
     return total(tensor.numel * ITEM_BYTES[tensor.dtype or dtype] for tensor in tensors)
 
 
-def _input_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...], *, frozen: bool) -> Iterator[int]:
-    def needed(operand: Operand) -> bool:
-        if isinstance(operand, tuple):
-            return any(needed(part) for part in operand)
-        return not frozen if isinstance(operand, str) else needs[operand]
+def _needed(operand: Operand, needs: tuple[bool, ...], *, frozen: bool) -> bool:
+    if isinstance(operand, tuple):
+        return any(_needed(part, needs, frozen=frozen) for part in operand)
+    return not frozen if isinstance(operand, str) else needs[operand]
 
+
+def _wanted(contraction: Contraction, needs: tuple[bool, ...], *, frozen: bool) -> int:
+    """How many operands that are no weights need a gradient."""
+    operands = [operand for operand in contraction.operands if not isinstance(operand, str)]
+    return sum(_needed(operand, needs, frozen=frozen) for operand in operands)
+
+
+def _input_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...], *, frozen: bool) -> Iterator[int]:
     for contraction in contractions:
-        for operand in contraction.operands:
-            if not isinstance(operand, str) and needed(operand):
-                yield contraction.macs
+        wanted = _wanted(contraction, needs, frozen=frozen)
+        yield from [contraction.macs] * wanted if contraction.backward is None else [contraction.backward][:wanted]
+
+
+def _weight_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...]) -> Iterator[int]:
+    for contraction in contractions:
+        learnt = [operand for operand in contraction.operands if isinstance(operand, str)]
+        if contraction.backward is None:
+            yield from [contraction.macs] * len(learnt)
+        elif learnt and not _wanted(contraction, needs, frozen=False):
+            yield contraction.backward  # else it is booked with the gradients of inputs
 
 
 def dense_params(x: Tensors, y: Tensors) -> int:

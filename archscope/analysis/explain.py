@@ -6,7 +6,7 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, analyze
@@ -15,7 +15,7 @@ from archscope.analysis.metrics import METRICS
 from archscope.analysis.traversal import Step, walk
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
-from archscope.design import Design
+from archscope.design import Design, incomplete
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
 from archscope.ops import Op, Tensor
@@ -69,14 +69,17 @@ class Explanation(Shown):
         layer: its full name.
         title: the op with the arguments that were given.
         lines: the equations, in the order of computation.
+        incomplete: what the figures of the design lack (:func:`archscope.design.incomplete`).
     """
 
     layer: str
     title: str
     lines: tuple[Line, ...]
+    incomplete: str | None = None
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines)])
+        last = [] if self.incomplete is None else [f"  {self.incomplete}"]
+        return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines), *last])
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -111,7 +114,9 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
     known = _Known({}, {})
-    return tuple(_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
+    found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
+    lacking = incomplete(design)
+    return tuple(found) if lacking is None else tuple(replace(one, incomplete=lacking) for one in found)
 
 
 class _Known(NamedTuple):

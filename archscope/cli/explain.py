@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 
 from archscope.analysis import explain
 from archscope.cli import options
+from archscope.design import incomplete
 from archscope.report.explanation import to_data
 
 
@@ -41,4 +43,5 @@ def command(
     if as_json:
         click.echo(json.dumps(to_data(design, explanations), indent=2))
     else:
-        click.echo("\n\n".join(map(str, explanations)))
+        said = [str(replace(one, incomplete=None)) for one in explanations]  # once, for all of them
+        click.echo("\n\n".join([*said, *filter(None, [incomplete(design)])]))

@@ -55,7 +55,7 @@ def command(
     measured = {} if no_run else _measured(design, batch)
     peers = hold(found, measured or {})
     if csv_file is not None:
-        write_csv(to_csv(peers), csv_file)
+        write_csv(to_csv(found, peers), csv_file)
     if json_file is not None:
         write(to_json(found, peers), json_file)
     if markdown_file is not None:

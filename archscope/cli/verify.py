@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from archscope.cli import options
+from archscope.design import incomplete
 from archscope.errors import MissingLibrary, SpecError
 from archscope.load import read_document
 from archscope.report import checks
@@ -65,7 +66,7 @@ def command(ctx: click.Context, specs: tuple[str, ...], with_torch: bool, errata
         for one in check(result.design) if check is not None else ():
             figures, failed = figures + 1, failed + (not one.ok)
             if not one.ok or not quiet:
-                click.echo(checks.line(one, f"{result.design.name}: torch: "))
+                click.echo(checks.line(one, f"{result.design.title}: torch: "))
     if not quiet:
         click.echo(_summary(len(designs), figures, failed, wrong))
     ctx.exit(2 if wrong else 1 if failed else 0)
@@ -102,7 +103,9 @@ def _is_library(path: Path) -> bool:
 
 
 def _print(result: Verification, *, every: bool, quiet: bool) -> None:
-    name = result.design.name
+    name, lacking = result.design.title, incomplete(result.design)
+    if lacking is not None and not quiet:
+        click.echo(f"{result.design.name}: {lacking}; so are its figures")
     if not every and result.ok:
         if not quiet:
             count = _count(len(result.verdicts), "figure") if result.verdicts else "nothing to check"

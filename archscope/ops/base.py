@@ -62,11 +62,13 @@ class Contraction(NamedTuple):
         macs: multiply-accumulates of the forward pass.
         operands: what it multiplies.
         label: what it is, where an op has several.
+        backward: of all gradients together, where they were measured and do not follow from ``macs``.
     """
 
     macs: int
     operands: tuple[Operand, ...]
     label: str = ""
+    backward: int | None = None
 
 
 class Check:
@@ -107,9 +109,10 @@ class Arity(NamedTuple):
         return isinstance(count, int) and count >= self.least and (self.most is None or count <= self.most)
 
     def __str__(self) -> str:
+        least = f"{self.least} input" + "s" * (self.least != 1)
         if self.least == self.most:
-            return f"{self.least} input" + "s" * (self.least != 1)
-        return f"at least {self.least} inputs" if self.most is None else f"{self.least} to {self.most} inputs"
+            return least
+        return f"at least {least}" if self.most is None else f"{self.least} to {self.most} inputs"
 
 
 ONE = Arity(1, 1)

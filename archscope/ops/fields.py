@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan, trunc
 from typing import Any, ClassVar, NamedTuple
@@ -72,6 +73,10 @@ class Kind(ABC):
     def takes_word(self, word: str) -> bool:
         """Whether a plain word is itself a value (``same``), and not an expression."""
         return False
+
+    def written(self, value: Any) -> Any:
+        """A value in its canonical form as a spec writes it: plain numbers and words, lists and mappings."""
+        return list(value) if isinstance(value, tuple) else value
 
 
 def _show(value: Any) -> str:
@@ -409,6 +414,9 @@ class Maybe(Kind):
     def read(self, value: Any, rank: int | None) -> Any:
         return None if value is None else self.kind.read(value, rank)
 
+    def written(self, value: Any) -> Any:
+        return None if value is None else self.kind.written(value)
+
     def takes_word(self, word: str) -> bool:
         return self.kind.takes_word(word)
 
@@ -417,6 +425,82 @@ class Maybe(Kind):
 
     def describe(self) -> str:
         return f"{self.kind.describe()}, or null"
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Words for people."""
+
+    def read(self, value: Any, rank: int | None) -> str:
+        if not isinstance(value, str):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}", "put it in quotes")
+        return str(value)
+
+    def takes_word(self, word: str) -> bool:
+        return True
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+    def describe(self) -> str:
+        return "a text"
+
+
+@dataclass(frozen=True)
+class Listed(Kind):
+    """A list, maybe an empty one, of values of a kind; structure, not numbers."""
+
+    kind: Kind
+
+    def read(self, value: Any, rank: int | None) -> tuple[Any, ...]:
+        if not isinstance(value, (tuple, list)):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}")
+        return tuple(fixed(self.kind.read(one, rank)) for one in value)
+
+    def takes_word(self, word: str) -> bool:
+        return self.kind.takes_word(word)
+
+    def written(self, value: Any) -> Any:
+        return [self.kind.written(one) for one in value]
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": _or_expression(self.kind.schema())}
+
+    def describe(self) -> str:
+        return f"a list, of each {self.kind.describe()}"
+
+
+@dataclass(frozen=True)
+class Named(Kind):
+    """Values of a kind by name, held as pairs in the order of the spec; structure, not numbers."""
+
+    kind: Kind
+
+    def read(self, value: Any, rank: int | None) -> tuple[tuple[str, Any], ...]:
+        pairs = list(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(pairs, (tuple, list)) or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}")
+        found: dict[str, Any] = {}
+        for name, one in pairs:
+            if not isinstance(name, str) or not name or name in found:
+                raise FieldError(f"expected names, each once, got {_show(name)}")
+            try:
+                found[name] = self.kind.read(one, rank)
+            except FieldError as error:
+                raise FieldError(f"{name}: {error.message}", error.hint) from error
+        return tuple(found.items())
+
+    def takes_word(self, word: str) -> bool:
+        return self.kind.takes_word(word)
+
+    def written(self, value: Any) -> Any:
+        return {name: self.kind.written(one) for name, one in value}
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": _or_expression(self.kind.schema())}
+
+    def describe(self) -> str:
+        return f"names, of each {self.kind.describe()}"
 
 
 def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from archscope.arith import prod
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
-from archscope.ops.fields import LARGEST, MOST_PARTS, Index
+from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 
@@ -82,7 +82,7 @@ def _structure_violations(op: Op) -> Iterator[Violation]:
     """What would take for ever: numbers of parts (chunks, stacked layers) and lists that nobody means."""
     for info in op.fields:
         value = getattr(op, info.name)
-        if isinstance(value, tuple) and len(value) > LONGEST_ARGUMENT:
+        if isinstance(value, tuple) and len(value) > LONGEST_ARGUMENT and not isinstance(info.kind, Named):
             message = f"`{info.name}` of {type(op).__name__} has {len(value):,} numbers; the most is {LONGEST_ARGUMENT}"
             yield Violation(message, field=info.name)
         elif type(info.kind) is Index and info.kind.minimum == 1 and value > MOST_PARTS:

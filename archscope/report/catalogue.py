@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archscope.analysis.account import Account
+from archscope.design import incomplete
 from archscope.report import markdown, sheet
 from archscope.report.text import plain, value
 
@@ -39,7 +40,7 @@ def _cells(name: str, account: Account) -> dict[str, Any]:
     design, total = account.design, account.total
     return {
         "name": name,
-        "design": design.name,
+        "design": design.title,
         "source": design.source,
         "input": tuple(node.shape for node in design.inputs),
         **{column.name: getattr(total, column.name) for column in _COLUMNS[4:] if column.name != "depth"},
@@ -52,6 +53,7 @@ def to_csv(designs: Sequence[tuple[str, Account]]) -> str:
     return sheet.to_csv(
         [(column.name, column.unit) for column in _COLUMNS],
         ([plain(cells[c.name], c.style) for c in _COLUMNS] for cells in (_cells(*one) for one in designs)),
+        lacking=[incomplete(account.design) for _, account in designs],
     )
 
 

@@ -13,8 +13,8 @@ from archscope.analysis.roofline import Bound, Prediction, peak_of
 from archscope.analysis.traffic import CONTRACTING, Moved
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.report.figures import COLORS, any_letters, blank, shortened, titled
-from archscope.report.text import binary, cut, duration, line, short
+from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
+from archscope.report.text import binary, duration, line, short
 from archscope.table import fitting_depth
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def bubbles(accounts: Sequence[Account]) -> Figure:
             account.total.macs,
             accuracy,
             max(_SMALLEST, area * account.total.params),
-            cut(line(account.design.name), 40),
+            labelled(account.design, 40),
         )
         for account, accuracy in drawn
     ]
@@ -306,7 +306,7 @@ def totals(accounts: Sequence[Account]) -> Figure:
     """
     if len(accounts) < 2:
         raise UsageError("totals compares designs: name at least two")
-    names = [cut(line(account.design.name), 30) for account in accounts]
+    names = [labelled(account.design, 30) for account in accounts]
     panels = []
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
         values = [account.figure(figure) for account in accounts]

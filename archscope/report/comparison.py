@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
+from archscope.design import incomplete
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
 from archscope.report.difference import COSTS
@@ -64,6 +65,10 @@ def comparison_text(found: Comparison, width: int, *, depth: int | None = None) 
         remarks.append("numbers to four digits, so that all designs fit; --csv and --json have them exactly")
     lines = [click.style(line, dim=True) for note in remarks for line in textwrap.wrap(note, width)]
     return "\n\n".join([*parts, "\n".join(lines)] if lines else parts)
+
+
+def _lacking(found: Comparison) -> str | None:
+    return incomplete(*(side.design for side in found.sides))
 
 
 def _bold(text: str) -> str:
@@ -196,7 +201,8 @@ def _stage_cell(count: int | None, total: int, name: str, *, brief: bool) -> _Ce
 
 
 def notes(found: Comparison) -> Iterator[str]:
-    """What is said in words, by whom it is about; and what the figures are that need it."""
+    """What the figures lack; what is said in words, by whom it is about; and what the figures are that need it."""
+    yield from filter(None, [_lacking(found)])
     for at, figure in enumerate(found.figures):
         if figure.style == "text":
             told: dict[str, list[str]] = {}
@@ -250,7 +256,8 @@ def comparison_csv(found: Comparison) -> str:
         [label, *(plain(content, figure.style) for content, figure in zip(values, found.figures, strict=True))]
         for label, values in zip(found.labels, found.values, strict=True)
     )
-    return sheet.to_csv([("design", ""), *((figure.name, figure.unit) for figure in found.figures)], rows)
+    columns = [("design", ""), *((figure.name, figure.unit) for figure in found.figures)]
+    return sheet.to_csv(columns, rows, lacking=[incomplete(side.design) for side in found.sides])
 
 
 def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
@@ -271,6 +278,7 @@ def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
                 "name": side.design.name,
                 "source": side.design.source,
                 "file": side.design.file,
+                "incomplete": incomplete(side.design),
                 "vars": dict(side.design.vars),
                 "inputs": {node.name: list(node.shape) for node in side.design.inputs},
                 "accuracy": [{"name": a.name, "value": a.value, "source": a.source} for a in side.design.accuracy],
@@ -281,7 +289,7 @@ def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
         ],
         "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, _lacking(found), content)
 
 
 def _setting_data(found: Comparison) -> dict[str, Any]:
@@ -321,6 +329,7 @@ def schema() -> js.Schema:
         "name": js.text("as the spec gives it"),
         "source": js.text("the paper or document that it follows"),
         "file": js.text("the spec; empty where it was no file"),
+        "incomplete": js.lacking(),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.mapping(js.sizes()),
         "accuracy": js.many(js.record({"name": js.text(), "value": js.number(), "source": js.text()}), "as recorded"),

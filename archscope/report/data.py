@@ -9,6 +9,7 @@ from typing import Any
 from archscope.analysis.account import Account, Total
 from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import plain
@@ -21,22 +22,23 @@ JSON_VERSION = 1
 def to_csv(tables: Sequence[Table]) -> str:
     """One row a layer (or folded block), plain numbers; a design's name first where there are several."""
     several = len(tables) > 1
+    lines = [(table, line) for table in tables for line in table.lines if line.role in ("layer", "folded")]
     columns = [("design", "")] * several + [(column.name, column.unit) for column in tables[0].columns]
     return sheet.to_csv(
         columns,
         (
             [table.account.design.name] * several
             + [plain(content, column.style) for content, column in zip(line.cells, table.columns, strict=True)]
-            for table in tables
-            for line in table.lines
-            if line.role in ("layer", "folded")
+            for table, line in lines
         ),
+        lacking=[incomplete(table.account.design) for table, _ in lines],
     )
 
 
 def to_json(accounts: Sequence[Account]) -> str:
     """All figures of every layer and every total."""
-    content = js.headed(JSON_VERSION, {"designs": [_design(one) for one in accounts]})
+    lacking = incomplete(*(account.design for account in accounts))
+    content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]})
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -46,6 +48,7 @@ def _design(account: Account) -> dict[str, Any]:
         "name": design.name,
         "source": design.source,
         "file": design.file,
+        "incomplete": incomplete(design),
         "batch": account.batch,
         "dtype": account.dtype,
         "vars": dict(design.vars),
@@ -91,6 +94,7 @@ def schema() -> js.Schema:
         "name": js.text("as the spec gives it"),
         "source": js.text("the paper or document that it follows"),
         "file": js.text("the spec; empty where it was no file"),
+        "incomplete": js.lacking(),
         "batch": js.count("that runs at once", "samples"),
         "dtype": js.chosen(ITEM_BYTES, "floating type, for the figures in bytes"),
         "vars": js.mapping({}, "the variables in force"),

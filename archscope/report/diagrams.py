@@ -11,7 +11,7 @@ import networkx as nx
 
 from archscope import __version__
 from archscope.analysis.account import analyze
-from archscope.design import Design
+from archscope.design import Design, incomplete
 from archscope.report.outline import Box, Cluster, Edge, Outline, outline
 from archscope.report.text import shape, value
 
@@ -30,6 +30,7 @@ def to_node_link(design: Design) -> str:
         archscope=__version__,
         format=GRAPH_VERSION,
         name=design.name,
+        incomplete=incomplete(design),
         outputs={name: {"node": ref.node, "output": ref.output} for name, ref in design.outputs},
     )
     for node in design.inputs:
@@ -58,7 +59,7 @@ def _tensor(sizes: tuple[int, ...], dtype: str | None) -> dict[str, Any]:
 def to_dot(design: Design) -> str:
     """The graph for Graphviz; blocks are clusters."""
     whole = outline(analyze(design))
-    head = [f"label={quoted(design.name)}", 'labelloc="t"', "node [shape=box]"]
+    head = [f"label={quoted(design.title)}", 'labelloc="t"', "node [shape=box]"]
     several = _several(design)
 
     def node(box: Box) -> str:
@@ -117,7 +118,8 @@ def to_mermaid(design: Design) -> str:
     """The graph as a Mermaid flowchart; blocks are subgraphs."""
     whole = outline(analyze(design))
     several = _several(design)
-    lines = ["flowchart TD"]
+    head = ["---", f"title: {json.dumps(design.title)}", "---"] if design.opaque else []
+    lines = [*head, "flowchart TD"]
     lines += [f'  n{i}(["{_entities(_label(box))}"])' for i, box in enumerate(whole.boxes) if box.role == "input"]
     lines += _mermaid_block(whole, whole.root, count(1), "  ")
     for edge in whole.edges:

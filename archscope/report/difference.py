@@ -12,6 +12,7 @@ import click
 from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import METRICS
 from archscope.comparison import as_written
+from archscope.design import incomplete
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
@@ -60,7 +61,8 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
     head = (
         f"{click.style(bold=True, text=' -> '.join(found.labels))}   batch {found.setting.batch}, {found.setting.dtype}"
     )
-    edits = [line for edit in found.edits for line in textwrap.wrap(said(edit), width, subsequent_indent="  ")]
+    about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
+    edits = [line for one in about for line in textwrap.wrap(one, width, subsequent_indent="  ")]
     top = "\n".join([head, *edits])
     if not found.changes:
         return f"{top}\n\nno layer differs"
@@ -94,7 +96,8 @@ def _cost_titles() -> list[str]:
 def difference_lines(found: Difference, depth: int | None = None) -> list[Line]:
     """The rows of a difference, the total last."""
     costs = _costs(found.total)
-    total = Line(0, "", "total", _many(found.total.layers, "layer"), costs)
+    name = "total (incomplete)" if _lacking(found) else "total"
+    total = Line(0, "", name, _many(found.total.layers, "layer"), costs)
     at = depth or max((change.name.count(".") + 1 for change in found.parts), default=1)
     while True:
         lines = [line for change in found.changes for line in _lines(change, ("", ""), 0, at)]
@@ -202,8 +205,9 @@ def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
         f"batch {found.setting.batch}, {found.setting.dtype}",
         "",
     ]
-    lines += [f"- {markdown.escaped(said(edit))}" for edit in found.edits]
-    lines += [""] * bool(found.edits)
+    about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
+    lines += [f"- {markdown.escaped(one)}" for one in about]
+    lines += [""] * bool(about)
     if not found.changes:
         return "\n".join([*lines, "no layer differs"]) + "\n"
     rows = []
@@ -214,6 +218,10 @@ def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
         rows.append([f"{'&nbsp;&nbsp;' * line.level}{mark}{name}{mark}", line.kind, what, *costs])
     lines.append(markdown.grid(["part", "", "", *_cost_titles()], rows, [True] * 3 + [False] * 3))
     return "\n".join(lines) + "\n"
+
+
+def _lacking(found: Difference) -> str | None:
+    return incomplete(found.before.design, found.after.design)
 
 
 # -- for machines ---
@@ -228,7 +236,8 @@ def difference_csv(found: Difference) -> str:
          *(getattr(one, column.name) for column in costs)]
         for one in found.parts
     ]  # fmt: skip
-    return sheet.to_csv([*texts, *((column.name, column.unit) for column in costs)], rows)
+    columns = [*texts, *((column.name, column.unit) for column in costs)]
+    return sheet.to_csv(columns, rows, lacking=_lacking(found))
 
 
 def difference_data(found: Difference) -> dict[str, Any]:
@@ -243,7 +252,7 @@ def difference_data(found: Difference) -> dict[str, Any]:
         "total": _cost_data(found.total),
         "changes": list(map(_change_data, found.changes)),
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, _lacking(found), content)
 
 
 def _edit_data(edit: Edit) -> dict[str, Any]:
@@ -287,6 +296,7 @@ def schema() -> tuple[js.Schema, js.Schema]:
     difference = {
         "format": js.version_is(JSON_VERSION),
         "archscope": js.text("version of archscope"),
+        "incomplete": js.lacking(),
         "batch": js.count("that runs at once", "samples"),
         "dtype": js.text("of the numbers"),
         "device": js.nullable(js.text("whose functions say what is kept")),

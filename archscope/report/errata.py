@@ -38,7 +38,7 @@ def page(results: Sequence[Verification], specs: str = "specs/", target: str = "
         wrong = [(v, v.about) for v in result.verdicts if isinstance(v.about, Expectation) and v.about.stated]
         if wrong:
             account = analyze(result.design)
-            parts.append(f"## {result.design.name} (`{result.design.file}`)\n")
+            parts.append(f"## {result.design.title} (`{result.design.file}`)\n")
             parts.extend(_erratum(account, verdict, about) for verdict, about in wrong)
     return "\n".join(parts)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archscope.analysis.explain import Explanation
-from archscope.design import Design
+from archscope.design import Design, incomplete
 from archscope.report import schema as js
 
 #: version of the JSON format; it changes when a reader of the old one would break
@@ -16,7 +16,7 @@ JSON_VERSION = 1
 def to_data(design: Design, explanations: Sequence[Explanation]) -> dict[str, Any]:
     """The explanations of some layers of a design."""
     layers = [one.as_dict() for one in explanations]
-    return js.headed(JSON_VERSION, {"design": design.name, "layers": layers})
+    return js.headed(JSON_VERSION, incomplete(design), {"design": design.name, "layers": layers})
 
 
 def schema() -> js.Schema:
@@ -32,5 +32,6 @@ def schema() -> js.Schema:
         "layer": js.text("its full name"),
         "title": js.text("the op with the arguments that were given"),
         "lines": js.many(js.record(line), "the equations, in the order of computation"),
+        "incomplete": js.lacking(),
     }
     return js.document("explain", JSON_VERSION, {"design": js.text("its name"), "layers": js.many(js.record(layer))})

@@ -122,8 +122,14 @@ def shortened(name: str) -> str:
 
 
 def titled(design: Design, words: str, figure: Figure) -> str:
-    """A title that is no wider than its picture."""
-    return f"{cut(line(design.name), max(20, int(9 * figure.get_figwidth()) - len(words)))}{words}"
+    """A title that is no wider than its picture; what its figures lack in a line of its own."""
+    name = cut(line(design.name), max(20, int(9 * figure.get_figwidth()) - len(words)))
+    return f"{name}{words}" + (f"\n{design.reserve.strip()}" if design.opaque else "")
+
+
+def labelled(design: Design, most: int) -> str:
+    """The name of a design among others, in so many letters; one that is incomplete says so besides."""
+    return cut(line(design.name), most) + (" (incomplete)" if design.opaque else "")
 
 
 def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str, label: str) -> None:
@@ -184,7 +190,7 @@ def nested(design: Design, layers: Sequence[str], image: str | None = None) -> F
         box = (left, top), right - left + 1, bottom - top + 1
         axes.add_patch(Rectangle(*box, fill=False, edgecolor="white", linewidth=3.4))
         axes.add_patch(Rectangle(*box, fill=False, edgecolor=color, linewidth=2, label=label))
-    axes.set_title(f"{design.name}: what the middle unit of a layer sees", loc="left", fontweight="bold")
+    axes.set_title(titled(design, ": what the middle unit of a layer sees", figure), loc="left", fontweight="bold")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="layer: its field")
     return figure
 
@@ -250,7 +256,8 @@ def heat(design: Design, layer: str, unit: Sequence[int], weights: NDArray[np.fl
         box.set_label(f"receptive field: {sight.seen}")
         axes.add_patch(box)
     place = ", ".join(map(str, unit))
-    axes.set_title(f"{design.name}: effective receptive field of {layer} ({place})", loc="left", fontweight="bold")
+    words = f": effective receptive field of {layer} ({place})"
+    axes.set_title(titled(design, words, figure), loc="left", fontweight="bold")
     axes.legend(loc="upper right", fontsize=8, labelcolor="0.2" if weights.ndim == 1 else "white")
     return figure
 

@@ -5,7 +5,8 @@ tuples without the batch, figures of receptive fields tuples with a value an axi
 for each layer and axis of the first input that it sees; that of a memory ledger for each piece that is kept for the
 backward pass; those of a prediction and of a profile for each part of the step, times in seconds; that of a
 reconciliation for each term of each peer; that of an explanation for each equation; that of a sweep for each of the
-best designs and of those of the frontier.
+best designs and of those of the frontier. What the figures lack (:func:`archscope.design.incomplete`) stands under
+``incomplete`` in a frame's ``attrs``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
+from archscope.design import Design, incomplete
 from archscope.errors import MissingLibrary
+from archscope.report.sheet import INCOMPLETE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
     from archscope.backends.torch.profile import Profile
-    from archscope.design import Design
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -48,7 +50,19 @@ def frame(result: Shown) -> pd.DataFrame:
     records, index = _RECORDS[type(result).__name__]
     found = list(records(result))
     made: pd.DataFrame = pd.DataFrame.from_records(found, columns=_columns(result) if not found else None)
-    return made.set_index(index) if len(made.columns) else made
+    framed = made.set_index(index) if len(made.columns) else made
+    lacking = missing_in(result)
+    if lacking is not None:
+        framed.attrs[INCOMPLETE] = lacking
+    return framed
+
+
+def missing_in(result: Any) -> str | None:
+    """What the figures of a result lack, whatever it is a result of."""
+    if type(result).__name__ in ("Sweep", "Explanation"):
+        lacking: str | None = result.incomplete
+        return lacking
+    return incomplete(result if isinstance(result, Design) else result.design)
 
 
 def _columns(result: Any) -> list[str] | None:

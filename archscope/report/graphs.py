@@ -148,7 +148,7 @@ def _title(folded: Outline) -> str:
     figures = f"{short(total.params)} parameters, {short(total.macs)} MACs"
     bar = "; a bar is a share of the MACs" if total.macs else ""
     return _table([
-        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{_label(design.name)}</B></FONT></TD></TR>',
+        f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="15"><B>{_label(design.title)}</B></FONT></TD></TR>',
         f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="9">{_label(figures + bar)}</FONT></TD></TR>',
     ])  # fmt: skip
 
@@ -266,7 +266,7 @@ def _tidy(text: str, folded: Outline) -> str:
     titles = _titles(folded)
     text = re.sub(r"<title>([^<]*)</title>", lambda found: f"<title>{_text(titles[found[1]])}</title>", text)
     # the graph's own title moves to the picture itself, where readers look for it
-    title = f"<title>{_text(folded.account.design.name)}</title>"
+    title = f"<title>{_text(folded.account.design.title)}</title>"
     text = text.replace(f"{title}\n", "", 1)
     head, rest = text.split(">", 1)
     return f'{head} font-family="{_FONT}" role="img">\n{title}{rest}'
@@ -276,7 +276,7 @@ def _titles(folded: Outline) -> dict[str, str]:
     """What a pointer is told, by Graphviz' own titles."""
     arrow = "&#45;&gt;"
     boxes, design = folded.boxes, folded.account.design
-    found = {"%3": design.name}
+    found = {"%3": design.title}
     for number, box in enumerate(boxes):
         figures = f", {box.params:,} params, {box.macs:,} MACs" if box.role != "input" else ""
         found[f"n{number}"] = f"{box.name}: {box.kind}, {shape(box.shape)}{figures}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, PRECISIONS, WEIGHT_BITS, Memory
 from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import binary
@@ -38,7 +39,7 @@ def to_text(found: Memory, *, every: bool = False) -> str:
     parts.append(notes(found))
     if found.kept:
         parts.append(_largest(found, every=every))
-    head = f"{found.design.name}   {setting(found)}"
+    head = f"{found.design.title}   {setting(found)}"
     return "\n\n".join(["\n".join(lines) for lines in [[head], *parts]])
 
 
@@ -76,11 +77,12 @@ def ledger(found: Memory) -> Iterator[list[Fact]]:
 
 
 def notes(found: Memory) -> list[str]:
-    """What the weights alone take."""
+    """What the weights alone take; what the figures lack."""
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     return [
         f"weights alone: {forms}",
         f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
+        *filter(None, [incomplete(found.design)]),
     ]
 
 
@@ -107,7 +109,8 @@ def _largest(found: Memory, *, every: bool) -> list[str]:
 def to_csv(found: Memory) -> str:
     """A row for each piece of memory that is kept for the backward pass."""
     columns = (("layer", ""), ("what", ""), ("kept_bytes", "bytes"), ("shared_with", ""))
-    return sheet.to_csv(columns, ([one.layer, one.what, one.bytes, ";".join(one.shared)] for one in found.kept))
+    rows = ([one.layer, one.what, one.bytes, ";".join(one.shared)] for one in found.kept)
+    return sheet.to_csv(columns, rows, lacking=incomplete(found.design))
 
 
 def to_data(found: Memory) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def to_data(found: Memory) -> dict[str, Any]:
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content)
 
 
 def schema() -> js.Schema:

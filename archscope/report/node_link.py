@@ -31,6 +31,7 @@ def schema() -> js.Schema:
         "archscope": js.text("version of archscope"),
         "format": js.version_is(GRAPH_VERSION),
         "name": js.text("of the design"),
+        "incomplete": js.lacking(),
         "outputs": js.mapping(
             js.record({"node": js.text(), "output": js.count("which of the node's, from 0")}), "by name"
         ),

@@ -13,6 +13,7 @@ import click
 
 from archscope.analysis.account import Account, analyze
 from archscope.arith.traced import number
+from archscope.report.frame import missing_in
 from archscope.report.terminal import Cells, footer, setting
 from archscope.report.text import binary, value
 from archscope.table import DEFAULT, FIELDS, Line, Table, tabulate_account
@@ -37,13 +38,16 @@ _FAINT = "opacity:.7;font-size:smaller"
 
 def html(result: Shown) -> str:
     """A result as a piece of HTML."""
-    parts = _DRAWN[type(result).__name__](result)
+    parts = list(_DRAWN[type(result).__name__](result))
+    lacking = missing_in(result)
+    if lacking is not None and not any(escape(lacking) in part for part in parts):
+        parts.append(_notes([lacking]))
     return f'<div class="archscope" style="overflow-x:auto">{"".join(parts)}</div>'
 
 
 def _account(account: Account, columns: Sequence[str] = DEFAULT) -> Iterable[str]:
     table = tabulate_account(account, columns, most=MOST_ROWS)
-    yield _headline(account.design.name, setting(account))
+    yield _headline(account.design.title, setting(account))
     yield _layers(table)
     yield _notes(footer(table, ".frame has"))
 
@@ -75,7 +79,7 @@ def _memory(found: Memory) -> Iterable[str]:
         [piece.layer, piece.what, binary(piece.bytes), f"{piece.bytes / found.kept_bytes:.1%}", ", ".join(piece.shared)]
         for piece in pieces
     ]
-    yield _headline(found.design.name, setting(found))
+    yield _headline(found.design.title, setting(found))
     yield _facts(facts)
     yield _table(Cells(["kept by", "what", "size", "%", "and by"], rows, [True, True, False, False, True]))
     yield _notes([*_rest(len(found.kept)), *notes(found)])
@@ -84,7 +88,7 @@ def _memory(found: Memory) -> Iterable[str]:
 def _prediction(found: Prediction) -> Iterable[str]:
     from archscope.report.speed import prediction_cells, prediction_facts, prediction_notes, prediction_setting
 
-    yield _headline(found.design.name, prediction_setting(found))
+    yield _headline(found.design.title, prediction_setting(found))
     yield _facts(prediction_facts(found))
     yield _table(prediction_cells(found, MOST_LISTED))
     yield _notes([*_rest(len(found.parts)), *prediction_notes(found)])
@@ -93,7 +97,7 @@ def _prediction(found: Prediction) -> Iterable[str]:
 def _profile(found: Profile) -> Iterable[str]:
     from archscope.report.speed import machine_lines, profile_cells, profile_facts, profile_setting, sum_of_parts
 
-    yield _headline(found.design.name, profile_setting(found))
+    yield _headline(found.design.title, profile_setting(found))
     yield _facts(profile_facts(found))
     yield _table(profile_cells(found, MOST_LISTED))
     yield _notes([*_rest(len(found.parts)), sum_of_parts(found), *machine_lines(found.machine)])
@@ -103,7 +107,7 @@ def _reconciliation(found: Reconciliation) -> Iterable[str]:
     from archscope.report.reconciliation import cells, hold, sentences
 
     peers = hold(found, {})
-    yield _headline(found.design.name, f"batch {found.batch}; {found.macs:,} MACs, {found.params:,} params")
+    yield _headline(found.design.title, f"batch {found.batch}; {found.macs:,} MACs, {found.params:,} params")
     yield _table(cells(peers))
     yield _notes(sentences(peers))
 
@@ -111,7 +115,7 @@ def _reconciliation(found: Reconciliation) -> Iterable[str]:
 def _sweep(found: Sweep) -> Iterable[str]:
     from archscope.report import sweep
 
-    yield _headline(found.name, sweep.setting_text(found))
+    yield _headline(found.title, sweep.setting_text(found))
     yield _facts([("", count, words) for count, words in sweep.counts(found)])
     best = sweep.best_cells(found)
     tables = {

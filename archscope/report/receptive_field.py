@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archscope.analysis.receptive_field import Field, ReceptiveFields
+from archscope.design import incomplete
 from archscope.report import schema as js
 
 #: version of the JSON format; it changes when a reader of the old one would break
@@ -20,7 +21,8 @@ def to_data(
 ) -> dict[str, Any]:
     """All that is known of a layer's field, as data."""
     seen = fields.of(layer, input=source)
-    found = js.headed(JSON_VERSION, {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]})
+    content = {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]}
+    found = js.headed(JSON_VERSION, incomplete(fields.design), content)
     if unit is not None or pixel is not None:
         from archscope.analysis.influence import seen_by, sees
 
@@ -67,9 +69,10 @@ def axis_data(field: Field) -> dict[str, Any]:
 
 def to_text(found: dict[str, Any]) -> str:
     """What :func:`to_data` gives, in words."""
+    lacking = [found["incomplete"]] if found["incomplete"] else []
     lines = [f"{found['layer']}"]
     if not found["axes"]:
-        return f"{found['layer']} sees no input"
+        return "\n".join([f"{found['layer']} sees no input", *lacking])
     for axis in found["axes"]:
         size = f"{axis['receptive_field']:,}"
         if axis["sees_all"]:
@@ -98,7 +101,7 @@ def to_text(found: dict[str, Any]) -> str:
         place = ", ".join(map(str, pixel["place"]))
         units = pixel["seen_by"]["units"]
         lines.append(f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *lacking])
 
 
 def _unit_words(unit: dict[str, Any]) -> list[str]:

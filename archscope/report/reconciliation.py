@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
+from archscope.design import incomplete
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
 from archscope.report.terminal import Cells, grid, inputs
@@ -62,8 +63,9 @@ def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
     """The table, and below it a bridge for each figure that is not archscope's own."""
     design = found.design
     lines = [
-        f"{click.style(design.name, bold=True)}   input {inputs(design)}, batch {found.batch}",
+        f"{click.style(design.title, bold=True)}   input {inputs(design)}, batch {found.batch}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
+        *filter(None, [incomplete(design)]),
         "",
         grid(*cells(peers)),
     ]
@@ -152,10 +154,11 @@ def _bridge(bridge: Bridge | None, start: str, word: str, width: int) -> Iterato
 def to_markdown(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """The table, and the bridges in sentences."""
     counts = f"batch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params"
-    head = f"### {markdown.escaped(found.design.name)}\n\n{counts}\n"
+    head = f"### {markdown.escaped(found.design.title)}\n\n{counts}\n"
     rows = [[markdown.escaped(click.unstyle(cell)) for cell in _row(one)] for one in peers]
     drawn = markdown.grid(_HEADERS, rows, _LEFT)
-    bridges = [f"- {markdown.escaped(line)}" for line in sentences(peers)]
+    said = [*filter(None, [incomplete(found.design)]), *sentences(peers)]
+    bridges = [f"- {markdown.escaped(line)}" for line in said]
     return "\n".join([head, drawn, "", *bridges]) + "\n"
 
 
@@ -177,14 +180,14 @@ def _sentence(bridge: Bridge, word: str) -> str:
 # -- for machines ------------------------------------------------------------------------------------------------------
 
 
-def to_csv(peers: tuple[Held, ...]) -> str:
+def to_csv(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """A row for archscope's figure, each term, the total as modelled and the measured one; of work and of params.
 
     The unit of a count stands beside it, for each peer has its own.
     """
     columns = ("peer", "version", "figure", "term", "count", "counts", "why")
     rows = ([row[name] for name in columns] for one in peers for row in records(one))
-    return sheet.to_csv([(name, "") for name in columns], rows)
+    return sheet.to_csv([(name, "") for name in columns], rows, lacking=incomplete(found.design))
 
 
 def records(one: Held) -> Iterator[dict[str, Any]]:
@@ -229,7 +232,7 @@ def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    return json.dumps(js.headed(JSON_VERSION, content), indent=2) + "\n"
+    return json.dumps(js.headed(JSON_VERSION, incomplete(found.design), content), indent=2) + "\n"
 
 
 def schema() -> js.Schema:

@@ -15,9 +15,18 @@ from archscope.table import COLUMNS
 Schema = dict[str, Any]
 
 
-def headed(version: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Data of an output behind the version of its format and that of the program."""
-    return {"format": version, "archscope": __version__, **data}
+def headed(version: int, lacking: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Data of an output behind the version of its format, that of the program, and what its figures lack.
+
+    Args:
+        lacking: as :func:`archscope.design.incomplete` says it.
+    """
+    return {"format": version, "archscope": __version__, "incomplete": lacking, **data}
+
+
+def lacking() -> Schema:
+    """The schema of what figures lack."""
+    return nullable(text("what the figures lack: layers that are declared black boxes; null where nothing"))
 
 
 def document(
@@ -29,7 +38,7 @@ def document(
     defs: Mapping[str, Schema] | None = None,
 ) -> Schema:
     """The schema of a whole output (JSON schema, draft 2020-12) that begins as :func:`headed` says."""
-    head = {"format": version_is(version), "archscope": text("version of archscope")}
+    head = {"format": version_is(version), "archscope": text("version of archscope"), "incomplete": lacking()}
     return titled(command, record({**head, **fields}, optional) | ({"$defs": dict(defs)} if defs else {}))
 
 

@@ -13,11 +13,15 @@ from archscope.report.files import write
 #: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 _NUMBERS = re.compile(r"[-+]?\d+(\.\d+)?(x[-+]?\d+(\.\d+)?)*")
+#: the column that says what the figures lack
+INCOMPLETE = "incomplete"
 #: begins a file that is not all ASCII, for Excel expects one
 BOM = "\ufeff"
 
 
-def to_csv(columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
+def to_csv(
+    columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]], *, lacking: str | Sequence[str | None] | None
+) -> str:
     """Rows under heads of the form ``params [elements]``.
 
     Text that a spreadsheet would run as a formula gets an apostrophe before it; numbers, also several as in ``-3x-3``,
@@ -26,8 +30,16 @@ def to_csv(columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[Any]]) ->
     Args:
         columns: name and unit; text has none.
         rows: a value a column.
+        lacking: what the figures lack (:func:`archscope.design.incomplete`), of all rows or of each; where they do,
+            a last column ``incomplete`` says it in every row, so that none goes without.
     """
     heads = [f"{name} [{unit}]" if unit else name for name, unit in columns]
+    if isinstance(lacking, str):
+        rows = ([*row, lacking] for row in rows)
+    elif lacking is not None and any(lacking):
+        rows = ([*row, one] for row, one in zip(rows, lacking, strict=True))
+    if lacking is not None and any(lacking):
+        heads.append(INCOMPLETE)
     return "".join(f"{to_row(row)}\n" for row in (heads, *rows))
 
 

@@ -9,6 +9,7 @@ import click
 
 from archscope.analysis.roofline import Prediction
 from archscope.analysis.traffic import Part
+from archscope.design import incomplete
 from archscope.report.terminal import Cells, grid
 from archscope.report.text import binary, duration, short
 
@@ -51,7 +52,7 @@ def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
     facts = [_line(*fact) for fact in prediction_facts(found)]
     table = grid(*prediction_cells(found, top, every=every)) + _rest(len(found.parts), top, every=every)
     notes = [click.style(note, dim=True) for note in prediction_notes(found)]
-    return "\n".join([f"{_title(found.design.name)}   {prediction_setting(found)}", "", *facts, "", table, "", *notes])
+    return "\n".join([f"{_title(found.design.title)}   {prediction_setting(found)}", "", *facts, "", table, "", *notes])
 
 
 def prediction_setting(found: Prediction) -> str:
@@ -75,10 +76,11 @@ def prediction_facts(found: Prediction) -> Iterator[Fact]:
 
 
 def prediction_notes(found: Prediction) -> list[str]:
-    """What the times are, and from what."""
+    """What the times are, from what, and what they lack."""
     ceilings = found.ceilings
     flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
-    return [_NOTE[found.calibrated], f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}", ceilings.source]
+    peaks = f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}"
+    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [incomplete(found.design)])]
 
 
 def prediction_cells(found: Prediction, top: int, *, every: bool = False) -> Cells:
@@ -112,7 +114,7 @@ def _rest(there: int, top: int, *, every: bool) -> str:
 
 def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
     """Totals, then the layers that take longest against those that have most work, then the machine."""
-    lines = [f"{_title(found.design.name)}   {profile_setting(found)}", ""]
+    lines = [f"{_title(found.design.title)}   {profile_setting(found)}", ""]
     for facts in (_times, _rates, _memory):
         lines += [*(_line(*fact) for fact in facts(found)), ""]
     if every or top:

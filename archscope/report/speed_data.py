@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archscope.analysis.calibration import FORMAT
 from archscope.analysis.roofline import Bound, Prediction
 from archscope.analysis.traffic import MODES
+from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 
@@ -108,13 +109,14 @@ _PREDICTION: dict[str, js.Schema] = {
 
 def prediction_csv(found: Prediction) -> str:
     """A row for each part of the step, times in seconds."""
-    return _csv(_WORK | _PREDICTED, (one.record() for one in found.parts))
+    return _csv(found.design, _WORK | _PREDICTED, (one.record() for one in found.parts))
 
 
-def _csv(columns: Columns, records: Iterable[dict[str, Any]]) -> str:
+def _csv(design: Design, columns: Columns, records: Iterable[dict[str, Any]]) -> str:
     return sheet.to_csv(
         [(name, unit) for name, (unit, _) in columns.items()],
         ([one[name] for name in columns] for one in records),
+        lacking=incomplete(design),
     )
 
 
@@ -128,7 +130,7 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
         **_predicted(found),
         "parts": [one.record() for one in found.parts],
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content)
 
 
 def prediction_schema() -> js.Schema:
@@ -153,7 +155,7 @@ def profile_csv(found: Profile) -> str:
     """A row for each part of the step, times in seconds; then what was run, and where."""
     place = {"design": found.design.name, "compiled": found.compiled}
     place |= found.setting._asdict() | found.machine.as_data()
-    return _csv(_WORK | _TIMED | _SETTING | _MACHINE, ({**one.record(), **place} for one in found.parts))
+    return _csv(found.design, _WORK | _TIMED | _SETTING | _MACHINE, ({**one.record(), **place} for one in found.parts))
 
 
 def profile_data(found: Profile) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def profile_data(found: Profile) -> dict[str, Any]:
         "machine": found.machine.as_data(),
         "parts": [one.record() for one in found.parts],
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content)
 
 
 def profile_schema() -> js.Schema:

@@ -161,6 +161,8 @@ def listed_title(found: Sweep) -> str:
 
 def notes(found: Sweep) -> Iterator[str]:
     """What must be known to read the tables."""
+    if found.incomplete is not None:
+        yield found.incomplete
     if len(found.frontier) and _listed(found) is not found.frontier:
         yield f"{_ON_FRONTIER} on the frontier"
     if any(True for _ in _influence(found)):
@@ -276,7 +278,7 @@ def sweep_text(found: Sweep, width: int) -> str:
     longest = max(len(axis.name) for axis in found.space.axes)
     axes = axis_cells(found, max(_NARROWEST, min(_WIDEST_VALUES, width - longest - 23)))
     parts = [
-        f"{_bold(found.name)}   {setting_text(found)}",
+        f"{_bold(found.title)}   {setting_text(found)}",
         funnel,
         "\n\n".join(_bands(axes, width)),
         *_invalid_text(found, width),
@@ -363,7 +365,7 @@ def _cut_up(cells: Cells, width: int) -> list[list[int]]:
 
 def sweep_markdown(found: Sweep) -> str:
     """What became of the designs, the best of them, and which axis moves which figure."""
-    text = [f"### {markdown.escaped(found.name)}\n\n{markdown.escaped(setting_text(found))}\n"]
+    text = [f"### {markdown.escaped(found.title)}\n\n{markdown.escaped(setting_text(found))}\n"]
     text += [f"- {count} {markdown.escaped(words)}" for count, words in counts(found)]
     tables = [(f"Axes: {structure_text(found)}", axis_cells(found))]
     if found.tally.missed:
@@ -399,7 +401,7 @@ def sweep_csv(found: Sweep) -> str:
         ]
         for point in points(found)
     )  # fmt: skip
-    return sheet.to_csv(heads, rows)
+    return sheet.to_csv(heads, rows, lacking=found.incomplete)
 
 
 def sweep_records(found: Sweep) -> Iterator[Mapping[str, Any]]:
@@ -474,7 +476,7 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
         "frontier": len(found.frontier),
         "points": [_point(found, point) for point in points(found)],
     }
-    return js.headed(JSON_VERSION, content)
+    return js.headed(JSON_VERSION, found.incomplete, content)
 
 
 def _objective(one: Objective) -> dict[str, Any]:

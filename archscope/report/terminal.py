@@ -10,7 +10,7 @@ import click
 import tabulate
 
 from archscope.analysis.account import Account
-from archscope.design import Design
+from archscope.design import Design, incomplete
 from archscope.report.text import binary, cut, shape, short, value
 from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
 
@@ -42,7 +42,7 @@ def render(table: Table, width: int) -> str:
     body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
     left = [column.style in ("text", "shape") for column in columns]
     drawn = grid([column.title for column in columns], [*body, tabulate.SEPARATING_LINE, *sums], left)
-    headline = f"{_styled(table.account.design.name, bold=True)}   {setting(table.account)}"
+    headline = f"{_styled(table.account.design.title, bold=True)}   {setting(table.account)}"
     notes = [_styled(part, dim=True) for line in footer(table) for part in textwrap.wrap(line, width)]
     return "\n".join([headline, "", drawn, "", *notes])
 
@@ -123,6 +123,9 @@ def footer(table: Table, every: str = "`--depth all` shows") -> list[str]:
         f" activations {binary(total.activation_bytes)};"
         f" {total.layers} layers, {account.depth} weight layers deep",
     ]
+    lacking = incomplete(account.design)
+    if lacking is not None:
+        lines.append(lacking)
     if table.folded is not None:
         lines.append(f"blocks folded at depth {table.folded}; {every} all {total.layers} layers")
     return lines

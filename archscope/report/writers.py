@@ -20,13 +20,13 @@ import numpy as np
 import archscope
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.files import replaced
-from archscope.report.sheet import BOM, to_csv, to_row
+from archscope.report.sheet import BOM, INCOMPLETE, to_csv, to_row
+from archscope.sweeps.model import Rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from archscope.sweeps.model import Rows
     from archscope.sweeps.plan import Plan
     from archscope.sweeps.space import Axis
     from archscope.table import Column
@@ -67,6 +67,9 @@ class RowsWriter(ABC):
         taken = {_DESIGN, *(column.name for column in columns)}
         self._axes = [(f"vars.{axis.name}" if axis.name in taken else axis.name, axis.values) for axis in axes]
         self._columns = columns
+        self._lacking = (about or {}).get(INCOMPLETE)
+        if self._lacking is not None:  # an axis of one value, so that every row says it
+            self._axes.append((INCOMPLETE, (self._lacking,)))
         self._prepare(about or {})
         self._file = ExitStack()
         self._out = self._file.enter_context(replaced(target, scratch))
@@ -90,6 +93,8 @@ class RowsWriter(ABC):
         Raises:
             UsageError: the file cannot be written.
         """
+        if self._lacking is not None:
+            rows = Rows(rows.numbers, np.vstack([rows.choices, np.zeros_like(rows.numbers, np.int32)]), rows.columns)
         self._done(self._write, rows)
 
     def close(self) -> None:
@@ -222,7 +227,7 @@ class CsvWriter(RowsWriter):
     def _prepare(self, about: Mapping[str, Any]) -> None:
         heads = [(_DESIGN, ""), *((name, "") for name, _ in self._axes)]
         heads += [(column.name, column.unit) for column in self._columns]
-        self._head = to_csv(heads, [])
+        self._head = to_csv(heads, [], lacking=None)
         self._cells = [[_cell(value) for value in values] for _, values in self._axes]
 
     def _begin(self) -> None:
@@ -269,12 +274,14 @@ def rows_writer(target: str, plan: Plan, scratch: Path | None) -> RowsWriter:
     if kind is None:
         raise UsageError(f"rows are written to {' or '.join(_KINDS)}, not to `{target}`")
     question = plan.question
-    about = {
+    about: dict[str, Any] = {
         "archscope": archscope.__version__,
         "design": plan.document.name,
         "vary": list(map(str, plan.space.axes)),
         "where": list(question.where),
     }
+    if plan.incomplete is not None:
+        about[INCOMPLETE] = plan.incomplete
     return kind(target, plan.space.axes, plan.columns, about, scratch=scratch)
 
 

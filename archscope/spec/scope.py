@@ -10,7 +10,7 @@ from archscope.arith.recorded import Truth
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.graph import Ref
 from archscope.ops import Tensor
-from archscope.ops.fields import FieldError, FieldInfo, Size
+from archscope.ops.fields import FieldError, FieldInfo, Named, Size
 from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.reader import ListNode, MapNode, Node
 
@@ -193,8 +193,11 @@ class Problems:
                 return UNKNOWN
             return UNKNOWN if any(value is UNKNOWN for value in values) else values
         if isinstance(node, MapNode):
-            self.add("expected a value, not a mapping", node.mark, "", context)
-            return UNKNOWN
+            if info is None or not isinstance(info.kind, Named):
+                self.add("expected a value, not a mapping", node.mark, "", context)
+                return UNKNOWN
+            pairs = tuple((name, self.value(item, names, context, info)) for name, item in node.entries.items())
+            return UNKNOWN if any(value is UNKNOWN for _, value in pairs) else pairs
         if not isinstance(node.value, str) or (info is not None and info.kind.takes_word(node.value)):
             return node.value
         self.spend(len(node.value) // 8, node.mark)

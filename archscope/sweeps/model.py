@@ -272,6 +272,8 @@ class Sweep(Shown):
         seconds: that it took.
         complete: whether the whole space was looked at.
         stored: of the designs, those that an interrupted sweep had left, which took no time.
+        incomplete: what the figures lack (:func:`archscope.design.incomplete`), as far as the design where nothing
+            varies tells.
     """
 
     name: str
@@ -289,3 +291,9 @@ class Sweep(Shown):
     seconds: float
     complete: bool
     stored: int = 0
+    incomplete: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of the design, for the head of a report."""
+        return self.name if self.incomplete is None else f"{self.name} (incomplete)"

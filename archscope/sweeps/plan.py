@@ -28,6 +28,7 @@ class Plan:
         shapes: input shapes by name, likewise.
         lists: of each variable of which an element varies, all elements where nothing does.
         inputs: of each input its shape where nothing varies, the first one first.
+        incomplete: what the figures of a design lack (:func:`archscope.design.incomplete`).
         columns: of the rows, figures and derived ones.
         whole: for each column whether it holds integers.
     """
@@ -39,6 +40,7 @@ class Plan:
     inputs: Mapping[str, tuple[int, ...]]
     space: Space
     question: Question
+    incomplete: str | None = None
     columns: tuple[Column, ...] = ()
     whole: tuple[bool, ...] = ()
 

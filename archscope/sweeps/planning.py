@@ -11,7 +11,7 @@ from typing import Any
 
 from archscope.analysis.metrics import FIELD_FIGURES, METRICS
 from archscope.comparison import Setting
-from archscope.design import Design, Origin
+from archscope.design import Design, Origin, incomplete
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
 from archscope.load import load, read_document
@@ -95,7 +95,7 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question)
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base))
     return _told(plan, asked)
 
 

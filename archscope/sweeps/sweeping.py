@@ -173,7 +173,8 @@ def carried_out(
             store.close()
     found = merger.sweep(plan.document.name or "design", plan.document.source.name, time.perf_counter() - begin)
     assert found.complete == complete
-    return replace(found, tally=replace(found.tally, invalid=_explained(plan, found)), stored=before)
+    tally = replace(found.tally, invalid=_explained(plan, found))
+    return replace(found, tally=tally, stored=before, incomplete=plan.incomplete)
 
 
 def _explained(plan: Plan, found: Sweep) -> dict[str, Reason]:

@@ -98,7 +98,7 @@ def test_all_designs_are_the_built_modules(name):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch tells what its kernels cannot do
-@pytest.mark.parametrize("name", sorted(RECORDS))
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
 @settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_op_can_be_written(name, data):

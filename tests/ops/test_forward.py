@@ -38,7 +38,8 @@ NOT_STATED = {
 REFUSED = ("when training", "negative slope which is not supported")
 
 needs = pytest.mark.parametrize("needs", [True, False], ids=["inputs need gradients", "only weights do"])
-every_op = pytest.mark.parametrize("name", sorted(RECORDS))
+#: what a stand-in does says nothing; tests/ops/test_opaque.py holds the memory of one against the module behind it
+every_op = pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
 
 
 def stated(case: Case, needs: bool) -> tuple[Counter[Any], list[int]]:

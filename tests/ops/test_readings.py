@@ -43,7 +43,8 @@ def figures(case: Case) -> tuple[Any, list[Any]]:
         [(contraction.operands, contraction.label) for contraction in work],
     )
     sizes = [size for tensor in tensors for size in tensor.shape]
-    return structure, [*sizes, *(contraction.macs for contraction in work), op.elementwise(x, y)]
+    measured = (contraction.backward for contraction in work if contraction.backward is not None)
+    return structure, [*sizes, *(contraction.macs for contraction in work), *measured, op.elementwise(x, y)]
 
 
 @each_op

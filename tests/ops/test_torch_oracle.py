@@ -43,6 +43,11 @@ PEER_DIFFERS: dict[str, Peer] = {
         "the same sums as two matrix products, which are counted",
         lambda case: counted(_bilinear_by_products, case),
     ),
+    "Opaque": Peer(
+        "a stand-in computes nothing",
+        "what was declared for one sample, for as many as arrive",
+        lambda case: len(torch.empty(case.inputs[0].shape)) * int(case.op.arguments()["macs"]),
+    ),
 }
 
 #: ops that refuse numbers with which torch runs, and why
@@ -53,6 +58,7 @@ STRICTER = {
         for rank in (1, 2, 3)
     },
     "ScaledDotProductAttention": "torch broadcasts some of its kernels' inputs, and not those of others",
+    "Opaque": "a stand-in takes what arrives; what was measured holds of one shape alone",
     "Squeeze": "torch leaves a dimension that is not 1 as it is",
     "Chunk": "torch gives fewer chunks where they do not come out",
     **dict.fromkeys(

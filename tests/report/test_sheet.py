@@ -18,24 +18,24 @@ def read(text):
 
 
 def test_units_stand_in_the_head():
-    assert to_csv(COLUMNS, []) == "name,macs [MACs]\n"
+    assert to_csv(COLUMNS, [], lacking=None) == "name,macs [MACs]\n"
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])  # noqa: RUF001
 def test_no_text_runs_as_a_formula(first):
     text = first + 'cmd|" /C calc"!A0'
-    assert read(to_csv(COLUMNS, [(text, 1)])) == [["name", "macs [MACs]"], ["'" + text, "1"]]
-    assert read(to_csv([(text, "")], [])) == [["'" + text]]
+    assert read(to_csv(COLUMNS, [(text, 1)], lacking=None)) == [["name", "macs [MACs]"], ["'" + text, "1"]]
+    assert read(to_csv([(text, "")], [], lacking=None)) == [["'" + text]]
 
 
 @pytest.mark.parametrize("cell", [-3, -3.5, "-3x-3", "-1.5x2", "11x11", "a-b", " =1", "1e5"])
 def test_what_is_no_formula_stays_as_it_is(cell):
-    assert read(to_csv(COLUMNS, [("a", cell)]))[1] == ["a", str(cell)]
+    assert read(to_csv(COLUMNS, [("a", cell)], lacking=None))[1] == ["a", str(cell)]
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.integers())))
 def test_it_reads_back(rows):
-    found = read(to_csv(COLUMNS, rows))[1:]
+    found = read(to_csv(COLUMNS, rows, lacking=None))[1:]
     assert [(name.removeprefix("'"), int(count)) for name, count in found] == [
         (name.removeprefix("'"), count) for name, count in rows
     ]
@@ -44,7 +44,7 @@ def test_it_reads_back(rows):
 def test_pandas_reads_numbers_as_numbers():
     rows = [('a "quoted", name\nof two lines', 2**53, 0.25, None, True), ("=b", 1, 1e-300, 7, False)]
     columns = (("name", ""), ("macs", "MACs"), ("share", "share"), ("dense_params", "elements"), ("frozen", ""))
-    frame = pd.read_csv(io.StringIO(to_csv(columns, rows)))
+    frame = pd.read_csv(io.StringIO(to_csv(columns, rows, lacking=None)))
     assert list(frame.columns) == ["name", "macs [MACs]", "share [share]", "dense_params [elements]", "frozen"]
     assert frame["name"].tolist() == ['a "quoted", name\nof two lines', "'=b"]
     assert [kind.kind for kind in frame.dtypes[1:]] == ["i", "f", "f", "b"]

@@ -220,6 +220,15 @@ def nothing(step: Step) -> Iterable[Part]:
     return ()
 
 
+def refused(step: Step) -> Iterable[Part]:
+    """What a peer would see inside the layer is not known.
+
+    Raises:
+        NotModelled: always.
+    """
+    raise NotModelled(step.layer.kind)
+
+
 def unseen(why: str) -> Rule:
     """The peer has no rule of its own for the layer, and leaves its products out."""
     return lambda step: (Part("not counted", -macs(step), why.format(op=step.layer.kind)),)
@@ -279,6 +288,8 @@ ACTIVATIONS = (
     "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh",
     "Tanhshrink", "Threshold",
 )  # fmt: skip
+#: what was declared, and cannot be looked into
+DECLARED = ("Opaque",)
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),

@@ -75,6 +75,7 @@ def _recurrent(step: Step) -> Iterable[Part]:
 _NOT_KNOWN = unseen("{op}: not in register_hooks")
 
 RULES = base.table(
+    (base.DECLARED, base.refused),
     ((*base.CONVOLUTIONS, "Linear"), nothing),
     (base.TRANSPOSED, _transposed),
     (base.BATCH_NORMS, _norm("batch norm")),
@@ -105,6 +106,6 @@ PEER = Peer(
     "MACs",
     "a multiply-add is one; norms, average pooling, upsampling and softmax on top; unknown layers are left out",
     "0.1.1.post2209072238",
-    base.params_by(base.all_params() | dict.fromkeys(_UNKNOWN, _unknown)),
+    base.params_by(base.all_params() | dict.fromkeys(_UNKNOWN, _unknown) | dict.fromkeys(base.DECLARED, base.refused)),
     base.work_by(RULES),
 )

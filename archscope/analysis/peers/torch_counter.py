@@ -51,6 +51,7 @@ def _lstm(step: Step) -> Iterable[Part]:
 NO_FORMULA = unseen("{op}: no formula for its kernel")
 
 RULES = base.table(
+    (base.DECLARED, base.refused),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "Einsum", "MatMul", "RNN", "GRU"), _twice),
     (("MultiheadAttention", "ScaledDotProductAttention"), _attention),
     (("LSTM",), _lstm),

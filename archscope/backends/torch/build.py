@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from archscope.analysis.traversal import Step, walk
-from archscope.design import Design
+from archscope.design import Design, incomplete
 from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops import Op
@@ -205,10 +205,28 @@ def _module(step: Step) -> nn.Module:
     return module
 
 
+def refuse_opaque(design: Design, what: str) -> None:
+    """Hold that all of a design can be run.
+
+    Args:
+        what: what would run it: ``profiled``.
+
+    Raises:
+        UsageError: it has declared black boxes.
+    """
+    lacking = incomplete(design)
+    if lacking is not None:
+        why = "an Opaque layer is declared by its totals, and archscope does not know what it computes"
+        raise UsageError(f"{design.name} cannot be {what}; {lacking}: {why}")
+
+
 def build(
     design: Design, *, seed: int | None = None, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
 ) -> Network:
     """The design as a module, with the weights as torch initialises its layers.
+
+    A declared black box (Opaque) has its parameters and buffers, gives shapes on the meta device, and refuses to run
+    anywhere else, until the real module is put in its place.
 
     Args:
         seed: of the initial weights; the generator of the process then stays as it was.

@@ -15,7 +15,7 @@ from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
 from archscope.backends.proof import Check
-from archscope.backends.torch.build import Network, build, inputs, seeded
+from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
@@ -31,6 +31,9 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
 
     Args:
         batch: samples; with one, torch refuses to train batch norms of maps of a single value.
+
+    Raises:
+        UsageError: behind the checks that need no run, if it has declared black boxes.
     """
     account = analyze(design, batch=batch)
     with warnings.catch_warnings():
@@ -38,6 +41,7 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
         network = build(design, device="meta")
         yield from _tensors(account, network)
         yield _shapes(account, network, batch)
+        refuse_opaque(design, "run, so that its work and what it keeps are held against nothing")
         yield from _macs(account, network, batch)
         with seeded(0):
             yield from _fvcore(account, batch)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-from archscope.backends.torch.build import build, inputs
+from archscope.backends.torch.build import build, inputs, refuse_opaque
 from archscope.design import Design
 from archscope.errors import MissingLibrary, UsageError
 
@@ -25,13 +25,15 @@ def to_onnx(design: Design, path: str | os.PathLike[str], *, seed: int | None = 
 
     Raises:
         MissingLibrary: onnx or onnxscript is not installed.
-        UsageError: torch cannot say a layer in ONNX, or the file cannot be written.
+        UsageError: the design has declared black boxes, torch cannot say a layer in ONNX, or the file cannot be
+            written.
     """
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError:
         raise MissingLibrary("ONNX needs onnx and onnxscript: `pip install 'archscope[export]'`") from None
+    refuse_opaque(design, "said in ONNX")
     network = build(design, seed=seed).eval()
     given = inputs(design, 2)
     with _quiet():

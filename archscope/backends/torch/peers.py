@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.peers import Measured
 from archscope.backends.torch.build import Network, build, inputs
-from archscope.design import Design
+from archscope.design import Design, incomplete
 
 Tensors = tuple[torch.Tensor, ...]
 Counts = tuple[int, int]
@@ -39,6 +39,9 @@ def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: D
         installed = version(package).partition("+")[0].replace("-", ".post")
     except PackageNotFoundError:
         return Measured(failure="not installed")
+    lacking = incomplete(design)
+    if lacking is not None:
+        return Measured(installed, failure=f"not run: {lacking}")
     try:
         with _silence():
             work, params = run(_module(design), inputs(design, batch))

@@ -18,6 +18,7 @@ from archscope.analysis.devices import DEVICES, Ceilings, known_as
 from archscope.analysis.memory import Memory, memory, precision_of
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
+from archscope.backends.torch.build import refuse_opaque
 from archscope.backends.torch.machine import Machine, free_memory, machine, resolve
 from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
@@ -158,8 +159,10 @@ def profile(
         clock: what tells time; that of the device if left out.
 
     Raises:
-        UsageError: there is no such device, the design does not fit into its memory, or does not run in that dtype.
+        UsageError: there is no such device, the design does not fit into its memory, does not run in that dtype, or
+            has declared black boxes.
     """
+    refuse_opaque(design, "profiled")
     device = resolve(device)
     here, clock = machine(device), clock or clock_of(device)
     setting = Setting(device, batch, dtype, mode, channels_last)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain_account
 from archscope.analysis.metrics import DESIGN_FIGURES
+from archscope.design import incomplete
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
@@ -46,6 +47,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         scripts=("theme.js", "clipboard.js", "page.js", "vendor/dagre.min.js", "graph.js", "design.js"),
         account=account,
         design=design,
+        incomplete=incomplete(design),
         variables=[(name, _variable(content)) for name, content in design.vars],
         totals=list(_totals(account)),
         categories=_categories(account),
@@ -282,7 +284,7 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
     }
     memory = account.memory
     return {
-        "design": account.design.name,
+        "design": account.design.title,
         "opened": opened,
         "labels": [line.label for line in table.lines],
         "levels": [line.level for line in table.lines],

@@ -50,7 +50,7 @@ def graph_data(account: Account) -> dict[str, Any]:
         "field": _coded([""] * len(inputs) + [_field(account, row) for row in rows]),
     }
     return {
-        "name": design.name,
+        "name": design.title,
         "batch": account.batch,
         "figures": [
             {"name": name, "title": column.title, "unit": column.unit, "convention": column.convention}

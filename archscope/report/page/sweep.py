@@ -41,7 +41,7 @@ def sweep_page(sweep: Sweep, specs: Callable[[int], str] | None = None) -> str:
     plot = _plot(sweep, designs, variables) if designs.numbers else None
     influence = _influence(sweep)
     data = {
-        "design": sweep.name,
+        "design": sweep.title,
         "variables": [variable.data for variable in variables],
         "numbers": designs.numbers,
         "best": designs.best,

@@ -160,15 +160,16 @@ def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
                 f"a tensor of {lifting.shape(value)} whose first dimension is not the batch"
             )
     named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
-    totals = measured(lifting, calls, read, given)
+    totals = measured(lifting, calls, inputs, held, given)
     op = lifting.op(
         "Opaque",
         of=calls[0].frames[-1].kind if path else calls[0].target,
         reason=refusal.what,
-        outputs=[list(lifting.shape(value)[1:]) for value in given],
-        dtypes=[NAMES[value.dtype] or "float" for value in given],
-        parameters={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
-        buffers={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
+        output_shapes=[list(lifting.shape(value)[1:]) for value in given],
+        output_dtypes=[NAMES[value.dtype] or "float" for value in given],
+        parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
+        buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
+        buffer_dtypes={name: NAMES.get(one.value.dtype) or "float" for name, one in named.items() if not one.learnt},
         **totals,
     )
     refs = [lifting.ref(value, calls[0]) for value in inputs]

@@ -11,54 +11,54 @@ from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.backends.torch.imports.lift import Lifting, Literal
-from archscope.backends.torch.imports.trace import Call, Size, Value
+from archscope.backends.torch.imports.trace import Call, Held, Size, Value
 from archscope.errors import UsageError
 
 
-def measured(lifting: Lifting, calls: Sequence[Call], read: Sequence[Value], given: Sequence[Value]) -> dict[str, int]:
-    """Forward and backward MACs, and bytes kept for the backward pass in float32, of calls, for one sample.
+def measured(
+    lifting: Lifting, calls: Sequence[Call], inputs: Sequence[Value], held: Sequence[Held], given: Sequence[Value]
+) -> dict[str, Any]:
+    """The figures of a black box, for one sample: MACs, and what is kept for the backward pass.
 
-    Torch's own counter, halved, on the meta device, at two batches.
+    Forward and backward MACs by torch's own counter, halved, on the meta device; bytes by the tensors that autograd
+    saves, in float32, and which inputs and outputs are among these; at two batches.
 
     Raises:
-        UsageError: the work is not in proportion to the batch.
+        UsageError: they are not in proportion to the batch.
     """
-    one, other = (_run(lifting, calls, read, given, batch) for batch in (lifting.batch, lifting.batch + 1))
-    for name in one:
-        rate = other[name] - one[name]
+    one, other = (_run(lifting, calls, inputs, held, given, batch) for batch in (lifting.batch, lifting.batch + 1))
+    figures: dict[str, Any] = {}
+    for name in ("macs", "backward_macs", "kept_bytes"):
+        figures[name] = rate = other[name] - one[name]
         if one[name] != rate * lifting.batch:
+            place = calls[0].frames[-1].path if calls[0].frames else calls[0].target
             raise UsageError(
-                f"{calls[0].frames[-1].path if calls[0].frames else calls[0].target}: {name} is {one[name]:,} at batch "
-                f"{lifting.batch} and {other[name]:,} at {lifting.batch + 1}, which no figure a sample says"
+                f"{place}: {name} is {one[name]:,} at batch {lifting.batch} and {other[name]:,} at "
+                f"{lifting.batch + 1}, which no figure a sample says"
             )
-    return {name: other[name] - one[name] for name in one}
+    return figures | {name: one[name] for name in ("saved_inputs", "saved_outputs")}
 
 
 def _run(
-    lifting: Lifting, calls: Sequence[Call], read: Sequence[Value], given: Sequence[Value], batch: int
-) -> dict[str, int]:
+    lifting: Lifting,
+    calls: Sequence[Call],
+    inputs: Sequence[Value],
+    held: Sequence[Held],
+    given: Sequence[Value],
+    batch: int,
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    own = set()
-    for value in read:
-        shape = [size.at(batch) if isinstance(size, Size) else size for size in value.shape]
-        entity = lifting.entity(value)
-        held = lifting.program.held.get(value.name)
-        trained = held.trained if held is not None else not isinstance(entity, Literal)
-        tensor = torch.empty(shape, dtype=value.dtype, device="meta")
-        tensor.requires_grad_(trained and value.dtype.is_floating_point)
-        values[value.name] = tensor
-        if held is not None:
-            own.add(tensor.untyped_storage()._cdata)
-    kept: dict[int, int] = {}
+    for value in inputs:
+        values[value.name] = _empty(value, batch, trained=not isinstance(lifting.entity(value), Literal))
+    for one in held:
+        values[one.value.name] = _empty(one.value, batch, trained=one.trained)
+    saved: dict[int, Any] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            kept[storage._cdata] = storage.nbytes()
-        alive.append(storage)
+        storage = tensor.untyped_storage()  # held, so that its place is not given to another
+        saved[storage._cdata] = storage
         return tensor.detach()
 
-    alive: list[Any] = []
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         with hooks:
@@ -67,9 +67,27 @@ def _run(
         forward = counter.get_total_flops() // 2
         results = [values[value.name] for value in given if values[value.name].requires_grad]
         if results:
-            torch.autograd.backward([result.real.sum() if result.is_complex() else result.sum() for result in results])
+            torch.autograd.backward([result.sum() for result in results])
         backward = counter.get_total_flops() // 2 - forward
-    return {"macs": forward, "backward_macs": backward, "kept_bytes": sum(kept.values())}
+    entering, leaving = (_places(values, some) for some in (inputs, given))
+    known = {*entering, *leaving, *_places(values, [one.value for one in held])}
+    return {
+        "macs": forward,
+        "backward_macs": backward,
+        "kept_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in known),
+        "saved_inputs": [number for number, place in enumerate(entering) if place in saved],
+        "saved_outputs": [number for number, place in enumerate(leaving) if place in saved and place not in entering],
+    }
+
+
+def _places(values: dict[str, Any], some: Sequence[Value]) -> list[int]:
+    return [values[value.name].untyped_storage()._cdata for value in some]
+
+
+def _empty(value: Value, batch: int, *, trained: bool) -> torch.Tensor:
+    shape = [size.at(batch) if isinstance(size, Size) else size for size in value.shape]
+    tensor = torch.empty(shape, dtype=value.dtype, device="meta")
+    return tensor.requires_grad_(trained and value.dtype.is_floating_point)
 
 
 def _apply(call: Call, values: dict[str, Any], batch: int) -> None:

@@ -1,0 +1,51 @@
+"""Kinds of arguments that hold words, lists and names."""
+
+import jsonschema
+import pytest
+
+from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Text
+
+SHAPES = Listed(Listed(Index()))
+NAMED = Named(Listed(Index()))
+WORDS = Named(Choice(("float", "int64")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "held", "written"),
+    [
+        (Text(), "a.b: c", "a.b: c", "a.b: c"),
+        (SHAPES, [], (), []),
+        (Maybe(SHAPES), None, None, None),
+        (Maybe(SHAPES), [[3, 4]], ((3, 4),), [[3, 4]]),
+        (SHAPES, [[3, 4], []], ((3, 4), ()), [[3, 4], []]),
+        (NAMED, {}, (), {}),
+        (NAMED, {"b.weight": [2, 3], "a": []}, (("b.weight", (2, 3)), ("a", ())), {"b.weight": [2, 3], "a": []}),
+        (WORDS, {"ids": "int64"}, (("ids", "int64"),), {"ids": "int64"}),
+    ],
+)
+def test_values_are_read_held_and_written(kind: Kind, given: object, held: object, written: object) -> None:
+    assert kind.read(given, None) == held
+    assert kind.read(held, None) == held
+    assert kind.written(held) == written
+    schema = {**kind.schema(), "$defs": {"expression": {"type": "string"}}}
+    assert jsonschema.Draft202012Validator(schema).is_valid(written)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        (Text(), 3, "expected a text, got 3"),
+        (SHAPES, 3, "expected a list, of each a list, of each an integer of at least 1, got 3"),
+        (SHAPES, [3], "expected a list, of each an integer of at least 1, got 3"),
+        (SHAPES, [[0]], "expected an integer of at least 1, got 0"),
+        (NAMED, [3, 4], "expected names, of each a list, of each an integer of at least 1, got [3, 4]"),
+        (NAMED, {"a": [0]}, "a: expected an integer of at least 1, got 0"),
+        (NAMED, [["a", [1]], ["a", [2]]], "expected names, each once, got 'a'"),
+        (NAMED, {1: [1]}, "expected names, each once, got 1"),
+        (WORDS, {"ids": "int8"}, "ids: expected one of float, int64, got 'int8'"),
+    ],
+)
+def test_what_is_none_of_them_is_refused_in_words(kind: Kind, given: object, says: str) -> None:
+    with pytest.raises(FieldError) as refused:
+        kind.read(given, None)
+    assert refused.value.message == says
