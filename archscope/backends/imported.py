@@ -5,33 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 from archscope.load import load
 from archscope.shown import Told
 from archscope.spec.folding import readable
 from archscope.spec.writer import to_yaml
-
-
-@dataclass(frozen=True)
-class Check:
-    """One figure, as archscope states it and as torch has it.
-
-    Attributes:
-        stated: archscope's.
-        measured: torch's; ``None`` where it could not be measured.
-        note: how it was measured, why it was not, or why it differs and is not wrong.
-    """
-
-    what: str
-    stated: int | str
-    measured: int | str | None
-    note: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether they do not differ."""
-        return self.measured is None or self.stated == self.measured
 
 
 class Unused(NamedTuple):

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from archscope.cli import options
+from archscope.errors import MissingLibrary
 from archscope.report import files
 from archscope.report.imports import imported as told
 
+if TYPE_CHECKING:
+    from archscope.backends.imported import Imported
+
 #: of inputs; the first where none is given
 DTYPES = ("float32", "int64", "int32", "bool")
+
+
+#: an input: its name, its sizes without the batch, and its type
+Example = tuple[str, tuple[int, ...], str]
 
 
 class ExampleInput(click.ParamType):
@@ -21,9 +30,7 @@ class ExampleInput(click.ParamType):
 
     name = "sizes"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, ...], str]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Example:
         if isinstance(value, tuple):
             return value
         found = re.fullmatch(r"(?:(\w+)=)?(\d{1,9}(?:[x,]\d{1,9})*)?(?::(\w+))?", str(value))
@@ -54,7 +61,7 @@ class ExampleInput(click.ParamType):
 def command(
     ctx: click.Context,
     target: str,
-    inputs: tuple[tuple[str, tuple[int, ...], str], ...],
+    inputs: tuple[Example, ...],
     kwargs_text: str | None,
     name: str | None,
     flat: bool,
@@ -84,13 +91,48 @@ def command(
     """
     if output != "-":
         files.check_place(output)
+    if target.endswith(".onnx"):
+        if kwargs_text is not None or opaque:
+            raise click.UsageError("an ONNX file takes no --kwargs and no --opaque")
+        found = _from_onnx(target, inputs, name, flat=flat)
+    else:
+        found = _from_torch(target, inputs, kwargs_text, name, flat=flat, opaque=opaque, quiet=quiet)
+    files.write(found.spec, output)
+    if not quiet or not found.ok:
+        click.echo(told(found), err=output == "-")
+    ctx.exit(0 if found.ok else 1)
+
+
+def _from_torch(
+    target: str,
+    inputs: tuple[Example, ...],
+    kwargs_text: str | None,
+    name: str | None,
+    *,
+    flat: bool,
+    opaque: bool,
+    quiet: bool,
+) -> Imported:
     targets = options.torch_side("imports.targets")
     arguments = targets.arguments(kwargs_text) if kwargs_text is not None else None
     if not quiet and sys.stderr.isatty():
         click.echo(f"tracing {target} twice, which takes a while for large models", err=True)
     resolved = targets.resolve(target, [targets.Example(*one) for one in inputs], kwargs=arguments, name=name)
-    found = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
-    files.write(found.spec, output)
-    if not quiet or not found.ok:
-        click.echo(told(found), err=output == "-")
-    ctx.exit(0 if found.ok else 1)
+    found: Imported = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
+    return found
+
+
+def _from_onnx(path: str, inputs: tuple[Example, ...], name: str | None, *, flat: bool) -> Imported:
+    from archscope.backends.imported import Imported, written
+    from archscope.backends.onnx.prove import prove_shapes
+    from archscope.backends.onnx.reading import read_onnx
+
+    sizes = options.shapes([(called, shape) for called, shape, _ in inputs])
+    model = read_onnx(path, input=sizes, name=name)
+    design, spec, is_flat, notes = written(model.design, flat=flat)
+    model = replace(model, design=design)
+    try:
+        proof = options.torch_side("onnx_proof").prove_onnx(model, path)
+    except MissingLibrary:
+        proof = prove_shapes(model)
+    return Imported(design, spec, is_flat, tuple(proof), notes=(*model.notes, *notes))

@@ -9,7 +9,7 @@ import click
 from archscope.report.text import value
 
 if TYPE_CHECKING:
-    from archscope.backends.imported import Check
+    from archscope.backends.proof import Check
 
 
 def line(one: Check, about: str = "") -> str:

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
-from archscope.backends.imported import Check
+from archscope.backends.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
 from archscope.backends.torch.peers import measure
 from archscope.design import Design

@@ -33,8 +33,8 @@ def from_torch(
 ) -> Imported:
     """A module as a design, proved against it.
 
-    The module is traced by ``torch.export`` on a copy that takes no memory, in the mode (training or not) that it is
-    in; it stays as it was.
+    The module is traced by ``torch.export`` on a copy that takes no memory, in the mode that it is in: in training it
+    has its dropout, else it has none. It stays as it was.
 
     Args:
         example_inputs: what ``forward`` takes: a tensor, several, or a mapping of its parameters to them. The first
@@ -75,7 +75,10 @@ def given(
     else:
         args = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
     check_inputs(module, args, kwargs, hint)
-    args, named = resized((args, dict(kwargs)), batch_of((args, kwargs)), BATCH)
+    batch = batch_of((args, kwargs))
+    if batch < 1:
+        raise UsageError(f"the batch must be at least 1, not {batch}")
+    args, named = resized((args, dict(kwargs)), batch, BATCH)
     kind = type(module)
     source = f"imported from {kind.__module__}.{kind.__qualname__}"
     return light(Target(module, None, args, named, name or kind.__name__, source))

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
-from archscope.backends.imported import Check, Unused
+from archscope.backends.imported import Unused
+from archscope.backends.proof import Check
 from archscope.backends.torch.build import seeded
 from archscope.backends.torch.check import Shapes, kept_by, same_tensors
 from archscope.backends.torch.imports.model import Lifted, Target
@@ -125,8 +127,11 @@ def _dtype(tensor: torch.Tensor) -> str | None:
 
 
 def _kept(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Bytes that autograd keeps of a forward pass in training."""
-    return kept_by(model.train(), lambda: model(*args, **kwargs))
+    """Bytes that autograd keeps of a forward pass, batch norms in training as designs have them."""
+    for part in model.modules():
+        if isinstance(part, _BatchNorm):
+            part.train()
+    return kept_by(model, lambda: model(*args, **kwargs))
 
 
 def _measured(given: Given, measure: Callable[..., _Result]) -> _Result | str:
@@ -251,4 +256,4 @@ def _kept_bytes(design: Design, batch: int, kept: int | str, where: str) -> Chec
     stated = memory(design, batch=batch).kept_bytes
     if isinstance(kept, str):
         return Check("kept_bytes", stated, None, kept)
-    return Check("kept_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; in training, {where}")
+    return Check("kept_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; {where}")

@@ -77,7 +77,8 @@ def summary(
 ) -> Summary:
     """Account for a model: the table, the memory and the fields of ``archscope analyze``, and the proof.
 
-    The model is copied, without its numbers, and traced in the mode that it is in; it stays as it was.
+    The model is copied, without its numbers, and traced in the mode that it is in: in training it has its dropout, else
+    it has none. It stays as it was.
 
     Args:
         input_size: the batch first: ``(1, 3, 224, 224)``; for several inputs a list of such, or a mapping of names.

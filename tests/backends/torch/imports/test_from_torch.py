@@ -122,7 +122,7 @@ class Noisy(models.Net):
 def test_the_model_is_left_as_it_was(training):
     module = Noisy().train(training)
     module.stem.weight.grad = torch.ones_like(module.stem.weight)
-    module.head.weight.requires_grad_(False)
+    module.head.requires_grad_(False)
     handle = module.stem.register_forward_hook(lambda *_: None)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     places = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
@@ -135,7 +135,7 @@ def test_the_model_is_left_as_it_was(training):
     assert all(part.training is training for part in module.modules())
     assert {name: tensor.data_ptr() for name, tensor in module.state_dict().items()} == places
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
-    assert {name for name, p in module.named_parameters() if not p.requires_grad} == {"head.weight"}
+    assert {name for name, p in module.named_parameters() if not p.requires_grad} == {"head.weight", "head.bias"}
     assert torch.equal(module.stem.weight.grad, torch.ones_like(module.stem.weight))
     assert list(module.stem._forward_hooks) == [handle.id]
     assert torch.equal(given, given.clone())
