@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archscope.design import incomplete
 from archscope.report import checks
 from archscope.report.memory import setting as memory_setting
 from archscope.report.terminal import render
@@ -40,8 +41,9 @@ def imported(found: Imported) -> str:
 
 def remarks(found: Imported) -> Iterator[str]:
     """What never ran, what is a black box, and other notes."""
-    if found.opaque:
-        yield f"incomplete: {_count(len(found.opaque), 'opaque layer')} ({', '.join(found.opaque)})"
+    missing = incomplete(found.design)
+    if missing is not None:
+        yield missing
     listed = found.unused[:_MOST_LISTED]
     for part in listed:
         yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs, and is not in the design"
@@ -88,10 +90,6 @@ def _grouped(notes: Iterable[str]) -> Iterator[str]:
     for text, found in places.items():
         more = f", and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
         yield f"{', '.join(found[:_MOST_PLACES])}{more}: {text}" if found else text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 #: by name, for the results belong to the torch side
