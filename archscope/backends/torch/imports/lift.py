@@ -692,7 +692,9 @@ class Instances:
         instance = self._of[call.frames[-1].key]
         if instance.frame.kind == IDENTITY:
             return True
-        return not instance.inner and len([n for n in instance.calls if base(self._calls[n]) not in SILENT]) == 1
+        calls = [self._calls[n] for n in instance.calls]
+        working = [one for one in calls if base(one) not in SILENT] or [one for one in calls if one.outputs != (None,)]
+        return not instance.inner and working == [call]
 
     def idle(self, path: str) -> bool:
         """Whether a module makes no call but to hand on what it holds."""
