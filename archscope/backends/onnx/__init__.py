@@ -1,0 +1,1 @@
+"""The ONNX side: files of other programs, read as designs. It needs onnx and NumPy, and no torch."""

@@ -1,0 +1,232 @@
+"""An ONNX file as plain records. Nothing in it is run, and weights that lie outside the file stay there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archscope.errors import MissingLibrary, UsageError
+
+Array = npt.NDArray[Any]
+
+#: an external tensor of at most so many elements is read: it may be a shape
+_MOST_READ = 4096
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node.
+
+    Attributes:
+        kind: its op type, with the domain in front where it is not ONNX's own.
+        inputs: names of tensors; an empty one is an input that is left out.
+        scope: the module that it was in, and a name of its own; as far as the file tells.
+        proto: the node as the file has it.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    scope: tuple[str, str]
+    proto: Any
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor that the file stores.
+
+    Attributes:
+        array: its values; zeros that take no memory where they lie in another file.
+        known: whether they are the values.
+        role: ``PARAMETER`` or ``BUFFER`` where the file tells; else empty.
+    """
+
+    name: str
+    array: Array
+    known: bool
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of the graph.
+
+    Attributes:
+        dims: sizes; a name where the file leaves one open; ``None`` where the file does not tell the rank.
+        dtype: of ONNX, such as ``FLOAT``.
+    """
+
+    name: str
+    dims: tuple[int | str, ...] | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph as its file has it; its nodes are in an order of execution."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    nodes: tuple[Node, ...]
+    stored: Mapping[str, Stored]
+    opsets: tuple[Any, ...]
+    producer: str
+
+
+def opened(path: str | os.PathLike[str]) -> Graph:
+    """The graph of an ONNX file.
+
+    Raises:
+        MissingLibrary: onnx is not installed.
+        UsageError: there is no such file, or it holds no ONNX model.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingLibrary("ONNX files need onnx: `pip install 'archscope[onnx]'`") from None
+    from google.protobuf.message import DecodeError
+
+    shown = os.fspath(path)
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except OSError as error:
+        raise UsageError(f"{shown} cannot be read: {error.strerror or error}") from None
+    except DecodeError:
+        raise UsageError(f"{shown} is no ONNX model: its bytes are no protobuf message") from None
+    if not model.graph.output:
+        raise UsageError(f"{shown} is no ONNX model: it has no graph with an output")
+    if model.functions:
+        model = _inlined(model, shown)
+    graph = model.graph
+    roles = {value.name: _property(value, "InputSpec.kind") for value in (*graph.value_info, *graph.input)}
+    stored = {}
+    try:
+        for tensor in graph.initializer:
+            stored[tensor.name] = _stored(tensor, Path(path).parent, roles.get(tensor.name, ""))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{shown} is no sound ONNX model: a stored tensor is damaged: {_line(error)}") from None
+    return Graph(
+        name=graph.name or Path(path).stem,
+        inputs=tuple(_port(value) for value in graph.input if value.name not in stored),
+        outputs=tuple(_port(value) for value in graph.output),
+        nodes=tuple(_ordered([_node(proto) for proto in graph.node], shown)),
+        stored=stored,
+        opsets=tuple(model.opset_import),
+        producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
+    )
+
+
+def _inlined(model: Any, shown: str) -> Any:
+    """The model with the functions that it defines written out."""
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # the inliner tells every mistake by its own kinds
+        raise UsageError(f"{shown} is no sound ONNX model: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def _property(value: Any, ending: str) -> str:
+    return next((str(one.value) for one in value.metadata_props if one.key.endswith(ending)), "")
+
+
+def _stored(tensor: Any, folder: Path, role: str) -> Stored:
+    from onnx import external_data_helper, helper, numpy_helper
+
+    dims = tuple(tensor.dims)
+    if external_data_helper.uses_external_data(tensor):
+        known = int(np.prod(dims, dtype=object)) <= _MOST_READ
+        if known:
+            try:
+                external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+            except Exception:  # the file with the weights may be missing, and shapes are enough
+                known = False
+        if not known:
+            kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            return Stored(tensor.name, hollow(dims, kind), False, role)
+    return Stored(tensor.name, numpy_helper.to_array(tensor), True, role)
+
+
+def hollow(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Zeros that take no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _port(value: Any) -> Port:
+    from onnx import TensorProto
+
+    kind = value.type.tensor_type
+    dims = None
+    if kind.HasField("shape"):
+        dims = tuple(
+            int(dim.dim_value) if dim.HasField("dim_value") else str(dim.dim_param or f"{value.name}[{number}]")
+            for number, dim in enumerate(kind.shape.dim)
+        )
+    return Port(value.name, dims, TensorProto.DataType.Name(kind.elem_type) if kind.elem_type else "")
+
+
+def _node(proto: Any) -> Node:
+    from onnx import helper
+
+    kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute if not a.ref_attr_name}
+    words = {name: value.decode(errors="replace") for name, value in attributes.items() if isinstance(value, bytes)}
+    return Node(
+        kind, proto.name or proto.op_type, tuple(proto.input), tuple(proto.output), attributes | words,
+        _scope(proto), proto,
+    )  # fmt: skip
+
+
+def _scope(proto: Any) -> tuple[str, str]:
+    """The module of a node and its own name, from what torch's exporters note, or from the node's name."""
+    noted = _property(proto, "onnx.name_scopes")
+    if noted:
+        parts = [part.strip(" '\"[]") for part in noted.split(",")]
+        return (parts[-2] if len(parts) > 1 else "", parts[-1])
+    path: list[str] = []
+    for part in filter(None, proto.name.split("/")):
+        if path and part.startswith(f"{path[-1]}."):  # /layer1/layer1.0/conv1/Conv
+            path.pop()
+        path.append(part)
+    if not path:
+        return "", proto.op_type
+    if path[-1].split("_")[0] == proto.op_type:
+        return ".".join(path[:-1]), path[-1]
+    return ".".join(path), proto.op_type
+
+
+def _ordered(nodes: list[Node], shown: str) -> Iterator[Node]:
+    """The nodes, each after those that it reads; most files have them so."""
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    done: set[int] = set()
+    under: set[int] = set()
+    for first in nodes:
+        stack = [first]
+        while stack:
+            node = stack[-1]
+            if id(node) in done:
+                stack.pop()
+                continue
+            waiting = [makers[name] for name in node.inputs if name in makers and id(makers[name]) not in done]
+            if not waiting:
+                done.add(id(node))
+                stack.pop()
+                yield node
+            elif id(node) in under:
+                raise UsageError(f"{shown} is no sound ONNX model: node {node.name} reads what comes of it")
+            else:
+                under.add(id(node))
+                stack.extend(waiting)

@@ -1,0 +1,181 @@
+"""An ONNX file as a design."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archscope.backends.onnx.file import Array, Graph, Port, opened
+from archscope.backends.onnx.lift import Lift, Made, Refusal
+from archscope.backends.onnx.rules import RULES
+from archscope.backends.onnx.values import BATCHES, Fixed, Refused
+from archscope.design import Design
+from archscope.errors import UsageError
+from archscope.graph import Ref
+from archscope.spec.draft import Draft
+
+#: a message tells so many refusals
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter or a buffer of a layer.
+
+    Attributes:
+        source: the name of the stored tensor.
+        array: its values in the layout of the layer's; ``None`` where they lie in another file.
+    """
+
+    source: str
+    array: Array | None
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """What was read.
+
+    Attributes:
+        design: flat; its inputs have the file's names.
+        inputs: names of the file's inputs, in the order of the design's.
+        outputs: the file's, with the sizes that it declares.
+        stored: shapes of all tensors that the file stores.
+        weights: by layer, and by the name that a tensor has in the layer.
+        notes: what was left out or evaluated, a line each.
+    """
+
+    design: Design
+    inputs: tuple[str, ...]
+    outputs: tuple[Port, ...]
+    stored: Mapping[str, tuple[int, ...]]
+    weights: Mapping[str, Mapping[str, Weight]] = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def read_onnx(
+    path: str | os.PathLike[str],
+    *,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,  # noqa: A002  # it is called so everywhere
+    name: str | None = None,
+) -> OnnxModel:
+    """Read an ONNX file. Nothing in it is run, and weights beside it are not opened.
+
+    Args:
+        input: sizes of the inputs without the batch, which is dimension 0, where the file leaves them open.
+        name: of the design; the file's name if left out.
+
+    Raises:
+        MissingLibrary: onnx is not installed.
+        UsageError: the file cannot be read, or has nodes that cannot be said in ops; the message lists all of them.
+    """
+    graph = opened(path)
+    lift = Lift(graph, _given(graph, input), RULES)
+    lift.run()
+    _outputs(lift)
+    if lift.refusals:
+        raise UsageError(_told(os.fspath(path), lift.refusals))
+    return _finished(lift, name or Path(path).stem)
+
+
+def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
+    if sizes is None or isinstance(sizes, Mapping):
+        return sizes or {}
+    if len(graph.inputs) != 1:
+        names = ", ".join(port.name for port in graph.inputs) or "none"
+        raise UsageError(f"the model has {len(graph.inputs)} inputs ({names}): say which one the sizes are for")
+    return {graph.inputs[0].name: sizes}
+
+
+def _told(path: str, refusals: Sequence[Refusal]) -> str:
+    counts = Counter(map(str, refusals))
+    lines = [f"  {line}" + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
+    if len(lines) > _MOST_TOLD:
+        lines[_MOST_TOLD:] = [f"  ... and {len(lines) - _MOST_TOLD} more"]
+    return "\n".join([f"{path} cannot be said as a design:", *lines])
+
+
+def _outputs(lift: Lift) -> None:
+    """Outputs that no input decides become layers, too."""
+    for port in lift.graph.outputs:
+        try:
+            value = lift.known(port.name)
+            if value is None and not lift.refusals:
+                raise Refused("nothing gives it", "a node that does")
+            if isinstance(value, Fixed):
+                lift.settle(port.name, lift.wire(value))
+        except Refused as error:
+            lift.refusals.append(Refusal(f"output {port.name}", error.what, error.needed))
+
+
+def _finished(lift: Lift, name: str) -> OnnxModel:
+    graph = lift.graph
+    results = {port.name: lift.known(port.name) for port in graph.outputs}
+    refs = {output: ref for output, ref in results.items() if isinstance(ref, Ref)}
+    live = _live(lift.made, refs.values())
+    draft = Draft(name, batch=BATCHES[0], source=f"ONNX file, made by {graph.producer}" if graph.producer else "")
+    names: dict[str, Ref] = {}
+    entered = [port.name for port in graph.inputs]
+    for key, port in zip(lift.inputs, entered, strict=True):
+        node = lift.inputs[key]
+        names[key] = draft.input(port.replace("/", "_"), node.shape, node.dtype)
+    weights: dict[str, Mapping[str, Weight]] = {}
+    for key, path in _named(live).items():
+        made = live[key]
+        inputs = [Ref(names[ref.node].node, ref.output) for ref in made.inputs]
+        shares = None if made.shares is None else names[made.shares].node
+        names[key] = draft.layer(path, made.op, inputs, shares=shares)[0]
+        held = {part: Weight(v.source, v.arrays[0] if v.known else None) for part, v in made.weights.items()}
+        if held and shares is None:
+            weights[names[key].node] = held
+    for output, ref in refs.items():
+        draft.output(output.replace("/", "_"), Ref(names[ref.node].node, ref.output))
+    used = {value.source for made in live.values() for value in made.weights.values()}
+    return OnnxModel(
+        draft.design(),
+        tuple(entered),
+        graph.outputs,
+        {stored.name: stored.array.shape for stored in graph.stored.values()},
+        weights,
+        tuple(_notes(lift, used)),
+    )
+
+
+def _notes(lift: Lift, used: set[str]) -> Iterable[str]:
+    if lift.batch is not None:
+        yield f"the file is written for a batch of {lift.batch}; the design takes any"
+    if lift.folded:
+        yield f"{lift.folded} nodes that no input decides were evaluated"
+    read = {name for node in lift.graph.nodes for name in node.inputs}
+    unused = [name for name in lift.graph.stored if name not in read]
+    if unused:
+        yield f"{len(unused)} stored tensors are read by no node: {', '.join(unused[:5])}"
+    idle = [
+        name for name, stored in lift.graph.stored.items()
+        if name in read and name not in used and stored.array.ndim and stored.array.dtype.kind not in "iub"
+    ]  # fmt: skip
+    if idle:
+        yield f"{len(idle)} stored tensors are constants, not weights: {', '.join(idle[:5])}"
+
+
+def _live(made: Mapping[str, Made], results: Iterable[Ref]) -> dict[str, Made]:
+    """The layers that contribute to an output."""
+    reached = {ref.node for ref in results}
+    for key, layer in reversed(made.items()):
+        if key in reached:
+            reached.update(ref.node for ref in layer.inputs)
+            reached.update(filter(None, [layer.shares]))
+    return {key: layer for key, layer in made.items() if key in reached}
+
+
+def _named(live: Mapping[str, Made]) -> dict[str, str]:
+    """What each layer is called: its module's name where it is the only one in it."""
+    counts = Counter(layer.name for layer in live.values())
+    blocks = {".".join(parts[:i]) for parts in (l.name.split(".") for l in live.values()) for i in range(1, len(parts))}
+    return {
+        key: layer.longer if (counts[layer.name] > 1 and not layer.weights) or layer.name in blocks else layer.name
+        for key, layer in live.items()
+    }

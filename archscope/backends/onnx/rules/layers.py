@@ -1,0 +1,387 @@
+"""Layers with weights, pools, and resizing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archscope.arith import ceil_div
+from archscope.backends.onnx.file import Node
+from archscope.backends.onnx.lift import Lift, Rule
+from archscope.backends.onnx.values import Fixed, Refused, Value, varies
+from archscope.graph import Ref
+
+
+def _windows(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+    """Arguments of a window that all its kinds have, and its padding at both ends of each axis."""
+    axes = len(kernel)
+    stride = [int(s) for s in node.attributes.get("strides", [1] * axes)]
+    dilation = [int(d) for d in node.attributes.get("dilations", [1] * axes)]
+    pads = [int(p) for p in node.attributes.get("pads", [0] * 2 * axes)]
+    ends = list(zip(pads[:axes], pads[axes:], strict=True))
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        ends = []
+        for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True):
+            whole = max((ceil_div(size, s) - 1) * s + (k - 1) * d + 1 - size, 0)
+            less, more = whole // 2, whole - whole // 2
+            ends.append((less, more) if auto == "SAME_UPPER" else (more, less))
+    given: dict[str, Any] = {"stride": stride}
+    if any(d != 1 for d in dilation):
+        given["dilation"] = dilation
+    return given, ends
+
+
+def _padded(lift: Lift, x: Ref, ends: Sequence[tuple[int, int]], value: float = 0.0) -> Ref:
+    """The tensor with its axes padded, by a layer of its own."""
+    if not any(end for both in ends for end in both):
+        return x
+    padding = [end for both in reversed(ends) for end in both]
+    if value == 0:
+        return lift.one(f"ZeroPad{len(ends)}d", x, padding=padding)
+    return lift.one(f"ConstantPad{len(ends)}d", x, padding=padding, value=value)
+
+
+def _axes(lift: Lift, x: Ref) -> int:
+    axes = len(lift.shape(x)) - 2
+    if not 1 <= axes <= 3:
+        raise Refused(f"it has {axes} spatial axes", "one to three of them")
+    if any(map(varies, lift.sizes(x)[1:])):
+        raise Refused("its maps or channels grow with the batch", "the batch in dimension 0")
+    return axes
+
+
+def _bias(lift: Lift, node: Node, place: int) -> Fixed | None:
+    """A bias; zeros that are computed are none."""
+    if not lift.given(node, place):
+        return None
+    value = lift.weight(node, place, "bias")
+    return None if not value.source and value.number == 0 else value
+
+
+def _parts(**weights: Fixed | None) -> dict[str, Fixed]:
+    return {name: value for name, value in weights.items() if value is not None}
+
+
+def _conv(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
+    axes, kernel = _axes(lift, x), weight.shape[2:]
+    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    if all(near == far for near, far in ends):
+        given["padding"] = [near for near, _ in ends]
+    else:
+        x = _padded(lift, x, ends)
+    return lift.one(
+        f"Conv{axes}d", x, out_channels=weight.shape[0], kernel_size=kernel, groups=int(node.attributes.get("group", 1)),
+        bias=bias is not None, weights=_parts(weight=weight, bias=bias), **given,
+    )  # fmt: skip
+
+
+def _conv_transpose(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
+    axes, kernel, groups = _axes(lift, x), weight.shape[2:], int(node.attributes.get("group", 1))
+    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    extra = [int(p) for p in node.attributes.get("output_padding", [0] * axes)]
+    wanted, auto = node.attributes.get("output_shape"), node.attributes.get("auto_pad", "NOTSET")
+    if wanted is not None or auto.startswith("SAME"):
+        ends = []
+        dilation = given.get("dilation", [1] * axes)
+        for i, size in enumerate(lift.shape(x)[2:]):
+            out = size * given["stride"][i] if wanted is None else int(wanted[i - axes])
+            whole = (size - 1) * given["stride"][i] + extra[i] + (kernel[i] - 1) * dilation[i] + 1 - out
+            less, more = whole // 2, whole - whole // 2
+            ends.append((less, more) if auto == "SAME_UPPER" else (more, less))
+    both = [max(min(near, far), 0) for near, far in ends]
+    y = lift.one(
+        f"ConvTranspose{axes}d", x, out_channels=weight.shape[1] * groups, kernel_size=kernel, groups=groups,
+        padding=both, output_padding=extra, bias=bias is not None, weights=_parts(weight=weight, bias=bias), **given,
+    )  # fmt: skip
+    return _padded(lift, y, [(p - near, p - far) for p, (near, far) in zip(both, ends, strict=True)])
+
+
+def _max_pool(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
+    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
+        given["padding"] = [near for near, _ in ends]
+    else:
+        x = _padded(lift, x, ends, -math.inf)
+    ceil = bool(node.attributes.get("ceil_mode", 0))
+    return lift.one(f"MaxPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+
+
+def _average_pool(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
+    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    if "dilation" in given:
+        raise Refused("an average with dilation", "an average pool that takes dilation")
+    counted = bool(node.attributes.get("count_include_pad", 0))
+    if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
+        given["padding"] = [near for near, _ in ends]
+    elif counted:
+        x = _padded(lift, x, ends)
+    else:
+        raise Refused(f"an average that leaves out uneven padding {ends}", "an average pool with padding of each end")
+    if not counted and any(given.get("padding", ())):
+        given["count_include_pad"] = False
+    ceil = bool(node.attributes.get("ceil_mode", 0))
+    return lift.one(f"AvgPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+
+
+def _lp_pool(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
+    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    if "dilation" in given:
+        raise Refused("a power average with dilation", "a power pool that takes dilation")
+    ceil, power = bool(node.attributes.get("ceil_mode", 0)), float(node.attributes.get("p", 2))
+    return lift.one(f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, ceil_mode=ceil, **given)
+
+
+def _global(kind: str) -> Rule:
+    def rule(lift: Lift, node: Node) -> Ref:
+        x = lift.wire(lift.value(node.inputs[0]))
+        return lift.one(f"{kind}{_axes(lift, x)}d", x, output_size=1)
+
+    return rule
+
+
+# -- normalisation ------------------------------------------------------------------------------------------------------
+
+
+def _affine(lift: Lift, node: Node) -> tuple[bool, bool, dict[str, Fixed]]:
+    """Whether scale and shift are learnt, and which they are; ones and zeros that are computed are not."""
+    scale, shift = lift.weight(node, 1, "scale"), lift.weight(node, 2, "shift")
+    shifts = bool(shift.source) or shift.number != 0
+    scales = shifts or bool(scale.source) or scale.number != 1
+    return scales, shifts, _parts(weight=scale if scales else None, bias=shift if shifts else None)
+
+
+def _batch_norm(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    if node.attributes.get("training_mode", 0):
+        raise Refused("a batch norm that is training", "a model that was exported for inference")
+    affine, shifts, weights = _affine(lift, node)
+    running = {"running_mean": lift.weight(node, 3, "mean"), "running_var": lift.weight(node, 4, "variance")}
+    axes = max(len(lift.shape(x)) - 2, 1)
+    return lift.one(
+        f"BatchNorm{axes}d", x, eps=_plain(node.attributes.get("epsilon", 1e-5)), affine=affine, bias=shifts,
+        momentum=_plain(1 - node.attributes.get("momentum", 0.9)), weights=weights | running,
+    )  # fmt: skip
+
+
+def _plain(value: float) -> float:
+    """A float32 as a person would write it."""
+    return float(f"{value:.6g}")
+
+
+def _instance_norm(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    affine, shifts, weights = _affine(lift, node)
+    eps, axes = _plain(node.attributes.get("epsilon", 1e-5)), _axes(lift, x)
+    return lift.one(f"InstanceNorm{axes}d", x, eps=eps, affine=affine, bias=shifts, weights=weights)
+
+
+def _group_norm(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    affine, shifts, weights = _affine(lift, node)
+    if affine and weights["weight"].shape != (lift.shape(x)[1],):
+        raise Refused("a scale for each group", "a group norm with a scale for each group (opset 18)")
+    eps = _plain(node.attributes.get("epsilon", 1e-5))
+    groups = int(node.attributes["num_groups"])
+    return lift.one("GroupNorm", x, num_groups=groups, eps=eps, affine=affine, bias=shifts, weights=weights)
+
+
+def _layer_norm(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    shape = lift.shape(x)
+    axis = int(node.attributes.get("axis", -1)) % len(shape)
+    scale, shift = lift.weight(node, 1, "scale"), _bias(lift, node, 2)
+    learnt = shift is not None or bool(scale.source) or scale.number != 1
+    return lift.one(
+        "LayerNorm", x, normalized_shape=shape[axis:], eps=_plain(node.attributes.get("epsilon", 1e-5)),
+        elementwise_affine=learnt, bias=shift is not None or not learnt,
+        weights=_parts(weight=scale if learnt else None, bias=shift),
+    )  # fmt: skip
+
+
+def _rms_norm(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    shape, scale = lift.shape(x), lift.weight(node, 1, "scale")
+    axis = int(node.attributes.get("axis", -1)) % len(shape)
+    learnt = bool(scale.source) or scale.number != 1
+    return lift.one(
+        "RMSNorm", x, normalized_shape=shape[axis:], eps=_plain(node.attributes.get("epsilon", 1e-5)),
+        elementwise_affine=learnt, weights=_parts(weight=scale if learnt else None),
+    )  # fmt: skip
+
+
+def _lrn(lift: Lift, node: Node) -> Ref:
+    x, given = lift.wire(lift.value(node.inputs[0])), node.attributes
+    alpha, beta, k = (_plain(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
+    return lift.one("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
+
+
+# -- dense layers ------------------------------------------------------------------------------------------------------
+
+
+def _gemm(lift: Lift, node: Node) -> Ref:
+    given, x = node.attributes, lift.wire(lift.value(node.inputs[0]))
+    if given.get("transA", 0):
+        x = lift.one("Transpose", x, dim0=0, dim1=1)
+    if given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
+        raise Refused("a product that is scaled (alpha, beta)", "alpha = beta = 1")
+    weight, bias = lift.value(node.inputs[1]), _bias(lift, node, 2) if _is_bias(lift, node) else None
+    if isinstance(weight, Fixed) and not _tied(lift, weight):
+        rows = weight if given.get("transB", 0) else _turned(weight)
+        plain = bias is None or bias.shape == rows.shape[:1]
+        y = lift.one(
+            "Linear", x, out_features=rows.shape[0], bias=bias is not None and plain,
+            weights=_parts(weight=rows, bias=bias if plain else None),
+        )  # fmt: skip
+        return y if plain or bias is None else lift.one("Add", y, lift.wire(bias))
+    other = lift.wire(weight)
+    y = lift.one("MatMul", x, lift.one("Transpose", other, dim0=0, dim1=1) if given.get("transB", 0) else other)
+    return lift.one("Add", y, lift.wire(lift.value(node.inputs[2]))) if lift.given(node, 2) else y
+
+
+def _is_bias(lift: Lift, node: Node) -> bool:
+    return lift.given(node, 2) and lift.fixed(node.inputs[2]) is not None
+
+
+def _turned(weight: Fixed) -> Fixed:
+    """A matrix transposed: ONNX has the features that arrive first."""
+    turned = weight.arrays[0].T
+    return weight.laid((turned, turned), ("Permute", {"dims": [1, 0]}))
+
+
+def _tied(lift: Lift, weight: Fixed) -> bool:
+    """Whether nodes of several kinds read a weight, such as an embedding and the last product."""
+    if not weight.source:
+        return False
+    kinds, names = set(), {weight.source}
+    for node in lift.graph.nodes:
+        if names & set(node.inputs):
+            if node.kind in ("Transpose", "Identity", "Cast"):
+                names.update(node.outputs)
+            else:
+                kinds.add("Product" if node.kind in ("MatMul", "Gemm") else node.kind)
+    return len(kinds) > 1
+
+
+def _matmul(lift: Lift, node: Node) -> Ref:
+    first, second = (lift.value(name) for name in node.inputs[:2])
+    if isinstance(second, Fixed) and second.learnt and len(second.shape) == 2 and not _tied(lift, second):
+        sum_, bias = _added(lift, node, second.shape[1])
+        weights = _parts(weight=_turned(second), bias=bias)
+        y = lift.one("Linear", lift.wire(first), out_features=second.shape[1], bias=bias is not None, weights=weights)
+        if sum_ is not None:
+            lift.ahead[sum_.outputs[0]] = y
+        return y
+    return lift.one("MatMul", lift.wire(first), lift.wire(second))
+
+
+def _added(lift: Lift, node: Node, features: int) -> tuple[Node | None, Fixed | None]:
+    """The sum that alone reads a product, and the weight that it adds, where that is a bias."""
+    following = lift.following(node)
+    if following is None or following.kind != "Add":
+        return None, None
+    for name in following.inputs:
+        value = lift.known(name)
+        if isinstance(value, Fixed) and value.learnt and value.shape == (features,) and not _tied(lift, value):
+            return following, value
+    return None, None
+
+
+def _attention(lift: Lift, node: Node) -> Ref:
+    given = [lift.wire(lift.value(name)) for name in node.inputs[:4] if name]
+    if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in given[:3]):
+        raise Refused("attention over a cache, or over heads that are not apart", "query, key and value of 4 dimensions")
+    if node.attributes.get("softcap", 0.0):
+        raise Refused("attention whose scores are capped", "an attention with softcap")
+    query, key = (lift.shape(ref) for ref in given[:2])
+    scale = node.attributes.get("scale")
+    return lift.one(
+        "ScaledDotProductAttention", *given, is_causal=bool(node.attributes.get("is_causal", 0)),
+        scale=None if scale is None else float(scale), enable_gqa=query[1] != key[1],
+    )  # fmt: skip
+
+
+# -- resizing ----------------------------------------------------------------------------------------------------------
+
+
+def _resize(lift: Lift, node: Node) -> Ref:
+    x = lift.wire(lift.value(node.inputs[0]))
+    axes, mode = _axes(lift, x), node.attributes.get("mode", "nearest")
+    old = node.kind == "Upsample" or len(node.inputs) == 2
+    scales, sizes = (1, 3) if old else (2, 3)
+    if node.attributes.get("axes") is not None and list(node.attributes["axes"]) != list(range(2, axes + 2)):
+        raise Refused("it resizes some of the axes", "the spatial axes")
+    place = node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
+    words = {1: "linear", 2: "bilinear", 3: "trilinear"}
+    kind = {"nearest": "nearest", "linear": words[axes], "cubic": "bicubic"}.get(mode, mode)
+    given: dict[str, Any] = {"mode": kind}
+    if kind != "nearest" and place == "align_corners":
+        given["align_corners"] = True
+    wanted = lift.fixed(node.inputs[sizes]) if lift.given(node, sizes) else None
+    if wanted is not None and wanted.known and wanted.arrays[0].size:
+        given["size"] = [int(size) for size in wanted.arrays[0][-axes:]]
+    else:
+        factors = node.attributes.get("scales")
+        if factors is None:
+            factors = lift.weight(node, scales, "scales").arrays[0]
+        given["scale_factor"] = [_plain(float(factor)) for factor in factors[-axes:]]
+    return lift.one("Upsample", x, **given)
+
+
+def _depth_to_space(lift: Lift, node: Node) -> Ref:
+    x, block = lift.wire(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
+    if node.attributes.get("mode", "DCR") == "CRD":
+        return lift.one("PixelShuffle", x, upscale_factor=block)
+    _, channels, height, width = lift.shape(x)
+    x = lift.one("Reshape", x, shape=[block, block, channels // block**2, height, width])
+    x = lift.one("Permute", x, dims=[0, 3, 4, 1, 5, 2])
+    return lift.one("Reshape", x, shape=[channels // block**2, height * block, width * block])
+
+
+def _space_to_depth(lift: Lift, node: Node) -> Ref:
+    x, block = lift.wire(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
+    _, channels, height, width = lift.shape(x)
+    x = lift.one("Reshape", x, shape=[channels, height // block, block, width // block, block])
+    x = lift.one("Permute", x, dims=[0, 3, 5, 1, 2, 4])
+    return lift.one("Reshape", x, shape=[channels * block**2, height // block, width // block])
+
+
+def _identity(lift: Lift, node: Node) -> Value:
+    return lift.value(node.inputs[0])
+
+
+RULES: Mapping[str, Rule] = {
+    "Attention": _attention,
+    "AveragePool": _average_pool,
+    "BatchNormalization": _batch_norm,
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DepthToSpace": _depth_to_space,
+    "Dropout": _identity,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _global("AdaptiveAvgPool"),
+    "GlobalMaxPool": _global("AdaptiveMaxPool"),
+    "GroupNormalization": _group_norm,
+    "Identity": _identity,
+    "InstanceNormalization": _instance_norm,
+    "LRN": _lrn,
+    "LayerNormalization": _layer_norm,
+    "LpPool": _lp_pool,
+    "MatMul": _matmul,
+    "MaxPool": _max_pool,
+    "RMSNormalization": _rms_norm,
+    "Resize": _resize,
+    "SpaceToDepth": _space_to_depth,
+    "Upsample": _resize,
+}
