@@ -36,6 +36,9 @@ DTYPES: Mapping[str, str | None] = {
     "FLOAT": None, "FLOAT16": None, "DOUBLE": None, "BFLOAT16": None, "INT64": "int64", "INT32": "int32", "BOOL": "bool",
 }  # fmt: skip
 
+#: nodes that ask for sizes alone
+_MEASURES = ("Shape", "Size")
+
 #: last parts of the names of weights, after the name of the layer
 _WEIGHTS = frozenset(("weight", "bias", "kernel", "gamma", "beta", "scale", "weights", "W", "B"))
 
@@ -63,8 +66,9 @@ class Made:
     """A layer that was made, by a name for the time being.
 
     Attributes:
-        name: what it is called where nothing else is.
+        name: what it is called where nothing else is; after its weights, or after its module.
         longer: what it is called otherwise.
+        stemmed: whether it is called after its weights.
         weights: what its parameters and buffers are, by their names in the op.
         tensor: the tensor of the file that it gives.
     """
@@ -73,6 +77,7 @@ class Made:
     inputs: tuple[Ref, ...]
     name: str
     longer: str
+    stemmed: bool = False
     weights: Mapping[str, Fixed] = field(default_factory=dict)
     shares: str | None = None
     tensor: str = ""
@@ -90,6 +95,7 @@ class Lift:
         ahead: tensors whose nodes are part of a layer that was made before them.
         readers: how many nodes and outputs read a tensor.
         folded: how many nodes were evaluated.
+        doubled: stored tensors that several layers use, of which each counts its own.
     """
 
     def __init__(self, graph: Graph, sizes: Mapping[str, Sequence[int]], rules: Mapping[str, Rule]) -> None:
@@ -104,6 +110,8 @@ class Lift:
         self._sources: dict[tuple[str, ...], str] = {}
         self._owners: dict[str, str] = {}
         self._node: Node | None = None
+        self._storing = False
+        self.doubled: set[str] = set()
         self.ahead: dict[str, Ref] = {}
         self._following = {name: node for node in graph.nodes for name in node.inputs}
         self.readers = Counter(name for node in graph.nodes for name in node.inputs)
@@ -270,13 +278,13 @@ class Lift:
                 raise Refused("; ".join(violation.message for violation in violations))
             both.append(outputs)
         held = dict(weights or {})
-        name, longer = self._names(held)
+        name, longer, stemmed = self._names(held)
         if instead is not None:
             self._release(instead)
         key, tensor = f"n{len(self.made)}", ""
         if self._node is not None:
             tensor = next(iter(self._node.outputs), "")
-        made = Made(op, inputs, name, longer, held, self._shared(op, held, key), tensor)
+        made = Made(op, inputs, name, longer, stemmed, held, self._shared(op, held, key), tensor)
         for value in held.values():
             if value.source:
                 self._owners.setdefault(value.source, name)
@@ -348,7 +356,11 @@ class Lift:
         else:
             arguments = {"expand": True} if lends else {}
             name = "weight" if kind == "Parameter" else "value"
-            ref = self.one(kind, *lends, shape=list(whole.shape), weights={name: original}, **arguments)
+            self._storing = True
+            try:
+                ref = self.one(kind, *lends, shape=list(whole.shape), weights={name: original}, **arguments)
+            finally:
+                self._storing = False
             self._sources[key] = ref.node
             self._sources.pop((value.source,), None)
         ref = self.steps(ref, value.steps)
@@ -375,7 +387,8 @@ class Lift:
         known = self._sources.get(names)
         if known is not None and self.made[known].op == op:
             return known
-        mine = [name for name in names if name in self._owners]
+        mine = [value.source for value in weights.values() if value.source in self._owners and len(value.shape) > 1]
+        self.doubled.update(name for name in names if name in self._owners)
         if mine:
             raise Refused(
                 f"its weight {mine[0]} is also that of {self._owners[mine[0]]}, which is another kind of layer",
@@ -384,18 +397,17 @@ class Lift:
         self._sources[names] = key
         return None
 
-    def _names(self, weights: Mapping[str, Fixed]) -> tuple[str, str]:
+    def _names(self, weights: Mapping[str, Fixed]) -> tuple[str, str, bool]:
         """What a layer is called: after its weights, else after the module and the node that it comes of."""
         module, own = self._node.scope if self._node is not None else ("", "constant")
-        if set(weights) <= {"", "value"} or not weights:
-            return (module or own, f"{module}.{own}" if module else own)
-        stems = [value.source.replace("/", ".").rsplit(".", 1) for value in weights.values() if value.source]
-        for parts in stems:
-            if len(parts) == 2 and parts[1].split(":")[0] in _WEIGHTS:
-                return parts[0], f"{parts[0]}.{own}"
-        if stems and list(weights) == ["weight"] and len(weights["weight"].source) and not module:
-            return ".".join(stems[0]), ".".join(stems[0])  # a parameter that is no layer's
-        return (module or own, f"{module}.{own}" if module else own)
+        sources = [value.source.replace("/", ".") for value in weights.values() if value.source]
+        if list(weights) in (["weight"], ["value"]) and sources and self._storing:  # a tensor that is no layer's
+            return sources[0], f"{sources[0]}.{own}", True
+        for source in sources:
+            stem, _, last = source.rpartition(".")
+            if stem and last.split(":")[0] in _WEIGHTS:
+                return stem, f"{stem}.{own}", True
+        return module or own, f"{module}.{own}" if module else own, False
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -406,7 +418,7 @@ class Lift:
             lost = any(name in self._lost for name in node.inputs)
             try:
                 if lost:
-                    if node.kind not in self._rules and not foldable(node):
+                    if node.kind not in self._rules and not foldable(node) and node.kind not in _MEASURES:
                         raise _no_op(node)
                     self._lost.update(node.outputs)
                     continue
@@ -437,7 +449,7 @@ class Lift:
         if node.kind == "Constant":
             return [_constant(node)]
         values = [self.value(name) for name in node.inputs]
-        if node.kind in ("Shape", "Size") and isinstance(values[0], (Ref, Fixed)):
+        if node.kind in _MEASURES and isinstance(values[0], (Ref, Fixed)):
             return [self._measured(node, values[0])]
         if node.kind == "CastLike" and isinstance(values[0], Fixed) and isinstance(values[1], Ref):
             kind = np.dtype(self.dtype(values[1]) or np.float32)

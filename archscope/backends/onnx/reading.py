@@ -149,6 +149,9 @@ def _notes(lift: Lift, used: set[str]) -> Iterable[str]:
         yield f"the file is written for a batch of {lift.batch}; the design takes any"
     if lift.folded:
         yield f"{lift.folded} nodes that no input decides were evaluated"
+    if lift.doubled:
+        names = ", ".join(sorted(lift.doubled)[:5])
+        yield f"{len(lift.doubled)} stored tensors are weights of several layers, each of which counts its own: {names}"
     read = {name for node in lift.graph.nodes for name in node.inputs}
     unused = [name for name in lift.graph.stored if name not in read]
     if unused:
@@ -174,8 +177,9 @@ def _live(made: Mapping[str, Made], results: Iterable[Ref]) -> dict[str, Made]:
 def _named(live: Mapping[str, Made]) -> dict[str, str]:
     """What each layer is called: its module's name where it is the only one in it."""
     counts = Counter(layer.name for layer in live.values())
-    blocks = {".".join(parts[:i]) for parts in (l.name.split(".") for l in live.values()) for i in range(1, len(parts))}
+    paths = [layer.name.split(".") for layer in live.values()]
+    blocks = {".".join(parts[:depth]) for parts in paths for depth in range(1, len(parts))}
     return {
-        key: layer.longer if (counts[layer.name] > 1 and not layer.weights) or layer.name in blocks else layer.name
+        key: layer.longer if (counts[layer.name] > 1 and not layer.stemmed) or layer.name in blocks else layer.name
         for key, layer in live.items()
     }

@@ -64,9 +64,14 @@ class Fixed:
 
     @property
     def number(self) -> float | int | None:
-        """Its value, where all its elements have the same one at any batch, which is known; a weight has none."""
+        """Its value, where all its elements have the same one; a weight has none."""
+        return None if self.learnt else self.uniform
+
+    @property
+    def uniform(self) -> float | int | None:
+        """The value that all its elements have at any batch, if it is known and there is one."""
         one, other = self.arrays
-        if self.learnt or not self.known or one.dtype.kind not in "iubf" or not one.size or not other.size:
+        if not self.known or one.dtype.kind not in "iubf" or not one.size or not other.size:
             return None
         value = one.flat[0]
         if not (bool((one == value).all()) and bool((other == value).all())):

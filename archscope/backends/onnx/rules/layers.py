@@ -155,11 +155,12 @@ def _global(kind: str) -> Rule:
 
 
 def _affine(lift: Lift, node: Node) -> tuple[bool, bool, dict[str, Fixed]]:
-    """Whether scale and shift are learnt, and which they are; ones and zeros that are computed are not."""
+    """Whether scale and shift are learnt, and which they are; ones and zeros of no layer's are not."""
     scale, shift = lift.weight(node, 1, "scale"), lift.weight(node, 2, "shift")
+    if scale.uniform == 1 and shift.uniform == 0 and not any("." in value.source for value in (scale, shift)):
+        return False, True, {}
     shifts = bool(shift.source) or shift.number != 0
-    scales = shifts or bool(scale.source) or scale.number != 1
-    return scales, shifts, _parts(weight=scale if scales else None, bias=shift if shifts else None)
+    return True, shifts, _parts(weight=scale, bias=shift if shifts else None)
 
 
 def _batch_norm(lift: Lift, node: Node) -> Ref:

@@ -9,6 +9,7 @@ from typing import Any
 from archscope.backends.onnx.file import Node
 from archscope.backends.onnx.lift import DTYPES, Lift, Made, Rule
 from archscope.backends.onnx.rules.layers import _plain
+from archscope.backends.onnx.rules.shaping import IN_ORDER
 from archscope.backends.onnx.values import Fixed, Refused, Value
 from archscope.graph import Ref
 
@@ -192,6 +193,12 @@ def _gated(lift: Lift, x: Ref, gate: Value) -> Ref | None:
         made = lift.maker(gate, kind)
         if made is not None and made.inputs[0] == x:
             return lift.one(name, x)
+    made = lift.maker(gate, "Sigmoid")
+    halves = lift.maker(x, "Chunk")
+    if made is not None and halves is not None and made.inputs[0] == Ref(x.node, 1):
+        dim = halves.op.arguments()["dim"]
+        if halves.op.arguments()["chunks"] == 2 and lift.shape(halves.inputs[0])[dim] % 2 == 0:
+            return lift.one("GLU", halves.inputs[0], dim=dim)
     made = lift.maker(gate, "Tanh")
     inner = lift.maker(made.inputs[0], "Softplus") if made is not None else None
     if inner is not None and inner.inputs[0] == x and not inner.op.given():
@@ -249,7 +256,9 @@ def _divide(lift: Lift, node: Node) -> Ref:
     if number is not None and isinstance(b, Ref):
         inverse = lift.one("Reciprocal", b)
         return inverse if number == 1 else lift.one("Scale", inverse, factor=number)
-    found = _normalised(lift, a, b) if isinstance(a, Ref) and isinstance(b, Ref) else None
+    found = None
+    if isinstance(a, Ref) and isinstance(b, Ref):
+        found = _normalised(lift, a, b) or _local_response(lift, a, b)
     return found or lift.one("Divide", lift.wire(a), lift.wire(b))
 
 
@@ -269,6 +278,32 @@ def _normalised(lift: Lift, a: Ref, b: Ref) -> Ref | None:
     if centred is None or middle is None or middle.inputs[0] != centred.inputs[0] or not _last(lift, middle):
         return lift.one("RMSNorm", a, eps=eps, elementwise_affine=False)
     return lift.one("LayerNorm", centred.inputs[0], eps=eps, elementwise_affine=False)
+
+
+def _local_response(lift: Lift, a: Ref, b: Ref) -> Ref | None:
+    """x / (k + alpha x the mean of x^2 over neighbouring channels)^beta, the channels averaged as an axis."""
+    chain: list[Any] = []
+    ref = b
+    kinds = ("Power", "Shift", "Scale", None, "AvgPool3d", "ZeroPad3d", None, "Multiply")
+    for kind in kinds:
+        if kind is None:  # the channels become an axis, or channels again
+            while ref.node in lift.made and type(lift.made[ref.node].op).__name__ in IN_ORDER:
+                ref = lift.made[ref.node].inputs[0]
+            continue
+        made = lift.maker(ref, kind)
+        if made is None:
+            return None
+        chain.append(made.op.arguments())
+        ref = made.inputs[0]
+    if ref != a:
+        return None
+    size, *others = chain[3]["kernel_size"]
+    near = chain[4]["padding"][-2:]
+    if others != [1, 1] or tuple(near) != (size // 2, (size - 1) // 2):
+        return None
+    return lift.one(
+        "LocalResponseNorm", a, size=size, alpha=chain[2]["factor"], beta=chain[0]["exponent"], k=chain[1]["value"]
+    )
 
 
 def _last(lift: Lift, mean: Made) -> bool:
@@ -335,6 +370,11 @@ def _where(lift: Lift, node: Node) -> Ref:
     number = _scalar(lift, a, b)
     if number is not None and isinstance(b, Ref):
         return lift.one("MaskedFill", b, lift.wire(condition), value=float(number))
+    over, soft = lift.maker(condition, "Compare"), lift.maker(b, "Softplus")
+    if over is not None and soft is not None and over.inputs == soft.inputs == (a,) and not soft.op.given():
+        given = over.op.arguments()
+        if given["operator"] == "gt" and given["other"] is not None:
+            return lift.one("Softplus", soft.inputs[0], threshold=given["other"])
     return lift.one("Where", *map(lift.wire, (condition, a, b)))
 
 

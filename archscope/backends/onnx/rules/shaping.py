@@ -11,7 +11,7 @@ from archscope.backends.onnx.values import BATCHES, Fixed, Refused, Size, Value,
 from archscope.graph import Ref
 
 #: ops that leave the order of the elements alone
-_IN_ORDER = ("Flatten", "Unflatten", "Reshape", "Squeeze", "Unsqueeze")
+IN_ORDER = ("Flatten", "Unflatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def _x(lift: Lift, node: Node, place: int = 0) -> Ref:
@@ -21,7 +21,7 @@ def _x(lift: Lift, node: Node, place: int = 0) -> Ref:
 def _laid(lift: Lift, x: Ref, after: Sequence[Size]) -> Ref:
     """The tensor in another shape, from where its elements came to be in this order, if that is no longer a way."""
     root = x
-    while root.output == 0 and root.node in lift.made and type(lift.made[root.node].op).__name__ in _IN_ORDER:
+    while root.output == 0 and root.node in lift.made and type(lift.made[root.node].op).__name__ in IN_ORDER:
         root = lift.made[root.node].inputs[0]
     straight = reshaping(lift.sizes(root), after)
     near = reshaping(lift.sizes(x), after)
@@ -42,7 +42,7 @@ def _group_norm(lift: Lift, x: Ref, after: Sequence[Size]) -> Ref | None:
     if norm is None or norm.op.arguments()["affine"] or norm.op.arguments()["track_running_stats"]:
         return None
     root = norm.inputs[0]
-    while root.node in lift.made and type(lift.made[root.node].op).__name__ in _IN_ORDER:
+    while root.node in lift.made and type(lift.made[root.node].op).__name__ in IN_ORDER:
         root = lift.made[root.node].inputs[0]
     if lift.sizes(root) != tuple(after) or len(after) < 2 or after[0] != lift.sizes(x)[0]:
         return None
@@ -188,7 +188,7 @@ def _pad(lift: Lift, node: Node) -> Ref:
     first = next(dim for dim in range(ndim) if any(both[dim]))
     padding = [end for pair in reversed(both[first:]) for end in pair]
     words = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
-    return lift.one("Pad", x, pad=padding, mode=words[mode], value=value)
+    return lift.one("Pad", x, pad=padding, mode=words[mode], value=value or None)
 
 
 def _expand(lift: Lift, node: Node) -> Ref:
