@@ -28,10 +28,12 @@ class Weight:
 
     Attributes:
         source: the name of the stored tensor.
-        array: its values in the layout of the layer's; ``None`` where they lie in another file.
+        shape: in the layout of the layer's.
+        array: its values; ``None`` where they lie in another file.
     """
 
     source: str
+    shape: tuple[int, ...]
     array: Array | None
 
 
@@ -43,8 +45,10 @@ class OnnxModel:
         design: flat; its inputs have the file's names.
         inputs: names of the file's inputs, in the order of the design's.
         outputs: the file's, with the sizes that it declares.
-        stored: shapes of all tensors that the file stores.
+        stored: shapes of the tensors of the file that are weights.
         weights: by layer, and by the name that a tensor has in the layer.
+        constants: values of the ``Constant`` layers that do not depend on the batch; ``None`` of others.
+        batch: that the file is written for; ``None`` is any.
         notes: what was left out or evaluated, a line each.
     """
 
@@ -53,6 +57,8 @@ class OnnxModel:
     outputs: tuple[Port, ...]
     stored: Mapping[str, tuple[int, ...]]
     weights: Mapping[str, Mapping[str, Weight]] = field(repr=False)
+    constants: Mapping[str, Array | None] = field(repr=False)
+    batch: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -123,23 +129,30 @@ def _finished(lift: Lift, name: str) -> OnnxModel:
         node = lift.inputs[key]
         names[key] = draft.input(port.replace("/", "_"), node.shape, node.dtype)
     weights: dict[str, Mapping[str, Weight]] = {}
+    constants: dict[str, Array | None] = {}
     for key, path in _named(live).items():
         made = live[key]
         inputs = [Ref(names[ref.node].node, ref.output) for ref in made.inputs]
         shares = None if made.shares is None else names[made.shares].node
         names[key] = draft.layer(path, made.op, inputs, shares=shares)[0]
-        held = {part: Weight(v.source, v.arrays[0] if v.known else None) for part, v in made.weights.items()}
+        if "" in made.weights:
+            value = made.weights[""]
+            constants[names[key].node] = value.arrays[0] if value.steady and value.known else None
+            continue
+        held = {part: Weight(v.source, v.shape, v.arrays[0] if v.known else None) for part, v in made.weights.items()}
         if held and shares is None:
             weights[names[key].node] = held
     for output, ref in refs.items():
         draft.output(output.replace("/", "_"), Ref(names[ref.node].node, ref.output))
-    used = {value.source for made in live.values() for value in made.weights.values()}
+    used = {value.source for made in live.values() for part, value in made.weights.items() if part and value.source}
     return OnnxModel(
         draft.design(),
         tuple(entered),
         graph.outputs,
-        {stored.name: stored.array.shape for stored in graph.stored.values()},
+        {source: graph.stored[source].array.shape for source in graph.stored if source in used},
         weights,
+        constants,
+        lift.batch,
         tuple(_notes(lift, used)),
     )
 

@@ -1,0 +1,83 @@
+"""A design held against the ONNX file that it was read from, without running either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from archscope.analysis.account import Account, analyze
+from archscope.backends.onnx.file import Port
+from archscope.backends.onnx.reading import OnnxModel
+from archscope.backends.onnx.values import BATCHES, Size, at, pairs
+from archscope.backends.proof import Check
+from archscope.graph import Ref
+
+#: counts the batches that a batch norm has seen in training, which ONNX does not keep
+_COUNTERS = ("num_batches_tracked",)
+
+
+def prove_shapes(model: OnnxModel) -> Iterator[Check]:
+    """Parameters and buffers by shape and in all, and the shapes of the outputs, as the file has them."""
+    accounts = [analyze(model.design, batch=batch) for batch in BATCHES]
+    yield _tensors(model, accounts[0])
+    yield _elements(model, accounts[0])
+    one, other = (_results(account, batch) for account, batch in zip(accounts, BATCHES, strict=True))
+    for port, *shapes in zip(model.outputs, one, other, strict=True):
+        yield _output(port, pairs(*shapes), model.batch)
+
+
+def _results(account: Account, batch: int) -> list[tuple[int, ...]]:
+    """The shapes of a design's outputs."""
+    tensors = {Ref(node.name): node.tensor(batch) for node in account.design.inputs}
+    tensors |= {Ref(row.name, number): tensor for row in account.rows for number, tensor in enumerate(row.y)}
+    return [tensors[ref].shape for _, ref in account.design.outputs]
+
+
+def _owned(account: Account) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Layer, name and shape of every tensor that the design has and a file can have."""
+    for layer, row in zip(account.design.layers, account.rows, strict=True):
+        if layer.shares is None:
+            for name, tensor in {**layer.op.parameters(*row.x), **layer.op.buffers(*row.x)}.items():
+                if name not in _COUNTERS:
+                    yield layer.name, name, tensor.shape
+
+
+def _tensors(model: OnnxModel, account: Account) -> Check:
+    stated = {(layer, name): shape for layer, name, shape in _owned(account)}
+    found = {(layer, name): w.shape for layer, parts in model.weights.items() for name, w in parts.items()}
+    odd = sorted({".".join(key) for key, _ in stated.items() ^ found.items()})
+    tally = f"{len(found)} tensors" + (f", {len(odd)} of them otherwise" if odd else "")
+    note = f"first that differs: {odd[0]}" if odd else "each with the shape that its layer infers"
+    return Check("parameters and buffers by shape", f"{len(stated)} tensors", tally, note)
+
+
+def _elements(model: OnnxModel, account: Account) -> Check:
+    stated = sum(prod(shape) for _, _, shape in _owned(account))
+    measured = sum(map(prod, model.stored.values()))
+    computed = sum(prod(w.shape) for parts in model.weights.values() for w in parts.values() if not w.source)
+    note = f"and {computed:,} of weights that the file computes from constants" if computed else ""
+    return Check("elements of parameters and buffers", stated, measured + computed, note)
+
+
+def _output(port: Port, sizes: tuple[Size, ...], batch: int | None) -> Check:
+    """The shape of an output; sizes that the file leaves open are taken as they are."""
+    stated = [_size(size) for size in sizes]
+    what, shown = f"shape of {port.name}", " x ".join(stated)
+    if port.dims is None:
+        return Check(what, shown, shown, "the file does not tell it")
+    told = [str(dim) for dim in port.dims]
+    note = f"the file says {' x '.join(told) or 'a single number'}"
+    if len(told) == len(stated):
+        for place, (dim, size) in enumerate(zip(port.dims, sizes, strict=True)):
+            if isinstance(dim, str) or (batch is not None and at(size, batch) == dim):
+                told[place] = stated[place]
+    return Check(what, shown, " x ".join(told), note)
+
+
+def _size(size: Size) -> str:
+    """A size as a function of the batch."""
+    times = size[1] - size[0]
+    rest = size[0] - times * BATCHES[0]
+    if not times:
+        return str(rest)
+    return ("batch" if times == 1 else f"{times} batch") + (f" + {rest}" if rest else "")
