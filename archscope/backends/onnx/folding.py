@@ -18,12 +18,12 @@ MOST_ELEMENTS = 2**22
 #: nodes whose elements are known before any input is
 _FOLDED = frozenset((
     "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "CastLike", "Ceil", "Clip", "Compress", "Concat",
-    "ConstantOfShape", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor", "Gather",
-    "GatherElements", "GatherND", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual",
-    "Log", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or", "Pad", "Pow", "Range",
-    "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "ScatterElements",
-    "ScatterND", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
-    "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+    "ConstantOfShape", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor",
+    "Gather", "GatherElements", "GatherND", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less",
+    "LessOrEqual", "Log", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or", "Pad", "Pow",
+    "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round",
+    "ScatterElements", "ScatterND", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
+    "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
 ))  # fmt: skip
 #: nodes that leave the elements of a weight alone
 LAYOUT = frozenset(("Cast", "CastLike", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
@@ -57,9 +57,7 @@ def evaluated(node: Node, inputs: Sequence[Fixed | None], opsets: Sequence[Any])
     return [Fixed((one, other)) for one, other in zip(results[0], results[-1], strict=True)]
 
 
-def _runner(
-    node: Node, given: tuple[str, ...], opsets: Sequence[Any]
-) -> Callable[[Mapping[str, Array]], list[Array]]:
+def _runner(node: Node, given: tuple[str, ...], opsets: Sequence[Any]) -> Callable[[Mapping[str, Array]], list[Array]]:
     """A function that runs a node by onnx's reference implementation."""
     from onnx import TypeProto, helper
     from onnx.reference import ReferenceEvaluator

@@ -14,6 +14,7 @@ from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
 from archscope.backends.onnx.values import (
     BATCHES,
     Fixed,
+    Parts,
     Refused,
     Size,
     Step,
@@ -33,7 +34,8 @@ from archscope.ops.legal import apply
 
 #: types of tensors by ONNX's names
 DTYPES: Mapping[str, str | None] = {
-    "FLOAT": None, "FLOAT16": None, "DOUBLE": None, "BFLOAT16": None, "INT64": "int64", "INT32": "int32", "BOOL": "bool",
+    "FLOAT": None, "FLOAT16": None, "DOUBLE": None, "BFLOAT16": None,
+    "INT64": "int64", "INT32": "int32", "BOOL": "bool",
 }  # fmt: skip
 
 #: nodes that ask for sizes alone
@@ -104,7 +106,7 @@ class Lift:
         self.inputs: dict[str, Input] = {}
         self.refusals: list[Refusal] = []
         self.folded = 0
-        self._values: dict[str, Value] = {"": ()}
+        self._values: dict[str, Value] = {"": Parts()}
         self._tensors: dict[Ref, tuple[Tensor, Tensor]] = {}
         self._lost: set[str] = set()
         self._sources: dict[tuple[str, ...], str] = {}
@@ -113,8 +115,11 @@ class Lift:
         self._storing = False
         self.doubled: set[str] = set()
         self.ahead: dict[str, Ref] = {}
-        self._following = {name: node for node in graph.nodes for name in node.inputs}
-        self.readers = Counter(name for node in graph.nodes for name in node.inputs)
+        self._users: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for name in node.inputs:
+                self._users.setdefault(name, []).append(node)
+        self.readers = Counter({name: len(users) for name, users in self._users.items()})
         self.readers.update(port.name for port in graph.outputs)
         first = next((port.dims[0] for port in graph.inputs if port.dims), None)
         self.batch = first if isinstance(first, int) else None
@@ -172,11 +177,22 @@ class Lift:
     def following(self, node: Node) -> Node | None:
         """The only node that reads the first output of a node, if nothing else does."""
         name = node.outputs[0]
-        return self._following.get(name) if self.readers[name] == 1 else None
+        return self._users[name][0] if self.readers[name] == 1 and name in self._users else None
 
     def owned(self, value: Fixed) -> bool:
         """Whether a stored tensor is some layer's weight already."""
         return value.source in self._owners
+
+    def tied(self, weight: Fixed) -> bool:
+        """Whether nodes of several kinds read a weight, such as an embedding and the last product."""
+        kinds, names = set(), [weight.source]
+        for name in names:
+            for node in self._users.get(name, ()) if name else ():
+                if node.kind in ("Transpose", "Identity", "Cast"):
+                    names.append(node.outputs[0])
+                else:
+                    kinds.add("product" if node.kind in ("MatMul", "Gemm") else node.kind)
+        return len(kinds) > 1
 
     def given(self, node: Node, place: int) -> bool:
         """Whether an input of a node is given."""
@@ -278,6 +294,7 @@ class Lift:
                 raise Refused("; ".join(violation.message for violation in violations))
             both.append(outputs)
         held = dict(weights or {})
+        _fitting(op, [self._tensors[ref][0] for ref in inputs], held)
         name, longer, stemmed = self._names(held)
         if instead is not None:
             self._release(instead)
@@ -440,9 +457,9 @@ class Lift:
             raise _no_op(node)
         try:
             found = rule(self, node)
-        except IndexError:
-            raise Refused(f"it has {len(node.inputs)} inputs, which are too few") from None
-        return [found] if isinstance(found, (Ref, Fixed)) else found
+        except (IndexError, KeyError, TypeError, ValueError) as error:  # inputs or attributes that it must have
+            raise Refused(f"it is malformed: {str(error) or type(error).__name__}", "a sound model") from None
+        return [found] if isinstance(found, (Ref, Fixed, Parts)) else found
 
     def _folded(self, node: Node) -> list[Fixed] | None:
         """The outputs of a node that no input of the graph decides."""
@@ -455,9 +472,12 @@ class Lift:
             kind = np.dtype(self.dtype(values[1]) or np.float32)
             one, other = (array.astype(kind) for array in values[0].arrays)
             return [values[0] if values[0].source else Fixed((one, other))]
-        if any(isinstance(value, Ref) or (isinstance(value, tuple) and value) for value in values):
+        if any(isinstance(value, Ref) or (isinstance(value, Parts) and value.tensors) for value in values):
             return None
         inputs = [value if isinstance(value, Fixed) else None for value in values]
+        if node.kind == "Expand" and inputs[0] is not None and inputs[1] is not None:
+            one, other = inputs[0].arrays
+            inputs[1] = self.any_batch(inputs[1], pairs(one.shape, other.shape))
         held = [value for value in inputs if value is not None]
         if held and held[0].source and node.kind in LAYOUT and all(value.known for value in held[1:]):
             return [self._laid(node, held)]
@@ -523,14 +543,25 @@ class Lift:
     def _resolved(self, wanted: Fixed, before: Sequence[Size], *, zeros: bool) -> tuple[Size, ...]:
         """A shape with -1 and 0 in it; where the file is written for one batch, at any."""
         if self.batch is not None and wanted.steady and any(map(varies, before)):
-            return self._any_batch([int(size) for size in wanted.arrays[0]], before, zeros=zeros)
+            return self._reshaped_any_batch([int(size) for size in wanted.arrays[0]], before, zeros=zeros)
         shapes = [
             _filled([int(size) for size in wanted.arrays[k]], [size[k] for size in before], zeros=zeros)
             for k in range(2)
         ]
         return pairs(*shapes)
 
-    def _any_batch(self, wanted: list[int], before: Sequence[Size], *, zeros: bool) -> tuple[Size, ...]:
+    def any_batch(self, target: Fixed, sizes: Sequence[Size]) -> Fixed:
+        """A shape to expand to; in a file that is written for one batch that batch varies as what is expanded does."""
+        if self.batch is None or not target.known or not target.steady or target.shape[0] < len(sizes):
+            return target
+        array = target.arrays[0]
+        one, other = array.copy(), array.copy()
+        for dim, size in enumerate(reversed(sizes), 1):
+            if varies(size) and array[-dim] == at(size, self.batch):
+                one[-dim], other[-dim] = size
+        return Fixed((one, other))
+
+    def _reshaped_any_batch(self, wanted: list[int], before: Sequence[Size], *, zeros: bool) -> tuple[Size, ...]:
         """A shape that is written for one batch: the size that comes of a varying one varies as that does."""
         assert self.batch is not None
         now = [at(size, self.batch) for size in before]
@@ -547,6 +578,13 @@ class Lift:
             times = after[same[0]] // size
             found[same[0]] = (times * total[0], times * total[1])
         return tuple(found)
+
+
+def _fitting(op: Op, x: Sequence[Tensor], weights: Mapping[str, Fixed]) -> None:
+    own = {**op.parameters(*x), **op.buffers(*x)}
+    for name, value in weights.items():
+        if name and value.shape != own[name].shape:
+            raise Refused(f"its {name} has the shape {value.shape}, where {own[name].shape} would suit what arrives")
 
 
 def _no_op(node: Node) -> Refused:
@@ -600,7 +638,7 @@ def _constant(node: Node) -> Fixed:
     from onnx import numpy_helper
 
     kind = next((name for name in node.attributes if name.startswith("value")), "")
-    value = node.attributes.get(kind)
+    value: Any = node.attributes.get(kind)
     if kind == "value":
         array = numpy_helper.to_array(value)
     elif kind in ("value_int", "value_ints"):
@@ -620,9 +658,7 @@ def _all(sizes: Sequence[Size]) -> Size:
 
 
 def _filled(wanted: list[int], before: list[int], *, zeros: bool) -> list[int]:
-    sizes = [
-        before[dim] if size == 0 and not zeros and dim < len(before) else size for dim, size in enumerate(wanted)
-    ]
+    sizes = [before[dim] if size == 0 and not zeros and dim < len(before) else size for dim, size in enumerate(wanted)]
     if -1 in sizes:
         rest = _all([(size, 1) for size in sizes if size != -1])[0]
         whole = _all([(size, 1) for size in before])[0]

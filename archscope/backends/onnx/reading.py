@@ -47,7 +47,8 @@ class OnnxModel:
         outputs: the file's, with the sizes that it declares.
         stored: shapes of the tensors of the file that are weights.
         weights: by layer, and by the name that a tensor has in the layer.
-        constants: values of the ``Constant`` layers that do not depend on the batch; ``None`` of others.
+        constants: values of the ``Constant`` layers, at a batch of 2 where they depend on it; ``None`` of those that
+            are not known at the batch of the file.
         batch: that the file is written for; ``None`` is any.
         notes: what was left out or evaluated, a line each.
     """
@@ -137,7 +138,8 @@ def _finished(lift: Lift, name: str) -> OnnxModel:
         names[key] = draft.layer(path, made.op, inputs, shares=shares)[0]
         if "" in made.weights:
             value = made.weights[""]
-            constants[names[key].node] = value.arrays[0] if value.steady and value.known else None
+            told = value.known and (value.steady or lift.batch is None)
+            constants[names[key].node] = value.arrays[0] if told else None
             continue
         held = {part: Weight(v.source, v.shape, v.arrays[0] if v.known else None) for part, v in made.weights.items()}
         if held and shares is None:
@@ -180,7 +182,7 @@ def _notes(lift: Lift, used: set[str]) -> Iterable[str]:
 def _live(made: Mapping[str, Made], results: Iterable[Ref]) -> dict[str, Made]:
     """The layers that contribute to an output."""
     reached = {ref.node for ref in results}
-    for key, layer in reversed(made.items()):
+    for key, layer in reversed(list(made.items())):
         if key in reached:
             reached.update(ref.node for ref in layer.inputs)
             reached.update(filter(None, [layer.shares]))

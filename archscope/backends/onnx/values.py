@@ -87,8 +87,14 @@ class Fixed:
         return replace(self, arrays=arrays, steps=(*self.steps, *steps))
 
 
-#: a tensor, or a sequence of them
-Value = Ref | Fixed | tuple["Ref | Fixed", ...]
+@dataclass(frozen=True)
+class Parts:
+    """A sequence of tensors."""
+
+    tensors: tuple[Ref | Fixed, ...] = ()
+
+
+Value = Ref | Fixed | Parts
 
 
 def pairs(one: Sequence[int], other: Sequence[int]) -> tuple[Size, ...]:

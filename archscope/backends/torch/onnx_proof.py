@@ -14,6 +14,7 @@ from torch import nn
 from archscope.analysis.account import analyze
 from archscope.backends.onnx.prove import prove_shapes
 from archscope.backends.onnx.reading import OnnxModel
+from archscope.backends.onnx.values import BATCHES
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import DTYPES, Network, build
 
@@ -42,7 +43,7 @@ def _outputs(model: OnnxModel, path: str | os.PathLike[str], most_macs: int) -> 
     reason = _unmeasured(model, most_macs)
     if reason:
         return Check(_WHAT, "", "", f"not measured: {reason}")
-    batch = model.batch or 2
+    batch = model.batch or BATCHES[0]
     given = list(_inputs(model, batch))
     try:
         expected = _run_file(path, dict(zip(model.inputs, given, strict=True)))
@@ -60,8 +61,8 @@ def _unmeasured(model: OnnxModel, most_macs: int) -> str:
     if any(weight.array is None for parts in model.weights.values() for weight in parts.values()):
         return "the weights are in another file"
     if any(value is None for value in model.constants.values()):
-        return "some of its constants depend on the batch"
-    total = analyze(model.design, batch=model.batch or 2).total
+        return "some of its constants depend on the batch, which the file fixes"
+    total = analyze(model.design, batch=model.batch or BATCHES[0]).total
     if total.macs > most_macs or total.params > MOST_ELEMENTS:
         return f"{total.macs:,} MACs and {total.params:,} parameters are too many for onnx's reference evaluator"
     return ""
@@ -119,6 +120,9 @@ def _compared(found: list[Any], expected: list[Any], batch: int) -> Check:
         if one.shape != other.shape:
             return Check(_WHAT, _SAME, f"of the shape {one.shape}, not {other.shape}", note)
         scale = max(float(np.abs(other).max(initial=0)), 1e-6)
-        largest = max(largest, float(np.abs(one - other).max(initial=0)) / scale if one.dtype != bool else float((one != other).any()))
+        largest = max(
+            largest,
+            float(np.abs(one - other).max(initial=0)) / scale if one.dtype != bool else float((one != other).any()),
+        )
     note += f"; they differ by {largest:.1e} of the largest"
     return Check(_WHAT, _SAME, _SAME if largest < 1e-4 else "others", note)

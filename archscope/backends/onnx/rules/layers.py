@@ -74,8 +74,8 @@ def _conv(lift: Lift, node: Node) -> Ref:
     else:
         x = _padded(lift, x, ends)
     return lift.one(
-        f"Conv{axes}d", x, out_channels=weight.shape[0], kernel_size=kernel, groups=int(node.attributes.get("group", 1)),
-        bias=bias is not None, weights=_parts(weight=weight, bias=bias), **given,
+        f"Conv{axes}d", x, out_channels=weight.shape[0], kernel_size=kernel, bias=bias is not None,
+        groups=int(node.attributes.get("group", 1)), weights=_parts(weight=weight, bias=bias), **given,
     )  # fmt: skip
 
 
@@ -140,7 +140,9 @@ def _lp_pool(lift: Lift, node: Node) -> Ref:
     if "dilation" in given:
         raise Refused("a power average with dilation", "a power pool that takes dilation")
     ceil, power = bool(node.attributes.get("ceil_mode", 0)), float(node.attributes.get("p", 2))
-    return lift.one(f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, ceil_mode=ceil, **given)
+    return lift.one(
+        f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, ceil_mode=ceil, **given
+    )
 
 
 def _global(kind: str) -> Rule:
@@ -151,7 +153,7 @@ def _global(kind: str) -> Rule:
     return rule
 
 
-# -- normalisation ------------------------------------------------------------------------------------------------------
+# -- normalisation -----------------------------------------------------------------------------------------------------
 
 
 def _affine(lift: Lift, node: Node) -> tuple[bool, bool, dict[str, Fixed]]:
@@ -171,12 +173,12 @@ def _batch_norm(lift: Lift, node: Node) -> Ref:
     running = {"running_mean": lift.weight(node, 3, "mean"), "running_var": lift.weight(node, 4, "variance")}
     axes = max(len(lift.shape(x)) - 2, 1)
     return lift.one(
-        f"BatchNorm{axes}d", x, eps=_plain(node.attributes.get("epsilon", 1e-5)), affine=affine, bias=shifts,
-        momentum=_plain(1 - node.attributes.get("momentum", 0.9)), weights=weights | running,
+        f"BatchNorm{axes}d", x, eps=rounded(node.attributes.get("epsilon", 1e-5)), affine=affine, bias=shifts,
+        momentum=rounded(1 - node.attributes.get("momentum", 0.9)), weights=weights | running,
     )  # fmt: skip
 
 
-def _plain(value: float) -> float:
+def rounded(value: float) -> float:
     """A float32 as a person would write it."""
     return float(f"{value:.6g}")
 
@@ -184,7 +186,7 @@ def _plain(value: float) -> float:
 def _instance_norm(lift: Lift, node: Node) -> Ref:
     x = lift.wire(lift.value(node.inputs[0]))
     affine, shifts, weights = _affine(lift, node)
-    eps, axes = _plain(node.attributes.get("epsilon", 1e-5)), _axes(lift, x)
+    eps, axes = rounded(node.attributes.get("epsilon", 1e-5)), _axes(lift, x)
     return lift.one(f"InstanceNorm{axes}d", x, eps=eps, affine=affine, bias=shifts, weights=weights)
 
 
@@ -193,7 +195,7 @@ def _group_norm(lift: Lift, node: Node) -> Ref:
     affine, shifts, weights = _affine(lift, node)
     if affine and weights["weight"].shape != (lift.shape(x)[1],):
         raise Refused("a scale for each group", "a group norm with a scale for each group (opset 18)")
-    eps = _plain(node.attributes.get("epsilon", 1e-5))
+    eps = rounded(node.attributes.get("epsilon", 1e-5))
     groups = int(node.attributes["num_groups"])
     return lift.one("GroupNorm", x, num_groups=groups, eps=eps, affine=affine, bias=shifts, weights=weights)
 
@@ -205,7 +207,7 @@ def _layer_norm(lift: Lift, node: Node) -> Ref:
     scale, shift = lift.weight(node, 1, "scale"), _bias(lift, node, 2)
     learnt = shift is not None or bool(scale.source) or scale.number != 1
     return lift.one(
-        "LayerNorm", x, normalized_shape=shape[axis:], eps=_plain(node.attributes.get("epsilon", 1e-5)),
+        "LayerNorm", x, normalized_shape=shape[axis:], eps=rounded(node.attributes.get("epsilon", 1e-5)),
         elementwise_affine=learnt, bias=shift is not None or not learnt,
         weights=_parts(weight=scale if learnt else None, bias=shift),
     )  # fmt: skip
@@ -217,14 +219,14 @@ def _rms_norm(lift: Lift, node: Node) -> Ref:
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     learnt = bool(scale.source) or scale.number != 1
     return lift.one(
-        "RMSNorm", x, normalized_shape=shape[axis:], eps=_plain(node.attributes.get("epsilon", 1e-5)),
+        "RMSNorm", x, normalized_shape=shape[axis:], eps=rounded(node.attributes.get("epsilon", 1e-5)),
         elementwise_affine=learnt, weights=_parts(weight=scale if learnt else None),
     )  # fmt: skip
 
 
 def _lrn(lift: Lift, node: Node) -> Ref:
     x, given = lift.wire(lift.value(node.inputs[0])), node.attributes
-    alpha, beta, k = (_plain(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
+    alpha, beta, k = (rounded(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
     return lift.one("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
 
 
@@ -238,14 +240,14 @@ def _gemm(lift: Lift, node: Node) -> Ref:
     if given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
         raise Refused("a product that is scaled (alpha, beta)", "alpha = beta = 1")
     weight, bias = lift.value(node.inputs[1]), _bias(lift, node, 2) if _is_bias(lift, node) else None
-    if isinstance(weight, Fixed) and not _tied(lift, weight):
+    if isinstance(weight, Fixed) and not lift.tied(weight):
         rows = weight if given.get("transB", 0) else _turned(weight)
-        plain = bias is None or bias.shape == rows.shape[:1]
+        fits = bias is None or bias.shape == rows.shape[:1]
         y = lift.one(
-            "Linear", x, out_features=rows.shape[0], bias=bias is not None and plain,
-            weights=_parts(weight=rows, bias=bias if plain else None),
+            "Linear", x, out_features=rows.shape[0], bias=bias is not None and fits,
+            weights=_parts(weight=rows, bias=bias if fits else None),
         )  # fmt: skip
-        return y if plain or bias is None else lift.one("Add", y, lift.wire(bias))
+        return y if fits or bias is None else lift.one("Add", y, lift.wire(bias))
     other = lift.wire(weight)
     y = lift.one("MatMul", x, lift.one("Transpose", other, dim0=0, dim1=1) if given.get("transB", 0) else other)
     return lift.one("Add", y, lift.wire(lift.value(node.inputs[2]))) if lift.given(node, 2) else y
@@ -261,23 +263,9 @@ def _turned(weight: Fixed) -> Fixed:
     return weight.laid((turned, turned), ("Permute", {"dims": [1, 0]}))
 
 
-def _tied(lift: Lift, weight: Fixed) -> bool:
-    """Whether nodes of several kinds read a weight, such as an embedding and the last product."""
-    if not weight.source:
-        return False
-    kinds, names = set(), {weight.source}
-    for node in lift.graph.nodes:
-        if names & set(node.inputs):
-            if node.kind in ("Transpose", "Identity", "Cast"):
-                names.update(node.outputs)
-            else:
-                kinds.add("Product" if node.kind in ("MatMul", "Gemm") else node.kind)
-    return len(kinds) > 1
-
-
 def _matmul(lift: Lift, node: Node) -> Ref:
     first, second = (lift.value(name) for name in node.inputs[:2])
-    if isinstance(second, Fixed) and second.learnt and len(second.shape) == 2 and not _tied(lift, second):
+    if isinstance(second, Fixed) and second.learnt and len(second.shape) == 2 and not lift.tied(second):
         sum_, bias = _added(lift, node, second.shape[1])
         weights = _parts(weight=_turned(second), bias=bias)
         y = lift.one("Linear", lift.wire(first), out_features=second.shape[1], bias=bias is not None, weights=weights)
@@ -294,7 +282,7 @@ def _added(lift: Lift, node: Node, features: int) -> tuple[Node | None, Fixed | 
         return None, None
     for name in following.inputs:
         value = lift.known(name)
-        if isinstance(value, Fixed) and value.learnt and value.shape == (features,) and not _tied(lift, value):
+        if isinstance(value, Fixed) and value.learnt and value.shape == (features,) and not lift.tied(value):
             return following, value
     return None, None
 
@@ -302,7 +290,9 @@ def _added(lift: Lift, node: Node, features: int) -> tuple[Node | None, Fixed | 
 def _attention(lift: Lift, node: Node) -> Ref:
     given = [lift.wire(lift.value(name)) for name in node.inputs[:4] if name]
     if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in given[:3]):
-        raise Refused("attention over a cache, or over heads that are not apart", "query, key and value of 4 dimensions")
+        raise Refused(
+            "attention over a cache, or over heads that are not apart", "query, key and value of 4 dimensions"
+        )
     if node.attributes.get("softcap", 0.0):
         raise Refused("attention whose scores are capped", "an attention with softcap")
     query, key = (lift.shape(ref) for ref in given[:2])
@@ -336,7 +326,7 @@ def _resize(lift: Lift, node: Node) -> Ref:
         factors = node.attributes.get("scales")
         if factors is None:
             factors = lift.weight(node, scales, "scales").arrays[0]
-        given["scale_factor"] = [_plain(float(factor)) for factor in factors[-axes:]]
+        given["scale_factor"] = [rounded(float(factor)) for factor in factors[-axes:]]
     return lift.one("Upsample", x, **given)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from archscope.backends.onnx.file import Node
 from archscope.backends.onnx.lift import DTYPES, Lift, Made, Rule
-from archscope.backends.onnx.rules.layers import _plain
+from archscope.backends.onnx.rules.layers import rounded
 from archscope.backends.onnx.rules.shaping import IN_ORDER
 from archscope.backends.onnx.values import Fixed, Refused, Value
 from archscope.graph import Ref
@@ -27,7 +27,7 @@ def _function(kind: str, **arguments: Any) -> Rule:
 
 def _with(kind: str, argument: str, attribute: str, default: float) -> Rule:
     def rule(lift: Lift, node: Node) -> Ref:
-        return lift.one(kind, _x(lift, node), **{argument: _plain(node.attributes.get(attribute, default))})
+        return lift.one(kind, _x(lift, node), **{argument: rounded(node.attributes.get(attribute, default))})
 
     return rule
 
@@ -40,11 +40,13 @@ def _selu(lift: Lift, node: Node) -> Ref:
 
 
 def _hard_sigmoid(lift: Lift, node: Node) -> Ref:
-    alpha, beta = _plain(node.attributes.get("alpha", 0.2)), _plain(node.attributes.get("beta", 0.5))
+    alpha, beta = rounded(node.attributes.get("alpha", 0.2)), rounded(node.attributes.get("beta", 0.5))
     x = _x(lift, node)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-4) and beta == 0.5:
         return lift.one("Hardsigmoid", x)
-    return lift.one("Hardtanh", lift.one("Shift", lift.one("Scale", x, factor=alpha), value=beta), min_val=0.0, max_val=1.0)
+    return lift.one(
+        "Hardtanh", lift.one("Shift", lift.one("Scale", x, factor=alpha), value=beta), min_val=0.0, max_val=1.0
+    )
 
 
 def _gelu(lift: Lift, node: Node) -> Ref:
@@ -72,8 +74,8 @@ def _prelu(lift: Lift, node: Node) -> Ref:
 def _clip(lift: Lift, node: Node) -> Ref:
     x = _x(lift, node)
     low, high = lift.number(node, 1, "min"), lift.number(node, 2, "max")
-    low = None if low is None or low < -3e38 else _plain(low)
-    high = None if high is None or high > 3e38 else _plain(high)
+    low = None if low is None or low < -3e38 else rounded(low)
+    high = None if high is None or high > 3e38 else rounded(high)
     if low is None and high is None:
         return x
     if (low, high) == (0, None):
@@ -108,7 +110,7 @@ def _to(lift: Lift, x: Ref, name: str) -> Ref:
     return x if DTYPES[name] == lift.dtype(x) else lift.one("Cast", x, dtype=DTYPES[name] or "float")
 
 
-# -- arithmetic ---------------------------------------------------------------------------------------------------------
+# -- arithmetic --------------------------------------------------------------------------------------------------------
 
 
 def _scalar(lift: Lift, value: Value, beside: Value) -> float | int | None:
@@ -119,7 +121,7 @@ def _scalar(lift: Lift, value: Value, beside: Value) -> float | int | None:
     if len(value.shape) > len(other) or any(size != 1 for size in value.shape):
         return None
     number = value.number
-    return _plain(number) if isinstance(number, float) and math.isfinite(number) else number
+    return rounded(number) if isinstance(number, float) and math.isfinite(number) else number
 
 
 def _add(lift: Lift, node: Node) -> Ref:
@@ -251,7 +253,7 @@ def _divide(lift: Lift, node: Node) -> Ref:
     a, b = (lift.value(name) for name in node.inputs)
     number = _scalar(lift, b, a)
     if number and isinstance(a, Ref) and lift.dtype(a) is None:
-        return lift.one("Scale", a, factor=_plain(1 / number))
+        return lift.one("Scale", a, factor=rounded(1 / number))
     number = _scalar(lift, a, b)
     if number is not None and isinstance(b, Ref):
         inverse = lift.one("Reciprocal", b)
@@ -379,11 +381,11 @@ def _where(lift: Lift, node: Node) -> Ref:
 
 
 def _leaky(lift: Lift, node: Node) -> Ref:
-    return lift.one("LeakyReLU", _x(lift, node), negative_slope=_plain(node.attributes.get("alpha", 0.01)))
+    return lift.one("LeakyReLU", _x(lift, node), negative_slope=rounded(node.attributes.get("alpha", 0.01)))
 
 
 def _shrink(lift: Lift, node: Node) -> Ref:
-    bias, lambd = _plain(node.attributes.get("bias", 0.0)), _plain(node.attributes.get("lambd", 0.5))
+    bias, lambd = rounded(node.attributes.get("bias", 0.0)), rounded(node.attributes.get("lambd", 0.5))
     if bias not in (0.0, lambd):
         raise Refused("its bias is neither 0 nor its lambd", "a hard or a soft shrinkage")
     return lift.one("Softshrink" if bias else "Hardshrink", _x(lift, node), lambd=lambd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -38,21 +39,22 @@ def _recurrent(lift: Lift, node: Node, kind: str) -> list[Ref]:
     hidden, directions = int(given["hidden_size"]), 2 if direction == "bidirectional" else 1
     weights = {"ih": lift.weight(node, 1, "weight"), "hh": lift.weight(node, 2, "recurrent weight")}
     bias = lift.weight(node, 3, "bias") if lift.given(node, 3) else None
-    options = {} if directions == 1 else {"bidirectional": True}
+    options: dict[str, Any] = {} if directions == 1 else {"bidirectional": True}
     if kind == "RNN":
         names = {name.decode() if isinstance(name, bytes) else name for name in given.get("activations", ["Tanh"])}
         if names not in ({"Tanh"}, {"Relu"}):
             raise Refused(f"its activations are {', '.join(sorted(names))}", "Tanh or Relu")
-        options = {**options, "nonlinearity": names.pop().lower()}  # type: ignore[dict-item]
+        options["nonlinearity"] = names.pop().lower()
     elif given.get("activations"):
         raise Refused("its activations are not the usual ones", "those of the paper")
     refs = lift.layer(
         kind, x, hidden_size=hidden, bias=bias is not None, weights=_weights(kind, weights, bias, hidden, directions),
         **options,
     )  # fmt: skip
-    sequence = refs[0]
     length, batch = lift.sizes(x)[:2]
-    whole = lift.reshaped(sequence, [length, batch, (directions, directions), (hidden, hidden)])
+    if directions == 1:  # ONNX has a dimension of the directions before that of the samples
+        return [lift.reshaped(refs[0], [length, (1, 1), batch, (hidden, hidden)]), *refs[1:]]
+    whole = lift.reshaped(refs[0], [length, batch, (2, 2), (hidden, hidden)])
     return [lift.one("Transpose", whole, dim0=1, dim1=2), *refs[1:]]
 
 

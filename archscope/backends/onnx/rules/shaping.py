@@ -7,7 +7,7 @@ from typing import Any
 
 from archscope.backends.onnx.file import Node
 from archscope.backends.onnx.lift import Lift, Rule
-from archscope.backends.onnx.values import BATCHES, Fixed, Refused, Size, Value, pairs, reshaping, varies
+from archscope.backends.onnx.values import BATCHES, Fixed, Parts, Refused, Size, Value, pairs, reshaping, varies
 from archscope.graph import Ref
 
 #: ops that leave the order of the elements alone
@@ -121,29 +121,29 @@ def _split_to_sequence(lift: Lift, node: Node) -> list[Value]:
     if given is not None and len(given) == 1:  # the size of each, the last of what is left
         whole, rest = divmod(size, given[0])
         sections = given * whole + ([rest] if rest else [])
-    return [tuple(_parts(lift, x, dim, sections))]
+    return [Parts(tuple(_parts(lift, x, dim, sections)))]
 
 
 def _sequence(lift: Lift, node: Node) -> list[Value]:
     parts = [lift.value(name) for name in node.inputs]
-    return [tuple(part for part in parts if isinstance(part, (Ref, Fixed)))]
+    return [Parts(tuple(part for part in parts if not isinstance(part, Parts)))]
 
 
 def _sequence_at(lift: Lift, node: Node) -> Value:
     parts, place = lift.value(node.inputs[0]), lift.numbers(node, 1) or [0]
-    if not isinstance(parts, tuple) or not -len(parts) <= place[0] < len(parts):
+    if not isinstance(parts, Parts) or not -len(parts.tensors) <= place[0] < len(parts.tensors):
         raise Refused(f"there is no part {place[0]}")
-    return parts[place[0]]
+    return parts.tensors[place[0]]
 
 
 def _concat_from_sequence(lift: Lift, node: Node) -> Value:
     parts = lift.value(node.inputs[0])
-    if not isinstance(parts, tuple):
+    if not isinstance(parts, Parts):
         raise Refused("it joins no sequence of tensors", "one")
     axis = int(node.attributes["axis"])
     if node.attributes.get("new_axis", 0):
-        return lift.one("Stack", *(lift.wire(part) for part in parts), dim=axis)
-    return _joined(lift, parts, axis)
+        return lift.one("Stack", *(lift.wire(part) for part in parts.tensors), dim=axis)
+    return _joined(lift, parts.tensors, axis)
 
 
 def _slice(lift: Lift, node: Node) -> Ref:
@@ -201,10 +201,12 @@ def _expand(lift: Lift, node: Node) -> Ref:
         same = len(sizes) == len(target) and all(t in ((1, 1), s) for s, t in zip(sizes[1:], target[1:], strict=True))
         if same and sizes[0] == (1, 1) and varies(target[0]):
             return lift.wire(value, expand=True)
-    return expanded(lift, lift.wire(value), target)
+    x = lift.wire(value)
+    wanted = lift.any_batch(wanted, lift.sizes(x))
+    return _expanded(lift, x, pairs(*(array.tolist() for array in wanted.arrays)))
 
 
-def expanded(lift: Lift, x: Ref, target: Sequence[Size]) -> Ref:
+def _expanded(lift: Lift, x: Ref, target: Sequence[Size]) -> Ref:
     """A tensor whose dimensions of size 1 are repeated, as far as the target says."""
     sizes = lift.sizes(x)
     ndim = max(len(sizes), len(target))
@@ -237,14 +239,12 @@ def _tile(lift: Lift, node: Node) -> Ref:
 def _gather(lift: Lift, node: Node) -> Ref:
     table, index = lift.value(node.inputs[0]), lift.value(node.inputs[1])
     dim = int(node.attributes.get("axis", 0))
-    if isinstance(table, Fixed) and table.learnt and len(table.shape) == 2 and dim in (0, -2):
-        from archscope.backends.onnx.rules.layers import _tied
-
-        whole = not isinstance(index, Fixed) or index.number is None
-        if whole and not _tied(lift, table):
-            rows, width = table.shape
-            ids = lift.wire(index)
-            return lift.one("Embedding", ids, num_embeddings=rows, embedding_dim=width, weights={"weight": table})
+    many = not isinstance(index, Fixed) or bool(index.shape)
+    if isinstance(table, Fixed) and table.learnt and len(table.shape) == 2 and dim in (0, -2) and many:
+        rows, width = table.shape
+        if not lift.tied(table):
+            weights = {"weight": table}
+            return lift.one("Embedding", lift.wire(index), num_embeddings=rows, embedding_dim=width, weights=weights)
     x = lift.wire(table)
     if isinstance(index, Fixed) and index.steady and index.known:
         places = index.arrays[0]
@@ -277,9 +277,8 @@ def _reduced(lift: Lift, node: Node, x: Ref, kind: str, **arguments: Any) -> Ref
         if node.attributes.get("noop_with_empty_axes", 0):
             return x
         axes = list(range(len(lift.shape(x))))
-    if 0 in axes or -len(lift.shape(x)) in axes:
-        if varies(lift.sizes(x)[0]):
-            raise Refused("it joins the samples of a batch", "a reduction of other dimensions")
+    if varies(lift.sizes(x)[0]) and {0, -len(lift.shape(x))} & set(axes):
+        raise Refused("it joins the samples of a batch", "a reduction of other dimensions")
     return lift.one(kind, x, dim=axes, keepdim=bool(node.attributes.get("keepdims", 1)), **arguments)
 
 

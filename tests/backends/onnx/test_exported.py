@@ -1,0 +1,129 @@
+"""Files that torch's two exporters write, and those that archscope writes, read back."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+
+import archscope
+from archscope.backends.onnx.reading import read_onnx
+from archscope.backends.torch.onnx import to_onnx
+from archscope.backends.torch.onnx_proof import prove_onnx
+from archscope.spec.library import names as spec_names
+
+QUICK = ("lenet5", "separable_convolution", "text_cnn", "tcn")
+#: what torch cannot say in ONNX, or not in a file that its checker takes
+UNSAID: frozenset[str] = frozenset()
+
+
+class Tagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(20, 8)
+        self.rnn = nn.LSTM(8, 6, bidirectional=True, batch_first=True)
+        self.tags = nn.Linear(12, 5)
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.tags(self.rnn(self.words(words))[0])
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer1 = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.SiLU(), nn.GroupNorm(2, 4))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x + self.layer1(x))
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.rand(1, 5, 16))
+        self.block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, activation="gelu")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block(x + self.place)
+
+
+MODULES = {
+    "a residual": (Residual, torch.rand(2, 4, 8, 8)),
+    "a tagger": (Tagger, torch.zeros(2, 7, dtype=torch.int64)),
+    "an encoder": (Encoder, torch.rand(2, 5, 16)),
+}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("way", ["dynamo", "script", "script, one batch"])
+@pytest.mark.parametrize("title", MODULES)
+def test_a_module_that_torch_exported(title, way, tmp_path):
+    make, x = MODULES[title]
+    torch.manual_seed(0)
+    module = make().eval()
+    for parameter in module.parameters():  # the exporter stores equal weights once
+        nn.init.normal_(parameter)
+    path = tmp_path / "model.onnx"
+    with quiet():
+        if way == "dynamo":
+            shapes = ({0: torch.export.Dim("batch")},)
+            torch.onnx.export(module, (x,), dynamo=True, dynamic_shapes=shapes, verbose=False).save(path)
+        else:
+            if title == "an encoder":
+                pytest.skip("torch's older exporter cannot say its attention")
+            axes = {} if way.endswith("one batch") else {"input": {0: "batch"}}
+            torch.onnx.export(module, (x,), path, dynamo=False, input_names=["input"], dynamic_axes=axes)
+    model = read_onnx(path)
+    *checks, outputs = prove_onnx(model, path)
+    assert [check for check in checks if not check.ok] == []
+    assert outputs.measured == "those of the file", outputs.note
+    left = [part for part in module.modules() if not isinstance(part, nn.BatchNorm2d)]  # the exporters fold those away
+    params = sum(p.numel() for part in left for p in part.parameters(recurse=False))
+    assert archscope.analyze(model.design).total.params == params
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+        module.train()(x)
+    if title != "a tagger":  # the counter knows no fused LSTM
+        assert archscope.analyze(model.design, batch=2).total.macs * 2 == counter.get_total_flops()
+
+
+def _round_trip(name, path):
+    design = archscope.load(name)
+    to_onnx(design, path, seed=0)
+    model = read_onnx(path)
+    assert [check for check in prove_onnx(model, path, most_macs=30_000_000) if not check.ok] == []
+    stated, found = (archscope.analyze(one) for one in (design, model.design))
+    assert (found.total.params, found.total.macs) == (stated.total.params, stated.total.macs)
+    assert [shape_of(found, ref) for _, ref in found.design.outputs] == [
+        shape_of(stated, ref) for _, ref in stated.design.outputs
+    ]
+
+
+def shape_of(account, ref):
+    return account[ref.node].y[ref.output].shape
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_design_written_and_read_has_the_same_figures(name, tmp_path):
+    _round_trip(name, tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(spec_names()) - set(QUICK) - UNSAID))
+def test_every_design_written_and_read_has_the_same_figures(name, tmp_path):
+    _round_trip(name, tmp_path / "model.onnx")
