@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from math import prod
 
 from archscope.analysis.account import Account, analyze
+from archscope.backends.imported import Check
 from archscope.backends.onnx.file import Port
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES, Size, at, pairs
-from archscope.backends.proof import Check
 from archscope.graph import Ref
 
 #: counts the batches that a batch norm has seen in training, which ONNX does not keep
@@ -64,7 +64,7 @@ def _output(port: Port, sizes: tuple[Size, ...], batch: int | None) -> Check:
     stated = [_size(size) for size in sizes]
     what, shown = f"shape of {port.name}", " x ".join(stated)
     if port.dims is None:
-        return Check(what, shown, shown, "the file does not tell it")
+        return Check(what, shown, None, "the file does not tell it")
     told = [str(dim) for dim in port.dims]
     note = f"the file says {' x '.join(told) or 'a single number'}"
     if len(told) == len(stated):
