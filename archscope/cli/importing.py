@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -84,13 +85,43 @@ def command(
     """
     if output != "-":
         files.check_place(output)
+    if target.endswith(".onnx"):
+        if kwargs_text is not None or opaque:
+            raise click.UsageError("--kwargs and --opaque are for models that are run; an ONNX file is only read")
+        found = _from_onnx(target, inputs, name, flat)
+    else:
+        found = _from_code(target, inputs, kwargs_text, name, flat, opaque, quiet)
+    files.write(found.spec, output)
+    if not quiet or not found.ok:
+        click.echo(told(found), err=output == "-")
+    ctx.exit(0 if found.ok else 1)
+
+
+def _from_code(
+    target: str,
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...],
+    kwargs_text: str | None,
+    name: str | None,
+    flat: bool,
+    opaque: bool,
+    quiet: bool,
+) -> Any:
+    """A model that its author's code makes."""
     targets = options.torch_side("imports.targets")
     arguments = targets.arguments(kwargs_text) if kwargs_text is not None else None
     if not quiet and sys.stderr.isatty():
         click.echo(f"tracing {target} twice, which takes a while for large models", err=True)
     resolved = targets.resolve(target, [targets.Example(*one) for one in inputs], kwargs=arguments, name=name)
-    found = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
-    files.write(found.spec, output)
-    if not quiet or not found.ok:
-        click.echo(told(found), err=output == "-")
-    ctx.exit(0 if found.ok else 1)
+    return options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
+
+
+def _from_onnx(path: str, inputs: tuple[tuple[str, tuple[int, ...], str], ...], name: str | None, flat: bool) -> Any:
+    """An ONNX file, read without torch; where that is installed, outputs are compared, too."""
+    from archscope.backends.onnx.importing import import_onnx
+    from archscope.backends.onnx.prove import prove_shapes
+
+    prove = prove_shapes
+    with suppress(ModuleNotFoundError):
+        from archscope.backends.torch.onnx_proof import prove_onnx as prove
+    sizes = options.shapes([(given, shape) for given, shape, _ in inputs])
+    return import_onnx(path, input=sizes, name=name, flat=flat, prove=prove)

@@ -119,9 +119,7 @@ def _compared(found: list[Any], expected: list[Any], batch: int) -> Check:
         if one.shape != other.shape:
             return Check(_WHAT, _SAME, f"of the shape {one.shape}, not {other.shape}", note)
         scale = max(float(np.abs(other).max(initial=0)), 1e-6)
-        largest = max(
-            largest,
-            float(np.abs(one - other).max(initial=0)) / scale if one.dtype != bool else float((one != other).any()),
-        )
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        largest = max(largest, float(apart.max(initial=0)) / scale)
     note += f"; they differ by {largest:.1e} of the largest"
     return Check(_WHAT, _SAME, _SAME if largest < 1e-4 else "others", note)
