@@ -11,7 +11,10 @@ Entry = Any
 _WIDTHS = st.sampled_from([1, 2, 3, 4, 6, 8])
 _ACTIVATIONS = st.sampled_from(["ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "PReLU", "Identity", "ELU"])
 _NORMS = st.sampled_from(["BatchNorm2d", {"InstanceNorm2d": {"track_running_stats": True}}, {"LocalResponseNorm": 3}])
-_QUIET = st.sampled_from([{"Dropout": 0.5}, "Dropout2d", {"Scale": 0.5}])
+_QUIET = st.sampled_from([{"Dropout": 0.5}, "Dropout2d", {"Scale": 0.5}, {"Shift": 0.5}])
+_FUNCTIONS = st.sampled_from(
+    ["Abs", "Sin", "Erf", "Exp", {"Power": 2}, {"Clamp": {"min": -1, "max": 1}}, {"CumSum": 2}]
+)
 
 
 @st.composite
@@ -37,7 +40,7 @@ def _shrinking(draw: st.DrawFn) -> Entry:
 @st.composite
 def _keeping(draw: st.DrawFn) -> list[Entry]:
     """Layers that keep the size of the map and its channels."""
-    layers = [draw(st.one_of(_ACTIVATIONS, _NORMS, _QUIET))]
+    layers = [draw(st.one_of(_ACTIVATIONS, _NORMS, _QUIET, _FUNCTIONS))]
     if draw(st.booleans()):
         conv = {"out_channels": "in_channels", "kernel_size": 3, "padding": "same", "bias": draw(st.booleans())}
         layers.append({"Conv2d": conv})

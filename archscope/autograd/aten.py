@@ -22,16 +22,17 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     """The tensors as a function gets them that autocast runs in the lower type; weights are cast once a step."""
     if t.lower is None:
         return values
-    cast = [_cast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
-    return tuple(reversed(cast))
+    narrowed = [cast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
+    return tuple(reversed(narrowed))
 
 
 def widened(t: Tape, x: Value, on: Sequence[str]) -> Value:
     """A tensor as a function gets it that autocast runs in float32 on some devices."""
-    return x if t.lower is None or t.device not in on else _cast(t, x, "float32")
+    return x if t.lower is None or t.device not in on else cast(t, x, "float32")
 
 
-def _cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
+def cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
+    """A tensor in another floating type; what holds whole numbers stays. ``once``: a weight is cast once a step."""
     if x.dtype == dtype or x.dtype not in FLOATING:
         return x
     leaf = x.node is not None and x.node.order == float("inf")
@@ -664,9 +665,10 @@ def accumulated(t: Tape, x: Value, dim: int) -> Value:
         assert gradient is not None
         if x.shape[dim] == 1:
             return [gradient]
-        flipped, added = like(t, gradient), t.make(x.shape, gradient.dtype)
+        arrived = gradient if y.dtype == x.dtype else like(t, gradient, "a gradient, cast", x.dtype)
+        flipped, added = like(t, arrived), t.make(x.shape, x.dtype)
         result = like(t, added)
-        t.drop(flipped, added)
+        t.drop(flipped, added, *([] if arrived is gradient else [arrived]))
         return [result]
 
     t.link(y, (x,), back)
@@ -723,7 +725,7 @@ def repeat(t: Tape, x: Value, times: int) -> Value:
 def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
     """The same in another type."""
     start = t.begin()
-    y = repeat(t, _cast(t, x, dtype), times)
+    y = repeat(t, cast(t, x, dtype), times)
     t.end(start, y)
     return y
 
@@ -825,7 +827,7 @@ def _alike(t: Tape, x: Sequence[Value]) -> Sequence[Value]:
     """Tensors of one type; autocast widens those that are narrower than others."""
     if len({value.dtype for value in x}) == 1:
         return x
-    return [_cast(t, value, "float32") for value in x]
+    return [cast(t, value, "float32") for value in x]
 
 
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:

@@ -79,7 +79,10 @@ def _as_laid(x: Value) -> Strides:
 def _products(
     t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
 ) -> Value:
-    """_scaled_dot_product_attention_math."""
+    """_scaled_dot_product_attention_math: in float32, out of autocast's reach."""
+    given, lower, t.lower = query.dtype, t.lower, None
+    if given in ("bfloat16", "float16"):
+        query, key, value = (aten.cast(t, tensor, "float32") for tensor in (query, key, value))
     length, keys = query.shape[-2], key.shape[-2]
     query = aten.kernel(t, query, query.shape)
     if causal:
@@ -104,7 +107,10 @@ def _products(
         certain, mask = soft, aten.like(t, soft, "the mask")
         soft = aten.multiply(t, certain, mask)
         t.drop(certain, mask)
-    return aten.matmul(t, soft, value)
+    aten.cast(t, soft, given)  # nobody reads it
+    y = aten.cast(t, aten.matmul(t, soft, value), given)
+    t.lower = lower
+    return y
 
 
 def _for_each_head(t: Tape, x: Value, query: Value) -> Value:

@@ -453,7 +453,8 @@ class Tape:
             self.hold(gradient)
             node.arrived[slot] = gradient
         elif self.watched or before.uses > 1 or before.storage.held > 1 or not _dense(before):
-            total = self.make(before.shape, before.dtype, "the sum of gradients")
+            laid = before.strides if _dense(before) else None
+            total = self.make(before.shape, before.dtype, "the sum of gradients", laid)
             self.hold(total)
             self.close()
             node.arrived[slot] = total

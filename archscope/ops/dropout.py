@@ -107,13 +107,14 @@ class StochasticDepth(_Resting):
     mode: str = argument(Choice(("batch", "row")))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        dropout, p, by_sample = torch.nn.functional.dropout, self.p, self.mode == "row"
+        p, by_sample = self.p, self.mode == "row"
 
         def forward(layer: Any, tensor: Any) -> Any:
             if p == 0 or not layer.training:
                 return tensor
-            ones = tensor.new_ones(tensor.shape[0] if by_sample else 1, *(1 for _ in tensor.shape[1:]))
-            return tensor * dropout(ones, p)
+            noise = tensor.new_empty(tensor.shape[0] if by_sample else 1, *(1 for _ in tensor.shape[1:]))
+            noise.bernoulli_(1 - p)
+            return tensor * (noise.div_(1 - p) if p < 1 else noise)
 
         module: Callable[..., Any] = special_module(torch, self, x, forward)
         return module

@@ -8,6 +8,8 @@ import yaml
 
 from archscope.design import Design
 from archscope.graph import Layer, Ref
+from archscope.ops import Op
+from archscope.ops.legal import apply
 
 
 def to_yaml(design: Design) -> str:
@@ -40,6 +42,11 @@ def to_yaml(design: Design) -> str:
     return dumped(content)
 
 
+def reads_nothing_unasked(op: Op) -> bool:
+    """Whether an op reads what arrives only if its ``from:`` says so, because it needs no input."""
+    return op.arity.least == 0 and bool(apply(op, ())[0])
+
+
 def dumped(content: dict[str, Any]) -> str:
     """The text of a spec from its parts, in their order: plain values, lists and mappings of such."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None)
@@ -63,7 +70,7 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, A
     else:
         entry[layer.kind] = {name: _plain(value) for name, value in layer.op.given().items()} or None
     entry["name"] = layer.name
-    if layer.inputs and layer.inputs != (previous,):
+    if layer.inputs and (layer.inputs != (previous,) or reads_nothing_unasked(layer.op)):
         references = [_reference(ref, several) for ref in layer.inputs]
         entry["from"] = references if len(references) > 1 else references[0]
     if layer.frozen:

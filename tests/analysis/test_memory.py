@@ -408,6 +408,139 @@ layers:
     assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
 
 
+#: ops whose inputs come from other ones, and so lie in memory as those lay them
+TOGETHER = {
+    "a mask of bools": """
+inputs: {x: [6, 8], mask: {shape: [1, 1, 6], dtype: bool}}
+layers:
+  - {name: q, Linear: 8, from: x}
+  - {name: k, Linear: 8, from: x}
+  - {name: v, Linear: 8, from: x}
+  - {name: qh, Unflatten: {dim: 2, unflattened_size: [2, 4]}, from: q}
+  - {name: kh, Unflatten: {dim: 2, unflattened_size: [2, 4]}, from: k}
+  - {name: vh, Unflatten: {dim: 2, unflattened_size: [2, 4]}, from: v}
+  - {name: qt, Transpose: {dim0: 1, dim1: 2}, from: qh}
+  - {name: kt, Transpose: {dim0: 1, dim1: 2}, from: kh}
+  - {name: vt, Transpose: {dim0: 1, dim1: 2}, from: vh}
+  - {name: a, ScaledDotProductAttention: , from: [qt, kt, vt, mask]}
+  - {Transpose: {dim0: 1, dim1: 2}}
+  - {Flatten: 2}
+  - {Linear: 3}
+""",
+    "a learnt mask": """
+inputs: {x: [6, 8], places: {shape: [6, 6], dtype: int64}}
+layers:
+  - {name: q, Linear: 8, from: x}
+  - {name: qh, Unflatten: {dim: 2, unflattened_size: [2, 4]}}
+  - {name: qt, Transpose: {dim0: 1, dim1: 2}}
+  - {name: table, Parameter: {shape: [11, 2]}, from: x}
+  - {name: bias, Index: {dim: 0}, from: [table, places]}
+  - {name: turned, Permute: {dims: [0, 3, 1, 2]}}
+  - {name: a, ScaledDotProductAttention: , from: [qt, qt, qt, turned]}
+  - {Transpose: {dim0: 1, dim1: 2}}
+  - {Flatten: 2}
+  - {Select: {dim: 1, index: 0}}
+  - {Linear: 3}
+""",
+    "sums of products": """
+input: [6, 8]
+layers:
+  - {name: q, Linear: 8}
+  - {name: qh, Unflatten: {dim: 2, unflattened_size: [2, 4]}}
+  - {name: s, Einsum: "bihd,bjhd->bhij", from: [qh, qh]}
+  - {Softmax: {dim: -1}}
+  - {name: soft, Identity: }
+  - {name: o, Einsum: "bhij,bjhd->bihd", from: [soft, qh]}
+  - {Flatten: 2}
+  - {name: l, Linear: 8}
+  - {name: p, Einsum: "bif->bfi"}
+  - {name: m, Einsum: "bfi,bif->bf", from: [p, l]}
+  - {Linear: 3}
+""",
+    "maps laid anew": """
+input: [4, 8, 8]
+layers:
+  - {Conv2d: {out_channels: 6, kernel_size: 3}}
+  - {Pad: {pad: [1, 1, 1, 1]}}
+  - {Roll: {shifts: [-2, -2], dims: [2, 3]}}
+  - {Conv2d: {out_channels: 6, kernel_size: 3}}
+  - {Flip: {dims: 3}}
+  - {Pad: {pad: [1, 2, 0, 0], mode: reflect}}
+  - {Tile: {dims: [2, 1, 1]}}
+  - {Conv2d: {out_channels: 5, kernel_size: 1}}
+  - {LogSumExp: {dim: [2, 3]}}
+  - {Linear: 3}
+""",
+    "norms": """
+input: [6, 8]
+layers:
+  - {name: a, Linear: 8}
+  - {name: n, Norm: {dim: -1, keepdim: true}}
+  - {name: b, Divide: [a, n]}
+  - {name: v, Var: {dim: -1, keepdim: true}}
+  - {name: s, Std: {dim: [1], keepdim: true, correction: 0}, from: b}
+  - {name: m, Min: {dim: 2, keepdim: true}, from: b}
+  - {name: c, Add: [b, v, s, m]}
+  - {Linear: 3}
+""",
+    "a table used twice": """
+inputs: {ids: {shape: [6], dtype: int64}}
+layers:
+  - {name: table, Parameter: {shape: [11, 8]}, from: ids}
+  - {name: e, Index: {dim: 0}, from: [table, ids]}
+  - {name: l, Linear: 8}
+  - {name: t, Transpose: {dim0: 0, dim1: 1}, from: table}
+  - {name: y, MatMul: [l, t]}
+""",
+    "a token for every sample": """
+input: [6, 8]
+layers:
+  - {name: x, Linear: 8}
+  - {name: one, Parameter: {shape: [1, 1, 8]}}
+  - {name: each, Expand: {sizes: [-1, -1, 8]}, from: [one, x]}
+  - {name: c, Concat: [each, x]}
+  - {Linear: 4}
+  - {Select: {dim: 1, index: 0}}
+  - {Linear: 3}
+""",
+    "places of a line": """
+inputs: {x: [6, 8], places: {shape: [4, 8], dtype: int64}}
+layers:
+  - {name: l, Linear: 8, from: x}
+  - {name: g, Gather: {dim: 1}, from: [l, places]}
+  - {Linear: 3}
+""",
+    "attention that is not fused": """
+inputs: {x: [6, 8], mask: {shape: [6, 6], dtype: bool}}
+layers:
+  - {name: q, Linear: 8, from: x}
+  - {name: k, Linear: 8, from: x}
+  - {name: v, Linear: 5, from: x}
+  - {name: a, ScaledDotProductAttention: {dropout_p: 0.2}, from: [q, k, v, mask]}
+  - {Flatten: 1}
+  - {Linear: 3}
+""",
+    "causal attention in three dimensions": """
+inputs: {x: [6, 8]}
+layers:
+  - {name: q, Linear: 8, from: x}
+  - {name: a, ScaledDotProductAttention: {is_causal: true}, from: [q, q, q]}
+  - {Flatten: 1}
+  - {Linear: 3}
+""",
+}
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bf16-mixed"])
+@pytest.mark.parametrize("what", TOGETHER)
+def test_a_step_of_ops_behind_others_takes_what_torch_takes(what, autocast):
+    design = archscope.load(TOGETHER[what])
+    precision = "bf16-mixed" if autocast else "float32"
+    assert memory(design, batch=2, precision=precision).kept_bytes == kept(design, 2, autocast=autocast)
+    expected = step(design, 2, "sgd", autocast=autocast, fake=False)
+    assert timeline(design, 2, "sgd", autocast=autocast) == expected
+
+
 FANS = """
 input: [64]
 layers:

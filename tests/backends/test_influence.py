@@ -8,6 +8,7 @@ import torch
 
 import archscope
 from archscope.analysis.influence import sees
+from archscope.analysis.receptive_field import receptive_fields
 from archscope.backends.torch.influence import effective_field, influence
 from archscope.errors import UsageError
 
@@ -51,6 +52,45 @@ layers:
     design = archscope.load(text)
     assert influence(design, "last", (1,)).tolist() == [2 <= place <= 5 for place in range(12)]
     assert influence(design, "last", (3,)).tolist() == [place >= 8 for place in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("entries", "unit"),
+    [
+        ("[{Roll: {shifts: [3, -1], dims: [2, 3]}}]", (1, 5)),
+        ("[{Flip: {dims: 3}}]", (1, 5)),
+        ("[{Tile: {dims: [2, 1]}}]", (7, 2)),
+        ("[{Pad: {pad: [1, -1, 2, 0]}}]", (3, 2)),
+        ("[{Pad: {pad: [2, 1, 0, 2], mode: reflect}}]", (1, 0)),
+        ("[{Pad: {pad: [2, 1, 0, 2], mode: circular}}]", (5, 0)),
+        ("[{Select: {dim: 2, index: -2}}]", (3,)),
+        ("[{Select: {dim: 2, index: 1}}, {Select: {dim: 2, index: 4}}]", ()),
+        ("[{Norm: {dim: 3, keepdim: true}}, {Expand: {sizes: [-1, -1, -1, 4]}}]", (2, 3)),
+        ('[{Einsum: "bchw->bcwh"}]', (4, 1)),
+        ('[{Einsum: "bchw->bcw"}]', (4,)),
+    ],
+)
+def test_a_place_is_seen_where_it_is_laid(entries, unit):
+    """Behind a convolution, which tells of the places around."""
+    text = f"""
+input: [2, 6, 6]
+layers:
+  - {{Conv2d: {{out_channels: 2, kernel_size: 3, padding: 1}}}}
+  - {{repeat: 1, layers: {entries}}}
+  - {{Identity: , name: last}}
+"""
+    design = archscope.load(text)
+    seen = sees(design, "last", unit)
+    assert np.array_equal(influence(design, "last", unit), seen.mask)
+    assert seen.mask.any()
+
+
+def test_a_selected_place_has_the_field_that_it_had():
+    text = "input: [1, 9]\nlayers: [{Conv1d: {out_channels: 1, kernel_size: 3}}, {Select: {dim: 2, index: 4}}]"
+    design = archscope.load(text)
+    assert receptive_fields(design).of("Select")[0].size == 3
+    assert sees(design, "Select", ()).unclipped == ((4, 6),)
+    assert sees(design, "Select", ()).seen.first == (4,)
 
 
 def test_the_effective_field_is_denser_in_the_middle():

@@ -10,13 +10,15 @@ import re
 from typing import Any
 
 from archscope.backends.torch.source.calls import HELD, constructor
-from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters
+from archscope.backends.torch.source.express import Inexpressible, Name, Parameters
 from archscope.backends.torch.source.modules import Modules, arguments_of, called, is_series, joint, op_of
-from archscope.backends.torch.source.overlay import Child, Class, Unlike, fit, overlaid, trim
-from archscope.backends.torch.source.tree import Part
+from archscope.backends.torch.source.overlay import Class
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.base import TorchLayer
+from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.overlay import Child, Unlike, fit, overlaid, trim
+from archscope.spec.folding.tree import Part
 
 
 class Classes:

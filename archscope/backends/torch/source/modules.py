@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archscope.backends.torch.source.calls import HELD, constructor, written
-from archscope.backends.torch.source.express import ABSENT, Inexpressible, Name, Parameters, literal
-from archscope.backends.torch.source.overlay import Class, Unlike
-from archscope.backends.torch.source.tree import Part, Path
+from archscope.backends.torch.source.express import Inexpressible, Name, Parameters, literal
+from archscope.backends.torch.source.overlay import Class
 from archscope.ops import Op
+from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.overlay import Unlike
+from archscope.spec.folding.tree import Part, Path
 
 _SCALARS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size", "normalized_shape")
 

@@ -17,11 +17,14 @@ from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, free_name
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
-from archscope.backends.torch.source.express import ABSENT, Name, literal
-from archscope.backends.torch.source.overlay import Child, Class, Local
-from archscope.backends.torch.source.tree import Part, tree
+from archscope.backends.torch.source.express import Name, literal
+from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design
+from archscope.errors import UsageError
 from archscope.graph import Ref
+from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.overlay import Child, Local
+from archscope.spec.folding.tree import Part, tree
 
 
 def unformatted(design: Design) -> str:
@@ -31,6 +34,7 @@ def unformatted(design: Design) -> str:
         UsageError: a recomputed group has no name.
     """
     root = tree(design)
+    _check_recomputed(design, root)
     tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
     for step in walk(design.graph):
         tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
@@ -40,6 +44,16 @@ def unformatted(design: Design) -> str:
     body = "\n\n".join(texts)
     held = [text for name, text in HELD.items() if f"{name}(" in body]
     return "\n".join([*_head(design, body, *held), "", *held, "", body])
+
+
+def _check_recomputed(design: Design, root: Part) -> None:
+    regions = {layer.checkpoint for layer in design.layers} - {None}
+    missing = regions - {part.name for part in root.every() if part.recomputed}
+    if missing:
+        raise UsageError(
+            "a group that is recomputed (`checkpoint: true`) has no name, and so no module that could be recomputed; "
+            "give it a `name:`"
+        )
 
 
 def _class_name(name: str) -> str:

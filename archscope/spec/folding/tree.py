@@ -1,4 +1,4 @@
-"""The layers of a design as nested parts: what becomes modules and the classes that they are of."""
+"""The layers of a design as nested parts: what becomes blocks of a spec, or modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from math import inf
 
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design, Scope
-from archscope.errors import UsageError
 from archscope.graph import Ref
 
 Path = tuple[str, ...]
@@ -57,16 +56,18 @@ class Part:
         yield self
 
 
-def tree(design: Design) -> Part:
+def tree(design: Design, *, whole: bool = True, opened: Iterable[Path] = ()) -> Part:
     """The parts of a design; the outermost is the design itself.
 
-    Raises:
-        UsageError: layers are recomputed together that are no part.
+    Args:
+        whole: whether a block that is another one applied again is told as such, and not layer by layer.
+        opened: names of blocks that are to be no parts: their layers stand among those around them.
     """
     steps = list(walk(design.graph))
     paths = [step.layer.path for step in steps]
-    mirrored = _mirrored(steps)
-    open_parts = _scattered(paths) | _reaching(steps, mirrored)
+    mirrored = _mirrored(steps) if whole else {}
+    names = {*paths, *((node.name,) for node in design.inputs)}
+    open_parts = _scattered(paths) | _reaching(steps, mirrored) | names | {*opened}
     mirrored = {path: first for path, first in mirrored.items() if not _open_above(first, open_parts)}
     scopes = {scope.name: scope for scope in design.scopes}
     root = Part((), ())
@@ -83,18 +84,7 @@ def tree(design: Design) -> Part:
         _enter(stack, leaf)
         stack.pop()
     _connect(root, design, steps)
-    _check_recomputed(root, steps)
     return root
-
-
-def _check_recomputed(root: Part, steps: list[Step]) -> None:
-    regions = {step.layer.checkpoint for step in steps} - {None}
-    missing = regions - {part.name for part in root.every() if part.recomputed}
-    if missing:
-        raise UsageError(
-            "a group that is recomputed (`checkpoint: true`) has no name, and so no module that could be recomputed; "
-            "give it a `name:`"
-        )
 
 
 def _enter(stack: list[Part], part: Part) -> None:

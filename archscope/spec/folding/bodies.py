@@ -1,0 +1,646 @@
+"""Parts of a design as the entries of a spec."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from archscope.design import Design
+from archscope.graph import Layer, Ref
+from archscope.ops import Op, Tensor
+from archscope.ops.fields import FieldError
+from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
+from archscope.spec.folding.branches import Item, structured
+from archscope.spec.folding.families import Families, Run, flow, pattern
+from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.layout import Quoted, in_line
+from archscope.spec.folding.overlay import Child, Unlike, overlaid
+from archscope.spec.folding.tree import Part, Path
+from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
+from archscope.spec.references import GIVEN
+from archscope.spec.writer import reads_nothing_unasked
+
+#: arguments that stand alone, though they have a default
+_BARE = ("p", "negative_slope", "dim")
+
+Flows = list[Ref | None]
+Entry = Any
+
+#: a part with so many layers that is repeated in one place is worth a block of its own
+_WORTH_A_BLOCK = 4
+#: more rounds than these are not listed one by one: never, and not where that is longer, lists of numbers and all
+_MOST_LISTED, _FEW_LISTED = 8, 5
+
+
+class Bodies:
+    """What the parts of a design are in a spec.
+
+    Args:
+        root: the parts of the design.
+        wrapped: parts some of whose own parts are recomputed together.
+        tensors: what flows between them.
+
+    Attributes:
+        blocks: each behind those that it uses: the entries by signature.
+    """
+
+    def __init__(
+        self, design: Design, root: Part, families: Families, wrapped: set[Part], tensors: dict[Ref, Tensor]
+    ) -> None:
+        self._design, self._families, self._wrapped, self._tensors = design, families, wrapped, tensors
+        self._root = root
+        self._parts = {part.path: part for part in root.every() if not isinstance(part, Run)}
+        self._names = {part.name for part in self._parts.values()}
+        self._steps = {part.name: part.step for part in self._parts.values() if part.step is not None}
+        self._homes = {p.again for p in self._parts.values() if p.again is not None and p.step is not None}
+        self._inputs = {node.name for node in design.inputs}
+        self._scopes: dict[int, Scope] = {}
+        self._numbers: dict[Part, int] = {}
+        self._taken: set[str] = set()
+        self._hints = {scope.name: scope.block for scope in design.scopes if scope.block}
+        self._sites = self._count_sites(root)
+        self.variables = Variables()
+        self.blocks: list[tuple[Scope, list[Entry]]] = []
+        scope = Scope("", [root], self.variables)
+        start = Ref(design.inputs[0].name)
+        self.layers, flows = self._body(scope, [Place(root, 0)], [start])
+        self.last = flows[0]
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def _count_sites(self, root: Part) -> dict[int, set[Any]]:
+        """The places in the spec where each family would stand."""
+        sites: dict[int, set[Any]] = {}
+        for part in root.every():
+            if part.step is not None or isinstance(part, Run) or part.again is not None:
+                continue
+            home = None if part is root else self._families.of(part)
+            for child in part.parts:
+                if child.step is None and child.again is None:
+                    sites.setdefault(self._families.of(child), set()).add((home, child.label))
+        return sites
+
+    def _block(self, part: Part, scope: Scope, *, repeated: bool) -> Scope | None:
+        """The block that a part is a call of; ``None`` if it is written where it stands."""
+        family = self._families.of(part)
+        if family in self._scopes:
+            return self._scopes[family]
+        members = self._families.members[family]
+        if family in self._families.inline or part in self._wrapped:
+            return None
+        if len(self._sites[family]) < 2:
+            layers = sum(one.step is not None for one in part.every())
+            alone = all(len(one.parts) == 1 for one in members)
+            if not repeated or scope.name or alone or layers < _WORTH_A_BLOCK:
+                return None
+        block = Scope(self._block_name(members), members, self.variables)
+        self._scopes[family] = block
+        self._numbers |= {one: number for number, one in enumerate(members)}
+        places = [Place(one, number) for number, one in enumerate(members)]
+        flows: Flows = [one.inputs[0] if one.inputs else None for one in members]
+        block.sketched = True
+        self._body(block, places, flows)
+        block.sketched = False
+        block.settle()
+        entries, _ = self._body(block, places, flows)
+        block.forget_but(_used(entries))
+        self.blocks.append((block, entries))
+        return block
+
+    def _block_name(self, members: list[Part]) -> str:
+        hints = Counter(self._hints[one.name] for one in members if one.name in self._hints)
+        stems = Counter(re.sub(r"[^A-Za-z]+$|^[^A-Za-z]+", "", one.label[-1]) for one in members)
+        stem, count = stems.most_common(1)[0]
+        if hints:
+            word = hints.most_common(1)[0][0]
+        elif stem and (count == len(members) or (2 * count > len(members) and len(_kinds(members[0])) > 3)):
+            word = stem
+        else:
+            word = _content(members[0])
+        word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
+        word = re.sub(r"[^a-z0-9_]", "_", word).strip("_")
+        if not BLOCK_NAME.fullmatch(word) or word in ENTRY_KEYS:
+            word = "block"
+        stem, number = word, 2
+        while word in self._taken:
+            word, number = f"{stem}_{number}", number + 1
+        self._taken.add(word)
+        return word
+
+    # -- lists -----------------------------------------------------------------------------------------------------
+
+    def _body(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+        """The entries of a list of layers, and what it gives.
+
+        Raises:
+            Unsaid: the places have no words in common.
+        """
+        try:
+            return self._said(scope, places, flows)
+        except (Unlike, Unsaid) as error:
+            if isinstance(error, Unsaid) and (error.patterns or error.part):
+                raise
+            if len(places) == 1:
+                raise Unsaid(part=places[0].part.path) from None
+            raise Unsaid(pattern(place.part) for place in places) from None
+
+    def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+        children, result = overlaid([place.part for place in places])
+        for child in children:
+            if not self._families.alike([part for part in child.parts if part is not None]):
+                raise Unlike
+        wrapped = places[0].part in self._wrapped
+        apart = {c.label for c in children if wrapped or any(p is not None and p.path in self._homes for p in c.parts)}
+        automatic = self._automatic(children, scope)
+        items = structured(children, result, apart)
+        entries, after = self._items(scope, places, items, flows, automatic)
+        return (_regions(entries, children) if wrapped else entries), after
+
+    def _automatic(self, children: Sequence[Child], scope: Scope) -> set[Path]:
+        """Labels that entries have without a name of their own."""
+        kinds: dict[str, list[Child]] = {}
+        for child in children:
+            kind = self._kind(child, scope)
+            if len(child.label) == 1 and re.fullmatch(rf"{re.escape(kind)}(_[1-9][0-9]*)?", child.label[0]):
+                kinds.setdefault(kind, []).append(child)
+        found: set[Path] = set()
+        for kind, some in kinds.items():
+            words = [child.label[0] for child in some]
+            numbers = [word for word in words if word != kind]
+            if kind in words:
+                found.add((kind,))
+            elif len(numbers) > 1 and numbers == [f"{kind}_{number}" for number in range(1, len(numbers) + 1)]:
+                found.update((word,) for word in numbers)
+        return found
+
+    def _kind(self, child: Child, scope: Scope) -> str:
+        """What an entry without a name is called after."""
+        if child.some.again is not None:
+            return f"{child.some.again[-1]}_reuse"
+        if child.op is not None:
+            return child.kind
+        block = None if isinstance(child.some, Run) else self._block(child.some, scope, repeated=False)
+        return "" if block is None else block.name
+
+    def _items(
+        self, scope: Scope, places: list[Place], items: Sequence[Item], flows: Flows, automatic: set[Path]
+    ) -> tuple[list[Entry], Flows]:
+        entries: list[Entry] = []
+        before: list[bool] | None = None
+        for item in items:
+            child = item.child
+            if not (scope.sketched and child.optional):
+                here = [k for k, part in enumerate(child.parts) if part is not None]
+                found = self._entries(scope, [places[k] for k in here], [flows[k] for k in here], item, automatic)
+                if child.optional:
+                    truth = [part is not None for part in child.parts]
+                    self._condition(scope, places, flows, child, truth, found, entries if truth == before else [])
+                    before = truth
+                else:
+                    before = None
+                entries += map(_shortened, found)
+            flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
+        return entries, flows
+
+    def _condition(
+        self, scope: Scope, places: list[Place], flows: Flows, child: Child, truth: list[bool],
+        found: list[Entry], before: list[Entry],
+    ) -> None:  # fmt: skip
+        """Say when an entry is there; a condition on what arrives is said once for the entries that share it."""
+        if before:
+            condition = before[-1]["when"]
+            if "in_" in condition:
+                group = before.pop()
+                found[:] = [{"when": condition, "layers": [*_ungrouped(group), _shortened(found[0])]}]
+                return
+        else:
+            slot = Slot(places, truth, child.label[-1], "", self._arriving(flows))
+            condition = Expression(scope.holds(slot))
+        found[0]["when"] = condition
+
+    def _entries(
+        self, scope: Scope, places: list[Place], flows: Flows, item: Item, automatic: set[Path]
+    ) -> list[Entry]:
+        """What stands for a part: one entry, or the rounds of a repeat one by one."""
+        child = item.child
+        parts = [part for part in child.parts if part is not None]
+        some = parts[0]
+        if isinstance(some, Run):
+            single = child.optional or any(place.part in self._wrapped for place in places)
+            return self._run(scope, places, parts, flows, single=single)
+        if some.again is not None:
+            entry = self._again(places, parts, flows)
+        elif child.op is not None:
+            entry = self._layer(scope, places, parts, flows, item, automatic)
+        else:
+            entry = self._part(scope, places, parts, flows)
+        if child.label not in automatic:
+            entry = {"name": ".".join(child.label), **entry}
+        if some.step is not None and some.step.layer.frozen:
+            entry["freeze"] = True
+        if some.recomputed:
+            entry["checkpoint"] = True
+        return [entry]
+
+    # -- entries ---------------------------------------------------------------------------------------------------
+
+    def _layer(
+        self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, item: Item, automatic: set[Path]
+    ) -> Entry:
+        steps = [part.step for part in parts if part.step is not None]
+        ops = [step.layer.op for step in steps]
+        op, reads = ops[0], [part.inputs for part in parts]
+        inputs: list[Entry] | None = None
+        entry: dict[str, Any] = {}
+        listed = op.arity.most != 1 and len(reads[0]) > 1 and not any(part.path in self._homes for part in parts)
+        if listed:
+            inputs = []
+            for number in range(len(reads[0])):
+                refs = [read[number] for read in reads]
+                branch = item.branches[number] if item.branches is not None else None
+                if branch is None:
+                    inputs.append([] if refs == flows else self._told(places, refs))
+                    continue
+                inside, after = self._items(scope, places, branch, flows, automatic)
+                if after != refs:
+                    raise Unsaid
+                inputs.append(inside)
+        else:
+            entry |= self._from(places, reads, flows, optional=reads_nothing_unasked(op))
+        first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
+        arguments = self._arguments(scope, places, ops, self._word(places[0], parts[0]), self._arriving(first))
+        if (
+            not scope.name
+            and len(steps) == 1
+            and op.arguments().get("out_features")
+            and self._is_result(steps[0].layer)
+        ):
+            arguments["out_features"] = Expression(self.variables.add("classes", op.arguments()["out_features"]))
+        return {type(op).__name__: _called(op, arguments, inputs), **entry}
+
+    def _arguments(
+        self, scope: Scope, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
+    ) -> dict[str, Any]:
+        given = {name for op in ops for name in op.given()}
+        found = {}
+        for info in ops[0].fields:
+            if info.name in given:
+                values = [_bare(op, info.name) for op in ops]
+                found[info.name] = scope.express(Slot(places, values, info.name, label, arriving, info.name in MADE))
+        return found
+
+    def _is_result(self, layer: Layer) -> bool:
+        return [ref.node for _, ref in self._design.outputs] == [layer.name]
+
+    def _word(self, place: Place, part: Part) -> str:
+        """What a part is called, or the one around it if that is a number; empty where both are."""
+        inside = part.path[len(self._call_of(place).path) :]
+        return next((word for word in reversed(inside) if not word[:1].isdigit()), "")
+
+    def _from(
+        self, places: list[Place], reads: list[tuple[Ref, ...]], flows: Flows, *, optional: bool = False
+    ) -> Entry:
+        """``from:``, where a part does not read what arrives.
+
+        Args:
+            optional: it would read nothing if it did not say so.
+        """
+        if not reads[0] or (not optional and all(read == (given,) for read, given in zip(reads, flows, strict=True))):
+            return {}
+        told = [self._told(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
+        return {"from": told[0] if len(told) == 1 else told}
+
+    def _again(self, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+        if parts[0].step is None:
+            for part in parts:
+                first = self._parts.get(part.again or ())
+                if first is None or len(part.inputs) != 1 or len(first.inputs) != 1 or not _mirrors(part, first):
+                    raise Unsaid
+        words = {self._relative(place, part.again or ()) for place, part in zip(places, parts, strict=True)}
+        if len(words) > 1:
+            raise Unsaid
+        word = words.pop()
+        return {
+            "reuse": Quoted(word) if word[:1].isdigit() else word,
+            **self._from(places, [part.inputs for part in parts], flows),
+        }
+
+    def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+        reads = [part.inputs for part in parts]
+        block = self._block(parts[0], scope, repeated=False)
+        if block is not None:
+            return {**self._call(scope, places, parts, block), **self._from(places, reads, flows)}
+        source: Entry = {}
+        if len(reads[0]) == 1:
+            source, flows = self._from(places, reads, flows), [read[0] for read in reads]
+        inner = [Place(part, place.call, place.indexes) for part, place in zip(parts, places, strict=True)]
+        entries, _ = self._body(scope, inner, flows)
+        only = entries[0] if len(entries) == 1 else None
+        if (
+            isinstance(only, dict)
+            and "repeat" in only
+            and only.get("name") == "{i}"
+            and not source
+            and "i" not in _used(only)
+        ):
+            return {key: value for key, value in only.items() if key not in ("name", "index")}
+        return {**source, "layers": entries}
+
+    def _call(self, scope: Scope, places: list[Place], parts: list[Part], block: Scope) -> Entry:
+        first = [part.inputs[0] if part.inputs else None for part in parts]
+        arriving = self._arriving(first)
+        arguments: dict[str, Any] = {}
+        label = self._word(places[0], parts[0])
+        for name in _signature(block):
+            usual = block.default(name)
+            values = [block.parameters[name][self._numbers[part]] for part in parts]
+            if all(value is ABSENT or value == usual for value in values):
+                continue
+            if usual is not ABSENT:
+                values = [usual if value is ABSENT else value for value in values]
+            arguments[name] = scope.express(Slot(places, values, name, label, arriving, name in block.made))
+        names = list(arguments)
+        if not names:
+            return {block.name: None}
+        lone = names == [_signature(block)[0]] and arguments[names[0]] is not None
+        return {block.name: arguments[names[0]] if lone else arguments}
+
+    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, *, single: bool) -> list[Entry]:
+        """A repeat, or its rounds one by one where that reads better.
+
+        Args:
+            single: whether it has to be one entry.
+        """
+        mark = scope.mark()
+        entry = self._repeat(scope, places, parts, flows)
+        times = {len(part.parts) for part in parts}
+        rounds = [part.parts[0] for part in parts]
+        if times == {1} and not rounds[0].recomputed:
+            scope.back(mark)
+            return [{"name": ".".join(rounds[0].label), **self._part(scope, places, rounds, flows)}]
+        called = rounds[0] in self._numbers and not rounds[0].recomputed
+        if single or len(times) > 1 or not called or max(times) > _MOST_LISTED:
+            return [entry]
+        count, cost, kept = max(times), scope.cost(mark), scope.mark()
+        varying = entry["index"] in _used(_argument(entry["layers"][0]))
+        scope.back(mark)
+        entries = []
+        for number in range(count):
+            rounds = [part.parts[number] for part in parts]
+            entries.append({"name": ".".join(rounds[0].label), **self._part(scope, places, rounds, flows)})
+            flows = [flow(one) for one in rounds]
+        longer = sum(len(in_line(one)) for one in entries) + scope.cost(mark) > len(in_line(entry)) + cost
+        if longer and not (varying and count <= (_FEW_LISTED if cost else 3)):
+            scope.back(kept)
+            return [entry]
+        return entries
+
+    def _repeat(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+        some = parts[0]
+        assert isinstance(some, Run)
+        index = self._index(places, some)
+        inner, given, rounds = [], [], []
+        counts: dict[Any, int] = {}
+        for place, part, start in zip(places, parts, flows, strict=True):
+            counts[place.call, place.indexes] = len(part.parts)
+            for number, one in enumerate(part.parts):
+                inner.append(Place(one, place.call, (*place.indexes, (index, number))))
+                given.append(flow(part.parts[number - 1]) if number else start)
+                rounds.append(one)
+        source: Entry = {}
+        reads = [part.parts[0].inputs for part in parts]
+        if len(reads[0]) == 1:
+            source = self._from(places, reads, flows)
+            given = [one.inputs[0] for one in rounds]
+        times = scope.express(Slot(places, [len(part.parts) for part in parts], "count"))
+        scope.count(index, times, counts)
+        shown = index if not some.first else f"{index} + {some.first}"
+        name = f"{some.prefix}{{{shown}}}"
+        block = self._block(some.parts[0], scope, repeated=True)
+        head = {"repeat": times, "index": index}
+        recomputed = {"checkpoint": True} if some.parts[0].recomputed else {}
+        if block is not None:
+            around = [Place(place.part, place.call, place.indexes) for place in inner]
+            call = {"name": name, **self._call(scope, around, rounds, block), **recomputed}
+            return {**head, **source, "layers": [_shortened(call)]}
+        entries, _ = self._body(scope, inner, given)
+        return {**head, "name": name, **source, **recomputed, "layers": entries}
+
+    def _index(self, places: list[Place], run: Run) -> str:
+        """A name for what counts the rounds."""
+        taken = {name for name, _ in places[0].indexes}
+        nested = any(isinstance(part, Run) for one in run.parts for part in one.parts)
+        names = ["stage", "i", "j", "k", "l", "m"] if nested else ["i", "j", "k", "l", "m"]
+        return next(name for name in names if name not in taken)
+
+    def told(self, ref: Ref) -> str:
+        """What a tensor is called outside of all blocks."""
+        return self._reference(Place(self._root, 0), ref)
+
+    # -- tensors and names -----------------------------------------------------------------------------------------
+
+    def _arriving(self, refs: Sequence[Ref | None]) -> dict[str, list[Any]]:
+        """What `in_channels` and `in_features` are."""
+        if any(ref is None for ref in refs):
+            return {}
+        shapes = [self._tensors[ref].shape for ref in refs if ref is not None]
+        last = {"in_features": [shape[-1] for shape in shapes]}
+        if any(len(shape) < 3 for shape in shapes):
+            return last
+        channels = {"in_channels": [shape[1] for shape in shapes]}
+        return {**last, **channels} if all(len(shape) == 3 for shape in shapes) else {**channels, **last}
+
+    def _told(self, places: list[Place], refs: Sequence[Ref]) -> str:
+        """What a tensor is called in a list, wherever the list stands.
+
+        Raises:
+            Unsaid: not the same everywhere.
+        """
+        words = {self._reference(place, ref) for place, ref in zip(places, refs, strict=True)}
+        if len(words) > 1:
+            raise Unsaid
+        return words.pop()
+
+    def _call_of(self, place: Place) -> Part:
+        part = place.part
+        while part not in self._numbers and part.path:
+            part = self._parts[part.path[:-1]] if part.path[:-1] in self._parts else self._above(part)
+        return part
+
+    def _above(self, part: Part) -> Part:
+        path = part.path[:-1]
+        while path not in self._parts:
+            path = path[:-1]
+        return self._parts[path]
+
+    def _reference(self, place: Place, ref: Ref) -> str:
+        call = self._call_of(place)
+        if call.path and ref in call.inputs:
+            number = call.inputs.index(ref)
+            return f"{GIVEN}[{number}]" if len(call.inputs) > 1 else GIVEN
+        if ref.node in self._inputs:
+            return self._relative(place, (ref.node,))
+        step = self._steps[ref.node]
+        path = step.layer.path
+        if step.layer.op.main_output is None and len(step.y) > 1:
+            return f"{self._relative(place, path)}[{ref.output}]"
+        if ref.output != (step.layer.op.main_output or 0):
+            return f"{self._relative(place, path)}[{ref.output}]"
+        for depth in range(1, len(path)):
+            part = self._parts.get(path[:depth])
+            if part is not None and place.part.path[:depth] != path[:depth] and flow(part) == ref:
+                return self._relative(place, part.path)
+        return self._relative(place, path)
+
+    def _relative(self, place: Place, path: Path) -> str:
+        """What a layer or part is called in a list: its path behind the lists that both stand in.
+
+        Raises:
+            Unsaid: something else has that name there, or it lies outside of the block.
+        """
+        around, border = place.part.path, len(self._call_of(place).path)
+        if around[:border] != path[:border]:
+            raise Unsaid
+        lists = [depth for depth in range(border, len(around) + 1) if around[:depth] in self._parts]
+        for depth in reversed(lists):
+            if depth >= len(path) or around[:depth] != path[:depth]:
+                continue
+            name = path[depth:]
+            deeper = (".".join((*around[:other], *name)) for other in lists if other > depth)
+            if not any(other in self._names or other in self._inputs for other in deeper):
+                return ".".join(name)
+        raise Unsaid
+
+
+def _signature(block: Scope) -> list[str]:
+    """The parameters in the order of the signature."""
+    return sorted(block.parameters, key=lambda name: block.default(name) is not ABSENT)
+
+
+def _kinds(part: Part) -> list[str]:
+    """The ops of its layers."""
+    return [one.kind for one in part.every() if one.step is not None]
+
+
+def _content(part: Part) -> str:
+    """A word for a part after the layers in it."""
+    kinds = _kinds(part)
+    short = {"Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "BatchNorm2d": "bn", "Linear": "linear"}
+    separable = [kind.startswith("Conv") for kind in kinds].count(True) == 2 and _is_depthwise(part)
+    if separable:
+        return "separable"
+    if len(kinds) <= 3:
+        return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))
+    if any(kind.endswith("Attention") for kind in kinds):
+        return "transformer_layer"
+    if "Add" in kinds:
+        return "residual"
+    return "module" if "Concat" in kinds else "unit"
+
+
+def _is_depthwise(part: Part) -> bool:
+    """Whether its first layer is a convolution of every channel by itself."""
+    step = next(one.step for one in part.every() if one.step is not None)
+    return step.layer.op.arguments().get("groups", 1) == step.x[0].shape[1] > 1 if step.x else False
+
+
+def _mirrors(part: Part, first: Part) -> bool:
+    """Whether applying a part again gives another: the same layers in the same order, wired alike."""
+    mine, others = ([one for one in some.every() if one.step is not None] for some in (part, first))
+    if len(mine) != len(others):
+        return False
+    named = {Ref(a.name, n): Ref(b.name, n) for a, b in zip(mine, others, strict=True) for n in range(len(a.outputs))}
+    named[part.inputs[0]] = first.inputs[0]
+    return all(
+        a.path[len(part.path) :] == b.path[len(first.path) :]
+        and a.step is not None and b.step is not None
+        and a.step.layer.op == b.step.layer.op
+        and tuple(named.get(ref) for ref in a.inputs) == b.inputs
+        for a, b in zip(mine, others, strict=True)
+    )  # fmt: skip
+
+
+def _bare(op: Op, name: str) -> Any:
+    """An argument; one number where all axes have the same."""
+    value = op.arguments()[name]
+    info = op.field(name)
+    if not isinstance(value, tuple) or len(set(value)) != 1 or info is None:
+        return value
+    try:
+        return value[0] if info.kind.read(value[0], op.rank) == value else value
+    except FieldError:
+        return value
+
+
+def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> Any:
+    """What stands behind an op's name."""
+    bare = op.arity.most is None or op.arity.least > 1
+    if inputs is not None:
+        return inputs if not arguments and bare else {"inputs": inputs, **arguments}
+    first = op.fields[0] if op.fields else None
+    if first is not None and list(arguments) == [first.name] and (first.required or first.name in _BARE):
+        value = arguments[first.name]
+        listed = isinstance(value, (tuple, list))
+        if value is not None and not (listed and bare):
+            return value
+    return arguments or None
+
+
+def _argument(entry: Entry) -> Any:
+    """What stands behind the word of a named entry."""
+    return [value for key, value in entry.items() if key not in ENTRY_KEYS]
+
+
+def _ungrouped(entry: Entry) -> list[Entry]:
+    """The entries that a condition is about."""
+    if "layers" in entry and "name" not in entry:
+        return list(entry["layers"])
+    return [_shortened({key: value for key, value in entry.items() if key != "when"})]
+
+
+def _shortened(entry: Entry) -> Entry:
+    """A word alone where nothing else is said."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((word, value),) = entry.items()
+        if value is None:
+            return word
+    return entry
+
+
+def _used(value: Any) -> set[str]:
+    """The words in expressions and names of an entry, its own name and index apart."""
+    if isinstance(value, dict):
+        return {
+            word
+            for key, inner in value.items()
+            if key != "index"
+            for word in _used(inner)
+            if (key, inner) != ("name", "{i}")
+        }
+    if isinstance(value, (list, tuple)):
+        return {word for inner in value for word in _used(inner)}
+    return set(re.findall(r"\w+", value)) if isinstance(value, str) else set()
+
+
+def _regions(entries: list[Entry], children: Sequence[Child]) -> list[Entry]:
+    """Entries that are recomputed together in groups."""
+    grouped: list[Entry] = []
+    region: str | None = None
+    for entry, child in zip(entries, children, strict=True):
+        found = _region(child.some)
+        if found is not None and found == region:
+            grouped[-1]["layers"].append(entry)
+        elif found is not None:
+            grouped.append({"layers": [entry], "checkpoint": True})
+        else:
+            grouped.append(entry)
+        region = found
+    return grouped
+
+
+def _region(part: Part) -> str | None:
+    """The region that a part is recomputed with, if that is more than the part."""
+    regions = {one.step.layer.checkpoint for one in part.every() if one.step is not None}
+    return None if part.recomputed or len(regions) > 1 else regions.pop()

@@ -1,0 +1,542 @@
+"""Values that differ between the places where a list of layers stands, as a spec writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+from archscope.spec.document import ENTRY_KEYS, is_variable
+from archscope.spec.expressions import FUNCTIONS
+from archscope.spec.folding.formulas import ABSENT, Vector, agrees, linear, mapped, one, same, two, whole
+from archscope.spec.folding.tree import Part, Path
+
+#: parameters are called after arguments, in the words of specs/
+_SHORT = {
+    "out_channels": "out",
+    "out_features": "out",
+    "kernel_size": "kernel",
+    "num_heads": "heads",
+    "hidden_size": "hidden",
+    "normalized_shape": "shape",
+    "num_features": "features",
+    "num_groups": "groups",
+}
+_PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
+_USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
+#: arguments that are numbers of channels or features made
+MADE = {"out_channels", "out_features"}
+#: the longest list of lists that stands for a formula
+_LONGEST_TABLE = 64
+
+
+class Unsaid(Exception):
+    """Something that the language has no words for here.
+
+    Attributes:
+        patterns: names of the parts that were to be said at once.
+        part: the only part that was to be said.
+    """
+
+    def __init__(self, patterns: Iterable[Path] = (), part: Path = ()) -> None:
+        super().__init__()
+        self.patterns, self.part = frozenset(patterns), part
+
+
+class Expression(str):
+    """Arithmetic, as distinct from a word."""
+
+    __slots__ = ()
+
+
+class Place(NamedTuple):
+    """Where a list of layers stands once.
+
+    Attributes:
+        part: whose list it is.
+        call: the number of the call of the block around it.
+        indexes: the rounds of the repeats around it, the outermost first.
+    """
+
+    part: Part
+    call: int
+    indexes: tuple[tuple[str, int], ...] = ()
+
+
+class Variables:
+    """The lists that become variables of the design."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def add(self, name: str, value: Any) -> str:
+        """A variable with a value; one that there is already, if it has that value and that name."""
+        for known, held in self.values.items():
+            if held == value and known.rstrip("_0123456789") == name:
+                return known
+        name = free(name, {*self.values, *RESERVED_NAMES})
+        self.values[name] = value
+        return name
+
+
+class Slot(NamedTuple):
+    """A value in a list of layers, wherever the list stands.
+
+    Attributes:
+        values: one a place; ``ABSENT`` where it does not matter.
+        field: the argument.
+        label: a word for the layer; may be empty.
+        arriving: what `in_channels` and `in_features` are.
+        made: whether it is a number of channels or features that is made.
+    """
+
+    places: Sequence[Place]
+    values: Vector
+    field: str
+    label: str = ""
+    arriving: Mapping[str, list[Any]] = {}
+    made: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a parameter for it is called."""
+        return _SHORT.get(self.field, self.field)
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same everywhere."""
+        present = [value for value in self.values if value is not ABSENT]
+        return all(same(value, present[0]) for value in present)
+
+    def where(self, index: str, number: int, *, other: bool = False) -> Slot:
+        """Its values in the rounds of a number, or in all others."""
+        chosen = [(dict(place.indexes)[index] == number) != other for place in self.places]
+        return self._replace(values=[v if here else ABSENT for v, here in zip(self.values, chosen, strict=True)])
+
+    def follows(self) -> str | None:
+        """What arrives, where it is that."""
+        return next((name for name, vector in self.arriving.items() if agrees(vector, self.values)), None)
+
+
+class Scope:
+    """A block (or the design itself) with its parameters.
+
+    Args:
+        name: empty for the design itself.
+        calls: the parts that are this block.
+        variables: of the design.
+
+    Attributes:
+        parameters: the value in each call; ``ABSENT`` where the call has no use for it.
+        made: parameters that are numbers of channels or features made.
+        sketched: whether only what is always there is looked at, to find the parameters that matter most.
+    """
+
+    def __init__(self, name: str, calls: list[Part], variables: Variables) -> None:
+        self.name, self.calls = name, calls
+        self.parameters: dict[str, list[Any]] = {}
+        self.made: set[str] = set()
+        self.sketched = False
+        self._variables = variables
+        self._ambiguous: set[str] = set()
+        self._labels: dict[str, str] = {}
+        self._tables: dict[str, Callable[[Place], Any]] = {}
+        self._counts: dict[str, Any] = {}
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def express(self, slot: Slot) -> Any:
+        """What a spec writes for a value: itself where it is the same everywhere, else arithmetic.
+
+        Raises:
+            Unsaid: it follows from nothing that has a name.
+        """
+        follows = slot.follows()
+        if slot.constant:
+            value = next(value for value in slot.values if value is not ABSENT)
+            return Expression(follows) if slot.field == "groups" and follows and value > 1 else value
+        if slot.field == "groups" and follows:
+            return Expression(follows)
+        listed = self._elementwise(slot)
+        if listed is not None:
+            return listed
+        if self.name and _constant([place.call for place in slot.places], slot.values):
+            return Expression(self._of_call(slot))
+        found = self._of_round(slot)
+        if found is None and self.name:
+            found = self._listed(slot)
+        if found is None:
+            raise Unsaid
+        return Expression(found)
+
+    def _elementwise(self, slot: Slot) -> Any:
+        """A list of which every number is the same everywhere, or something that has a name."""
+        lengths = {len(value) if isinstance(value, tuple) else 0 for value in slot.values if value is not ABSENT}
+        if len(lengths) > 1 or lengths == {0}:
+            return None
+        known = {**slot.arriving, **self._spread(slot.places)}
+        found: list[Any] = []
+        for number in range(lengths.pop()):
+            column = slot._replace(values=[v if v is ABSENT else v[number] for v in slot.values])
+            name = next((key for key, vector in known.items() if agrees(vector, column.values)), None)
+            if column.constant:
+                found.append(next(value for value in column.values if value is not ABSENT))
+            elif name is not None:
+                found.append(Expression(name))
+            else:
+                return None
+        return found
+
+    def _of_call(self, slot: Slot) -> str:
+        """A value that is the same in all places of a call."""
+        known = self._spread(slot.places)
+        for key in sorted(known, key=lambda key: key.partition("_")[0] != slot.name):
+            if agrees(known[key], slot.values):
+                return key
+        follows = slot.follows()
+        if follows is not None:
+            return follows
+        known = {key: vector for key, vector in known.items() if _covers(vector, slot.values)}
+        if whole(slot.values):
+            sources = [known, dict(slot.arriving)] if slot.made else [known]
+            for form in (one, linear):
+                for found in (text for some in sources for text in form(some, slot.values)):
+                    return found
+            for found in two(known, slot.values):
+                return found
+        return self._add(slot.name, self._by_call(slot), slot.label, made=slot.made)
+
+    def _by_call(self, slot: Slot) -> list[Any]:
+        vector = [ABSENT] * len(self.calls)
+        for place, value in zip(slot.places, slot.values, strict=True):
+            if value is not ABSENT:
+                vector[place.call] = value
+        return vector
+
+    def _spread(self, places: Sequence[Place]) -> dict[str, list[Any]]:
+        """What has a name, by place."""
+        known = {name: [vector[place.call] for place in places] for name, vector in self.parameters.items()}
+        for text, held in self._tables.items():
+            vector = [held(place) for place in places]
+            if ABSENT not in vector:
+                known[text] = vector
+        return {name: vector for name, vector in known.items() if not any(isinstance(v, list) for v in vector)}
+
+    def _add(self, name: str, vector: list[Any], label: str, *, made: bool = False) -> str:
+        for known, held in self.parameters.items():
+            if held == vector and known.startswith(name):
+                return known
+        if name in self.parameters:
+            self._ambiguous.add(name)
+        if name in self._ambiguous and label:
+            name = _joint(label, name)
+        name = free(name, {*self.parameters, *RESERVED_NAMES})
+        self.parameters[name], self._labels[name] = vector, label
+        self.made |= {name} if made else set()
+        return name
+
+    def forget_but(self, used: set[str]) -> None:
+        """Forget the parameters that nothing uses."""
+        self.parameters = {name: vector for name, vector in self.parameters.items() if name in used}
+
+    def settle(self) -> None:
+        """Call parameters of one kind after their layers, where there are several."""
+        for name in self._ambiguous & set(self.parameters):
+            label = self._labels[name]
+            better = free(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
+            self.parameters = {better if key == name else key: held for key, held in self.parameters.items()}
+            self.made |= {better} if name in self.made else set()
+
+    def _of_round(self, slot: Slot) -> str | None:
+        """A value that differs from round to round: arithmetic over indexes, lists, and what arrives."""
+        if all(isinstance(value, bool) for value in slot.values if value is not ABSENT):
+            return self.holds(slot)
+        known = self._spread(slot.places)
+        for key, vector in known.items():
+            if agrees(vector, slot.values):
+                return key
+        return (
+            slot.follows()
+            or self._counted(slot, known)
+            or self._either(slot)
+            or self._first(slot)
+            or self._parted(slot)
+            or self._table(slot)
+        )
+
+    def _counted(self, slot: Slot, known: dict[str, list[Any]]) -> str | None:
+        """Arithmetic over an index, over what has a name, or over what arrives."""
+        if not whole(slot.values):
+            return None
+        sources = [known, dict(slot.arriving)] if slot.made else [known]
+        arithmetic = (text for some in sources for text in one(some, slot.values))
+        return next(chain(_progress(slot), arithmetic), None)
+
+    def _either(self, slot: Slot) -> str | None:
+        """``2 if stage > 0 and i == 0 else 1``."""
+        distinct = list(dict.fromkeys(value for value in slot.values if value is not ABSENT))
+        if len(distinct) != 2 or not whole(slot.values):
+            return None
+        for chosen, other in (distinct, distinct[::-1]):
+            truth = slot._replace(values=[v if v is ABSENT else v == chosen for v in slot.values])
+            condition = next(self._conditions(truth), None)
+            if condition is not None:
+                return f"{chosen} if {condition} else {other}"
+        return None
+
+    def _first(self, slot: Slot) -> str | None:
+        """``stride if i == 0 else 1``."""
+        for index in _indexes(slot.places)[::-1]:
+            first, rest = slot.where(index, 0), slot.where(index, 0, other=True)
+            if not rest.constant or not _some(rest.values) or not _some(first.values):
+                continue
+            text = self.express(first)
+            constant = next(value for value in rest.values if value is not ABSENT)
+            inner = f"({text})" if isinstance(text, str) and " if " in text else written(text)
+            return f"{inner} if {index} == 0 else {written(constant)}"
+        return None
+
+    def _parted(self, slot: Slot) -> str | None:
+        """``in_channels if stage == 0 else 6 * in_channels``."""
+        if not slot.made or not whole(slot.values):
+            return None
+        for index in _indexes(slot.places):
+            parts = [slot.where(index, 0), slot.where(index, 0, other=True)]
+            if all(_some(part.values) for part in parts):
+                found = [part.follows() or next(one(dict(slot.arriving), part.values), None) for part in parts]
+                if None not in found:
+                    return f"{found[0]} if {index} == 0 else {found[1]}"
+        return None
+
+    def _table(self, slot: Slot) -> str | None:
+        """A list with a value for every round, which becomes a variable of the design."""
+        indexes = _indexes(slot.places)
+        for some in (*((index,) for index in indexes), *combinations(indexes, 2)):
+            keys = [tuple(dict(place.indexes)[index] for index in some) for place in slot.places]
+            if not _constant(keys, slot.values):
+                continue
+            held = {key: value for key, value in zip(keys, slot.values, strict=True) if value is not ABSENT}
+            table = _nested(held)
+            if table is None:
+                continue
+            text = self._variables.add(_plural(slot.name), table) + "".join(f"[{index}]" for index in some)
+            self._tables[text] = _reader(held, some)
+            return text
+        return None
+
+    def _listed(self, slot: Slot) -> str | None:
+        """A parameter that is a list with a value for every round."""
+        for index in _indexes(slot.places):
+            keys = [(place.call, dict(place.indexes)[index]) for place in slot.places]
+            if not _constant(keys, slot.values):
+                continue
+            by_call: list[dict[tuple[int, ...], Any]] = [{} for _ in self.calls]
+            for (call, number), value in zip(keys, slot.values, strict=True):
+                if value is not ABSENT:
+                    by_call[call][number,] = value
+            vector = [_nested(held) if held else ABSENT for held in by_call]
+            if None not in vector:
+                return f"{self._add(_plural(slot.name), vector, slot.label)}[{index}]"
+        return None
+
+    # -- conditions ------------------------------------------------------------------------------------------------
+
+    def holds(self, slot: Slot) -> str:
+        """A condition that is true in some places, false in others.
+
+        Raises:
+            Unsaid: it follows from nothing that has a name.
+        """
+        for text in self._conditions(slot):
+            return text
+        slot = slot._replace(field=identifier(slot.field))
+        if self.name and _constant([place.call for place in slot.places], slot.values):
+            return self._add(slot.name, self._by_call(slot), "")
+        found = self._listed(slot) if self.name else self._table(slot)
+        if found is None:
+            raise Unsaid
+        return found
+
+    def _conditions(self, slot: Slot) -> Iterator[str]:
+        truth, atoms = slot.values, list(self._atoms(slot))
+        for text, vector in atoms:
+            if agrees(vector, truth):
+                yield text
+        needed = [number for number, holds in enumerate(truth) if holds is True]
+        few = [(text, vector) for text, vector in atoms if all(vector[number] is True for number in needed)]
+        for (a, first), (b, second) in combinations(few, 2):
+            both = [x is True and y is True for x, y in zip(first, second, strict=True)]
+            if a.partition(" ")[0] != b.partition(" ")[0] and agrees(both, truth):
+                yield f"{a} and {b}"
+
+    def _atoms(self, slot: Slot) -> Iterator[tuple[str, list[Any]]]:
+        known = self._spread(slot.places)
+        for key, vector in known.items():
+            if all(isinstance(value, bool) for value in vector if value is not ABSENT):
+                yield key, vector
+                yield f"not {key}", mapped(vector, lambda value: not value)
+        for index in _indexes(slot.places):
+            numbers = [dict(place.indexes)[index] for place in slot.places]
+            yield f"{index} == 0", [number == 0 for number in numbers]
+            yield f"{index} > 0", [number > 0 for number in numbers]
+            if index in self._counts and len(set(numbers)) > 2:
+                count, rounds = self._counts[index]
+                last = count - 1 if isinstance(count, int) else f"{count} - 1"
+                yield f"{index} < {last}", [dict(p.indexes)[index] < rounds[_key(p, index)] - 1 for p in slot.places]
+        for key, vector in known.items():
+            if not whole(vector) or ABSENT in vector:
+                continue
+            if key == "stride":
+                yield "stride > 1", [value > 1 for value in vector]
+                yield "stride == 1", [value == 1 for value in vector]
+            for name, sizes in slot.arriving.items():
+                yield f"{name} != {key}", [a != b for a, b in zip(sizes, vector, strict=True)]
+                yield f"{name} == {key}", [a == b for a, b in zip(sizes, vector, strict=True)]
+
+    def mark(self) -> tuple[Any, ...]:
+        """What has been named so far, to come back to."""
+        return dict(self.parameters), dict(self._tables), dict(self._variables.values)
+
+    def back(self, mark: tuple[Any, ...]) -> None:
+        """Forget what has been named since."""
+        self.parameters, self._tables, self._variables.values = map(dict, mark)
+
+    def cost(self, mark: tuple[Any, ...]) -> int:
+        """How much has been named since, in characters."""
+        lists = [value for name, value in self._variables.values.items() if name not in mark[2]]
+        return len(str(lists)) + 150 * sum(
+            any(isinstance(value, list) for value in vector)
+            for name, vector in self.parameters.items()
+            if name not in mark[0]
+        )
+
+    def count(self, index: str, text: Any, rounds: Mapping[Any, int]) -> None:
+        """Note how often a repeat is carried out, so that its last round can be told."""
+        self._counts[index] = (text, rounds)
+
+    # -- the signature ---------------------------------------------------------------------------------------------
+
+    def default(self, name: str) -> Any:
+        """The usual value of a parameter, which calls leave out; ``ABSENT`` if it has none."""
+        values = [value for value in self.parameters[name] if value is not ABSENT]
+        missing = len(values) < len(self.parameters[name])
+        if any(isinstance(value, (list, tuple)) for value in values):
+            return ABSENT if not missing else values[0]
+        if False in [value for value in values if isinstance(value, bool)]:
+            return False
+        usual = _USUAL.get(name, ABSENT)
+        if usual in values:
+            return usual
+        most = max(values, key=values.count)
+        often = name not in self.made and len(values) > 2 and 2 * values.count(most) >= len(values)
+        return most if missing or often else ABSENT
+
+    def signature(self) -> str:
+        """As the spec writes it: ``conv_bn(out, kernel=1)``."""
+        given = [name for name in self.parameters if self.default(name) is ABSENT]
+        usual = [f"{name}={written(self.default(name))}" for name in self.parameters if name not in given]
+        return f"{self.name}({', '.join([*given, *usual])})"
+
+
+RESERVED_NAMES = {*FUNCTIONS, *ENTRY_KEYS, "i", "j", "k", "stage", "input"}
+
+
+def _key(place: Place, index: str) -> Any:
+    """The repeat around a place that an index counts."""
+    names = [name for name, _ in place.indexes]
+    return place.call, place.indexes[: names.index(index)]
+
+
+def _progress(slot: Slot) -> Iterator[str]:
+    """A sum or a power of an index, where three rounds or more confirm it."""
+    for index in _indexes(slot.places):
+        pairs = {(dict(p.indexes)[index], v) for p, v in zip(slot.places, slot.values, strict=True) if v is not ABSENT}
+        table = sorted(pairs)
+        if len(pairs) < 3 or len({number for number, _ in pairs}) < len(pairs) or table[0][0] != 0:
+            continue
+        first, second = table[0][1], table[1][1]
+        step = (second - first) // (table[1][0] or 1)
+        if all(value == first + step * number for number, value in table):
+            product = index if step == 1 else f"{abs(step)} * {index}"
+            yield product if first == 0 else f"{first} {'+' if step > 0 else '-'} {product}"
+        factor = second // first if first > 0 and table[1][0] == 1 else 0
+        if factor > 1 and all(value == first * factor**number for number, value in table):
+            yield f"{first} * {factor}**{index}" if first != 1 else f"{factor}**{index}"
+
+
+def _some(values: Vector) -> bool:
+    return any(value is not ABSENT for value in values)
+
+
+def _plural(name: str) -> str:
+    return _PLURAL.get(name, name if name.endswith("s") else f"{name}s")
+
+
+def _covers(vector: Vector, values: Vector) -> bool:
+    """Whether there is a number wherever one is wanted."""
+    return all(v is ABSENT or c is not ABSENT for c, v in zip(vector, values, strict=True))
+
+
+def _indexes(places: Sequence[Place]) -> list[str]:
+    return [name for name, _ in places[0].indexes]
+
+
+def _constant(keys: Sequence[Any], values: Vector) -> bool:
+    """Whether the value follows from the key."""
+    found: dict[Any, Any] = {}
+    for key, value in zip(keys, values, strict=True):
+        if value is not ABSENT and not same(found.setdefault(key, value), value):
+            return False
+    return True
+
+
+def _nested(held: Mapping[tuple[int, ...], Any]) -> Any:
+    """A list (of lists) by its indexes; ``None`` where it has holes or is too long."""
+    if len(held) > _LONGEST_TABLE or () in held:
+        return None
+    heads = sorted({key[0] for key in held})
+    if heads != list(range(len(heads))):
+        return None
+    if all(len(key) == 1 for key in held):
+        return [held[number,] for number in heads]
+    inner = [_nested({key[1:]: value for key, value in held.items() if key[0] == number}) for number in heads]
+    return None if None in inner else inner
+
+
+def _reader(held: Mapping[tuple[int, ...], Any], some: tuple[str, ...]) -> Callable[[Place], Any]:
+    def read(place: Place) -> Any:
+        indexes = dict(place.indexes)
+        return held.get(tuple(indexes[index] for index in some), ABSENT) if set(some) <= set(indexes) else ABSENT
+
+    return read
+
+
+def free(name: str, taken: set[str]) -> str:
+    """The name, with a number if something else has it."""
+    stem, number = name, 2
+    while name in taken or not is_variable(name):
+        name, number = f"{stem}_{number}", number + 1
+    return name
+
+
+def _joint(label: str, name: str) -> str:
+    """The name of a parameter for one layer: `branch1` is how many channels that makes."""
+    return identifier(label + name[3:] if re.match(r"out(_|$)", name) else f"{label}_{name}")
+
+
+def identifier(label: str) -> str:
+    """A label as the name of a variable."""
+    word = re.sub(r"\W+", "_", label).strip("_").lower()
+    return word if word[:1].isalpha() else f"with_{word}"
+
+
+def written(value: Any) -> str:
+    """A value inside an expression."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, str):
+        return str(value)
+    return (
+        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
