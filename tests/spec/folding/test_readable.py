@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.design import Design, Scope
+from archscope.graph import Ref
 from archscope.spec.folding import readable, renumbered
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
@@ -80,7 +81,7 @@ def tangles(draw: st.DrawFn) -> Design:
     model = Model("tangle")
     tensors = [model.input(name, (4, 6)) for name in draw(st.sampled_from([["input"], ["x"], ["a", "b"]]))]
     words = st.sampled_from(["a", "b", "0", "1", "2", "ReLU", "Add", "Add_1", "Add_2", "b1"])
-    homes: list[str] = []
+    homes: list[Ref] = []
     for _ in range(draw(st.integers(1, 14))):
         name = ".".join(draw(st.lists(words, min_size=1, max_size=3)))
         one, other = (draw(st.sampled_from(tensors[-4:] + tensors[:1])) for _ in range(2))
@@ -88,7 +89,7 @@ def tangles(draw: st.DrawFn) -> Design:
         if kind == "Linear":
             shares = draw(st.sampled_from([None, *homes]))
             tensors.append(model(name, kind, one, out_features=6, shares=shares))
-            homes += [] if shares else [tensors[-1].node]
+            homes += [] if shares else [tensors[-1]]
         elif kind in ("Add", "Multiply"):
             tensors.append(model(name, kind, one, other))
         elif kind == "Chunk":
