@@ -65,11 +65,11 @@ def config(kind: str, layers: int = 2, **settings: Any) -> Any:
 
     made = AutoConfig.for_model(kind)
     for name in _DEPTHS:
-        if isinstance(getattr(made, name, None), int):
+        if layers and isinstance(getattr(made, name, None), int):
             setattr(made, name, layers)
-    if getattr(made, "layer_types", None):
+    if layers and getattr(made, "layer_types", None):
         made.layer_types = made.layer_types[:layers]
-    made.use_cache = False
+    made.use_cache, made.architectures = False, []
     for name, value in settings.items():
         setattr(made, name, value)
     return made
@@ -191,8 +191,8 @@ OWN: tuple[Entry, ...] = (
 #: the models of transformers
 PUBLIC: tuple[Entry, ...] = (
     of("resnet", _IMAGES),
-    of("convnext", _IMAGES, depths=[2, 2, 3, 2]),
-    of("convnextv2", _IMAGES, depths=[2, 2, 3, 2]),
+    of("convnext", _IMAGES, layers=0),
+    of("convnextv2", _IMAGES, layers=0),
     of("regnet", _IMAGES, depths=[2, 2, 4, 2], size=112),
     of("mobilenet_v1", _IMAGES),
     of("mobilenet_v2", _IMAGES),
