@@ -264,12 +264,13 @@ def spread(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @handles("aten.dropout", "aten.alpha_dropout", "aten.feature_dropout", "aten.feature_alpha_dropout")
 def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Dropout; outside of training, or as a mere function with no chance, it is nothing."""
+    value = next(iter(call.values))
     inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
     if not a["train"] or (a["p"] == 0 and not inside):
-        return lifting.ref(a["input"], call)
+        return lifting.ref(value, call)
     names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
-    name = names.get(own(call)) or f"Dropout{len(a['input'].shape) - 2}d"
-    return lifting.emit(call, name, [a["input"]], p=a["p"], **({"inplace": True} if in_place(call) else {}))
+    name = names.get(own(call)) or f"Dropout{len(value.shape) - 2}d"
+    return lifting.emit(call, name, [value], p=a["p"], **({"inplace": True} if in_place(call) else {}))
 
 
 @handles("aten.rrelu")
