@@ -25,7 +25,9 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
     own = [call for call in calls if base(call) not in SILENT]
     if len(own) > 1 and len({base(call) for call in own}) == 1 and base(own[0]) in _JOINING:
         return _joined(lifting, own)
-    if module is None or len(own) < 2 or type(module).__name__ not in REGISTRY:
+    if module is None or type(module).__name__ not in REGISTRY:
+        return None
+    if len(own) != 1 if type(module).__name__ in _SAY_MORE else len(own) < 2:
         return None
     if not type(module).__module__.startswith("torch.nn.modules.") or type(module).__name__ in _CALLS_TELL:
         return None
@@ -34,6 +36,11 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
 
 #: layers whose one call says all, beside others that keep count
 _CALLS_TELL = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LSTM", "GRU", "RNN"}
+#: layers that say more than their one call does, which has the sizes at hand, or is that of several layers
+_SAY_MORE = {
+    "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "ConstantPad1d",
+    "ConstantPad2d", "ConstantPad3d", "Flatten", "Softmax2d", "Unflatten", "Upsample",
+}  # fmt: skip
 
 
 #: functions of two tensors whose ops take any number

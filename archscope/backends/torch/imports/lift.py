@@ -433,6 +433,11 @@ class Lifting:
         """Whether anything reads a value."""
         return value.name in self._read or value in self.program.outputs.values()
 
+    def reshaped(self, call: Call) -> bool:
+        """Whether what a call gives is read once, by a reshape, which copies what does not lie in order itself."""
+        name = call.outputs[0].name if call.outputs and call.outputs[0] else ""
+        return self._read.get(name) == 1 and self._consumers[name] <= {"aten.view", "aten.reshape", "aten.flatten"}
+
     def only_use(self, held: Held) -> bool:
         """Whether a weight is read once."""
         return self._read[held.value.name] == 1 and held.name not in self._held
@@ -697,7 +702,9 @@ class Instances:
         instance = self._of[call.frames[-1].key]
         if instance.frame.kind == IDENTITY:
             return True
-        return not instance.inner and len([n for n in instance.calls if base(self._calls[n]) not in SILENT]) == 1
+        calls = [self._calls[n] for n in instance.calls]
+        working = [one for one in calls if base(one) not in SILENT] or [one for one in calls if one.outputs != (None,)]
+        return not instance.inner and working == [call]
 
     def blocks(self, model: str) -> Iterator[tuple[str, str]]:
         """The modules that are not torch's own, each with its class; what all are called after is left out.

@@ -17,6 +17,7 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
+from archscope.backends.torch.build import Network
 from archscope.errors import UsageError
 
 
@@ -240,7 +241,7 @@ class _Overlay:
         spec = self._first.call_spec.in_spec
         example = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
         args, kwargs = example
-        named = dict(zip(_parameters(self._module), args, strict=False)) | dict(kwargs)
+        named = dict(zip(_parameters(self._module, len(args)), args, strict=True)) | dict(kwargs)
         return [_joined(path) for path, _ in pytree.tree_flatten_with_path(named)[0]]
 
     def _outputs(self, results: Any) -> dict[str, Value]:
@@ -364,8 +365,15 @@ def _frames(node: fx.Node) -> tuple[Frame, ...]:
     )
 
 
-def _parameters(module: torch.nn.Module) -> list[str]:
-    return [name for name in inspect.signature(type(module).forward).parameters if name != "self"]
+def _parameters(module: torch.nn.Module, count: int) -> list[str]:
+    """The names of positional inputs: those of forward's parameters, ``*rest`` numbered; our own modules know theirs."""
+    if isinstance(module, Network):
+        return [node.name for node in module.design.inputs][:count]
+    names: list[str] = []
+    for one in inspect.signature(module.forward).parameters.values():
+        several = one.kind is one.VAR_POSITIONAL
+        names += [f"{one.name}.{number}" for number in range(count - len(names))] if several else [one.name]
+    return names[:count]
 
 
 def _joined(path: Sequence[Any]) -> str:

@@ -7,9 +7,8 @@ say nothing more. Models are made on the meta device: their weights are never th
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -290,9 +289,7 @@ PUBLIC: tuple[Entry, ...] = (
     Entry(
         "whisper encoder",
         "features",
-        lambda: _part(
-            "encoder", lambda: module_of(config("whisper"), ""), {"input_features": reals(2, 80, 3000)}
-        ),
+        lambda: _part("encoder", lambda: module_of(config("whisper"), ""), {"input_features": reals(2, 80, 3000)}),
     ),
 )
 

@@ -264,19 +264,24 @@ def spread(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @handles("aten.dropout", "aten.alpha_dropout", "aten.feature_dropout", "aten.feature_alpha_dropout")
 def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Dropout; outside of training, or as a mere function with no chance, it is nothing."""
-    value = next(iter(call.values))
     inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
+    (value,) = call.values  # named `self` where it works in place
     if not a["train"] or (a["p"] == 0 and not inside):
         return lifting.ref(value, call)
     names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
     name = names.get(own(call)) or f"Dropout{len(value.shape) - 2}d"
-    return lifting.emit(call, name, [value], p=a["p"], **({"inplace": True} if in_place(call) else {}))
+    return lifting.emit(call, name, [value], p=a["p"], **_place(call))
 
 
 @handles("aten.rrelu")
 def rrelu(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A ReLU with random slopes."""
-    return lifting.emit(call, "RReLU", [a["self"]], lower=float(a["lower"]), upper=float(a["upper"]))
+    slopes = {"lower": float(a["lower"]), "upper": float(a["upper"])}
+    return lifting.emit(call, "RReLU", [a["self"]], **slopes, **_place(call))
+
+
+def _place(call: Call) -> dict[str, bool]:
+    return {"inplace": True} if in_place(call) else {}
 
 
 # -- what changes no value ---------------------------------------------------------------------------------------------
@@ -291,8 +296,7 @@ def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     entity = lifting.entity(value)
     if call.frames and call.frames[-1].kind == IDENTITY:
         return lifting.emit(call, "Identity", [value])
-    copies = own(call) == "clone" or (own(call) == "contiguous" and not value.laid)
-    if copies and isinstance(entity, Ref) and "Contiguous" in REGISTRY:
+    if own(call) == "contiguous" and not value.laid and isinstance(entity, Ref) and not lifting.reshaped(call):
         return lifting.emit(call, "Contiguous", [value])
     return entity
 

@@ -115,10 +115,15 @@ def batch_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
         momentum=a["momentum"],
         affine=a["weight"] is not None,
         track_running_stats=tracked,
+        **_unshifted(a),
     )
     if a["weight"] is None and not tracked:
         return lifting.emit(call, type(op).__name__, [a["input"]], **op.given())
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias", "running_mean", "running_var"))
+
+
+def _unshifted(a: Arguments) -> dict[str, bool]:
+    return {"bias": False} if a["weight"] is not None and a["bias"] is None else {}
 
 
 @handles("aten.instance_norm")
@@ -129,6 +134,7 @@ def instance_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
         "momentum": a["momentum"],
         "affine": a["weight"] is not None,
         "track_running_stats": a["running_mean"] is not None,
+        **_unshifted(a),
     }
     name = f"InstanceNorm{len(a['input'].shape) - 2}d"
     if a["weight"] is None and a["running_mean"] is None:
