@@ -13,6 +13,8 @@ import yaml
 from click.testing import CliRunner
 
 import archscope
+from archscope.backends.imported import Imported
+from archscope.backends.torch.imports.summary import Summary
 from archscope.cli import main
 from archscope.design import incomplete
 from archscope.report import frame, notebook
@@ -74,7 +76,7 @@ REFUSED = {
     "export": ["BOX --to torch", "BOX -o a.onnx"],
 }
 #: commands that show no figure of a design
-SILENT = {"calibrate", "expand", "ops", "schema"}
+SILENT = {"calibrate", "expand", "import", "ops", "schema"}
 #: options whose file is read, or is a spec
 OTHER_FILES = {"--calibration", "--profile", "--image", "--emit"}
 
@@ -188,6 +190,7 @@ def test_every_row_of_a_csv_says_it(shown):
 
 def results(text):
     design = archscope.load(text)
+    imported = Imported(design, text, flat=False, proof=(), opaque=design.opaque)
     return {
         "Design": design,
         "Account": archscope.analyze(design),
@@ -197,6 +200,8 @@ def results(text):
         "ReceptiveFields": archscope.receptive_fields(design),
         "Reconciliation": archscope.reconcile(design),
         "Sweep": archscope.sweep(text, {"width": [4]}),
+        "Imported": imported,
+        "Summary": Summary(imported, 1, "float32"),
     }
 
 

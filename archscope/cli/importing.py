@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import replace
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archscope.cli import options
-from archscope.errors import MissingLibrary
 from archscope.report import files
 from archscope.report.imports import imported as told
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 #: of inputs; the first where none is given
 DTYPES = ("float32", "int64", "int32", "bool")
-
-
 #: an input: its name, its sizes without the batch, and its type
 Example = tuple[str, tuple[int, ...], str]
 
@@ -93,26 +90,26 @@ def command(
         files.check_place(output)
     if target.endswith(".onnx"):
         if kwargs_text is not None or opaque:
-            raise click.UsageError("an ONNX file takes no --kwargs and no --opaque")
-        found = _from_onnx(target, inputs, name, flat=flat)
+            raise click.UsageError("--kwargs and --opaque are for models that are run; an ONNX file is only read")
+        found = _from_onnx(target, inputs, name, flat)
     else:
-        found = _from_torch(target, inputs, kwargs_text, name, flat=flat, opaque=opaque, quiet=quiet)
+        found = _from_code(target, inputs, kwargs_text, name, flat, opaque, quiet)
     files.write(found.spec, output)
     if not quiet or not found.ok:
         click.echo(told(found), err=output == "-")
     ctx.exit(0 if found.ok else 1)
 
 
-def _from_torch(
+def _from_code(
     target: str,
     inputs: tuple[Example, ...],
     kwargs_text: str | None,
     name: str | None,
-    *,
     flat: bool,
     opaque: bool,
     quiet: bool,
 ) -> Imported:
+    """A model that its author's code makes."""
     targets = options.torch_side("imports.targets")
     arguments = targets.arguments(kwargs_text) if kwargs_text is not None else None
     if not quiet and sys.stderr.isatty():
@@ -122,17 +119,13 @@ def _from_torch(
     return found
 
 
-def _from_onnx(path: str, inputs: tuple[Example, ...], name: str | None, *, flat: bool) -> Imported:
-    from archscope.backends.imported import Imported, written
+def _from_onnx(path: str, inputs: tuple[Example, ...], name: str | None, flat: bool) -> Imported:
+    """An ONNX file, read without torch; where that is installed, outputs are compared, too."""
+    from archscope.backends.onnx.importing import import_onnx
     from archscope.backends.onnx.prove import prove_shapes
-    from archscope.backends.onnx.reading import read_onnx
 
-    sizes = options.shapes([(called, shape) for called, shape, _ in inputs])
-    model = read_onnx(path, input=sizes, name=name)
-    design, spec, is_flat, notes = written(model.design, flat=flat)
-    model = replace(model, design=design)
-    try:
-        proof = options.torch_side("onnx_proof").prove_onnx(model, path)
-    except MissingLibrary:
-        proof = prove_shapes(model)
-    return Imported(design, spec, is_flat, tuple(proof), notes=(*model.notes, *notes))
+    prove = prove_shapes
+    with suppress(ModuleNotFoundError):
+        from archscope.backends.torch.onnx_proof import prove_onnx as prove
+    sizes = options.shapes([(given, shape) for given, shape, _ in inputs])
+    return import_onnx(path, input=sizes, name=name, flat=flat, prove=prove)

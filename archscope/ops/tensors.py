@@ -78,6 +78,19 @@ class _WithNumber(Pointwise, SameShape, NoWeights, NoContraction):
 
 
 @register
+class Contiguous(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
+    """The same elements, in their order in memory: a copy where they lie otherwise (torch.Tensor.contiguous)."""
+
+    takes = "any"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.copied(t, x[0])
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        return lambda tensor: tensor.contiguous()
+
+
+@register
 class Scale(_WithNumber):
     """The input times a constant."""
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from keyword import iskeyword
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archscope.design import Accuracy, Budget, Expectation
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
@@ -386,7 +387,7 @@ class _Parts:
             if len(sizes) == len(node.items):
                 return tuple(sizes)
         elif isinstance(node, ScalarNode):
-            if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+            if _is_number(node.value):
                 return node.value
             percent = _percentage(node.text)
             if percent is not None:
@@ -395,7 +396,7 @@ class _Parts:
                 value = evaluate(node.text, NoNames()) if node.text else None
             except ExpressionError:
                 value = None
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if _is_number(value):
                 return value
         self.error("expected a number, a percentage or a shape", node.mark, "as in `34944`, `94.6%` or `[96, 55, 55]`")
         return None
@@ -407,7 +408,7 @@ class _Parts:
             percent = _percentage(node.text)
             if percent is not None:
                 return percent, True
-            if isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and node.value >= 0:
+            if _is_number(node.value) and node.value >= 0:
                 return float(node.value), False
         self.error("`within:` is a share such as 1%, or a number", node.mark)
         return 0.0, False
@@ -445,6 +446,10 @@ def _is_count(node: Node) -> bool:
     """Whether what stands under ``expect: layers:`` is about the number of layers, not figures by layer."""
     several = isinstance(node, ListNode) and bool(node.items) and all(isinstance(item, MapNode) for item in node.items)
     return several or (isinstance(node, ScalarNode) and isinstance(node.value, int))
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < inf
 
 
 _LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")

@@ -27,6 +27,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 #: what no text holds: control characters, and halves of surrogate pairs
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
@@ -310,6 +311,8 @@ def resolve(text: str) -> Plain:
     """An unquoted scalar by YAML 1.2's core schema (underscores in integers allowed besides)."""
     if text in _WORDS:
         return _WORDS[text]
+    if _INFINITE.fullmatch(text):
+        return float(text.replace(".", ""))
     if _INT.fullmatch(text):
         return int(text) if len(text) <= 100 else text
     if _FLOAT.fullmatch(text) and isfinite(float(text)):

@@ -160,6 +160,103 @@ class Translator(nn.Module):
         return self.out(self.body(source, target))
 
 
+class Causal(nn.Module):
+    """torch.nn.TransformerEncoder under a causal mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, norm_first=True)
+        self.body = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device)
+        return self.body(x, mask=mask, is_causal=True)
+
+
+class Generator(nn.Module):
+    """Images of noise."""
+
+    def __init__(self, noise: int = 12, width: int = 4) -> None:
+        super().__init__()
+        self.start = nn.Linear(noise, 4 * width * 4 * 4)
+        self.rise = nn.Sequential(
+            nn.BatchNorm2d(4 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, 3, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z):
+        return self.rise(self.start(z).view(z.shape[0], -1, 4, 4))
+
+
+class Wave(nn.Module):
+    """A gated convolution that looks back, and what it adds to the stream and to the result."""
+
+    def __init__(self, width: int, reach: int) -> None:
+        super().__init__()
+        self.reach = reach
+        self.filter = nn.Conv1d(width, width, 2, dilation=reach)
+        self.gate = nn.Conv1d(width, width, 2, dilation=reach)
+        self.skip = nn.Conv1d(width, width, 1)
+        self.back = nn.Conv1d(width, width, 1)
+
+    def forward(self, x):
+        past = F.pad(x, (self.reach, 0))
+        found = torch.tanh(self.filter(past)) * torch.sigmoid(self.gate(past))
+        return x + self.back(found), self.skip(found)
+
+
+class Waves(nn.Module):
+    """Dilated causal convolutions, each twice as far back, as WaveNet stacks them."""
+
+    def __init__(self, width: int = 6, depth: int = 4) -> None:
+        super().__init__()
+        self.start = nn.Conv1d(1, width, 1)
+        self.layers = nn.ModuleList(Wave(width, 2**level) for level in range(depth))
+        self.out = nn.Conv1d(width, 8, 1)
+
+    def forward(self, x):
+        x = self.start(x)
+        total = 0
+        for layer in self.layers:
+            x, skip = layer(x)
+            total = total + skip
+        return self.out(F.relu(total))
+
+
+class Experts(nn.Module):
+    """A mixture of experts, of which each word takes the best two."""
+
+    def __init__(self, width: int = 8, experts: int = 4) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, experts)
+        self.experts = nn.ModuleList(nn.Linear(width, width) for _ in range(experts))
+
+    def forward(self, x):
+        best, chosen = self.gate(x).softmax(-1).topk(2, -1)
+        total = torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            share = (best * (chosen == number)).sum(-1, keepdim=True)
+            total = total + share * expert(x)
+        return total
+
+
+class Normed(nn.Module):
+    """A convolution whose weight is a direction and a length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 6, 3, padding=1))
+        self.out = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.out(F.relu(self.conv(x)).mean(2))
+
+
 class Several(nn.Module):
     """Several inputs, one with whole numbers, and outputs by name."""
 

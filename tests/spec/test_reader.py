@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -205,9 +206,10 @@ def values(text: str) -> dict[str, object]:
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
     text = "a: 1e6\nb: no\nc: 0o7\nd: 1_000\ne: true\nf: ~\ng: \nh: '3'\ni: .5\nj: -3\nk: True\nl: 1.\nm: 1e400\n"
+    text += "n: -.inf\no: .inf\n"
     assert values(text) == {
         "a": 1e6, "b": "no", "c": "0o7", "d": 1000, "e": True, "f": None, "g": None, "h": "3", "i": 0.5, "j": -3,
-        "k": "True", "l": 1.0, "m": "1e400",
+        "k": "True", "l": 1.0, "m": "1e400", "n": -math.inf, "o": math.inf,
     }  # fmt: skip
 
 

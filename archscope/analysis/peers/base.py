@@ -293,8 +293,8 @@ DECLARED = ("Opaque",)
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),
-    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Dropout", "Expand",
-    "FeatureAlphaDropout", "Flatten", "Flip", "Gather", "Identity", "Index", "Pad", "Permute", "PixelShuffle",
+    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Contiguous", "Dropout",
+    "Expand", "FeatureAlphaDropout", "Flatten", "Flip", "Gather", "Identity", "Index", "Pad", "Permute", "PixelShuffle",
     "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split", "Squeeze", "Stack", "StochasticDepth", "Tile",
     "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip

@@ -27,6 +27,7 @@ class Node:
         kind: its op type, with the domain in front where it is not ONNX's own.
         inputs: names of tensors; an empty one is an input that is left out.
         scope: the module that it was in, and a name of its own; as far as the file tells.
+        within: the class of that module, where torch's newer exporter tells it.
         proto: the node as the file has it.
     """
 
@@ -36,6 +37,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     scope: tuple[str, str]
+    within: str
     proto: Any
 
 
@@ -186,16 +188,21 @@ def _node(proto: Any) -> Node:
     words = {name: value.decode(errors="replace") for name, value in attributes.items() if isinstance(value, bytes)}
     return Node(
         kind, proto.name or proto.op_type, tuple(proto.input), tuple(proto.output), attributes | words,
-        _scope(proto), proto,
+        _scope(proto), _listed(_property(proto, "onnx.class_hierarchy"))[-2].rpartition(".")[2], proto,
     )  # fmt: skip
+
+
+def _listed(text: str) -> list[str]:
+    """The words of a list that torch's exporter notes, at least two."""
+    return ["", "", *(part.strip(" '\"[]") for part in text.split(","))][-max(2, text.count(",") + 1) :]
 
 
 def _scope(proto: Any) -> tuple[str, str]:
     """The module of a node and its own name, from what torch's exporters note, or from the node's name."""
     noted = _property(proto, "onnx.name_scopes")
     if noted:
-        parts = [part.strip(" '\"[]") for part in noted.split(",")]
-        return (parts[-2] if len(parts) > 1 else "", parts[-1])
+        module, own = _listed(noted)[-2:]
+        return module, own
     path: list[str] = []
     for part in filter(None, proto.name.split("/")):
         if path and part.startswith(f"{path[-1]}."):  # /layer1/layer1.0/conv1/Conv

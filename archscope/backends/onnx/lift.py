@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from archscope.backends.imported import Refusal
 from archscope.backends.onnx.file import Array, Graph, Node, Port, Stored
 from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
 from archscope.backends.onnx.values import (
@@ -46,30 +47,12 @@ _WEIGHTS = frozenset(("weight", "bias", "kernel", "gamma", "beta", "scale", "wei
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What cannot be represented.
-
-    Attributes:
-        place: the node, or the input.
-        what: what it is, or is wrong with it.
-        needed: what would have to be there.
-    """
-
-    place: str
-    what: str
-    needed: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}" + (f"; needed: {self.needed}" if self.needed else "")
-
-
-@dataclass(frozen=True)
 class Made:
     """A layer that was made, by a name for the time being.
 
     Attributes:
-        name: what it is called where nothing else is; after its weights, or after its module.
-        longer: what it is called otherwise.
+        name: what it is called where nothing else is, after its weights; or the module that it is in.
+        longer: what it is called otherwise, if it is called after its weights.
         stemmed: whether it is called after its weights.
         weights: what its parameters and buffers are, by their names in the op.
         tensor: the tensor of the file that it gives.
@@ -424,7 +407,7 @@ class Lift:
             stem, _, last = source.rpartition(".")
             if stem and last.split(":")[0] in _WEIGHTS:
                 return stem, f"{stem}.{own}", True
-        return module or own, f"{module}.{own}" if module else own, False
+        return module, "", False
 
     # -- the run ---------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ def _output(port: Port, sizes: tuple[Size, ...], batch: int | None) -> Check:
     stated = [_size(size) for size in sizes]
     what, shown = f"shape of {port.name}", " x ".join(stated)
     if port.dims is None:
-        return Check(what, shown, shown, "the file does not tell it")
+        return Check(what, shown, None, "the file does not tell it")
     told = [str(dim) for dim in port.dims]
     note = f"the file says {' x '.join(told) or 'a single number'}"
     if len(told) == len(stated):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from archscope.backends.imported import Refusal
 from archscope.backends.onnx.file import Array, Graph, Port, opened
-from archscope.backends.onnx.lift import Lift, Made, Refusal
+from archscope.backends.onnx.lift import Lift, Made
 from archscope.backends.onnx.rules import RULES
 from archscope.backends.onnx.values import BATCHES, Fixed, Refused
 from archscope.design import Design
@@ -42,6 +43,7 @@ class OnnxModel:
     """What was read.
 
     Attributes:
+        path: of the file.
         design: flat; its inputs have the file's names.
         inputs: names of the file's inputs, in the order of the design's.
         outputs: the file's, with the sizes that it declares.
@@ -53,6 +55,7 @@ class OnnxModel:
         notes: what was left out or evaluated, a line each.
     """
 
+    path: str
     design: Design
     inputs: tuple[str, ...]
     outputs: tuple[Port, ...]
@@ -85,7 +88,7 @@ def read_onnx(
     _outputs(lift)
     if lift.refusals:
         raise UsageError(_told(os.fspath(path), lift.refusals))
-    return _finished(lift, name or Path(path).stem)
+    return _finished(lift, os.fspath(path), name or Path(path).stem)
 
 
 def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
@@ -98,7 +101,7 @@ def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
 
 
 def _told(path: str, refusals: Sequence[Refusal]) -> str:
-    counts = Counter(map(str, refusals))
+    counts = Counter(f"{one.place}: {one.what}" + (f"; needed: {one.needed}" if one.needed else "") for one in refusals)
     lines = [f"  {line}" + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
     if len(lines) > _MOST_TOLD:
         lines[_MOST_TOLD:] = [f"  ... and {len(lines) - _MOST_TOLD} more"]
@@ -118,43 +121,45 @@ def _outputs(lift: Lift) -> None:
             lift.refusals.append(Refusal(f"output {port.name}", error.what, error.needed))
 
 
-def _finished(lift: Lift, name: str) -> OnnxModel:
+def _finished(lift: Lift, path: str, name: str) -> OnnxModel:
     graph = lift.graph
-    results = {port.name: lift.known(port.name) for port in graph.outputs}
-    refs = {output: ref for output, ref in results.items() if isinstance(ref, Ref)}
-    live = _live(lift.made, refs.values())
+    found = {port.name: lift.known(port.name) for port in graph.outputs}
+    results = {output: ref for output, ref in found.items() if isinstance(ref, Ref)}
+    live = _live(lift.made, results.values())
     draft = Draft(name, batch=BATCHES[0], source=f"ONNX file, made by {graph.producer}" if graph.producer else "")
-    names: dict[str, Ref] = {}
     entered = [port.name for port in graph.inputs]
-    for key, port in zip(lift.inputs, entered, strict=True):
-        node = lift.inputs[key]
-        names[key] = draft.input(port.replace("/", "_"), node.shape, node.dtype)
+    refs = {
+        key: draft.input(port.replace("/", "_"), node.shape, node.dtype)
+        for (key, node), port in zip(lift.inputs.items(), entered, strict=True)
+    }
+    for (key, made), (label, numbered) in zip(live.items(), _named(live), strict=True):
+        inputs = [Ref(refs[ref.node].node, ref.output) for ref in made.inputs]
+        shares = None if made.shares is None else refs[made.shares]
+        refs[key] = draft.layer(label, made.op, inputs, numbered=numbered, shares=shares)[0]
+    for output, ref in results.items():
+        draft.output(output.replace("/", "_"), Ref(refs[ref.node].node, ref.output))
+    design = draft.design()
     weights: dict[str, Mapping[str, Weight]] = {}
     constants: dict[str, Array | None] = {}
-    for key, path in _named(live).items():
-        made = live[key]
-        inputs = [Ref(names[ref.node].node, ref.output) for ref in made.inputs]
-        shares = None if made.shares is None else names[made.shares]
-        names[key] = draft.layer(path, made.op, inputs, shares=shares)[0]
+    for layer, made in zip(design.layers, live.values(), strict=True):
         if "" in made.weights:
             value = made.weights[""]
             told = value.known and (value.steady or lift.batch is None)
-            constants[names[key].node] = value.arrays[0] if told else None
-            continue
-        held = {part: Weight(v.source, v.shape, v.arrays[0] if v.known else None) for part, v in made.weights.items()}
-        if held and shares is None:
-            weights[names[key].node] = held
-    for output, ref in refs.items():
-        draft.output(output.replace("/", "_"), Ref(names[ref.node].node, ref.output))
-    called = draft.names()
+            constants[layer.name] = value.arrays[0] if told else None
+        elif made.weights and made.shares is None:
+            weights[layer.name] = {
+                part: Weight(value.source, value.shape, value.arrays[0] if value.known else None)
+                for part, value in made.weights.items()
+            }
     used = {value.source for made in live.values() for part, value in made.weights.items() if part and value.source}
     return OnnxModel(
-        draft.design(),
+        path,
+        design,
         tuple(entered),
         graph.outputs,
         {source: graph.stored[source].array.shape for source in graph.stored if source in used},
-        {called[node]: held for node, held in weights.items()},
-        {called[node]: value for node, value in constants.items()},
+        weights,
+        constants,
         lift.batch,
         tuple(_notes(lift, used)),
     )
@@ -190,12 +195,16 @@ def _live(made: Mapping[str, Made], results: Iterable[Ref]) -> dict[str, Made]:
     return {key: layer for key, layer in made.items() if key in reached}
 
 
-def _named(live: Mapping[str, Made]) -> dict[str, str]:
-    """What each layer is called: its module's name where it is the only one in it."""
+def _named(live: Mapping[str, Made]) -> Iterable[tuple[str, bool]]:
+    """What each layer is called: after its weights; after its module, where it is the only one in it.
+
+    Others are called after their ops, in the block of their module.
+    """
     counts = Counter(layer.name for layer in live.values())
     paths = [layer.name.split(".") for layer in live.values()]
     blocks = {".".join(parts[:depth]) for parts in paths for depth in range(1, len(parts))}
-    return {
-        key: layer.longer if (counts[layer.name] > 1 and not layer.stemmed) or layer.name in blocks else layer.name
-        for key, layer in live.items()
-    }
+    for layer in live.values():
+        if layer.stemmed:
+            yield layer.longer if layer.name in blocks else layer.name, False
+        else:
+            yield layer.name, not layer.name or counts[layer.name] > 1 or layer.name in blocks

@@ -158,9 +158,7 @@ def reshaping(before: Sequence[Size], after: Sequence[Size]) -> tuple[Step, ...]
             continue
         sizes = [after[k] for k in new]
         if len(old) > 1:
-            steps.append(_joined(old, [before[k] for k in old], sizes))
-        if steps and steps[-1][0] in ("Squeeze",) and len(sizes) == 1:
-            continue
+            steps.append(_joined(old, [before[k] for k in old], sizes, last=old.stop == len(before)))
         if len(new) > 1:
             steps.append(_split(old.start, sizes, whole=before[old.start] if len(old) == 1 else None))
     if len(steps) > 1 and before[0] == after[0] and not any(map(varies, after[1:])):
@@ -180,11 +178,11 @@ def _both(before: Sequence[Size], after: Sequence[Size]) -> list[tuple[range, ra
     return one
 
 
-def _joined(old: range, before: list[Size], after: list[Size]) -> Step:
+def _joined(old: range, before: list[Size], after: list[Size], *, last: bool) -> Step:
     """Several dimensions made one; a single 1 among two is left out."""
     if len(old) == 2 and len(after) == 1 and (1, 1) in before:
         return "Squeeze", {"dim": old.start + before.index((1, 1))}
-    return "Flatten", {"start_dim": old.start, "end_dim": old.stop - 1}
+    return "Flatten", {"start_dim": old.start, "end_dim": -1 if last else old.stop - 1}
 
 
 def _split(dim: int, sizes: list[Size], whole: Size | None) -> Step:

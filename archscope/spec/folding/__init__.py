@@ -16,13 +16,12 @@ from archscope.spec.expansion import expand
 from archscope.spec.folding.bodies import Bodies
 from archscope.spec.folding.families import ALONE, Families
 from archscope.spec.folding.layout import document
-from archscope.spec.folding.numbering import renumbered
 from archscope.spec.folding.regions import SplitRegion, join_single, mark_regions
 from archscope.spec.folding.tree import Path, tree
 from archscope.spec.folding.values import Unsaid
 from archscope.spec.writer import to_yaml
 
-__all__ = ["readable", "renumbered"]
+__all__ = ["readable"]
 
 #: each time some parts more are told apart, or dissolved
 _MOST_TRIES = 50

@@ -91,7 +91,7 @@ def test_a_module_that_torch_exported(title, way, tmp_path):
             x = x if axes else x[:1]
             torch.onnx.export(module, (x,), path, dynamo=False, input_names=["input"], dynamic_axes=axes)
     model = read_onnx(path)
-    *checks, outputs = prove_onnx(model, path)
+    *checks, outputs = prove_onnx(model)
     assert [check for check in checks if not check.ok] == []
     assert outputs.measured == "those of the file", outputs.note
     left = [part for part in module.modules() if not isinstance(part, nn.BatchNorm2d)]  # the exporters fold those away
@@ -107,9 +107,11 @@ def _round_trip(name, path):
     design = archscope.load(name)
     to_onnx(design, path, seed=0)
     model = read_onnx(path)
-    assert [check for check in prove_onnx(model, path, most_macs=30_000_000) if not check.ok] == []
+    assert [check for check in prove_onnx(model, most_macs=30_000_000) if not check.ok] == []
     stated, found = (archscope.analyze(one) for one in (design, model.design))
     assert (found.total.params, found.total.macs) == (stated.total.params, stated.total.macs)
+    if name != "vit_b_16":  # its attention comes back as the products that it is made of
+        assert found.total.elementwise == stated.total.elementwise
     assert [shape_of(found, ref) for _, ref in found.design.outputs] == [
         shape_of(stated, ref) for _, ref in stated.design.outputs
     ]

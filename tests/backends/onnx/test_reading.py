@@ -36,7 +36,7 @@ def test_names_follow_the_scopes_of_torchs_older_exporter(tmp_path):
         onnx.helper.make_node("Exp", ["b"], ["y"], name="/layer1/layer1.0/act/Exp"),
     ]
     design = read_onnx(save(tmp_path / "net.onnx", nodes)).design
-    assert [layer.name for layer in design.layers] == ["layer1.0.act.Relu", "layer1.0.Tanh", "layer1.0.act.Exp"]
+    assert [layer.name for layer in design.layers] == ["layer1.0.act.ReLU", "layer1.0.Tanh", "layer1.0.act.Exp"]
 
 
 def test_a_weight_that_two_layers_use_counts_once(tmp_path):

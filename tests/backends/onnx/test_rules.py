@@ -214,6 +214,6 @@ def test_the_layers_compute_what_the_nodes_do(ops, nodes, stored, inputs, wrong,
     path = save(tmp_path / "model.onnx", nodes, stored, inputs=inputs)
     model = read_onnx(path)
     assert " ".join(layer.kind for layer in model.design.layers) == ops
-    *checks, outputs = prove_onnx(model, path)
+    *checks, outputs = prove_onnx(model)
     assert [check for check in checks if not check.ok] == []
     assert (outputs.measured == "those of the file") != wrong, outputs.note

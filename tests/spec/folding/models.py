@@ -13,7 +13,7 @@ from archscope.spec.draft import Draft
 class Model(Draft):
     """A draft with short calls."""
 
-    def __call__(self, name: str, kind: str, *inputs: Ref, shares: str | None = None, **arguments: Any) -> Ref:
+    def __call__(self, name: str, kind: str, *inputs: Ref, shares: Ref | None = None, **arguments: Any) -> Ref:
         return self.layer(name, REGISTRY[kind](**arguments), inputs, shares=shares)[0]
 
     def conv_bn(self, names: tuple[str, str], x: Ref, out: int, **arguments: Any) -> Ref:

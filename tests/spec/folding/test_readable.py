@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.design import Design, Scope
-from archscope.spec.folding import readable, renumbered
+from archscope.graph import Ref
+from archscope.spec.folding import readable
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
 from tests.spec.asking import HEAD
@@ -80,7 +80,7 @@ def tangles(draw: st.DrawFn) -> Design:
     model = Model("tangle")
     tensors = [model.input(name, (4, 6)) for name in draw(st.sampled_from([["input"], ["x"], ["a", "b"]]))]
     words = st.sampled_from(["a", "b", "0", "1", "2", "ReLU", "Add", "Add_1", "Add_2", "b1"])
-    homes: list[str] = []
+    homes: list[Ref] = []
     for _ in range(draw(st.integers(1, 14))):
         name = ".".join(draw(st.lists(words, min_size=1, max_size=3)))
         one, other = (draw(st.sampled_from(tensors[-4:] + tensors[:1])) for _ in range(2))
@@ -88,7 +88,7 @@ def tangles(draw: st.DrawFn) -> Design:
         if kind == "Linear":
             shares = draw(st.sampled_from([None, *homes]))
             tensors.append(model(name, kind, one, out_features=6, shares=shares))
-            homes += [] if shares else [tensors[-1].node]
+            homes += [] if shares else [tensors[-1]]
         elif kind in ("Add", "Multiply"):
             tensors.append(model(name, kind, one, other))
         elif kind == "Chunk":
@@ -198,24 +198,6 @@ def test_a_resnet_reads_as_if_written() -> None:
     assert readable(design).strip() == RESNET.strip()
 
 
-def test_functional_calls_need_no_names_once_they_are_numbered_as_specs_do() -> None:
-    design = renumbered(encoder(2))
-    text = readable(design)
-    assert same(archscope.load(text), design)
-    assert "Reshape_2" in readable(encoder(2))
-    assert not re.search(r"(Reshape|Transpose)_", text)
-    assert [layer.op for layer in design.layers] == [layer.op for layer in encoder(2).layers]
-    assert archscope.analyze(design).total == archscope.analyze(encoder(2)).total
-    assert renumbered(design) == design
-
-
-def test_a_number_that_a_module_has_is_not_given_again() -> None:
-    model = Model("m")
-    x = model("Tanh_1", "ReLU", model.input("x", (3,)))
-    model.output("y", model("Tanh", "Tanh", model("Tanh", "Tanh", x)))
-    assert renumbered(model.design()) == model.design()
-
-
 def test_a_changed_variable_changes_the_design() -> None:
     design = archscope.load(readable(resnet([3, 4, 6, 3])), set={"depths": [3, 4, 23, 3], "classes": 10})
     by_hand = archscope.load("resnet101", set={"classes": 10}, input=(3, 64, 64))
@@ -245,9 +227,5 @@ def test_a_chain_names_no_tensor() -> None:
         assert not re.search(r"\bfrom:", readable(flat(f"extends: {name}.yaml\n")))
 
 
-def test_a_deep_network_takes_no_time() -> None:
-    design = resnet([3, 40, 150, 3])
-    start = time.perf_counter()
-    text = readable(design)
-    assert time.perf_counter() - start < 10
-    assert len(text.splitlines()) < 45
+def test_a_deep_network_is_no_longer_than_a_shallow_one() -> None:
+    assert len(readable(resnet([3, 40, 150, 3])).splitlines()) < 45

@@ -279,6 +279,9 @@ def _reduced(lift: Lift, node: Node, x: Ref, kind: str, **arguments: Any) -> Ref
         axes = list(range(len(lift.shape(x))))
     if varies(lift.sizes(x)[0]) and {0, -len(lift.shape(x))} & set(axes):
         raise Refused("it joins the samples of a batch", "a reduction of other dimensions")
+    space = set(range(2, len(lift.shape(x))))
+    if node.within == f"AdaptiveAvgPool{len(space)}d" and {axis % len(lift.shape(x)) for axis in axes} == space:
+        return lift.one(node.within, x, output_size=1)  # torch exports its mean
     return lift.one(kind, x, dim=axes, keepdim=bool(node.attributes.get("keepdims", 1)), **arguments)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
 from archscope.backends.torch.imports.trace import Call, Frame, Held, Size, Trace, Value, trace
+from archscope.design import Scope
 from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
@@ -152,7 +154,7 @@ class Lifting:
         self.notes: list[str] = []
         self._closed = closed
         self._values: dict[str, Entity] = {}
-        self._homes: dict[tuple[str, ...], Ref] = {}
+        self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
@@ -342,14 +344,16 @@ class Lifting:
         x = tuple(self.draft.tensor(ref) for ref in given)
         self._agree(call, op, x, held)
         names = tuple(one.name for one in held.values())
-        first = self._homes.get(names)
+        first, known = self._homes.get(names, (None, op))
+        if known != op:
+            raise Cannot(f"{names[0]} serves two layers with different arguments", "a tied weight")
         if first is not None:
             name = self._instances.name(call) or f"{_prefix(held)}_again"
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
         made = self.draft.layer(_prefix(held), op, given, frozen=frozen)
-        self._homes[names] = made[0]
+        self._homes[names] = made[0], op
         return made
 
     def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
@@ -428,6 +432,11 @@ class Lifting:
     def reads(self, value: Value) -> bool:
         """Whether anything reads a value."""
         return value.name in self._read or value in self.program.outputs.values()
+
+    def reshaped(self, call: Call) -> bool:
+        """Whether what a call gives is read once, by a reshape, which copies what does not lie in order itself."""
+        name = call.outputs[0].name if call.outputs and call.outputs[0] else ""
+        return self._read.get(name) == 1 and self._consumers[name] <= {"aten.view", "aten.reshape", "aten.flatten"}
 
     def only_use(self, held: Held) -> bool:
         """Whether a weight is read once."""
@@ -538,7 +547,8 @@ class Lifting:
 
     def lifted(self) -> Lifted:
         """The design, and what was noticed."""
-        design = self.draft.design()
+        scopes = (Scope(name, kind, ()) for name, kind in self._instances.blocks(type(self.module).__name__))
+        design = replace(self.draft.design(), scopes=tuple(scopes))
         return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)))
 
     def _names(self) -> dict[str, str]:
@@ -699,6 +709,20 @@ class Instances:
         calls = [self._calls[n] for n in instance.calls]
         working = [one for one in calls if base(one) not in SILENT] or [one for one in calls if one.outputs != (None,)]
         return not instance.inner and working == [call]
+
+    def blocks(self, model: str) -> Iterator[tuple[str, str]]:
+        """The modules that are not torch's own, each with its class; what all are called after is left out.
+
+        Args:
+            model: the class of the model: a ``BertLayer`` of a ``BertModel`` is a ``Layer``.
+        """
+        for instance in self._of.values():
+            kind = instance.frame.kind
+            if not kind.startswith("torch.nn."):
+                own = kind.rpartition(".")[2]
+                alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, model, strict=False))
+                shorter = own[len(list(alike)) :]
+                yield instance.name, shorter if shorter[:1].isupper() else own
 
     def idle(self, path: str) -> bool:
         """Whether a module makes no call but to hand on what it holds."""

@@ -296,8 +296,7 @@ def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     entity = lifting.entity(value)
     if call.frames and call.frames[-1].kind == IDENTITY:
         return lifting.emit(call, "Identity", [value])
-    copies = own(call) == "clone" or (own(call) == "contiguous" and not value.laid)
-    if copies and isinstance(entity, Ref) and "Contiguous" in REGISTRY:
+    if own(call) == "contiguous" and not value.laid and isinstance(entity, Ref) and not lifting.reshaped(call):
         return lifting.emit(call, "Contiguous", [value])
     return entity
 
