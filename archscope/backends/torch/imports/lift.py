@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
+from archscope.backends.torch.imports.saved import trace_program
 from archscope.backends.torch.imports.trace import Call, Frame, Held, Size, Trace, Value, trace
 from archscope.design import Scope
 from archscope.errors import UsageError
@@ -98,8 +99,10 @@ def lift(target: Target, *, opaque: bool = False) -> Lifted:
     if module is None:
         assert target.program is not None
         module = target.program.module()
-    with _seen(module):
-        program = trace(module, target.args, target.kwargs)
+        program = trace_program(target.program, target.args, target.kwargs)
+    else:
+        with _seen(module):
+            program = trace(module, target.args, target.kwargs)
     closed: dict[str, Refusal] = {}
     while True:
         lifting = Lifting(program, module, target, closed)
