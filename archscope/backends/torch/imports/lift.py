@@ -158,6 +158,7 @@ class Lifting:
         self._closed = closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
+        self._at_root: dict[str, list[str]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
@@ -351,12 +352,14 @@ class Lifting:
         if known != op:
             raise Cannot(f"{names[0]} serves two layers with different arguments", "a tied weight")
         if first is not None:
-            name = self._instances.name(call) or f"{_prefix(held)}_again"
+            name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
-        made = self.draft.layer(_prefix(held), op, given, frozen=frozen)
+        made = self.draft.layer(_prefix(held), op, given, frozen=frozen, numbered=not _prefix(held))
         self._homes[names] = made[0], op
+        if not _prefix(held):
+            self._at_root[made[0].node] = [*op.parameters(*x), *op.buffers(*x)]
         return made
 
     def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
@@ -376,7 +379,7 @@ class Lifting:
         if not held:
             raise Cannot(f"{call.target} without weights", "a layer with weights")
         prefixes = {_stem(one.name, name) for name, one in held.items()}
-        if None in prefixes or len(prefixes) > 1 or not prefixes - {""}:
+        if None in prefixes or len(prefixes) > 1:
             raise Cannot(
                 f"{call.target} with {', '.join(one.name for one in held.values())}", "weights that live in one module"
             )
@@ -558,7 +561,8 @@ class Lifting:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
-        return {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        return outside | {f"{names[node]}.{part}": part for node, parts in self._at_root.items() for part in parts}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -631,8 +635,9 @@ def _own_name(held: Held) -> str:
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
+    """The module in which the weights of a layer live; empty for the model itself."""
     own, one = next(iter(held.items()))
-    return _stem(one.name, own) or own
+    return _stem(one.name, own) or ""
 
 
 def _consumers(program: Trace) -> dict[str, set[str]]:

@@ -98,8 +98,8 @@ def test_a_saved_program_is_its_module(kind, batch, tmp_path):
         totals = [archscope.analyze(design, batch=at).total for design in (found.design, whole)]
         for figure in ("params", "buffers", "macs", "elementwise"):
             assert len({getattr(total, figure) for total in totals}) == 1, figure
-        kept, again = (archscope.memory(design, batch=at) for design in (found.design, whole))
-        assert (kept.kept_bytes, kept.peak) == (again.kept_bytes, again.peak)
+        kept = {archscope.memory(design, batch=at).kept_bytes for design in (found.design, whole)}
+        assert len(kept) == 1
     if kind is not Encoder:  # whose attention comes as the parts that it is made of
         assert found.design.layers == whole.layers
 
