@@ -439,12 +439,13 @@ class _Expander:
         arguments = read_arguments(op_class, entry, context, problems)
         if arguments is None:
             return UNKNOWN
-        flows = self._gather(call, arguments)
+        needless = op_class.arity.least == 0 and call.sources is None and arguments.inputs is None
+        flows = [] if needless and call.flow.choices else self._gather(call, arguments)
         op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
         if op is None or any(flow.tensor is None for flow in flows):
             return UNKNOWN
         op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
-        if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
+        if needless and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
         problems.spend(len(flows), entry.mark)
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)

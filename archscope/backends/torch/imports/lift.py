@@ -157,6 +157,7 @@ class Lifting:
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
+        self._rooted: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
@@ -348,11 +349,14 @@ class Lifting:
         if known != op:
             raise Cannot(f"{names[0]} serves two layers with different arguments", "a tied weight")
         if first is not None:
-            name = self._instances.name(call) or f"{_prefix(held)}_again"
+            name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
-        made = self.draft.layer(_prefix(held), op, given, frozen=frozen)
+        prefix = _prefix(held)
+        made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
+        if not prefix:  # the model itself is the layer
+            self._rooted |= dict.fromkeys([*op.parameters(*x), *op.buffers(*x)], made[0])
         self._homes[names] = made[0], op
         return made
 
@@ -373,7 +377,7 @@ class Lifting:
         if not held:
             raise Cannot(f"{call.target} without weights", "a layer with weights")
         prefixes = {_stem(one.name, name) for name, one in held.items()}
-        if None in prefixes or len(prefixes) > 1 or not prefixes - {""}:
+        if None in prefixes or len(prefixes) > 1:
             raise Cannot(
                 f"{call.target} with {', '.join(one.name for one in held.values())}", "weights that live in one module"
             )
@@ -551,7 +555,8 @@ class Lifting:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
-        return {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        rooted = {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
+        return rooted | {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -624,8 +629,8 @@ def _own_name(held: Held) -> str:
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
-    own, one = next(iter(held.items()))
-    return _stem(one.name, own) or own
+    name, one = next(iter(held.items()))
+    return _stem(one.name, name) or ""
 
 
 def _consumers(program: Trace) -> dict[str, set[str]]:
