@@ -439,13 +439,12 @@ class _Expander:
         arguments = read_arguments(op_class, entry, context, problems)
         if arguments is None:
             return UNKNOWN
-        needless = op_class.arity.least == 0 and call.sources is None and arguments.inputs is None
-        flows = [] if needless and call.flow.choices else self._gather(call, arguments)
+        flows = self._gather(op_class, call, arguments)
         op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
         if op is None or any(flow.tensor is None for flow in flows):
             return UNKNOWN
         op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
-        if needless and apply(op, ())[0]:
+        if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
         problems.spend(len(flows), entry.mark)
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
@@ -457,10 +456,12 @@ class _Expander:
             return UNKNOWN
         return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
 
-    def _gather(self, call: _Call, arguments: Arguments) -> list[Flow]:
+    def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""
         context, references = call.context, self._references
         if arguments.inputs is None:
+            if call.sources is None and call.flow.choices and op_class.arity.least == 0:
+                return []  # it asks for none of the several that arrive
             flows = [call.flow] if call.sources is None else call.sources
             return [references.chosen(flow, call.entry.mark, context) for flow in flows]
         flows = []

@@ -458,22 +458,39 @@ class Lifting:
             return known
         if literal.tensor.dtype not in NAMES:
             raise Cannot(f"a constant of {literal.tensor.dtype}", "a dtype that designs know")
-        first, *rest = literal.value.shape or (1,)
-        if not literal.value.shape or any(isinstance(size, Size) for size in rest):
+        grown = [at for at, size in enumerate(literal.value.shape) if isinstance(size, Size)]
+        if len(grown) > 1:
             raise Cannot(f"a constant of {self.shape(literal)} that grows with the batch", "an op that makes it")
-        shape, rows = [first, *rest], 0
-        if isinstance(first, Size):
-            rows = first.rate
-            samples = literal.tensor.reshape(self.batch, rows, *literal.tensor.shape[1:]) if not first.rest else None
-            if samples is None or not bool((samples == samples[:1]).all()):
-                raise Cannot(f"a constant of {self.shape(literal)} that differs from sample to sample", "an input")
-            shape = [1, *rest] if rows == 1 else [1, rows, *rest]
-        op = self.op("Constant", shape=shape, dtype=NAMES[literal.tensor.dtype] or "float", expand=rows > 0)
         block = self._instances.name(call) if call is not None else ""
-        made = self.draft.layer(block, op, [self.lends()] if rows else [], numbered=True)[0]
-        if rows > 1:
-            made = self.draft.layer(block, self.op("Flatten", start_dim=0, end_dim=1), [made], numbered=True)[0]
+        dtype = NAMES[literal.tensor.dtype] or "float"
+        if grown:
+            made = self._repeated(literal, grown[0], block, dtype)
+        else:
+            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype)
+            made = self.draft.layer(block, op, [], numbered=True)[0]
         self._constants[literal.value.name] = made
+        return made
+
+    def _repeated(self, literal: Literal, at: int, block: str, dtype: str) -> Ref:
+        """The layers that give a constant that is the same for all samples; the batch is the dimension ``at``."""
+        size, rest = literal.value.shape[at], [one for one in literal.value.shape if not isinstance(one, Size)]
+        assert isinstance(size, Size)
+        rows, samples = size.rate, literal.tensor.movedim(at, 0)
+        samples = samples.reshape(self.batch, -1, *rest) if not size.rest else samples
+        if size.rest or not bool((samples == samples[:1]).all()):
+            raise Cannot(f"a constant of {self.shape(literal)} that differs from sample to sample", "an input")
+
+        def then(name: str, *inputs: Ref, **arguments: Any) -> Ref:
+            return self.draft.layer(block, self.op(name, **arguments), inputs, numbered=True)[0]
+
+        shape = [1, *rest] if rows == 1 else [1, rows, *rest]
+        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True)
+        if rows > 1:
+            made = then("Flatten", made, start_dim=0, end_dim=1)
+        elif literal.tensor.stride(at):
+            made = then("Contiguous", made)
+        if at:
+            made = then("Permute", made, dims=[*range(1, at + 1), 0, *range(at + 1, len(rest) + 1)])
         return made
 
     # -- what is known without any input ---------------------------------------------------------------------------

@@ -63,10 +63,10 @@ def config(kind: str, layers: int = 2, **settings: Any) -> Any:
     from transformers import AutoConfig
 
     made = AutoConfig.for_model(kind)
-    for name in _DEPTHS:
-        if layers and isinstance(getattr(made, name, None), int):
+    for name in _DEPTHS if layers else ():
+        if isinstance(getattr(made, name, None), int):
             setattr(made, name, layers)
-    if layers and getattr(made, "layer_types", None):
+    if layers and isinstance(vars(made).get("layer_types"), list):
         made.layer_types = made.layer_types[:layers]
     made.use_cache, made.architectures = False, []
     for name, value in settings.items():
@@ -216,7 +216,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("mobilevit", _IMAGES),
     of("mobilevitv2", _IMAGES),
     of("levit", _IMAGES, depths=[2, 2, 2]),
-    of("cvt", _IMAGES, depth=[1, 2, 2]),
+    of("cvt", _IMAGES, layers=0, depth=[1, 2, 2]),
     of("bit", _IMAGES, depths=[1, 1, 1, 1]),
     of("focalnet", _IMAGES),
     of("swiftformer", _IMAGES),
@@ -231,7 +231,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("clip_vision_model"),
     of("clip_text_model"),
     of("siglip_vision_model"),
-    of("siglip_text_model"),
+    of("siglip_text_model", "SiglipTextModel"),
     of("videomae", "ForVideoClassification", given=lambda: {"pixel_values": reals(2, 16, 3, 224, 224)}),
     of("timesformer", "ForVideoClassification", given=lambda: {"pixel_values": reals(2, 8, 3, 224, 224)}),
     of("swin2sr", "ForImageToImage", layers=2, task="super-resolution", depths=[2, 2], num_heads=[6, 6]),
@@ -246,7 +246,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("deberta", ""),
     of("deberta-v2", _TEXTS),
     of("xlnet", ""),
-    of("funnel", "", block_sizes=[1, 1, 1]),
+    of("funnel", "", layers=0, block_sizes=[1, 1, 1]),
     of("squeezebert", _TEXTS),
     of("fnet", ""),
     of("convbert", ""),
