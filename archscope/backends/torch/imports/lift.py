@@ -560,6 +560,10 @@ class Lifting:
         """The name of the innermost module around a call."""
         return self._instances.name(call)
 
+    def alone(self, call: Call) -> bool:
+        """Whether a call is all that the module around it does, so that it is a layer though it changes nothing."""
+        return self._instances.alone(call)
+
     # -- the result ------------------------------------------------------------------------------------------------
 
     def lifted(self) -> Lifted:

@@ -218,7 +218,7 @@ def permute(lifting: Lifting, call: Call, a: Arguments) -> Any:
 def concat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Tensors one after another."""
     tensors = [value for value in a["tensors"] if 0 not in value.shape]
-    if len(tensors) == 1:
+    if len(tensors) == 1 and not lifting.alone(call):
         return lifting.entity(tensors[0])
     dim = a["dim"]
     return lifting.emit(call, "Concat", tensors, **({} if dim == 1 else {"dim": dim}))
@@ -235,11 +235,11 @@ def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Parts along a dimension."""
     dim = a["dim"]
     parts = [value.shape[dim] for value in call.outputs if value is not None]
+    if len(parts) == 1:
+        return [lifting.entity(a["self"])]
     sizes = [size for size in parts if not isinstance(size, Size)]
     if len(sizes) < len(parts):
         raise Cannot(f"{call.target} of the batch", "a split of another dimension")
-    if len(sizes) == 1:
-        return [lifting.entity(a["self"])]
     if own(call) == "chunk" and len(sizes) == a["chunks"]:
         return lifting.emit(call, "Chunk", [a["self"]], chunks=a["chunks"], dim=dim)
     each = sizes[0] if all(size == sizes[0] for size in sizes[:-1]) and 0 < sizes[-1] <= sizes[0] else sizes
@@ -353,7 +353,8 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A tensor several times over."""
     times = list(a.get("repeats", a.get("dims")))
     value = a["self"]
-    if all(one == 1 for one in times) and len(times) == len(value.shape):
+    times = [1] * (len(value.shape) - len(times)) + times
+    if all(one == 1 for one in times) and len(times) == len(value.shape) and not lifting.alone(call):
         return lifting.entity(value)
     ref: Value | Ref = value
     for _ in range(len(times) - len(value.shape)):
@@ -362,7 +363,7 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
         if times[0] != Size(1, 0) or any(one != 1 for one in times[1:]):
             raise Cannot(f"{call.target} by the batch", "expand")
         return lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
-    return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) else ref
+    return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 
 
 @handles("aten.repeat_interleave")
@@ -443,7 +444,7 @@ def pad(lifting: Lifting, call: Call, a: Arguments) -> Any:
     name = own(call)
     mode = "reflect" if "reflection" in name else "replicate" if "replication" in name else a.get("mode", "constant")
     number = a.get("value") or 0
-    if not any(widths):
+    if not any(widths) and not lifting.alone(call):
         return lifting.entity(value)
     axes = len(value.shape) - 2
     shown = sizes_of(widths)
@@ -452,7 +453,7 @@ def pad(lifting: Lifting, call: Call, a: Arguments) -> Any:
         shown = sizes_of(padded)
         if mode in _PADDINGS:
             return lifting.emit(call, f"{_PADDINGS[mode]}{axes}d", [value], padding=shown)
-        if number == 0 and len(widths) == 2 * axes:
+        if number == 0 and len(widths) == 2 * axes and value.dtype.is_floating_point:
             return lifting.emit(call, f"ZeroPad{axes}d", [value], padding=shown)
     given = {} if mode == "constant" else {"mode": mode}
     return lifting.emit(call, "Pad", [value], pad=widths, **given, **({"value": float(number)} if number else {}))
