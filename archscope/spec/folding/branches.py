@@ -142,7 +142,11 @@ class _Structure:
         before = start
         for operand, place in fresh:
             if operand in branches:
-                cost += self._cost(self.items[before : place + 1], base)
+                branch = self.items[before : place + 1]
+                made = {label for item in branch for label in item.labels}
+                if any(local[1] in made for j, local in enumerate(reads[:operand]) if j not in branches):
+                    return inf  # an operand before the branch would name what is made in it
+                cost += self._cost(branch, base)
                 before = place + 1
         inner = [label for item in self.items[start:] for label in item.labels]
         return cost + sum(self._last.get(label, -1) > number for label in inner)

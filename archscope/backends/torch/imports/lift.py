@@ -629,7 +629,8 @@ def in_place(call: Call) -> bool:
 
 _RANDOM = {
     "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.bernoulli", "aten.uniform",
-    "aten.normal", "aten.randperm", "aten.multinomial",
+    "aten.normal", "aten.randperm", "aten.multinomial", "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout",
+    "aten.feature_alpha_dropout",
 }  # fmt: skip
 
 

@@ -267,7 +267,7 @@ def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
     (value,) = call.values  # named `self` where it works in place
     if not a["train"] or (a["p"] == 0 and not inside):
-        return lifting.ref(value, call)
+        return lifting.entity(value)
     names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
     name = names.get(own(call)) or f"Dropout{len(value.shape) - 2}d"
     return lifting.emit(call, name, [value], p=a["p"], **_place(call))
