@@ -7,8 +7,9 @@ that cannot be represented (:class:`Broken`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
@@ -162,6 +163,7 @@ class Lifting:
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
         self._read = _read(program)
+        self._common = self._common_literals()
         self._latest: Ref | None = None
         self._emitted: dict[str, list[str]] = {}
 
@@ -204,7 +206,12 @@ class Lifting:
     def _single(self, call: Call) -> None:
         entities = [self._values[value.name] for value in call.values]
         if self._literal(call, entities):
-            self._enter(call, self._computed(call))
+            literals = self._computed(call)
+            self._enter(call, literals)
+            for literal in literals:
+                if isinstance(literal, Literal) and literal.value.name in self._common and not idle(literal):
+                    with suppress(Cannot, Unfit, FieldError):  # whoever reads it will say why not
+                        self._constant(literal, call)
             return
         self.represent(call, call.values, lambda: self._handler(call)(self, call, self.arguments(call)))
 
@@ -501,6 +508,19 @@ class Lifting:
             return False
         return all(isinstance(entity, Literal) for entity in entities) and bool(call.outputs)
 
+    def _common_literals(self) -> set[str]:
+        """Constants that several modules read: they stand where they are made, not in the first of these."""
+        known = set(self.program.constants)
+        readers: dict[str, set[str]] = {}
+        for call in self.program.calls:
+            read = {value.name for value in call.values}
+            if read <= known and base(call).rstrip("_") not in _RANDOM:
+                known |= {value.name for value in call.outputs if value is not None}
+                continue
+            for name in read & known:
+                readers.setdefault(name, set()).add(call.frames[-1].key if call.frames else "")
+        return {name for name, frames in readers.items() if len(frames) > 1}
+
     def _computed(self, call: Call) -> list[Entity]:
         """A call on what is known, on the CPU."""
 
@@ -595,6 +615,12 @@ class Lifting:
 
 def _SINGLE() -> None:  # noqa: N802
     """That a call stands for itself."""
+
+
+def idle(literal: Literal) -> bool:
+    """Whether a constant is a mere number, or a mask that hides nothing."""
+    tensor = literal.tensor
+    return tensor.ndim == 0 or (tensor.dtype == torch.bool and bool(tensor.all()))
 
 
 def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
@@ -742,10 +768,9 @@ class Instances:
         for instance in self._of.values():
             kind = instance.frame.kind
             if not kind.startswith("torch.nn."):
-                own = kind.rpartition(".")[2]
-                alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, model, strict=False))
-                shorter = own[len(list(alike)) :]
-                yield instance.name, shorter if shorter[:1].isupper() else own
+                own, whole = (_WORD.findall(name) for name in (kind.rpartition(".")[2], model))
+                alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, whole, strict=False))
+                yield instance.name, "".join(own[len(list(alike)) :] or own)
 
     def idle(self, path: str) -> bool:
         """Whether a module makes no call but to hand on what it holds."""
@@ -772,6 +797,8 @@ class Instances:
         return found
 
 
+#: a word of a class's name: Bert, MLP, Conv1D
+_WORD = re.compile(r"[A-Z]+(?![a-z])\d*[A-Z]*(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]+")
 #: calls that make no layer
 SILENT = {
     "aten._assert_tensor_metadata", "aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy",
