@@ -58,6 +58,7 @@ def test_without_time_it_says_what_is_left_out(script, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_its_designs_can_be_predicted_at_its_batch(script):
     assert len(script.DESIGNS) >= 15
     for name in script.DESIGNS:

@@ -138,7 +138,7 @@ IN_OTHER_WORDS = {
     "Tile": "dimensions that are not repeated may be left out",
     "Upsample": "one size for all axes is one an axis in the call",
 }
-#: arguments with which a layer cannot be traced (a batch norm that asks how often it ran), or is none (no chance, no other dtype)
+#: arguments with which a layer cannot be traced (a batch norm that asks how often it ran), or is none (no chance)
 GONE = {
     **dict.fromkeys(
         ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"],
