@@ -10,6 +10,7 @@ import archscope
 from archscope.analysis.cost import COST_FIELDS
 from archscope.difference import ADDED, AFFECTED, CHANGED, REMOVED, Edit, diff
 from tests.designs import designs
+from tests.examples import examples
 
 CONV = "Conv2d: {out_channels: 4, kernel_size: 1}"
 
@@ -275,7 +276,7 @@ def test_many_layers_in_one_list():
 
 
 @given(designs(), designs(), st.integers(1, 3))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_costs_of_random_designs_add_up(first, second, batch):
     before, after = archscope.load(first), archscope.load(second)
     found = holds(before, after, batch)
@@ -292,7 +293,7 @@ def test_a_random_design_does_not_differ_from_itself(text):
 
 
 @given(designs(), st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_removed_layer_is_all_that_is_found(text, data):
     """What stands behind it says the same, and reads the same."""
     spec = json.loads(text)

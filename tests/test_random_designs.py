@@ -8,6 +8,7 @@ import archscope
 from archscope.ops import Tensor
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
+from tests.examples import examples
 from tests.oracle import measure
 
 #: legal for inference; torch refuses to train it, for an instance norm then has a single value a map
@@ -16,7 +17,7 @@ input: [1, 4, 4]
 layers: [{AdaptiveAvgPool2d: 1}, {InstanceNorm2d: {track_running_stats: true}}]
 """
 
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(designs())

@@ -93,6 +93,7 @@ def test_the_table_of_figures_is_that_of_the_program():
     assert figures() in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_table_of_designs_is_current():
     match = ZOO.search(README.read_text(encoding="utf-8"))
     assert match is not None

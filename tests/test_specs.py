@@ -142,7 +142,9 @@ def test_parameters_and_macs_are_torchvisions(name: str) -> None:
     assert round(total.macs / 1e9, 3) == gmacs
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page.endswith("errata.md") else []) for page in PAGES]
+)
 def test_kept_pages_are_current(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So no total changes unannounced."""
     monkeypatch.chdir(tmp_path)

@@ -265,6 +265,21 @@ def select(t: Tape, x: Value, dim: int) -> Value:
     return _viewing(y, x)
 
 
+def picked(t: Tape, x: Value, shape: Shape) -> list[Value]:
+    """Some elements and their places (torch.topk), which are kept; the gradient is laid into zeros."""
+    values, places = t.make_all((shape, x.dtype, ""), (shape, "int64", "the places"))
+    t.link(values, (x,), _scattered, places)
+    return [values, places]
+
+
+def _scattered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    x = node.inputs[0]
+    zeros = t.make(x.shape, x.dtype)
+    gradient = t.make(x.shape, x.dtype)  # not written into the zeros, but made of them
+    t.drop(zeros)
+    return [gradient]
+
+
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
     """torch.Tensor.expand; the gradient is summed over what is repeated."""
     if shape == x.shape:

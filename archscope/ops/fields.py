@@ -199,10 +199,12 @@ class Shape(Kind):
 
     Attributes:
         rest: whether a size may be -1: what the others leave, as in ``torch.Tensor.reshape``.
+        scalar: whether the list may be empty: a tensor without dimensions.
     """
 
     numeric: ClassVar[bool] = True
     rest: bool = False
+    scalar: bool = False
 
     @property
     def minimum(self) -> int:
@@ -211,7 +213,7 @@ class Shape(Kind):
 
     def read(self, value: Any, rank: int | None) -> tuple[int, ...]:
         values = value if isinstance(value, (tuple, list)) else [value]
-        if not values:
+        if not values and not self.scalar:
             raise FieldError("expected at least one size, got an empty list")
         return tuple(self._one(v) for v in values)
 
@@ -228,10 +230,10 @@ class Shape(Kind):
         one: dict[str, Any] = {"type": "integer", "minimum": 1}
         if self.rest:
             one = {"anyOf": [one, {"const": -1}]}
-        return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": 1}]}
+        return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": int(not self.scalar)}]}
 
     def describe(self) -> str:
-        return f"{self._words()}; or a list of such"
+        return f"{self._words()}; or a list of such" + (", which may be empty" if self.scalar else "")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.fields import Flag, Index
+from archscope.ops.fields import Flag, Index, Size
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, Along, Before
 
@@ -88,3 +88,42 @@ class ArgMax(_Scan):
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim, keepdim = self.dim, self.keepdim
         return lambda tensor: torch.argmax(tensor, dim, keepdim)
+
+
+@register
+class TopK(NoWeights, NoContraction):
+    """The k largest elements along a dimension in falling order, and their places (torch.topk)."""
+
+    main_output = None
+    takes = "number"
+    elementwise_rule = "one comparison an input element"
+
+    k: int = argument(Size())
+    dim: int = argument(Index(None), -1)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        inside = in_range(self.dim, len(x[0].shape), "dim")
+        yield inside
+        if inside.ok:
+            size = x[0].shape[self.dim]
+            yield Check(self.k <= size, "a size of {s} has no {k} largest elements", field="k", s=size, k=self.k)
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        shape, at = x[0].shape, axis(self.dim, len(x[0].shape))
+        found = (*shape[:at], self.k, *shape[at + 1 :])
+        return x[0].with_shape(*found), Tensor(found, "int64")
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        ndim = len(x[0].shape)
+        at = axis(self.dim, ndim)
+        return (Along(tuple(ALL if dim == at else (dim, SAME) for dim in range(ndim))),)
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return x[0].numel
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.picked(t, x[0], y[0].shape)
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        k, dim = self.k, self.dim
+        return lambda tensor: tuple(torch.topk(tensor, k, dim))

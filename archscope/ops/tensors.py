@@ -209,7 +209,7 @@ class _Held(NoWork):
     takes = "any"
     differentiable = False
 
-    shape: tuple[int, ...] = argument(Shape())
+    shape: tuple[int, ...] = argument(Shape(scalar=True))
     expand: bool = argument(Flag(), False)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
@@ -220,11 +220,12 @@ class _Held(NoWork):
                 field="expand",
                 hint="place the layer behind another one, or give it `from:`",
             )
+            first = self.shape[0] if self.shape else 0
             yield Check(
-                self.shape[0] == 1,
+                first == 1,
                 "expand needs a tensor whose dimension 0 is 1, not {s}",
                 field="shape",
-                s=self.shape[0],
+                s=first,
             )
 
     def outputs(self, *x: Tensor) -> Tensors:

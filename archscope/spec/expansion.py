@@ -461,7 +461,7 @@ class _Expander:
         context, references = call.context, self._references
         if arguments.inputs is None:
             if call.sources is None and call.flow.choices and op_class.arity.least == 0:
-                return []  # it can do without, and none of several is meant
+                return []  # it asks for none of the several that arrive
             flows = [call.flow] if call.sources is None else call.sources
             return [references.chosen(flow, call.entry.mark, context) for flow in flows]
         flows = []

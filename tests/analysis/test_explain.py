@@ -10,6 +10,7 @@ import archscope
 from archscope.analysis.explain import traced_op
 from archscope.errors import UsageError
 from tests.designs import designs
+from tests.examples import examples
 
 TEXT = """
 name: explained
@@ -83,7 +84,7 @@ def evaluate(worked: str) -> float:
 
 
 @given(designs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_equation_is_true_and_equals_the_account(text):
     design = archscope.load(text)
     account = archscope.analyze(design, batch=2)

@@ -12,9 +12,10 @@ from archscope.analysis.influence import seen_by, sees
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.backends.torch.influence import influence
 from archscope.errors import SpecError
+from tests.examples import examples
 from tests.fields import line_designs, mapped_designs
 
-relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")

@@ -22,6 +22,7 @@ from archscope.backends.torch.timing import CpuClock
 from archscope.errors import UsageError
 from archscope.spec.library import names
 from tests.designs import designs
+from tests.examples import examples
 from tests.oracle import OPTIMIZERS as TORCH
 from tests.oracle import allocated, inference, kept, left, step
 
@@ -55,7 +56,7 @@ FEWER = {"unet": {"width": 16}, "vit_b_16": {"depth": 4}, "densenet121": {"depth
 #: seconds each; what they are made of is in the others, too
 LONG = {
     "c3d", "dogs_vs_cats_cnn", "efficientnet_b0", "googlenet", "mobilenet_v3_small", "resnet50v2", "shufflenet_v1",
-    "shufflenet_v2_x1_0",
+    "densenet121", "shufflenet_v2_x1_0",
 }  # fmt: skip
 SHORT = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SMALL]
 precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
@@ -126,7 +127,7 @@ def test_all_designs_keep_what_autograd_saves(name, precision):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @given(designs(), st.integers(2, 3), st.sampled_from(["float32", "bf16-mixed"]))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_designs_keep_what_autograd_saves(text, batch, precision):
     design = archscope.load(text)
     try:

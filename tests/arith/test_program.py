@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from archscope.arith import ceil_div, collected, exact_div, floor_mul, gcd, maximum, minimum, prod, ratio, total, where
 from archscope.spec.expressions import ExpressionError, evaluate
 from tests.arith.blocks import Refused, worked_out
+from tests.examples import examples
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 int64 = (
@@ -167,7 +168,7 @@ class Names:
         return list(self.values)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(_texts, _designs)
 def test_the_language_of_specs_gives_each_design_what_it_gives_alone(text, designs):
     def alone(values):

@@ -16,11 +16,12 @@ import tests.ops.records
 from archscope.arith import plain
 from archscope.arith.traced import Traced
 from tests.arith.blocks import Refused, worked_out
+from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
 from tests.ops.variants import numbers, other_numbers, rebuilt
 
 assert tests.ops.records
-EXAMPLES = 30
+EXAMPLES = examples(60)
 DESIGNS = 6
 RELAXED = settings(
     max_examples=EXAMPLES,

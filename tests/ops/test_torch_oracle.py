@@ -15,11 +15,12 @@ from torch.utils import flop_counter
 import tests.ops.records
 from archscope.ops import Tensor
 from archscope.ops.legal import apply
+from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
 from tests.ops.variants import other_numbers, rebuilt
 
 assert tests.ops.records
-EXAMPLES = 30
+EXAMPLES = examples(60)
 RELAXED = settings(
     max_examples=EXAMPLES,
     deadline=None,

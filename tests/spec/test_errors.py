@@ -903,7 +903,17 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=title) for title, text in LONG.items()])
+#: those that take seconds
+LONGEST = {"long expressions", "tree of calls"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=title, marks=[pytest.mark.slow] if title in LONGEST else [])
+        for title, text in LONG.items()
+    ],
+)
 def test_nothing_takes_long(text: str) -> None:
     start = time.perf_counter()
     with pytest.raises(SpecError):

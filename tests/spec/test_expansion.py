@@ -461,3 +461,9 @@ def test_fifty_blocks_deep() -> None:
 
 def test_ten_thousand_layers() -> None:
     assert len(archscope.load(HEAD + "  - {repeat: 5000, layers: [ReLU, BatchNorm2d]}\n").layers) == 10_000
+
+
+def test_what_needs_no_input_may_stand_behind_a_layer_of_several_outputs() -> None:
+    text = "input: [4, 4]\nlayers:\n  - Chunk: {chunks: 2, dim: 1}\n  - {Parameter: [1, 4, 4], name: p}\n  - ReLU\n"
+    layers = archscope.load(text).layers
+    assert [[ref.node for ref in layer.inputs] for layer in layers] == [["input"], [], ["p"]]

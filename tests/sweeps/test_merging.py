@@ -12,6 +12,7 @@ from archscope.sweeps import merging
 from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, kept, moments
 from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space
+from tests.examples import examples
 from tests.sweeps.grids import AXES, COLUMNS, MISFIT, QUESTION, part, swept
 
 LARGE = 2**62
@@ -64,7 +65,7 @@ def tables(draw):
     return rows(*columns, numbers=np.array(numbers, np.int64)), objectives(largest)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(tables(), st.integers(1, 4))
 def test_the_frontier_is_what_no_design_is_better_than(case, leaf):
     found, wanted = case

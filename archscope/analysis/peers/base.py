@@ -302,6 +302,7 @@ SUMS = (
     "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Shift", "Mean", "Sum", "Max", "Min",
     "LogSumExp", "Norm", "Var", "Std", "CumSum", "ArgMax", "Compare", "Logical", "LogicalNot", "Where", "MaskedFill",
     "Abs", "Clamp", "Cos", "Erf", "Exp", "Floor", "Log", "Negative", "Power", "Reciprocal", "Rsqrt", "Sin", "Sqrt",
+    "TopK",
 )  # fmt: skip
 
 

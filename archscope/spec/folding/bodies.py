@@ -119,7 +119,7 @@ class Bodies:
             word = stem
         else:
             word = _content(members[0])
-        word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
+        word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
         word = re.sub(r"[^a-z0-9_]", "_", word).strip("_")
         if not BLOCK_NAME.fullmatch(word) or word in ENTRY_KEYS:
             word = "block"

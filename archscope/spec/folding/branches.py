@@ -140,10 +140,14 @@ class _Structure:
         branches = {operand for operand, place in fresh if place >= start}
         cost = float(sum(local != base for j, local in enumerate(reads) if j not in branches))
         before = start
+        made: dict[Path, int] = {}
         for operand, place in fresh:
             if operand in branches:
                 cost += self._cost(self.items[before : place + 1], base)
+                made |= {label: operand for item in self.items[before : place + 1] for label in item.labels}
                 before = place + 1
+        if any(made.get(local[1], -1) > j for j, local in enumerate(reads) if j not in branches):
+            return inf  # an operand would name what a later branch makes
         inner = [label for item in self.items[start:] for label in item.labels]
         return cost + sum(self._last.get(label, -1) > number for label in inner)
 

@@ -275,8 +275,10 @@ class Scope:
 
     def _either(self, slot: Slot) -> str | None:
         """``2 if stage > 0 and i == 0 else 1``."""
+        if not whole(slot.values):
+            return None
         distinct = list(dict.fromkeys(value for value in slot.values if value is not ABSENT))
-        if len(distinct) != 2 or not whole(slot.values):
+        if len(distinct) != 2:
             return None
         for chosen, other in (distinct, distinct[::-1]):
             truth = slot._replace(values=[v if v is ABSENT else v == chosen for v in slot.values])

@@ -17,7 +17,7 @@ from archscope.backends.torch.onnx import to_onnx
 from archscope.backends.torch.onnx_proof import prove_onnx
 from archscope.spec.library import names as spec_names
 
-QUICK = ("lenet5", "separable_convolution", "text_cnn", "tcn")
+QUICK = ("lenet5", "separable_convolution")
 #: what torch cannot say in ONNX, or not in a file that its checker takes
 UNSAID: frozenset[str] = frozenset()
 
@@ -71,8 +71,13 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("way", ["dynamo", "script", "script, a batch of 1"])
-@pytest.mark.parametrize("title", MODULES)
+WAYS = [(title, way) for title in MODULES for way in ("dynamo", "script", "script, a batch of 1")]
+LONG = {("a tagger", "dynamo"), ("an encoder", "dynamo")}
+
+
+@pytest.mark.parametrize(
+    ("title", "way"), [pytest.param(*one, marks=[pytest.mark.slow] if one in LONG else []) for one in WAYS]
+)
 def test_a_module_that_torch_exported(title, way, tmp_path):
     make, x = MODULES[title]
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from archscope.graph import Ref
 from archscope.spec.folding import readable
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
+from tests.examples import examples
 from tests.spec.asking import HEAD
 from tests.spec.folding.models import Model, encoder, mobilenet, resnet, unet
 from tests.spec.test_writer import TEXTS, plain, regions
@@ -32,7 +33,17 @@ def same(again: Design, design: Design) -> bool:
     return plain(again) == plain(design) and regions(again) == regions(design) and again.name == design.name
 
 
-@pytest.mark.parametrize("name", SPECS)
+#: those of the default run: one a family, and none of the largest
+QUICK = {
+    "alexnet", "alexnet_two_tower", "densenet121", "efficientnet_b0", "googlenet_aux", "inception_v3", "unet",
+    "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v1", "squeezenet1_0", "tcn", "text_cnn", "vgg16",
+    "mobilenet_v3_small", "vit_b_16", "wavenet_stack", "yolov1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if Path(name).stem in QUICK else [pytest.mark.slow]) for name in SPECS]
+)
 def test_every_design_comes_back(name: str) -> None:
     design = flat(name)
     text = readable(design)
@@ -47,7 +58,7 @@ def test_special_designs_come_back(text: str) -> None:
 
 
 @given(designs())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_designs_come_back(text: str) -> None:
     design = flat(text)
     again = readable(design)
@@ -105,7 +116,7 @@ def tangles(draw: st.DrawFn) -> Design:
 
 
 @given(tangles())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_tangle_comes_back(design: Design) -> None:
     assert same(archscope.load(readable(design)), design)
 

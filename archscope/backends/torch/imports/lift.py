@@ -7,8 +7,9 @@ that cannot be represented (:class:`Broken`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
@@ -158,13 +159,14 @@ class Lifting:
         self._closed = closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
-        self._at_root: dict[str, list[str]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
+        self._rooted: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
         self._read = _read(program)
+        self._common = self._common_literals()
         self._latest: Ref | None = None
         self._emitted: dict[str, list[str]] = {}
 
@@ -207,7 +209,12 @@ class Lifting:
     def _single(self, call: Call) -> None:
         entities = [self._values[value.name] for value in call.values]
         if self._literal(call, entities):
-            self._enter(call, self._computed(call))
+            literals = self._computed(call)
+            self._enter(call, literals)
+            for literal in literals:
+                if isinstance(literal, Literal) and literal.value.name in self._common and not idle(literal):
+                    with suppress(Cannot, Unfit, FieldError):  # whoever reads it will say why not
+                        self._constant(literal, call)
             return
         self.represent(call, call.values, lambda: self._handler(call)(self, call, self.arguments(call)))
 
@@ -356,10 +363,11 @@ class Lifting:
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
-        made = self.draft.layer(_prefix(held), op, given, frozen=frozen, numbered=not _prefix(held))
+        prefix = _prefix(held)
+        made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
+        if not prefix:  # the model itself is the layer
+            self._rooted |= dict.fromkeys([*op.parameters(*x), *op.buffers(*x)], made[0])
         self._homes[names] = made[0], op
-        if not _prefix(held):
-            self._at_root[made[0].node] = [*op.parameters(*x), *op.buffers(*x)]
         return made
 
     def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
@@ -460,22 +468,39 @@ class Lifting:
             return known
         if literal.tensor.dtype not in NAMES:
             raise Cannot(f"a constant of {literal.tensor.dtype}", "a dtype that designs know")
-        first, *rest = literal.value.shape or (1,)
-        if not literal.value.shape or any(isinstance(size, Size) for size in rest):
+        grown = [at for at, size in enumerate(literal.value.shape) if isinstance(size, Size)]
+        if len(grown) > 1:
             raise Cannot(f"a constant of {self.shape(literal)} that grows with the batch", "an op that makes it")
-        shape, rows = [first, *rest], 0
-        if isinstance(first, Size):
-            rows = first.rate
-            samples = literal.tensor.reshape(self.batch, rows, *literal.tensor.shape[1:]) if not first.rest else None
-            if samples is None or not bool((samples == samples[:1]).all()):
-                raise Cannot(f"a constant of {self.shape(literal)} that differs from sample to sample", "an input")
-            shape = [1, *rest] if rows == 1 else [1, rows, *rest]
-        op = self.op("Constant", shape=shape, dtype=NAMES[literal.tensor.dtype] or "float", expand=rows > 0)
         block = self._instances.name(call) if call is not None else ""
-        made = self.draft.layer(block, op, [self.lends()] if rows else [], numbered=True)[0]
-        if rows > 1:
-            made = self.draft.layer(block, self.op("Flatten", start_dim=0, end_dim=1), [made], numbered=True)[0]
+        dtype = NAMES[literal.tensor.dtype] or "float"
+        if grown:
+            made = self._repeated(literal, grown[0], block, dtype)
+        else:
+            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype)
+            made = self.draft.layer(block, op, [], numbered=True)[0]
         self._constants[literal.value.name] = made
+        return made
+
+    def _repeated(self, literal: Literal, at: int, block: str, dtype: str) -> Ref:
+        """The layers that give a constant that is the same for all samples; the batch is the dimension ``at``."""
+        size, rest = literal.value.shape[at], [one for one in literal.value.shape if not isinstance(one, Size)]
+        assert isinstance(size, Size)
+        rows, samples = size.rate, literal.tensor.movedim(at, 0)
+        samples = samples.reshape(self.batch, -1, *rest) if not size.rest else samples
+        if size.rest or not bool((samples == samples[:1]).all()):
+            raise Cannot(f"a constant of {self.shape(literal)} that differs from sample to sample", "an input")
+
+        def then(name: str, *inputs: Ref, **arguments: Any) -> Ref:
+            return self.draft.layer(block, self.op(name, **arguments), inputs, numbered=True)[0]
+
+        shape = [1, *rest] if rows == 1 else [1, rows, *rest]
+        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True)
+        if rows > 1:
+            made = then("Flatten", made, start_dim=0, end_dim=1)
+        elif literal.tensor.stride(at):
+            made = then("Contiguous", made)
+        if at:
+            made = then("Permute", made, dims=[*range(1, at + 1), 0, *range(at + 1, len(rest) + 1)])
         return made
 
     # -- what is known without any input ---------------------------------------------------------------------------
@@ -485,6 +510,19 @@ class Lifting:
         if base(call).rstrip("_") in _RANDOM:
             return False
         return all(isinstance(entity, Literal) for entity in entities) and bool(call.outputs)
+
+    def _common_literals(self) -> set[str]:
+        """Constants that several modules read: they stand where they are made, not in the first of these."""
+        known = set(self.program.constants)
+        readers: dict[str, set[str]] = {}
+        for call in self.program.calls:
+            read = {value.name for value in call.values}
+            if read <= known and base(call).rstrip("_") not in _RANDOM:
+                known |= {value.name for value in call.outputs if value is not None}
+                continue
+            for name in read & known:
+                readers.setdefault(name, set()).add(call.frames[-1].key if call.frames else "")
+        return {name for name, frames in readers.items() if len(frames) > 1}
 
     def _computed(self, call: Call) -> list[Entity]:
         """A call on what is known, on the CPU."""
@@ -561,8 +599,8 @@ class Lifting:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
-        outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
-        return outside | {f"{names[node]}.{part}": part for node, parts in self._at_root.items() for part in parts}
+        rooted = {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
+        return rooted | {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -580,6 +618,12 @@ class Lifting:
 
 def _SINGLE() -> None:  # noqa: N802
     """That a call stands for itself."""
+
+
+def idle(literal: Literal) -> bool:
+    """Whether a constant is a mere number, or a mask that hides nothing."""
+    tensor = literal.tensor
+    return tensor.ndim == 0 or (tensor.dtype == torch.bool and bool(tensor.all()))
 
 
 def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
@@ -614,7 +658,8 @@ def in_place(call: Call) -> bool:
 
 _RANDOM = {
     "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.bernoulli", "aten.uniform",
-    "aten.normal", "aten.randperm", "aten.multinomial",
+    "aten.normal", "aten.randperm", "aten.multinomial", "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout",
+    "aten.feature_alpha_dropout",
 }  # fmt: skip
 
 
@@ -635,9 +680,8 @@ def _own_name(held: Held) -> str:
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
-    """The module in which the weights of a layer live; empty for the model itself."""
-    own, one = next(iter(held.items()))
-    return _stem(one.name, own) or ""
+    name, one = next(iter(held.items()))
+    return _stem(one.name, name) or ""
 
 
 def _consumers(program: Trace) -> dict[str, set[str]]:
@@ -727,10 +771,9 @@ class Instances:
         for instance in self._of.values():
             kind = instance.frame.kind
             if not kind.startswith("torch.nn."):
-                own = kind.rpartition(".")[2]
-                alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, model, strict=False))
-                shorter = own[len(list(alike)) :]
-                yield instance.name, shorter if shorter[:1].isupper() else own
+                own, whole = (_WORD.findall(name) for name in (kind.rpartition(".")[2], model))
+                alike = takewhile(lambda pair: pair[0] == pair[1], zip(own, whole, strict=False))
+                yield instance.name, "".join(own[len(list(alike)) :] or own)
 
     def idle(self, path: str) -> bool:
         """Whether a module makes no call but to hand on what it holds."""
@@ -757,6 +800,8 @@ class Instances:
         return found
 
 
+#: a word of a class's name: Bert, MLP, Conv1D
+_WORD = re.compile(r"[A-Z]+(?![a-z])\d*[A-Z]*(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]+")
 #: calls that make no layer
 SILENT = {
     "aten._assert_tensor_metadata", "aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy",

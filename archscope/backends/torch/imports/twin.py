@@ -30,9 +30,14 @@ def faked(given: Given, mode: FakeTensorMode | None = None) -> Given:
         mode: that the fake tensors belong to; a new one if left out.
     """
     module, args, kwargs = given
-    with mode or fake_mode():
-        args, kwargs = pytree.tree_map_only(torch.Tensor, _empty, (args, kwargs))
-        return copied(module, _empty), args, kwargs
+    mode = mode or fake_mode()
+
+    def made(tensor: torch.Tensor) -> torch.Tensor:
+        with mode:
+            return _empty(tensor)
+
+    args, kwargs = pytree.tree_map_only(torch.Tensor, made, (args, kwargs))
+    return copied(module, made), args, kwargs  # not under the mode, which cannot copy what has values
 
 
 def fake_mode() -> FakeTensorMode:

@@ -271,6 +271,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "MaskedFill": lambda x, a, ndim: f"{x[0]}.masked_fill({x[1]}, {a['value']})",
     "CumSum": _method("cumsum", "dim"),
     "ArgMax": _method("argmax", "dim", "keepdim"),
+    "TopK": _method("topk", "k", "dim"),
     "Cast": lambda x, a, ndim: f"{x[0]}.to({_dtype(a['dtype'])})",
     "Constant": _zeros,
     "StochasticDepth": _thinned,

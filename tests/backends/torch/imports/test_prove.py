@@ -43,9 +43,9 @@ def named(module, design):
     [
         ("lenet5", None),
         ("resnet18", (3, 32, 32)),
-        ("vit_b_16", (3, 32, 32)),
         ("text_cnn", None),
-        ("googlenet_aux", None),
+        pytest.param("vit_b_16", (3, 32, 32), marks=pytest.mark.slow),
+        pytest.param("googlenet_aux", None, marks=pytest.mark.slow),
     ],
 )
 def test_a_module_is_proved_to_be_its_design(name, size):

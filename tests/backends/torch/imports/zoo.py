@@ -1,4 +1,6 @@
-"""Models that nobody here wrote, and what becomes of each: ``python -m tests.backends.torch.imports.zoo`` writes the table.
+"""Models that nobody here wrote, and what becomes of each.
+
+``python -m tests.backends.torch.imports.zoo`` writes the table.
 
 The widths are those of the configurations that ``transformers`` has as its defaults; layers are few where many would
 say nothing more. Models are made on the meta device: their weights are never there.
@@ -7,18 +9,24 @@ say nothing more. Models are made on the meta device: their weights are never th
 from __future__ import annotations
 
 import functools
+import os
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 import archscope
 from archscope import UsageError
 from archscope.backends.imported import Imported
+from archscope.backends.proof import Check
 from tests.data import models
 
 REPORT = Path(__file__).parents[4] / "reports" / "imported_models.md"
@@ -43,6 +51,9 @@ class Entry:
     refused: str = ""
     keeps: str = ""
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def ids(*shape: int) -> torch.Tensor:
     """Words."""
@@ -63,10 +74,10 @@ def config(kind: str, layers: int = 2, **settings: Any) -> Any:
     from transformers import AutoConfig
 
     made = AutoConfig.for_model(kind)
-    for name in _DEPTHS:
-        if layers and isinstance(getattr(made, name, None), int):
+    for name in _DEPTHS if layers else ():
+        if isinstance(getattr(made, name, None), int):
             setattr(made, name, layers)
-    if layers and getattr(made, "layer_types", None):
+    if layers and isinstance(vars(made).get("layer_types"), list):
         made.layer_types = made.layer_types[:layers]
     made.use_cache, made.architectures = False, []
     for name, value in settings.items():
@@ -106,6 +117,7 @@ def of(
     layers: int = 2,
     size: int = 0,
     given: Callable[[], Inputs] | None = None,
+    training: bool = True,
     refused: str = "",
     keeps: str = "",
     label: str = "",
@@ -116,12 +128,13 @@ def of(
     Args:
         head: the end of the name of an ``Auto`` class, or the name of a model.
         size: of an image; that of the configuration if left out.
+        training: whether it is in training; some ask there for values, which a trace does not have.
         given: the inputs, where they are not those of its kind.
     """
 
     def make() -> tuple[nn.Module, Inputs]:
         made = config(kind, layers, **settings)
-        module = module_of(made, head)
+        module = module_of(made, head).train(training)
         return module, given() if given else inputs_of(module, made, size)
 
     words = head.removeprefix("For") or "Model"
@@ -162,7 +175,7 @@ def _resnet_detr() -> Any:
 
 
 def _detr(head: str) -> tuple[nn.Module, Inputs]:
-    return module_of(_resnet_detr(), head), {"pixel_values": reals(2, 3, 128, 128)}
+    return module_of(_resnet_detr(), head).eval(), {"pixel_values": reals(2, 3, 128, 128)}
 
 
 def _part(path: str, make: Callable[[], nn.Module], given: Inputs) -> tuple[nn.Module, Inputs]:
@@ -216,7 +229,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("mobilevit", _IMAGES),
     of("mobilevitv2", _IMAGES),
     of("levit", _IMAGES, depths=[2, 2, 2]),
-    of("cvt", _IMAGES, depth=[1, 2, 2]),
+    of("cvt", _IMAGES, layers=0, depth=[1, 2, 3]),
     of("bit", _IMAGES, depths=[1, 1, 1, 1]),
     of("focalnet", _IMAGES),
     of("swiftformer", _IMAGES),
@@ -231,7 +244,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("clip_vision_model"),
     of("clip_text_model"),
     of("siglip_vision_model"),
-    of("siglip_text_model"),
+    of("siglip_text_model", "SiglipTextModel"),
     of("videomae", "ForVideoClassification", given=lambda: {"pixel_values": reals(2, 16, 3, 224, 224)}),
     of("timesformer", "ForVideoClassification", given=lambda: {"pixel_values": reals(2, 8, 3, 224, 224)}),
     of("swin2sr", "ForImageToImage", layers=2, task="super-resolution", depths=[2, 2], num_heads=[6, 6]),
@@ -246,7 +259,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("deberta", ""),
     of("deberta-v2", _TEXTS),
     of("xlnet", ""),
-    of("funnel", "", block_sizes=[1, 1, 1]),
+    of("funnel", "", layers=0, block_sizes=[1, 1, 1]),
     of("squeezebert", _TEXTS),
     of("fnet", ""),
     of("convbert", ""),
@@ -283,8 +296,8 @@ PUBLIC: tuple[Entry, ...] = (
     of("bart", "ForSeq2SeqLM"),
     of("pegasus", "ForSeq2SeqLM"),
     of("marian", "ForSeq2SeqLM"),
-    of("wav2vec2", "ForCTC", given=lambda: {"input_values": reals(2, 4000)}),
-    of("hubert", "ForCTC", given=lambda: {"input_values": reals(2, 4000)}),
+    of("wav2vec2", "ForCTC", training=False, given=lambda: {"input_values": reals(2, 4000)}),
+    of("hubert", "ForCTC", training=False, given=lambda: {"input_values": reals(2, 4000)}),
     of("audio-spectrogram-transformer", "ForAudioClassification", given=lambda: {"input_values": reals(2, 1024, 128)}),
     Entry(
         "whisper encoder",
@@ -294,13 +307,76 @@ PUBLIC: tuple[Entry, ...] = (
 )
 
 
+ALL = (*OWN, *PUBLIC)
+
+
+@functools.cache
 def imported(entry: Entry) -> Imported | str:
-    """The import, or the words in which it is refused."""
+    """The import, or the words in which it is refused, without the places of files."""
     torch.manual_seed(0)
-    module, given = entry.make()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own
+        module, given = entry.make()
         try:
             return archscope.from_torch(module, given)
         except UsageError as error:
-            return str(error)
+            return re.sub(r" \([^() ]*\.py:\d+\)", "", str(error))
+
+
+_HEAD = """# Imported models
+
+Models that nobody here wrote, each imported by `archscope.from_torch`, and held against the original: parameters and
+buffers by name and shape, output shapes, MACs by torch's own counter, and the bytes that autograd keeps. Those of
+`transformers` come from their configurations, without weights; few layers stand for many. The batch is 2.
+
+Made by `python -m tests.backends.torch.imports.zoo`, which `tests/backends/torch/imports/test_zoo.py` holds current.
+
+"""
+_COLUMNS = ("architecture", "task", "layers", "lines of spec", "parameters", "MACs", "kept bytes", "result")
+
+
+def row(entry: Entry) -> tuple[str, ...]:
+    """What the table says of an architecture."""
+    found = imported(entry)
+    if isinstance(found, str):
+        parts = [line.strip() for line in found.splitlines() if line.startswith("  ")] or [found]
+        more = f" (and {len(parts) - 1} more such)" if len(parts) > 1 else ""
+        return entry.name, entry.task, *("",) * 5, f"refused: {parts[0]}{more}"
+    figures = {one.what: one for one in found.proof}
+    numbers = (f"{figures[what].stated:,}" for what in ("params", "macs", "kept_bytes"))
+    counts = str(len(found.design.layers)), str(len(found.spec.splitlines()))
+    return entry.name, entry.task, *counts, *numbers, _result(entry, figures)
+
+
+def _result(entry: Entry, figures: Mapping[str, Check]) -> str:
+    wrong = [
+        f"{one.what} {one.stated:,}, and {one.measured:,} in the original" for one in figures.values() if not one.ok
+    ]
+    if not wrong:
+        return "equal in all"
+    return f"differs: {'; '.join(wrong)}" + (f": {entry.keeps}" if entry.keeps else "")
+
+
+def report(rows: Sequence[tuple[str, ...]]) -> str:
+    """The page."""
+    equal = sum(one[-1] == "equal in all" for one in rows)
+    refused = sum(one[-1].startswith("refused") for one in rows)
+    others = len(rows) - equal - refused
+    counts = f"{len(rows)} models: {equal} equal in all, {others} but for kept bytes, {refused} refused."
+    lines = [_COLUMNS, ("---", "---", *["---:"] * 5, "---"), *rows]
+    return f"{_HEAD}{counts}\n\n" + "".join(f"| {' | '.join(one)} |\n" for one in lines)
+
+
+def _numbered(number: int) -> tuple[str, ...]:
+    return row(ALL[number])
+
+
+def main() -> None:
+    """Write the table."""
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        rows = list(tqdm(pool.map(_numbered, range(len(ALL))), total=len(ALL), unit="model"))
+    REPORT.write_text(report(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -218,21 +218,26 @@ def _over(call: Call, a: Arguments) -> dict[str, Any]:
     return {"dim": list(dims), **({"keepdim": True} if a.get("keepdim") else {})}
 
 
-_LARGEST = {"max": "Max", "min": "Min"}
-
-
 @handles("aten.max", "aten.min")
 def largest(lifting: Lifting, call: Call, a: Arguments) -> Any:
-    """The largest element along a dimension, or of two tensors; not where it is."""
+    """The largest element along a dimension and its place, or the larger one of two tensors."""
     if isinstance(a.get("other"), Value):
         return lifting.emit(call, "Maximum" if own(call) == "max" else "Minimum", [a["self"], a["other"]])
-    made = lifting.emit(call, _LARGEST[own(call)], [a["self"]], **_over(call, a))
-    if len(call.outputs) == 1:
-        return made
-    if call.outputs[1] is not None and lifting.reads(call.outputs[1]):
-        place = lifting.emit(call, "ArgMax", [a["self"]], dim=a["dim"], keepdim=bool(a["keepdim"]))
-        return [made, place]
-    return [made, None]
+    over = _over(call, a)
+    if own(call) == "min":
+        if call.outputs[1] is not None and lifting.reads(call.outputs[1]):
+            raise Cannot(f"{call.target} whose places are read", "an op that gives them")
+        return [lifting.emit(call, "Min", [a["self"]], **over), None]
+    made = lifting.emit(call, "TopK", [a["self"]], k=1, dim=a["dim"])  # keeps the places, as Max does not
+    return made if a["keepdim"] else [lifting.emit(call, "Squeeze", [one], dim=a["dim"]) for one in made]
+
+
+@handles("aten.topk")
+def topk(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The largest elements along a dimension, and their places."""
+    if not a["largest"]:
+        raise Cannot(f"{call.target} of the smallest", "an op that gives them")
+    return lifting.emit(call, "TopK", [a["self"]], k=a["k"], dim=a["dim"])
 
 
 @handles("aten.argmax")
@@ -267,7 +272,7 @@ def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
     (value,) = call.values  # named `self` where it works in place
     if not a["train"] or (a["p"] == 0 and not inside):
-        return lifting.ref(value, call)
+        return lifting.entity(value)
     names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
     name = names.get(own(call)) or f"Dropout{len(value.shape) - 2}d"
     return lifting.emit(call, name, [value], p=a["p"], **_place(call))

@@ -162,6 +162,11 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     for at in range(extra):
         if len(lifting.draft.tensor(ref).shape) < len(made.shape):
             ref = lifting.emit(call, "Unsqueeze", [ref], dim=at)
+    rows = made.shape[0].rate if grown == [0] and isinstance(made.shape[0], Size) and not made.shape[0].rest else 0
+    if rows > 1:
+        ref = lifting.emit(call, "Unsqueeze", [ref], dim=1)
+        ref = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)])
+        return lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=1)
     if any(isinstance(made.shape[at], Size) for at in grown[1 if over_batch else 0 :]):
         raise Cannot(f"{call.target} of another dimension than the first to the batch", "the batch first")
     sizes = [lifting.size(size) if at in grown and at else -1 for at, size in enumerate(made.shape)]
@@ -212,7 +217,7 @@ def permute(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @handles("aten.cat", "aten.concat", "aten.concatenate")
 def concat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Tensors one after another."""
-    tensors = [value for value in a["tensors"] if value.shape != (0,)]
+    tensors = [value for value in a["tensors"] if 0 not in value.shape]
     if len(tensors) == 1 and not lifting.alone(call):
         return lifting.entity(tensors[0])
     dim = a["dim"]
@@ -268,6 +273,8 @@ def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
         return lifting.entity(value)
     if isinstance(value.shape[a["dim"]], Size):
         raise Cannot(f"{call.target} of the batch", "what is the same for all samples")
+    if 0 in made.shape:
+        return Literal(torch.empty(lifting.shape(made), dtype=made.dtype), made)
     size = value.shape[a["dim"]]
     given = {"start": a["start"] or 0, "end": a["end"], "step": a["step"]}
     given = {
@@ -347,15 +354,16 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     times = list(a.get("repeats", a.get("dims")))
     value = a["self"]
     times = [1] * (len(value.shape) - len(times)) + times
-    if all(one == 1 for one in times) and not lifting.alone(call):
+    if all(one == 1 for one in times) and len(times) == len(value.shape) and not lifting.alone(call):
         return lifting.entity(value)
+    ref: Value | Ref = value
+    for _ in range(len(times) - len(value.shape)):
+        ref = lifting.emit(call, "Unsqueeze", [ref], dim=0)
     if isinstance(times[0], Size):
-        if times[0] != Size(1, 0) or len(times) != len(value.shape) or any(one != 1 for one in times[1:]):
+        if times[0] != Size(1, 0) or any(one != 1 for one in times[1:]):
             raise Cannot(f"{call.target} by the batch", "expand")
-        return lifting.emit(call, "Expand", [value, lifting.lends()], sizes=[-1] * len(times))
-    if len(times) != len(value.shape):
-        raise Cannot(f"{call.target} to more dimensions", "a tensor of as many dimensions")
-    return lifting.emit(call, "Tile", [value], dims=times)
+        return lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
+    return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 
 
 @handles("aten.repeat_interleave")

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
-from archscope.backends.torch.imports.lift import Arguments, Cannot, Entity, Lifting, Literal, Weight, handles, own
+from archscope.backends.torch.imports.lift import (
+    Arguments,
+    Cannot,
+    Entity,
+    Lifting,
+    Literal,
+    Weight,
+    handles,
+    idle,
+    own,
+)
 from archscope.backends.torch.imports.trace import Call, Value
 from archscope.graph import Ref
 
@@ -303,9 +311,14 @@ def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
     size = lifting.shape(a["query"])[-1]
     if a["scale"] is not None and a["scale"] != size**-0.5:
         given["scale"] = a["scale"]
-    inputs: list[Value | Entity] = [a["query"], a["key"], a["value"]]
+    inputs: list[Value | Entity] = [a["query"]]
+    for one in (a["key"], a["value"]):
+        shared = len(one.shape) == len(a["query"].shape) == 4 and one.shape[1] == 1 != a["query"].shape[1]
+        heads = lifting.shape(a["query"])[1]
+        inputs.append(lifting.emit(call, "Expand", [one], sizes=[-1, heads, -1, -1]) if shared else one)
     mask = None if a["attn_mask"] is None else lifting.entity(a["attn_mask"])
-    idle = isinstance(mask, Literal) and mask.tensor.dtype == torch.bool and bool(mask.tensor.all())
-    if mask is not None and not idle:  # models hide nothing where they are traced, and then mask nothing at all
+    if mask is not None and not (
+        isinstance(mask, Literal) and idle(mask)
+    ):  # models hide nothing where they are traced, and then mask nothing at all
         inputs.append(a["attn_mask"])
     return lifting.emit(call, "ScaledDotProductAttention", inputs, **given)

@@ -1,0 +1,95 @@
+"""Calls as models make them, and the layers that they become; every figure is held against the model."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+import archscope
+
+
+class Calls(nn.Module):
+    """A function as a model, with a layer of weights before it."""
+
+    def __init__(self, function, **held):
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+        self.function = function
+        for name, tensor in held.items():
+            setattr(self, name, tensor)
+
+    def forward(self, x):
+        return self.function(self, self.fc(x))
+
+
+def taken(function, *, size=(2, 4, 6), **held):
+    """The kinds of layers behind the first; every figure is the model's."""
+    found = archscope.from_torch(Calls(function, **held).train(), torch.rand(size))
+    assert [one for one in found.proof if not one.ok or one.measured is None] == []
+    assert found.notes == ()
+    return Counter(layer.kind for layer in found.design.layers[1:])
+
+
+def table(x):
+    """Positions for every sample, the batch in the middle."""
+    return torch.ones(4, 1, 6).expand(-1, x.shape[0], -1)
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda m, x: x.transpose(0, 1) * table(x), "Transpose Constant Permute Multiply"),
+        (lambda m, x: x * torch.ones(x.shape[0], 4, 6), "Constant Contiguous Multiply"),
+        (lambda m, x: x * torch.ones(1, 4, 6).expand(x.shape[0], -1, -1), "Constant Multiply"),
+        (lambda m, x: torch.cat([x[:, :, :6], x[:, :, 6:]], -1), ""),
+        (lambda m, x: x * F.dropout(torch.ones(1, 4, 6), 0.5), "Constant Dropout Multiply"),
+        (lambda m, x: F.dropout(x.relu(), 0.5, inplace=True), "ReLU Dropout"),
+        (lambda m, x: x.max(1)[0], "TopK Squeeze Squeeze"),
+        (lambda m, x: x.max(1, keepdim=True)[0], "TopK"),
+        (lambda m, x: x.topk(2)[0], "TopK"),
+        (lambda m, x: x.permute(0, 2, 1).contiguous().exp(), "Transpose Contiguous Exp"),
+    ],
+)
+def test_functions(function, kinds):
+    assert taken(function) == Counter(kinds.split())
+
+
+def test_a_scalar_of_the_model_is_a_buffer_without_dimensions():
+    scale = nn.Buffer(torch.tensor(2.0))
+    assert taken(lambda m, x: x * m.scale, scale=scale) == Counter(["Buffer", "Multiply"])
+
+
+def test_a_token_for_each_of_several_rows_a_sample():
+    """What stands in front of every frame of a video: two frames a sample here."""
+
+    def framed(m, x):
+        frames = x.reshape(-1, 2, 6)
+        return torch.cat([m.token.expand(frames.shape[0], -1, -1), frames], 1)
+
+    kinds = taken(framed, token=nn.Parameter(torch.zeros(1, 1, 6)))
+    assert (kinds["Parameter"], kinds["Expand"], kinds["Concat"]) == (1, 1, 1)
+
+
+def test_a_table_repeated_for_every_sample():
+    def rows(m, x):
+        return x + m.table.repeat(x.shape[0], 1, 1)
+
+    assert taken(rows, table=nn.Buffer(torch.zeros(4, 6))) == Counter(["Buffer", "Unsqueeze", "Expand", "Add"])
+
+
+def test_plain_tensors_may_be_held():
+    assert taken(lambda m, x: x * m.plain, plain=torch.ones(6)) == Counter(["Constant", "Multiply"])
+
+
+def test_one_key_and_value_for_all_heads():
+    def attend(m, x):
+        queries = x.reshape(x.shape[0], 4, 3, 2).transpose(1, 2)
+        return F.scaled_dot_product_attention(queries, x[:, None, :, :2], x[:, None, :, 2:4])
+
+    found = archscope.from_torch(Calls(attend), torch.rand(2, 4, 6))
+    assert {one.what for one in found.proof if not one.ok} == {"kept_bytes"}  # torch runs it by another kernel
+    assert sum(layer.kind == "Expand" for layer in found.design.layers) == 2
