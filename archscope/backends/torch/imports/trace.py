@@ -7,14 +7,19 @@ No symbol is needed for that, so no model has to be written with symbols in mind
 from __future__ import annotations
 
 import inspect
+import io
+import logging
 import operator
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import Network
@@ -175,12 +180,31 @@ def resized(given: Any, batch: int, other: int) -> Any:
 
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unlogged():
         warnings.simplefilter("ignore")
         try:
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
+        except GuardOnDataDependentSymNode as error:
+            found = re.search(r'File "(.*)", line (\d+), in .*\s*\Z', str(error).partition("\n    ")[0])
+            place = f" ({found[1]}:{found[2]})" if found else ""
+            raise UsageError(f"{type(module).__name__} {_BY_VALUES}{place}") from None
         except Exception as error:
             raise UsageError(f"torch.export cannot trace {type(module).__name__}: {reason(error)}") from None
+
+
+_BY_VALUES = "does what depends on the values of a tensor, so no one design describes it"
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without the graphs that torch logs, and writes to standard error, when it fails; the error says it in a line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def reason(error: BaseException) -> str:
@@ -361,6 +385,8 @@ class _Overlay:
         return one
 
     def _number(self, one: int, other: int) -> int | Size:
+        if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
+            raise UsageError(f"{type(self._module).__name__} {_BY_VALUES}: the size of one it makes")
         rate = int(other) - int(one)
         return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
 

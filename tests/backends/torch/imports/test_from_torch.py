@@ -289,3 +289,22 @@ def test_a_mask_is_padded():
     found = archscope.from_torch(Padded(), (torch.rand(2, 3, 5), torch.zeros(2, 3, 4, dtype=torch.bool)))
     assert found.ok
     assert kinds(found.design) == ["Pad", "MaskedFill"]
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return -x if x.sum() > 0 else x
+
+
+class Sized(nn.Module):
+    def forward(self, x):
+        return x.nonzero()
+
+
+@pytest.mark.parametrize(("kind", "where"), [(Branching, " (" + __file__), (Sized, ": the size of one it makes")])
+def test_what_depends_on_values_is_refused_in_a_line(kind, where, capfd):
+    with pytest.raises(UsageError) as caught:
+        archscope.from_torch(kind(), torch.rand(2, 3))
+    words = f"{kind.__name__} does what depends on the values of a tensor, so no one design describes it{where}"
+    assert str(caught.value).startswith(words)
+    assert capfd.readouterr() == ("", "")
