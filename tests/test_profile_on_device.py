@@ -33,7 +33,7 @@ def script(monkeypatch):
 
 def test_it_profiles_and_compares(script, tmp_path):
     options = ["--device", "cpu", "--design", "lenet5", "--design", "fashion_mnist_mlp", "--batch", "2"]
-    result = CliRunner().invoke(script.main, [*options, "--minutes", "0.2", "--out", str(tmp_path)])
+    result = CliRunner().invoke(script.main, [*options, "--minutes", "5", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     (table,) = tmp_path.glob("profile_*.csv")
     found = list(csv.DictReader(io.StringIO(table.read_text())))
