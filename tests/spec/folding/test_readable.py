@@ -119,6 +119,14 @@ def test_a_flat_list_comes_back_where_a_layer_that_needs_no_input_has_one() -> N
     assert archscope.load(readable(design)).layers == design.layers
 
 
+def test_rounds_that_differ_in_a_list_come_back() -> None:
+    layers = [f"  - {{Split: {{split_size_or_sections: [{n}, {6 - n}], dim: 1}}, name: s.{n}.cut}}" for n in (1, 2, 3)]
+    back = [f"  - {{Concat: , name: s.{n}.join, from: ['s.{n}.cut[0]', 's.{n}.cut[1]']}}" for n in (1, 2, 3)]
+    lines = [line for pair in zip(layers, back, strict=True) for line in pair]
+    design = flat("\n".join(["input: [6, 4]", "layers:", *lines, ""]))
+    assert same(archscope.load(readable(design)), design)
+
+
 def test_what_is_recomputed_together_stays_together() -> None:
     blocks = "input: [3]\nblocks:\n  f: [ReLU, Tanh]\n  g: [{f: , name: a}, {f: , name: b}]\nlayers:\n"
     for layers in (
