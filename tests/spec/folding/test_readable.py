@@ -120,9 +120,16 @@ def test_a_flat_list_comes_back_where_a_layer_that_needs_no_input_has_one() -> N
 
 
 def test_rounds_that_differ_in_a_list_come_back() -> None:
-    layers = [f"  - {{Split: {{split_size_or_sections: [{n}, {6 - n}], dim: 1}}, name: s.{n}.cut}}" for n in (1, 2, 3)]
-    back = [f"  - {{Concat: , name: s.{n}.join, from: ['s.{n}.cut[0]', 's.{n}.cut[1]']}}" for n in (1, 2, 3)]
-    lines = [line for pair in zip(layers, back, strict=True) for line in pair]
+    lines = []
+    for stage, chances in enumerate(([0.1, 0.25], [0.3, 0.42], [0.5, 0.65])):
+        for n, p in enumerate(chances):
+            name = f"s.{stage}.blocks.{n}"
+            lines += [
+                f"  - {{Conv1d: {{out_channels: 6, kernel_size: 1}}, name: {name}.conv}}",
+                f"  - {{Dropout: {p}, name: {name}.drop}}",
+                f"  - {{ReLU: , name: {name}.act}}",
+            ]
+        lines.append(f"  - {{BatchNorm1d: , name: s.{stage}.norm}}")
     design = flat("\n".join(["input: [6, 4]", "layers:", *lines, ""]))
     assert same(archscope.load(readable(design)), design)
 

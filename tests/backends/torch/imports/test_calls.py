@@ -48,7 +48,7 @@ def table(x):
         (lambda m, x: torch.cat([x[:, :, :6], x[:, :, 6:]], -1), ""),
         (lambda m, x: x * F.dropout(torch.ones(1, 4, 6), 0.5), "Constant Dropout Multiply"),
         (lambda m, x: F.dropout(x.relu(), 0.5, inplace=True), "ReLU Dropout"),
-        (lambda m, x: x.max(1)[0], "TopK Squeeze Squeeze"),
+        (lambda m, x: x.max(1)[0], "TopK Squeeze"),
         (lambda m, x: x.max(1, keepdim=True)[0], "TopK"),
         (lambda m, x: x.topk(2)[0], "TopK"),
         (lambda m, x: x.permute(0, 2, 1).contiguous().exp(), "Transpose Contiguous Exp"),
