@@ -252,7 +252,10 @@ PUBLIC: tuple[Entry, ...] = (
     Entry("detr Model", "features", functools.partial(_detr, "DetrModel"), keeps=_DETR),
     Entry("detr ForObjectDetection", "detection", functools.partial(_detr, "DetrForObjectDetection"), keeps=_DETR),
     of("clip_vision_model"),
-    of("clip_text_model", keeps=_CAUSAL),
+    of(
+        "clip_text_model",
+        keeps=f"{_CAUSAL}; and a row that it picks by an index is gathered here, which keeps all rows",
+    ),
     of("siglip_vision_model"),
     of("siglip_text_model", "SiglipTextModel"),
     of("videomae", "ForVideoClassification", given=lambda: {"pixel_values": reals(2, 16, 3, 224, 224)}),
