@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archscope.backends.torch.imports.lift import NAMES, SILENT, Lifting, base
+from archscope.backends.torch.imports.lift import NAMES, SILENT, Arguments, Lifting, base
 from archscope.backends.torch.imports.model import Refusal
 from archscope.backends.torch.imports.trace import Call, Size, Value
 from archscope.errors import UsageError
@@ -75,7 +75,10 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mad
     cls = REGISTRY[type(module).__name__]
     if len(given) != 1 or len(inputs) not in cls.arity or len(inputs) == 2 != cls.arity.least:
         return None
-    op = cls(**arguments_of(module, cls))
+    arguments = arguments_of(module, cls)
+    if isinstance(module, nn.MultiheadAttention):
+        arguments["dropout"] = _product(lifting, calls)["dropout_p"]  # none outside of training
+    op = cls(**arguments)
     path = calls[0].frames[-1].path
     weights: dict[str, Value | None] = {}
     for one in held.values():
@@ -96,11 +99,14 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mad
 
 def _plain(lifting: Lifting, calls: Sequence[Call]) -> bool:
     """Whether attention is without masks and gives no weights: what our layer of the name is."""
+    arguments = _product(lifting, calls)
+    return bool(arguments) and arguments["attn_mask"] is None and not arguments["is_causal"]
+
+
+def _product(lifting: Lifting, calls: Sequence[Call]) -> Arguments:
+    """The arguments of the one product of attention among calls; none if there are several, or none."""
     products = [call for call in calls if base(call) == "aten.scaled_dot_product_attention"]
-    if len(products) != 1:
-        return False
-    arguments = lifting.arguments(products[0])
-    return arguments["attn_mask"] is None and not arguments["is_causal"]
+    return lifting.arguments(products[0]) if len(products) == 1 else {}
 
 
 def arguments_of(module: nn.Module, cls: type[Op]) -> dict[str, Any]:

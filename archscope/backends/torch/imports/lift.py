@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
+from archscope.backends.torch.imports.saved import trace_program
 from archscope.backends.torch.imports.trace import Call, Frame, Held, Size, Trace, Value, trace
 from archscope.design import Scope
 from archscope.errors import UsageError
@@ -99,8 +100,10 @@ def lift(target: Target, *, opaque: bool = False) -> Lifted:
     if module is None:
         assert target.program is not None
         module = target.program.module()
-    with _seen(module):
-        program = trace(module, target.args, target.kwargs)
+        program = trace_program(target.program, target.args, target.kwargs)
+    else:
+        with _seen(module):
+            program = trace(module, target.args, target.kwargs)
     closed: dict[str, Refusal] = {}
     while True:
         lifting = Lifting(program, module, target, closed)
@@ -156,9 +159,9 @@ class Lifting:
         self._closed = closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
+        self._at_root: dict[str, list[str]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
-        self._rooted: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
@@ -360,11 +363,10 @@ class Lifting:
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
-        prefix = _prefix(held)
-        made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
-        if not prefix:  # the model itself is the layer
-            self._rooted |= dict.fromkeys([*op.parameters(*x), *op.buffers(*x)], made[0])
+        made = self.draft.layer(_prefix(held), op, given, frozen=frozen, numbered=not _prefix(held))
         self._homes[names] = made[0], op
+        if not _prefix(held):
+            self._at_root[made[0].node] = [*op.parameters(*x), *op.buffers(*x)]
         return made
 
     def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
@@ -596,8 +598,8 @@ class Lifting:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
-        rooted = {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
-        return rooted | {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        return outside | {f"{names[node]}.{part}": part for node, parts in self._at_root.items() for part in parts}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -677,8 +679,9 @@ def _own_name(held: Held) -> str:
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
-    name, one = next(iter(held.items()))
-    return _stem(one.name, name) or ""
+    """The module in which the weights of a layer live; empty for the model itself."""
+    own, one = next(iter(held.items()))
+    return _stem(one.name, own) or ""
 
 
 def _consumers(program: Trace) -> dict[str, set[str]]:

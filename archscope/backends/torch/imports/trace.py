@@ -135,6 +135,15 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
     batch = batch_of((args, kwargs))
     first = _exported(module, args, kwargs)
     second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
+    return laid_over(module, first, second, batch)
+
+
+def laid_over(module: torch.nn.Module, first: Any, second: Any, batch: int) -> Trace:
+    """What a program at a batch and the same program at one more have in common.
+
+    Raises:
+        UsageError: they make other calls, or give no tensor.
+    """
     return _Overlay(module, first, second, batch).trace()
 
 
@@ -208,7 +217,7 @@ class _Overlay:
 
     def _placeholders(self) -> dict[str, Value]:
         """The inputs of the program by name; what it holds is entered on the way."""
-        specs = {spec.arg.name: spec for spec in self._first.graph_signature.input_specs}
+        specs = self._first.graph_signature.input_specs
         kinds = torch.export.graph_signature.InputKind
         state = dict(self._module.named_parameters(remove_duplicate=False))
         buffers = dict(self._module.named_buffers(remove_duplicate=False))
@@ -217,8 +226,8 @@ class _Overlay:
             first_of.setdefault(id(tensor), name)
         inputs = {}
         names = iter(self._input_names())
-        for one, other in self._pairs(self._first.graph, self._second.graph, "placeholder"):
-            spec = specs[one.name]
+        pairs = self._pairs(self._first.graph, self._second.graph, "placeholder")
+        for spec, (one, other) in zip(specs, pairs, strict=True):
             if spec.kind is kinds.USER_INPUT:
                 label = next(names)
                 if isinstance(one.meta.get("val"), torch.Tensor):
@@ -366,7 +375,7 @@ def _frames(node: fx.Node) -> tuple[Frame, ...]:
 
 
 def _parameters(module: torch.nn.Module, count: int) -> list[str]:
-    """The names of positional inputs: those of forward's parameters, ``*rest`` numbered; our own modules know theirs."""
+    """The names of positional inputs: those of forward, ``*rest`` numbered; our own modules know theirs."""
     if isinstance(module, Network):
         return [node.name for node in module.design.inputs][:count]
     names: list[str] = []

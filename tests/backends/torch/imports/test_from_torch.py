@@ -222,3 +222,70 @@ def test_what_a_summary_refuses(given, says):
 def test_what_is_no_module():
     with pytest.raises(UsageError, match=r"a model is an nn.Module, not a function"):
         archscope.from_torch(models.broken, torch.rand(2, 3))
+
+
+class Bare(nn.Module):
+    """Holds the weights of a layer itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.zeros(5, 4)), nn.Parameter(torch.zeros(5))
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "kind", "macs"),
+    [
+        (nn.Linear(4, 5), (2, 4), "Linear", 2 * 4 * 5),
+        (Bare(), (2, 4), "Linear", 2 * 4 * 5),
+        (nn.Conv2d(3, 8, 3, padding=1), (2, 3, 6, 6), "Conv2d", 2 * 36 * 27 * 8),
+        (nn.BatchNorm2d(3), (2, 3, 6, 6), "BatchNorm2d", 0),
+        (nn.GRU(4, 5, batch_first=True), (2, 7, 4), "GRU", 2 * 7 * 3 * 5 * (4 + 5)),
+    ],
+)
+def test_a_single_layer_is_a_model(module, shape, kind, macs):
+    found = archscope.from_torch(module, torch.rand(shape))
+    assert [one for one in found.proof if not one.ok] == []
+    assert [(layer.name, layer.kind) for layer in found.design.layers] == [(kind, kind)]
+    assert archscope.analyze(found.design, batch=2).total.macs == macs
+
+
+def test_attention_between_other_tensors_comes_as_its_parts():
+    query, key = torch.rand(2, 5, 16), torch.rand(2, 7, 16)
+    assert archscope.from_torch(nn.MultiheadAttention(16, 4, batch_first=True), (query, key, key)).ok
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_drops_out_in_training_alone(training):
+    layer = nn.TransformerEncoderLayer(16, 4, 32, dropout=0.25, batch_first=True).train(training)
+    found = archscope.from_torch(layer, torch.rand(2, 5, 16))
+    assert found.ok
+    (attention,) = [one.op for one in found.design.layers if one.kind == "MultiheadAttention"]
+    assert attention.dropout == (0.25 if training else 0)
+
+
+def test_inputs_of_any_number_are_numbered():
+    class Sum(nn.Module):
+        def forward(self, first, *rest):
+            return first + rest[0] * rest[1]
+
+    found = archscope.from_torch(Sum(), [torch.rand(2, 3)] * 3)
+    assert [node.name for node in found.design.inputs] == ["first", "rest_0", "rest_1"]
+
+
+def test_dropout_works_in_place():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5, inplace=True))
+    design = archscope.from_torch(model, torch.rand(2, 4)).design
+    assert (design.layers[1].op.p, design.layers[1].op.inplace) == (0.5, True)
+
+
+def test_a_mask_is_padded():
+    class Padded(nn.Module):
+        def forward(self, x, mask):
+            return x.masked_fill(nn.functional.pad(mask, (0, 1)), 0.0)
+
+    found = archscope.from_torch(Padded(), (torch.rand(2, 3, 5), torch.zeros(2, 3, 4, dtype=torch.bool)))
+    assert found.ok
+    assert kinds(found.design) == ["Pad", "MaskedFill"]
