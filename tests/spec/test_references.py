@@ -304,14 +304,3 @@ def test_an_output_may_have_a_condition() -> None:
 def test_mistakes_in_conditions_of_outputs(outputs: str, message: str) -> None:
     text = HEADS.replace("{main: trunk, aux: {from: head, when: aux}}", outputs)
     assert messages(text) == [message]
-
-
-def test_what_needs_no_input_may_follow_a_layer_of_several_outputs():
-    design = archscope.load("""
-input: [4]
-layers:
-  - Chunk: 2
-  - {Parameter: {shape: [2]}, name: p}
-  - {Add: ['Chunk[0]', p]}
-""")
-    assert [layer.inputs for layer in design.layers if layer.name == "p"] == [()]

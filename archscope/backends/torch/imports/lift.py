@@ -159,9 +159,9 @@ class Lifting:
         self._closed = closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
-        self._at_root: dict[str, list[str]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
+        self._rooted: dict[str, Ref] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
@@ -363,10 +363,11 @@ class Lifting:
             return self.draft.layer(name, op, given, shares=first)
         trained = [one.trained for one in held.values() if one.learnt]
         frozen = bool(trained) and not any(trained)
-        made = self.draft.layer(_prefix(held), op, given, frozen=frozen, numbered=not _prefix(held))
+        prefix = _prefix(held)
+        made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
+        if not prefix:  # the model itself is the layer
+            self._rooted |= dict.fromkeys([*op.parameters(*x), *op.buffers(*x)], made[0])
         self._homes[names] = made[0], op
-        if not _prefix(held):
-            self._at_root[made[0].node] = [*op.parameters(*x), *op.buffers(*x)]
         return made
 
     def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
@@ -599,7 +600,7 @@ class Lifting:
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
         outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
-        return outside | {f"{names[node]}.{part}": part for node, parts in self._at_root.items() for part in parts}
+        return outside | {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""

@@ -51,11 +51,21 @@ def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mappi
     batch = batch_of((args, kwargs))
     given = [pytree.tree_leaves(resized((args, dict(kwargs)), batch, batch + more)) for more in range(3)]
     first = _Rerun(program, given[0], batch, batch, None).run()
-    if program.range_constraints:
+    if _grows(program):
         second = _Rerun(program, given[1], batch, batch + 1, None).run()
     else:
         second = _read(program, given, batch)
     return laid_over(program.module(), first, second, batch)
+
+
+def _grows(program: ExportedProgram) -> bool:
+    """Whether a program was saved with a dynamic batch."""
+    places = (node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder")
+    given = torch.export.graph_signature.InputKind.USER_INPUT
+    return any(
+        spec.kind is given and isinstance(val, torch.Tensor) and not isinstance(val.shape[0], int)
+        for spec, val in zip(program.graph_signature.input_specs, places, strict=True)
+    )
 
 
 class _Readings:
@@ -199,7 +209,7 @@ class _Rerun:
         values: dict[fx.Node, Any] = {}
         if self._readings is not None:
             found = ((node, node.meta.get("val")) for node in module.graph.nodes)
-            self._shapes |= {node: tuple(val.shape) for node, val in found if isinstance(val, torch.Tensor)}
+            self._shapes |= {node: tuple(map(int, val.shape)) for node, val in found if isinstance(val, torch.Tensor)}
         rest = iter(given)
         result: Any = None
         for node in list(module.graph.nodes):

@@ -7,17 +7,23 @@ No symbol is needed for that, so no model has to be written with symbols in mind
 from __future__ import annotations
 
 import inspect
+import logging
 import operator
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any, NamedTuple
 
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import Network
+from archscope.backends.torch.imports.telling import place, told
 from archscope.errors import UsageError
 
 
@@ -175,28 +181,28 @@ def resized(given: Any, batch: int, other: int) -> Any:
 
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with _hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
-        except Exception as error:
-            raise UsageError(f"torch.export cannot trace {type(module).__name__}: {reason(error)}") from None
+    except GuardOnDataDependentSymNode as error:
+        why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
+        raise UsageError(f"{type(module).__name__} {why}") from None
+    except Exception as error:
+        raise UsageError(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
 
 
-def reason(error: BaseException) -> str:
-    """What an exception of the model's code says, in a line, with the place in that code."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    frames = []
-    step = error.__traceback__
-    while step is not None:
-        frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
-        step = step.tb_next
-    own = [(file, line) for file, line in frames if not any(part in file for part in _LIBRARIES)]
-    place = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
-    return f"{type(error).__name__}: {said}{place}"
-
-
-_LIBRARIES = ("/torch/", "\\torch\\", "<", "/archscope/", "\\archscope\\", "/contextlib.py", "/functools.py")
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without what torch says beside its errors; what the model prints is kept."""
+    said = StringIO()
+    logging.disable()
+    try:
+        with warnings.catch_warnings(), redirect_stderr(said):
+            warnings.simplefilter("ignore")
+            yield
+        print(said.getvalue(), file=sys.stderr, end="")
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Overlay:
@@ -326,8 +332,8 @@ class _Overlay:
         assert isinstance(inner, fx.GraphModule)
         assert isinstance(outer, fx.GraphModule)
         given: list[Any] = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
-        for (place, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
-            self._values[place.name] = (value,)
+        for (node, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
+            self._values[node.name] = (value,)
         results = self._walk(inner, outer, grad=grad)
         self._values[one.name] = tuple(pytree.tree_leaves(results))
 
