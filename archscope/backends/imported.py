@@ -77,10 +77,13 @@ def written(design: Design, *, flat: bool = False) -> tuple[Design, str, bool, t
     if not flat:
         text = readable(design)
         loaded = _loaded(text)
-        if isinstance(loaded, Design) and same(loaded, design):
+        if text == to_yaml(design):
+            notes = ("written flat, for its names or edges fit into no blocks",)
+        elif isinstance(loaded, Design) and same(loaded, design):
             return loaded, text, False, ()
-        why = f"does not load: {loaded}" if isinstance(loaded, str) else "is another design"
-        notes = (f"written flat, for the readable spec {why}; please report it",)
+        else:
+            why = f"does not load: {loaded}" if isinstance(loaded, str) else "is another design"
+            notes = (f"written flat, for the readable spec {why}; please report it",)
     text = to_yaml(design)
     loaded = _loaded(text)
     if not isinstance(loaded, Design) or not same(loaded, design):

@@ -3,7 +3,7 @@
 import jsonschema
 import pytest
 
-from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Text
+from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Shape, Text
 
 SHAPES = Listed(Listed(Index()))
 NAMED = Named(Listed(Index()))
@@ -21,6 +21,7 @@ WORDS = Named(Choice(("float", "int64")))
         (NAMED, {}, (), {}),
         (NAMED, {"b.weight": [2, 3], "a": []}, (("b.weight", (2, 3)), ("a", ())), {"b.weight": [2, 3], "a": []}),
         (WORDS, {"ids": "int64"}, (("ids", "int64"),), {"ids": "int64"}),
+        (Shape(scalar=True), [], (), []),
     ],
 )
 def test_values_are_read_held_and_written(kind: Kind, given: object, held: object, written: object) -> None:
@@ -49,3 +50,10 @@ def test_what_is_none_of_them_is_refused_in_words(kind: Kind, given: object, say
     with pytest.raises(FieldError) as refused:
         kind.read(given, None)
     assert refused.value.message == says
+
+
+def test_only_what_may_be_without_dimensions_takes_no_sizes() -> None:
+    with pytest.raises(FieldError, match="expected at least one size, got an empty list"):
+        Shape().read([], None)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate([], {**Shape().schema(), "$defs": {"expression": {"type": "string"}}})

@@ -130,6 +130,21 @@ def test_a_flat_list_comes_back_where_a_layer_that_needs_no_input_has_one() -> N
     assert archscope.load(readable(design)).layers == design.layers
 
 
+def test_rounds_that_differ_in_a_list_come_back() -> None:
+    lines = []
+    for stage, chances in enumerate(([0.1, 0.25], [0.3, 0.42], [0.5, 0.65])):
+        for n, p in enumerate(chances):
+            name = f"s.{stage}.blocks.{n}"
+            lines += [
+                f"  - {{Conv1d: {{out_channels: 6, kernel_size: 1}}, name: {name}.conv}}",
+                f"  - {{Dropout: {p}, name: {name}.drop}}",
+                f"  - {{ReLU: , name: {name}.act}}",
+            ]
+        lines.append(f"  - {{BatchNorm1d: , name: s.{stage}.norm}}")
+    design = flat("\n".join(["input: [6, 4]", "layers:", *lines, ""]))
+    assert same(archscope.load(readable(design)), design)
+
+
 def test_what_is_recomputed_together_stays_together() -> None:
     blocks = "input: [3]\nblocks:\n  f: [ReLU, Tanh]\n  g: [{f: , name: a}, {f: , name: b}]\nlayers:\n"
     for layers in (

@@ -599,8 +599,8 @@ class Lifting:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
         own = {held.name: _own_name(held) for held in self.program.held.values()}
-        rooted = {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
-        return rooted | {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
+        return outside | {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -680,8 +680,9 @@ def _own_name(held: Held) -> str:
 
 
 def _prefix(held: Mapping[str, Held]) -> str:
-    name, one = next(iter(held.items()))
-    return _stem(one.name, name) or ""
+    """The module in which the weights of a layer live; empty for the model itself."""
+    own, one = next(iter(held.items()))
+    return _stem(one.name, own) or ""
 
 
 def _consumers(program: Trace) -> dict[str, set[str]]:

@@ -27,7 +27,7 @@ from archscope.backends.proof import Check
 from archscope.backends.torch.build import seeded
 from archscope.backends.torch.check import Shapes, kept_by, same_tensors
 from archscope.backends.torch.imports.model import Lifted, Target
-from archscope.backends.torch.imports.targets import told
+from archscope.backends.torch.imports.telling import told
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
 from archscope.design import Design

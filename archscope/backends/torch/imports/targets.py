@@ -10,10 +10,7 @@ import importlib.util
 import inspect
 import json
 import pkgutil
-import site
 import sys
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -26,6 +23,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Target
+from archscope.backends.torch.imports.telling import place, told
 from archscope.backends.torch.imports.twin import faked, zeros
 from archscope.errors import ArchscopeError, UsageError, closest, suggestion
 
@@ -129,39 +127,9 @@ def authored(doing: str) -> Iterator[None]:
     except ArchscopeError:
         raise
     except SystemExit as error:
-        raise UsageError(f"{doing}: the code ends the program (exit {error.code}); {_place(error)}") from None
+        raise UsageError(f"{doing}: the code ends the program (exit {error.code}); {place(error)}") from None
     except Exception as error:
         raise UsageError(f"{doing}: {told(error)}") from None
-
-
-def told(error: BaseException) -> str:
-    """An exception in one line: its type, the first line of its message, and the author's line that it came from."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return (
-        f"{type(error).__name__}: {text[:300]} ({_place(error)})"
-        if text
-        else f"{type(error).__name__} ({_place(error)})"
-    )
-
-
-def _place(error: BaseException) -> str:
-    """``file:line`` of the last call in code that is neither a library's nor ours."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, "<"))]
-    last = (own or frames)[-1]
-    return f"{last.filename}:{last.lineno}"
-
-
-_OURS = str(Path(__file__).parents[3]) + "/"
-_LIBRARIES = (
-    _OURS,
-    *(
-        f"{folder}/"
-        for folder in {*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")}
-    ),
-)
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------

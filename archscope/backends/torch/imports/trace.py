@@ -7,14 +7,14 @@ No symbol is needed for that, so no model has to be written with symbols in mind
 from __future__ import annotations
 
 import inspect
-import io
 import logging
 import operator
-import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any, NamedTuple
 
 import torch
@@ -23,6 +23,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import Network
+from archscope.backends.torch.imports.telling import place, told
 from archscope.errors import UsageError
 
 
@@ -180,47 +181,28 @@ def resized(given: Any, batch: int, other: int) -> Any:
 
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
-    with warnings.catch_warnings(), _unlogged():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with _hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
-        except GuardOnDataDependentSymNode as error:
-            found = re.search(r'File "(.*)", line (\d+), in .*\s*\Z', str(error).partition("\n    ")[0])
-            place = f" ({found[1]}:{found[2]})" if found else ""
-            raise UsageError(f"{type(module).__name__} {_BY_VALUES}{place}") from None
-        except Exception as error:
-            raise UsageError(f"torch.export cannot trace {type(module).__name__}: {reason(error)}") from None
-
-
-_BY_VALUES = "does what depends on the values of a tensor, so no one design describes it"
+    except GuardOnDataDependentSymNode as error:
+        why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
+        raise UsageError(f"{type(module).__name__} {why}") from None
+    except Exception as error:
+        raise UsageError(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """Without the graphs that torch logs, and writes to standard error, when it fails; the error says it in a line."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+def _hushed() -> Iterator[None]:
+    """Without what torch says beside its errors; what the model prints is kept."""
+    said = StringIO()
+    logging.disable()
     try:
-        with redirect_stderr(io.StringIO()):
+        with warnings.catch_warnings(), redirect_stderr(said):
+            warnings.simplefilter("ignore")
             yield
+        print(said.getvalue(), file=sys.stderr, end="")
     finally:
-        logging.disable(before)
-
-
-def reason(error: BaseException) -> str:
-    """What an exception of the model's code says, in a line, with the place in that code."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    frames = []
-    step = error.__traceback__
-    while step is not None:
-        frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
-        step = step.tb_next
-    own = [(file, line) for file, line in frames if not any(part in file for part in _LIBRARIES)]
-    place = f" ({own[-1][0]}:{own[-1][1]})" if own else ""
-    return f"{type(error).__name__}: {said}{place}"
-
-
-_LIBRARIES = ("/torch/", "\\torch\\", "<", "/archscope/", "\\archscope\\", "/contextlib.py", "/functools.py")
+        logging.disable(logging.NOTSET)
 
 
 class _Overlay:
@@ -350,8 +332,8 @@ class _Overlay:
         assert isinstance(inner, fx.GraphModule)
         assert isinstance(outer, fx.GraphModule)
         given: list[Any] = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
-        for (place, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
-            self._values[place.name] = (value,)
+        for (node, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
+            self._values[node.name] = (value,)
         results = self._walk(inner, outer, grad=grad)
         self._values[one.name] = tuple(pytree.tree_leaves(results))
 
@@ -386,7 +368,8 @@ class _Overlay:
 
     def _number(self, one: int, other: int) -> int | Size:
         if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
-            raise UsageError(f"{type(self._module).__name__} {_BY_VALUES}: the size of one it makes")
+            why = "makes a tensor whose size depends on the values of another, so no one design describes it"
+            raise UsageError(f"{type(self._module).__name__} {why}")
         rate = int(other) - int(one)
         return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
 

@@ -229,7 +229,13 @@ def largest(lifting: Lifting, call: Call, a: Arguments) -> Any:
             raise Cannot(f"{call.target} whose places are read", "an op that gives them")
         return [lifting.emit(call, "Min", [a["self"]], **over), None]
     made = lifting.emit(call, "TopK", [a["self"]], k=1, dim=a["dim"])  # keeps the places, as Max does not
-    return made if a["keepdim"] else [lifting.emit(call, "Squeeze", [one], dim=a["dim"]) for one in made]
+    if a["keepdim"]:
+        return made
+    wanted = [value is not None and lifting.reads(value) for value in call.outputs]
+    return [
+        lifting.emit(call, "Squeeze", [one], dim=a["dim"]) if read else None
+        for one, read in zip(made, wanted, strict=True)
+    ]
 
 
 @handles("aten.topk")

@@ -362,7 +362,8 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if isinstance(times[0], Size):
         if times[0] != Size(1, 0) or any(one != 1 for one in times[1:]):
             raise Cannot(f"{call.target} by the batch", "expand")
-        return lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
+        expanded = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
+        return lifting.emit(call, "Contiguous", [expanded])
     return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 
 
