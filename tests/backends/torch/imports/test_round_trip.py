@@ -98,7 +98,7 @@ def test_a_random_design_comes_back_from_its_module(text):
 
 @pytest.mark.slow
 @given(designs())
-@settings(few, max_examples=100)
+@settings(few, max_examples=40)
 def test_random_designs_come_back_from_their_modules(text):
     design = archscope.load(text)
     same(design, back(design))
@@ -119,6 +119,7 @@ IN_OTHER_WORDS = {
     "InstanceNorm2d": "a momentum of None is the call's 0, and without affine there is no bias to leave out",
     "InstanceNorm3d": "a momentum of None is the call's 0, and without affine there is no bias to leave out",
     "Chunk": "one chunk is the tensor itself",
+    "GroupNorm": "without affine there is no bias to leave out",
     "LayerNorm": "one last dimension is what it normalises if nothing else is said",
     "PReLU": "no call says what its slopes were at first",
     "RMSNorm": "one last dimension is what it normalises if nothing else is said",
@@ -145,7 +146,7 @@ GONE = {
         lambda case: case.op.track_running_stats and case.op.momentum is None,
     ),
     "Cast": lambda case: case.inputs[0].dtype == (None if case.op.dtype == "float" else case.op.dtype),
-    "StochasticDepth": lambda case: case.op.p in (0, 1),
+    "StochasticDepth": lambda case: 1 - case.op.p in (0, 1),
 }
 #: what nobody can trace
 CLOSED = {
@@ -206,4 +207,4 @@ def test_an_op_comes_back_from_its_module(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPS)
 def test_an_op_with_any_arguments_comes_back_from_its_module(name):
-    settings(few, max_examples=60)(given(RECORDS[name].cases)(op_comes_back))()
+    settings(few, max_examples=20)(given(RECORDS[name].cases)(op_comes_back))()
