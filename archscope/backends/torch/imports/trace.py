@@ -185,16 +185,19 @@ def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.E
         with _hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
     except GuardOnDataDependentSymNode as error:
-        why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
-        raise UsageError(f"{type(module).__name__} {why}") from None
+        raise UsageError(f"{type(module).__name__} {_BY_VALUES} ({place(error)})") from None
     except Exception as error:
         raise UsageError(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
+
+
+_BY_VALUES = "does what depends on the values of a tensor, so no one design describes it"
 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
     """Without what torch says beside its errors; what the model prints is kept."""
     said = StringIO()
+    before = logging.root.manager.disable
     logging.disable()
     try:
         with warnings.catch_warnings(), redirect_stderr(said):
@@ -202,7 +205,7 @@ def _hushed() -> Iterator[None]:
             yield
         print(said.getvalue(), file=sys.stderr, end="")
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 class _Overlay:
@@ -370,6 +373,8 @@ class _Overlay:
         if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
             why = "makes a tensor whose size depends on the values of another, so no one design describes it"
             raise UsageError(f"{type(self._module).__name__} {why}")
+        if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
+            raise UsageError(f"{type(self._module).__name__} {_BY_VALUES}: the size of one it makes")
         rate = int(other) - int(one)
         return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
 
