@@ -185,12 +185,10 @@ def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.E
         with _hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
     except GuardOnDataDependentSymNode as error:
-        raise UsageError(f"{type(module).__name__} {_BY_VALUES} ({place(error)})") from None
+        why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
+        raise UsageError(f"{type(module).__name__} {why}") from None
     except Exception as error:
         raise UsageError(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
-
-
-_BY_VALUES = "does what depends on the values of a tensor, so no one design describes it"
 
 
 @contextmanager
@@ -373,8 +371,6 @@ class _Overlay:
         if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
             why = "makes a tensor whose size depends on the values of another, so no one design describes it"
             raise UsageError(f"{type(self._module).__name__} {why}")
-        if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
-            raise UsageError(f"{type(self._module).__name__} {_BY_VALUES}: the size of one it makes")
         rate = int(other) - int(one)
         return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
 
