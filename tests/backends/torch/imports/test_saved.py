@@ -86,7 +86,13 @@ def saved(model, given, path, *, dynamic=False):
 
 
 @pytest.mark.parametrize(
-    "batch", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(BATCH, marks=pytest.mark.slow), "any"]
+    "batch",
+    [
+        1,
+        pytest.param("any", marks=pytest.mark.slow),
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(BATCH, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_saved_program_is_its_module(kind, batch, tmp_path):
