@@ -30,8 +30,10 @@ class Aliases:
         self._memory: dict[str, str] = {}
         self._last: dict[str, float] = {}
         self._kin: dict[str, list[str]] = {}
+        self._made: dict[str, int] = {}
         for number, call in enumerate(program.calls):
             self._last |= dict.fromkeys((value.name for value in call.values), number)
+            self._made |= dict.fromkeys((value.name for value in call.outputs if value is not None), number)
             if not _shares(call):
                 continue
             first = call.values[0].name
@@ -53,10 +55,10 @@ class Aliases:
         ]
 
     def seen(self, value: Value, number: int) -> list[str]:
-        """Other tensors in its memory that are read after the call of that number."""
+        """Other tensors in its memory, made before the call of that number, that are read after it."""
         itself = self._itself.get(value.name, value.name)
-        kin = self._kin.get(self._memory.get(value.name, ""), [])
-        return [name for name in kin if not self._is(name, itself) and self._last.get(name, -1) > number]
+        kin = (name for name in self._kin.get(self._memory.get(value.name, ""), []) if not self._is(name, itself))
+        return [name for name in kin if self._made.get(name, -1) < number < self._last.get(name, -1)]
 
     def _is(self, name: str, itself: str) -> bool:
         return self._itself.get(name, name) == itself

@@ -104,7 +104,7 @@ class InPlace(nn.Module):
         y = x * 2
         y.relu_()
         y.add_(1).mul_(3)
-        return y.sigmoid() + x
+        return y.sigmoid() + x.unsqueeze(1).squeeze(1) + y.unsqueeze(1).squeeze(1)
 
 
 class PartInPlace(nn.Module):
@@ -117,9 +117,12 @@ class PartInPlace(nn.Module):
 def test_what_is_changed_in_place_is_read_as_it_is_then():
     found = archscope.from_torch(InPlace(), torch.rand(2, 4))
     assert found.ok
-    assert [layer.kind for layer in found.design.layers] == ["Scale", "ReLU", "Shift", "Scale", "Sigmoid", "Add"]
+    assert [layer.kind for layer in found.design.layers] == [
+        "Scale", "ReLU", "Shift", "Scale", "Sigmoid", "Unsqueeze", "Flatten", "Add", "Unsqueeze", "Flatten", "Add",
+    ]  # fmt: skip
     by_name = {layer.name: layer for layer in found.design.layers}
-    assert [ref.node for ref in by_name["Sigmoid"].inputs] == ["Scale_2"]
+    for name in ("Sigmoid", "Unsqueeze_2"):
+        assert [ref.node for ref in by_name[name].inputs] == ["Scale_2"]
 
 
 def test_what_changes_a_part_of_another_tensor_is_refused():
