@@ -5,6 +5,7 @@ import importlib.util
 import io
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import archscope
@@ -19,6 +20,7 @@ def script():
     return module
 
 
+@pytest.mark.slow
 def test_it_measures_and_compares(tmp_path):
     target = tmp_path / "memory.csv"
     options = ["--device", "cpu", "--design", "fashion_mnist_mlp", "--batch", "16", "--out", str(target)]

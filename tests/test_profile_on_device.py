@@ -31,6 +31,7 @@ def script(monkeypatch):
     return module
 
 
+@pytest.mark.slow
 def test_it_profiles_and_compares(script, tmp_path):
     options = ["--device", "cpu", "--design", "lenet5", "--design", "fashion_mnist_mlp", "--batch", "2"]
     result = CliRunner().invoke(script.main, [*options, "--minutes", "5", "--out", str(tmp_path)])

@@ -121,6 +121,12 @@ DEEP = {
     "nasnet_mobile", "resnet101", "resnet101_keras", "resnet101_paper", "resnet101v2", "resnet152",
     "resnet152_keras", "resnet152_paper", "resnet152v2", "slim_resnet_v1_152",
 }  # fmt: skip
+#: built in the default run
+A_FAMILY_EACH = {
+    "alexnet", "alexnet_two_tower", "c3d", "dcgan_generator", "densenet121", "dogs_vs_cats_cnn", "fashion_mnist_mlp",
+    "googlenet_aux", "lenet5", "mobilenet_v1", "mobilenet_v3_small", "resnet18", "resnet50v2", "shufflenet_v1",
+    "squeezenet1_0", "tcn", "text_cnn", "unet", "vgg11_bn", "vit_b_16", "wavenet_stack",
+}  # fmt: skip
 QUICK = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
 
 
@@ -143,7 +149,8 @@ def test_parameters_and_macs_are_torchvisions(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=[pytest.mark.slow] if page.endswith("errata.md") else []) for page in PAGES]
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.endswith(("errata.md", "zoo.csv")) else []) for page in PAGES],
 )
 def test_kept_pages_are_current(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So no total changes unannounced."""
@@ -179,7 +186,9 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
 # -- against torch ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in A_FAMILY_EACH else [pytest.mark.slow]) for name in NAMES]
+)
 def test_a_design_is_what_torch_builds(name: str) -> None:
     """Every layer's shapes, parameters and buffers, and the multiply-accumulates by torch's counter."""
     design, one = archscope.load(name), account(name)

@@ -82,6 +82,7 @@ def test_this_test_can_fail():
     assert "numpy" in imported("import numpy")
 
 
+@pytest.mark.slow
 def test_every_public_name_can_be_asked_for_twice():
     """A module of a public name would stand in its place once it is imported."""
     code = (

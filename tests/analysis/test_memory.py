@@ -58,6 +58,8 @@ LONG = {
     "c3d", "dogs_vs_cats_cnn", "efficientnet_b0", "googlenet", "mobilenet_v3_small", "resnet50v2", "shufflenet_v1",
     "densenet121", "shufflenet_v2_x1_0",
 }  # fmt: skip
+#: those that the default run takes in mixed precision, too, and with the channels last
+MIXED = {"alexnet", "dcgan_generator", "fashion_mnist_mlp", "lenet5", "resnet18", "text_cnn", "vit_b_16"}
 SHORT = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in SMALL]
 precisions = pytest.mark.parametrize("precision", ["float32", "bf16-mixed"])
 
@@ -285,7 +287,9 @@ def test_a_step_of_every_design_takes_what_torch_takes(name, optimizer):
     assert timeline(design, 2, optimizer) == step(design, 2, optimizer)
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in MIXED else [pytest.mark.slow]) for name in SMALL]
+)
 def test_a_step_in_mixed_precision_takes_what_torch_takes(name):
     """On the CPU itself: fake tensors give the statistics of norms another type there."""
     design = small(name)
@@ -343,7 +347,13 @@ def test_a_step_with_elements_out_of_order_takes_what_torch_takes(it, autocast):
     assert timeline(design, 2, "sgd", autocast=autocast) == expected
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) - LONG - {"densenet121"}))  # its maps of 1x1 have no format
+@pytest.mark.parametrize(
+    "name",  # densenet121's maps of 1x1 have no format
+    [
+        pytest.param(name, marks=[] if name in MIXED else [pytest.mark.slow])
+        for name in sorted(set(SMALL) - LONG - {"densenet121"})
+    ],
+)
 def test_a_step_in_channels_last_takes_what_torch_takes(name):
     """Flattening copies then, and an average over a map gets strides anew."""
     design = small(name)

@@ -49,6 +49,7 @@ def quick():
         yield calibrate(device="cpu", seconds=0, tick=told.append), told
 
 
+@pytest.mark.slow
 def test_all_kinds_are_measured_both_ways(quick):
     found, told = quick
     assert set(found.efficiency["float32"]["forward"]) == {*CONTRACTING, *MOVING}
@@ -59,6 +60,7 @@ def test_all_kinds_are_measured_both_ways(quick):
     assert told[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_it_can_be_stored(quick):
     found, _ = quick
     assert from_data(found.as_data(), "x") == found

@@ -26,10 +26,10 @@ outputs: ["rnn[0]"]
         ("lenet5", None),
         ("resnet18", (3, 64, 64)),
         ("mobilenet_v3_small", (3, 64, 64)),
-        ("vit_b_16", (3, 64, 64)),
+        pytest.param("vit_b_16", (3, 64, 64), marks=pytest.mark.slow),
         ("text_cnn", None),
         ("tcn", None),
-        ("shufflenet_v1", (3, 64, 64)),
+        pytest.param("shufflenet_v1", (3, 64, 64), marks=pytest.mark.slow),
         (RECURRENT, None),
     ],
 )

@@ -18,14 +18,14 @@ from archscope.errors import UsageError
     [
         ("alexnet", "pool3", (1, 1), None),
         ("resnet18", "layer2", (3, 27), (3, 224, 224)),
-        ("googlenet", "inception3b", (0, 14), None),
+        pytest.param("googlenet", "inception3b", (0, 14), None, marks=pytest.mark.slow),
         ("densenet121", "pool0", (5, 5), (3, 96, 96)),
         ("mobilenet_v1", "separable_5", (0, 9), (3, 160, 160)),
-        ("unet", "level.below", (9, 7), (1, 204, 204)),
+        pytest.param("unet", "level.below", (9, 7), (1, 204, 204), marks=pytest.mark.slow),
         ("tcn", "block3", (40,), (1, 200)),
         ("wavenet_stack", "post2", (700,), (256, 1100)),
-        ("nasnet_mobile", "normal1_0", (2, 2), (3, 96, 96)),
-        ("c3d", "pool3", (1, 2, 3), (3, 16, 48, 48)),
+        pytest.param("nasnet_mobile", "normal1_0", (2, 2), (3, 96, 96), marks=pytest.mark.slow),
+        pytest.param("c3d", "pool3", (1, 2, 3), (3, 16, 48, 48), marks=pytest.mark.slow),
     ],
 )
 def test_units_of_known_networks_see_what_gradients_reach(name, layer, unit, size):

@@ -70,8 +70,15 @@ def run(name: str, batch: int) -> tuple[Design, dict[str, Measured]]:
     return design, measure(design, batch)
 
 
+#: seconds each
+LONG = {"resnet50", "vit_b_16", "mobilenet_v2", "shufflenet_v2_x1_0"}
+MEASURED = [*((name, 1) for name in DESIGNS), ("lenet5", 3), ("squeezenet1_1", 2)]
+
+
 @pytest.mark.parametrize("peer", PACKAGES)
-@pytest.mark.parametrize(("name", "batch"), [*((name, 1) for name in DESIGNS), ("lenet5", 3), ("squeezenet1_1", 2)])
+@pytest.mark.parametrize(
+    ("name", "batch"), [pytest.param(*one, marks=[pytest.mark.slow] if one[0] in LONG else []) for one in MEASURED]
+)
 def test_a_design_is_modelled_to_the_unit(peer, name, batch):
     installed(PACKAGES[peer])
     design, measured = run(name, batch)

@@ -79,7 +79,21 @@ def passes_ruff(text: str) -> bool:
     return ruff("format", "--check", text=text).returncode == 0
 
 
-@pytest.mark.parametrize("name", [*NAMED, *OTHERS])
+#: some seconds each
+LONG = {
+    "nasnet_mobile",
+    "densenet121",
+    "inception_v3",
+    "efficientnet_b0",
+    "resnet50v2",
+    "slim_resnet_v1_50",
+    "mnasnet1_0",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in [*NAMED, *OTHERS]]
+)
 def test_it_is_the_built_module(name):
     large = archscope.load(name).inputs[0].shape == (3, 224, 224)
     design = archscope.load(name, input=QUICK.get(name, (3, 64, 64) if large else None))

@@ -163,6 +163,7 @@ def test_schema_is_json():
     assert "Conv2d" in json.loads(run("schema").stdout)["$defs"]["layer"]["anyOf"][1]["properties"]
 
 
+@pytest.mark.slow
 def test_list():
     out = run("list").stdout
     assert "vgg16" in out

@@ -17,12 +17,13 @@ import tests.ops.records
 from archscope.autograd import aten
 from archscope.autograd.tape import Tape, Value, passed_on
 from archscope.ops import Tensor
+from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
 from tests.oracle import Living
 
 assert tests.ops.records
 RELAXED = settings(
-    max_examples=30,
+    max_examples=examples(45),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )

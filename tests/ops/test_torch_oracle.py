@@ -138,7 +138,7 @@ def test_torch_agrees_on_shapes_parameters_buffers_and_macs(name: str) -> None:
 
 @each_op
 def test_torch_refuses_what_the_checks_refuse_and_nothing_else(name: str) -> None:
-    @RELAXED
+    @settings(RELAXED, max_examples=examples(36))
     @given(st.data())
     def agrees(data: st.DataObject) -> None:
         case = data.draw(RECORDS[name].cases)

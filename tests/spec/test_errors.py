@@ -904,7 +904,9 @@ LONG = {
 
 
 #: those that take seconds
-LONGEST = {"long expressions", "tree of calls"}
+LONGEST = {
+    "long expressions", "tree of calls", "many keys", "many variables", "skipped layers", "repeats in repeats",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="re
 
 
 @needs_proc
-@pytest.mark.parametrize("when", ["starting", "working"])
+@pytest.mark.parametrize("when", [pytest.param("starting", marks=pytest.mark.slow), "working"])
 def test_ctrl_c_ends_the_workers_quietly_and_at_once(when):
     with running(SLOW % ("soon" if when == "working" else "later")) as program:
         if when == "working":

@@ -145,7 +145,8 @@ def stopped(target, workers, how):
         return program.communicate(timeout=20)
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_leaves_a_valid_file_and_resume_goes_on(target, workers):
     out, err = stopped(target, workers, signal.SIGINT)
     assert err == ""

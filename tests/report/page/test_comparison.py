@@ -43,7 +43,9 @@ def row(page: Page, title: str) -> list[str]:
     return [re.sub(r"\s+", " ", text).strip() for text in found.locator("td").all_text_contents()]
 
 
-@pytest.mark.parametrize("options", [LIGHT, PHONE | DARK], ids=["desktop-light", "phone-dark"])
+@pytest.mark.parametrize(
+    "options", [LIGHT, pytest.param(PHONE | DARK, marks=pytest.mark.slow)], ids=["desktop-light", "phone-dark"]
+)
 def test_opens_well(opened: Any, options: dict[str, Any]) -> None:
     page = opened(*WINNERS, device="h200", **options)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"

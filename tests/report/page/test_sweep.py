@@ -165,7 +165,7 @@ def known(sweep: Sweep) -> dict[int, dict[str, float]]:
         pytest.param(LIGHT, id="light"),
         pytest.param(DARK, id="dark", marks=pytest.mark.slow),
         pytest.param(PHONE | LIGHT, id="phone", marks=pytest.mark.slow),
-        pytest.param(PHONE | DARK, id="phone-dark"),
+        pytest.param(PHONE | DARK, id="phone-dark", marks=pytest.mark.slow),
     ],
 )
 def test_opens_well(opened: Any, options: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from archscope.backends.torch.imports.aliases import Aliases, in_place
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
 from archscope.backends.torch.imports.saved import trace_program
 from archscope.backends.torch.imports.trace import Call, Frame, Held, Size, Trace, Value, trace
@@ -110,9 +111,7 @@ def lift(target: Target, *, opaque: bool = False) -> Lifted:
         lifting.run()
         if not lifting.refusals:
             return lifting.lifted()
-        if not opaque:
-            raise UsageError(refused(lifting.refusals.values(), target.name))
-        if set(lifting.refusals) <= set(closed):
+        if not opaque or set(lifting.refusals) <= set(closed):
             raise UsageError(refused(lifting.refusals.values(), target.name))
         closed |= lifting.refusals
 
@@ -168,7 +167,7 @@ class Lifting:
         self._read = _read(program)
         self._common = self._common_literals()
         self._latest: Ref | None = None
-        self._emitted: dict[str, list[str]] = {}
+        self._aliases = Aliases(program)
 
     # -- the way through -------------------------------------------------------------------------------------------
 
@@ -186,7 +185,7 @@ class Lifting:
         for number, call in enumerate(self.program.calls):
             done = groups.get(number, _SINGLE)
             if done is _SINGLE:
-                self._single(call)
+                self._single(call, number)
             elif done is not None:
                 done()
         for name, value in self.program.outputs.items():
@@ -206,7 +205,10 @@ class Lifting:
         self._latest = ref
         return ref
 
-    def _single(self, call: Call) -> None:
+    def _single(self, call: Call, number: int) -> None:
+        if in_place(call) and self._aliases.seen(call.values[0], number):
+            self.refuse(call, f"{call.target} changes another tensor that is read later", "a call that gives a new one")
+            return
         entities = [self._values[value.name] for value in call.values]
         if self._literal(call, entities):
             literals = self._computed(call)
@@ -256,8 +258,8 @@ class Lifting:
                 if isinstance(entity, Ref) and value.shape[:1] == (Size(1, 0),):
                     self._latest = entity
         if in_place(call) and call.outputs and call.outputs[0] is not None:
-            changed = next(iter(call.values))
-            self._values[changed.name] = self._values[call.outputs[0].name]
+            entity = self._values[call.outputs[0].name]
+            self._values |= dict.fromkeys(self._aliases.changed(call.values[0]), entity)
 
     # -- what handlers ask -----------------------------------------------------------------------------------------
 
@@ -647,13 +649,6 @@ def own(call: Call) -> str:
     if name not in HANDLERS and name.endswith("_"):
         name = name[:-1]
     return name.removeprefix("aten.")
-
-
-def in_place(call: Call) -> bool:
-    """Whether a call changes what it reads."""
-    schema = getattr(call.function, "_schema", None)
-    first = schema.arguments[0].alias_info if schema is not None and schema.arguments else None
-    return bool(first is not None and first.is_write)
 
 
 _RANDOM = {

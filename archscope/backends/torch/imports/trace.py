@@ -195,6 +195,7 @@ def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.E
 def _hushed() -> Iterator[None]:
     """Without what torch says beside its errors; what the model prints is kept."""
     said = StringIO()
+    before = logging.root.manager.disable
     logging.disable()
     try:
         with warnings.catch_warnings(), redirect_stderr(said):
@@ -202,7 +203,7 @@ def _hushed() -> Iterator[None]:
             yield
         print(said.getvalue(), file=sys.stderr, end="")
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 class _Overlay:

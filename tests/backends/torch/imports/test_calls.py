@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 import archscope
+from archscope.errors import UsageError
 
 
 class Calls(nn.Module):
@@ -94,3 +95,36 @@ def test_one_key_and_value_for_all_heads():
     found = archscope.from_torch(Calls(attend), torch.rand(2, 4, 6))
     assert {one.what for one in found.proof if not one.ok} == {"kept_bytes"}  # torch runs it by another kernel
     assert sum(layer.kind == "Expand" for layer in found.design.layers) == 2
+
+
+class InPlace(nn.Module):
+    """Changes tensors in place, and reads them under their first names."""
+
+    def forward(self, x):
+        y = x * 2
+        y.relu_()
+        y.add_(1).mul_(3)
+        return y.sigmoid() + x.unsqueeze(1).squeeze(1) + y.unsqueeze(1).squeeze(1)
+
+
+class PartInPlace(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        y[:, :2].add_(1)
+        return y.sigmoid()
+
+
+def test_what_is_changed_in_place_is_read_as_it_is_then():
+    found = archscope.from_torch(InPlace(), torch.rand(2, 4))
+    assert found.ok
+    assert [layer.kind for layer in found.design.layers] == [
+        "Scale", "ReLU", "Shift", "Scale", "Sigmoid", "Unsqueeze", "Flatten", "Add", "Unsqueeze", "Flatten", "Add",
+    ]  # fmt: skip
+    by_name = {layer.name: layer for layer in found.design.layers}
+    for name in ("Sigmoid", "Unsqueeze_2"):
+        assert [ref.node for ref in by_name[name].inputs] == ["Scale_2"]
+
+
+def test_what_changes_a_part_of_another_tensor_is_refused():
+    with pytest.raises(UsageError, match=r"aten\.add_\.Tensor changes another tensor that is read later"):
+        archscope.from_torch(PartInPlace(), torch.rand(2, 4))

@@ -85,7 +85,15 @@ def saved(model, given, path, *, dynamic=False):
     return imported(resolve(str(path / "saved.pt2"), name=type(model).__name__))
 
 
-@pytest.mark.parametrize("batch", [1, 2, BATCH, "any"])
+@pytest.mark.parametrize(
+    "batch",
+    [
+        1,
+        pytest.param("any", marks=pytest.mark.slow),
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(BATCH, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_saved_program_is_its_module(kind, batch, tmp_path):
     model, given = kind(), MODELS[kind]

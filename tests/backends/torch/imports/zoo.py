@@ -309,7 +309,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("biogpt", _NEXT),
     of("mixtral", _NEXT, refused="aten.sort.default has no op"),
     of("mamba", _NEXT, refused="aten.conv1d.default with a weight that is computed"),
-    of("rwkv", _NEXT, refused="aten.copy_.default has no op"),
+    of("rwkv", _NEXT, refused="aten.copy_.default changes another tensor that is read later"),
     of("t5", "ForSeq2SeqLM", keeps=_CHOICE),
     of("bart", "ForSeq2SeqLM"),
     of("pegasus", "ForSeq2SeqLM"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from archscope.backends.torch.imports.aliases import in_place
 from archscope.backends.torch.imports.lift import (
     IDENTITY,
     NAMES,
@@ -15,7 +16,6 @@ from archscope.backends.torch.imports.lift import (
     Literal,
     Weight,
     handles,
-    in_place,
     own,
 )
 from archscope.backends.torch.imports.trace import Call, Value
