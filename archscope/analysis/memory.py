@@ -98,8 +98,8 @@ class Memory(Shown):
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         accumulate: whether gradients live from step to step, to be added to.
         channels_last: whether maps and kernels lie in torch's memory format of that name.
-        cuda: what the step shows on a CUDA device, if it is one.
-        traffic: what it asks of that device's allocator.
+        traffic: what a step asks of the allocator of a CUDA device, if it is one.
+        unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
     """
 
     design: Design
@@ -119,8 +119,15 @@ class Memory(Shown):
     activations: int
     inferring: tuple[Moment, ...]
     peak: int
-    cuda: OnCuda | None
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
+    unfolded: int = 0
+
+    @cached_property
+    def cuda(self) -> OnCuda | None:
+        """What the step shows on a CUDA device, if it is one."""
+        if self.traffic is None:
+            return None
+        return OnCuda(*self.traffic.most(), self.traffic.workspace, (0, self.unfolded))
 
     @cached_property
     def kept_bytes(self) -> int:
@@ -262,8 +269,8 @@ def memory(
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
-        cuda=None if traffic is None else _on_cuda(run, traffic),
         traffic=traffic,
+        unfolded=0 if traffic is None else _more_unfolded(run),
     )
 
 
@@ -291,12 +298,11 @@ def _traffic(run: Run, device: str) -> Traffic:
     return Traffic(standing, tuple(traffic[begin:update]), tuple(state), tuple(traffic[update:]), size)
 
 
-def _on_cuda(run: Run, traffic: Traffic) -> OnCuda:
-    """What the step shows there."""
+def _more_unfolded(run: Run) -> int:
+    """What the step takes more at most, if every convolution unfolds its input."""
     unfolded = {one.layer.name: _unfolded(one) for one in run.plan.steps if one.layer.op.category == "conv"}
     live = [(moment[2], moment[2] + unfolded.get(moment[1], 0)) for moment in run.tape.events]
-    more = max(most for _, most in live) - max(least for least, _ in live)
-    return OnCuda(*traffic.most(), traffic.workspace, (0, more))
+    return max(most for _, most in live) - max(least for least, _ in live)
 
 
 def _unfolded(one: Step) -> int:
