@@ -248,14 +248,24 @@ def regular(file: str) -> bytes:
         UsageError: it is not there, or cannot be read.
     """
     try:
-        return _present(Stored(file, "...")).read_bytes()
+        return _present(file).read_bytes()
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
 
 
-def _present(stored: Stored) -> Path:
+def _present(file: str) -> Path:
+    path = Path(file)
+    if not path.is_file():
+        there = "is no file" if path.exists() else "is not there"
+        raise UsageError(f"{file} {there}: it holds the values of constants, and goes where its spec goes")
+    return path
+
+
+def _read(stored: Stored, shape: tuple[int, ...]) -> Any:
+    import numpy as np
+
     try:
-        with zipfile.ZipFile(_present(stored)) as archive:
+        with zipfile.ZipFile(_present(stored.file)) as archive:
             if f"{stored.key}.npy" not in archive.namelist():
                 raise UsageError(f"{stored.file} holds nothing under the name {stored.key}")
             with archive.open(f"{stored.key}.npy") as member:
