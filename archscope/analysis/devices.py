@@ -158,17 +158,17 @@ DEVICES: Mapping[str, Device] = {
         cache=60 * MIB,
     ),
     "v100": Device(
-        "NVIDIA V100 16GB", 16160 * MIB, WORKSPACE, 900, _peaks(15.7, None, 125, bf16=False),
+        "NVIDIA V100 16GB", 16160 * MIB, EAGER_CONTEXT, WORKSPACE, 900, _peaks(15.7, None, 125, bf16=False),
         "NVIDIA V100 Tensor Core GPU data sheet (SXM2)", r"(NVIDIA |Tesla )?V100-SXM2-16GB",
         cache=6 * MIB,
     ),
     "rtx5090": Device(
-        "NVIDIA GeForce RTX 5090", 32607 * MIB, WORKSPACE, 1792, _peaks(104.8, 104.8, 209.5),
+        "NVIDIA GeForce RTX 5090", 32607 * MIB, LAZY_CONTEXT, WORKSPACE, 1792, _peaks(104.8, 104.8, 209.5),
         "NVIDIA RTX Blackwell GPU architecture whitepaper, with float32 sums", r"(NVIDIA )?GeForce RTX 5090",
         cache=96 * MIB, clock=3.135 / 2.407,
     ),
     "rtxpro6000-maxq": Device(
-        "NVIDIA RTX PRO 6000 Blackwell Max-Q", 97887 * MIB, WORKSPACE, 1792, _peaks(110, 220, 439),
+        "NVIDIA RTX PRO 6000 Blackwell Max-Q", 97887 * MIB, LAZY_CONTEXT, WORKSPACE, 1792, _peaks(110, 220, 439),
         f"NVIDIA RTX PRO Blackwell GPU architecture whitepaper{_HALVED}",
         r"NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition",
         cache=128 * MIB, clock=3.09 / 2.288,
