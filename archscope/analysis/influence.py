@@ -312,16 +312,18 @@ def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
 
 
 def _together(masks: list[Mask]) -> Mask:
-    united: Any = np.logical_or.reduce(np.broadcast_arrays(*masks))
-    return np.asarray(united)
+    united: Mask = np.asarray(np.logical_or.reduce(np.broadcast_arrays(*masks)))
+    return united
 
 
-def _carry(mask: Any, dim: int, window: Window, size_in: int, size_out: int, *, back: bool) -> Mask:
+def _carry(mask: Mask, dim: int, window: Window, size_in: int, size_out: int, *, back: bool) -> Mask:
     """One dimension of a mask from the output to the input (``back``), or from the input to the output."""
     if window is SAME:
         return mask
     if window is WHOLE:
-        return np.asarray(np.any(mask, axis=dim, keepdims=True))
+        everything: Mask = np.asarray(np.any(mask, axis=dim, keepdims=True))
+        return everything
     source = size_out if back else size_in
     moved = np.moveaxis(np.broadcast_to(mask, (*mask.shape[:dim], source, *mask.shape[dim + 1 :])), dim, 0)
-    return np.asarray(np.moveaxis(window.carried(moved, size_in, size_out, back=back), 0, dim))
+    carried: Mask = np.moveaxis(window.carried(moved, size_in, size_out, back=back), 0, dim)
+    return carried
