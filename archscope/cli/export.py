@@ -10,7 +10,7 @@ import click
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
-from archscope.report.files import write
+from archscope.files import write
 
 #: formats by the ending of a file's name
 _ENDINGS = {

@@ -50,7 +50,9 @@ class Report:
         total = sum(self.counts.values())
         lines = [f"{total:,} inputs ({', '.join(f'{n:,} {kind}' for kind, n in self.kinds.most_common())})"]
         lines += [f"{count:9,}  {kind}" for kind, count in self.counts.most_common()]
-        lines.append(f"{self.cpu:,.0f} s of CPU, at most {self.slowest.cpu:.2f} s and {self.largest.memory / 1e6:.0f} MB for one")
+        lines.append(
+            f"{self.cpu:,.0f} s of CPU, at most {self.slowest.cpu:.2f} s and {self.largest.memory / 1e6:.0f} MB for one"
+        )
         return "\n".join(lines)
 
 
@@ -75,7 +77,8 @@ def smallest(found: Found, most: int) -> Input:
 def told(given: Input) -> str:
     """An input as it can be tried by hand."""
     files = "\n".join(f"--- {name}\n{text if len(text) < 3000 else text[:3000] + '...'}" for name, text in given.files)
-    return f"archscope {' '.join(repr(arg) if not arg.isprintable() or ' ' in arg else arg[:200] for arg in given.arguments)}\n{files}"
+    words = (repr(arg) if not arg.isprintable() or " " in arg else arg for arg in given.arguments)
+    return f"archscope {' '.join(word[:200] for word in words)}\n{files}"
 
 
 @click.command()
@@ -103,7 +106,8 @@ def main(count: int, seed: int, start: int, jobs: int, shrink: int) -> None:
     click.echo(report)
     for kind, found in report.failures.items():
         given = smallest(found, shrink) if shrink else found.given
-        click.echo(f"\n=== {kind} (seed {seed}, number {found.number}, {found.outcome.cpu:.1f} s, {found.outcome.memory / 1e6:.0f} MB)")
+        took = f"{found.outcome.cpu:.1f} s, {found.outcome.memory / 1e6:.0f} MB"
+        click.echo(f"\n=== {kind} (seed {seed}, number {found.number}, {took})")
         click.echo(told(given))
         click.echo(found.outcome.detail)
     sys.exit(1 if report.failures else 0)

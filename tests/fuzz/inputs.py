@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import tests.ops.records  # noqa: F401  # enters the records
 from archscope.design import Design
 from archscope.graph import Input as GraphInput
 from archscope.graph import Layer, Ref
@@ -25,7 +25,6 @@ from archscope.spec.expressions import FUNCTIONS
 from archscope.spec.library import specs_folder
 from archscope.spec.section import KEYS
 from archscope.spec.writer import to_yaml
-import tests.ops.records  # noqa: F401  # enters the records
 from tests.ops.records.base import RECORDS, Case
 from tests.spec.test_expansion import UNET
 from tests.spec.test_schema import FULL
@@ -107,7 +106,30 @@ def _expression(rng: random.Random, depth: int = 3) -> str:
         return f"{rng.choice(['not ', '-', '+', '~'])}{inner[0]}"
     if form == 5:
         return rng.choice(_CODE)
-    sign = rng.choice("+ - * / // % ** < <= == != > >= and or in".split() + ["not in", "is", "@", "<<", "|", "&"])
+    sign = rng.choice(
+        [
+            "+",
+            "-",
+            "*",
+            "/",
+            "//",
+            "%",
+            "**",
+            "<",
+            "<=",
+            "==",
+            "!=",
+            ">",
+            ">=",
+            "and",
+            "or",
+            "in",
+            "not in",
+            "is",
+            "@",
+            "<<",
+        ]
+    )
     return f"({inner[0]}) {sign} ({inner[1]})"
 
 
@@ -229,7 +251,9 @@ _BEHIND = [
 def _followed(rng: random.Random, text: str) -> str:
     entry = rng.choice(_BEHIND)
     if rng.random() < 0.3:
-        flag = rng.choice(["checkpoint: true", "freeze: true", f"name: {_quoted(rng.choice(_PAYLOADS))}", "name: 'h{in_channels}'"])
+        flag = rng.choice(
+            ["checkpoint: true", "freeze: true", f"name: {_quoted(rng.choice(_PAYLOADS))}", "name: 'h{in_channels}'"]
+        )
         entry = f"{{layers: [{entry}], {flag}}}"
     if rng.random() < 0.2:
         entry += f"\n- {rng.choice(_BEHIND)}"
@@ -246,7 +270,11 @@ def _named(rng: random.Random) -> dict[str, str]:
     lines += ["blocks:", f"  {block}(k={rng.choice(['1', _quoted(rng.choice(_PAYLOADS))])}):"]
     lines += ["    - {Conv2d: [w, 1]}", f"    - {{ReLU: , name: {word()}}}" if rng.random() < 0.5 else "    - ReLU"]
     lines += ["layers:", f"- {block}", f"- {{{block}: , name: {word() if rng.random() < 0.3 else 'again'}}}"]
-    lines += [f"- {{Add: [[ReLU], [Tanh]], name: {word() if rng.random() < 0.3 else 'sum'}}}", "- Flatten", "- {Linear: 2, name: fc}"]
+    lines += [
+        f"- {{Add: [[ReLU], [Tanh]], name: {word() if rng.random() < 0.3 else 'sum'}}}",
+        "- Flatten",
+        "- {Linear: 2, name: fc}",
+    ]
     if rng.random() < 0.5:
         lines += [f"outputs: {{{word() if rng.random() < 0.5 else 'y'}: fc}}"]
     if rng.random() < 0.5:
@@ -256,7 +284,20 @@ def _named(rng: random.Random) -> dict[str, str]:
 
 def _tree(rng: random.Random) -> dict[str, str]:
     """Keys of a spec with values of any form."""
-    keys = ["name", "source", "input", "inputs", "vars", "blocks", "layers", "outputs", "expect", "budget", "accuracy", "sweep"]
+    keys = [
+        "name",
+        "source",
+        "input",
+        "inputs",
+        "vars",
+        "blocks",
+        "layers",
+        "outputs",
+        "expect",
+        "budget",
+        "accuracy",
+        "sweep",
+    ]
     lines = ["input: [3, 8, 8]", "layers: [{Conv2d: [4, 3], name: a}, Flatten, {Linear: 5}]"]
     for key in rng.sample(keys, rng.randrange(1, 5)):
         lines = [line for line in lines if not line.startswith(f"{key}:")] + [f"{key}: {_value(rng, 3)}"]
@@ -271,11 +312,15 @@ _SLOTS = [
 
 def _value(rng: random.Random, depth: int) -> str:
     if depth == 0 or rng.random() < 0.4:
-        return rng.choice([rng.choice(_NUMBERS), _quoted(_expression(rng, 1)), _quoted(rng.choice(_PAYLOADS)), "a", "<= 5", "5%"])
+        return rng.choice(
+            [rng.choice(_NUMBERS), _quoted(_expression(rng, 1)), _quoted(rng.choice(_PAYLOADS)), "a", "<= 5", "5%"]
+        )
     inner = [_value(rng, depth - 1) for _ in range(rng.randrange(4))]
     if rng.random() < 0.5:
         return f"[{', '.join(inner)}]"
-    return f"{{{', '.join(f'{key}: {value}' for key, value in zip(rng.sample(_SLOTS, len(inner)), inner, strict=True))}}}"
+    return (
+        f"{{{', '.join(f'{key}: {value}' for key, value in zip(rng.sample(_SLOTS, len(inner)), inner, strict=True))}}}"
+    )
 
 
 def _expressions(rng: random.Random) -> dict[str, str]:
@@ -285,7 +330,10 @@ def _expressions(rng: random.Random) -> dict[str, str]:
     lines = ["input: [3, 8, 8]", f"vars: {{n: 3, w: 4, xs: [1, 2, 3], s: relu, x: {e() if where == 0 else 1}}}"]
     lines += ["blocks:", f"  f(k={_quoted(_expression(rng, 1)) if where == 1 else 1}):", "    - ReLU", "layers:"]
     lines += [f"- {{Conv2d: [{e() if where == 2 else 4}, 1]}}", f"- {{f: {e() if where == 3 else 1}}}"]
-    lines += [f"- {{ReLU: , when: {e() if where == 4 else 'true'}}}", f"- {{repeat: {e() if where == 5 else 2}, index: i, layers: [ReLU]}}"]
+    lines += [
+        f"- {{ReLU: , when: {e() if where == 4 else 'true'}}}",
+        f"- {{repeat: {e() if where == 5 else 2}, index: i, layers: [ReLU]}}",
+    ]
     name = f"a{{{_expression(rng)}}}" if where == 6 else "a"
     lines += [f"- {{Tanh: , name: {_quoted(name)}}}", "- Flatten", f"- {{Linear: {e() if where == 7 else 2}}}"]
     if where == 8:
@@ -302,8 +350,24 @@ _RANGES = [
 
 def _sweep(rng: random.Random) -> dict[str, str]:
     """A ``sweep:`` section with something strange in it."""
-    value = lambda: rng.choice([rng.choice(_RANGES), f"[{rng.choice(_RANGES)}]", rng.choice(_NUMBERS), _value(rng, 2), "1:4", "[2, 3]"])  # noqa: E731
-    names = ["w", "w", "w", "n", "xs", "'xs[1]'", "'xs[9]'", "input", "input.input", "batch", "nosuch", "'a b'", f"'xs[{'9' * 9}]'"]
+    value = lambda: rng.choice(  # noqa: E731
+        [rng.choice(_RANGES), f"[{rng.choice(_RANGES)}]", rng.choice(_NUMBERS), _value(rng, 2), "1:4", "[2, 3]"]
+    )
+    names = [
+        "w",
+        "w",
+        "w",
+        "n",
+        "xs",
+        "'xs[1]'",
+        "'xs[9]'",
+        "input",
+        "input.input",
+        "batch",
+        "nosuch",
+        "'a b'",
+        f"'xs[{'9' * 9}]'",
+    ]
     vary = ", ".join(f"{name}: {value()}" for name in rng.sample(names, rng.choice([1, 1, 2])) for name in [name])
     asked = {
         "where": _quoted(rng.choice(["params < 5e6", "fc.macs > 1", "macs / params < 2", _expression(rng), "w.params"])),
@@ -317,7 +381,11 @@ def _sweep(rng: random.Random) -> dict[str, str]:
     }  # fmt: skip
     chosen = rng.sample(sorted(asked), rng.randrange(4))
     section = ", ".join([f"vary: {{{vary}}}", *(f"{key}: {asked[key]}" for key in chosen)])
-    lines = ["input: [3, 8, 8]", "vars: {w: 4, n: 2, xs: [1, 2]}", "layers: [{Conv2d: [w, 1]}, {repeat: n, layers: [ReLU]}, Flatten, {Linear: 2, name: fc}]"]
+    lines = [
+        "input: [3, 8, 8]",
+        "vars: {w: 4, n: 2, xs: [1, 2]}",
+        "layers: [{Conv2d: [w, 1]}, {repeat: n, layers: [ReLU]}, Flatten, {Linear: 2, name: fc}]",
+    ]
     return {"spec.yaml": "\n".join([*lines, f"sweep: {{{section}}}"]) + "\n"}
 
 
@@ -327,9 +395,24 @@ def _files(rng: random.Random) -> dict[str, str]:
     found = {}
     for name in names:
         lines = []
-        targets = [*names, "../spec.yaml", "c.yaml", "nosuch.yaml", "resnet50", ".", "sub", "/dev/null", "a" * 300, "\\x", "3", "a.yaml/b"]
+        targets = [
+            *names,
+            "../spec.yaml",
+            "c.yaml",
+            "nosuch.yaml",
+            "resnet50",
+            ".",
+            "sub",
+            "/dev/null",
+            "a" * 300,
+            "\\x",
+            "3",
+            "a.yaml/b",
+        ]
         if rng.random() < 0.7:
-            lines.append(f"include: {rng.choice([rng.choice(targets), f'[{rng.choice(targets)}, {rng.choice(targets)}]'])}")
+            lines.append(
+                f"include: {rng.choice([rng.choice(targets), f'[{rng.choice(targets)}, {rng.choice(targets)}]'])}"
+            )
         if rng.random() < 0.5:
             lines.append(f"extends: {rng.choice(targets)}")
         lines += [f"vars: {{w: {rng.choice(_NUMBERS)}}}"] if rng.random() < 0.5 else []
@@ -432,8 +515,24 @@ def _strange(rng: random.Random, command: str) -> Iterator[str]:
 
     found = main.get_command(click.Context(main), command)
     assert found is not None
-    skipped = ("--workers", "--scheduler", "--plot", "--draw", "--heat", "--image", "--measure", "--torch", "--open", "--help", "-h")
-    params = [one for one in found.params if not set(one.opts) & {*skipped} and (isinstance(one, click.Option) or command != "compare")]
+    skipped = (
+        "--workers",
+        "--scheduler",
+        "--plot",
+        "--draw",
+        "--heat",
+        "--image",
+        "--measure",
+        "--torch",
+        "--open",
+        "--help",
+        "-h",
+    )
+    params = [
+        one
+        for one in found.params
+        if not set(one.opts) & {*skipped} and (isinstance(one, click.Option) or command != "compare")
+    ]
     for param in rng.sample(params, min(len(params), rng.choice([1, 1, 2, 3]))):
         option = param.opts[0]
         if not isinstance(param, click.Option):
@@ -445,7 +544,21 @@ def _strange(rng: random.Random, command: str) -> Iterator[str]:
         if isinstance(param.type, click.Choice) and rng.random() < 0.8:
             yield rng.choice(list(param.type.choices))
         elif option.lstrip("-") in _FILE_OPTIONS:
-            yield rng.choice(["-", "out.html", "out.csv", "out.json", "/dev/null", "nosuch/x", "a" * 300, "", ".", "spec.yaml/x", "\x00"])
+            yield rng.choice(
+                [
+                    "-",
+                    "out.html",
+                    "out.csv",
+                    "out.json",
+                    "/dev/null",
+                    "nosuch/x",
+                    "a" * 300,
+                    "",
+                    ".",
+                    "spec.yaml/x",
+                    "\x00",
+                ]
+            )
         else:
             yield rng.choice(_OPTION_VALUES)() if rng.random() < 0.3 else _fitting(rng, option)
 

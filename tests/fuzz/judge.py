@@ -1,4 +1,4 @@
-"""What counts as a failure: a traceback, a wrong exit code, code or markup that came through, raw control characters."""
+"""What counts as a failure: a traceback, a wrong exit code, code or markup that came through, control characters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def judge(given: Input, code: int, out: str, err: str) -> tuple[str, str]:
     if code not in (0, 1, 2):
         return f"exit code {code}", err[-2000:]
     problem = _wrong_text(given, out, err) if code != 2 else _wrong_text(given, "", err) or _wrong_refusal(given, err)
-    return problem or ((0, "answered"), (1, "failed a check"), (2, "refused"))[code], (out[-500:] + err[-1500:] if problem else "")
+    return problem or ((0, "answered"), (1, "failed a check"), (2, "refused"))[code], (
+        out[-500:] + err[-1500:] if problem else ""
+    )
 
 
 def _wrong_refusal(given: Input, err: str) -> str:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -93,18 +94,32 @@ def _form(given: Input) -> list[str]:
     return [word for word in words if not word.endswith(".yaml")]
 
 
+_WARMING = """\
+analyze lenet5 --html -
+analyze lenet5 --markdown -
+analyze lenet5 --json -
+memory lenet5 --device t4
+receptive-field lenet5
+explain lenet5
+expand lenet5
+verify lenet5
+compare lenet5 alexnet --diff
+compare lenet5 alexnet --html -
+reconcile lenet5 --no-run
+export lenet5 --to dot
+export lenet5 --to torch
+export lenet5 --to json
+predict lenet5 --device t4
+sweep lenet5 --vary batch=1:3
+sweep lenet5 --vary batch=1:9 --sample 3 --method sobol
+"""
+
+
 def warm_up() -> None:
     """Import what commands import when first needed, so that no input pays for it."""
-    for arguments in (
-        ("analyze", "lenet5", "--html", "-"), ("memory", "lenet5"), ("receptive-field", "lenet5"), ("explain", "lenet5"),
-        ("analyze", "lenet5", "--markdown", "-"), ("compare", "lenet5", "alexnet", "--diff"), ("expand", "lenet5"),
-        ("compare", "lenet5", "alexnet", "--html", "-"), ("reconcile", "lenet5", "--no-run"), ("verify", "lenet5"),
-        ("export", "lenet5", "--to", "dot"), ("export", "lenet5", "--to", "torch"), ("predict", "lenet5", "--device", "t4"),
-        ("sweep", "lenet5", "--vary", "batch=1:3"), ("export", "lenet5", "--to", "json"), ("analyze", "lenet5", "--json", "-"),
-        ("sweep", "lenet5", "--vary", "batch=1:9", "--sample", "3", "--method", "sobol"),
-    ):  # fmt: skip
-        CliRunner().invoke(main, arguments)
-    import archscope.backends.torch.source as source
+    for line in _WARMING.splitlines():
+        CliRunner().invoke(main, line.split())
+    from archscope.backends.torch import source
 
     source.torch_source = source.unformatted  # type: ignore[assignment]  # a formatter is another process
     generate(0, 0)
@@ -181,10 +196,8 @@ def _cpu_of(pid: int) -> float:
 
 def _forget_peak() -> None:
     """Begin to measure the peak of memory anew; on systems that cannot, it is that since the start."""
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def _status(pid: int | str, field: str) -> float:
