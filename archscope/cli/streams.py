@@ -97,8 +97,8 @@ def guarded() -> Iterator[None]:
     for stream in before:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
-    sys.stdout = _Closed() if sys.stdout is None else _Guarded(sys.stdout)  # type: ignore[assignment]
-    sys.stderr = None if sys.stderr is None else _Guarded(sys.stderr)  # type: ignore[assignment]
+    sys.stdout = _Closed() if sys.stdout is None else _Guarded(sys.stdout)
+    sys.stderr = None if sys.stderr is None else _Guarded(sys.stderr)
     try:
         yield
         sys.stdout.flush()
