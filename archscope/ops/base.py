@@ -156,6 +156,8 @@ class Op(ABC):
     elementwise_rule: ClassVar[str] = "none"
     #: arguments of the torch layer that are refused, each with the reason
     refuses: ClassVar[Mapping[str, str]] = {}
+    #: arguments of the torch layer that follow from what arrives, each with its place among torch's
+    follows: ClassVar[Mapping[str, int]] = {}
 
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
     _by_name: ClassVar[dict[str, FieldInfo]] = {}
@@ -199,6 +201,26 @@ class Op(ABC):
     def field(cls, name: str) -> FieldInfo | None:
         """The argument of that name."""
         return cls._by_name.get(name)
+
+    @classmethod
+    def order(cls) -> list[str]:
+        """The arguments in the order in which torch takes them, with those that follow from what arrives."""
+        names = [info.name for info in cls.fields]
+        for name, place in cls.follows.items():
+            names.insert(place, name)
+        return names
+
+    @classmethod
+    def bare(cls) -> str | None:
+        """The argument that a value without a name is: the first that must be given, else the first of torch's.
+
+        ``None`` for an op without arguments, and for one of several inputs whose arguments may all be left out:
+        nobody would think of one of them.
+        """
+        required = next((info.name for info in cls.fields if info.required), None)
+        if required is not None or cls.arity.least > 1:
+            return required
+        return next(iter(cls.order()), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")

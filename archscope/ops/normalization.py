@@ -64,6 +64,7 @@ class _RunningNorm(_Affine):
 
     #: dimensions, besides those of space, over which statistics are taken
     over: ClassVar[tuple[int, ...]]
+    follows: ClassVar = {"num_features": 0}
 
     eps: float = argument(Real(0), 1e-5)
     momentum: float | None = argument(Maybe(Real()), 0.1)
@@ -204,6 +205,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     ndims = (2, 3, 4, 5)
     elementwise_rule = "5 an element (add; subtract, square, add; multiply), and one each for scale and shift"
+    follows: ClassVar = {"num_channels": 1}
 
     num_groups: int = argument(Size(), symbol="g")
     eps: float = argument(Real(0), 1e-5)

@@ -20,8 +20,8 @@ from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
-from archscope.spec import frame
-from archscope.spec.binding import Arguments, construct, read_arguments, report
+from archscope.spec import frame, words
+from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
 from archscope.spec.document import LONGEST_NAME, Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
 from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
@@ -132,10 +132,11 @@ class _Expander:
             document.source.name,
             tuple(self._scopes),
         )
-        return design.with_warnings(
+        unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
+        return design.with_warnings([*self._problems.warnings, *unread])
 
     # -- lists and entries -----------------------------------------------------------------------------------------
 
@@ -292,10 +293,10 @@ class _Expander:
             if held is None:
                 break
             word = str(held)
-        hint = suggestion(word, [*REGISTRY, *self._document.blocks])
+        blocks = self._document.blocks
+        hint = words.layer_hint(word, {name: [p for p, _ in block.parameters] for name, block in blocks.items()})
         if not hint:
-            blocks = ", ".join(self._document.blocks) or "none"
-            hint = f"`archscope ops` lists the layers; blocks of this spec: {blocks}"
+            hint = f"`archscope ops` lists the layers; blocks of this spec: {', '.join(blocks) or 'none'}"
         self._problems.add(f"there is no layer or block `{word}`", entry.mark, hint, context)
         return None
 
@@ -440,9 +441,10 @@ class _Expander:
         if arguments is None:
             return UNKNOWN
         flows = self._gather(op_class, call, arguments)
-        op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
-        if op is None or any(flow.tensor is None for flow in flows):
+        made = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
+        if made is None or any(flow.tensor is None for flow in flows):
             return UNKNOWN
+        op, stated = made
         op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
@@ -452,7 +454,7 @@ class _Expander:
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
             report(violation, op_class, entry, arguments, x, first, context, problems)
-        if violations:
+        if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
         return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
 

@@ -47,12 +47,12 @@ MISTAKES = [
         "arguments: out_features, bias",
     ),
     Mistake(
-        "an inferred argument",
-        HEAD + "  - Conv2d: {in_channels: 3, out_channels: 4, kernel_size: 1}\n",
-        "3:14",
-        "in_channels",
-        "`in_channels` of Conv2d follows from what arrives",
-        "3 here: leave it out",
+        "an inferred argument that is wrong",
+        HEAD + "  - Conv2d: {in_channels: 4, out_channels: 4, kernel_size: 1}\n",
+        "3:27",
+        "4",
+        "`in_channels` of Conv2d is 4, and 3 arrive",
+        "it follows from what arrives: leave it out",
     ),
     Mistake(
         "a refused argument",
@@ -84,6 +84,7 @@ MISTAKES = [
         "3:13",
         "[1, 2]",
         "`out_features` of Linear: expected an integer of at least 1, got [1, 2]",
+        "arguments go by name: `Linear: {out_features: 2}`",
     ),
     Mistake(
         "a word for a flag",
@@ -107,6 +108,7 @@ MISTAKES = [
         "3:16",
         "[1, 2, 3]",
         "`kernel_size` of MaxPool2d: expected one number or a list of 2, got 3 numbers",
+        "arguments go by name: `MaxPool2d: {kernel_size: 1, stride: 2, padding: 3}`",
     ),
     Mistake(
         "a misspelt variable",
