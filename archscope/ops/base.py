@@ -31,10 +31,18 @@ class Tensor(NamedTuple):
     Attributes:
         shape: every dimension, the batch first.
         dtype: ``int64``, ``bool``, ...; ``None`` is the floating type in which the design is analysed.
+        batch: which dimension is the batch, where a graph has found out: ``None`` for a parameter, and for what
+            follows from parameters alone.
     """
 
     shape: tuple[int, ...]
     dtype: str | None = None
+    batch: int | None = 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape without the batch."""
+        return self.shape if self.batch is None else self.shape[: self.batch] + self.shape[self.batch + 1 :]
 
     @property
     def numel(self) -> int:
@@ -150,6 +158,8 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: whether a gradient of its outputs gives one of its inputs
     differentiable: ClassVar[bool] = True
+    #: whether it is there to join the samples of a batch, as batch statistics do
+    joins_samples: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
     #: what is counted as elementwise work, in words

@@ -105,6 +105,7 @@ class _BatchNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps) x weight + bias, of each channel over batch and space (torch.nn.BatchNorm2d)."""
 
     over = (0,)
+    joins_samples = True
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         kind = _statistics(t, w, x[0])

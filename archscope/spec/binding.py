@@ -9,7 +9,7 @@ from archscope.errors import closest
 from archscope.ops import Op
 from archscope.ops.base import InfersArguments, Tensors
 from archscope.ops.fields import FieldError, FieldInfo, Maybe, Size
-from archscope.ops.legal import Violation, shape_text
+from archscope.ops.legal import Violation
 from archscope.spec import words
 from archscope.spec.entries import Entry
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
@@ -159,9 +159,10 @@ def report(
     mark = arguments.values[violation.field][0].mark if violation.field in arguments.values else entry.mark
     hint = violation.hint
     if violation.fit:
-        here = x[0].shape[1:]
+        here = x[0].sizes
         if len(first) == len(here) and first[1:] != here[1:]:
-            hint = f"the layers before it have reduced {shape_text(first)} to {shape_text(here)}"
+            before, now = (" x ".join(map(str, sizes[1:])) for sizes in (first, here))
+            hint = f"the layers before it have reduced {before} to {now}"
     if not hint and len(x) == 1 and op_class.arity.least > 1:
         hint = _BRANCHES
     problems.add(violation.message, mark, hint, context)

@@ -16,7 +16,7 @@ from archscope.arith import fixed
 from archscope.design import Design, Scope
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.errors import SpecError, closest, suggestion
-from archscope.graph import Input, Layer, Ref
+from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
@@ -451,12 +451,21 @@ class _Expander:
         problems.spend(len(flows), entry.mark)
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
         outputs, violations = self._inference.apply(op, x)
+        if violations:
+            x = self._marked(flows)
+            violations = apply(op, x)[1]
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
             report(violation, op_class, entry, arguments, x, first, context, problems)
         if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
         return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
+
+    def _marked(self, flows: list[Flow]) -> Tensors:
+        """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
+        laid = LayerGraph(self._inputs, self._layers.values(), ())
+        tensors = self._references.outputs
+        return tuple(laid.marked(ref.node, tensors[ref.node])[ref.output] for ref, _, _ in flows if ref is not None)
 
     def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""
