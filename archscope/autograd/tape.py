@@ -21,6 +21,9 @@ from archscope.autograd.strides import Strides, contiguous, fills
 
 Shape = tuple[int, ...]
 
+#: the word on a tensor that is made within a layer and has none of its own
+INSIDE = "an intermediate result"
+
 
 class Storage:
     """A piece of memory.
@@ -185,7 +188,7 @@ class Tape:
     def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
         """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
         size = prod(shape) * ITEM_BYTES[dtype]
-        storage = Storage(size, self.layer, what)
+        storage = Storage(size, self.layer, what or INSIDE)
         value = Value(storage, shape, dtype, strides)
         self._scope.append(value)
         if size:
@@ -198,7 +201,7 @@ class Tape:
         values, total = [], 0
         for shape, dtype, what in wanted:
             size = prod(shape) * ITEM_BYTES[dtype]
-            storage = Storage(size, self.layer, what)
+            storage = Storage(size, self.layer, what or INSIDE)
             values.append(Value(storage, shape, dtype))
             self._born(storage)
             total += size

@@ -127,9 +127,11 @@ class _Elementwise(Broadcasting):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         so_far = x[0]
-        for number, other in enumerate(x[1:]):
+        for number, other in enumerate(x[1:], 2):
             before, so_far = so_far, self._joined(t, so_far, other)
-            if number:
+            if number < len(x):
+                so_far.storage.what = f"inputs 1 to {number} together"
+            if number > 2:
                 t.drop(before)
         return so_far
 
