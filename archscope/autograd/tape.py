@@ -18,6 +18,7 @@ from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.strides import Strides, contiguous, fills
+from archscope.errors import UsageError
 
 Shape = tuple[int, ...]
 
@@ -159,6 +160,7 @@ class Tape:
         self._marks: list[int] = []
         self._order = 0
         self._wanted = 0
+        self._made: Sequence[Value] = ()  # by the kernel that was run last
         self._scope: list[Value] = []
         self.casts: dict[Storage, Value] = {}
 
@@ -191,6 +193,7 @@ class Tape:
         storage = Storage(size, self.layer, what or INSIDE)
         value = Value(storage, shape, dtype, strides)
         self._scope.append(value)
+        self._made = [value]
         if size:
             self._born(storage)
             self._mark(size)
@@ -206,6 +209,7 @@ class Tape:
             self._born(storage)
             total += size
         self._scope += values
+        self._made = values
         if total:
             self._mark(total)
         return values
@@ -305,25 +309,41 @@ class Tape:
         if self._wanted and node.saved:
             self._wanted -= 1
             if not self._wanted:
-                if not any(value in saved for value in outputs):
+                written = {value.storage for value in (*outputs, *self._made)}
+                if written.isdisjoint(node.saved):
                     self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
                 raise _Enough
 
     def _undo(self, outputs: Sequence[Value]) -> None:
-        """Take back the call that was made last."""
-        self.events.pop()
-        self.drop(*outputs)
-        self.allocated -= sum(value.storage.bytes for value in outputs)
-        if self.traffic is not None:
-            self._marks.pop()
-            del self.traffic[-2 * sum(value.storage.bytes > 0 for value in outputs) :]
+        """Take back the kernel that was run last, if it made the outputs: it has not been run."""
+        made = {value.storage for value in self._made}
+        if made.isdisjoint(value.storage for value in outputs):
+            return
+        self.drop(*self._made)
+        size = sum(storage.bytes for storage in made)
+        if size:
+            self.events.pop()
+            self.allocated -= size
+        if self.traffic is not None and size:
+            since = self._marks.pop() - len(made)
+            self.traffic[since:] = [event for event in self.traffic[since:] if event[0] not in made]
 
     def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
-        """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew."""
+        """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
+
+        Raises:
+            UsageError: a recomputed block overwrites what it reads from outside; recomputing would do so again, and
+                torch's backward pass refuses that.
+        """
         y = self.view(x, x.shape, x.strides)
         y.base = x.base
         if not self.grad or x.node is None:
             return y
+        if self.region is not None and any(x.storage is value.storage for value in self.region.read):
+            raise UsageError(
+                f"{self.layer} overwrites what its block reads from outside, and `checkpoint` runs the block again: "
+                "torch refuses the backward pass; leave out `inplace: true`, or let the block begin a layer earlier"
+            )
         if x.base is None:
             self.link(y, (self._before(x),), back, *saved)
         else:
