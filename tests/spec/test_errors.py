@@ -562,6 +562,36 @@ MISTAKES = [
         "Embedding",
         "Embedding needs int64 values; what arrives has floating ones",
     ),
+    Mistake(
+        "a weight that does not fit",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 16]}, name: p}\n  - {Add: , from: [input, p]}\n",
+        "4:6",
+        "Add",
+        "Add: input 1 is (8, 16) and input 2 is (512, 16): dimension 1 differs (8 and 512)",
+    ),
+    Mistake(
+        "two weights that differ in their first dimension",
+        "input: [8, 64]\nlayers:\n  - {Parameter: {shape: [512, 64]}, name: p}\n"
+        "  - {Parameter: {shape: [1024, 64]}, name: q}\n  - {Add: [p, q]}\n",
+        "5:6",
+        "Add",
+        "Add: input 1 is (512, 64) and input 2 is (1024, 64): dimension 0 differs (512 and 1024)",
+    ),
+    Mistake(
+        "a product with a weight",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 1024]}, name: p}\n  - {MatMul: , from: [input, p]}\n",
+        "4:6",
+        "MatMul",
+        "MatMul: input 1 is (8, 16) and input 2 is (512, 1024): 16 columns cannot meet 512 rows",
+    ),
+    Mistake(
+        "a map of a weight",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 64]}, name: p}\n"
+        "  - {Conv2d: {out_channels: 3, kernel_size: 1}, from: p}\n",
+        "4:6",
+        "Conv2d",
+        "Conv2d needs (N, C, H, W); what arrives is (512, 64)",
+    ),
     Mistake("reuse of nothing", HEAD + "  - reuse: nope\n", "3:12", "nope", "there is no layer `nope` before this one"),
     Mistake(
         "reuse of an input",
