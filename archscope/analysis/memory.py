@@ -225,7 +225,6 @@ def memory(
     device: str = "cpu",
     accumulate: bool = False,
     channels_last: bool = False,
-    allocator: bool = True,
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -238,7 +237,6 @@ def memory(
         precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
             loss; ``bf16`` or ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
-        allocator: whether the step is replayed through the allocator of a CUDA device.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
@@ -254,7 +252,7 @@ def memory(
     before = run.tape.live
     activations, inferring = run.infer()
     _train(run, setting)
-    traffic = _traffic(run, device) if on_cuda and allocator and run.tape.events else None
+    traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
         design,

@@ -256,8 +256,10 @@ class Tape:
 
     def drop(self, *values: Value) -> None:
         """Tensors that a layer makes in passing, and is done with before its end."""
+        scope = self._scope
         for value in values:
-            self._scope.remove(value)
+            place = next(place for place in range(len(scope) - 1, -1, -1) if scope[place] is value)  # a late one
+            del scope[place]
             self.release(value)
 
     def begin(self) -> int:
