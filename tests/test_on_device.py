@@ -14,7 +14,7 @@ SCRIPT = ROOT / "benchmarks" / "on_device.sh"
 
 def run(*arguments, **more):
     environment = os.environ | {"PYTHON": sys.executable, "PIP_NO_INDEX": "1"} | more
-    return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 def test_what_is_missing_is_told_with_the_remedy(tmp_path):
@@ -48,5 +48,5 @@ def test_wheels_are_laid_open_without_pip(tmp_path):
     for name in ("click-0.1-py3-none-any.whl", "missing_here-1.0-py3-none-any.whl"):
         with zipfile.ZipFile(tmp_path / name, "w") as wheel:
             wheel.writestr("module.py", "")
-    found = subprocess.run([sys.executable, "-c", inner, tmp_path], capture_output=True, text=True, check=True)  # noqa: S603
+    found = subprocess.run([sys.executable, "-c", inner, tmp_path], capture_output=True, text=True, check=True)
     assert found.stdout.split() == [str(tmp_path / "missing_here-1.0-py3-none-any.whl")]

@@ -33,7 +33,7 @@ WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int
 PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16")
 _LOWER = {"bf16-mixed": "bfloat16", "fp16-mixed": "float16"}
 _FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
-_HELD = {"tf32": "float32", "amp": "bf16-mixed"}
+_HELD = {"tf32": "float32", "ieee": "float32", "amp": "bf16-mixed"}
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it

@@ -14,6 +14,7 @@ from archscope.autograd.tape import Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.ops.tensors import standing
 
 
 class Weight(NamedTuple):
@@ -67,6 +68,7 @@ class Run:
         keeps: what each layer keeps for the backward pass, in the order of the forward pass.
         dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
+        constants: the numbers of constants that are not computed anew.
         state, parameters, trained: parameters and buffers; the former; those of them that are trained.
         targets, optimizer_state: what else is there before a training step.
         parts: where a step begins in the traffic of the tape, and where its update does.
@@ -86,6 +88,10 @@ class Run:
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
+        found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
+        self.constants = [
+            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+        ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)

@@ -368,8 +368,10 @@ class Volume(Op):
 
 
 def made_again(op: Op, x: Tensors) -> Any:
-    """The module of an op, where a copy or a pickle of one is opened."""
-    return op.module(import_module("torch"), *x)  # torch is there, or the pickle could not be opened
+    """The module of an op, where a copy or a pickle of one is opened; its tensors follow."""
+    torch = import_module("torch")  # it is there, or the pickle could not be opened
+    with torch.device("meta"):
+        return op.module(torch, *x)
 
 
 def special_module(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any], **methods: Callable[..., Any]) -> Any:

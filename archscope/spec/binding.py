@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Mark
 from archscope.errors import closest, suggestion
 from archscope.ops import Op
 from archscope.ops.base import InfersArguments, Tensors
+from archscope.ops.contents import Contents, beside
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import Violation, apply, shape_text
 from archscope.spec.entries import Entry
@@ -68,6 +70,8 @@ def construct(
         try:
             if value is not UNKNOWN:
                 values[name] = info.kind.read(list(value) if isinstance(value, tuple) else value, op_class.rank)
+                if isinstance(info.kind, Contents):
+                    values[name] = beside(values[name], Path(node.mark.source.name).parent)
         except FieldError as error:
             hint = error.hint or next((word.hint for word in words_in(value)), "")
             problems.add(f"`{name}` of {op_class.__name__}: {error.message}", node.mark, hint, context)

@@ -19,6 +19,7 @@ from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
+from archscope.ops.tensors import standing
 
 __all__ = ["Check", "check", "kept_by", "same_tensors"]
 
@@ -50,14 +51,17 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
     stated: dict[str, Shapes] = {"parameters": {}, "buffers": {}}
+    constants = set()
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
             parameters, buffers = layer.op.parameters(*row.x), layer.op.buffers(*row.x)
             place = network.names[layer.name]
+            if standing(layer.op) is not None:  # no state: the original makes it anew
+                constants.add(f"{place}.value")
             stated["parameters"] |= {f"{place}.{name}": tensor.shape for name, tensor in parameters.items()}
             stated["buffers"] |= {f"{place}.{name}": tensor.shape for name, tensor in buffers.items()}
     for what, real in (("parameters", network.named_parameters()), ("buffers", network.named_buffers())):
-        measured = {name: tuple(tensor.shape) for name, tensor in real}
+        measured = {name: tuple(tensor.shape) for name, tensor in real if name not in constants}
         yield same_tensors(f"{what} by name and shape", stated[what], measured)
     total = sum(parameter.numel() for parameter in network.parameters())
     yield Check("params", account.total.params, total)

@@ -446,6 +446,8 @@ class Bodies:
         if any(ref is None for ref in refs):
             return {}
         shapes = [self._tensors[ref].shape for ref in refs if ref is not None]
+        if not all(shapes):
+            return {}  # a tensor of no dimension has neither
         last = {"in_features": [shape[-1] for shape in shapes]}
         if any(len(shape) < 3 for shape in shapes):
             return last
