@@ -363,8 +363,7 @@ class Lifting:
         if first is not None:
             name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
-        trained = [one.trained for one in held.values() if one.learnt]
-        frozen = bool(trained) and not any(trained)
+        frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
         made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
         if not prefix:  # the model itself is the layer
@@ -422,7 +421,7 @@ class Lifting:
             else:
                 dtype = NAMES.get(held.value.dtype)
                 op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
-            frozen = held.learnt and not held.trained
+            frozen = ("weight",) if held.learnt and not held.trained else ()
             self._held[held.name] = self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0]
         return self._held[held.name]
 
@@ -441,7 +440,7 @@ class Lifting:
             dtype = NAMES.get(held.value.dtype) or "float"
             op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
         self._held[held.name] = made = self.draft.layer(
-            self._place_of(held), op, [lends], frozen=held.learnt and not held.trained
+            self._place_of(held), op, [lends], frozen=("weight",) if held.learnt and not held.trained else ()
         )[0]
         return made
 
