@@ -26,6 +26,13 @@ _BYTES = {
     "inference_bytes": "peak memory of an inference: parameters, buffers, and what else lives at once",
     "training_bytes": "peak memory of a training step",
 }
+#: figures of an allocator, which decides by every size: a sweep looks at each design on its own for them
+ON_CUDA = {
+    "allocated_bytes": "torch.cuda.max_memory_allocated() of a training step on the device, cuDNN's workspaces apart",
+    "reserved_bytes": "torch.cuda.max_memory_reserved() of a training step on the device, where nothing is short",
+    "needed_bytes": "the least memory in which torch's allocator gets through training on the device",
+    "largest_batch": "samples of the largest training step that fits into the device's memory less its context",
+}
 _SECONDS = {
     "infer_seconds": (
         "infer",
@@ -46,8 +53,9 @@ def _all_figures() -> dict[str, Column]:
         unit = METRICS[of].unit if of in METRICS else "layers"
         figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
     figures["output_shape"] = COLUMNS["output_shape"]
-    for name, convention in _BYTES.items():
-        figures[name] = Column(name, _title(name), "bytes", convention, "count", additive=False)
+    for name, convention in (_BYTES | ON_CUDA).items():
+        unit = "bytes" if name.endswith("_bytes") else "samples"
+        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
     for name in FIELD_FIGURES:
         figures[name] = COLUMNS[name]
     for name, (mode, convention) in _SECONDS.items():
@@ -71,11 +79,12 @@ def _title(name: str) -> str:
 
 #: every figure that designs are compared by, by name
 FIGURES: dict[str, Column] = _all_figures()
-#: those that are shown unasked; times need a device, and accuracies a design that records one
+#: those that are shown unasked; times and an allocator need a device, and accuracies a design that records one
 DEFAULT = (
     "params", "conv_params", "fc_params", "macs", "conv_macs", "fc_macs", "flops", "backward_flops", "elementwise",
     "activations", "layers", "weight_layers", "depth", "kept_bytes", "inference_bytes", "training_bytes",
-    "infer_seconds", "train_seconds", "receptive_field", "top1", "top5", "accuracy_source",
+    "allocated_bytes", "reserved_bytes", "infer_seconds", "train_seconds", "receptive_field", "top1", "top5",
+    "accuracy_source",
 )  # fmt: skip
 #: what a stage is shown by
 STAGE_FIGURES = ("params", "macs", "activations")
@@ -138,17 +147,29 @@ class Setting(NamedTuple):
         return analyze(design, batch=self.batch, dtype=numbers(self.dtype).floating)
 
     def memory(self, design: Design) -> Memory:
-        """The memory of a design, its tensors alone: a CUDA device's allocator is left out."""
-        from archscope.analysis.memory import memory, precision_of
+        """The memory of a design."""
+        from archscope.analysis.memory import memory
 
-        return memory(
-            design,
-            batch=self.batch,
-            optimizer=self.optimizer,
-            precision=precision_of(self.dtype),
-            device=self.device or "cpu",
-            allocator=False,
-        )
+        return memory(design, batch=self.batch, **self._memory())
+
+    def largest_batch(self, design: Design) -> int | None:
+        """The largest batch that fits on the device; none if not even one sample does.
+
+        Raises:
+            UsageError: there is no device.
+        """
+        from archscope.analysis.devices import DEVICES
+        from archscope.analysis.fit import largest_batch
+
+        if self.device is None or self.device not in DEVICES:
+            raise _no_cuda("largest_batch")
+        return largest_batch(design, DEVICES[self.device].room, **self._memory())
+
+    def _memory(self) -> dict[str, Any]:
+        from archscope.analysis.memory import precision_of
+
+        precision = precision_of(self.dtype)
+        return {"optimizer": self.optimizer, "precision": precision, "device": self.device or "cpu"}
 
     def predict(self, design: Design, mode: str) -> Prediction:
         """The predicted time of a step.
@@ -211,6 +232,13 @@ class Side:
             return self.setting.predict(self.design, _SECONDS[name][0]).seconds
         if name in _BYTES:
             return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
+        if name == "largest_batch":
+            return self.setting.largest_batch(self.design)
+        if name in ON_CUDA:
+            if self.memory.cuda is None:
+                raise _no_cuda(name)
+            whole = self.memory if name == "needed_bytes" else self.memory.cuda
+            return getattr(whole, name.removesuffix("_bytes"))
         if name == "accuracy_source":
             return "; ".join(dict.fromkeys(fact.source for fact in self.design.accuracy if fact.source)) or None
         if FIGURES[name].style == "percent":
@@ -343,12 +371,18 @@ def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     for name in DEFAULT:
         if name in _SECONDS:
             there = setting.device is not None
+        elif name in ON_CUDA:
+            there = setting.device not in (None, "cpu")
         elif name == "accuracy_source":
             there = sourced
         else:
             there = FIGURES[name].style != "percent" or name in recorded
         if there:
             yield name
+
+
+def _no_cuda(figure: str) -> UsageError:
+    return UsageError(f"{figure} is a figure of training on a CUDA device: name one, such as h200")
 
 
 def _baseline(asked: int | str, sides: Sequence[Side]) -> int:

@@ -4,7 +4,9 @@ import pytest
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.comparison import DEFAULT, FIGURES, compare
+from archscope.analysis.devices import DEVICES
+from archscope.analysis.fit import largest_batch
+from archscope.comparison import DEFAULT, FIGURES, Setting, Side, compare
 from archscope.errors import UsageError
 from tests.analysis.test_roofline import calibration
 
@@ -52,6 +54,31 @@ def test_the_baseline_by_place_or_label(asked, at):
     found = compare(designs, baseline=asked, figures=["params"])
     assert found.baseline == at
     assert column(found, "params")[1][at] == 1
+
+
+def test_what_a_device_shows_is_what_memory_tells():
+    """One figure, one setting: the same number, whichever command is asked."""
+    design = archscope.load("resnet18")
+    setting = {"batch": 8, "optimizer": "adamw", "device": "rtx3090"}
+    names = ["training_bytes", "allocated_bytes", "reserved_bytes", "needed_bytes", "largest_batch"]
+    found = compare([design], figures=names, **setting)
+    ledger = archscope.memory(design, **setting)
+    largest = largest_batch(design, DEVICES["rtx3090"].room, optimizer="adamw", device="rtx3090")
+    told = (ledger.training, ledger.cuda.allocated, ledger.cuda.reserved, ledger.needed, largest)
+    assert found.values == (told,)
+    unasked = [figure.name for figure in compare([design], device="rtx3090").figures]
+    assert {"allocated_bytes", "reserved_bytes"} <= set(unasked)
+    there = Setting(optimizer="adamw", device="rtx3090")
+    swept = archscope.sweep(design, vary={"batch": [4, 8]}, columns=names, setting=there)
+    assert tuple(swept.top.columns[name][1] for name in names) == told
+
+
+@pytest.mark.parametrize("figure", ["allocated_bytes", "reserved_bytes", "needed_bytes", "largest_batch"])
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_what_an_allocator_tells_needs_a_device(figure, device):
+    side = Side("LeNet-5", archscope.analyze(archscope.load("lenet5")), Setting(device=device))
+    with pytest.raises(UsageError, match=f"{figure} is a figure of training on a CUDA device: name one, such as h200"):
+        side.figure(figure)
 
 
 def test_bytes_follow_batch_and_dtype():

@@ -20,6 +20,17 @@ _TERA, _GIGA = 10**12, 10**9
 #: (CublasHandlePool.cpp: 4096 KiB x 8; and 4096 KiB x 2 + 16 KiB x 8)
 HOPPER_WORKSPACE, WORKSPACE = 32 * MIB, 8_519_680
 
+#: What a device's tensors do not get of the memory that nvidia-smi reports: what the driver keeps (0.3 to 0.6 GiB: an
+#: RTX 3090 has 23.69 GiB for torch, an A100 79.25 and 39.50, an H100 79.14), the CUDA context, and the kernels in it.
+#: Since CUDA 11.7 kernels are loaded when they are first called, and a process is seen to take 0.3 to 0.7 GiB besides
+#: its tensors; before, all were loaded at once, and 1.2 to 1.9 GiB were missing of an RTX 3090, with its desktop. Ada
+#: and Hopper need CUDA 11.8; for cards that older ones run on the larger figure stands, which is on the safe side.
+#: Read from messages of torch.cuda.OutOfMemoryError (capacity, free, in use by the process, reserved by PyTorch):
+#: github.com/TianheWu/CoSeR/issues/10, wbfwonderful/Vad-R1/issues/11, Kwai-Keye/Keye/issues/11,
+#: 3DTopia/Phidias-Diffusion/issues/8 (Ada), Lightning-AI/lit-llama/issues/137, xiaoxiangAQ/GAS-Net/issues/7,
+#: tatsu-lab/stanford_alpaca/issues/76 (Ampere); on loading kernels github.com/pytorch/pytorch/issues/107667 and 49877.
+LAZY_CONTEXT, EAGER_CONTEXT = 1126 * MIB, 1946 * MIB
+
 
 class Ceilings(NamedTuple):
     """What a machine can do at most.
@@ -41,7 +52,8 @@ class Device(NamedTuple):
     """A device for sale.
 
     Attributes:
-        memory: bytes, as nvidia-smi reports them; the CUDA context takes some hundred MiB of it.
+        memory: bytes, as nvidia-smi reports them.
+        context: bytes of it that tensors do not get.
         workspace: bytes of cuBLAS' workspace.
         bandwidth: GB/s of its memory.
         teraflops: by number type; one that the device has no units for is left out.
@@ -51,11 +63,17 @@ class Device(NamedTuple):
 
     name: str
     memory: int
+    context: int
     workspace: int
     bandwidth: float
     teraflops: Mapping[str, float]
     source: str
     called: str
+
+    @property
+    def room(self) -> int:
+        """Bytes that its tensors get."""
+        return self.memory - self.context
 
     @property
     def ceilings(self) -> Ceilings:
@@ -76,43 +94,43 @@ _HALVED = "; its tensor figures are with sparsity, and halved"
 #: centres. Of an A100 80GB and an H100 the faster form (SXM) is meant; the PCIe card of the former is slower by 5%.
 DEVICES: Mapping[str, Device] = {
     "t4": Device(
-        "NVIDIA T4", 15360 * MIB, WORKSPACE, 320, _peaks(8.1, None, 65, bf16=False),
+        "NVIDIA T4", 15360 * MIB, EAGER_CONTEXT, WORKSPACE, 320, _peaks(8.1, None, 65, bf16=False),
         "NVIDIA T4 Tensor Core GPU data sheet", r"(NVIDIA |Tesla )?T4",
     ),
     "l4": Device(
-        "NVIDIA L4", 23034 * MIB, WORKSPACE, 300, _peaks(30.3, 60, 121),
+        "NVIDIA L4", 23034 * MIB, LAZY_CONTEXT, WORKSPACE, 300, _peaks(30.3, 60, 121),
         f"NVIDIA L4 Tensor Core GPU data sheet{_HALVED}", r"NVIDIA L4",
     ),
     "a10": Device(
-        "NVIDIA A10", 23028 * MIB, WORKSPACE, 600, _peaks(31.2, 62.5, 125),
+        "NVIDIA A10", 23028 * MIB, EAGER_CONTEXT, WORKSPACE, 600, _peaks(31.2, 62.5, 125),
         "NVIDIA A10 Tensor Core GPU data sheet", r"NVIDIA A10",
     ),
     "rtx3090": Device(
-        "NVIDIA GeForce RTX 3090", 24576 * MIB, WORKSPACE, 936, _peaks(35.6, 35.6, 71),
+        "NVIDIA GeForce RTX 3090", 24576 * MIB, EAGER_CONTEXT, WORKSPACE, 936, _peaks(35.6, 35.6, 71),
         "NVIDIA Ampere GA102 GPU architecture whitepaper, with float32 sums", r"(NVIDIA )?GeForce RTX 3090",
     ),
     "rtx4090": Device(
-        "NVIDIA GeForce RTX 4090", 24564 * MIB, WORKSPACE, 1008, _peaks(82.6, 82.6, 165.2),
+        "NVIDIA GeForce RTX 4090", 24564 * MIB, LAZY_CONTEXT, WORKSPACE, 1008, _peaks(82.6, 82.6, 165.2),
         "NVIDIA Ada GPU architecture whitepaper, with float32 sums", r"(NVIDIA )?GeForce RTX 4090",
     ),
     "a100-40gb": Device(
-        "NVIDIA A100 40GB", 40960 * MIB, WORKSPACE, 1555, _peaks(19.5, 156, 312),
+        "NVIDIA A100 40GB", 40960 * MIB, EAGER_CONTEXT, WORKSPACE, 1555, _peaks(19.5, 156, 312),
         "NVIDIA A100 Tensor Core GPU data sheet", r"(NVIDIA )?A100-(SXM4|PCIE)-40GB",
     ),
     "l40s": Device(
-        "NVIDIA L40S", 46068 * MIB, WORKSPACE, 864, _peaks(91.6, 183, 362),
+        "NVIDIA L40S", 46068 * MIB, LAZY_CONTEXT, WORKSPACE, 864, _peaks(91.6, 183, 362),
         "NVIDIA L40S data sheet", r"NVIDIA L40S",
     ),
     "a100-80gb": Device(
-        "NVIDIA A100 80GB", 81920 * MIB, WORKSPACE, 2039, _peaks(19.5, 156, 312),
+        "NVIDIA A100 80GB", 81920 * MIB, EAGER_CONTEXT, WORKSPACE, 2039, _peaks(19.5, 156, 312),
         "NVIDIA A100 Tensor Core GPU data sheet (SXM)", r"(NVIDIA )?A100(-SXM4-80GB| 80GB PCIe)",
     ),
     "h100": Device(
-        "NVIDIA H100 80GB", 81559 * MIB, HOPPER_WORKSPACE, 3350, _peaks(67, 494.5, 989.5),
+        "NVIDIA H100 80GB", 81559 * MIB, LAZY_CONTEXT, HOPPER_WORKSPACE, 3350, _peaks(67, 494.5, 989.5),
         f"NVIDIA H100 Tensor Core GPU data sheet (SXM){_HALVED}", r"NVIDIA H100 80GB HBM3",
     ),
     "h200": Device(
-        "NVIDIA H200", 143771 * MIB, HOPPER_WORKSPACE, 4800, _peaks(67, 494.5, 989.5),
+        "NVIDIA H200", 143771 * MIB, LAZY_CONTEXT, HOPPER_WORKSPACE, 4800, _peaks(67, 494.5, 989.5),
         f"NVIDIA H200 Tensor Core GPU data sheet (SXM){_HALVED}", r"NVIDIA H200",
     ),
 }  # fmt: skip

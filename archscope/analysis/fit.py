@@ -2,30 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+from archscope.analysis.memory import Memory, memory
+from archscope.design import Design
+from archscope.errors import ArchscopeError
+
+_BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
+_GUESSED_AT = 8  # a batch whose memory tells about that of others
+_DEEPEST = 3  # names of a path
+_MOST_PARTS = 64  # of a batch, whose gradients are accumulated
 
 
-def most(needed: Callable[[int], int | None], limit: int, *, ceiling: int = 2**20) -> int | None:
-    """The largest number from 1 on whose need is within a limit, where more never needs less.
+def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = 2**20) -> int | None:
+    """The largest number from 1 on that fits, where more nearly never fits if less does not.
 
     Args:
-        needed: bytes for a number; ``None`` where there is no such design.
+        guess: where the search starts; a good one makes it short.
         ceiling: the largest number that is tried.
 
     Returns:
         The number, or ``None`` if even 1 does not fit.
     """
-
-    def fits(number: int) -> bool:
-        size = needed(number)
-        return size is not None and size <= limit
-
+    fits = cache(fits)
     if not fits(1):
         return None
-    low, high = 1, 2
-    while high <= ceiling and fits(high):
-        low, high = high, 2 * high
+    guess = max(1, min(guess, ceiling))
+    low, high = _above(fits, guess, ceiling) if fits(guess) else _below(fits, guess)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    beyond = [number for number in range(low + 1, low + 1 + _BEYOND) if number <= ceiling and fits(number)]
+    return beyond[-1] if beyond else low
+
+
+def _above(fits: Callable[[int], bool], low: int, ceiling: int) -> tuple[int, int]:
+    """A number that fits and a larger one that does not, or is beyond the ceiling, from one that does."""
+    width = max(1, low // 16)
+    while low + width <= ceiling and fits(low + width):
+        low, width = low + width, 2 * width
+    return low, min(low + width, ceiling + 1)
+
+
+def _below(fits: Callable[[int], bool], high: int) -> tuple[int, int]:
+    """The same from one that does not fit."""
+    width = max(1, high // 16)
+    while high - width > 1 and not fits(high - width):
+        high, width = high - width, 2 * width
+    return max(1, high - width), high
+
+
+class Wish(NamedTuple):
+    """A design that is to be run.
+
+    Attributes:
+        setting: what else :func:`~archscope.analysis.memory.memory` is told, the batch apart.
+    """
+
+    design: Design
+    setting: dict[str, Any]
+
+    def ledger(self, batch: int) -> Memory | None:
+        """Its memory; none if there is no such batch."""
+        try:
+            return memory(self.design, batch=batch, **self.setting)
+        except ArchscopeError:
+            return None
+
+    def fits(self, batch: int, limit: int) -> bool:
+        """Whether a step of a batch fits into a limit."""
+        found = self.ledger(batch)
+        return found is not None and found.fits(limit)
+
+    def largest(self, limit: int) -> int | None:
+        """The largest batch that fits into a limit; none if not even one sample does."""
+        return most(lambda batch: self.fits(batch, limit), guess=self._guess(limit))
+
+    def _guess(self, limit: int) -> int:
+        """A batch that about fits: what autograd keeps grows as the batch does."""
+        found = self.ledger(_GUESSED_AT)
+        if found is None:
+            return 1
+        standing = found.parameters + found.buffers + found.optimizer_state
+        growing = found.kept_bytes if found.timeline else found.peak
+        return max(0, limit - standing) * _GUESSED_AT // growing if growing else 1
+
+    def but(self, **changed: Any) -> Wish:
+        """The same with other settings."""
+        return Wish(self.design, self.setting | changed)
+
+
+def largest_batch(design: Design, limit: int, **setting: Any) -> int | None:
+    """The largest batch whose training step fits into a limit of bytes.
+
+    Args:
+        setting: as of :func:`~archscope.analysis.memory.memory`.
+
+    Returns:
+        ``None`` if not even one sample fits.
+    """
+    return Wish(design, setting).largest(limit)
+
+
+class Remedy(NamedTuple):
+    """A change with which a step fits.
+
+    Attributes:
+        what: in words.
+        needed: bytes that it then needs.
+    """
+
+    what: str
+    needed: int
+
+
+def remedies(design: Design, batch: int, limit: int, **setting: Any) -> Iterator[Remedy]:
+    """What makes a step fit that does not, each change on its own, and each computed."""
+    wish = Wish(design, setting)
+    largest = wish.largest(limit)
+    if largest is not None:
+        yield _remedy(f"a batch of {largest:,}", wish, largest)
+    if setting.get("optimizer", "sgd") != "none":
+        yield from _in_parts(wish, batch, limit)
+        yield from _recomputing(wish, batch, limit)
+    if setting.get("precision", "float32") == "float32":
+        for precision in ("bf16-mixed", "bf16"):
+            other = wish.but(precision=precision)
+            if other.fits(batch, limit):
+                yield _remedy(f"`--dtype {precision}`", other, batch)
+
+
+def _in_parts(wish: Wish, batch: int, limit: int) -> Iterator[Remedy]:
+    """Gradients accumulated over parts of a batch."""
+    parts = wish.but(accumulate=True)
+    for number in range(2, min(batch, _MOST_PARTS) + 1):
+        size = -(-batch // number)
+        if batch % number == 0 and parts.fits(size, limit):
+            yield _remedy(f"gradients accumulated over {number} steps of {size:,} (`--accumulate`)", parts, size)
+            return
+
+
+def _recomputing(wish: Wish, batch: int, limit: int) -> Iterator[Remedy]:
+    """The largest blocks that it helps to recompute: fewer inputs of blocks are kept, but more lives in each."""
+    for levels in range(1, _DEEPEST + 1):
+        blocks = recomputed(wish.design, levels)
+        named = [new.checkpoint for new, old in zip(blocks.layers, wish.design.layers, strict=True) if new != old]
+        other = Wish(blocks, wish.setting)
+        if named and other.fits(batch, limit):
+            yield _remedy(f"`checkpoint: true` on every block like `{named[0]}`", other, batch)
+            return
+
+
+def _remedy(what: str, wish: Wish, batch: int) -> Remedy:
+    found = wish.ledger(batch)
+    assert found is not None
+    return Remedy(what, found.needed)
+
+
+def recomputed(design: Design, levels: int) -> Design:
+    """A design whose blocks are recomputed in the backward pass: layers whose names begin alike."""
+    layers = tuple(
+        layer
+        if layer.checkpoint is not None or len(layer.path) <= levels
+        else replace(layer, checkpoint=".".join(layer.path[:levels]))
+        for layer in design.layers
+    )
+    return replace(design, layers=layers)

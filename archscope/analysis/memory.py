@@ -11,11 +11,11 @@ dispatcher.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from archscope.analysis.cuda import OnCuda, replay
+from archscope.analysis.cuda import OnCuda, Traffic
 from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
@@ -30,7 +30,8 @@ from archscope.shown import Shown
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
-PRECISIONS = ("float32", "bf16-mixed", "bf16", "fp16")
+PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16")
+_LOWER = {"bf16-mixed": "bfloat16", "fp16-mixed": "float16"}
 _FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
 _HELD = {"tf32": "float32", "amp": "bf16-mixed"}
 
@@ -97,7 +98,8 @@ class Memory(Shown):
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         accumulate: whether gradients live from step to step, to be added to.
         channels_last: whether maps and kernels lie in torch's memory format of that name.
-        cuda: what the step shows on a CUDA device, if it is one.
+        traffic: what a step asks of the allocator of a CUDA device, if it is one.
+        unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
     """
 
     design: Design
@@ -117,7 +119,15 @@ class Memory(Shown):
     activations: int
     inferring: tuple[Moment, ...]
     peak: int
-    cuda: OnCuda | None
+    traffic: Traffic | None = field(default=None, repr=False, compare=False)
+    unfolded: int = 0
+
+    @cached_property
+    def cuda(self) -> OnCuda | None:
+        """What the step shows on a CUDA device, if it is one."""
+        if self.traffic is None:
+            return None
+        return OnCuda(*self.traffic.most(), self.traffic.workspace, (0, self.unfolded))
 
     @cached_property
     def kept_bytes(self) -> int:
@@ -147,12 +157,22 @@ class Memory(Shown):
         """Bytes at the peak of a training step; where nothing is trained, those of an inference."""
         return largest(moment.live for moment in self.timeline) if self.timeline else self.inference
 
-    @property
+    @cached_property
     def needed(self) -> int:
-        """Bytes that a device has to have for a training step: on CUDA all segments, and cuDNN's likely workspace."""
+        """Bytes that a device has to have for a training step (without one, for an inference).
+
+        On CUDA the least with which the allocator gets through, in whole segments; what cuDNN takes for itself, which
+        cannot be known, is not in it, nor is the CUDA context.
+        """
         if self.optimizer == "none":
             return self.inference
-        return self.training if self.cuda is None else self.cuda.reserved + self.cuda.cudnn[1]
+        return self.training if self.traffic is None else self.traffic.least()
+
+    def fits(self, limit: int) -> bool:
+        """Whether :attr:`needed` is within a limit, found out at less expense."""
+        if self.optimizer == "none" or self.traffic is None:
+            return self.needed <= limit
+        return not self.traffic.shortage(limit)
 
     @property
     def inference(self) -> int:
@@ -200,7 +220,6 @@ def memory(
     device: str = "cpu",
     accumulate: bool = False,
     channels_last: bool = False,
-    allocator: bool = True,
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -210,10 +229,9 @@ def memory(
 
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
-        precision: ``float32``; ``bf16-mixed``: torch.autocast to bfloat16 around forward pass and loss; ``bf16`` or
-            ``fp16``: weights and inputs in that type.
+        precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
+            loss; ``bf16`` or ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
-        allocator: whether the step is replayed through the allocator of a CUDA device.
 
     Raises:
         UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
@@ -229,6 +247,7 @@ def memory(
     before = run.tape.live
     activations, inferring = run.infer()
     _train(run, setting)
+    traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
         design,
@@ -248,7 +267,8 @@ def memory(
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
-        cuda=_on_cuda(run, device) if on_cuda and allocator and run.tape.events else None,
+        traffic=traffic,
+        unfolded=0 if traffic is None else _more_unfolded(run),
     )
 
 
@@ -262,22 +282,25 @@ def _kinds(run: Run) -> dict[Storage, str]:
     return kinds | dict.fromkeys(run.parameters, "parameters")
 
 
-def _on_cuda(run: Run, device: str) -> OnCuda:
-    """The step replayed through the caching allocator of a device."""
+def _traffic(run: Run, device: str) -> Traffic:
+    """What the step asks of the caching allocator of a device."""
     traffic = run.tape.traffic
     assert traffic is not None
     begin, update = run.parts
     state = dict.fromkeys(value.storage for value in run.optimizer_state)
-    standing = [storage for storage, _ in traffic[:begin] if storage not in state]
+    standing = tuple(storage for storage, _ in traffic[:begin] if storage not in state)
     products = any(
         one.layer.op.category != "conv" and any(one.layer.op.contractions(one.x, one.y)) for one in run.plan.steps
     )
     size = (DEVICES[device].workspace if device in DEVICES else WORKSPACE) if products else 0
-    allocated, reserved = replay(standing, traffic[begin:update], state, traffic[update:], size)
+    return Traffic(standing, tuple(traffic[begin:update]), tuple(state), tuple(traffic[update:]), size)
+
+
+def _more_unfolded(run: Run) -> int:
+    """What the step takes more at most, if every convolution unfolds its input."""
     unfolded = {one.layer.name: _unfolded(one) for one in run.plan.steps if one.layer.op.category == "conv"}
     live = [(moment[2], moment[2] + unfolded.get(moment[1], 0)) for moment in run.tape.events]
-    more = max(most for _, most in live) - max(least for least, _ in live)
-    return OnCuda(allocated, reserved, size, (0, more))
+    return max(most for _, most in live) - max(least for least, _ in live)
 
 
 def _unfolded(one: Step) -> int:
@@ -301,7 +324,7 @@ def _plan(design: Design, batch: int, precision: str) -> Plan:
 
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
-    lower = _lower(setting.precision)
+    lower = _LOWER.get(setting.precision)
     tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, traffic=traffic)
     return Run(plan, tape, nhwc=setting.channels_last)
 
@@ -311,10 +334,6 @@ def _train(run: Run, setting: _Setting) -> None:
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
         run.step(setting.optimizer, foreach=setting.device == "cuda")
-
-
-def _lower(precision: str) -> str | None:
-    return "bfloat16" if precision == "bf16-mixed" else None
 
 
 def precision_of(dtype: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.strides import Strides, contiguous, fills
+from archscope.errors import UsageError
 
 Shape = tuple[int, ...]
 
@@ -165,6 +166,7 @@ class Tape:
         self._order = 0
         self._wanted = 0
         self._again = False
+        self._made: Sequence[Value] = ()  # by the kernel that was run last
         self._scope: list[Value] = []
         self.casts: dict[Storage, Value] = {}
 
@@ -197,6 +199,7 @@ class Tape:
         storage = Storage(size, self.layer, what)
         value = Value(storage, shape, dtype, strides)
         self._scope.append(value)
+        self._made = [value]
         if size:
             self._born(storage)
             self._mark(size)
@@ -212,6 +215,7 @@ class Tape:
             self._born(storage)
             total += size
         self._scope += values
+        self._made = values
         if total:
             self._mark(total)
         return values
@@ -260,8 +264,10 @@ class Tape:
 
     def drop(self, *values: Value) -> None:
         """Tensors that a layer makes in passing, and is done with before its end."""
+        scope = self._scope
         for value in values:
-            self._scope.remove(value)
+            place = next(place for place in range(len(scope) - 1, -1, -1) if scope[place] is value)  # a late one
+            del scope[place]
             self.release(value)
 
     def begin(self) -> int:
@@ -307,7 +313,8 @@ class Tape:
         if self._wanted and node.saved:
             self._wanted -= 1
             if not self._wanted:
-                if not any(value in saved for value in outputs):
+                written = {value.storage for value in (*outputs, *self._made)}
+                if written.isdisjoint(node.saved):
                     self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
                 raise _Enough
 
@@ -349,20 +356,35 @@ class Tape:
             waiting += [target for target, _ in one.edges if target is not None]
 
     def _undo(self, outputs: Sequence[Value]) -> None:
-        """Take back the call that was made last."""
-        self.events.pop()
-        self.drop(*outputs)
-        self.allocated -= sum(value.storage.bytes for value in outputs)
-        if self.traffic is not None:
-            self._marks.pop()
-            del self.traffic[-2 * sum(value.storage.bytes > 0 for value in outputs) :]
+        """Take back the kernel that was run last, if it made the outputs: it has not been run."""
+        made = {value.storage for value in self._made}
+        if made.isdisjoint(value.storage for value in outputs):
+            return
+        self.drop(*self._made)
+        size = sum(storage.bytes for storage in made)
+        if size:
+            self.events.pop()
+            self.allocated -= size
+        if self.traffic is not None and size:
+            since = self._marks.pop() - len(made)
+            self.traffic[since:] = [event for event in self.traffic[since:] if event[0] not in made]
 
     def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
-        """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew."""
+        """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
+
+        Raises:
+            UsageError: a recomputed block overwrites what it reads from outside; recomputing would do so again, and
+                torch's backward pass refuses that.
+        """
         y = self.view(x, x.shape, x.strides)
         y.base = x.base
         if not self.grad or x.node is None:
             return y
+        if self.region is not None and any(x.storage is value.storage for value in self.region.read):
+            raise UsageError(
+                f"{self.layer} overwrites what its block reads from outside, and `checkpoint` runs the block again: "
+                "torch refuses the backward pass; leave out `inplace: true`, or let the block begin a layer earlier"
+            )
         if x.base is None:
             self.link(y, (self._before(x),), back, *saved)
         else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
 
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import most
+from archscope.analysis.fit import Wish, most, remedies
 from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import options
@@ -51,6 +51,33 @@ class Setting(NamedTuple):
         return memory(design, batch=batch, **self._asdict())
 
 
+class Room(NamedTuple):
+    """What a step has to fit into.
+
+    Attributes:
+        bytes: that tensors get.
+        words: of what.
+    """
+
+    bytes: int
+    words: str
+
+
+def room(device: str, limit: int | None, context: int | None) -> Room | None:
+    """The memory that tensors get; none without a limit and a device whose memory is known."""
+    if limit is not None:
+        less = f" less {binary(context)} of context" if context else ""
+        return Room(limit - (context or 0), f"in {binary(limit)}{less}")
+    if device not in DEVICES:
+        return None
+    card = DEVICES[device]
+    if context is None:
+        context = card.context
+    whose = f"{binary(card.memory)} of {card.name}"
+    kept = f"{binary(context)} of them go to the driver, the CUDA context and its kernels: --context"
+    return Room(card.memory - context, f"in {binary(card.memory - context)} ({whose}; {kept})")
+
+
 @click.command("memory")
 @options.one_spec
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
@@ -63,7 +90,7 @@ class Setting(NamedTuple):
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="bf16-mixed is torch.autocast to bfloat16; bf16 and fp16 are of weights and inputs.",
+    help="bf16-mixed and fp16-mixed are torch.autocast; bf16 and fp16 are of weights and inputs.",
 )
 @click.option(
     "--device",
@@ -73,6 +100,12 @@ class Setting(NamedTuple):
     help="Whose functions, and whose allocator; a device by name also says what fits on it.",
 )
 @click.option("--limit", type=Size(), help="24GiB: the largest batch, and the largest input, that fit.")
+@click.option(
+    "--context",
+    type=Size(),
+    help="600MiB: what tensors do not get of the device's memory, or of the limit: driver, CUDA context, kernels, "
+    "other programs. Of a device by name, a cautious figure unasked.",
+)
 @click.option("--accumulate", is_flag=True, help="Gradients live from step to step, and are added to.")
 @click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
@@ -88,6 +121,7 @@ def command(
     precision: str,
     device: str,
     limit: int | None,
+    context: int | None,
     accumulate: bool,
     channels_last: bool,
     layers: bool,
@@ -128,52 +162,52 @@ def command(
         save(memory_timeline(found), plot)
     if not piped:
         click.echo(to_text(found, every=layers))
-        if limit is not None or device in DEVICES:
-            size = DEVICES[device].memory if limit is None else limit
-            lines = fitting(spec, sets, design, batch, setting, size)
-            click.echo("\n" + "\n".join([f"in {binary(size)}{_of(device, limit)}", *lines]))
+        space = room(device, limit, context)
+        if space is not None:
+            click.echo("\n" + "\n".join([space.words, *fitting(spec, sets, found, setting, space.bytes)]))
 
 
-def _of(device: str, limit: int | None) -> str:
-    if limit is not None or device not in DEVICES:
-        return ""
-    return f" of {DEVICES[device].name} (the CUDA context takes some hundred MiB of it)"
-
-
-def fitting(
-    spec: str, sets: Sequence[tuple[str, str]], design: Design, batch: int, setting: Setting, limit: int
-) -> list[str]:
-    """What fits into a limit: the largest batch, and at the batch at hand the largest square input."""
-    largest = most(lambda number: _needed(design, number, setting), limit)
+def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: Setting, limit: int) -> Iterator[str]:
+    """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
+    design, batch, wish = found.design, found.batch, Wish(found.design, setting._asdict())
+    if not found.fits(limit):
+        yield f"  batch {batch:,} does not fit: it needs {_needs(found)}, {binary(found.needed - limit)} too much"
+        yield from (
+            f"    {what}: {binary(needed)}" for what, needed in remedies(design, batch, limit, **setting._asdict())
+        )
+    largest = wish.ledger(wish.largest(limit) or 0)
     if largest is None:
-        return [f"  not even a batch of 1 fits: it needs {binary(_needed(design, 1, setting) or 0)}"]
-    size = binary(_needed(design, largest, setting) or 0)
-    lines = [f"  the largest batch is {largest:,}, which needs {size}"]
+        yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
+        return
+    yield f"  the largest batch is {largest.batch:,}, which needs {_needs(largest)}"
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
-        return lines
+        return
     channels = shapes[0][0]
 
-    def resized(number: int) -> int | None:
+    def resized(number: int) -> Memory | None:
         shape = (channels, number * _RESOLUTION_STEP, number * _RESOLUTION_STEP)
         try:
-            return _needed(options.load_design(spec, sets, [("", shape)], quiet=True), batch, setting)
+            return setting.of(options.load_design(spec, sets, [("", shape)], quiet=True), batch)
         except ArchscopeError:
             return None
 
     least = next((number for number in range(1, 33) if resized(number) is not None), None)
     if least is None:
-        return lines
-    side = most(lambda number: resized(number + least - 1), limit, ceiling=1024)
+        return
+
+    def fits(number: int) -> bool:
+        ledger = resized(number + least - 1)
+        return ledger is not None and ledger.fits(limit)
+
+    wider = (limit / found.needed) ** 0.5 * shapes[0][1]  # maps grow as the square of the side
+    side = most(fits, guess=int(wider / _RESOLUTION_STEP) - least + 1, ceiling=1024)
     if side is None or (side == 1 and resized(least + 1) is None):
-        return lines
-    side = (side + least - 1) * _RESOLUTION_STEP
-    size = binary(resized(side // _RESOLUTION_STEP) or 0)
-    return [*lines, f"  at batch {batch} the largest input is {channels}x{side}x{side}, which needs {size}"]
+        return
+    side += least - 1
+    size, needed = side * _RESOLUTION_STEP, _needs(resized(side))
+    yield f"  at batch {batch} the largest input is {channels}x{size}x{size}, which needs {needed}"
 
 
-def _needed(design: Design, batch: int, setting: Setting) -> int | None:
-    try:
-        return setting.of(design, batch).needed
-    except ArchscopeError:
-        return None  # a batch that the design does not allow
+def _needs(found: Memory | None) -> str:
+    return binary(found.needed) if found is not None else "more than there is"

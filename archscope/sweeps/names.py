@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from archscope.analysis.metrics import FIELD_FIGURES
 from archscope.arith import minimum
-from archscope.comparison import FIGURES, Side
+from archscope.comparison import FIGURES, ON_CUDA, Side
 from archscope.errors import UsageError, suggestion
 from archscope.spec.expressions import ExpressionError, evaluate
 from archscope.sweeps.model import Question
@@ -44,14 +44,15 @@ class DesignNames:
 
     Args:
         axes: the values of what varies.
+        alone: makes the design in plain numbers, for figures that decide by every number.
 
     Attributes:
         columns: derived ones, as far as they are known.
         undefined: what has no value in this design, and why.
     """
 
-    def __init__(self, side: Side, axes: Mapping[str, Any]) -> None:
-        self._side, self._axes = side, axes
+    def __init__(self, side: Side, axes: Mapping[str, Any], alone: Callable[[], Side]) -> None:
+        self._side, self._axes, self._alone = side, axes, alone
         self._variables = dict(side.design.vars)
         self.columns: dict[str, Any] = {}
         self.undefined: dict[str, ExpressionError] = {}
@@ -70,12 +71,16 @@ class DesignNames:
 
     def figure(self, name: str) -> Any:
         """A figure of the design; of a receptive field, the smallest over the axes."""
-        value = self._side.figure(name)
+        value = (self._plain if name in ON_CUDA else self._side).figure(name)
         if name not in FIELD_FIGURES:
             return value
         if not value:
             raise ExpressionError("the output sees no input", undefined=True)
         return reduce(minimum, value)
+
+    @cached_property
+    def _plain(self) -> Side:
+        return self._alone()
 
     def _along(self, figure: str, axis: str) -> Any:
         output = self._side.design.outputs[0][1].node

@@ -8,6 +8,7 @@ from typing import Any
 
 from archscope.analysis.account import analyze
 from archscope.analysis.traffic import numbers
+from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
 from archscope.load import load
@@ -75,9 +76,22 @@ class Plan:
         Raises:
             UsageError: it does not allow the batch.
         """
+
+        def alone() -> Side:
+            settled = {name: _settled(value) for name, value in values.items()}
+            return self._side(self.design(settled), settled)
+
+        return DesignNames(self._side(design, values), values, alone)
+
+    def _side(self, design: Design, values: Mapping[str, Any]) -> Side:
         setting = self.question.setting._replace(batch=values.get("batch", self.question.setting.batch))
         account = analyze(design, batch=setting.batch, dtype=numbers(setting.dtype).floating)
-        return DesignNames(Side(design.name, account, setting), values)
+        return Side(design.name, account, setting)
+
+
+def _settled(value: Any) -> Any:
+    """A value of an axis in plain numbers; designs with others have another structure."""
+    return tuple(map(_settled, value)) if isinstance(value, tuple) else fixed(value)
 
 
 def _resized(shape: tuple[int, ...], size: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.cuda import CachingAllocator
+from archscope.analysis.cuda import CachingAllocator, OutOfMemory
 from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
 from archscope.errors import UsageError
@@ -70,6 +70,53 @@ def test_freed_memory_stays_reserved_and_the_most_is_remembered():
     assert (allocator.allocated, allocator.reserved, allocator.most_allocated) == (0, 64 * MIB, 64 * MIB)
     allocator.reset()
     assert (allocator.most_allocated, allocator.most_reserved) == (0, 64 * MIB)
+
+
+def test_a_segment_that_is_wholly_free_is_given_back_before_memory_is_out():
+    """c10/cuda/CUDACachingAllocator.cpp: alloc_block, or release_cached_blocks and alloc_block again."""
+    allocator = CachingAllocator(limit=60 * MIB)
+    allocator.give(allocator.take(30 * MIB))
+    allocator.take(40 * MIB)  # 30 + 40 is more than 60
+    assert (allocator.allocated, allocator.reserved) == (40 * MIB, 40 * MIB)
+
+
+def test_a_segment_that_is_in_use_in_part_is_not():
+    allocator = CachingAllocator(limit=60 * MIB)
+    first, _ = allocator.take(4 * MIB), allocator.take(4 * MIB)  # of a segment of 20 MiB
+    allocator.give(first)
+    with pytest.raises(OutOfMemory) as raised:
+        allocator.take(42 * MIB)
+    assert raised.value.missing == (20 + 42 - 60) * MIB
+    allocator.take(40 * MIB)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 32 * MIB)), max_size=60))
+def test_a_limit_is_never_exceeded_and_memory_is_out_only_where_segments_in_use_leave_no_room(requests):
+    limit, held = 100 * MIB, []
+    allocator = CachingAllocator(limit)
+    for free, size in requests:
+        if free and held:
+            allocator.give(held.pop(size % len(held)))
+            continue
+        try:
+            held.append(allocator.take(size))
+        except OutOfMemory as error:
+            used = {block.place for block in allocator._blocks.values() if not block.free}
+            assert used or error.missing > 0
+            free_segments = [b for b in allocator._blocks.values() if b.free and b.before is b.after is None]
+            assert not free_segments
+            assert allocator.reserved + size > limit
+        assert allocator.reserved <= limit
+        assert sum(block.size for block in allocator._blocks.values()) == allocator.reserved
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11"])
+def test_a_step_runs_with_less_than_it_reserves_but_not_with_less_than_its_tensors(name):
+    ledger = memory(archscope.load(name), batch=32, optimizer="adam", device="cuda")
+    assert ledger.cuda.allocated <= ledger.needed <= ledger.cuda.reserved
+    assert ledger.fits(ledger.needed)
+    assert not ledger.fits(ledger.needed - 2 * MIB)
+    assert not ledger.fits(ledger.training)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 64 * MIB)), max_size=60))

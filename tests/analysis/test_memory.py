@@ -601,6 +601,58 @@ def test_the_peak_of_a_recomputed_block_names_all_that_lives(last):
     assert ledger.cuda.allocated >= ledger.training
 
 
+#: what a recomputed block may end in: what is kept is read or made by its last kernel, made beside, or overwritten
+ENDS = {
+    "GroupNorm": "{GroupNorm: {num_groups: 1}}",
+    "LayerNorm": "LayerNorm",
+    "BatchNorm1d": "BatchNorm1d",
+    "Dropout": "{Dropout: 0.5}",
+    "PReLU": "PReLU",
+    "Softmax": "{Softmax: {dim: 1}}",
+    "ReLU in place": "{Linear: 8}, {ReLU: {inplace: true}}",
+    "Hardswish in place": "{Linear: 8}, {Hardswish: {inplace: true}}",
+    "Dropout in place": "{Linear: 8}, {Dropout: {p: 0.5, inplace: true}}",
+    "two in place": "{Linear: 8}, LayerNorm, {ReLU: {inplace: true}}, {ReLU: {inplace: true}}",
+    "a view": "{Linear: 8}, {Unflatten: {dim: 1, unflattened_size: [2, 4]}}, Flatten, {ReLU: {inplace: true}}",
+}
+
+
+@pytest.mark.parametrize("first", ["{Linear: 8}, ", ""], ids=["behind a layer", "behind the input"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_recomputed_block_takes_what_torch_takes(end, first):
+    text = f"input: [8]\nlayers: [{first}{{layers: [{ENDS[end]}], checkpoint: true}}, {{Linear: 3}}]\n"
+    design = archscope.load(text)
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+    ledger = memory(design, batch=2, device="cuda")
+    assert sum(piece.bytes for piece in ledger.at_peak) == ledger.training <= ledger.cuda.allocated
+
+
+@pytest.mark.parametrize("end", ["MaxPool2d: 2", "BatchNorm2d: {}", "LocalResponseNorm: 2"])
+def test_a_recomputed_map_takes_what_torch_takes(end):
+    text = f"input: [2, 8, 8]\nlayers: [{{Conv2d: [2, 1]}}, {{{end}, checkpoint: true}}, Flatten, {{Linear: 3}}]\n"
+    design = archscope.load(text.replace("[2, 1]", "{out_channels: 2, kernel_size: 1}"))
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+    assert memory(design, batch=2, device="cuda").cuda is not None
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("before", ["{Linear: 8}", "{Linear: 8}, {Unflatten: {dim: 1, unflattened_size: [8]}}"])
+def test_a_block_that_overwrites_what_it_reads_from_outside_is_refused_as_torch_does(before, device):
+    relus = "{ReLU: {inplace: true}, checkpoint: true}, {ReLU: {inplace: true}}"
+    design = archscope.load(f"input: [8]\nlayers: [{before}, {relus}, {{Linear: 3}}]\n")
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        step(design, 2, "sgd", fake=False)
+    with pytest.raises(UsageError, match=r"ReLU(_1)? overwrites what its block reads from outside"):
+        memory(design, batch=2, device=device)
+    assert memory(design, batch=2, device=device, optimizer="none").inference
+
+
+def test_what_needs_no_gradient_may_be_overwritten_again():
+    text = "input: [8]\nlayers: [{Linear: 8, freeze: true}, {ReLU: {inplace: true}, checkpoint: true}, {Linear: 3}]\n"
+    design = archscope.load(text)
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+
+
 def test_accumulated_gradients_live_through_the_step():
     design = archscope.load("vgg11")
     alone, added = memory(design), memory(design, accumulate=True)

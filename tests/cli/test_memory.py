@@ -107,9 +107,30 @@ def test_a_limit_gives_the_largest_batch_and_input(arguments, needed, tmp_path):
 
 def test_a_device_by_name_has_a_limit():
     out = run("vgg16", "--optimizer", "adamw", "--device", "t4").stdout
-    assert "in 15.00 GiB of NVIDIA T4" in out
+    assert "in 13.10 GiB (15.00 GiB of NVIDIA T4; 1.90 GiB of them go to the driver, the CUDA context" in out
     assert "the largest batch is " in out
     assert "not even a batch of 1 fits" in run("vgg16", "--limit", "100MB").stdout
+
+
+def test_the_context_is_an_option():
+    """15,360 MiB of a T4; the allocator gets the rest."""
+    given = run("resnet18", "--batch", "2", "--device", "t4", "--context", "360MiB").stdout
+    assert "in 14.65 GiB (15.00 GiB of NVIDIA T4; 360.00 MiB of them go to" in given  # 15,000 / 1,024
+    limited = run("resnet18", "--batch", "2", "--device", "cuda", "--limit", "15000MiB").stdout
+    both = run("resnet18", "--batch", "2", "--device", "t4", "--limit", "15360MiB", "--context", "360MiB").stdout
+    assert given.splitlines()[-2:] == limited.splitlines()[-2:] == both.splitlines()[-2:]
+    assert "in 15.00 GiB less 360.00 MiB of context" in both
+
+
+def test_a_batch_that_does_not_fit_is_told_with_what_would_make_it_fit():
+    out = run("resnet18", "--batch", "512", "--device", "cuda", "--limit", "4GiB", "--optimizer", "adamw").stdout
+    assert "batch 512 does not fit: it needs " in out
+    lines = [line.split(":")[0].strip() for line in out.split("too much\n")[1].splitlines()]
+    largest = lines[-2].removeprefix("the largest batch is ").split(",")[0]
+    assert lines[0] == f"a batch of {largest}"
+    assert lines[1] == "gradients accumulated over 4 steps of 128 (`--accumulate`)"
+    assert int(largest) // 128 == 1 == 512 // 4 // 128  # 128 fits, 256 does not
+    assert "does not fit" not in run("resnet18", "--batch", "8", "--device", "cuda", "--limit", "4GiB").stdout
 
 
 def test_the_timeline_is_drawn(tmp_path):
