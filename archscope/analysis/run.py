@@ -10,7 +10,7 @@ from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import Region, Storage, Tape, Value
+from archscope.autograd.tape import Node, Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
@@ -55,7 +55,7 @@ class Plan:
 def _weights(one: Step, dtype: str) -> Iterator[Weight]:
     op = one.layer.op
     for name, tensor in op.parameters(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=True, trained=not one.layer.frozen)
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=True, trained=name not in one.layer.frozen)
     for name, tensor in op.buffers(*one.x).items():
         yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=False, trained=False)
 
@@ -64,7 +64,7 @@ class Run:
     """A design at work on a tape.
 
     Attributes:
-        keeps: what each layer keeps for the backward pass, in the order of the forward pass.
+        keeps: what each layer keeps for the backward pass once the forward pass is done, in its order.
         dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
         state, parameters, trained: parameters and buffers; the former; those of them that are trained.
@@ -75,6 +75,7 @@ class Run:
     def __init__(self, plan: Plan, tape: Tape, *, nhwc: bool = False) -> None:
         self.plan, self.tape = plan, tape
         self.keeps: list[tuple[str, Storage]] = []
+        self._keeping: list[tuple[str, Node | Region, tuple[Storage, ...]]] = []
         self.dtypes: dict[Ref, str] = {}
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
@@ -123,6 +124,10 @@ class Run:
         for value in self._values.values():
             self.tape.release(value)
         self._values.clear()
+        for layer, keeper, storages in self._keeping:
+            if not (keeper.gone if isinstance(keeper, Node) else keeper.left == 0):
+                self.keeps += [(layer, storage) for storage in storages]
+        self._keeping.clear()
         return outputs
 
     def _groups(self) -> Iterator[tuple[str | None, list[Step]]]:
@@ -139,10 +144,14 @@ class Run:
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer
         tape.layer = layer.name
-        before = len(tape.nodes)
+        before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
+        tape.grad = grad and not layer.no_grad
         result = layer.op.forward(tape, self._weights[layer.shares or layer.name], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result
+        if layer.no_grad:
+            outputs = [aten.detached(tape, value) for value in outputs]
+        tape.grad = grad
         for number, value in enumerate(outputs):
             value.uses += 1
             values[Ref(layer.name, number)] = value
@@ -151,8 +160,7 @@ class Run:
         if tape.grad:
             _name(layer.name, outputs)
             if tape.region is None and tape.phase == "forward":  # not where it is recomputed
-                for node in tape.nodes[before:]:
-                    self.keeps += [(layer.name, storage) for storage in node.saved]
+                self._keeping += [(layer.name, node, tuple(node.saved)) for node in tape.nodes[before:]]
 
     def _forget(self, one: Step) -> None:
         for ref in self.plan.last.get(one.layer.name, ()):
@@ -184,8 +192,7 @@ class Run:
         own = dict(arguments)
         block(own)
         tape.leave()
-        if region.left:
-            self.keeps += [(read[ref], value.storage) for ref, value in arguments.items()]
+        self._keeping += [(read[ref], region, (value.storage,)) for ref, value in arguments.items()]
         gone = {ref for one in group for ref in self.plan.last.get(one.layer.name, ())}
         self._values |= {ref: value for ref, value in own.items() if ref not in arguments}
         for ref in gone:

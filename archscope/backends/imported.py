@@ -11,7 +11,7 @@ from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 from archscope.load import load
 from archscope.shown import Told
-from archscope.spec.folding import readable
+from archscope.spec.folding import readable, said
 from archscope.spec.writer import to_yaml
 
 
@@ -104,4 +104,4 @@ def _loaded(text: str) -> Design | str:
 
 def same(one: Design, other: Design) -> bool:
     """Whether two designs have the same inputs, layers, weights and outputs."""
-    return all(getattr(one, part) == getattr(other, part) for part in ("inputs", "layers", "outputs"))
+    return bool(said(one) == said(other))

@@ -94,6 +94,7 @@ class Document:
     vars: dict[str, Node] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     layers: ListNode | None = None
+    freeze: Node | None = None
     outputs: Node | None = None
     expectations: list[Expectation] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
@@ -191,6 +192,7 @@ def _extended(base: Document, child: Document) -> Document:
         vars=base.vars | child.vars,
         blocks=base.blocks | child.blocks,
         layers=base.layers if child.layers is None else child.layers,
+        freeze=base.freeze if child.freeze is None else child.freeze,
         outputs=child.outputs or base.outputs,
         sweep=child.sweep or base.sweep,
     )
@@ -324,6 +326,9 @@ class _Parts:
             return None
         allowed = [self._variable(parameter, mark) for parameter, _ in parameters]
         return parameters if all(allowed) else None
+
+    def read_freeze(self, node: Node) -> None:
+        self.document.freeze = node
 
     def read_layers(self, node: Node) -> None:
         if isinstance(node, ListNode):
@@ -496,6 +501,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "vars": _Parts.read_vars,
     "blocks": _Parts.read_blocks,
     "layers": _Parts.read_layers,
+    "freeze": _Parts.read_freeze,
     "outputs": _Parts.read_outputs,
     "expect": _Parts.read_expect,
     "budget": _Parts.read_budget,
@@ -504,7 +510,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
 }
 
 #: what an entry of a list of layers may say besides its op or block
-MODIFIERS = ("name", "from", "when", "freeze", "checkpoint")
+MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad")
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
 #: names with a meaning of their own inside a layer

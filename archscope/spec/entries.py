@@ -26,7 +26,7 @@ class Entry:
         argument: what stands behind the word, or the count of a repeat.
         body: the layers of a repeat or a group.
         index: the variable that counts a repeat.
-        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``.
+        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``.
     """
 
     form: str

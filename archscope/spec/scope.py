@@ -12,6 +12,7 @@ from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
 from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
+from archscope.spec.freezing import Freeze
 from archscope.spec.reader import ListNode, MapNode, Node
 
 MOST_WORK = 200_000
@@ -71,6 +72,9 @@ class Context(NamedTuple):
         path: the full name of the list that the entry stands in.
         border: how many parts of the path lie outside the block; its entries see no names out there.
         labels: names of the entries of this list, by ``id`` of their nodes.
+        freezes: what the entries around it freeze.
+        checkpoint: the region around it that is recomputed.
+        no_grad: whether it runs without gradients.
         reuse: path of the entry that is applied again, and of its first application.
         given: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
         trail: the block calls around it, innermost first.
@@ -80,8 +84,9 @@ class Context(NamedTuple):
     path: tuple[str, ...] = ()
     border: int = 0
     labels: Mapping[int, str] | None = None
-    frozen: bool = False
+    freezes: tuple[Freeze, ...] = ()
     checkpoint: str | None = None
+    no_grad: bool = False
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     given: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()

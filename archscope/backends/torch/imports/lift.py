@@ -186,7 +186,8 @@ class Lifting:
             self._values[name] = Literal(tensor.detach().cpu(), _value_of(name, tensor))
         groups = self._groups()
         for number, call in enumerate(self.program.calls):
-            with self._refusing(call):
+            mark = None if call.recomputed is None else f"recomputed_{call.recomputed}"
+            with self._refusing(call), self.draft.under(no_grad=not call.grad, checkpoint=mark):
                 self._call(call, number, groups.get(number, _SINGLE))
         for name, value in self.program.outputs.items():
             entity = self._values[value.name]
@@ -195,10 +196,22 @@ class Lifting:
                     self.draft.output(name, self.ref(entity, None))
             except (Cannot, Unfit) as error:
                 self.refusals.setdefault(name, Refusal(f"output {name}", str(error), "a model that does not give it"))
+        self._spare()
+
+    def _spare(self) -> None:
+        """The state of the model that nothing reads: layers that give it, which nothing reads either."""
+        kept = {name for tensors in self._state.values() for name in tensors.values()}
+        for held in self.program.held.values():
+            if held.name not in kept:
+                kept.add(held.name)
+                self._given(held, ())
 
     def _call(self, call: Call, number: int, done: Callable[[], None] | None) -> None:
         if number in self._upkeep:
             self._enter(call, [None] * len(call.outputs))
+        elif call.own is not None and call.own not in self._closed:
+            name = call.own.partition(":")[0]
+            self.refuse(call, f"{name}, a function with a backward pass of its own", "layers of torch in its place")
         elif done is _SINGLE:
             self._single(call, number)
         elif done is not None:
@@ -268,7 +281,8 @@ class Lifting:
     def refuse(self, call: Call, what: str, needed: str) -> None:
         """Note that a call cannot be represented; what follows from it is not asked."""
         frame = call.frames[-1] if call.frames else None
-        key = frame.key if frame else (call.outputs[0].name if call.outputs and call.outputs[0] else call.target)
+        alone = call.outputs[0].name if call.outputs and call.outputs[0] else call.target
+        key = call.own or (frame.key if frame else alone)
         self.refusals.setdefault(key, Refusal(frame.path if frame else "", what, needed))
         self._enter(call, [Broken()] * len(call.outputs))
 
@@ -384,8 +398,7 @@ class Lifting:
         if first is not None:
             name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
-        trained = [one.trained for one in held.values() if one.learnt]
-        frozen = bool(trained) and not any(trained)
+        frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
         made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
         counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
@@ -439,20 +452,27 @@ class Lifting:
     def _materialised(self, held: Held) -> Ref:
         """The layer that gives a weight."""
         if held.name not in self._held:
-            shape = self.shape(held.value)
-            if held.learnt:
-                op = self.op("Parameter", shape=list(shape))
-            else:
-                dtype = NAMES.get(held.value.dtype)
-                op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
-            frozen = held.learnt and not held.trained
-            self._gives(held, self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0])
+            self._given(held, ())
         return self._held[held.name]
 
-    def _gives(self, held: Held, ref: Ref) -> None:
-        """Say which layer gives a weight."""
-        self._held[held.name] = ref
-        self._state[ref] = {_own_name(held): held.name}
+    def expanded(self, weight: Weight) -> Ref:
+        """The layer that gives a weight to every sample."""
+        return self._given(weight.held, [self.lends()])
+
+    def _given(self, held: Held, lends: Sequence[Ref]) -> Ref:
+        """A new layer that gives a weight; to every sample of a tensor that has these."""
+        shape, expand = list(self.shape(held.value)), {"expand": True} if lends else {}
+        if held.learnt:
+            op = self.op("Parameter", shape=shape, **expand)
+        else:
+            dtype = NAMES.get(held.value.dtype) or "float"
+            op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, **expand)
+        frozen = (_own_name(held),) if held.learnt and not held.trained else ()
+        with self.draft.under(checkpoint=self.draft.checkpoint):  # whoever reads it may do so with gradients
+            made = self.draft.layer(self._place_of(held), op, lends, frozen=frozen)[0]
+        self._held[held.name] = made
+        self._state[made] = {_own_name(held): held.name}
+        return made
 
     def keeps(self, ref: Ref, names: Mapping[str, str]) -> None:
         """Say what the parameters and buffers of a layer are called in the original."""
@@ -462,19 +482,6 @@ class Lifting:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
         around, _, own = held.name.rpartition(".")
         return around if own == _own_name(held) and around and self._instances.idle(around) else held.name
-
-    def expanded(self, weight: Weight) -> Ref:
-        """The layer that gives a weight to every sample."""
-        held, lends = weight.held, self.lends()
-        shape = list(self.shape(held.value))
-        if held.learnt:
-            op = self.op("Parameter", shape=shape, expand=True)
-        else:
-            dtype = NAMES.get(held.value.dtype) or "float"
-            op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
-        made = self.draft.layer(self._place_of(held), op, [lends], frozen=held.learnt and not held.trained)[0]
-        self._gives(held, made)
-        return made
 
     def reads(self, value: Value) -> bool:
         """Whether anything reads a value."""
@@ -852,7 +859,7 @@ class Instances:
         wanted = set(keys)
         found: dict[str, list[int]] = {}
         for number, call in enumerate(self._calls):
-            key = next((frame.key for frame in call.frames if frame.key in wanted), None)
+            key = next((one for one in (call.own, *(frame.key for frame in call.frames)) if one in wanted), None)
             if key is None and call.outputs and call.outputs[0] is not None and call.outputs[0].name in wanted:
                 key = call.outputs[0].name
             if key is not None:
@@ -864,7 +871,7 @@ class Instances:
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*[A-Z]*(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]+")
 #: calls that make no layer
 SILENT = {
-    "aten._assert_tensor_metadata", "aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy",
+    "aten._assert_tensor_metadata", "aten.alias", "aten.lift_fresh_copy",
     "aten.contiguous", "aten.sym_size", "aten.zeros", "aten.ones", "aten.arange", "aten.full", "aten._assert_scalar",
     "aten.empty", "aten.new_zeros", "aten.new_ones", "aten.to", "aten.type_as",
 }  # fmt: skip
