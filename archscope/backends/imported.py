@@ -50,7 +50,7 @@ class Imported(Told):
         spec: the text of the spec.
         flat: whether the spec is a plain list of layers.
         proof: every figure, as the design states it and as the original has it.
-        unused: what never ran, and is not in the design.
+        unused: what never ran; of its parameters and buffers, layers that nothing reads.
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
         names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.

@@ -149,6 +149,7 @@ class Lifting:
         draft: the design so far.
         batch: at which the program was traced.
         refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
+        needs: names of the values that gradients reach.
     """
 
     def __init__(self, program: Trace, module: nn.Module, target: Target, closed: Mapping[str, Refusal]) -> None:
@@ -171,6 +172,8 @@ class Lifting:
         self._latest: Ref | None = None
         self._aliases = Aliases(program)
         self._upkeep = _upkeep(program)
+        self._closed_in: set[str] = set()
+        self.needs = _needs(program)
 
     # -- the way through -------------------------------------------------------------------------------------------
 
@@ -202,9 +205,12 @@ class Lifting:
         """The state of the model that nothing reads: layers that give it, which nothing reads either."""
         kept = {name for tensors in self._state.values() for name in tensors.values()}
         for held in self.program.held.values():
-            if held.name not in kept:
+            if held.name not in kept and not self.refusals:
                 kept.add(held.name)
-                self._given(held, ())
+                try:
+                    self._given(held, ())
+                except Cannot as error:
+                    self.refusals[held.name] = Refusal(held.name, error.what, error.needed)
 
     def _call(self, call: Call, number: int, done: Callable[[], None] | None) -> None:
         if number in self._upkeep:
@@ -429,7 +435,7 @@ class Lifting:
             )
         for one in held.values():
             others = self._consumers[one.value.name] - users
-            if others or one.name in self._held:
+            if others or one.name in self._held or one.value.name in self._closed_in:
                 raise Cannot(f"{one.name} serves {call.target} and {', '.join(sorted(others))}", "a tied weight")
             if base(call) in users and len(users) == 1 and len(self._company[one.value.name]) > 1:
                 raise Cannot(f"{one.name} serves {call.target} with other weights as well", "a tied weight")
@@ -461,6 +467,8 @@ class Lifting:
 
     def _given(self, held: Held, lends: Sequence[Ref]) -> Ref:
         """A new layer that gives a weight; to every sample of a tensor that has these."""
+        if held.value.dtype not in NAMES:
+            raise Cannot(f"{held.name} of {held.value.dtype}", "a dtype that designs know")
         shape, expand = list(self.shape(held.value)), {"expand": True} if lends else {}
         if held.learnt:
             op = self.op("Parameter", shape=shape, **expand)
@@ -594,7 +602,9 @@ class Lifting:
         todo: dict[int, Callable[[], None] | None] = {}
         for key, numbers in self._instances.groups(self._closed).items():
             todo |= dict.fromkeys(numbers)
-            todo[numbers[0]] = _later(opaque, self, [self.program.calls[n] for n in numbers], self._closed[key])
+            calls = [self.program.calls[number] for number in numbers]
+            self._closed_in |= {value.name for call in calls for value in call.values}
+            todo[numbers[0]] = _later(opaque, self, calls, self._closed[key])
         for numbers in self._instances.leaves():
             calls = [self.program.calls[number] for number in numbers]
             if any(number in todo for number in numbers):
@@ -614,6 +624,12 @@ class Lifting:
         read = {value.name: value for call in calls for value in call.values if value.name not in made}
         given = [value for call in calls for value in call.outputs if value is not None and value.name in outside]
         return list(read.values()), given
+
+    def only_in(self, calls: Sequence[Call]) -> set[str]:
+        """The weights that nothing but these calls reads."""
+        inside = {id(call) for call in calls}
+        others = {value.name for call in self.program.calls if id(call) not in inside for value in call.values}
+        return {name for name in self.program.held if name not in others}
 
     def enter(self, value: Value, entity: Entity) -> None:
         """Say what has become of a value."""
@@ -728,6 +744,15 @@ def _consumers(program: Trace) -> dict[str, set[str]]:
     for call in program.calls:
         for value in call.values:
             found.setdefault(of.get(value.name, value.name), set()).add(base(call))
+    return found
+
+
+def _needs(program: Trace) -> set[str]:
+    """The values that gradients reach."""
+    found = {name for name, held in program.held.items() if held.trained}
+    for call in program.calls:
+        if call.grad and base(call).rstrip("_") != "aten.detach" and any(one.name in found for one in call.values):
+            found |= {one.name for one in call.outputs if one is not None and one.dtype.is_floating_point}
     return found
 
 

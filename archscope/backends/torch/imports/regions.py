@@ -1,4 +1,4 @@
-"""Parts of a model that torch runs in its own way: recomputed in the backward pass, or with a backward pass of their own.
+"""Parts of a model that torch runs in its own way: recomputed in the backward pass, or with one of their own.
 
 A traced program does not say so. So while a model is traced, what torch does for such a part is replaced by the part
 itself with a mark: every call of it has the mark in its node (``torch.fx.traceback.annotate``).
@@ -22,7 +22,7 @@ _RECOMPUTED, _OWN = "archscope_recomputed", "archscope_function"
 
 @contextmanager
 def marked() -> Iterator[None]:
-    """Trace what is recomputed (``torch.utils.checkpoint``), and functions with a backward pass of their own, with marks."""
+    """Trace what is recomputed (``torch.utils.checkpoint``), and functions with an own backward pass, with marks."""
     numbers = count(1)
 
     def once(*_: Any, **__: Any) -> Iterator[None]:
