@@ -58,8 +58,10 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
             for layer in design.layers:
                 x = [values[ref] for ref in layer.inputs]
                 modules[layer.name] = _module(design, layer, modules, x)
-                y = modules[layer.name](*x)
+                with torch.no_grad() if layer.no_grad else nullcontext():
+                    y = modules[layer.name](*x)
                 outputs = list(y) if isinstance(y, (tuple, list)) else [y]
+                outputs = [tensor.detach() for tensor in outputs] if layer.no_grad else outputs
                 shapes[layer.name] = [tuple(t.shape) for t in outputs]
                 values |= {Ref(layer.name, i): t for i, t in enumerate(outputs)}
         with FlopCounterMode(display=False) as behind:

@@ -162,7 +162,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
         yield _line("params", cost.params, told)
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
-        "input_grad_macs": "" if any(needs) else "nothing upstream is trained, or no gradient arrives",
+        "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
         "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
     }

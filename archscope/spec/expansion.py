@@ -280,7 +280,7 @@ class _Expander:
             and value.lower() not in told
         ):
             hint = f"`freeze: [{value}]` freezes the parameters of that name"
-            self._problems.add(f"unknown name `{value}`", node.mark, value.hint or hint, context)
+            self._problems.add(f"unknown name `{value}`", node.mark, hint, context)
             return context.freezes
         stated = self._problems.truth(node, flow, context, default=False)
         return (*context.freezes, Freeze(place, None)) if stated else context.freezes
