@@ -10,10 +10,11 @@ from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import Node, Region, Storage, Tape, Value
+from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.ops.tensors import standing
 
 
 class Weight(NamedTuple):
@@ -78,6 +79,7 @@ class Run:
         keeps: what each layer keeps for the backward pass once the forward pass is done, in its order.
         dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
+        constants: the numbers of constants that are not computed anew.
         state, parameters, trained: parameters and buffers; the former; those of them that get a gradient.
         targets, optimizer_state: what else is there before a training step.
         parts: where a step begins in the traffic of the tape, and where its update does.
@@ -98,6 +100,10 @@ class Run:
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
+        found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
+        self.constants = [
+            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+        ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)
@@ -300,7 +306,7 @@ def _classifies(shape: tuple[int, ...]) -> bool:
 def _name(layer: str, outputs: Sequence[Value]) -> None:
     """Say of the outputs' memory what it is, where the layer has not."""
     for number, value in enumerate(outputs):
-        if not value.storage.what:
+        if value.storage.what == INSIDE:
             value.storage.what = f"the output of {layer}" if len(outputs) == 1 else f"output {number} of {layer}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class Imported(Told):
         unused: what never ran, and is not in the design.
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
+        names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.
     """
 
     design: Design
@@ -61,6 +63,7 @@ class Imported(Told):
     unused: tuple[Unused, ...] = ()
     notes: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:

@@ -114,11 +114,13 @@ class Draft:
             parts = free.split(".")
             taken.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
-        for key, (name, numbered) in self._wanted.items():
-            if not numbered:
-                take(key, name)
+        kinds = {layer.name: layer.kind for layer in self._layers}
+        wanted = {key: name for key, (name, numbered) in self._wanted.items() if not numbered}
+        blocks = {name[:at] for name in wanted.values() for at, letter in enumerate(name) if letter == "."}
+        for key, name in wanted.items():
+            take(key, f"{name}.{kinds[key]}" if name in blocks else name)  # a layer with children stands among them
         layers = set(names.values())
-        called = {layer.name: layer.kind for layer in self._layers if self._wanted[layer.name][1]}
+        called = {key: kind for key, kind in kinds.items() if self._wanted[key][1]}
         counts = Counter((self._wanted[key][0], kind) for key, kind in called.items())
         seen: Counter[tuple[str, str]] = Counter()
         for key, kind in called.items():

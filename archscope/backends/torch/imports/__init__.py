@@ -10,13 +10,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils import _pytree as pytree
 
 from archscope.backends.imported import Imported, written
 from archscope.backends.torch.imports.lift import lift
 from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.prove import prove
-from archscope.backends.torch.imports.targets import BATCH, authored, check_inputs, light
-from archscope.backends.torch.imports.trace import batch_of, resized
+from archscope.backends.torch.imports.targets import BATCH, check_inputs, light
+from archscope.backends.torch.imports.telling import authored
+from archscope.backends.torch.imports.trace import Untraceable, batch_of, resized
+from archscope.backends.torch.imports.twin import faked
 from archscope.errors import UsageError
 
 Examples = torch.Tensor | Sequence[Any] | Mapping[str, Any]
@@ -70,6 +74,8 @@ def given(
     if not isinstance(module, nn.Module):
         raise UsageError(f"a model is an nn.Module, not a {type(module).__name__}")
     args: tuple[Any, ...] = ()
+    if any(isinstance(one, PackedSequence) for one in (inputs, *(inputs if isinstance(inputs, (list, tuple)) else ()))):
+        raise UsageError("an input is a packed sequence; give the padded one that it was packed of")
     if isinstance(inputs, Mapping):
         kwargs = {**inputs, **kwargs}
     else:
@@ -78,10 +84,11 @@ def given(
     batch = batch_of((args, kwargs))
     if batch < 1:
         raise UsageError(f"the batch must be at least 1, not {batch}")
-    args, named = resized((args, dict(kwargs)), batch, BATCH)
+    shown = args, dict(kwargs)
+    args, named = resized(shown, batch, BATCH)
     kind = type(module)
     source = f"imported from {kind.__module__}.{kind.__qualname__}"
-    return light(Target(module, None, args, named, name or kind.__name__, source))
+    return light(Target(module, None, args, named, name or kind.__name__, source, shown=shown))
 
 
 def imported(target: Target, *, flat: bool = False, opaque: bool = False) -> Imported:
@@ -91,11 +98,33 @@ def imported(target: Target, *, flat: bool = False, opaque: bool = False) -> Imp
         UsageError: it cannot be traced, or does what no layer can represent.
     """
     with _untouched(), authored(f"importing {target.name}"):
-        lifted = lift(target, opaque=opaque)
+        try:
+            lifted = lift(target, opaque=opaque)
+        except Untraceable as error:
+            raise UsageError(f"{error}{_without_batch(target)}") from None
         design, spec, is_flat, notes = written(lifted.design, flat=flat)
         proof = prove(design, target, lifted)
     boxes = tuple(layer.name for layer in design.layers if layer.kind == "Opaque")
-    return Imported(design, spec, is_flat, proof, lifted.unused, (*target.notes, *lifted.notes, *notes), boxes)
+    notes = *target.notes, *lifted.notes, *notes
+    return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names)
+
+
+def _without_batch(target: Target) -> str:
+    """What is to be said of inputs that a model takes as they were given, and not at another batch."""
+    if target.module is None or target.shown is None:
+        return ""
+    try:
+        twin, args, kwargs = faked((target.module, *target.shown))
+        twin(*args, **kwargs)
+    except Exception:
+        return ""
+    shapes = " and ".join(
+        str(tuple(one.shape)) for one in pytree.tree_leaves(target.shown) if isinstance(one, torch.Tensor)
+    )
+    return (
+        f"; it takes {shapes}, but not with another first dimension: that is the batch, of any size, and inputs "
+        "without one need it (x.unsqueeze(0))"
+    )
 
 
 @contextmanager

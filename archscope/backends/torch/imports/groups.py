@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 
 from archscope.backends.torch.imports.lift import NAMES, SILENT, Arguments, Lifting, base
 from archscope.backends.torch.imports.model import Refusal
+from archscope.backends.torch.imports.telling import told
 from archscope.backends.torch.imports.trace import Call, Size, Value
 from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
+from archscope.spec.draft import Unfit
 
 Made = Callable[[], None]
 
@@ -30,6 +33,8 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
     if len(own) != 1 if type(module).__name__ in _SAY_MORE else len(own) < 2:
         return None
     if not type(module).__module__.startswith("torch.nn.modules.") or type(module).__name__ in _CALLS_TELL:
+        return None
+    if _altered(module):
         return None
     return _composed(lifting, calls, module)
 
@@ -95,6 +100,13 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mad
         return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
 
     return lambda: lifting.represent(last, inputs, make)
+
+
+def _altered(module: nn.Module) -> bool:
+    """Whether a layer does something else than its class; hooks of our own modules but sort what comes."""
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    others = [hook for hook in hooks if not getattr(hook, "__module__", "").startswith("archscope.ops.")]
+    return bool(others) or "forward" in vars(module)
 
 
 def _plain(lifting: Lifting, calls: Sequence[Call]) -> bool:
@@ -166,14 +178,15 @@ def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     held = [lifting.program.held[value.name] for value in read if value.name in lifting.program.held]
     inputs = [value for value in read if value.name not in lifting.program.held]
     path = refusal.place
-    for value in given:
-        if not value.shape or value.shape[0] != Size(1, 0) or value.dtype not in NAMES:
-            raise UsageError(
-                f"{path or 'the model itself'}: {refusal.what}; it cannot be kept as a black box either, for it gives "
-                f"a tensor of {lifting.shape(value)} whose first dimension is not the batch"
-            )
+    if any(isinstance(call.function, HigherOrderOperator) for call in calls):
+        raise UsageError(_no_box(refusal, f"what it does cannot be measured; needed: {refusal.needed}"))
+    _refuse_closed(lifting, refusal, inputs, given)
     named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
-    totals = measured(lifting, calls, inputs, held, given)
+    try:
+        totals = measured(lifting, calls, inputs, held, given)
+    except Exception as error:
+        why = str(error) if type(error) is ValueError else told(error)
+        raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
     op = lifting.op(
         "Opaque",
         of=calls[0].frames[-1].kind if path else calls[0].target,
@@ -186,6 +199,34 @@ def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         **totals,
     )
     refs = [lifting.ref(value, calls[0]) for value in inputs]
-    made = lifting.draft.layer(lifting.instance(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
+    try:
+        made = lifting.draft.layer(lifting.instance(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
+    except Unfit as error:
+        raise UsageError(_no_box(refusal, str(error))) from None
+    lifting.keeps(made[0], {name: one.name for name, one in named.items()})
     for value, ref in zip(given, made, strict=True):
         lifting.enter(value, ref)
+
+
+def _refuse_closed(lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], given: Sequence[Value]) -> None:
+    """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
+
+    Raises:
+        UsageError: it does not.
+    """
+    for value in given:
+        shape = lifting.shape(value)
+        if not value.shape or value.shape[0] != Size(1, 0):
+            why = f"it gives a tensor of {shape} whose first dimension is not the batch"
+            raise UsageError(_no_box(refusal, why))
+        if value.dtype not in NAMES:
+            raise UsageError(_no_box(refusal, f"it gives a tensor of {value.dtype}, which designs do not know"))
+    if not given:
+        raise UsageError(_no_box(refusal, "nothing reads what it gives"))
+    if not any(value.shape and value.shape[0] == Size(1, 0) for value in inputs):
+        raise UsageError(_no_box(refusal, "it reads no tensor whose first dimension is the batch"))
+
+
+def _no_box(refusal: Refusal, why: str) -> str:
+    place = refusal.place or "the model itself"
+    return f"{place}: {refusal.what}; it cannot be kept as a black box either, for {why}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.aliases import Aliases, in_place
@@ -160,14 +161,16 @@ class Lifting:
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
-        self._rooted: dict[str, Ref] = {}
+        self._state: dict[Ref, dict[str, str]] = {}
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
+        self._company = _company(program)
         self._read = _read(program)
         self._common = self._common_literals()
         self._latest: Ref | None = None
         self._aliases = Aliases(program)
+        self._upkeep = _upkeep(program)
 
     # -- the way through -------------------------------------------------------------------------------------------
 
@@ -183,15 +186,33 @@ class Lifting:
             self._values[name] = Literal(tensor.detach().cpu(), _value_of(name, tensor))
         groups = self._groups()
         for number, call in enumerate(self.program.calls):
-            done = groups.get(number, _SINGLE)
-            if done is _SINGLE:
-                self._single(call, number)
-            elif done is not None:
-                done()
+            with self._refusing(call):
+                self._call(call, number, groups.get(number, _SINGLE))
         for name, value in self.program.outputs.items():
             entity = self._values[value.name]
-            if not isinstance(entity, Broken):
-                self.draft.output(name, self.ref(entity, None))
+            try:
+                if not isinstance(entity, Broken):
+                    self.draft.output(name, self.ref(entity, None))
+            except (Cannot, Unfit) as error:
+                self.refusals.setdefault(name, Refusal(f"output {name}", str(error), "a model that does not give it"))
+
+    def _call(self, call: Call, number: int, done: Callable[[], None] | None) -> None:
+        if number in self._upkeep:
+            self._enter(call, [None] * len(call.outputs))
+        elif done is _SINGLE:
+            self._single(call, number)
+        elif done is not None:
+            done()
+
+    @contextmanager
+    def _refusing(self, call: Call) -> Iterator[None]:
+        """Note what cannot be represented of a call, in the words of whoever found it out."""
+        try:
+            yield
+        except Cannot as error:
+            self.refuse(call, error.what, error.needed)
+        except (Unfit, FieldError, TypeError) as error:
+            self.refuse(call, f"{call.target}: {error}", "an op that takes this")
 
     def _input(self, name: str, value: Value) -> Ref:
         first = value.shape[0] if value.shape else 0
@@ -227,21 +248,21 @@ class Lifting:
             read: what it is made of.
             make: gives what has become of its outputs.
         """
-        try:
+        with self._refusing(call):
             if any(isinstance(self._values[value.name], Broken) for value in read):
                 self._enter(call, [Broken()] * len(call.outputs))
                 return
             result = make()
             self._enter(call, result if isinstance(result, (list, tuple)) and not isinstance(result, Ref) else [result])
-        except Cannot as error:
-            self.refuse(call, error.what, error.needed)
-        except (Unfit, FieldError, TypeError) as error:
-            self.refuse(call, f"{call.target}: {error}", "an op that takes this")
 
     def _handler(self, call: Call) -> Handler:
         name = f"aten.{own(call)}"
         if name in HANDLERS:
             return HANDLERS[name]
+        if isinstance(call.function, HigherOrderOperator):
+            other = {"flex_attention": "torch.nn.functional.scaled_dot_product_attention in its place"}
+            needed = other.get(call.target, f"a model without {call.target}")
+            raise Cannot(f"{call.target}, which runs functions that it is given", needed)
         raise Cannot(f"{call.target} has no op", f"an op for {call.target}")
 
     def refuse(self, call: Call, what: str, needed: str) -> None:
@@ -366,8 +387,8 @@ class Lifting:
         frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
         made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
-        if not prefix:  # the model itself is the layer
-            self._rooted |= dict.fromkeys([*op.parameters(*x), *op.buffers(*x)], made[0])
+        counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
+        self._state[made[0]] = {**{name: one.name for name, one in held.items()}, **counts}
         self._homes[names] = made[0], op
         return made
 
@@ -396,6 +417,8 @@ class Lifting:
             others = self._consumers[one.value.name] - users
             if others or one.name in self._held:
                 raise Cannot(f"{one.name} serves {call.target} and {', '.join(sorted(others))}", "a tied weight")
+            if base(call) in users and len(users) == 1 and len(self._company[one.value.name]) > 1:
+                raise Cannot(f"{one.name} serves {call.target} with other weights as well", "a tied weight")
         return held
 
     def _agree(self, call: Call, op: Op, x: tuple[Tensor, ...], held: Mapping[str, Held]) -> None:
@@ -422,8 +445,17 @@ class Lifting:
                 dtype = NAMES.get(held.value.dtype)
                 op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
             frozen = ("weight",) if held.learnt and not held.trained else ()
-            self._held[held.name] = self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0]
+            self._gives(held, self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0])
         return self._held[held.name]
+
+    def _gives(self, held: Held, ref: Ref) -> None:
+        """Say which layer gives a weight."""
+        self._held[held.name] = ref
+        self._state[ref] = {_own_name(held): held.name}
+
+    def keeps(self, ref: Ref, names: Mapping[str, str]) -> None:
+        """Say what the parameters and buffers of a layer are called in the original."""
+        self._state[ref] = dict(names)
 
     def _place_of(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
@@ -439,9 +471,9 @@ class Lifting:
         else:
             dtype = NAMES.get(held.value.dtype) or "float"
             op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
-        self._held[held.name] = made = self.draft.layer(
-            self._place_of(held), op, [lends], frozen=("weight",) if held.learnt and not held.trained else ()
-        )[0]
+        frozen = ("weight",) if held.learnt and not held.trained else ()
+        made = self.draft.layer(self._place_of(held), op, [lends], frozen=frozen)[0]
+        self._gives(held, made)
         return made
 
     def reads(self, value: Value) -> bool:
@@ -599,9 +631,12 @@ class Lifting:
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""
         names = self.draft.names()
-        own = {held.name: _own_name(held) for held in self.program.held.values()}
-        outside = {f"{names[ref.node]}.{own[original]}": original for original, ref in self._held.items()}
-        return outside | {f"{names[ref.node]}.{name}": name for name, ref in self._rooted.items()}
+        return {
+            stated: original
+            for ref, tensors in self._state.items()
+            for own, original in tensors.items()
+            if (stated := f"{names[ref.node]}.{own}") != original
+        }
 
     def _unused(self) -> Iterator[Unused]:
         """Parts of the model that never ran, the outermost."""
@@ -686,6 +721,36 @@ def _consumers(program: Trace) -> dict[str, set[str]]:
     for call in program.calls:
         for value in call.values:
             found.setdefault(of.get(value.name, value.name), set()).add(base(call))
+    return found
+
+
+def _company(program: Trace) -> dict[str, set[frozenset[str]]]:
+    """The weights that a weight is read together with, for each way in which it is."""
+    found: dict[str, set[frozenset[str]]] = {}
+    for call in program.calls:
+        read = frozenset(value.name for value in call.values if value.name in program.held)
+        for name in read:
+            found.setdefault(name, set()).add(read)
+    return found
+
+
+def _upkeep(program: Trace) -> set[int]:
+    """The numbers of calls on buffers alone that nothing reads: they keep count, and are no work of the model."""
+    known = {name for name, held in program.held.items() if not held.learnt}
+    candidates = []
+    for number, call in enumerate(program.calls):
+        read = {value.name for value in call.values}
+        if read and read <= known:
+            candidates.append(number)
+            known |= {value.name for value in call.outputs if value is not None}
+    needed = {value.name for value in program.outputs.values()}
+    found = set()
+    for number, call in reversed(list(enumerate(program.calls))):
+        made = {value.name for value in call.outputs if value is not None}
+        if number in candidates and not made & needed:
+            found.add(number)
+        else:
+            needed |= {value.name for value in call.values}
     return found
 
 

@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.backends.torch.imports.lift import Lifting, Literal
 from archscope.backends.torch.imports.trace import Call, Held, Size, Value
-from archscope.errors import UsageError
 
 
 def measured(
@@ -24,17 +23,16 @@ def measured(
     saves, in float32, and which inputs and outputs are among these; at two batches.
 
     Raises:
-        UsageError: they are not in proportion to the batch.
+        ValueError: they are not in proportion to the batch. And whatever torch raises.
     """
     one, other = (_run(lifting, calls, inputs, held, given, batch) for batch in (lifting.batch, lifting.batch + 1))
     figures: dict[str, Any] = {}
     for name in ("macs", "backward_macs", "kept_bytes"):
         figures[name] = rate = other[name] - one[name]
         if one[name] != rate * lifting.batch:
-            place = calls[0].frames[-1].path if calls[0].frames else calls[0].target
-            raise UsageError(
-                f"{place}: {name} is {one[name]:,} at batch {lifting.batch} and {other[name]:,} at "
-                f"{lifting.batch + 1}, which no figure a sample says"
+            raise ValueError(
+                f"{name} is {one[name]:,} at batch {lifting.batch} and {other[name]:,} at {lifting.batch + 1}, which "
+                "no figure a sample says"
             )
     return figures | {name: one[name] for name in ("saved_inputs", "saved_outputs")}
 

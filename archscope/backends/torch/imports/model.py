@@ -26,6 +26,8 @@ class Target:
         name: of the design.
         source: where the model comes from, in words.
         notes: what a user should know about how it was made.
+        shown: the inputs as they were given, where that is with another batch.
+        original: the module of which ``module`` is a copy without numbers.
     """
 
     module: nn.Module | None
@@ -35,6 +37,8 @@ class Target:
     name: str
     source: str
     notes: tuple[str, ...] = ()
+    shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    original: nn.Module | None = None
 
 
 @dataclass(frozen=True)

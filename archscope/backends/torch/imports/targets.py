@@ -11,8 +11,7 @@ import inspect
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,9 +22,9 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.telling import place, told
-from archscope.backends.torch.imports.twin import faked, zeros
-from archscope.errors import ArchscopeError, UsageError, closest, suggestion
+from archscope.backends.torch.imports.telling import authored, told
+from archscope.backends.torch.imports.twin import faked, spread, zeros
+from archscope.errors import UsageError, closest, suggestion
 
 FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
 #: samples in the inputs that a model is run on; with one, torch refuses to train batch norms of maps of one value
@@ -90,7 +89,8 @@ def light(target: Target) -> Target:
         args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (target.args, target.kwargs))
         notes = (*target.notes, f"taken as it is, for it cannot be copied: {told(error)}")
         return replace(target, args=args, kwargs=kwargs, notes=notes)
-    return replace(target, module=module, args=args, kwargs=kwargs)
+    module.register_forward_hook(lambda _, __, y: spread(y))
+    return replace(target, module=module, args=args, kwargs=kwargs, original=target.module)
 
 
 def arguments(text: str) -> dict[str, Any]:
@@ -106,30 +106,6 @@ def arguments(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError(f"--kwargs is a JSON object such as '{{\"num_classes\": 10}}', not {text}")
     return found
-
-
-# -- code of others ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def authored(doing: str) -> Iterator[None]:
-    """Around code of a model's author: what it prints goes to standard error, what it raises becomes one line.
-
-    Args:
-        doing: what is done: ``building M``.
-
-    Raises:
-        UsageError: the code raised something.
-    """
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except ArchscopeError:
-        raise
-    except SystemExit as error:
-        raise UsageError(f"{doing}: the code ends the program (exit {error.code}); {place(error)}") from None
-    except Exception as error:
-        raise UsageError(f"{doing}: {told(error)}") from None
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import Network
@@ -139,18 +140,44 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
         UsageError: it cannot be traced, or it does other things for another batch.
     """
     batch = batch_of((args, kwargs))
-    first = _exported(module, args, kwargs)
-    second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
-    return laid_over(module, first, second, batch)
+    with _Weights() as weights:
+        first = _exported(module, args, kwargs)
+        second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
+    return laid_over(module, first, second, batch, weights.seen)
 
 
-def laid_over(module: torch.nn.Module, first: Any, second: Any, batch: int) -> Trace:
+def laid_over(
+    module: torch.nn.Module, first: Any, second: Any, batch: int, weights: Mapping[int, torch.Tensor] | None = None
+) -> Trace:
     """What a program at a batch and the same program at one more have in common.
 
+    Args:
+        weights: parameters that it was seen to read, by their memory.
+
     Raises:
-        UsageError: they make other calls, or give no tensor.
+        UsageError: they make other calls, give no tensor, or read parameters that are not the model's.
     """
-    return _Overlay(module, first, second, batch).trace()
+    return _Overlay(module, first, second, batch, weights or {}).trace()
+
+
+class _Weights(TorchFunctionMode):
+    """Notes the parameters that are read, the model's and others: a program has others as mere constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[int, torch.Tensor] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for leaf in pytree.tree_leaves((args, kwargs)):
+            if isinstance(leaf, torch.nn.Parameter) or (
+                isinstance(leaf, torch.Tensor) and leaf.is_leaf and leaf.requires_grad
+            ):
+                self.seen[_memory(leaf)] = leaf  # held, so that its place is not given to another
+        return func(*args, **(kwargs or {}))
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
 
 
 def batch_of(given: Any) -> int:
@@ -160,6 +187,8 @@ def batch_of(given: Any) -> int:
         UsageError: there is no tensor, or one without dimensions, or they differ.
     """
     tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, torch.Tensor)]
+    for tensor in tensors:
+        _refuse_ragged(tensor)
     if not tensors or any(tensor.ndim == 0 for tensor in tensors):
         raise UsageError("the example inputs need a tensor whose first dimension is the batch")
     batches = {tensor.shape[0] for tensor in tensors}
@@ -167,6 +196,22 @@ def batch_of(given: Any) -> int:
         sizes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise UsageError(f"the first dimension of every input is the batch, and here they differ: {sizes}")
     return batches.pop()
+
+
+def _refuse_ragged(tensor: torch.Tensor) -> None:
+    """Hold that a tensor has a shape and elements in their places.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if tensor.is_nested:
+        raise UsageError(
+            "an input is a nested tensor, which has no one shape; give torch.nested.to_padded_tensor of it"
+        )
+    if tensor.layout is not torch.strided:
+        raise UsageError(f"an input has the layout {tensor.layout}; give it dense: tensor.to_dense()")
+    if tensor.is_quantized:
+        raise UsageError("an input is quantized; give its floating values: tensor.dequantize()")
 
 
 def resized(given: Any, batch: int, other: int) -> Any:
@@ -188,7 +233,11 @@ def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.E
         why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
         raise UsageError(f"{type(module).__name__} {why}") from None
     except Exception as error:
-        raise UsageError(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
+        raise Untraceable(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
+
+
+class Untraceable(UsageError):
+    """A model that ``torch.export`` cannot trace on these inputs."""
 
 
 @contextmanager
@@ -209,8 +258,10 @@ def _hushed() -> Iterator[None]:
 class _Overlay:
     """Two programs of one model, read together."""
 
-    def __init__(self, module: torch.nn.Module, first: Any, second: Any, batch: int) -> None:
-        self._module, self._first, self._second, self._batch = module, first, second, batch
+    def __init__(
+        self, module: torch.nn.Module, first: Any, second: Any, batch: int, weights: Mapping[int, torch.Tensor]
+    ) -> None:
+        self._module, self._first, self._second, self._batch, self._weights = module, first, second, batch, weights
         self._values: dict[str, tuple[Value | None, ...]] = {}
         self._calls: list[Call] = []
         self._constants: dict[str, torch.Tensor] = {}
@@ -229,6 +280,7 @@ class _Overlay:
         state = dict(self._module.named_parameters(remove_duplicate=False))
         buffers = dict(self._module.named_buffers(remove_duplicate=False))
         first_of: dict[int, str] = {}
+        lies: dict[tuple[Any, ...], Value] = {}
         for name, tensor in [*state.items(), *buffers.items()]:
             first_of.setdefault(id(tensor), name)
         inputs = {}
@@ -248,8 +300,17 @@ class _Overlay:
                     first_of[id(tensor)], value, learnt, learnt and tensor.requires_grad, spec.persistent is not False
                 )
                 self._held[value.name] = held
-            else:
-                self._constants[value.name] = self._first.constants[spec.target]
+                lies.setdefault(_lie(tensor), value)
+                continue
+            constant = self._first.constants[spec.target]
+            if not isinstance(constant, torch.Tensor):
+                raise UsageError(f"the model computes with a {type(constant).__name__}, which no design describes")
+            if _lie(constant) in lies:  # read past the module, by a function that holds it
+                self._values[one.name] = (lies[_lie(constant)],)
+                continue
+            if _memory(constant) in self._weights:
+                raise UsageError(_not_its_own(self._module, one, constant))
+            self._constants[value.name] = constant
         return inputs
 
     def _input_names(self) -> list[str]:
@@ -303,6 +364,8 @@ class _Overlay:
                 result = self._both(one.args[0], other.args[0])
             elif one.op == "call_function":
                 self._call(one, other, first, second, grad=grad)
+            elif one.op == "get_attr":  # a graph that a call is given, or a tensor
+                self._values[one.name] = (operator.attrgetter(str(one.target))(first),)
         return result
 
     def _call(self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool) -> None:
@@ -373,6 +436,23 @@ class _Overlay:
             raise UsageError(f"{type(self._module).__name__} {why}")
         rate = int(other) - int(one)
         return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
+
+
+def _lie(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """Where a tensor lies."""
+    return _memory(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+
+
+def _not_its_own(module: torch.nn.Module, node: fx.Node, weight: torch.Tensor) -> str:
+    """That a model reads a parameter that is no parameter of it, and where."""
+    reader = next(iter(node.users), None)
+    frames = _frames(reader) if reader is not None else ()
+    where = frames[-1].path if frames else "the model itself"
+    return (
+        f"{type(module).__name__} reads a parameter that is none of its own, of shape {list(weight.shape)} ({where}: "
+        f"{reader.target if reader is not None else node.name}); it belongs to a module in a list or outside: "
+        "make that a submodule (nn.ModuleList, self.part = part)"
+    )
 
 
 def _frames(node: fx.Node) -> tuple[Frame, ...]:

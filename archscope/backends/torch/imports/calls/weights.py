@@ -16,7 +16,7 @@ from archscope.backends.torch.imports.lift import (
     idle,
     own,
 )
-from archscope.backends.torch.imports.trace import Call, Value
+from archscope.backends.torch.imports.trace import Call, Size, Value
 from archscope.graph import Ref
 
 _CONVOLUTIONS = {f"conv{rank}d": f"Conv{rank}d" for rank in (1, 2, 3)}
@@ -232,6 +232,11 @@ def rnn_relu(lifting: Lifting, call: Call, a: Arguments) -> Any:
 def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[Value], **given: Any) -> Any:
     if "data" in a or "batchsizes_of" in a:
         raise Cannot(f"{call.target} on packed sequences", "sequences of one length")
+    if not isinstance(a["input"].shape[0 if a["batch_first"] else 1], Size) or len(a["input"].shape) < 3:
+        lifting.notes.append(
+            f"{lifting.instance(call) or name}: {name} runs along the first dimension of its input "
+            f"{lifting.shape(a['input'])}, which is taken for the batch: samples meet there (batch_first=True?)"
+        )
     for state in states:
         entity = lifting.entity(state)
         if not isinstance(entity, Literal) or bool(entity.tensor.any()):
