@@ -36,11 +36,11 @@ ON_CUDA = {
 _SECONDS = {
     "infer_seconds": (
         "infer",
-        "predicted time of a forward pass on the device: at least, or an estimate if calibrated",
+        "time of a forward pass on the device: at least, or an estimate if calibrated",
     ),
     "train_seconds": (
         "train",
-        "predicted time of a training step on the device: at least, or an estimate if calibrated",
+        "time of a training step on the device: at least, or an estimate if calibrated",
     ),
 }
 _RECORDED = "accuracy that the design records, not measured here"
@@ -292,7 +292,7 @@ class Comparison:
 
     @property
     def times(self) -> str:
-        """What predicted times are: ``at least`` or ``estimate``; empty without a device."""
+        """What times are: ``at least`` or ``estimate``; empty without a device."""
         if self.setting.device is None:
             return ""
         return "at least" if self.setting.calibration is None else "estimate"

@@ -22,6 +22,7 @@ from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.backends.torch.check import saving
 from archscope.design import Design
 from archscope.graph import Ref
+from archscope.ops.tensors import standing
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # tests run side by side
@@ -58,8 +59,10 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
             for layer in design.layers:
                 x = [values[ref] for ref in layer.inputs]
                 modules[layer.name] = _module(design, layer, modules, x)
-                y = modules[layer.name](*x)
+                with torch.no_grad() if layer.no_grad else nullcontext():
+                    y = modules[layer.name](*x)
                 outputs = list(y) if isinstance(y, (tuple, list)) else [y]
+                outputs = [tensor.detach() for tensor in outputs] if layer.no_grad else outputs
                 shapes[layer.name] = [tuple(t.shape) for t in outputs]
                 values |= {Ref(layer.name, i): t for i, t in enumerate(outputs)}
         with FlopCounterMode(display=False) as behind:
@@ -67,11 +70,15 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
             if backward and any(t.requires_grad for t in results):
                 sum(t.sum() for t in results if t.requires_grad).backward()
     own = {layer.name: modules[layer.name] for layer in design.layers if layer.shares is None}
+    constants = {layer.name for layer in design.layers if standing(layer.op) is not None}  # which are no state
     kept = {name: module for name, module in own.items() if isinstance(module, nn.Module)}
     return Measured(
         shapes,
         {name: {key: tuple(p.shape) for key, p in module.named_parameters()} for name, module in kept.items()},
-        {name: {key: tuple(b.shape) for key, b in module.named_buffers()} for name, module in kept.items()},
+        {
+            name: {key: tuple(b.shape) for key, b in module.named_buffers() if name not in constants}
+            for name, module in kept.items()
+        },
         forward.get_total_flops() // 2,
         behind.get_total_flops() // 2,
     )

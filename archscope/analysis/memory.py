@@ -33,7 +33,7 @@ WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int
 PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16")
 _LOWER = {"bf16-mixed": "bfloat16", "fp16-mixed": "float16"}
 _FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
-_HELD = {"tf32": "float32", "amp": "bf16-mixed"}
+_HELD = {"tf32": "float32", "ieee": "float32", "amp": "bf16-mixed"}
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -205,9 +205,14 @@ class Memory(Shown):
             found[piece.kind] += piece.bytes
         return found
 
+    @property
+    def floating(self) -> str:
+        """The type in which the parameters are held."""
+        return _FLOATING.get(self.precision, "float32")
+
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        item = ITEM_BYTES[_FLOATING.get(self.precision, "float32")]
+        item = ITEM_BYTES[self.floating]
         return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
 
 

@@ -2,14 +2,21 @@
 
 The bound of a part of a step is the larger of its FLOPs over the device's peak and its bytes over the bandwidth
 (Williams, Waterman, Patterson, Roofline, CACM 52(4), 2009), plus what its calls cost, where that is given;
-:mod:`archscope.analysis.traffic` says what is counted.
-It supposes that all bytes pass through memory: where a cache serves a small tensor, a layer can be faster than that.
+:mod:`archscope.analysis.traffic` says what is counted. What could make a step faster than that is granted:
+
+- the highest clock that the device runs at, not the one of its data sheet;
+- the number types that torch takes by itself (TF32 in convolutions), the fastest of them;
+- convolutions with fewer products than their definition has, where they run in float32;
+- a cache as large as the device's, which may hold all that a layer reads when it begins, and all that it writes.
+
+So no step is faster, as long as the number types are those, and torch runs layer by layer (or, under ``compile``,
+everything fused that can be).
 The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -74,6 +81,7 @@ class Prediction(Shown):
     """The predicted times of a step.
 
     Attributes:
+        compiled: whether it is a step under torch.compile.
         ceilings: the peaks, published or measured.
         calibrated: whether the times are estimates; else each is a bound.
         parts: layers in order; in training the loss and the update at the end.
@@ -83,6 +91,8 @@ class Prediction(Shown):
     batch: int
     dtype: str
     mode: str
+    channels_last: bool
+    compiled: bool
     ceilings: Ceilings
     calibrated: bool
     parts: tuple[Predicted, ...]
@@ -91,6 +101,18 @@ class Prediction(Shown):
     def label(self) -> str:
         """What the times are."""
         return "estimate" if self.calibrated else "at least"
+
+    @property
+    def mixed(self) -> str:
+        """Which layers run in another number type than the dtype says, in words; empty where none does."""
+        taken = set(numbers(self.dtype).convolved) - set(numbers(self.dtype).multiplied)
+        return "convolutions in TF32, torch's default" if "tf32" in taken & set(self.ceilings.flops) else ""
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """What the bound grants, in words; an estimate grants nothing."""
+        ceilings = self.ceilings
+        return () if self.calibrated else tuple(_granted(ceilings, self.dtype, compiled=self.compiled))
 
     @cached_property
     def forward(self) -> float:
@@ -132,27 +154,44 @@ def predict(
     optimizer: str = "sgd",
     launch: float = 0.0,
     calibration: Calibration | None = None,
+    channels_last: bool = False,
+    compile: bool = False,  # noqa: A002  # named so everywhere
 ) -> Prediction:
     """Predict the time of a step.
 
     Args:
         device: one of :data:`~archscope.analysis.devices.DEVICES`, or the ceilings of another; a calibration brings
             its own.
-        dtype: float32, tf32, bf16 or fp16; amp is torch.autocast.
+        dtype: float32 as torch runs it by default, tf32, ieee (float32 in full), bf16 or fp16; amp is torch.autocast.
         mode: ``train``, or ``infer``: the forward pass alone.
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
         launch: seconds that each call costs at least, for the bound; nobody publishes it, a calibration measures it.
         calibration: makes an estimate of the bound.
+        channels_last: whether maps and kernels lie in torch's format of that name.
+        compile: the bound of a step under torch.compile.
 
     Raises:
-        UsageError: an unknown device, dtype or mode, or a dtype that the device has no units for.
+        UsageError: an unknown device, dtype or mode, a dtype that the device has no units for, or an estimate of a
+            compiled step.
     """
+    if calibration is not None and compile:
+        raise UsageError("a calibration is of layers one by one, not of a compiled step, whose bound is known")
     ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
-    peak = peak_of(ceilings, dtype)
-    timed = _bounded(peak, ceilings.bandwidth, launch) if calibration is None else _estimated(calibration, dtype, peak)
-    parts = traffic(design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer)
+    peak_of(ceilings, dtype)
+    timed = _bounded(ceilings, dtype, launch) if calibration is None else _estimated(calibration, dtype)
+    parts = traffic(
+        design,
+        batch=batch,
+        dtype=dtype,
+        mode=mode,
+        optimizer=optimizer,
+        device=ceilings.kind,
+        channels_last=channels_last,
+        compile=compile,
+    )
     found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
-    return Prediction(design, batch, dtype, mode, ceilings, calibration is not None, found)
+    calibrated = calibration is not None
+    return Prediction(design, batch, dtype, mode, channels_last, compile, ceilings, calibrated, found)
 
 
 def ceilings_of(device: str | Ceilings) -> Ceilings:
@@ -169,29 +208,48 @@ def ceilings_of(device: str | Ceilings) -> Ceilings:
     return DEVICES[device].ceilings
 
 
-def peak_of(ceilings: Ceilings, dtype: str) -> float:
-    """FLOP/s of a device for a dtype.
+def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
+    """FLOP/s of a device for a dtype, as its maker publishes them, or as they were measured.
+
+    Args:
+        kind: of layer; with torch's defaults, convolutions may run in another number type than products.
 
     Raises:
         UsageError: it has no units for it, or that was not measured.
     """
     form: Numbers = numbers(dtype)
-    found = [ceilings.flops[number] for number in form.multiplied if number in ceilings.flops]
-    if not found:
+    if not any(number in ceilings.flops for number in form.multiplied):
         raise UsageError(f"no peak of {dtype} is known of {ceilings.name}; of {', '.join(ceilings.flops)}")
-    return found[0]
+    return max(ceilings.flops[number] for number in form.of(kind) if number in ceilings.flops)
 
 
-def _bounded(peak: float, bandwidth: float, launch: float) -> Callable[[Part, str], Bound]:
+def _granted(ceilings: Ceilings, dtype: str, *, compiled: bool) -> Iterator[str]:
+    if ceilings.clock > 1:
+        yield f"a clock of {ceilings.clock:.2f} x the data sheet's"
+    if ceilings.cache:
+        yield f"a cache of {ceilings.cache / 2**20:,.0f} MiB"
+    if "float32" in numbers(dtype).of("convolution"):
+        yield "Winograd's and Fourier's convolutions"
+    if compiled:
+        yield "all fused that can be"
+
+
+def _bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, str], Bound]:
+    form: Numbers = numbers(dtype)
+
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)
-        return Bound(moved.flops / peak, moved.bytes / bandwidth, moved.calls * launch)
+        usable = [number for number in form.of(part.kind) if number in ceilings.flops]
+        rate = max(ceilings.flops[number] * part.fewer(number) for number in usable) * ceilings.clock
+        memory = part.beyond(phase, ceilings.cache) / ceilings.bandwidth
+        return Bound(moved.flops / rate, memory, moved.calls * launch)
 
     return timed
 
 
-def _estimated(calibration: Calibration, dtype: str, peak: float) -> Callable[[Part, str], Bound]:
-    bandwidth = calibration.ceilings.bandwidth
+def _estimated(calibration: Calibration, dtype: str) -> Callable[[Part, str], Bound]:
+    ceilings = calibration.ceilings
+    bandwidth = ceilings.bandwidth
 
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)
@@ -200,7 +258,7 @@ def _estimated(calibration: Calibration, dtype: str, peak: float) -> Callable[[P
         share = calibration.share(dtype, phase, part.kind)
         launch = moved.calls * calibration.launch[phase]
         if part.kind in CONTRACTING:
-            return Bound(moved.flops / (peak * share), moved.bytes / bandwidth, launch)
+            return Bound(moved.flops / (peak_of(ceilings, dtype, part.kind) * share), moved.bytes / bandwidth, launch)
         return Bound(0.0, moved.bytes / (bandwidth * share), launch)
 
     return timed

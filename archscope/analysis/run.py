@@ -10,20 +10,27 @@ from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import Node, Region, Storage, Tape, Value
+from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.ops.tensors import standing
 
 
 class Weight(NamedTuple):
-    """A parameter or a buffer: its name, shape and type, whether it is a parameter, and whether it is trained."""
+    """A parameter or a buffer.
+
+    Attributes:
+        trained: whether it is a parameter that is not frozen.
+        learns: whether the backward pass gives it a gradient, too: something that is trained on reads it.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     parameter: bool
     trained: bool
+    learns: bool
 
 
 class Plan:
@@ -37,7 +44,11 @@ class Plan:
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
         self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
-        self.weights = {one.layer.name: tuple(_weights(one, dtype)) for one in steps if one.layer.shares is None}
+        learns: dict[str, set[str]] = {}
+        for one in steps:
+            learns.setdefault(one.layer.shares or one.layer.name, set()).update(one.learns)
+        own = [one for one in steps if one.layer.shares is None]
+        self.weights = {one.layer.name: tuple(_weights(one, dtype, learns[one.layer.name])) for one in own}
         kept = {ref for _, ref in design.outputs}
         last: dict[Ref, str] = {}
         for one in steps:
@@ -52,12 +63,13 @@ class Plan:
                 self.last.setdefault(name, []).append(ref)
 
 
-def _weights(one: Step, dtype: str) -> Iterator[Weight]:
+def _weights(one: Step, dtype: str, learns: set[str]) -> Iterator[Weight]:
     op = one.layer.op
     for name, tensor in op.parameters(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=True, trained=name not in one.layer.frozen)
+        trained = name not in one.layer.frozen
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, True, trained, name in learns)
     for name, tensor in op.buffers(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=False, trained=False)
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, False, False, False)
 
 
 class Run:
@@ -67,7 +79,8 @@ class Run:
         keeps: what each layer keeps for the backward pass once the forward pass is done, in its order.
         dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
-        state, parameters, trained: parameters and buffers; the former; those of them that are trained.
+        constants: the numbers of constants that are not computed anew.
+        state, parameters, trained: parameters and buffers; the former; those of them that get a gradient.
         targets, optimizer_state: what else is there before a training step.
         parts: where a step begins in the traffic of the tape, and where its update does.
     """
@@ -87,6 +100,10 @@ class Run:
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
+        found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
+        self.constants = [
+            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+        ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
                 _laid_out(value)
@@ -94,12 +111,12 @@ class Run:
     def _entered(self, layer: str, weights: tuple[Weight, ...]) -> Mapping[str, Value]:
         self.tape.layer = layer
         found = {}
-        for name, shape, dtype, parameter, trained in weights:
-            value = found[name] = self.tape.state(shape, dtype, name, leaf=trained)
+        for one in weights:
+            value = found[one.name] = self.tape.state(one.shape, one.dtype, one.name, leaf=one.trained)
             self.state.append(value.storage)
-            if parameter:
+            if one.parameter:
                 self.parameters.append(value.storage)
-            if trained:
+            if one.learns:
                 self.trained.append(value)
         return found
 
@@ -289,7 +306,7 @@ def _classifies(shape: tuple[int, ...]) -> bool:
 def _name(layer: str, outputs: Sequence[Value]) -> None:
     """Say of the outputs' memory what it is, where the layer has not."""
     for number, value in enumerate(outputs):
-        if not value.storage.what:
+        if value.storage.what == INSIDE:
             value.storage.what = f"the output of {layer}" if len(outputs) == 1 else f"output {number} of {layer}"
 
 

@@ -9,13 +9,21 @@ inputs and weights, and sums of them. A gradient that is handed on as it is move
 forward pass once more. The update reads and writes parameters and the optimizer's state, and reads the gradients.
 
 FLOPs are 2 x MACs of contractions. A call is one kernel that makes something new; a layer in place is one, too.
+
+What a kernel may spare is said apart, for bounds: the products that Winograd's and Fourier's convolutions do without
+(:func:`spared`), and the elements that no window of a strided convolution reads.
+
+Under torch.compile chains of elementwise layers and normalisations, pooling among them, are fused with each other and
+with what they follow or feed; :func:`fused` leaves of the step what no fusion can spare.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
 from typing import Any, NamedTuple, TypeVar
 
 from archscope.analysis.account import Row, analyze
@@ -38,6 +46,8 @@ MODES = ("train", "infer")
 #: kinds of layers that a machine runs at different speeds: those that contract, and those that only move
 CONTRACTING = ("convolution", "pointwise", "grouped", "depthwise", "product", "recurrent")
 MOVING = ("elementwise", "normalization", "pooling", "update")
+#: of the former, those that cuDNN runs
+CUDNN = ("convolution", "pointwise", "grouped", "depthwise", "recurrent")
 
 
 class Numbers(NamedTuple):
@@ -47,17 +57,25 @@ class Numbers(NamedTuple):
         multiplied: number types in which contractions run, the first that a device has.
         floating: the type of weights and inputs.
         lower: the type that torch.autocast lowers to, if any.
+        convolved: those of what cuDNN runs, convolutions and recurrent layers, where they are others.
     """
 
     multiplied: tuple[str, ...]
     floating: str
     lower: str | None = None
+    convolved: tuple[str, ...] = ()
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """Number types in which a kind of layer runs, the first that a device has."""
+        return self.convolved if self.convolved and kind in CUDNN else self.multiplied
 
 
-#: by the name that ``--dtype`` takes
+#: by the name that ``--dtype`` takes; float32 as torch runs it by default: ``torch.backends.cudnn.allow_tf32`` is True,
+#: and ``torch.get_float32_matmul_precision()`` "highest"; torch's word for float32 in full everywhere is "ieee"
 NUMBERS = {
-    "float32": Numbers(("float32",), "float32"),
-    "tf32": Numbers(("tf32",), "float32"),
+    "float32": Numbers(("float32",), "float32", convolved=("tf32", "float32")),
+    "tf32": Numbers(("tf32",), "float32", convolved=("tf32", "float32")),
+    "ieee": Numbers(("float32",), "float32"),
     "bf16": Numbers(("bf16",), "bfloat16"),
     "fp16": Numbers(("fp16",), "float16"),
     "amp": Numbers(("bf16", "fp16"), "float32", "bfloat16"),  # float16 is as wide
@@ -70,16 +88,24 @@ class Moved:
 
     Attributes:
         flops: 2 x multiply-accumulates of contractions.
-        bytes: read and written.
+        read, written: bytes.
         calls: of kernels.
     """
 
     flops: int = 0
-    bytes: int = 0
+    read: int = 0
+    written: int = 0
     calls: int = 0
 
+    @property
+    def bytes(self) -> int:
+        """Read and written."""
+        return self.read + self.written
+
     def __add__(self, other: Moved) -> Moved:
-        return Moved(self.flops + other.flops, self.bytes + other.bytes, self.calls + other.calls)
+        return Moved(
+            self.flops + other.flops, self.read + other.read, self.written + other.written, self.calls + other.calls
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +115,8 @@ class Part:
     Attributes:
         kind: one of :data:`CONTRACTING` or :data:`MOVING`.
         recomputed: whether the backward pass runs its forward pass again.
+        spared: how many times fewer products it takes by the best algorithm there is, as :func:`spared` says.
+        skipped: bytes of the input that no window reads.
     """
 
     name: str
@@ -97,6 +125,22 @@ class Part:
     forward: Moved
     backward: Moved = Moved()
     recomputed: bool = False
+    spared: float = 1.0
+    skipped: int = 0
+
+    def fewer(self, number: str) -> float:
+        """How many times fewer products it takes in a number type: tensor cores convolve as they are told."""
+        return self.spared if number == "float32" or self.kind == "product" else 1.0
+
+    def beyond(self, phase: str, cache: int) -> int:
+        """Bytes of a pass that pass through memory whatever a cache of that size does.
+
+        What a pass reads may lie in the cache when it begins; what each of its kernels writes may lie there until it
+        is overwritten. All that an update writes lives on.
+        """
+        moved: Moved = getattr(self, phase)
+        kernels = 1 if self.kind == "update" else moved.calls
+        return max(moved.read - self.skipped - cache, 0) + max(moved.written - kernels * cache, 0)
 
     def record(self) -> dict[str, Any]:
         """The same as plain data, a row of a table."""
@@ -117,13 +161,24 @@ def numbers(dtype: str) -> Numbers:
 
 
 def traffic(
-    design: Design, *, batch: int = 1, dtype: str = "float32", mode: str = "train", optimizer: str = "sgd"
+    design: Design,
+    *,
+    batch: int = 1,
+    dtype: str = "float32",
+    mode: str = "train",
+    optimizer: str = "sgd",
+    device: str = "cpu",
+    channels_last: bool = False,
+    compile: bool = False,  # noqa: A002  # named so everywhere
 ) -> tuple[Part, ...]:
     """All parts of a step in the order of the forward pass; in training the loss and the update at the end.
 
     Args:
         dtype: one of :data:`NUMBERS`.
         mode: ``train``, or ``infer``: the forward pass alone.
+        device: ``cpu`` or ``cuda``, whose kernels run.
+        channels_last: whether maps and kernels lie so.
+        compile: what no fusion can spare, under torch.compile.
 
     Raises:
         UsageError: an unknown dtype or mode, or a batch that a layer does not allow.
@@ -131,10 +186,13 @@ def traffic(
     if mode not in MODES:
         hint = suggestion(mode, MODES)
         raise UsageError(f"unknown mode {mode}; {hint or 'one of ' + ', '.join(MODES)}")
-    seen = _Seen(design, batch, numbers(dtype), training=mode == "train")
-    again = _recomputed(design, seen) if mode == "train" else frozenset()
+    form, training = numbers(dtype), mode == "train"
+    seen = _Seen(design, batch, form, training=training, device=device, channels_last=channels_last)
+    again = _recomputed(design, seen) if training else frozenset()
     rows = analyze(design, batch=batch).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
+    if compile:
+        parts = list(fused(design, seen.steps, rows, parts, ITEM_BYTES[form.lower or form.floating]))
     if mode == "train" and seen.written["loss", LOSS]:
         parts += [seen.loss(), seen.update(optimizer)]
     return tuple(parts)
@@ -149,13 +207,15 @@ class _Seen:
         calls: allocations by phase and layer.
     """
 
-    def __init__(self, design: Design, batch: int, form: Numbers, *, training: bool) -> None:
+    def __init__(
+        self, design: Design, batch: int, form: Numbers, *, training: bool, device: str, channels_last: bool
+    ) -> None:
         self.form, self.batch = form, batch
         self.steps = walk(design.graph, batch)
         plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
-        self._tape = Tape(lower=form.lower, floating=form.floating, traffic=True)
+        self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
-        self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape)
+        self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape, nhwc=channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
@@ -189,7 +249,7 @@ class _Seen:
 
     def loss(self) -> Part:
         """The loss reads the outputs."""
-        forward = Moved(0, self._read + self.written["loss", LOSS], self.calls["loss", LOSS])
+        forward = Moved(0, self._read, self.written["loss", LOSS], self.calls["loss", LOSS])
         return Part(LOSS, "", "elementwise", forward, self.backward(LOSS, 0, 0, state=False))
 
     def backward(self, name: str, outputs: int, flops: int, *, state: bool) -> Moved:
@@ -203,13 +263,13 @@ class _Seen:
         if not written:
             return Moved()
         kept = sum(storage.bytes for storage in self.kept.get(name, ()) if state or not storage.state)
-        return Moved(flops, outputs + kept + written, self.calls["backward", name])
+        return Moved(flops, outputs + kept, written, self.calls["backward", name])
 
     def update(self, optimizer: str) -> Part:
         """The update: parameters and state are read and written, gradients are read."""
         trained = [value.storage.bytes for value in self.run.trained if value.node in self._tape.gradients]
-        times = 3 + 2 * OPTIMIZERS[optimizer].states
-        return Part(UPDATE, optimizer, "update", Moved(0, times * sum(trained), len(trained)))
+        written = (1 + OPTIMIZERS[optimizer].states) * sum(trained)
+        return Part(UPDATE, optimizer, "update", Moved(0, written + sum(trained), written, len(trained)))
 
 
 def _part(one: Step, row: Row, seen: _Seen, again: frozenset[str]) -> Part:
@@ -219,7 +279,109 @@ def _part(one: Step, row: Row, seen: _Seen, again: frozenset[str]) -> Part:
     flops = 2 * (cost.input_grad_macs + cost.weight_grad_macs)
     backward = seen.backward(name, outputs, flops, state=any(one.needs))
     again_too = backward + forward if name in again else backward
-    return Part(name, one.layer.kind, kind_of(one), forward, again_too, name in again)
+    kind, skipped = kind_of(one), _skipped(one, seen) if forward.calls else 0
+    return Part(name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped)
+
+
+def fused(
+    design: Design, steps: Sequence[Step], rows: Sequence[Row], parts: Sequence[Part], width: int
+) -> Iterator[Part]:
+    """The parts of a step in which everything is fused that can be: what is left is a bound.
+
+    A layer that contracts with weights is a kernel: it reads them, and its inputs or what these are made of, whichever
+    is less; it writes its outputs, or what is made of them. All else costs no traffic: elementwise chains and
+    normalisations are done where they are read or written, attention keeps its scores to itself, casts come for free.
+
+    Args:
+        width: bytes of the narrowest number that is multiplied.
+    """
+    sizes = {Ref(one.layer.name, number): y.numel * width for one in steps for number, y in enumerate(one.y)}
+    sizes |= {ref: x.numel * width for one in steps for ref, x in zip(one.layer.inputs, one.x, strict=True)}
+    weighed = {one.layer.name for one in steps if one.layer.op.parameters(*one.x)}
+    kernels = {part.name for part in parts if part.kind in CONTRACTING and part.name in weighed}
+    roots, leaves = _roots(steps, kernels), _leaves(design, steps, kernels)
+    for one, row, part in zip(steps, rows, parts, strict=True):
+        if part.name not in kernels:
+            again = Moved(part.backward.flops)
+            yield replace(part, forward=Moved(part.forward.flops), backward=again, skipped=0)
+            continue
+        outs = [Ref(part.name, number) for number in range(len(one.y))]
+        inputs = one.layer.inputs
+        given = min(_total(sizes, inputs), _total(sizes, *(roots.get(ref, [ref]) for ref in inputs)))
+        made = min(_total(sizes, outs), _total(sizes, *(leaves[ref] for ref in outs)))
+        weights = sum(tensor.numel for tensor in one.layer.op.parameters(*one.x).values()) * width
+        forward = Moved(part.forward.flops, given + weights, made, 1)
+        inward, own = row.cost.input_grad_macs > 0, row.cost.weight_grad_macs > 0
+        back = Moved(
+            part.backward.flops,
+            made * (inward or own) + weights * inward + given * own,
+            given * inward + weights * own,
+            inward + own,
+        )
+        yield replace(part, forward=forward, backward=back if part.backward.calls else Moved())
+
+
+def _total(sizes: Mapping[Ref, int], *refs: Iterable[Ref]) -> int:
+    return sum(sizes[ref] for ref in dict.fromkeys(ref for some in refs for ref in some))
+
+
+def _roots(steps: Sequence[Step], kernels: Set[str]) -> dict[Ref, list[Ref]]:
+    """What every tensor is made of, of that which kernels write or the design is given."""
+    found: dict[Ref, list[Ref]] = {}
+    for one in steps:
+        name = one.layer.name
+        below = dict.fromkeys(root for ref in one.layer.inputs for root in found.get(ref, [ref]))
+        for number in range(len(one.y)):
+            found[Ref(name, number)] = [Ref(name, number)] if name in kernels else list(below)
+    return found
+
+
+def _leaves(design: Design, steps: Sequence[Step], kernels: Set[str]) -> dict[Ref, dict[Ref, None]]:
+    """What is made of every tensor, of that which kernels read or the design gives."""
+    found: dict[Ref, dict[Ref, None]] = defaultdict(dict)
+    for _, ref in design.outputs:
+        found[ref][ref] = None
+    for one in reversed(steps):
+        name = one.layer.name
+        made = dict.fromkeys(leaf for number in range(len(one.y)) for leaf in found[Ref(name, number)])
+        for ref in one.layer.inputs:
+            found[ref] |= {ref: None} if name in kernels else made
+    return found
+
+
+def spared(one: Step) -> float:
+    """How many times fewer products a layer takes by the best algorithm that a library has for it.
+
+    A convolution of 3 x 3 windows and stride 1 by Winograd's F(4 x 4, 3 x 3): 6 x 6 products in place of 4 x 4 x 9
+    (Lavin, Gray, Fast algorithms for convolutional neural networks, CVPR 2016, section 4.3; cuDNN's
+    CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD and _WINOGRAD_NONFUSED). One of any windows and stride 1 by Fourier transforms
+    of tiles of 32 x 32 (CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING): 32 x 17 complex products of 4 real ones in place of
+    K_h x K_w for each of (33 - K_h) x (33 - K_w) outputs. Causal attention: half of the scores are masked.
+    """
+    arguments = one.layer.op.arguments()
+    if arguments.get("is_causal"):
+        return 2.0
+    kernel = arguments.get("kernel_size", ())
+    if one.layer.op.category != "conv" or not 1 <= len(kernel) <= 2 or _steps(arguments):
+        return 1.0
+    high, wide = kernel if len(kernel) == 2 else (1, *kernel)
+    fourier = high * wide * (33 - high) * (33 - wide) / (4 * 32 * 17) if max(high, wide) <= 32 else 1.0
+    return max(4.0 if (high, wide) == (3, 3) else 1.0, fourier)
+
+
+def _steps(arguments: Mapping[str, Any]) -> bool:
+    """Whether windows are apart, or their elements are."""
+    return any(size != 1 for name in ("stride", "dilation") for size in arguments[name])
+
+
+def _skipped(one: Step, seen: _Seen) -> int:
+    """Bytes of the input between windows that are smaller than their stride."""
+    arguments = one.layer.op.arguments()
+    if one.layer.op.category != "conv":
+        return 0
+    windows = zip(arguments["kernel_size"], arguments["stride"], one.x[0].shape[2:], one.y[0].shape[2:], strict=True)
+    axes = [(min(size, kernel * out), size) for kernel, stride, size, out in windows if stride > kernel]
+    return int((1 - prod(Fraction(*axis) for axis in axes)) * seen.width(one.layer.inputs[0], one.x[0]))
 
 
 def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:
@@ -228,7 +390,7 @@ def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:
     if not calls and op.arguments().get("inplace"):
         calls, written = 1, outputs
     read = _read(one, seen, outputs) if calls else 0
-    return Moved(flops, read + written, calls)
+    return Moved(flops, read, written, calls)
 
 
 def _read(one: Step, seen: _Seen, outputs: int) -> int:

@@ -9,8 +9,8 @@ import click
 from archscope.analysis import Account, analyze
 from archscope.analysis.devices import DEVICES
 from archscope.cli import options
+from archscope.files import write
 from archscope.report.data import to_csv, to_json
-from archscope.report.files import write
 from archscope.report.markdown import to_markdown
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
@@ -35,7 +35,7 @@ MOST_ROWS_OF_MARKDOWN = 40  # a screen or two of a pull request
 @click.option("--json", "json_file", metavar="FILE", help="Write every figure as JSON.")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
-@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also its predicted times.")
+@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also how long it takes at least.")
 @click.option(
     "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
 )

@@ -158,7 +158,10 @@ def step(function: _Command) -> _Command:
     """``--batch``, ``--dtype`` and ``--mode`` of a step that takes time."""
     from archscope.analysis.traffic import MODES, NUMBERS
 
-    numbers = "bf16 and fp16 are of weights and inputs; amp is torch.autocast."
+    numbers = (
+        "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
+        "bf16 and fp16 are of weights and inputs; amp is torch.autocast."
+    )
     for option in (
         click.option(
             "--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass."
@@ -168,6 +171,13 @@ def step(function: _Command) -> _Command:
     ):
         function = option(function)
     return function
+
+
+def execution(function: _Command) -> _Command:
+    """``--compile`` and ``--channels-last``."""
+    text = "Maps and kernels in torch's channels_last format."
+    function = click.option("--channels-last", is_flag=True, help=text)(function)
+    return click.option("--compile", "compiled", is_flag=True, help="The whole under torch.compile.")(function)
 
 
 def calibration(function: _Command) -> _Command:

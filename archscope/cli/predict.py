@@ -10,8 +10,8 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
+from archscope.files import write
 from archscope.report import speed, speed_data
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
 
@@ -21,6 +21,7 @@ from archscope.report.sheet import write_csv
     "--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="A device of the table, or this CPU."
 )
 @options.step
+@options.execution
 @click.option(
     "--optimizer",
     type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
@@ -44,6 +45,8 @@ def command(
     batch: int,
     dtype: str,
     mode: str,
+    compiled: bool,
+    channels_last: bool,
     optimizer: str,
     launch: float | None,
     calibration_file: str | None,
@@ -56,20 +59,21 @@ def command(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Predict the time of a step on a device, layer by layer, without torch and without the device.
+    """Say how long a step takes on a device, layer by layer, without torch and without the device.
 
     Without a calibration each time is a lower bound (a roofline): the larger of work over peak and bytes over
-    bandwidth, with the maker's figures, plus --launch for each call. With one (`archscope calibrate`) it is an
-    estimate.
+    bandwidth, with the maker's figures, plus --launch for each call; it grants the highest clock, the cache, and TF32
+    and Winograd's convolutions where torch may take them. With one (`archscope calibrate`) it is an estimate.
 
     \b
     archscope predict resnet50 --device h200 --batch 64 --dtype bf16
     archscope predict vgg16 --device t4 --mode infer
+    archscope predict resnet50 --device a100-40gb --batch 64 --channels-last --compile
     archscope predict my.yaml --device cpu
     """
     piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    calibration = calibrations.wanted(device, calibration_file, bound=bound)
+    calibration = calibrations.wanted(device, calibration_file, bound=bound or (compiled and not calibration_file))
     if launch is not None and calibration is not None:
         raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
     found = predict(
@@ -81,6 +85,8 @@ def command(
         optimizer=optimizer,
         launch=(launch or 0.0) / 1e6,
         calibration=calibration,
+        channels_last=channels_last,
+        compile=compiled,
     )
     if csv_file is not None:
         write_csv(speed_data.prediction_csv(found), csv_file)

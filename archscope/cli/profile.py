@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from archscope.cli import calibrations, options
+from archscope.files import write
 from archscope.report import speed, speed_data
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
 
@@ -17,8 +17,7 @@ from archscope.report.sheet import write_csv
 @options.one_spec
 @options.device
 @options.step
-@click.option("--compile", "compiled", is_flag=True, help="The whole under torch.compile.")
-@click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
+@options.execution
 @click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="To spend on timing.")
 @click.option("--measure-peak", is_flag=True, help="Measure the machine's two ceilings first.")
 @options.calibration

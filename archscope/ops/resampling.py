@@ -21,7 +21,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Maybe, Reals, Shape, Size
-from archscope.ops.windows import ALL, SAME, Grouped, Rearranged, Resampled, Slide, Spread, spatial
+from archscope.ops.windows import SAME, WHOLE, Grouped, Rearranged, Resampled, Slide, Spread, spatial
 
 _T = TypeVar("_T")
 
@@ -192,4 +192,4 @@ class ChannelShuffle(PlainTorchLayer, OneKernel, SameShape, NoWeights, NoWork):
         batch, channels, *sizes = x[0].shape
         inner = (batch, self.groups, exact_div(channels, self.groups), *sizes)
         order = (0, 2, 1, *range(3, len(inner)))
-        return (Rearranged(inner, order, spatial(ALL, [SAME] * len(sizes))),)
+        return (Rearranged(inner, order, spatial(WHOLE, [SAME] * len(sizes))),)

@@ -9,7 +9,7 @@ from math import cos, hypot, inf, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, Row
-from archscope.analysis.roofline import Bound, Prediction, peak_of
+from archscope.analysis.roofline import Prediction, peak_of
 from archscope.analysis.traffic import CONTRACTING, Moved
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -165,7 +165,8 @@ class _Spot(NamedTuple):
 def roofline(found: Prediction) -> Figure:
     """Each pass of a layer by its FLOPs a byte, under the ceilings of a device; the area of a spot is its time.
 
-    A bound lies on the roof; an estimate, or one with the cost of calls, below it.
+    A bound is drawn as the data sheet has it, without what it grants of clock, cache and algorithms: on the roof of its
+    number type; an estimate lies below it.
 
     Raises:
         UsageError: no layer multiplies.
@@ -214,10 +215,11 @@ def roofline(found: Prediction) -> Figure:
     axes.set_title(
         titled(found.design, f": {mode} under the roof of {ceilings.name}", figure), loc="left", fontweight="bold"
     )
-    rest = found.seconds - sum(spot.seconds for spot in spots)
+    passes = [(getattr(one.part, way), getattr(one, way)) for one in found.parts for way in ("forward", "backward")]
+    rest = sum(bound.seconds for moved, bound in passes if not moved.flops) / found.seconds if found.seconds else 0.0
     figure.supxlabel(
         f"batch {found.batch}; step: {found.label} {duration(found.seconds)},"
-        f" of which {rest / found.seconds:.0%} in what multiplies nothing and is not drawn; area: time",
+        f" of which {rest:.0%} in what multiplies nothing and is not drawn; area: time",
         fontsize=8, color="0.35", x=0.99, ha="right",
     )  # fmt: skip
     spots.sort(key=lambda spot: -spot.seconds)
@@ -238,10 +240,16 @@ def _spots(found: Prediction) -> Iterator[_Spot]:
     for one in found.parts:
         for phase in ("forward", "backward"):
             moved: Moved = getattr(one.part, phase)
-            bound: Bound = getattr(one, phase)
-            if moved.flops:
+            if moved.flops and moved.bytes:
+                seconds = (
+                    getattr(one, phase).seconds if found.calibrated else _by_data_sheet(found, one.part.kind, moved)
+                )
                 intensity = moved.flops / moved.bytes
-                yield _Spot(one.part.name, one.part.kind, phase, intensity, moved.flops / bound.seconds, bound.seconds)
+                yield _Spot(one.part.name, one.part.kind, phase, intensity, moved.flops / seconds, seconds)
+
+
+def _by_data_sheet(found: Prediction, kind: str, moved: Moved) -> float:
+    return max(moved.flops / peak_of(found.ceilings, found.dtype, kind), moved.bytes / found.ceilings.bandwidth)
 
 
 def bubbles(accounts: Sequence[Account]) -> Figure:

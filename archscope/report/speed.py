@@ -1,4 +1,4 @@
-"""Predicted and measured times, and calibrations, for a terminal."""
+"""Bounds and estimates of times, measured ones, and calibrations, for a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NOTE = {
     True: "estimates, from the measured speed of each kind of layer",
-    False: "bounds: no step is faster if all bytes pass through memory; `archscope calibrate` makes estimates of them",
+    False: "bounds: no step is faster, granted that; `archscope calibrate` makes estimates of them",
 }
 
 
@@ -56,8 +56,11 @@ def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
 
 
 def prediction_setting(found: Prediction) -> str:
-    """What was predicted."""
-    return f"batch {found.batch}, {found.dtype}, {found.mode} on {found.ceilings.name}"
+    """What the times are of, and under which assumptions on how torch runs it."""
+    dtype = f"{found.dtype} ({found.mixed})" if found.mixed else found.dtype
+    more = ", channels last" if found.channels_last else ""
+    run = "compiled" if found.compiled else "layer by layer"
+    return f"batch {found.batch}, {dtype}, {found.mode}{more}, {run} on {found.ceilings.name}"
 
 
 def prediction_facts(found: Prediction) -> Iterator[Fact]:
@@ -66,6 +69,8 @@ def prediction_facts(found: Prediction) -> Iterator[Fact]:
     throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
     most = "" if found.calibrated else "at most "
     yield "step", duration(found.seconds), f"{found.label}; {most}{throughput}"
+    if not found.calibrated:
+        yield "  granted", "", ", ".join(found.granted)
     if found.mode == "train":
         yield "  forward", duration(found.forward), "with the loss"
         yield "  backward", duration(found.backward), ""
@@ -147,7 +152,7 @@ def _times(found: Profile) -> Iterator[Fact]:
         yield (f"  {phase}", duration(found.whole[phase].median), note)
     prediction = found.prediction
     if prediction is None:
-        yield ("predicted", "", "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them")
+        yield ("at least", "", "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them")
     elif found.error is None:
         yield ("at least", duration(prediction.seconds), f"{_share(prediction.seconds, found.seconds)} of the time")
     else:

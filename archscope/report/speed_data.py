@@ -1,4 +1,4 @@
-"""Predicted and measured times, and calibrations, for machines: CSV, plain data, and the schemas of it."""
+"""Bounds, estimates, measured times, and calibrations, for machines: CSV, plain data, and the schemas of it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 Columns = dict[str, tuple[str, str]]
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 
+_CALCULATED = "time, at least or estimated (as the label says),"
 _FORWARD, _BACKWARD = "of the forward pass", "of the backward pass"
 #: the columns of the parts of a step, with unit and convention
 _WORK: Columns = {
@@ -36,8 +37,8 @@ _WORK: Columns = {
     "backward_calls": ("calls", f"kernels {_BACKWARD}"),
 }
 _PREDICTED: Columns = {
-    "forward_seconds": ("seconds", f"predicted time {_FORWARD}"),
-    "backward_seconds": ("seconds", f"predicted time {_BACKWARD}"),
+    "forward_seconds": ("seconds", f"{_CALCULATED} {_FORWARD}"),
+    "backward_seconds": ("seconds", f"{_CALCULATED} {_BACKWARD}"),
     "limit": ("", "what limits the longer pass: compute, memory, launch, or none"),
 }
 _TIMED: Columns = {
@@ -46,13 +47,13 @@ _TIMED: Columns = {
     "backward_median": ("seconds", f"median time {_BACKWARD}; none where no gradient passes"),
     "backward_spread": ("seconds", f"within which half of the times {_BACKWARD} lie"),
     "runs": ("runs", "how often it was timed"),
-    "predicted": ("seconds", "predicted time of both passes; none where no ceilings are known"),
+    "calculated": ("seconds", f"{_CALCULATED} of both passes; none where no ceilings are known"),
 }
 _SETTING: Columns = {
     "design": ("", "name of the design"),
     "device": ("", "cpu or cuda"),
     "batch": ("samples", "in a step"),
-    "dtype": ("", "of the numbers: float32, tf32, bf16, fp16, or amp"),
+    "dtype": ("", "of the numbers: float32, tf32, ieee, bf16, fp16, or amp"),
     "mode": ("", "train: a step; infer: a forward pass"),
     "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
     "compiled": ("", "whether the whole ran under torch.compile"),
@@ -79,7 +80,7 @@ _TYPES: dict[str, js.Schema] = {
     "limit": js.chosen((*Bound._fields, "none")),
     "backward_median": js.nullable(js.number()),
     "backward_spread": js.nullable(js.number()),
-    "predicted": js.nullable(js.number()),
+    "calculated": js.nullable(js.number()),
     "channels_last": js.flag(),
     "compiled": js.flag(),
 }
@@ -95,10 +96,14 @@ _CEILINGS = js.record(
         "flops": js.mapping(js.number("", "FLOP/s"), "by number type: float32, tf32, bf16, fp16"),
         "bandwidth": js.number("of its memory, read and written together", "bytes/s"),
         "source": js.text("who says so"),
+        "cache": js.size("of the cache that all its cores share"),
+        "clock": js.number("highest clock, relative to the one that the FLOP/s are at", "ratio"),
+        "kind": js.text("cpu or cuda"),
     }
 )
 _PREDICTION: dict[str, js.Schema] = {
     "label": js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds"),
+    "granted": js.many(js.text("what the bound grants"), "nothing where it is an estimate"),
     "seconds": _seconds("of the step"),
     "forward": _seconds("of the forward pass, with the loss"),
     "backward": _seconds("of the backward pass"),
@@ -127,6 +132,8 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
         "batch": found.batch,
         "dtype": found.dtype,
         "mode": found.mode,
+        "channels_last": found.channels_last,
+        "compiled": found.compiled,
         **_predicted(found),
         "parts": [one.record() for one in found.parts],
     }
@@ -135,7 +142,7 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
 
 def prediction_schema() -> js.Schema:
     """The schema of :func:`prediction_data`."""
-    setting = {name: _SETTING[name] for name in ("design", "batch", "dtype", "mode")}
+    setting = {name: one for name, one in _SETTING.items() if name != "device"}
     parts = js.many(js.record(js.columns(_WORK | _PREDICTED, _TYPES)), "of the step, in order")
     return js.document("predict", JSON_VERSION, {**js.columns(setting, _TYPES), **_PREDICTION, "parts": parts})
 
@@ -143,6 +150,7 @@ def prediction_schema() -> js.Schema:
 def _predicted(found: Prediction) -> dict[str, Any]:
     return {
         "label": found.label,
+        "granted": list(found.granted),
         "seconds": found.seconds,
         "forward": found.forward,
         "backward": found.backward,

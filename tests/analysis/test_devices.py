@@ -19,11 +19,14 @@ HARDWARE = {
     "a100-80gb": (6912, 1.41, 5120, 3.186),
     "h100": (16896, 1.98, 5120, 5.23),
     "h200": (16896, 1.98, 6144, 6.25),
+    "v100": (5120, 1.53, 4096, 1.758),
+    "rtx5090": (21760, 2.407, 512, 28),
+    "rtxpro6000-maxq": (24064, 2.288, 512, 28),
 }
 #: dense tensor-core products in fp16 for each float32 product, by architecture (float32 sums)
 TENSOR = {
     "t4": 8, "l4": 4, "a10": 4, "rtx3090": 2, "rtx4090": 2, "a100-40gb": 16, "l40s": 4, "a100-80gb": 16,
-    "h100": 14.8, "h200": 14.8,
+    "h100": 14.8, "h200": 14.8, "v100": 8, "rtx5090": 2, "rtxpro6000-maxq": 4,
 }  # fmt: skip
 
 
@@ -44,11 +47,31 @@ def test_peaks_follow_from_the_hardware(key):
 @pytest.mark.parametrize("key", DEVICES)
 def test_narrow_numbers_are_as_fast_as_one_another_and_tf32_half_of_them(key):
     flops = DEVICES[key].ceilings.flops
-    if key == "t4":  # Turing has neither
+    if key in ("t4", "v100"):  # Turing and Volta have neither
         assert set(flops) == {"float32", "fp16"}
         return
     assert flops["bf16"] == flops["fp16"]
     assert math.isclose(flops["tf32"], flops["bf16"] / 2, rel_tol=0.02)
+
+
+#: MHz: what nvidia-smi lets a card run at; MiB of L2: of a memory controller, times how many there are
+HIGHEST = {
+    "t4": 1590, "l4": 2040, "a10": 1695, "rtx3090": 2100, "rtx4090": 3105, "a100-40gb": 1410, "l40s": 2520,
+    "a100-80gb": 1410, "h100": 1980, "h200": 1980, "v100": 1530, "rtx5090": 3135, "rtxpro6000-maxq": 3090,
+}  # fmt: skip
+CACHES = {
+    "t4": 0.5 * 8, "l4": 12 * 4, "a10": 0.5 * 12, "rtx3090": 0.5 * 12, "rtx4090": 6 * 12, "a100-40gb": 4 * 10,
+    "l40s": 8 * 12, "a100-80gb": 4 * 10, "h100": 5 * 10, "h200": 5 * 12, "v100": 0.75 * 8, "rtx5090": 6 * 16,
+    "rtxpro6000-maxq": 8 * 16,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", DEVICES)
+def test_the_highest_clock_and_the_cache(key):
+    ceilings = DEVICES[key].ceilings
+    assert math.isclose(ceilings.clock * HARDWARE[key][1] * 1000, HIGHEST[key], rel_tol=0.001)
+    assert ceilings.cache == CACHES[key] * 2**20
+    assert ceilings.kind == "cuda"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +86,10 @@ def test_narrow_numbers_are_as_fast_as_one_another_and_tf32_half_of_them(key):
         ("NVIDIA L40S", "l40s"),
         ("NVIDIA H100 80GB HBM3", "h100"),
         ("NVIDIA H200", "h200"),
+        ("Tesla V100-SXM2-16GB", "v100"),
+        ("NVIDIA GeForce RTX 5090", "rtx5090"),
+        ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "rtxpro6000-maxq"),
+        ("Tesla V100-SXM2-32GB", None),
         ("NVIDIA A10G", None),  # has other peaks
         ("NVIDIA GeForce RTX 3090 Ti", None),
         ("NVIDIA GeForce RTX 4090 Laptop GPU", None),

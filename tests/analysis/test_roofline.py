@@ -39,8 +39,10 @@ def by_name(**options):
 def test_the_bound_is_the_larger_of_work_and_bytes():
     found, parts = by_name()
     conv, relu = parts["conv"], parts["relu"]
-    assert conv.forward == (FLOPS / 1e12, 4 * (2 * SIZE + WEIGHTS) / 1e11, 0)
-    assert (conv.forward.seconds, conv.forward.limit) == (FLOPS / 1e12, "compute")  # 1.2 ms against 0.3 ms
+    compute = FLOPS / 4 / 1e12  # F(4 x 4, 3 x 3): 36 products in place of 144
+    assert conv.forward == (compute, 4 * (2 * SIZE + WEIGHTS) / 1e11, 0)
+    assert (conv.forward.seconds, conv.forward.limit) == (conv.forward.memory, "memory")  # 0.34 ms against 0.30 ms
+    assert (conv.backward.seconds, conv.backward.limit) == (conv.backward.memory, "memory")
     assert (relu.forward.seconds, relu.forward.limit) == (4 * 2 * SIZE / 1e11, "memory")
     assert (found.calibrated, found.label) == (False, "at least")
 
@@ -77,9 +79,121 @@ def test_limits():
 
 
 def test_a_device_by_name():
-    found = predict(archscope.load(SPEC), device="h200", batch=4, dtype="bf16", mode="infer")
-    assert found.parts[1].forward.seconds == 4 * 2 * 2 * SIZE / 4.8e12
+    found = predict(archscope.load(SPEC), device="h200", batch=32, dtype="bf16", mode="infer")
+    cache = 60 * 2**20  # of 256 MiB that are read, and of 256 MiB that are written
+    assert found.parts[1].forward.seconds == 2 * (32 * 2 * SIZE - cache) / 4.8e12
     assert found.backward == 0
+
+
+def test_what_fits_into_the_cache_need_not_pass_through_memory():
+    ceilings = CEILINGS._replace(cache=2 * SIZE)  # half of what is read, and half of what is written
+    found = predict(archscope.load(SPEC), device=ceilings)
+    conv, relu, *_, update = found.parts
+    assert relu.forward.memory == 2 * (4 * SIZE - 2 * SIZE) / 1e11
+    assert conv.forward.memory == (4 * (SIZE + WEIGHTS) - 2 * SIZE + 4 * SIZE - 2 * SIZE) / 1e11
+    assert relu.backward.memory == (2 * 4 * SIZE - 2 * SIZE + 4 * SIZE - 2 * SIZE) / 1e11
+    assert update.forward.memory == 0
+    assert "a cache of 8 MiB" in found.granted
+
+
+def test_a_clock_above_the_data_sheet():
+    found, parts = by_name(dtype="bf16")
+    faster = predict(archscope.load(SPEC), device=CEILINGS._replace(clock=1.25), dtype="bf16")
+    assert faster.parts[0].forward.compute == parts["conv"].forward.compute / 1.25
+    assert faster.parts[0].forward.memory == parts["conv"].forward.memory
+    assert (found.granted, faster.granted) == ((), ("a clock of 1.25 x the data sheet's",))
+
+
+#: two kinds of what multiplies
+BOTH = "input: [64, 8, 8]\nlayers: [{Conv2d: {out_channels: 64, kernel_size: 1}}, Flatten, {Linear: 4096}]\n"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "convolution", "product"),
+    [("float32", 156e12, 19.5e12), ("tf32", 156e12, 156e12), ("ieee", 19.5e12, 19.5e12), ("bf16", 312e12, 312e12)],
+)
+def test_float32_is_what_torch_makes_of_it(dtype, convolution, product):
+    """torch.backends.cudnn.allow_tf32 is True by default, torch.get_float32_matmul_precision() "highest"."""
+    found = predict(archscope.load(BOTH), device="a100-40gb", dtype=dtype, mode="infer")
+    conv, _, linear = found.parts
+    assert math.isclose(conv.forward.compute, 2 * 64 * 64 * 64 / convolution)
+    assert math.isclose(linear.forward.compute, 2 * 4096 * 4096 / product)
+    assert found.mixed == ("convolutions in TF32, torch's default" if dtype == "float32" else "")
+
+
+def test_devices_before_ampere_have_no_tf32():
+    found = predict(archscope.load(BOTH), device="t4", mode="infer")
+    assert math.isclose(found.parts[0].forward.compute, 2 * 64 * 64 * 64 / 8.1e12)
+    assert found.mixed == ""
+
+
+NVIDIA = "NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5, pytorch-21.03"
+TIMM = "huggingface/pytorch-image-models, results/benchmark-infer-amp-"
+FOUND = [  # design, device, batch, options, samples/s, source
+    ("resnet50", "a100-80gb", 256, {}, 938, NVIDIA),
+    ("resnet50", "a100-80gb", 256, {"dtype": "amp"}, 2470, NVIDIA),
+    ("resnet50", "v100", 256, {}, 367, NVIDIA),
+    ("resnet50", "v100", 256, {"dtype": "amp"}, 1200, NVIDIA),
+    ("resnet50", "v100", 256, {"mode": "infer"}, 1261, NVIDIA),
+    ("resnet50", "v100", 256, {"mode": "infer", "dtype": "amp"}, 3382, NVIDIA),
+    ("resnet50", "t4", 64, {"mode": "infer"}, 428, NVIDIA),
+    ("resnet50", "t4", 256, {"mode": "infer", "dtype": "amp"}, 1198, NVIDIA),
+    ("vgg16", "rtx3090", 1024, {"mode": "infer", "dtype": "amp"}, 1730.88, TIMM + "nhwc-pt210-cu121-rtx3090.csv"),
+    ("mobilenet_v3_small", "rtx3090", 1024, {"mode": "infer", "dtype": "amp"}, 39045.83, TIMM + "nhwc-pt240"),
+    ("mobilenet_v3_small", "rtx4090", 512, {"mode": "infer", "dtype": "amp"}, 58931.45, TIMM + "nhwc-pt240"),
+]
+COMPILED = [
+    ("mobilenet_v3_small", "rtx4090", 256, 79752.52, TIMM + "nchw-pt240-cu124-rtx4090-dynamo.csv"),
+    ("resnet50", "rtx4090", 256, 8237.46, TIMM + "nchw-pt240-cu124-rtx4090-dynamo.csv"),
+    ("vgg16", "rtx4090", 256, 3839.88, TIMM + "nchw-pt240-cu124-rtx4090-dynamo.csv"),
+    ("efficientnet_b0", "rtx4090", 256, 11670.69, TIMM + "nchw-pt240-cu124-rtx4090-dynamo.csv"),
+    ("resnet50", "rtx5090", 1024, 12400.78, TIMM + "nchw-pt291-cu130-5090-dynamo.csv"),
+    ("vgg16", "rtxpro6000-maxq", 2048, 5719.04, TIMM + "nchw-pt291-cu130-pro6000maxq-dynamo.csv"),
+]
+
+
+@pytest.mark.parametrize(("name", "device", "batch", "options", "measured", "source"), FOUND)
+def test_nothing_published_is_faster(name, device, batch, options, measured, source):
+    found = predict(archscope.load(name), device=device, batch=batch, **options)
+    assert found.label == "at least"
+    assert batch / found.seconds > measured, source
+
+
+@pytest.mark.parametrize(("name", "device", "batch", "measured", "source"), COMPILED)
+def test_nothing_compiled_is_faster_than_its_own_bound(name, device, batch, measured, source):
+    options = {"device": device, "batch": batch, "dtype": "amp", "mode": "infer"}
+    found = predict(archscope.load(name), compile=True, **options)
+    assert batch / found.seconds > measured, source
+    assert found.seconds < predict(archscope.load(name), **options).seconds
+    assert "all fused that can be" in found.granted
+
+
+#: a GeForce GTX TITAN X of 2015: 3072 units at a boost clock of 1075 MHz, 384 bits at 7 Gbit/s, 3 MiB of L2
+TITAN = Ceilings("TITAN X", {"float32": 3072 * 2 * 1.075e9}, 384 / 8 * 7e9, "", 3 * 2**20, kind="cuda")
+
+
+def test_winograd_on_a_titan_x():
+    """VGG-A (our vgg11), 64 images: 103 ms forward, 320 ms in all, by neon's kernels (soumith/convnet-benchmarks)."""
+    design = archscope.load("vgg11")
+    found = predict(design, device=TITAN, batch=64)
+    work = sum(one.part.forward.flops for one in found.parts)
+    assert work / TITAN.flops["float32"] > 0.103  # faster than its products, one by one, could be
+    assert found.forward < 0.103
+    assert found.seconds < 0.320
+
+
+def test_fourier_on_a_titan_x():
+    """Five convolutions of fbfft (soumith/convnet-benchmarks, layer-wise): 101 ms forward for 128 images."""
+    layers = [(3, 128, 96, 11), (64, 64, 128, 9), (128, 32, 128, 9), (128, 16, 128, 7), (384, 13, 384, 3)]
+    work = seconds = 0.0
+    for channels, size, out, kernel in layers:
+        spec = (
+            f"input: [{channels}, {size}, {size}]\nlayers: [Conv2d: {{out_channels: {out}, kernel_size: {kernel}}}]\n"
+        )
+        found = predict(archscope.load(spec), device=TITAN, batch=128, mode="infer")
+        work, seconds = work + found.work.flops, seconds + found.seconds
+    assert work / TITAN.flops["float32"] > 0.101
+    assert seconds < 0.101
 
 
 def test_amp_takes_what_the_device_has():

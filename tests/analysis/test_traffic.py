@@ -24,17 +24,19 @@ def parts(spec=SPEC, **options):
 
 def test_a_training_step():
     found = parts(batch=2)
-    assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 4 * (2 * 192 + 112 + 2 * 144), 1)
+    assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 4 * (2 * 192 + 112), 4 * 2 * 144, 1)
     # no gradient of the input: gradient of the output, the input that is kept, gradients of the weights
-    assert found["conv"].backward == Moved(2 * 2 * 144 * 27, 4 * (2 * 144 + 2 * 192 + 112), 1)
-    assert found["relu"].forward == Moved(0, 4 * 2 * (144 + 144), 1)
-    assert found["relu"].backward == Moved(0, 4 * 2 * 3 * 144, 1)  # gradient, output that is kept, gradient
+    assert found["conv"].backward == Moved(2 * 2 * 144 * 27, 4 * (2 * 144 + 2 * 192), 4 * 112, 1)
+    assert found["relu"].forward == Moved(0, 4 * 2 * 144, 4 * 2 * 144, 1)
+    assert found["relu"].backward == Moved(
+        0, 4 * 2 * 2 * 144, 4 * 2 * 144, 1
+    )  # gradient, output that is kept; gradient
     assert found["flat"].forward == found["flat"].backward == Moved()
-    assert found["fc"].forward == Moved(2 * 2 * 1440, 4 * (2 * 144 + 1450 + 2 * 10), 1)
+    assert found["fc"].forward == Moved(2 * 2 * 1440, 4 * (2 * 144 + 1450), 4 * 2 * 10, 1)
     kept, made = 2 * 144 + 1440, 2 * 144 + 1450
-    assert found["fc"].backward == Moved(2 * 2 * 2 * 1440, 4 * (2 * 10 + kept + made), 3)  # two products and a sum
-    assert found[UPDATE].forward == Moved(0, 3 * 4 * (112 + 1450), 4)  # read, gradient read, written
-    assert found[LOSS].forward == Moved(0, 4 * (20 + 20 + 1 + 1), 2)  # softmax; the loss and its weight
+    assert found["fc"].backward == Moved(2 * 2 * 2 * 1440, 4 * (2 * 10 + kept), 4 * made, 3)  # two products and a sum
+    assert found[UPDATE].forward == Moved(0, 2 * 4 * (112 + 1450), 4 * (112 + 1450), 4)  # and gradients
+    assert found[LOSS].forward == Moved(0, 4 * 20, 4 * (20 + 1 + 1), 2)  # softmax; the loss and its weight
 
 
 def test_an_inference_is_the_forward_pass():
@@ -72,7 +74,7 @@ def test_autocast_casts_and_narrows_what_follows():
 
 def test_in_place_writes_what_it_reads():
     spec = SPEC.replace("ReLU}", "ReLU: {inplace: true}}")
-    assert parts(spec, batch=2)["relu"].forward == Moved(0, 4 * 2 * 2 * 144, 1)
+    assert parts(spec, batch=2)["relu"].forward == Moved(0, 4 * 2 * 144, 4 * 2 * 144, 1)
 
 
 def test_a_table_is_read_where_it_is_looked_up():
@@ -127,6 +129,66 @@ def test_kinds(layer, kind):
 def test_a_recurrence_is_a_kind():
     design = archscope.load("input: [5, 8]\nlayers:\n  - LSTM: 4\n")
     assert kind_of(walk(design.graph)[0]) == "recurrent"
+
+
+def test_what_no_window_reads_is_skipped():
+    """Pointwise, stride 2 on 8 x 8: 4 x 4 of 64 places are read."""
+    found = parts("input: [4, 8, 8]\nlayers:\n  - {name: it, Conv2d: {out_channels: 8, kernel_size: 1, stride: 2}}\n")
+    assert found["it"].skipped == 4 * 4 * (64 - 16)
+    assert found["it"].beyond("forward", 0) == 4 * (4 * 16 + 4 * 8 + 8 + 8 * 16)
+
+
+@pytest.mark.parametrize(
+    ("layer", "times"),
+    [
+        ("Conv2d: {out_channels: 8, kernel_size: 3}", 16 * 9 / 36),  # F(4 x 4, 3 x 3)
+        ("Conv2d: {out_channels: 8, kernel_size: 5}", 28 * 28 * 25 / (32 * 17 * 4)),
+        ("Conv2d: {out_channels: 8, kernel_size: [1, 7]}", 32 * 26 * 7 / (32 * 17 * 4)),
+        ("Conv2d: {out_channels: 8, kernel_size: 1}", 1),
+        ("Conv2d: {out_channels: 8, kernel_size: 3, stride: 2}", 1),
+        ("Conv2d: {out_channels: 8, kernel_size: 3, dilation: 2}", 1),
+        ("Linear: 8", 1),
+    ],
+)
+def test_products_that_are_spared_in_float32(layer, times):
+    found = parts(f"input: [4, 40, 40]\nlayers:\n  - {{name: it, {layer}}}\n")["it"]
+    assert found.fewer("float32") == max(times, 1)
+    assert found.fewer("tf32") == found.fewer("fp16") == 1
+
+
+def test_causal_attention_takes_half_of_its_products():
+    attention = "from: [input, input, input], ScaledDotProductAttention: {is_causal: true}"
+    spec = f"input: [4, 16, 8]\nlayers:\n  - {{name: it, {attention}}}\n"
+    assert parts(spec, mode="infer")["it"].fewer("fp16") == 2
+
+
+FUSED = """
+input: [3, 8, 8]
+layers:
+  - {name: conv, Conv2d: {out_channels: 4, kernel_size: 3, bias: false}}
+  - {name: bn, BatchNorm2d}
+  - {name: relu, ReLU}
+  - {name: pool, MaxPool2d: 2}
+  - {name: fc, Conv2d: {out_channels: 10, kernel_size: 3, bias: false}}
+"""
+
+
+def test_a_compiled_step_moves_what_no_fusion_can_spare():
+    """3 x 8 x 8 -> 4 x 6 x 6 -> normalised, rectified and pooled on the way to 4 x 3 x 3 -> 10."""
+    found = parts(FUSED, batch=2, compile=True)
+    assert all(found[name].forward == found[name].backward == Moved() for name in ("bn", "relu", "pool"))
+    given, between, out = 2 * 3 * 64, 2 * 4 * 9, 2 * 10
+    first, last = 4 * 27, 10 * 36
+    assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 4 * (given + first), 4 * between, 1)
+    assert found["fc"].forward == Moved(2 * out * 36, 4 * (between + last), 4 * out, 1)
+    # the first layer has no gradient of its input
+    assert found["conv"].backward == Moved(2 * 2 * 144 * 27, 4 * (between + given), 4 * first, 1)
+    assert found["fc"].backward == Moved(2 * 2 * out * 36, 4 * (out + last + between), 4 * (between + last), 2)
+
+
+def test_a_compiled_step_in_mixed_precision_reads_narrow_numbers():
+    found = parts(FUSED, batch=2, compile=True, dtype="amp", mode="infer")
+    assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 2 * (2 * 3 * 64 + 4 * 27), 2 * 2 * 4 * 9, 1)
 
 
 @pytest.mark.parametrize(

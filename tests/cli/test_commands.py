@@ -259,7 +259,7 @@ def test_analyze_writes_a_report(tmp_path):
     assert "62,378,344" in result.stdout
     text = file.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
-    assert "Predicted on" in text
+    assert "At least, on NVIDIA H200" in text
     assert run("analyze", "alexnet", "--html", "-").stdout.startswith("<!doctype html>")
 
 

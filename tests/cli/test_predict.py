@@ -25,7 +25,7 @@ def run(*arguments, code=0):
 
 def test_a_bound_by_published_peaks():
     out = run("lenet5", "--device", "h200", "--batch", "8", "--dtype", "bf16").stdout
-    assert "LeNet-5   batch 8, bf16, train on NVIDIA H200" in out
+    assert "LeNet-5   batch 8, bf16, train, layer by layer on NVIDIA H200" in out
     assert "at least" in out
     assert "bf16 989.5 TFLOP/s" in out
     assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out

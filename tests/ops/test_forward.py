@@ -19,6 +19,7 @@ from archscope.autograd import aten
 from archscope.autograd.tape import Tape, Value, passed_on
 from archscope.backends.torch.check import saving
 from archscope.ops import Tensor
+from archscope.ops.tensors import standing
 from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
 from tests.oracle import Living
@@ -55,6 +56,9 @@ def stated(case: Case, needs: bool, frozen: frozenset[str]) -> tuple[Counter[Any
         for name, tensor in tensors.items()
     }
     leaves = [tape.state(t.shape, t.dtype or "float32", "", leaf=needs and t.dtype is None) for t in x]
+    constant = standing(case.op)
+    if constant is not None:
+        tape.given(constant.shape, constant.dtype or "float32", "value")
     given = []
     for leaf in leaves:
         leaf.storage.state = False

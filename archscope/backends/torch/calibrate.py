@@ -121,7 +121,7 @@ def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) ->
         step.run_layers()
     clock.wait()
     rounds(once, seconds, least=_LEAST)
-    for part in traffic(design, batch=setting.batch, dtype=setting.dtype):
+    for part in traffic(design, batch=setting.batch, dtype=setting.dtype, device=setting.device):
         if part.name not in (_LAYER, UPDATE):
             continue
         for phase in PASSES:
@@ -137,11 +137,13 @@ def _call_cost(found: list[_Found], phase: str) -> float:
 
 def _shares(found: list[_Found], phase: str, dtype: str, ceilings: Ceilings, launch: float) -> dict[str, float]:
     """Of each kind the achieved share of its ceiling: all work over all time."""
-    peak = peak_of(ceilings, dtype)
     work: dict[str, float] = {}
     time: dict[str, float] = {}
     for one in found:
-        if one.phase != phase or _bound_by_memory(one, peak, ceilings.bandwidth):
+        if one.phase != phase:
+            continue
+        peak = peak_of(ceilings, dtype, one.kind)
+        if _bound_by_memory(one, peak, ceilings.bandwidth):
             continue
         done = one.moved.flops / peak if one.kind in CONTRACTING else one.moved.bytes / ceilings.bandwidth
         work[one.kind] = work.get(one.kind, 0.0) + done

@@ -24,6 +24,7 @@ _SIDES = {"cpu": (256, 512, 1024, 2048), "cuda": (1024, 2048, 4096, 8192)}  # of
 _LONG = 0.05  # seconds of a product behind which no larger one is tried: some types are emulated, and very slow
 _COPIED = {"cpu": 2**28, "cuda": 2**30}  # bytes; far beyond any cache
 _LEAST = 5
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,22 @@ def measure_peaks(device: str, dtypes: Iterable[str], *, seconds: float = 2.0, c
         else:
             flops["bf16"] = _product_rate(device, "bf16", seconds, clock)
     title = machine(device).title
-    return Ceilings(title, flops, _copy_rate(device, seconds, clock), "measured: square products, and copies")
+    bandwidth = _copy_rate(device, seconds, clock)
+    source = "measured: square products, and copies"
+    return Ceilings(title, flops, bandwidth, source, cache_of(device), kind=device)
+
+
+def cache_of(device: str) -> int:
+    """Bytes of the cache that all cores share: a GPU's L2, a CPU's last one; 0 where the system does not say."""
+    if device == "cuda":
+        return int(torch.cuda.get_device_properties().L2_cache_size)
+    sizes = [_kibibytes(place) for place in sorted(_CACHES.glob("index*/size"))]
+    return 1024 * max(sizes, default=0)
+
+
+def _kibibytes(place: Path) -> int:
+    text = place.read_text(encoding="ascii").strip()
+    return int(text[:-1]) * {"K": 1, "M": 1024}[text[-1]]
 
 
 def _product_rate(device: str, dtype: str, seconds: float, clock: Clock) -> float:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class Timed:
             "backward_median": None if self.backward is None else self.backward.median,
             "backward_spread": None if self.backward is None else self.backward.spread,
             "runs": self.forward.runs,
-            "predicted": None if self.predicted is None else self.predicted.seconds,
+            "calculated": None if self.predicted is None else self.predicted.seconds,
         }
 
 
@@ -150,7 +150,7 @@ def profile(
 
     Args:
         device: ``auto`` is a GPU where there is one.
-        dtype: float32, tf32 (CUDA), bf16 or fp16 (weights and inputs), or amp (torch.autocast).
+        dtype: float32, tf32 (CUDA), ieee, bf16 or fp16 (weights and inputs), or amp (torch.autocast).
         compile: time the whole under torch.compile; layer by layer it is not compiled.
         seconds: to spend, behind the warm-up; at least 5 steps of each are timed.
         ceilings: of the device, where it is not in the table of devices or was measured.
@@ -166,12 +166,16 @@ def profile(
     device = resolve(device)
     here, clock = machine(device), clock or clock_of(device)
     setting = Setting(device, batch, dtype, mode, channels_last)
-    parts = traffic(design, batch=batch, dtype=dtype, mode=mode)
+    parts = traffic(design, batch=batch, dtype=dtype, mode=mode, device=device, channels_last=channels_last)
     if calibration is not None or ceilings is None:
         ceilings = calibration.ceilings if calibration is not None else published(here)
-    prediction = None
+    prediction = layerwise = None
     if ceilings is not None:
-        prediction = predict(design, device=ceilings, batch=batch, dtype=dtype, mode=mode, calibration=calibration)
+        told = partial(
+            predict, design, device=ceilings, batch=batch, dtype=dtype, mode=mode, channels_last=channels_last
+        )
+        layerwise = told(calibration=calibration)
+        prediction = told(compile=True) if compile else layerwise
     ledger = _ledger(design, setting)
     _check_room(design, ledger.inference if mode == "infer" else ledger.needed, free_memory(device))
     with _refusals(design, setting), arithmetic(dtype, device):
@@ -187,7 +191,7 @@ def profile(
         compile,
         here,
         whole,
-        tuple(_timed(parts, prediction, seen)),
+        tuple(_timed(parts, layerwise, seen)),
         sum((part.forward + part.backward for part in parts), Moved()),
         ceilings,
         prediction,

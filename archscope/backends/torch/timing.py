@@ -125,7 +125,9 @@ def rounds(
 
 @contextmanager
 def arithmetic(dtype: str, device: str) -> Iterator[None]:
-    """float32 products in TF32 for ``tf32`` and in full for all else, cuDNN at its best; then all as it was.
+    """float32 as the dtype says, cuDNN at its best; then all as it was.
+
+    ``tf32`` is everything in TF32, ``float32`` what cuDNN runs (torch's default), ``ieee`` nothing.
 
     Raises:
         UsageError: TF32 is wanted of a CPU, or of a GPU that has none.
@@ -136,7 +138,7 @@ def arithmetic(dtype: str, device: str) -> Iterator[None]:
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:
         torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
-        cudnn.allow_tf32, cudnn.benchmark = dtype == "tf32", True
+        cudnn.allow_tf32, cudnn.benchmark = dtype in ("tf32", "float32"), True
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])

@@ -1,4 +1,4 @@
-"""Predicted and measured times, as a page shows them."""
+"""Bounds, estimates and measured times, as a page shows them."""
 
 from __future__ import annotations
 
@@ -63,13 +63,15 @@ class Times:
 
 
 def of_prediction(found: Prediction) -> Times:
-    """What a device is predicted to take."""
+    """What a device takes at least, or is estimated to take."""
     kind = "about" if found.calibrated else "at least"
+    title = "Estimated on" if found.calibrated else "At least, on"
+    granted = "" if found.calibrated else f" Granted: {', '.join(found.granted)}."
     limits = ", ".join(f"{name} {duration(took)}" for name, took in found.limited().items() if took)
     return Times(
-        f"Predicted on {found.ceilings.name}",
+        f"{title} {found.ceilings.name}",
         f"{_STEPS[found.mode]} takes {kind} {duration(found.seconds)}, batch {found.batch}, {found.dtype};"
-        f" limited by {limits}. {found.ceilings.source}",
+        f" limited by {limits}.{granted} {found.ceilings.source}",
         found.seconds,
         tuple(Span(one.part.name, one.forward.seconds, one.backward.seconds) for one in found.parts),
     )
@@ -106,7 +108,7 @@ def _profile(content: Mapping[str, Any]) -> Times:
         f" {content['whole']['step']['runs']} runs; torch {machine['torch']}, {machine['date'][:10]}",
         float(content["whole"]["step"]["median"]),
         tuple(
-            Span(part["name"], part["forward_median"], part["backward_median"], part["predicted"])
+            Span(part["name"], part["forward_median"], part["backward_median"], part["calculated"])
             for part in content["parts"]
         ),
         None if guess is None else float(guess["seconds"]),

@@ -15,8 +15,8 @@ MEASURED = {
     "prediction": {"seconds": 0.004, "label": "estimate"},
     "machine": {"gpu": "", "cpu": "An Old CPU", "torch": "2.13.0", "date": "2026-01-02"},
     "parts": [
-        {"name": "c1", "forward_median": 0.001, "backward_median": 0.002, "predicted": 0.0025},
-        {"name": "the loss", "forward_median": 0.0001, "backward_median": None, "predicted": None},
+        {"name": "c1", "forward_median": 0.001, "backward_median": 0.002, "calculated": 0.0025},
+        {"name": "the loss", "forward_median": 0.0001, "backward_median": None, "calculated": None},
     ],
 }  # fmt: skip
 
@@ -59,6 +59,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_prediction_is_told() -> None:
     prediction = archscope.predict(archscope.load("alexnet"), device="h200", batch=8)
     found = of_prediction(prediction)
-    assert found.title == f"Predicted on {prediction.ceilings.name}"
+    assert found.title == f"At least, on {prediction.ceilings.name}"
     assert found.seconds == pytest.approx(sum(part.seconds for part in found.parts))
     assert found.slowest[0].seconds == found.longest

@@ -43,7 +43,7 @@ def unformatted(design: Design) -> str:
     network = build(design, device="meta")
     texts = [_ClassText(one, design, network).text() for one in classes.ordered]
     body = "\n\n".join(texts)
-    held = [text for name, text in HELD.items() if f"{name}(" in body]
+    held = [text for name, text in HELD.items() if re.search(rf"\b{name}\(", body)]
     return "\n".join([*_head(design, body, *held), "", *held, "", body])
 
 
@@ -70,14 +70,18 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
     body = "".join(texts)
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
     about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
-    lines = [line for text in about for line in textwrap.wrap(text, 85)]
-    safe = [line.replace("\\", "\\\\").replace('"', "'") for line in lines]
+    safe = [_documented(line) for text in about for line in textwrap.wrap(text, 85)]
     yield f'"""{safe[0]}'
     yield from ["", *safe[1:], '"""']
     yield ""
     if "OrderedDict(" in body:
         yield "from collections import OrderedDict"
+    if "Path(__file__)" in body:
+        yield "from pathlib import Path"
+    if "OrderedDict(" in body or "Path(__file__)" in body:
         yield ""
+    if "np.load(" in body:
+        yield "import numpy as np"
     if re.search(r"\btorch\.|\(torch,", body):
         yield "import torch"
     if "F." in body:
@@ -87,12 +91,33 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
         yield "from torch.utils.checkpoint import checkpoint"
 
 
+def _overwritten(design: Design) -> set[str]:
+    """The constants that a layer in place would change, for every later pass, too."""
+    makers = {layer.name: layer for layer in design.layers}
+    found = set()
+    for layer in design.layers:
+        if layer.op.arguments().get("inplace"):
+            ref = layer.inputs[0]
+            while ref.node in makers and makers[ref.node].op.view:
+                ref = makers[ref.node].inputs[0]
+            if ref.node in makers and makers[ref.node].kind == "Constant":
+                found.add(ref.node)
+    return found
+
+
+def _documented(text: str) -> str:
+    """Words as they may stand in a docstring: nothing ends it, and nothing in it cannot be printed."""
+    printed = "".join(c if c.isprintable() else " " for c in text)
+    return printed.replace("\\", "\\\\").replace('"', "'")
+
+
 class _ClassText:
     """The text of one class."""
 
     def __init__(self, one: Class, design: Design, network: nn.Module) -> None:
         self._class, self._design = one, design
         self._root = not one.parts[0].path
+        self._overwritten = _overwritten(design)
         self._around = network if self._root else nn.Module()
         self._init: list[str] = []
         self._forward: list[str] = []
@@ -122,13 +147,14 @@ class _ClassText:
     def _doc(self) -> str:
         part = self._class.parts[0]
         if self._root:
-            return f"{self._design.name}.".replace("\\", "\\\\").replace('"', "'")
+            return _documented(f"{self._design.name}.")
         others = len(self._class.parts) - 1
         return f"``{part.name}``" + (f" and {others} more." if others else ".")
 
     def _parameter(self, name: str) -> str:
         values = [value for value in self._class.parameters.used[name] if value is not ABSENT]
-        kinds = sorted({_annotation(value) for value in values})
+        several = len({len(value) for value in values if isinstance(value, tuple)}) > 1
+        kinds = sorted({_annotation(value, several=several) for value in values})
         usual = self._class.default(name)
         return f"{name}: {' | '.join(kinds)}" + ("" if usual is ABSENT else f" = {literal(usual)}")
 
@@ -324,7 +350,9 @@ class _ClassText:
         module = self._module(child)
         if child.some.recomputed:
             return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-        return f"{module}({', '.join(reads)})" if op is None else _cut(child, applied(child.kind, module, reads, op))
+        call = f"{module}({', '.join(reads)})" if op is None else _cut(child, applied(child.kind, module, reads, op))
+        overwritten = any(part is not None and part.name in self._overwritten for part in child.parts)
+        return f"{call}.clone()" if overwritten else call
 
     def _argument(self, child: Child, name: str, value: str) -> str:
         """An argument of a function in the forward pass: a number, or what the constructor has kept."""
@@ -487,9 +515,16 @@ def _assigned(names: list[str], made: str) -> str:
     return f'{_holder(names)}.add_module("{names[-1]}", {made})'
 
 
-def _annotation(value: Any) -> str:
+def _annotation(value: Any, *, several: bool = False) -> str:
+    """The type of an argument.
+
+    Args:
+        several: whether it is a tuple of one length here and of another there.
+    """
     if isinstance(value, Name):
         return "type[nn.Module]"
+    if isinstance(value, tuple) and several:
+        return f"tuple[{' | '.join(sorted({_annotation(one) for one in value})) or 'float'}, ...]"
     if isinstance(value, tuple):
         return "tuple[" + ", ".join(_annotation(one) for one in value) + "]"
     return "None" if value is None else type(value).__name__
