@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from archscope.printable import one_line
+
 MOST_REPORTED = 50
 LONGEST_MESSAGE = 600
 LONGEST_TRAIL = 6
@@ -72,7 +74,7 @@ class Diagnostic:
         lines += [f"  in {_shortened(step)}" for step in self._steps()]
         if self.hint:
             lines.append(f"  hint: {_shortened(self.hint)}")
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(one_line, lines))
 
     def _steps(self) -> tuple[str, ...]:
         """The trail; of a long one both ends."""
@@ -85,18 +87,11 @@ class Diagnostic:
     def _excerpt(mark: Mark, width: int = 100) -> list[str]:
         text = mark.source.lines[mark.line - 1]
         start = max(0, mark.column - 1 - width // 2) if len(text) > width else 0
-        shown = _printable(text[start : start + width])
+        shown = one_line(text[start : start + width])
         caret = mark.column - 1 - start
         number = str(mark.line)
         before, marked = _columns(shown[:caret]), max(1, _columns(shown[caret : caret + mark.length]))
         return [f"  {number} | {shown}".rstrip(), f"  {' ' * len(number)} | {' ' * before}{'^' * marked}"]
-
-
-def _printable(text: str) -> str:
-    """A line without what would move a terminal's cursor or change its colours."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
 
 
 def _shortened(text: str) -> str:

@@ -292,7 +292,7 @@ class _Laid:
         kept = self.after.kept[after.name] - self.before.kept[before.name]
         edits = [*_renamed(before, after), *self._words(self.before.layer(before), self.after.layer(after))]
         kind = CHANGED if edits else AFFECTED
-        shapes = [tuple(tensor.shape[1:] for tensor in row.x) for row in (first, second)]
+        shapes = [tuple(tensor.sizes for tensor in row.x) for row in (first, second)]
         if shapes[0] != shapes[1]:
             edits.append(Edit("input_shape", *shapes))
         if not edits and not kept and cost == Cost():

@@ -275,7 +275,7 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     if name in METRICS:
         return METRICS[name].of(group.cost)
     if name == "input_shape":
-        return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
+        return tuple(t.sizes for t in group.x) if isinstance(group, Row) else None
     if column.style == "axes" or name == "sees":
         return _field_cell(account, group, name)
     if name in MEMORY_FIGURES:

@@ -65,7 +65,7 @@ class Row(Figures):
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the first output, without the batch."""
-        return self.y[0].shape[1:]
+        return self.y[0].sizes
 
     @property
     def input_elements(self) -> int:
@@ -119,7 +119,7 @@ class Account(Shown):
         _, ref = self.design.outputs[0]
         for row in self.rows:
             if row.name == ref.node:
-                return row.y[ref.output].shape[1:]
+                return row.y[ref.output].sizes
         return next(node.shape for node in self.design.inputs if node.name == ref.node)
 
     def __getitem__(self, name: str) -> Row | Total:

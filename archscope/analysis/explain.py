@@ -258,10 +258,10 @@ def _number(value: int | Fraction) -> int | float:
 def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:
     outputs = op.outputs(*x)
     for i, (formulas, tensor) in enumerate(zip(outputs, y, strict=True)):
-        names = _names(op, len(tensor.shape), "out", i, len(y))
+        names = _names(op, tensor, "out", i, len(y))
         for axis, name in enumerate(names):
             size = formulas.shape[axis]
-            if axis == 0 and isinstance(size, Traced) and size.source == "N":
+            if axis == tensor.batch and isinstance(size, Traced) and size.source == "N":
                 continue  # the batch passes through
             if isinstance(size, Traced) and size.source == name:
                 yield Line(name, "", "", size.value)
@@ -294,14 +294,15 @@ def _traced_input(op: Op, tensor: Tensor, index: int, count: int) -> Tensor:
 
 
 def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tensor:
-    names = _names(op, len(tensor.shape), side, index, count)
+    names = _names(op, tensor, side, index, count)
     return tensor.with_shape(*(Traced.symbol(n, s) for n, s in zip(names, tensor.shape, strict=True)))  # type: ignore[arg-type]  # the traced reading enters here
 
 
-def _names(op: Op, ndim: int, side: str, index: int, count: int) -> tuple[str, ...]:
+def _names(op: Op, tensor: Tensor, side: str, index: int, count: int) -> tuple[str, ...]:
     """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
     number_ = str(index + 1) if count > 1 else ""
-    names = dim_names(type(op), ndim)
-    if side == "out" and op.main_output is not None and index != op.main_output:
-        names = tuple(f"d{axis}" for axis in range(ndim))  # a side output (a state) has dimensions of its own
+    names = dim_names(type(op), len(tensor.shape))
+    side_output = side == "out" and op.main_output is not None and index != op.main_output
+    if side_output or tensor.batch != 0:  # a state, or what has no batch, has dimensions of its own
+        names = tuple("N" if axis == tensor.batch else f"d{axis}" for axis in range(len(tensor.shape)))
     return tuple(name if name == "N" else f"{name}_{side}{number_}" for name in names)

@@ -205,9 +205,14 @@ class Memory(Shown):
             found[piece.kind] += piece.bytes
         return found
 
+    @property
+    def floating(self) -> str:
+        """The type in which the parameters are held."""
+        return _FLOATING.get(self.precision, "float32")
+
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        item = ITEM_BYTES[_FLOATING.get(self.precision, "float32")]
+        item = ITEM_BYTES[self.floating]
         return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
 
 

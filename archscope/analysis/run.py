@@ -10,7 +10,7 @@ from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import Region, Storage, Tape, Value
+from archscope.autograd.tape import INSIDE, Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
@@ -288,7 +288,7 @@ def _classifies(shape: tuple[int, ...]) -> bool:
 def _name(layer: str, outputs: Sequence[Value]) -> None:
     """Say of the outputs' memory what it is, where the layer has not."""
     for number, value in enumerate(outputs):
-        if not value.storage.what:
+        if value.storage.what == INSIDE:
             value.storage.what = f"the output of {layer}" if len(outputs) == 1 else f"output {number} of {layer}"
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archscope.errors import UsageError
 from archscope.graph import Layer, LayerGraph, Ref
 from archscope.ops.base import Tensors
-from archscope.ops.legal import Inference
 
 
 class Step(NamedTuple):
@@ -33,16 +31,11 @@ def walk(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
     Raises:
         UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
     """
-    tensors: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in graph.inputs}
+    tensors = {name: graph.marked(name, given) for name, given in graph.tensors(batch).items()}
     needing: set[str] = set()
     steps = []
-    inference = Inference()
     for layer in graph.layers:
-        x = tuple(tensors[node][output] for node, output in layer.inputs)
-        y, violations = inference.apply(layer.op, x)
-        if violations:
-            raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
-        tensors[layer.name] = y
+        x, y = tuple(tensors[node][output] for node, output in layer.inputs), tensors[layer.name]
         flows = layer.op.differentiable
         needs = tuple(flows and _floating(ref, tensors) and ref.node in needing for ref in layer.inputs)
         if any(needs) or (not layer.frozen and layer.op.parameters(*x)):

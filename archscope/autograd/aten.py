@@ -79,9 +79,9 @@ def as_formatted(x: Value, shape: Shape) -> Strides | None:
     return channels_last(shape) if x.strides == channels_last(x.shape) else None
 
 
-def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
+def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "", what: str = "") -> Value:
     """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
-    y = like(t, x) if shape == x.shape else t.make(shape, x.dtype, "", as_formatted(x, shape))
+    y = like(t, x, what) if shape == x.shape else t.make(shape, x.dtype, what, as_formatted(x, shape))
     saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
     t.link(y, (x,), one_like, *saved)
     return y
@@ -604,9 +604,9 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
     return y
 
 
-def plus(t: Tape, x: Value) -> Value:
+def plus(t: Tape, x: Value, what: str = "") -> Value:
     """A tensor plus a number."""
-    y = like(t, x)
+    y = like(t, x, what)
     t.link(y, (x,), passed_on)
     return y
 
@@ -727,16 +727,17 @@ def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Seq
         t.drop(size)
         return y
     raised = power(t, x, exponent, "the powers")
-    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input")
+    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input", what="the means of the powers")
     t.drop(raised)
     sign = like(t, pooled, "their signs")
     t.link(sign, (pooled,), one_like)
     size = magnitude(t, pooled)
-    positive = kernel(t, size, shape, saves="output")
+    positive = kernel(t, size, shape, saves="output", what="their magnitudes")
     t.drop(size)
     product = multiply(t, sign, positive)
     t.drop(sign, positive)
     times = scaled(t, product)
+    times.storage.what = "the sums of the powers"
     t.drop(product)
     return power(t, times, 1 / exponent)
 
@@ -962,7 +963,7 @@ def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
     """at::_pad_circular: the map is copied into a larger one, whose borders are then copied within it."""
     rank = len(ends)
     sizes = [size + left + right for size, (left, right) in zip(x.shape[-rank:], ends, strict=True)]
-    y = t.make((*x.shape[:-rank], *sizes), x.dtype)
+    y = t.make((*x.shape[:-rank], *sizes), x.dtype, "the input, padded")
     source = x
     for number, (left, right) in reversed(list(enumerate(ends))):
         dim = len(x.shape) - rank + number

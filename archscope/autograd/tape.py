@@ -22,6 +22,9 @@ from archscope.errors import UsageError
 
 Shape = tuple[int, ...]
 
+#: the word on a tensor that is made within a layer and has none of its own
+INSIDE = "an intermediate result"
+
 
 class Storage:
     """A piece of memory.
@@ -187,7 +190,7 @@ class Tape:
     def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
         """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
         size = prod(shape) * ITEM_BYTES[dtype]
-        storage = Storage(size, self.layer, what)
+        storage = Storage(size, self.layer, what or INSIDE)
         value = Value(storage, shape, dtype, strides)
         self._scope.append(value)
         self._made = [value]
@@ -201,7 +204,7 @@ class Tape:
         values, total = [], 0
         for shape, dtype, what in wanted:
             size = prod(shape) * ITEM_BYTES[dtype]
-            storage = Storage(size, self.layer, what)
+            storage = Storage(size, self.layer, what or INSIDE)
             values.append(Value(storage, shape, dtype))
             self._born(storage)
             total += size

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archscope import files
 from archscope.cli import options
-from archscope.report import files
 from archscope.report.imports import imported as told
 
 if TYPE_CHECKING:

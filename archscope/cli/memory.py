@@ -16,7 +16,7 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import ArchscopeError
-from archscope.report.files import write
+from archscope.files import write
 from archscope.report.memory import to_csv, to_data, to_text
 from archscope.report.sheet import write_csv
 from archscope.report.text import binary
@@ -145,7 +145,7 @@ def command(
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
     if plot is not None:
-        from archscope.report.files import check_target
+        from archscope.files import check_target
 
         check_target(plot)
     piped = options.to_stdout(csv_file, json_file)

@@ -277,7 +277,7 @@ class Tanhshrink(_Function, NoChecks):
     elementwise_rule = "2 an element (tanh, subtract)"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output"))
+        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output", what="tanh(x)"))
 
 
 @register
@@ -289,7 +289,7 @@ class Softsign(_Function, NoChecks):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         size = aten.magnitude(t, x[0])
-        shifted = aten.plus(t, size)
+        shifted = aten.plus(t, size, "1 + |x|")
         t.drop(size)
         return aten.divide(t, x[0], shifted)
 

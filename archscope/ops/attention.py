@@ -183,6 +183,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     elementwise_rule = (
         "bias: one addition a projected element; 6 a score: scale, and softmax (maximum, subtract, exp, sum, divide)"
     )
+    follows: ClassVar = {"embed_dim": 0, "kdim": 6, "vdim": 7}
 
     num_heads: int = argument(Size())
     dropout: float = argument(Real(0, 1), 0.0)

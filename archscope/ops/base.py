@@ -31,10 +31,18 @@ class Tensor(NamedTuple):
     Attributes:
         shape: every dimension, the batch first.
         dtype: ``int64``, ``bool``, ...; ``None`` is the floating type in which the design is analysed.
+        batch: which dimension is the batch, where a graph has found out: ``None`` for a parameter, and for what
+            follows from parameters alone.
     """
 
     shape: tuple[int, ...]
     dtype: str | None = None
+    batch: int | None = 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape without the batch."""
+        return self.shape if self.batch is None else self.shape[: self.batch] + self.shape[self.batch + 1 :]
 
     @property
     def numel(self) -> int:
@@ -150,12 +158,16 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: whether a gradient of its outputs gives one of its inputs
     differentiable: ClassVar[bool] = True
+    #: whether it is there to join the samples of a batch, as batch statistics do
+    joins_samples: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
     #: what is counted as elementwise work, in words
     elementwise_rule: ClassVar[str] = "none"
     #: arguments of the torch layer that are refused, each with the reason
     refuses: ClassVar[Mapping[str, str]] = {}
+    #: arguments of the torch layer that follow from what arrives, each with its place among torch's
+    follows: ClassVar[Mapping[str, int]] = {}
 
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
     _by_name: ClassVar[dict[str, FieldInfo]] = {}
@@ -199,6 +211,26 @@ class Op(ABC):
     def field(cls, name: str) -> FieldInfo | None:
         """The argument of that name."""
         return cls._by_name.get(name)
+
+    @classmethod
+    def order(cls) -> list[str]:
+        """The arguments in the order in which torch takes them, with those that follow from what arrives."""
+        names = [info.name for info in cls.fields]
+        for name, place in cls.follows.items():
+            names.insert(place, name)
+        return names
+
+    @classmethod
+    def bare(cls) -> str | None:
+        """The argument that a value without a name is: the first that must be given, else the first of torch's.
+
+        ``None`` for an op without arguments, and for one of several inputs whose arguments may all be left out:
+        nobody would think of one of them.
+        """
+        required = next((info.name for info in cls.fields if info.required), None)
+        if required is not None or cls.arity.least > 1:
+            return required
+        return next(iter(cls.order()), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")

@@ -8,7 +8,7 @@ counted as if it were data, as every library computes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from archscope.arith import ceil_div, exact_div, fixed, prod
 from archscope.autograd import aten
@@ -40,6 +40,7 @@ class _Convolution(TorchLayer, NoBuffers):
 
     category = "conv"
     elementwise_rule = "bias: one addition an output element"
+    follows: ClassVar = {"in_channels": 0}
 
     out_channels: int = argument(Size(), symbol="C_out")
     kernel_size: tuple[int, ...] = argument(Sizes(), symbol="K")

@@ -40,6 +40,7 @@ class _Recurrent(InfersArguments, NoBuffers):
     layout = FEATURES_LAST
     #: rows of the weights, in units of the hidden size
     gates: ClassVar[int]
+    follows: ClassVar = {"input_size": 0}
 
     hidden_size: int = argument(Size(), symbol="H_out")
     num_layers: int = argument(Index(1), 1)

@@ -6,6 +6,7 @@ Okabe and Ito, which colour-blind readers tell apart.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.report.files import check_target
+from archscope.files import check_target, write
 from archscope.report.text import binary, cut, line
 
 if TYPE_CHECKING:
@@ -45,11 +46,10 @@ def save(figure: Figure, target: str) -> None:
     check_target(target)
     suffix = Path(target).suffix.lower()
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
-    try:
-        with any_letters():
-            figure.savefig(target, dpi=150, bbox_inches="tight", metadata=metadata)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+    drawn = io.BytesIO()
+    with any_letters():
+        figure.savefig(drawn, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata)
+    write(drawn.getvalue(), target)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def notes(found: Memory) -> list[str]:
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     return [
         f"weights alone: {forms}",
-        f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
+        f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
         *filter(None, [incomplete(found.design)]),
     ]
 

@@ -16,12 +16,12 @@ from archscope.arith import fixed
 from archscope.design import Design, Scope
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.errors import SpecError, closest, suggestion
-from archscope.graph import Input, Layer, Ref
+from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
-from archscope.spec import frame
-from archscope.spec.binding import Arguments, construct, read_arguments, report
+from archscope.spec import frame, words
+from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
 from archscope.spec.document import LONGEST_NAME, Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
 from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
@@ -132,10 +132,11 @@ class _Expander:
             document.source.name,
             tuple(self._scopes),
         )
-        return design.with_warnings(
+        unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
+        return design.with_warnings([*self._problems.warnings, *unread])
 
     # -- lists and entries -----------------------------------------------------------------------------------------
 
@@ -292,10 +293,10 @@ class _Expander:
             if held is None:
                 break
             word = str(held)
-        hint = suggestion(word, [*REGISTRY, *self._document.blocks])
+        blocks = self._document.blocks
+        hint = words.layer_hint(word, {name: [p for p, _ in block.parameters] for name, block in blocks.items()})
         if not hint:
-            blocks = ", ".join(self._document.blocks) or "none"
-            hint = f"`archscope ops` lists the layers; blocks of this spec: {blocks}"
+            hint = f"`archscope ops` lists the layers; blocks of this spec: {', '.join(blocks) or 'none'}"
         self._problems.add(f"there is no layer or block `{word}`", entry.mark, hint, context)
         return None
 
@@ -440,21 +441,31 @@ class _Expander:
         if arguments is None:
             return UNKNOWN
         flows = self._gather(op_class, call, arguments)
-        op = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
-        if op is None or any(flow.tensor is None for flow in flows):
+        made = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
+        if made is None or any(flow.tensor is None for flow in flows):
             return UNKNOWN
+        op, stated = made
         op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows = []  # it needs no input, so the chain's tensor is not one
         problems.spend(len(flows), entry.mark)
         x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
         outputs, violations = self._inference.apply(op, x)
+        if violations:
+            x = self._marked(flows)
+            violations = apply(op, x)[1]
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
             report(violation, op_class, entry, arguments, x, first, context, problems)
-        if violations:
+        if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
         return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
+
+    def _marked(self, flows: list[Flow]) -> Tensors:
+        """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
+        laid = LayerGraph(self._inputs, self._layers.values(), ())
+        tensors = self._references.outputs
+        return tuple(laid.marked(ref.node, tensors[ref.node])[ref.output] for ref, _, _ in flows if ref is not None)
 
     def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""

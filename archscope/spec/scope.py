@@ -138,6 +138,7 @@ class Problems:
 
     def __init__(self, found: Sequence[Diagnostic] = (), most: int = MOST_REPORTED) -> None:
         self._found = {(d.message, d.mark): d for d in found}
+        self._warned: dict[tuple[str, Mark | None], Diagnostic] = {}
         self._work, self._most = 0, most
 
     def __bool__(self) -> bool:
@@ -161,6 +162,17 @@ class Problems:
             self._found[message, mark] = Diagnostic(message, mark, hint, trail)
         if len(self._found) >= self._most:
             raise Stop
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """What was warned of: each place once."""
+        return list(self._warned.values())
+
+    def warn(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> None:
+        """Note what has a meaning, and perhaps not the one that was meant."""
+        if len(self._warned) < self._most and (message, mark) not in self._warned:
+            trail = tuple(map(str, context.trail)) if context else ()
+            self._warned[message, mark] = Diagnostic(message, mark, hint, trail, "warning")
 
     def fatal(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> Stop:
         """Note a mistake after which nothing more can be said; the caller raises what this returns."""

@@ -11,7 +11,7 @@ from archscope.analysis.traffic import numbers
 from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
-from archscope.load import load
+from archscope.load import variant
 from archscope.spec.document import Document
 from archscope.sweeps.model import Question
 from archscope.sweeps.names import DesignNames
@@ -68,7 +68,7 @@ class Plan:
             SpecError: there is no such design.
         """
         sets, shapes = self.variant(values)
-        return load(self.document, set=sets, input=shapes or None, most_problems=most_problems)
+        return variant(self.document, sets, shapes or None, most_problems)
 
     def names(self, design: Design, values: Mapping[str, Any]) -> DesignNames:
         """What is known of a design with these values of the axes.

@@ -47,12 +47,12 @@ MISTAKES = [
         "arguments: out_features, bias",
     ),
     Mistake(
-        "an inferred argument",
-        HEAD + "  - Conv2d: {in_channels: 3, out_channels: 4, kernel_size: 1}\n",
-        "3:14",
-        "in_channels",
-        "`in_channels` of Conv2d follows from what arrives",
-        "3 here: leave it out",
+        "an inferred argument that is wrong",
+        HEAD + "  - Conv2d: {in_channels: 4, out_channels: 4, kernel_size: 1}\n",
+        "3:27",
+        "4",
+        "`in_channels` of Conv2d is 4, and 3 arrive",
+        "it follows from what arrives: leave it out",
     ),
     Mistake(
         "a refused argument",
@@ -84,6 +84,7 @@ MISTAKES = [
         "3:13",
         "[1, 2]",
         "`out_features` of Linear: expected an integer of at least 1, got [1, 2]",
+        "arguments go by name: `Linear: {out_features: 2}`",
     ),
     Mistake(
         "a word for a flag",
@@ -107,6 +108,7 @@ MISTAKES = [
         "3:16",
         "[1, 2, 3]",
         "`kernel_size` of MaxPool2d: expected one number or a list of 2, got 3 numbers",
+        "arguments go by name: `MaxPool2d: {kernel_size: 1, stride: 2, padding: 3}`",
     ),
     Mistake(
         "a misspelt variable",
@@ -560,6 +562,36 @@ MISTAKES = [
         "Embedding",
         "Embedding needs int64 values; what arrives has floating ones",
     ),
+    Mistake(
+        "a weight that does not fit",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 16]}, name: p}\n  - {Add: , from: [input, p]}\n",
+        "4:6",
+        "Add",
+        "Add: input 1 is (8, 16) and input 2 is (512, 16): dimension 1 differs (8 and 512)",
+    ),
+    Mistake(
+        "two weights that differ in their first dimension",
+        "input: [8, 64]\nlayers:\n  - {Parameter: {shape: [512, 64]}, name: p}\n"
+        "  - {Parameter: {shape: [1024, 64]}, name: q}\n  - {Add: [p, q]}\n",
+        "5:6",
+        "Add",
+        "Add: input 1 is (512, 64) and input 2 is (1024, 64): dimension 0 differs (512 and 1024)",
+    ),
+    Mistake(
+        "a product with a weight",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 1024]}, name: p}\n  - {MatMul: , from: [input, p]}\n",
+        "4:6",
+        "MatMul",
+        "MatMul: input 1 is (8, 16) and input 2 is (512, 1024): 16 columns cannot meet 512 rows",
+    ),
+    Mistake(
+        "a map of a weight",
+        "input: [8, 16]\nlayers:\n  - {Parameter: {shape: [512, 64]}, name: p}\n"
+        "  - {Conv2d: {out_channels: 3, kernel_size: 1}, from: p}\n",
+        "4:6",
+        "Conv2d",
+        "Conv2d needs (N, C, H, W); what arrives is (512, 64)",
+    ),
     Mistake("reuse of nothing", HEAD + "  - reuse: nope\n", "3:12", "nope", "there is no layer `nope` before this one"),
     Mistake(
         "reuse of an input",
@@ -862,8 +894,8 @@ def test_a_spec_error_is_pickled_with_its_diagnostics() -> None:
 
 def test_terminals_are_safe_from_names() -> None:
     (told,) = mistakes('input: [3]\nlayers: [{ReLU: , name: "\\e[31m\\r\\a\\0"}]\n')
-    assert told.message == "`\x1b[31m\r\a\0` is not a name"
-    assert "`?[31m ??` is not a name" in told.render()
+    assert told.message == "the character U+001B cannot stand in a spec"
+    assert (told.mark.line, told.mark.column) == (2, 25)
     assert all(char.isprintable() or char == "\n" for char in told.render())
 
 

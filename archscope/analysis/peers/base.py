@@ -205,6 +205,14 @@ def numel(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel for tensor in tensors)
 
 
+def samples(design: Design, steps: Iterable[Step]) -> int:
+    """The batch, of a design with a single input that a layer reads; else 1."""
+    arriving = (pair for step in steps for pair in zip(step.layer.inputs, step.x, strict=True))
+    given = {node.name for node in design.inputs}
+    found = (tensor.shape[0] for ref, tensor in arriving if ref.node in given)
+    return next(found, 1) if len(given) == 1 else 1
+
+
 def option(step: Step, name: str) -> bool:
     """Whether an argument of a layer is set; an op without it has it not."""
     return bool(step.layer.op.arguments().get(name, False))

@@ -148,7 +148,7 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
     refused = tuple(dict.fromkeys((*hooked.refused, *patched.refused)))
     if hooked.total is None or patched.total is None:
         return Bridge(hooked.start, (), refused)
-    samples = steps[0].x[0].shape[0] if steps and len(design.inputs) == 1 else 1
+    samples = base.samples(design, steps)
     total = int(hooked.total / samples + patched.total)
     rest = total - hooked.total - patched.total
     share = Term("per sample", rest, f"divided by the batch of {samples}, but for what functions count", ())

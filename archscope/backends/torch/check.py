@@ -100,17 +100,18 @@ def _macs(account: Account, network: Network, batch: int) -> Iterator[Check]:
         y = network.train()(*inputs(account.design, batch, "meta"))
         forward = counter.get_total_flops() // 2
         _backward(y)
-    note = f"torch.utils.flop_counter, halved; batch {batch}"
+    note = "torch.utils.flop_counter, halved"
     if any(row.kind == "Bilinear" for row in account.rows):
         note += "; it has no formula for Bilinear"
-    yield Check("macs", account.total.macs, forward, note)
+    yield Check("macs", account.total.macs, forward, note, batch)
     grouped = sum(
         (layer.op.arguments().get("groups", 1) - 1) * row.weight_grad_macs
         for layer, row in zip(account.design.layers, account.rows, strict=True)
     )
     if grouped:
         note += f"; less the {grouped:,} that it counts too much: it forgets the groups in weight gradients"
-    yield Check("backward_macs", account.total.backward_macs, counter.get_total_flops() // 2 - forward - grouped, note)
+    backward = counter.get_total_flops() // 2 - forward - grouped
+    yield Check("backward_macs", account.total.backward_macs, backward, note, batch)
 
 
 def _backward(y: Any) -> None:
@@ -127,23 +128,23 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     assert bridge is not None
     if bridge.total is None or found.work is None:
         reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
-        yield Check("flops by fvcore", "", None, reason)
+        yield Check("flops by fvcore", "", None, reason, batch)
         return
     terms = "".join(
         f" {'-' if one.count < 0 else '+'} {abs(one.count):,} {one.name} ({one.why})" for one in bridge.terms
     )
-    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}")
+    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}", batch)
 
 
 def _kept(design: Design, network: Network, batch: int) -> Check:
     stated = memory(design, batch=batch).kept_bytes
     if any(layer.checkpoint for layer in design.layers):
-        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks")
+        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
     measured = kept_by(network, lambda: network(*inputs(design, batch)))
-    note = f"torch.autograd.graph.saved_tensors_hooks; batch {batch}, float32, CPU"
+    note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
     if any(row.kind == "LSTM" for row in analyze(design).rows):
         note += "; the CPU's fused LSTM keeps a workspace of its own"
-    return Check("kept_bytes", stated, measured, note)
+    return Check("kept_bytes", stated, measured, note, batch)
 
 
 def kept_by(module: nn.Module, run: Callable[[], object]) -> int:

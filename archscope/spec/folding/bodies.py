@@ -581,7 +581,7 @@ def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> An
     bare = op.arity.most is None or op.arity.least > 1
     if inputs is not None:
         return inputs if not arguments and bare else {"inputs": inputs, **arguments}
-    first = op.fields[0] if op.fields else None
+    first = op.field(op.bare() or "")
     if first is not None and list(arguments) == [first.name] and (first.required or first.name in _BARE):
         value = arguments[first.name]
         listed = isinstance(value, (tuple, list))
