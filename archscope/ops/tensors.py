@@ -351,9 +351,8 @@ class _Known(_Held):
         if isinstance(self.value, tuple):
             return torch.tensor(self.value, **where).reshape(shape)
         if word is None or word.word != "arange":
-            made = torch.full(
-                shape, _within(torch, self.value if word is None else word.arguments["value"], **where), **where
-            )
+            number = self.value if word is None else word.arguments["value"]
+            made = torch.full(shape, _within(torch, number, where["dtype"]), **where)
             return made if word is None else getattr(made, f"{word.word}_")(word.arguments["diagonal"])
         dim = int(word.arguments["dim"]) % len(shape)
         line = torch.arange(*bounds(word.arguments, shape[dim]), **where)
