@@ -17,8 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
+from archscope.backends.constants import Kept, contents
 from archscope.backends.torch.imports.aliases import Aliases, in_place
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
 from archscope.backends.torch.imports.saved import trace_program
@@ -150,6 +152,7 @@ class Lifting:
         batch: at which the program was traced.
         refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
         needs: names of the values that gradients reach.
+        kept: values that go into a file beside the spec.
     """
 
     def __init__(self, program: Trace, module: nn.Module, target: Target, closed: Mapping[str, Refusal]) -> None:
@@ -157,7 +160,8 @@ class Lifting:
         self.draft = Draft(target.name, batch=program.batch, source=target.source)
         self.refusals: dict[str, Refusal] = {}
         self.notes: list[str] = []
-        self._closed = closed
+        self.kept = Kept(target.name)
+        self._target, self._closed = target, closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
         self._held: dict[str, Ref] = {}
@@ -474,7 +478,8 @@ class Lifting:
             op = self.op("Parameter", shape=shape, **expand)
         else:
             dtype = NAMES.get(held.value.dtype) or "float"
-            op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, **expand)
+            given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
+            op = self.op("Buffer", shape=shape, **given, **expand)
         frozen = (_own_name(held),) if held.learnt and not held.trained else ()
         with self.draft.under(checkpoint=self.draft.checkpoint):  # whoever reads it may do so with gradients
             made = self.draft.layer(self._place_of(held), op, lends, frozen=frozen)[0]
@@ -485,6 +490,23 @@ class Lifting:
     def keeps(self, ref: Ref, names: Mapping[str, str]) -> None:
         """Say what the parameters and buffers of a layer are called in the original."""
         self._state[ref] = dict(names)
+
+    def _holding(self, held: Held) -> dict[str, Any]:
+        """The argument of a layer that gives a buffer: what the original holds."""
+        program, original = self._target.program, self._target.original
+        if program is not None:
+            return self._known(program.state_dict.get(held.name, program.constants.get(held.name)))
+        return self._known(None if original is None else dict(original.named_buffers()).get(held.name))
+
+    def _known(self, tensor: torch.Tensor | None) -> dict[str, Any]:
+        """The argument of a layer that gives what is known; none where nobody knows what it holds."""
+        if tensor is None or tensor.is_meta or isinstance(tensor, FakeTensor):
+            return {}
+        values = tensor.detach().cpu()
+        if values.dtype in (torch.float16, torch.bfloat16):
+            values = values.float()
+        found = contents(values.numpy(), self.kept)
+        return {} if found is None else {"value": found}
 
     def _place_of(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
@@ -524,7 +546,7 @@ class Lifting:
         if grown:
             made = self._repeated(literal, grown[0], block, dtype)
         else:
-            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype)
+            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype, **self._known(literal.tensor))
             made = self.draft.layer(block, op, [], numbered=True)[0]
         self._constants[literal.value.name] = made
         return made
@@ -542,7 +564,8 @@ class Lifting:
             return self.draft.layer(block, self.op(name, **arguments), inputs, numbered=True)[0]
 
         shape = [1, *rest] if rows == 1 else [1, rows, *rest]
-        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True)
+        held = self._known(samples[:1].reshape(shape))
+        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True, **held)
         if rows > 1:
             made = then("Flatten", made, start_dim=0, end_dim=1)
         elif literal.tensor.stride(at):
@@ -649,7 +672,7 @@ class Lifting:
         """The design, and what was noticed."""
         scopes = (Scope(name, kind, ()) for name, kind in self._instances.blocks(type(self.module).__name__))
         design = replace(self.draft.design(), scopes=tuple(scopes))
-        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)))
+        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)), self.kept)
 
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""

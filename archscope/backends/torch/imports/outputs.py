@@ -67,9 +67,9 @@ def _unfit(design: Design, target: Target, macs: int) -> str:
     closed = [layer.name for layer in design.layers if layer.kind == "Opaque"]
     if closed:
         return f"black boxes cannot be built: {closed[0]}"
-    valued = [layer.name for layer in design.layers if layer.kind == "Constant"]
-    if valued:
-        return f"a design does not have the values of its constants: {valued[0]}"
+    empty = [layer.name for layer in design.layers if layer.kind == "Constant" and "value" not in layer.op.given()]
+    if empty:
+        return f"the values of a constant are not known: {empty[0]}"
     return ""
 
 

@@ -134,7 +134,7 @@ def _back(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> in
         results = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
         if results:
             torch.autograd.backward([result.sum() for result in results])
-    return (work.get_total_flops() - forward) // 2
+    return int(work.get_total_flops() - forward) // 2
 
 
 def _named(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
