@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from archscope.arith import exact_div, floor_mul
+from archscope.autograd.versions import RESAMPLING_IN_FLOAT32
 from archscope.ops.base import (
     Check,
     NoContraction,
@@ -38,7 +39,7 @@ class Upsample(OneKernel, NoWeights, NoContraction):
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
 
-    widened_on = ("cuda",)
+    widened_on, widened_since = ("cuda",), RESAMPLING_IN_FLOAT32
 
     ndims = (3, 4, 5)
     elementwise_rule = (
