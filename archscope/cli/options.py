@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.load import load
@@ -119,7 +119,7 @@ def variant(function: _Command) -> _Command:
 def sizes(function: _Command) -> _Command:
     """``--batch`` and ``--dtype``."""
     function = click.option(
-        "--dtype", type=click.Choice(list(ITEM_BYTES)), default="float32", show_default=True, help="Floating type."
+        "--dtype", type=click.Choice(COUNTED), default="float32", show_default=True, help="Floating type."
     )(function)
     return click.option(
         "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
