@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from archscope.autograd.dtypes import COUNTED
 from archscope.design import Design
+from archscope.diagnostics import Diagnostic, numberless
 from archscope.errors import MissingLibrary
 from archscope.load import load
 from archscope.spec import library
@@ -256,9 +257,18 @@ def load_design(
     """Load the variant of a design that a command line asks for; its warnings go to standard error."""
     design = load(spec, set=dict(sets), input=shapes(inputs))
     if not quiet:
-        for warning in design.warnings:
-            click.echo(warning.render(), err=True)
+        warn(design.warnings)
     return design
+
+
+def warn(warnings: Iterable[Diagnostic]) -> None:
+    """Tell of warnings on standard error, of each once in a command, whatever its numbers in other variants."""
+    told: set[object] = click.get_current_context().meta.setdefault("archscope.warnings", set())
+    for warning in warnings:
+        key = numberless(warning.message), warning.mark
+        if key not in told:
+            told.add(key)
+            click.echo(warning.render(), err=True)
 
 
 def terminal_width() -> int:

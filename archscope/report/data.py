@@ -38,7 +38,8 @@ def to_csv(tables: Sequence[Table]) -> str:
 def to_json(accounts: Sequence[Account]) -> str:
     """All figures of every layer and every total."""
     lacking = incomplete(*(account.design for account in accounts))
-    content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]})
+    warned = [one for account in accounts for one in account.design.warnings]
+    content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]}, warned)
     return json.dumps(content, indent=2) + "\n"
 
 
