@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from archscope.printable import one_line
+
 MOST_REPORTED = 50
 LONGEST_MESSAGE = 600
 LONGEST_TRAIL = 6
@@ -77,7 +79,7 @@ class Diagnostic:
             lines.append(f"  and {self.again} more time{'s' * (self.again > 1)}, with other numbers")
         if self.hint:
             lines.append(f"  hint: {_shortened(self.hint)}")
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(one_line, lines))
 
     def _steps(self) -> tuple[str, ...]:
         """The trail; of a long one both ends."""
@@ -90,7 +92,7 @@ class Diagnostic:
     def _excerpt(mark: Mark, width: int = 100) -> list[str]:
         text = mark.source.lines[mark.line - 1]
         start = max(0, mark.column - 1 - width // 2) if len(text) > width else 0
-        shown = _printable(text[start : start + width])
+        shown = one_line(text[start : start + width])
         caret = mark.column - 1 - start
         number = str(mark.line)
         before, marked = _columns(shown[:caret]), max(1, _columns(shown[caret : caret + mark.length]))
@@ -100,13 +102,6 @@ class Diagnostic:
 def numberless(message: str) -> str:
     """A message without its numbers, which are others in each call of a block, or each design of a space."""
     return _NUMBER.sub("N", message)
-
-
-def _printable(text: str) -> str:
-    """A line without what would move a terminal's cursor or change its colours."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
 
 
 def _shortened(text: str) -> str:

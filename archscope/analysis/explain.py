@@ -216,7 +216,7 @@ def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
-    if before.whole or before.dim is None or not before.located or len(before.spans) > 1:
+    if before.whole or before.untold_from or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
@@ -226,7 +226,7 @@ def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span |
         (known.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
     reads = known.windows[key]
     entry = reads.axes[before.dim] if isinstance(reads, Along) else None
-    if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1:
+    if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1 or not span.even:
         return None
     names = (f"{name}{suffix}_in" for name in ("jump", "field_start", "receptive_field"))
     values = (span.jump, span.first[0], span.size[0])

@@ -18,6 +18,7 @@ from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.strides import Strides, contiguous, fills
+from archscope.autograd.versions import TORCH, Version
 from archscope.errors import UsageError
 
 Shape = tuple[int, ...]
@@ -127,6 +128,7 @@ class Tape:
         device: ``cpu`` or ``cuda``.
         lower: the type that torch.autocast lowers to, if any.
         floating: the floating type of the design.
+        torch: the version whose ways it has.
         watched: whether a TorchDispatchMode watches, as tests do: torch then adds gradients out of place.
         live: bytes that live now.
         events: all allocations so far: phase, layer, and the bytes that live then.
@@ -144,11 +146,13 @@ class Tape:
         device: str = "cpu",
         lower: str | None = None,
         floating: str = "float32",
+        torch: Version = TORCH,
         watched: bool = False,
         traffic: bool = False,
     ) -> None:
         self.training = self.grad = True
         self.device, self.lower, self.floating, self.watched = device, lower, floating, watched
+        self.torch = torch
         self.live = 0
         self.events: list[tuple[str, str, int]] = []
         self.phase, self.layer = "forward", ""

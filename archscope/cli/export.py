@@ -10,8 +10,8 @@ import click
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
+from archscope.files import write
 from archscope.ops.contents import files_of, regular
-from archscope.report.files import write
 
 #: formats by the ending of a file's name
 _ENDINGS = {

@@ -19,8 +19,8 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
+from archscope.files import check_place, write
 from archscope.load import read_document
-from archscope.report.files import check_place, write
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 

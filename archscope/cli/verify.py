@@ -11,10 +11,10 @@ import click
 from archscope.cli import options
 from archscope.design import incomplete
 from archscope.errors import MissingLibrary, SpecError
+from archscope.files import write
 from archscope.load import read_document
 from archscope.report import checks
 from archscope.report.errata import page
-from archscope.report.files import write
 from archscope.report.text import value as written
 from archscope.verify import Verdict, Verification, verify
 

@@ -30,7 +30,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.windows import ALL, SAME, Along, Before, Window
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Axis, Either, From, UpTo
 
 
 class _Recurrent(InfersArguments, NoBuffers):
@@ -148,17 +148,35 @@ class _Recurrent(InfersArguments, NoBuffers):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         batch, steps = (0, 1) if self.batch_first else (1, 0)
-        axes: list[tuple[int, Window] | None] = [ALL] * 3
-        axes[batch] = (batch, SAME) if output == 0 else (1, SAME)
-        if output == 0 and not self.bidirectional:
-            axes[steps] = (steps, Before())
-        return (Along(tuple(axes)),)
+        if output:  # the states are those of the last step, which each direction has come to through all others
+            return (Along(tuple((1, SAME) if dim == batch else ALL for dim in range(3))),)
+        samples = (batch, SAME)
+        if not self.bidirectional:
+            return (Along(_by_steps(samples, (steps, UpTo()), (2, WHOLE))),)
+        both = Along(_by_steps(samples, (steps, WHOLE), (2, WHOLE)))
+        if self.num_layers > 1:  # the second layer reads both directions of the first
+            return (both,)
+        forth, back = (range(way * self._out(), (way + 1) * self._out()) for way in range(2))
+        return (
+            Either(
+                (
+                    Along(_by_steps(samples, (steps, UpTo()), ALL), ((2, forth),)),
+                    Along(_by_steps(samples, (steps, From()), ALL), ((2, back),)),
+                ),
+                both,
+            ),
+        )
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = getattr(torch.nn, type(self).__name__)(**self.inferred(*x), **self.arguments())
         layer.register_forward_hook(_flat)
         module: Callable[..., Any] = layer
         return module
+
+
+def _by_steps(samples: Axis, steps: Axis, features: Axis | None) -> tuple[Axis | None, ...]:
+    """What is read along samples and steps, each in its dimension, and along the features."""
+    return (*sorted((samples, steps), key=lambda axis: axis[0]), features)
 
 
 def _flat(layer: Any, inputs: tuple[Any, ...], outputs: tuple[Any, Any]) -> tuple[Any, ...]:

@@ -95,7 +95,12 @@ def read_file(path: Path) -> Source:
 
 def read_stdin() -> Source:
     """The text of a spec on standard input."""
-    return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))
+    if sys.stdin is None or sys.stdin.closed:  # as the shell's <&- leaves it
+        raise _failure("standard input cannot be read: it is closed")
+    try:
+        return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))
+    except OSError as error:
+        raise _failure(f"standard input cannot be read: {error.strerror}") from None
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -123,12 +128,15 @@ def read(source: Source) -> Node:
     strange = _NO_TEXT.search(source.text)
     if strange is not None:
         before = Source(source.name, source.text[: strange.start()]).lines
-        mark = Mark(source, len(before), len(before[-1]) + 1)
-        raise _failure(f"the character U+{ord(strange[0]):04X} cannot stand in a spec", mark)
+        raise _no_text(strange, Mark(source, len(before), len(before[-1]) + 1))
     try:
         return _Composer(source).compose()
     except yaml.MarkedYAMLError as error:
         raise _explained(error, source) from None
+
+
+def _no_text(strange: re.Match[str], mark: Mark) -> SpecError:
+    return _failure(f"the character U+{ord(strange[0]):04X} cannot stand in a spec", mark)
 
 
 def _explained(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
@@ -242,6 +250,9 @@ class _Composer:
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
         mark = self._mark(event)
         self._refuse_tag(event.tag, mark)
+        strange = _NO_TEXT.search(event.value)  # written as an escape, "\x1b"
+        if strange is not None:
+            raise _no_text(strange, mark)
         unquoted = event.style is None or event.style == ""
         value = resolve(event.value) if unquoted else event.value
         lines = self._source.lines

@@ -119,9 +119,7 @@ def test_impossible_batches_and_dtypes_are_refused(account):
     with pytest.raises(UsageError, match="unknown dtype float31"):
         archscope.analyze(account.design, dtype="float31")
     for dtype in ("bool", "int64", "int32", "uint8"):
-        with pytest.raises(
-            UsageError, match=f"are not held in {dtype}; one of float64, float32"
-        ):
+        with pytest.raises(UsageError, match=f"are not held in {dtype}; one of float64, float32"):
             archscope.analyze(account.design, dtype=dtype)
 
 

@@ -1,4 +1,4 @@
-"""Warnings on the command line: on standard error, once, with the exit code as it is; and in what is written as JSON."""
+"""Warnings on the command line: once, on standard error, with the exit code as it is; and in what is JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from archscope.cli import main
 SPEC = "name: odd\ninput: [16, 64]\nvars: {spare: 3}\nlayers: [MultiheadAttention: 4]\n"
 TOLD = ["nothing reads the variable `spare`", "MultiheadAttention joins the samples of a batch"]
 COMMANDS = [
-    ("analyze",), ("analyze", "--csv", "-"), ("compare",), ("compare", "--with", "input=8x64"), ("explain",), ("memory",),
+    ("analyze",), ("analyze", "--csv", "-"), ("compare",), ("compare", "--with", "input=8x64"), ("explain",),
+    ("memory",),
     ("receptive-field",), ("reconcile",), ("verify",), ("expand",), ("predict", "--device", "h200"),
     ("sweep", "--vary", "spare=1,2"),
 ]  # fmt: skip

@@ -943,8 +943,8 @@ def test_a_spec_error_is_pickled_with_its_diagnostics() -> None:
 
 def test_terminals_are_safe_from_names() -> None:
     (told,) = mistakes('input: [3]\nlayers: [{ReLU: , name: "\\e[31m\\r\\a\\0"}]\n')
-    assert told.message == "`\x1b[31m\r\a\0` is not a name"
-    assert "`?[31m ??` is not a name" in told.render()
+    assert told.message == "the character U+001B cannot stand in a spec"
+    assert (told.mark.line, told.mark.column) == (2, 25)
     assert all(char.isprintable() or char == "\n" for char in told.render())
 
 
