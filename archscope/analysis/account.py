@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
 from archscope.analysis.traversal import Step, walk
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED, ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -252,8 +252,9 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
     """
     if batch < 1:
         raise UsageError(f"the batch must be at least 1, not {batch}")
-    if dtype not in ITEM_BYTES:
-        raise UsageError(f"unknown dtype {dtype}; one of {', '.join(ITEM_BYTES)}")
+    if dtype not in COUNTED:
+        what = f"weights and activations are not held in {dtype}" if dtype in ITEM_BYTES else f"unknown dtype {dtype}"
+        raise UsageError(f"{what}; one of {', '.join(COUNTED)}")
     known: dict[tuple[Any, ...], Cost] = {}
     rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
     return Account(design, batch, dtype, rows, _depth(design, rows))

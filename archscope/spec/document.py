@@ -18,7 +18,7 @@ from archscope.errors import SpecError, closest, suggestion
 from archscope.ops.fields import DTYPES
 from archscope.spec import library
 from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
-from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
+from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode, read, read_file
 
 if TYPE_CHECKING:
     from archscope.spec.section import SweepSection
@@ -509,8 +509,6 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "sweep": _Parts.read_sweep,
 }
 
-#: what an entry of a list of layers may say besides its op or block
-MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad")
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
 #: names with a meaning of their own inside a layer

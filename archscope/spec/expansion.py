@@ -513,7 +513,8 @@ class _Expander:
             violations = apply(op, x)[1]
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
-            report(violation, op_class, entry, arguments, x, first, context, problems)
+            declared = len(next(iter(self._document.inputs.values())).shape.items)
+            report(violation, op_class, entry, arguments, x, first, declared, context, problems)
         if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
         return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
