@@ -116,6 +116,9 @@ class FigureNames:
             return self._account.field_figure(self._part.name, name)
         return getattr(self._part, name)
 
+    def spend(self, values: int) -> None:
+        """A spec states so many figures at most."""
+
     def known(self) -> Sequence[str]:
         if self._part is None:
             return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES, *MEMORY_FIGURES]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from archscope.diagnostics import Mark
 from archscope.ops import REGISTRY
-from archscope.spec.document import LONGEST_NAME, MODIFIERS, is_variable
+from archscope.spec.document import MODIFIERS, is_variable
 from archscope.spec.expressions import TEMPLATE
+from archscope.spec.limits import LONGEST_NAME
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 
 #: how an entry's mistakes are reported: message, place, hint

@@ -22,9 +22,10 @@ from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
 from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
-from archscope.spec.document import LONGEST_NAME, Block, Document
+from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
 from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
+from archscope.spec.limits import DEEPEST_CALLS, LONGEST_NAME, LONGEST_PATH, MOST_LAYERS
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import GIVEN, References
 from archscope.spec.scope import (
@@ -38,9 +39,6 @@ from archscope.spec.scope import (
     Stop,
     Unknown,
 )
-
-MOST_LAYERS = 20_000
-DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -198,8 +196,12 @@ class _Expander:
         return False
 
     def _free(self, path: tuple[str, ...], entry: Entry, context: Context) -> bool:
-        """Whether nothing has this name yet; a mistake if something has."""
+        """Whether nothing has this name yet; a mistake if something has, or if it is too long with all around it."""
         name = ".".join(path)
+        if len(name) > LONGEST_PATH:
+            message = f"a full name of {len(name):,} characters; the most is {LONGEST_PATH:,}"
+            self._problems.add(message, entry.mark, "shorter names of the blocks around it", context)
+            return False
         if name not in self._references:
             return True
         first = self._recipes[name].entry.mark if name in self._recipes else None
