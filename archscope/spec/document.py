@@ -51,10 +51,11 @@ class Block:
     def takes(self) -> int | None:
         """How many tensors it can be given: as many as its body names by ``input[1]``; ``None`` is any number."""
         places = [match[1] for text in _texts(self.body) if (match := _GIVEN.match(text))]
-        return None if not all(map(str.isdecimal, places)) else 1 + max(map(int, places), default=0)
+        return None if not all(map(_PLACE.fullmatch, places)) else 1 + max(map(int, places), default=0)
 
 
 _GIVEN = re.compile(r"input\[([^\]]*)\]")
+_PLACE = re.compile("[0-9]{1,9}")
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -182,7 +182,8 @@ class _Expander:
         path = (*context.path, name)
         call = _Call(entry, flow, sources, self._flagged(entry, flow, context, ".".join(path)), path)
         self._recipes[".".join(path)] = call
-        return self._named(path, self._perform(call))
+        flow = self._perform(call)
+        return self._named(path, flow) if self._free(path, entry, context) else UNKNOWN  # a branch may have taken it
 
     def _region(self, context: Context) -> str:
         """A name for some layers that have none together."""

@@ -40,7 +40,7 @@ UNKNOWN = Flow()
 
 #: values of lists that are looked through in the time of a step
 _VALUES_A_STEP = 50
-#: of all steps, one in so many may be spent when mistakes have been found: what lies behind them is not laid out in full
+#: of all steps, one in so many may be spent when mistakes have been found: what lies behind them is cut short
 _SHARE_BEHIND_MISTAKES = 4
 
 
@@ -127,6 +127,8 @@ class ScopeNames:
         shape = self._flow.tensor.shape
         if name == "in_size":
             return shape[2:]
+        if not shape:
+            raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions")
         return shape[1] if name == "in_channels" and len(shape) > 1 else shape[-1]
 
     def waits_for(self, name: str) -> bool:

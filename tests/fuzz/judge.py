@@ -81,7 +81,7 @@ def _wrong_refusal(given: Input, err: str) -> str:
 
 
 #: refusals that are about no place of a text: of a setting, of a command, of a design as a whole
-_ABOUT_ALL = ("there is no file",)
+_ABOUT_ALL = ("there is no file", "a group that is recomputed", "no peaks are published")
 
 
 def _wrong_text(given: Input, out: str, err: str) -> str:
@@ -121,7 +121,7 @@ def _wrong_page(page: str) -> str:
     return tags.wrong
 
 
-_CALLED = ("eval", "exec", "open", "compile", "__import__", "getattr", CANARY)
+_CALLED = ("eval", "exec", "open", "compile", "__import__", CANARY)
 
 
 def _wrong_source(source: str) -> str:
