@@ -128,7 +128,7 @@ class ScopeNames:
         if name == "in_size":
             return shape[2:]
         if not shape:
-            raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions")
+            raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions", undefined=True)
         return shape[1] if name == "in_channels" and len(shape) > 1 else shape[-1]
 
     def waits_for(self, name: str) -> bool:
@@ -232,7 +232,7 @@ class Problems:
         except Unknown:
             return UNKNOWN
         except ExpressionError as error:
-            if node.value.isidentifier() and not names.waits_for(node.value):
+            if node.value.isidentifier() and not error.undefined and not names.waits_for(node.value):
                 return Word(node.value, names)
             exact = node.inset is not None and error.length
             mark = node.mark.shifted((node.inset or 0) + error.offset, error.length) if exact else node.mark

@@ -43,7 +43,7 @@ MISTAKES = {
     "a size behind no dimensions": (
         f"{SUMMED}{{Linear: in_features}}]\n",
         ("analyze",),
-        "2:44: error: `in_features` has",
+        "`in_features` has no value",
     ),
     "the sweep of a spec on a CPU": (f"{SWEPT}device: cpu}}\n", ("sweep",), "no peaks are published of"),
     "an infinite top": (f"{SWEPT}top: .inf}}\n", ("sweep",), "3:36: error: expected a whole number of at least 1"),
@@ -57,7 +57,7 @@ MISTAKES = {
     "a place of many digits": (
         f"input: [3]\nlayers: [{{ReLU: , name: a}}, {{Tanh: , from: 'a[{MANY}]'}}]\n",
         ("analyze",),
-        "2:48: error: expected the name of an earlier layer",
+        "error: expected the name of an earlier layer",
     ),
     "a given place of many digits": (
         f"input: [3]\nblocks: {{f: [{{ReLU: , from: 'input[{MANY}]'}}]}}\nlayers: [f]\n",
