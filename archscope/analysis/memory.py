@@ -23,6 +23,7 @@ from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape
+from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.shown import Shown
@@ -98,6 +99,7 @@ class Memory(Shown):
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         accumulate: whether gradients live from step to step, to be added to.
         channels_last: whether maps and kernels lie in torch's memory format of that name.
+        torch: the version of torch whose ways the step has.
         traffic: what a step asks of the allocator of a CUDA device, if it is one.
         unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
     """
@@ -119,6 +121,7 @@ class Memory(Shown):
     activations: int
     inferring: tuple[Moment, ...]
     peak: int
+    torch: str = spelled(TORCH)
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
     unfolded: int = 0
 
@@ -183,7 +186,9 @@ class Memory(Shown):
     def at_peak(self) -> tuple[Piece, ...]:
         """All that lives at the peak of a training step, the largest first."""
         device = "cpu" if self.device == "cpu" else "cuda"
-        setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
+        setting = _Setting(
+            self.optimizer, self.precision, device, self.accumulate, self.channels_last, version(self.torch)
+        )
         plan = _plan(self.design, self.batch, self.precision)
         run = _start(plan, setting, traffic=True)
         _train(run, setting)
@@ -225,6 +230,7 @@ def memory(
     device: str = "cpu",
     accumulate: bool = False,
     channels_last: bool = False,
+    torch: str = spelled(TORCH),
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -237,9 +243,10 @@ def memory(
         precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
             loss; ``bf16`` or ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
+        torch: the version of torch; what older ones do otherwise is in :mod:`archscope.autograd.versions`.
 
     Raises:
-        UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
+        UsageError: an unknown optimizer, precision, device or version, or a layer of which one of them is not known.
     """
     _choose("optimizer", optimizer, OPTIMIZERS)
     _choose("precision", precision, PRECISIONS)
@@ -247,7 +254,7 @@ def memory(
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
     plan = _plan(design, batch, precision)
-    setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
+    setting = _Setting(optimizer, precision, kind, accumulate, channels_last, version(torch))
     run = _start(plan, setting, traffic=on_cuda)
     before = run.tape.live
     activations, inferring = run.infer()
@@ -272,6 +279,7 @@ def memory(
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
+        torch=spelled(setting.torch),
         traffic=traffic,
         unfolded=0 if traffic is None else _more_unfolded(run),
     )
@@ -322,6 +330,7 @@ class _Setting(NamedTuple):
     device: str
     accumulate: bool
     channels_last: bool
+    torch: Version
 
 
 def _plan(design: Design, batch: int, precision: str) -> Plan:
@@ -330,7 +339,7 @@ def _plan(design: Design, batch: int, precision: str) -> Plan:
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
     lower = _LOWER.get(setting.precision)
-    tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, traffic=traffic)
+    tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, torch=setting.torch, traffic=traffic)
     return Run(plan, tape, nhwc=setting.channels_last)
 
 
@@ -338,7 +347,7 @@ def _train(run: Run, setting: _Setting) -> None:
     """A training step; none at all with the optimizer ``none``."""
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
-        run.step(setting.optimizer, foreach=setting.device == "cuda")
+        run.step(setting.optimizer, foreach=setting.device == "cuda" and setting.torch >= FOREACH)
 
 
 def precision_of(dtype: str) -> str:

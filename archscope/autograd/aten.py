@@ -13,6 +13,7 @@ from math import prod
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
+from archscope.autograd.versions import OLDEST, SOFTMAX_KEEPS_OUTPUT, Version
 from archscope.errors import UsageError
 
 # -- autocast ----------------------------------------------------------------------------------------------------------
@@ -26,9 +27,9 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     return tuple(reversed(narrowed))
 
 
-def widened(t: Tape, x: Value, on: Sequence[str]) -> Value:
-    """A tensor as a function gets it that autocast runs in float32 on some devices."""
-    return x if t.lower is None or t.device not in on else cast(t, x, "float32")
+def widened(t: Tape, x: Value, on: Sequence[str], since: Version = OLDEST) -> Value:
+    """A tensor as a function gets it that autocast runs in float32 on some devices, since a version of torch."""
+    return x if t.lower is None or t.device not in on or t.torch < since else cast(t, x, "float32")
 
 
 def cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
@@ -80,10 +81,15 @@ def as_formatted(x: Value, shape: Shape) -> Strides | None:
 
 
 def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "", what: str = "") -> Value:
-    """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
+    """A function of one tensor, whose derivative is one kernel.
+
+    Args:
+        saves: what that needs: its ``input``, its ``output``, or nothing; ``softmax`` is the output, with the input in
+            versions of torch that kept it, too.
+    """
     y = like(t, x, what) if shape == x.shape else t.make(shape, x.dtype, what, as_formatted(x, shape))
-    saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
-    t.link(y, (x,), one_like, *saved)
+    softmax = (y,) if t.torch >= SOFTMAX_KEEPS_OUTPUT else (x, y)
+    t.link(y, (x,), one_like, *{"input": (x,), "output": (y,), "softmax": softmax}.get(saves, ()))
     return y
 
 
@@ -161,6 +167,11 @@ def view(t: Tape, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bo
     y = t.view(x, shape, strides)
     t.link(y, (x,), _view_back)
     return y if unsafe else _viewing(y, x)
+
+
+def detached(t: Tape, x: Value) -> Value:
+    """torch.Tensor.detach: the same memory, and no gradient behind it."""
+    return x if x.node is None else t.view(x, x.shape, x.strides)
 
 
 def _viewing(y: Value, x: Value) -> Value:
@@ -1010,7 +1021,7 @@ def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
 
 def cross_entropy(t: Tape, x: Value) -> Value:
     """torch.nn.functional.cross_entropy over dimension 1, with classes by their numbers, averaged."""
-    logarithms = kernel(t, widened(t, x, ("cpu", "cuda")), x.shape, saves="output")
+    logarithms = kernel(t, widened(t, x, ("cpu", "cuda")), x.shape, saves="softmax")
     logarithms.storage.what = "the logarithms of the softmax"
     if len(x.shape) > 4:
         logarithms = reshape(t, logarithms, (*x.shape[:2], x.shape[2], prod(x.shape[3:])))

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from archscope.arith import prod
 from archscope.autograd import aten
 from archscope.autograd.tape import Tape, Value
+from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.windows import Reads, pointwise
 
@@ -369,13 +370,15 @@ class Pointwise(Op):
 class OneKernel(Op):
     """An op that is one kernel, and so is its backward pass."""
 
-    #: what its derivative needs: its ``input``, its ``output``, or neither
+    #: what its derivative needs, as :func:`~archscope.autograd.aten.kernel` says it
     saves: ClassVar[str] = ""
-    #: devices on which torch.autocast runs it in float32
+    #: devices on which torch.autocast runs it in float32, and the version of torch since which it does
     widened_on: ClassVar[tuple[str, ...]] = ()
+    widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves=self.saves)
+        given = aten.widened(t, x[0], self.widened_on, self.widened_since)
+        return aten.kernel(t, given, y[0].shape, saves=self.saves)
 
 
 class Line(Op):

@@ -33,7 +33,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import ALL, SAME, Along, Placed
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Placed
 
 
 def _dimension(op: Op, ndims: int, dim: int) -> str:
@@ -155,7 +155,7 @@ def _repeated_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
     """Every place reads its own, and all places along a dimension that is repeated the only one."""
     offset = len(out) - len(shape)
     repeated = [fixed(size == 1) and not fixed(out[i + offset] == 1) for i, size in enumerate(shape)]
-    return Along(tuple(ALL if repeated[i] else (i + offset, SAME) for i in range(len(shape))))
+    return Along(tuple((i + offset, WHOLE if repeated[i] else SAME) for i in range(len(shape))))
 
 
 @register
@@ -276,7 +276,7 @@ class Concat(_Joining):
         ndim, dim = len(x[0].shape), axis(self.dim, len(x[0].shape))
         readings = []
         for number in range(len(x)):
-            window = Placed(padding=total(tensor.shape[dim] for tensor in x[:number]))
+            window = Placed(total(tensor.shape[dim] for tensor in x[:number]))
             readings.append(Along(tuple((i, window if i == dim else SAME) for i in range(ndim))))
         return tuple(readings)
 
@@ -306,7 +306,7 @@ class Stack(_Joining):
         ndim = len(x[0].shape)
         dim = axis(self.dim, ndim + 1)
         axes = tuple((i if i < dim else i + 1, SAME) for i in range(ndim))
-        return tuple(Along(axes, ((dim, number),)) for number in range(len(x)))
+        return tuple(Along(axes, ((dim, range(number, number + 1)),)) for number in range(len(x)))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim

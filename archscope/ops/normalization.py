@@ -39,7 +39,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.windows import ALL, SAME, Grouped, Slide, mixing, spatial
+from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
@@ -238,7 +238,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         channels = exact_div(x[0].shape[1], self.num_groups)
-        return (spatial(Grouped(channels, channels), [ALL] * (len(x[0].shape) - 2)),)
+        return (spatial(Grouped(channels, channels), [WHOLE] * (len(x[0].shape) - 2)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a = aten.copied(t, aten.widened(t, x[0], ("cuda",)))

@@ -142,7 +142,7 @@ def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str,
         axes.step(
             places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", marker=lone, label=label_mixed
         )
-    small = [min(field.small.largest, size) for field, size in zip(column, sizes, strict=True)]
+    small = [min(field.paths[0], size) for field, size in zip(column, sizes, strict=True)]
     if small[:mixed] != list(sizes[:mixed]):
         axes.fill_between(
             places[:mixed],
@@ -175,7 +175,7 @@ def nested(design: Design, layers: Sequence[str], image: str | None = None) -> F
     sights = []
     for name in layers:
         seen = fields[name]
-        if len(seen) != 2 or any(field.dim is None or not field.located for field in seen):
+        if len(seen) != 2 or any(field.dim is None for field in seen):
             raise UsageError(f"`{name}` has no map of two axes, so that its unit has no place")
         ordered = sorted(seen, key=lambda field: field.dim or 0)
         sights.append((name, seen, sees(design, name, [field.units // 2 for field in ordered])))

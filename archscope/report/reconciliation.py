@@ -231,7 +231,7 @@ def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    return js.dumped(js.headed(JSON_VERSION, incomplete(found.design), content))
+    return js.dumped(js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings))
 
 
 def schema() -> js.Schema:
