@@ -50,6 +50,11 @@ def remarks(found: Imported) -> Iterator[str]:
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(found.notes))
+    if found.kept is not None and found.kept.arrays:
+        arrays = found.kept.arrays.values()
+        size = binary(sum(one.nbytes for one in arrays))
+        count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
+        yield f"note: the values of {count} ({size}) are in {found.kept.file}, which belongs beside the spec"
 
 
 def summary(found: Summary) -> str:

@@ -13,7 +13,7 @@ from archscope.diagnostics import Diagnostic
 from archscope.graph import MANY, Layer, LayerGraph
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.windows import Along, Slide
+from archscope.ops.windows import WHOLE, Along, Either, Slide
 from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
@@ -104,7 +104,8 @@ def _joined(op: Op, x: Tensors, y: Tensors) -> Tensor | None:
     """The input of which a sample is computed from several."""
     for output, out in enumerate(y):
         for reads, tensor in zip(op.reads(x, y, output), x, strict=True):
-            if isinstance(reads, Along) and tensor.batch is not None and _reads_several(reads, tensor, out):
+            along = reads.along if isinstance(reads, Either) else reads
+            if isinstance(along, Along) and tensor.batch is not None and _reads_several(along, tensor, out):
                 return tensor
     return None
 
@@ -119,8 +120,13 @@ def _reads_several(reads: Along, tensor: Tensor, out: Tensor) -> bool:
     dim, window = entry
     if isinstance(window, Slide) and window.kernel == 1:
         return False
-    pairs = list(window.pairs(tensor.shape[batch], out.shape[dim]))
-    return sum(len(units) for units, _ in pairs) > len({int(unit) for units, _ in pairs for unit in units})
+    if window is WHOLE:
+        return tensor.shape[batch] > 1
+    import numpy as np
+
+    one_each = np.eye(tensor.shape[batch], dtype=bool)
+    read = window.carried(one_each, tensor.shape[batch], out.shape[dim], back=False)
+    return int(read.sum(1).max()) > 1
 
 
 def _warned(layer: Layer, arriving: Tensor, graph: LayerGraph) -> Diagnostic:
