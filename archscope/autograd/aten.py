@@ -169,6 +169,11 @@ def view(t: Tape, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bo
     return y if unsafe else _viewing(y, x)
 
 
+def detached(t: Tape, x: Value) -> Value:
+    """torch.Tensor.detach: the same memory, and no gradient behind it."""
+    return x if x.node is None else t.view(x, x.shape, x.strides)
+
+
 def _viewing(y: Value, x: Value) -> Value:
     y.base = x.base or x
     return y

@@ -82,17 +82,25 @@ class Node:
         waiting: gradients that have to arrive yet.
         region: the block that is recomputed before it runs, if any.
         parameter: where the gradients end.
+        edges: for each input, the node that gave it when it was read, and as which of its outputs.
+        held: how many tensors and nodes lead to it; without any it is gone, and with it what it keeps.
+        gone: whether it is.
     """
 
-    __slots__ = ("arrived", "back", "inputs", "layer", "order", "outputs", "parameter", "region", "saved", "waiting")
+    __slots__ = (
+        "arrived", "back", "edges", "gone", "held", "inputs", "layer", "order", "outputs", "parameter", "region",
+        "saved", "waiting",
+    )  # fmt: skip
 
     def __init__(self, order: float, layer: str, inputs: tuple[Value, ...], back: Back, outputs: int) -> None:
         self.order, self.layer, self.inputs, self.back, self.outputs = order, layer, inputs, back, outputs
+        self.edges = [(value.node, value.slot) for value in inputs]
         self.saved: list[Storage] = []
         self.arrived: dict[int, Value] = {}
-        self.waiting = 0
+        self.waiting = self.held = 0
         self.region: Region | None = None
         self.parameter: Value | None = None
+        self.gone = False
 
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order
@@ -167,6 +175,7 @@ class Tape:
         self._marks: list[int] = []
         self._order = 0
         self._wanted = 0
+        self._again = False
         self._made: Sequence[Value] = ()  # by the kernel that was run last
         self._scope: list[Value] = []
         self._loops: list[Loop] = []
@@ -318,6 +327,8 @@ class Tape:
         value.uses -= 1
         if not value.uses:
             self._unhold(value.storage)
+            if value.node is not None:
+                self._let_go(value.node)
 
     def _unhold(self, storage: Storage) -> None:
         storage.held -= 1
@@ -352,11 +363,9 @@ class Tape:
 
     def close(self) -> None:
         """The layer at hand is done: what it made and nobody holds is free."""
-        for value in self._scope:
-            value.uses -= 1
-            if not value.uses:
-                self._unhold(value.storage)
-        self._scope.clear()
+        made, self._scope = self._scope, []
+        for value in made:
+            self.release(value)
 
     # -- the backward graph ---
 
@@ -370,12 +379,8 @@ class Tape:
         else:
             return
         outputs = (y,) if isinstance(y, Value) else y
-        self._order += 1
-        node = Node(self._order, self.layer, inputs, back, len(outputs))
-        for slot, value in enumerate(outputs):
-            value.node, value.slot = node, slot
+        node = self._linked(outputs, inputs, back)
         node.saved = [value.storage for value in saved]
-        self.nodes.append(node)
         if self.region is not None:
             node.region = self.region
             self.region.nodes.append(node)
@@ -389,6 +394,43 @@ class Tape:
                 if written.isdisjoint(node.saved):
                     self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
                 raise _Enough
+
+    def _linked(self, outputs: Sequence[Value], inputs: tuple[Value, ...], back: Back) -> Node:
+        """A node between tensors."""
+        self._order += 1
+        node = Node(self._order, self.layer, inputs, back, len(outputs))
+        node.held = int(self._again)  # what is recomputed for nodes of before is theirs
+        for target, _ in node.edges:
+            if target is not None:
+                target.held += 1
+        for slot, value in enumerate(outputs):
+            self._attach(value, node, slot)
+        self.nodes.append(node)
+        return node
+
+    def _attach(self, value: Value, node: Node | None, slot: int) -> None:
+        """A tensor is what a node gives from now on."""
+        before, value.node, value.slot = value.node, node, slot
+        if value.uses:
+            if node is not None:
+                node.held += 1
+            if before is not None:
+                self._let_go(before)
+
+    def _let_go(self, node: Node) -> None:
+        """One tensor or node less leads to a node; without any no gradient can reach it, and what it keeps is free."""
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            one.held -= 1
+            if one.held or one.order == float("inf"):
+                continue
+            one.gone = True
+            if one.region is None or not one.region.fresh:
+                self._forget(one)
+            elif one.saved:
+                self._leave_region(one.region)
+            waiting += [target for target, _ in one.edges if target is not None]
 
     def _undo(self, outputs: Sequence[Value]) -> None:
         """Take back the kernel that was run last, if it made the outputs: it has not been run."""
@@ -426,7 +468,7 @@ class Tape:
             base = x.base
             self.link(base, (self._before(base),), _copy_slices(x, base, back), *saved)
             self.link(y, (base,), _as_strided)
-        x.node, x.slot = y.node, y.slot
+        self._attach(x, y.node, y.slot)
         return y
 
     @staticmethod
@@ -459,8 +501,7 @@ class Tape:
     def _count(root: Node) -> None:
         seen, stack = {root}, [root]
         while stack:
-            for value in stack.pop().inputs:
-                node = value.node
+            for node, _ in stack.pop().edges:
                 if node is not None:
                     if node not in seen:
                         seen.add(node)
@@ -475,7 +516,7 @@ class Tape:
         if node.region is not None and node.region.fresh and node.saved:
             self._recompute(node.region)
         given = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
-        results = [None if value.node is None else one for value, one in zip(node.inputs, given, strict=True)]
+        results = [None if target is None else one for (target, _), one in zip(node.edges, given, strict=True)]
         for value in results:
             if value is not None:
                 value.uses += 1
@@ -492,12 +533,11 @@ class Tape:
 
     def _hand_on(self, node: Node, results: list[Value | None], ready: list[Node]) -> None:
         """Deliver all gradients of a node; they are let go when the last one is delivered."""
-        for value, result in zip(node.inputs, results, strict=True):
-            target = value.node
+        for (target, slot), result in zip(node.edges, results, strict=True):
             if target is None:
                 continue
             if result is not None:
-                self._deliver(target, value.slot, result)
+                self._deliver(target, slot, result)
             target.waiting -= 1
             if not target.waiting:
                 heappush(ready, target)
@@ -540,12 +580,15 @@ class Tape:
         kept, node.saved = node.saved, []
         for storage in kept:
             self._unhold(storage)
-        region = node.region
-        if region is not None and kept:
-            region.left -= 1
-            if not region.left:
-                for value in region.read:
-                    self.release(value)
+        if node.region is not None and kept:
+            self._leave_region(node.region)
+
+    def _leave_region(self, region: Region) -> None:
+        """A node less of a block needs what it reads."""
+        region.left -= 1
+        if not region.left:
+            for value in region.read:
+                self.release(value)
 
     def _deliver(self, node: Node, slot: int, gradient: Value) -> None:
         """A gradient arrives; of several the sum is made (torch::autograd::InputBuffer::accumulate)."""
@@ -569,7 +612,7 @@ class Tape:
         """The block is done; what it reads is kept if its backward pass needs anything of it."""
         region, self.region = self.region, None
         assert region is not None
-        region.left = sum(1 for node in region.nodes if node.saved)
+        region.left = sum(1 for node in region.nodes if node.saved and not node.gone)
         for value in region.read if region.left else ():
             self.hold(value)
 
@@ -578,13 +621,17 @@ class Tape:
         region.fresh = False
         phase, layer, nodes = self.phase, self.layer, self.nodes
         waiting = [node for node in region.nodes if node.saved]
-        self.nodes, self._wanted = [], len(waiting)
+        self.nodes, self._wanted, self._again = [], len(waiting), True
         with suppress(_Enough):
             region.again()
         self.close()
         fresh = [node for node in self.nodes if node.saved]
         for node, twin in zip(waiting, fresh, strict=True):
             node.saved = twin.saved
+            if node.gone:
+                node.region = None
+                self._forget(node)
+        self._again = False
         self.nodes, self.phase, self.layer, self._wanted = nodes, phase, layer, 0
 
 

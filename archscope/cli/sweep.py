@@ -187,6 +187,8 @@ def command(
         input=options.shapes(inputs),
         setting={name: value for name, value in given.items() if value is not None},
     )
+    if not quiet:
+        options.warn(plan.warnings)
     if number is not None:
         plan = _alone(plan, number)
     _check_wanted(plan, only_frontier, emitted)

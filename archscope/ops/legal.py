@@ -24,12 +24,14 @@ class Violation(NamedTuple):
     Attributes:
         field: the argument at fault; may be empty.
         fit: whether a window does not fit into a map.
+        rank: whether what arrives has another number of dimensions than the op takes.
     """
 
     message: str
     hint: str = ""
     field: str = ""
     fit: bool = False
+    rank: bool = False
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -103,7 +105,8 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
         which = f"input {number}" if len(x) > 1 else "what arrives"
         if op.ndims is not None and len(tensor.shape) not in op.ndims:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
-            yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
+            message = f"{name} needs {wanted}; {which} is {_described(tensor)}"
+            yield Violation(message, _rank_hint(op, tensor), rank=True)
         if tensor.dtype not in _TAKEN.get(op.takes, (op.takes,)):
             wanted = "floating or whole" if op.takes == "number" else op.takes or "floating"
             yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")

@@ -45,7 +45,7 @@ def to_node_link(design: Design) -> str:
             params=row.params,
             macs=row.macs,
             shares=layer.shares,
-            frozen=layer.frozen,
+            frozen=list(layer.frozen),
         )
         for number, ref in enumerate(layer.inputs):
             graph.add_edge(ref.node, layer.name, output=ref.output, input=number)

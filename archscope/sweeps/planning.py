@@ -95,7 +95,7 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base))
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
     return _told(plan, asked)
 
 
