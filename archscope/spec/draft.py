@@ -13,7 +13,7 @@ from archscope.graph import Input, Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Violation, apply
-from archscope.spec.document import LONGEST_NAME
+from archscope.spec.limits import LONGEST_NAME
 
 
 class Unfit(Exception):
