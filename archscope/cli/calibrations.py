@@ -48,7 +48,11 @@ def find(title: str, file: str | None) -> Calibration | None:
     if file is not None:
         return read(Path(file))
     path = place_of(title)
-    return read(path) if path.exists() else None
+    try:
+        path.stat()
+    except OSError:  # there is none, or a home folder that may not be entered
+        return None
+    return read(path)
 
 
 def title_of(device: str) -> str:

@@ -11,7 +11,8 @@ import pytest
 import archscope
 from archscope.diagnostics import Source
 from archscope.errors import SpecError
-from archscope.spec.reader import LARGEST_FILE, ListNode, MapNode, ScalarNode, read
+from archscope.spec.limits import LARGEST_FILE
+from archscope.spec.reader import ListNode, MapNode, ScalarNode, read
 from tests.spec.asking import Mistake, check, each, layers, messages, mistakes, place
 
 MISTAKES = [

@@ -388,8 +388,7 @@ class Lifting:
         if first is not None:
             name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
-        trained = [one.trained for one in held.values() if one.learnt]
-        frozen = bool(trained) and not any(trained)
+        frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
         made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
         counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
@@ -450,7 +449,7 @@ class Lifting:
                 dtype = NAMES.get(held.value.dtype)
                 given = {"dtype": dtype or "float", "persistent": held.persistent, **self._holding(held)}
                 op = self.op("Buffer", shape=list(shape), **given)
-            frozen = held.learnt and not held.trained
+            frozen = ("weight",) if held.learnt and not held.trained else ()
             self._gives(held, self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0])
         return self._held[held.name]
 
@@ -495,7 +494,8 @@ class Lifting:
             dtype = NAMES.get(held.value.dtype) or "float"
             given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
             op = self.op("Buffer", shape=shape, expand=True, **given)
-        made = self.draft.layer(self._place_of(held), op, [lends], frozen=held.learnt and not held.trained)[0]
+        frozen = ("weight",) if held.learnt and not held.trained else ()
+        made = self.draft.layer(self._place_of(held), op, [lends], frozen=frozen)[0]
         self._gives(held, made)
         return made
 
