@@ -232,7 +232,7 @@ def resized(given: Any, batch: int, other: int) -> Any:
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     try:
-        with _hushed():
+        with hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
     except GuardOnDataDependentSymNode as error:
         why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
@@ -246,7 +246,7 @@ class Untraceable(UsageError):
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Without what torch says beside its errors; what the model prints is kept."""
     said = StringIO()
     before = logging.root.manager.disable
