@@ -16,6 +16,7 @@ LONGEST_TRAIL = 6
 
 #: where a line ends for YAML: what splitlines() knows besides (a form feed) is a character like others
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Diagnostic:
         hint: what to do about it; may be empty.
         trail: where the place was reached from (block calls), innermost first.
         severity: ``error`` or ``warning``.
+        again: how often it occurs there besides, with other numbers.
     """
 
     message: str
@@ -64,6 +66,7 @@ class Diagnostic:
     hint: str = ""
     trail: tuple[str, ...] = ()
     severity: str = "error"
+    again: int = 0
 
     def render(self) -> str:
         """The mistake as the terminal shows it: place, message, the line with a caret, trail, hint."""
@@ -72,6 +75,8 @@ class Diagnostic:
         if self.mark and self.mark.line <= len(self.mark.source.lines):
             lines += self._excerpt(self.mark)
         lines += [f"  in {_shortened(step)}" for step in self._steps()]
+        if self.again:
+            lines.append(f"  and {self.again} more time{'s' * (self.again > 1)}, with other numbers")
         if self.hint:
             lines.append(f"  hint: {_shortened(self.hint)}")
         return "\n".join(map(one_line, lines))
@@ -92,6 +97,11 @@ class Diagnostic:
         number = str(mark.line)
         before, marked = _columns(shown[:caret]), max(1, _columns(shown[caret : caret + mark.length]))
         return [f"  {number} | {shown}".rstrip(), f"  {' ' * len(number)} | {' ' * before}{'^' * marked}"]
+
+
+def numberless(message: str) -> str:
+    """A message without its numbers, which are others in each call of a block, or each design of a space."""
+    return _NUMBER.sub("N", message)
 
 
 def _shortened(text: str) -> str:

@@ -5,52 +5,53 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from archscope.ops.contents import MOST_LISTED, Contents, Stored, number
+from archscope.ops.contents import Contents, Stored, at_hand, number
 from archscope.ops.fields import FieldError
 
 Array = npt.NDArray[Any]
+
+#: as many numbers are spelled out in a spec; a person may write more
+MOST_SPELLED = 32
 
 
 class Kept:
     """Values that go into a file beside the spec; what is the same is kept once.
 
     The name of the file follows from the name of the design; that of a value from the value, so that a file that was
-    left from another import of that name is noticed.
+    left from another import of that name is noticed. As long as this is held, designs find the values without the file.
 
     Args:
         name: of the design.
+
+    Attributes:
+        file: its name.
+        arrays: by their names in it.
     """
 
     def __init__(self, name: str) -> None:
         self.file = f"{re.sub(r'[^A-Za-z0-9.+-]+', '_', name).strip('_.') or 'design'}.npz"
-        self._arrays: dict[str, Array] = {}
+        self.arrays: dict[str, Array] = {}
 
     def keep(self, values: Array) -> Stored:
         """A place for an array."""
         digest = hashlib.sha256(f"{values.dtype.str} {values.shape} ".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
         stored = Stored(self.file, digest.hexdigest()[:12])
-        self._arrays.setdefault(stored.key, values)
+        at_hand(stored, self.arrays.setdefault(stored.key, values))
         return stored
-
-    @property
-    def arrays(self) -> Mapping[str, Array]:
-        """All of them, as :func:`archscope.ops.contents.at_hand` takes them."""
-        return {str(Stored(self.file, key)): values for key, values in self._arrays.items()}
 
     def packed(self) -> bytes:
         """The content of the file; empty where there is nothing to keep."""
-        if not self._arrays:
+        if not self.arrays:
             return b""
         out = io.BytesIO()
-        np.savez_compressed(out, **self._arrays)  # type: ignore[arg-type]
+        np.savez_compressed(out, **self.arrays)  # type: ignore[arg-type]
         return out.getvalue()
 
 
@@ -64,7 +65,7 @@ def contents(values: Array, kept: Kept | None = None) -> Any:
         return None
     try:
         value = _told(values)
-        if value is None and values.size <= MOST_LISTED:
+        if value is None and values.size <= MOST_SPELLED:
             value = tuple(number(_short(one), "numbers") for one in values.reshape(-1))
     except FieldError:  # nan, or a whole number that no double holds
         value = None
@@ -81,7 +82,13 @@ def _told(values: Array) -> Any:
 
 def _short(value: Any) -> Any:
     """A number of NumPy as a number of Python that reads as shortly as it can."""
-    return float(str(value)) if value.dtype.kind == "f" else value.item()
+    if value.dtype.kind != "f":
+        return value.item()
+    short = float(str(value))
+    rounded_up = abs(short) > float(np.finfo(value.dtype).max) and not np.isinf(
+        value
+    )  # the largest one in a few digits
+    return value.item() if rounded_up else short
 
 
 def _ramp(values: Array) -> str | None:
@@ -92,7 +99,7 @@ def _ramp(values: Array) -> str | None:
         if line.size < 2 or isnan(line[0]) or isnan(line[1]):
             continue
         start, step = float(line[0]), float(line[1]) - float(line[0])
-        if not step or not (start.is_integer() and step.is_integer()):
+        if not step or not all(one.is_integer() and abs(one) < 2**31 for one in (start, step)):
             continue
         ramp = (start + step * np.arange(line.size)).astype(values.dtype)
         if np.array_equal(np.broadcast_to(ramp.reshape(-1, *[1] * (-dim - 1)), values.shape), values):

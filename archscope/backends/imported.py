@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archscope.backends.constants import Kept
 from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 from archscope.load import load
 from archscope.shown import Told
-from archscope.spec.folding import readable
+from archscope.spec.folding import readable, said
 from archscope.spec.writer import to_yaml
 
 
@@ -50,10 +51,11 @@ class Imported(Told):
         spec: the text of the spec.
         flat: whether the spec is a plain list of layers.
         proof: every figure, as the design states it and as the original has it.
-        unused: what never ran, and is not in the design.
+        unused: what never ran; of its parameters and buffers, layers that nothing reads.
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
         names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.
+        kept: values of constants, for a file beside the spec; the design finds them without it while this is held.
     """
 
     design: Design
@@ -64,6 +66,12 @@ class Imported(Told):
     notes: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kept: Kept | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What belongs beside the spec, by name: a file of values, where it has constants that take one."""
+        return {self.kept.file: self.kept.packed()} if self.kept is not None and self.kept.arrays else {}
 
     @property
     def ok(self) -> bool:
@@ -104,4 +112,4 @@ def _loaded(text: str) -> Design | str:
 
 def same(one: Design, other: Design) -> bool:
     """Whether two designs have the same inputs, layers, weights and outputs."""
-    return all(getattr(one, part) == getattr(other, part) for part in ("inputs", "layers", "outputs"))
+    return bool(said(one) == said(other))

@@ -104,6 +104,8 @@ def _is_library(path: Path) -> bool:
 
 def _print(result: Verification, *, every: bool, quiet: bool) -> None:
     name, lacking = result.design.title, incomplete(result.design)
+    if not quiet:
+        options.warn(result.design.warnings)
     if lacking is not None and not quiet:
         click.echo(f"{result.design.name}: {lacking}; so are its figures")
     if not every and result.ok:

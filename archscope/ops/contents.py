@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf, isnan
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
 from archscope.arith import fixed, plain
 from archscope.errors import UsageError, suggestion
@@ -50,8 +48,8 @@ MATRICES = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_norma
 _CALL = re.compile(r"([a-z_]+)(?:\(([^()]*)\))?")
 _FILE = re.compile(r"([^\[\]]+\.npz)\[([^\[\]]+)\]")
 
-#: values of files that are not written yet
-_AT_HAND: ContextVar[Mapping[str, Any]] = ContextVar("at_hand", default=MappingProxyType({}))
+#: values of files that may not be written yet, by ``FILE.npz[NAME]``, as long as anybody holds them
+_AT_HAND: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 class Called(NamedTuple):
@@ -209,14 +207,9 @@ def held(value: Any) -> bool:
 # -- numbers in files --------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def at_hand(arrays: Mapping[str, Any]) -> Iterator[None]:
-    """Take values of files from arrays, by ``FILE.npz[NAME]``: the files may not be written yet."""
-    token = _AT_HAND.set({**_AT_HAND.get(), **arrays})
-    try:
-        yield
-    finally:
-        _AT_HAND.reset(token)
+def at_hand(stored: Stored, values: Any) -> None:
+    """Take what a file holds under a name from an array of NumPy, as long as anybody holds that."""
+    _AT_HAND[str(stored)] = values
 
 
 def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
@@ -228,7 +221,7 @@ def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
     Raises:
         UsageError: there is no such file, it holds nothing of that name, or something of another shape or type.
     """
-    known = _AT_HAND.get().get(str(stored))
+    known = _AT_HAND.get(str(stored))
     values = known if known is not None else _read(stored, shape)
     if values.dtype.kind not in {"float": "fiub", "bool": "b"}.get(dtype, "iub"):
         raise UsageError(f"{stored} holds {values.dtype}, and its layer says {dtype}")

@@ -10,6 +10,8 @@ from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
+#: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
+MOST_DIMENSIONS = 64
 
 #: dtypes that a word of :attr:`Op.takes` stands for
 _TAKEN: Mapping[str | None, tuple[str | None, ...]] = {
@@ -24,12 +26,14 @@ class Violation(NamedTuple):
     Attributes:
         field: the argument at fault; may be empty.
         fit: whether a window does not fit into a map.
+        rank: whether what arrives has another number of dimensions than the op takes.
     """
 
     message: str
     hint: str = ""
     field: str = ""
     fit: bool = False
+    rank: bool = False
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -57,6 +61,9 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
     if violations:
         return (), violations
     for tensor in outputs:
+        if len(tensor.shape) > MOST_DIMENSIONS:
+            message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+            return (), [Violation(message)]
         shown = tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
         if any(size < 1 for size in tensor.shape):
             return (), [Violation(f"the output would be {shape_text(shown)}: a dimension is empty")]
@@ -103,7 +110,8 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
         which = f"input {number}" if len(x) > 1 else "what arrives"
         if op.ndims is not None and len(tensor.shape) not in op.ndims:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
-            yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
+            message = f"{name} needs {wanted}; {which} is {_described(tensor)}"
+            yield Violation(message, _rank_hint(op, tensor), rank=True)
         if tensor.dtype not in _TAKEN.get(op.takes, (op.takes,)):
             wanted = "floating or whole" if op.takes == "number" else op.takes or "floating"
             yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")

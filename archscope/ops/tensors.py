@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from archscope.arith import fixed, prod
@@ -45,6 +46,21 @@ class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoCheck
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return x[0]
+
+
+@register
+class Detach(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
+    """The input itself, but no gradient passes it (torch.Tensor.detach)."""
+
+    takes = "any"
+    view = True
+    differentiable = False
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.detached(t, x[0])
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        return lambda tensor: tensor.detach()
 
 
 @register
@@ -349,14 +365,21 @@ class _Known(_Held):
             return made.copy_(torch.from_numpy(array(stored, shape, self.dtype)))
         if isinstance(self.value, tuple):
             return torch.tensor(self.value, **where).reshape(shape)
-        if word is None:
-            return torch.full(shape, self.value, **where)
-        if word.word != "arange":
-            value, diagonal = word.arguments["value"], word.arguments["diagonal"]
-            return getattr(torch.full(shape, value, **where), f"{word.word}_")(diagonal)
+        if word is None or word.word != "arange":
+            number = self.value if word is None else word.arguments["value"]
+            made = torch.full(shape, _within(torch, number, where["dtype"]), **where)
+            return made if word is None else getattr(made, f"{word.word}_")(word.arguments["diagonal"])
         dim = int(word.arguments["dim"]) % len(shape)
         line = torch.arange(*bounds(word.arguments, shape[dim]), **where)
         return line.reshape(-1, *[1] * (len(shape) - dim - 1)).expand(shape).contiguous()
+
+
+def _within(torch: Any, value: float, dtype: Any) -> float:
+    """A number as a type has it; of those that it does not reach its last one."""
+    if not dtype.is_floating_point or value in (inf, -inf):
+        return value
+    most: float = torch.finfo(dtype).max
+    return max(-most, min(value, most))
 
 
 def bounds(ramp: Mapping[str, float], count: int) -> tuple[float, float, float]:

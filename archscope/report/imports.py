@@ -46,10 +46,15 @@ def remarks(found: Imported) -> Iterator[str]:
         yield missing
     listed = found.unused[:_MOST_LISTED]
     for part in listed:
-        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs, and is not in the design"
+        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs: no gradient reaches it"
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(found.notes))
+    if found.kept is not None and found.kept.arrays:
+        arrays = found.kept.arrays.values()
+        size = binary(sum(one.nbytes for one in arrays))
+        count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
+        yield f"note: the values of {count} ({size}) are in {found.kept.file}, which belongs beside the spec"
 
 
 def summary(found: Summary) -> str:

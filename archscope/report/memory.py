@@ -145,7 +145,7 @@ def to_data(found: Memory) -> dict[str, Any]:
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
-    return js.headed(JSON_VERSION, incomplete(found.design), content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
 
 
 def schema() -> js.Schema:

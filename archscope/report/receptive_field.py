@@ -22,7 +22,7 @@ def to_data(
     """All that is known of a layer's field, as data."""
     seen = fields.of(layer, input=source)
     content = {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]}
-    found = js.headed(JSON_VERSION, incomplete(fields.design), content)
+    found = js.headed(JSON_VERSION, incomplete(fields.design), content, fields.design.warnings)
     if unit is not None or pixel is not None:
         from archscope.analysis.influence import seen_by, sees
 

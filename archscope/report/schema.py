@@ -6,22 +6,58 @@ is there, so that a reader may rely on it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from math import isfinite, isnan
 from typing import Any
 
 from archscope import __version__
+from archscope.diagnostics import Diagnostic
 from archscope.table import COLUMNS
 
 Schema = dict[str, Any]
 
 
-def headed(version: int, lacking: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Data of an output behind the version of its format, that of the program, and what its figures lack.
+def headed(
+    version: int, lacking: str | None, data: Mapping[str, Any], warned: Iterable[Diagnostic] = ()
+) -> dict[str, Any]:
+    """Data of an output behind the versions of its format and of the program, and what there is to say of its designs.
 
     Args:
-        lacking: as :func:`archscope.design.incomplete` says it.
+        lacking: what their figures lack, as :func:`archscope.design.incomplete` says it.
+        warned: the warnings of the designs; each is written once.
     """
-    return {"format": version, "archscope": __version__, "incomplete": lacking, **data}
+    warnings = [
+        {"message": one.message, "place": None if one.mark is None else str(one.mark), "hint": one.hint}
+        for one in dict.fromkeys(warned)
+    ]
+    return {"format": version, "archscope": __version__, "incomplete": lacking, "warnings": warnings, **data}
+
+
+def warned() -> Schema:
+    """The schema of warnings."""
+    fields = {
+        "message": text("what looks like a mistake, and has a meaning"),
+        "place": nullable(text("file, line and column")),
+        "hint": text("what to do about it"),
+    }
+    return many(record(fields), "of the designs")
+
+
+def dumped(content: Any, indent: int = 2) -> str:
+    """Data as JSON, which has no infinity: it stands there as specs write it, ``".inf"``."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float) and not isfinite(content):
+        return ".nan" if isnan(content) else ".inf" if content > 0 else "-.inf"
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    return list(map(_finite, content)) if isinstance(content, (list, tuple)) else content
 
 
 def lacking() -> Schema:
@@ -39,6 +75,7 @@ def document(
 ) -> Schema:
     """The schema of a whole output (JSON schema, draft 2020-12) that begins as :func:`headed` says."""
     head = {"format": version_is(version), "archscope": text("version of archscope"), "incomplete": lacking()}
+    head["warnings"] = warned()
     return titled(command, record({**head, **fields}, optional) | ({"$defs": dict(defs)} if defs else {}))
 
 

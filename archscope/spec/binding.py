@@ -152,6 +152,7 @@ def report(
     arguments: Arguments,
     x: Tensors,
     first: tuple[int, ...],
+    declared: int,
     context: Context,
     problems: Problems,
 ) -> None:
@@ -159,6 +160,7 @@ def report(
 
     Args:
         first: shape of the design's input, for telling what the layers before have made of it.
+        declared: how many sizes the spec gives it.
     """
     mark = arguments.values[violation.field][0].mark if violation.field in arguments.values else entry.mark
     hint = violation.hint
@@ -167,6 +169,14 @@ def report(
         if len(first) == len(here) and first[1:] != here[1:]:
             before, now = (" x ".join(map(str, sizes[1:])) for sizes in (first, here))
             hint = f"the layers before it have reduced {before} to {now}"
+    taken = op_class.ndims or ()
+    if violation.rank and len(first) in taken and len(x[0].sizes) == len(first) and _begins_with_batch(first, declared):
+        hint = f"leave the batch out: {' x '.join(map(str, first[1:]))}" + (f"; else {hint}" if hint else "")
     if not hint and len(x) == 1 and op_class.arity.least > 1:
         hint = _BRANCHES
     problems.add(violation.message, mark, hint, context)
+
+
+def _begins_with_batch(shape: tuple[int, ...], declared: int) -> bool:
+    """Whether the sizes of an input may begin with the batch: one more than the spec declares, or a batch of 1."""
+    return len(shape) == declared + 1 or shape[0] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.account import analyze
@@ -11,6 +11,7 @@ from archscope.analysis.traffic import numbers
 from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
+from archscope.diagnostics import Diagnostic
 from archscope.load import variant
 from archscope.spec.document import Document
 from archscope.sweeps.model import Question
@@ -30,6 +31,7 @@ class Plan:
         lists: of each variable of which an element varies, all elements where nothing does.
         inputs: of each input its shape where nothing varies, the first one first.
         incomplete: what the figures of a design lack (:func:`archscope.design.incomplete`).
+        warnings: of the design where nothing varies.
         columns: of the rows, figures and derived ones.
         whole: for each column whether it holds integers.
     """
@@ -42,6 +44,7 @@ class Plan:
     space: Space
     question: Question
     incomplete: str | None = None
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
     columns: tuple[Column, ...] = ()
     whole: tuple[bool, ...] = ()
 

@@ -68,6 +68,8 @@ def planned(
     """
     origin = _origin(spec)
     document: Document = origin.document
+    if document.problems:
+        _base(document, (), origin.sets, origin.shapes)  # which tells them all, in their places
     section: SweepSection | None = document.sweep
     given_setting = _given(setting)
     own = set or {}
@@ -95,7 +97,7 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base))
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
     return _told(plan, asked)
 
 

@@ -192,3 +192,14 @@ def test_in_a_max_pool_each_place_wins_in_turn(arguments):
 def test_a_place_outside_the_map_is_refused():
     with pytest.raises(UsageError, match="6 x 6 places, counted from 0; 6,0 is none of them"):
         influence(archscope.load("alexnet"), "pool3", (6, 0))
+
+
+def test_what_stops_gradients_stops_no_influence():
+    text = """
+input: [1, 9]
+layers:
+  - {Conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, no_grad: true}
+  - Detach
+  - {Conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, name: last}
+"""
+    assert influence(archscope.load(text), "last", (4,)).tolist() == [2 <= place <= 6 for place in range(9)]

@@ -230,7 +230,7 @@ MISTAKES = [
         HEAD + "  - {repeat: 10**4, layers: [{repeat: 10**4, layers: []}]}\n",
         "3:31",
         "repeat",
-        "the design takes more than 200,000 steps to lay out",
+        "the design takes more than 100,000 steps to lay out",
         "blocks that call themselves twice, or repeats in repeats, soon are too many",
     ),
     Mistake(
@@ -720,9 +720,9 @@ MISTAKES = [
     Mistake(
         "a tree of calls",
         "input: [3]\nblocks:\n  f(n): [{f: n - 1, when: n > 0}, {f: n - 1, when: n > 0}]\nlayers: [f: 40]\n",
-        "3:27",  # where the work runs out
+        "3:52",  # where the work runs out
         "n > 0",
-        "the design takes more than 200,000 steps to lay out",
+        "the design takes more than 100,000 steps to lay out",
         "blocks that call themselves twice, or repeats in repeats, soon are too many",
     ),
     Mistake(
@@ -774,6 +774,55 @@ def test_each_dimension_that_differs_is_told() -> None:
     first, second = mistakes(f"{HEAD}  - Concat: [[], [MaxPool2d: 2]]\n")
     start = "Concat: input 1 is (3, 32, 32) and input 2 is (3, 16, 16): dimension "
     assert (first.message, second.message) == (f"{start}H differs (32 and 16)", f"{start}W differs (32 and 16)")
+
+
+def test_a_mistake_in_every_round_of_a_repeat_is_told_once() -> None:
+    text = "input: [3]\nvars: {w: [1, 2]}\nlayers:\n  - repeat: 24\n    index: i\n    layers:\n"
+    (told,) = mistakes(f"{text}    - Linear: w[i + 5]\n")
+    assert (
+        told.render()
+        == """<text>:7:15: error: index 5 is outside a list of 2
+  7 |     - Linear: w[i + 5]
+    |               ^^^^^^^^
+  and 23 more times, with other numbers"""
+    )
+    (told,) = mistakes(f"{text}    - Linear: -1 - i\n")
+    assert (told.message, told.again) == ("`out_features` of Linear: expected an integer of at least 1, got -1", 23)
+    (told,) = mistakes(f"{text}    - {{Linear: 3, from: 'a{{i}}'}}\n")
+    assert (told.message, told.again) == ("there is no layer `a0` before this one", 23)
+    (told,) = mistakes(f"{text}    - Linear: nope * i\n")  # the same in every round
+    assert (told.message, told.again) == ("unknown name `nope`", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "hint"),
+    [
+        ("input: [1, 8, 8]\nlayers: [Conv2d: {out_channels: 2, kernel_size: 1}]\n", (32, 1, 8, 8), "1 x 8 x 8"),
+        ("input: [3, 8, 8]\nlayers: [ReLU, {Conv2d: {out_channels: 2, kernel_size: 1}}]\n", (1, 3, 8, 8), "3 x 8 x 8"),
+        ("input: [1, 3, 8, 8]\nlayers: [Conv2d: {out_channels: 2, kernel_size: 1}]\n", None, "3 x 8 x 8"),
+    ],
+)
+def test_an_input_with_its_batch(text: str, given: tuple[int, ...] | None, hint: str) -> None:
+    (told,) = mistakes(text, input=given)
+    assert told.hint == f"leave the batch out: {hint}; else the layer for 3 axes is Conv3d"
+
+
+def test_an_input_of_another_rank_is_not_taken_for_one_with_its_batch() -> None:
+    (told,) = mistakes("input: [3, 16, 8, 8]\nlayers: [Conv2d: {out_channels: 2, kernel_size: 1}]\n")
+    assert told.hint == "the layer for 3 axes is Conv3d"
+
+
+def test_an_input_with_its_batch_that_a_design_takes_is_a_warning() -> None:
+    design = archscope.load("input: [784]\nlayers: [Linear: 10]\n", input=(1, 784))
+    (told,) = design.warnings
+    assert (
+        told.render()
+        == """input:1:7: warning: the input `input` has 2 sizes, and is declared with one fewer
+  1 | input=[1, 784]
+    |       ^
+  hint: if the first is the batch, leave it out: 784"""
+    )
+    assert archscope.load("input: [784]\nlayers: [Linear: 10]\n", input=(100,)).warnings == ()
 
 
 def test_a_mistake_inside_blocks_tells_the_calls() -> None:

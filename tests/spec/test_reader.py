@@ -11,7 +11,8 @@ import pytest
 import archscope
 from archscope.diagnostics import Source
 from archscope.errors import SpecError
-from archscope.spec.reader import LARGEST_FILE, ListNode, MapNode, ScalarNode, read
+from archscope.spec.limits import LARGEST_FILE
+from archscope.spec.reader import ListNode, MapNode, ScalarNode, read
 from tests.spec.asking import Mistake, check, each, layers, messages, mistakes, place
 
 MISTAKES = [
@@ -61,7 +62,47 @@ MISTAKES = [
         "3:19",
         "[",
         "not YAML: did not find expected ',' or ']'",
-        "inside [...] and {...} an index needs quotes: 'd[0]'",
+        "inside [...] and {...} arithmetic with brackets, commas or * needs quotes: 'd[0]'",
+    ),
+    Mistake(
+        "a call in a flow mapping",
+        "input: [3]\nvars: {w: [4], a: 2}\nlayers:\n  - {Linear: {out_features: int(w[0] * a)}}\n",
+        "4:39",
+        " ",
+        "not YAML: did not find expected alphabetic or numeric character",
+        "inside [...] and {...} arithmetic with brackets, commas or * needs quotes: 'int(w[0] * a)'",
+    ),
+    Mistake(
+        "a call with a comma",
+        "input: [3]\nvars: {w: [4], a: 2}\nlayers:\n  - Linear: {bias: false, out_features: max(w[0], a)}\n",
+        "4:46",
+        "[",
+        "not YAML: did not find expected ',' or '}'",
+        "inside [...] and {...} arithmetic with brackets, commas or * needs quotes: 'max(w[0], a)'",
+    ),
+    Mistake(
+        "a layer without the colon that its condition needs",
+        "input: [3]\nlayers:\n  - ReLU\n      when: true\n",
+        "4:11",
+        ":",
+        "not YAML: mapping values are not allowed in this context",
+        "a layer of which more is said has a colon: `- ReLU:`; then `when:`, in the column of its name",
+    ),
+    Mistake(
+        "a layer without the colon that its arguments need",
+        "input: [3]\nlayers:\n  - Linear\n      out_features: 3\n",
+        "4:19",
+        ":",
+        "not YAML: mapping values are not allowed in this context",
+        "a layer of which more is said has a colon: `- Linear:`; then `out_features:`, deeper than its name",
+    ),
+    Mistake(
+        "a name below a bare value",
+        "input: [3]\nlayers:\n  - Linear: 10\n      name: x\n",
+        "4:11",
+        ":",
+        "not YAML: mapping values are not allowed in this context",
+        "`name:` begins in the column of `Linear:`, or both are arguments in {...}",
     ),
     Mistake(
         "entries that do not line up",
@@ -311,6 +352,22 @@ def test_a_missing_file() -> None:
 
 def test_a_folder(tmp_path: Path) -> None:
     assert messages(str(tmp_path)) == [f"{tmp_path} is a folder, not a spec"]
+
+
+def test_a_pipe_that_nobody_writes_keeps_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert messages(str(tmp_path / "pipe.yaml")) == [f"{tmp_path}/pipe.yaml is a pipe, not a spec"]
+    (tmp_path / "spec.yaml").write_text("include: pipe.yaml\ninput: [3]\nlayers: [ReLU]\n")
+    (found,) = messages(str(tmp_path / "spec.yaml"))
+    assert "pipe.yaml is a pipe, not a spec" in found
+
+
+def test_what_the_shell_has_opened_is_read() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        out.write("input: [3]\nlayers: [ReLU]\n")
+    assert archscope.load(f"/dev/fd/{reading}").inputs[0].shape == (3,)
+    os.close(reading)
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

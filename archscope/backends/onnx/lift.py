@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from archscope.backends.constants import Kept, contents
 from archscope.backends.imported import Refusal
 from archscope.backends.onnx.file import Array, Graph, Node, Port, Stored
 from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
@@ -32,6 +33,7 @@ from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import apply
+from archscope.spec.expansion import MOST_LAYERS
 
 #: types of tensors by ONNX's names
 DTYPES: Mapping[str, str | None] = {
@@ -80,11 +82,12 @@ class Lift:
         ahead: tensors whose nodes are part of a layer that was made before them.
         readers: how many nodes and outputs read a tensor.
         folded: how many nodes were evaluated.
+        kept: values of constants that go into a file beside the spec.
         doubled: stored tensors that several layers use, of which each counts its own.
     """
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, Sequence[int]], rules: Mapping[str, Rule]) -> None:
-        self.graph, self._rules = graph, rules
+    def __init__(self, graph: Graph, sizes: Mapping[str, Sequence[int]], rules: Mapping[str, Rule], title: str) -> None:
+        self.graph, self._rules, self.kept = graph, rules, Kept(title)
         self.made: dict[str, Made] = {}
         self.inputs: dict[str, Input] = {}
         self.refusals: list[Refusal] = []
@@ -98,6 +101,7 @@ class Lift:
         self._storing = False
         self.doubled: set[str] = set()
         self.ahead: dict[str, Ref] = {}
+        self._types: dict[str, Mapping[str, int]] = {}
         self._users: dict[str, list[Node]] = {}
         for node in graph.nodes:
             for name in node.inputs:
@@ -328,8 +332,17 @@ class Lift:
             raise Refused("a constant of it has a size that depends on the batch", "such a size in dimension 0 alone")
         rest = [size[0] for size in sizes[1:]]
         if varies(sizes[0]) or expand:
+            given |= self._holding(_sample(value))
             return self.one("Constant", self._lender(), shape=[1, *rest], expand=True, weights={"": value}, **given)
+        given |= self._holding(value.arrays[0] if value.known and value.steady else None)
         return self.one("Constant", shape=[sizes[0][0], *rest], weights={"": value}, **given)
+
+    def _holding(self, array: Array | None) -> dict[str, Any]:
+        """The argument of a layer that gives what is known; none where nobody knows it."""
+        if array is None or array.dtype.kind not in "fiub":
+            return {}
+        found = contents(array.astype(np.float32) if array.dtype == np.float16 else array, self.kept)
+        return {} if found is None else {"value": found}
 
     def _lender(self) -> Ref:
         """A tensor that has the batch as its dimension 0."""
@@ -354,8 +367,10 @@ class Lift:
                 "weights that one kind of layer uses",
             )
         else:
-            arguments = {"expand": True} if lends else {}
+            arguments: dict[str, Any] = {"expand": True} if lends else {}
             name = "weight" if kind == "Parameter" else "value"
+            if kind == "Buffer":
+                arguments |= self._holding(whole if value.known else None)
             self._storing = True
             try:
                 ref = self.one(kind, *lends, shape=list(whole.shape), weights={name: original}, **arguments)
@@ -414,6 +429,8 @@ class Lift:
     def run(self) -> None:
         """Make layers of all nodes; what cannot be made one is in :attr:`refusals`."""
         for node in self.graph.nodes:
+            if len(self.made) > MOST_LAYERS:
+                raise UsageError(f"the graph has more than {MOST_LAYERS:,} layers, the most of a design")
             self._node = node
             lost = any(name in self._lost for name in node.inputs)
             try:
@@ -438,11 +455,25 @@ class Lift:
         rule = self._rules.get(node.kind)
         if rule is None:
             raise _no_op(node)
+        self._check_attributes(node)
         try:
             found = rule(self, node)
         except (IndexError, KeyError, TypeError, ValueError) as error:  # inputs or attributes that it must have
             raise Refused(f"it is malformed: {str(error) or type(error).__name__}", "a sound model") from None
         return [found] if isinstance(found, (Ref, Fixed, Parts)) else found
+
+    def _check_attributes(self, node: Node) -> None:
+        """Hold that attributes are of the types that ONNX gives them: a kernel's groups are no 1.5."""
+        from onnx import AttributeProto
+
+        types = self._types.get(node.kind)
+        if types is None:
+            types = self._types[node.kind] = _attribute_types(node.proto.op_type, self.graph.opsets)
+        for one in node.proto.attribute:
+            if one.name in types and one.type != types[one.name] and not one.ref_attr_name:
+                names = AttributeProto.AttributeType.Name
+                told, right = (names(kind).lower() for kind in (one.type, types[one.name]))
+                raise Refused(f"its attribute {one.name} is of the type {told}", f"one of the type {right}")
 
     def _folded(self, node: Node) -> list[Fixed] | None:
         """The outputs of a node that no input of the graph decides."""
@@ -563,11 +594,31 @@ class Lift:
         return tuple(found)
 
 
+def _sample(value: Fixed) -> Array | None:
+    """What a constant is for every sample, where it is the same for all."""
+    one, other = value.arrays
+    same = value.known and one.ndim and one.shape[1:] == other.shape[1:] and one.size
+    return one[:1] if same and bool((one == one[:1]).all() and (other == one[:1]).all()) else None
+
+
 def _fitting(op: Op, x: Sequence[Tensor], weights: Mapping[str, Fixed]) -> None:
     own = {**op.parameters(*x), **op.buffers(*x)}
     for name, value in weights.items():
         if name and value.shape != own[name].shape:
             raise Refused(f"its {name} has the shape {value.shape}, where {own[name].shape} would suit what arrives")
+
+
+def _attribute_types(kind: str, opsets: Sequence[Any]) -> Mapping[str, int]:
+    """The types of a node's attributes, by ONNX's own schema; nothing of a node that it does not know."""
+    from onnx import defs
+
+    version = next((one.version for one in opsets if one.domain in ("", "ai.onnx")), defs.onnx_opset_version())
+    try:
+        attributes = defs.get_schema(kind, version).attributes
+    except defs.SchemaError:
+        return {}
+    kinds: Any = {name: one.type for name, one in attributes.items()}  # enumerations of the compiled part
+    return {name: kind.value for name, kind in kinds.items()}
 
 
 def _no_op(node: Node) -> Refused:

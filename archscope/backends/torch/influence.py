@@ -296,7 +296,7 @@ def _forward(network: Network, name: str, generator: torch.Generator, *, structu
 
 def _call(network: Network, call: Call, values: dict[Ref, Any]) -> None:
     try:
-        network.run(call._replace(done=()), values)
+        network.run(call._replace(done=(), no_grad=False), values)  # what has no gradient has an influence
     except UsageError as error:
         raise _Stopped(Hidden(call.layer, f"cannot be run: {error}")) from None
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archscope.backends.constants import Kept
 from archscope.backends.imported import Refusal, Unused
 from archscope.design import Design
 
@@ -46,13 +47,15 @@ class Lifted:
     """A traced model as a flat design.
 
     Attributes:
-        unused: what never ran, and is not in the design.
+        unused: what never ran.
         names: names of the design's parameters and buffers (``LAYER.NAME``) to those in the model's ``state_dict()``;
             one that is left out has the same name in both.
         notes: what a user should know.
+        kept: values of constants that go into a file beside the spec.
     """
 
     design: Design
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    kept: Kept | None = field(default=None, repr=False, compare=False)
