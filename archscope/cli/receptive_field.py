@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.data import to_csv
 from archscope.report.receptive_field import to_data, to_text
+from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
 from archscope.table import FIELDS, tabulate_account
@@ -101,7 +101,7 @@ def command(
         found = to_data(fields, layer, unit, pixel, source)
         if measure and unit is not None:
             agrees = _measured(design, layer, unit, source, found)
-        click.echo(json.dumps(found, indent=2) if as_json else to_text(found))
+        click.echo(dumped(found).rstrip() if as_json else to_text(found))
     _pictures(design, plot, draw, heat, layers.split(",") if layers else [layer or ""], image, unit)
     if targets and not quiet:
         click.echo(f"written: {', '.join(targets)}", err=True)
