@@ -8,6 +8,9 @@ ITEM_BYTES = {
 
 FLOATING = ("float64", "float32", "float16", "bfloat16", "float8")
 
+#: those in whose place torch's kernels sum in float32
+NARROW = ("float16", "bfloat16")
+
 
 #: kinds of numbers, each of which takes in those before it
 _KINDS = (("bool",), ("uint8", "int8", "int16", "int32", "int64"), FLOATING)

@@ -64,7 +64,8 @@ class LSTMCell(Cell):
         output = aten.multiply(t, o, bounded, "the state")
         if "weight_hr" in w:
             output.storage.what = "the state before its projection"
-            projected = aten.linear(t, output, w["weight_hr"], None)
+            weight = w["weight_hr"]  # autocast sees it transposed, and casts that at every step
+            projected = aten.linear(t, output, weight if t.lower is None else aten.cast(t, weight, t.lower), None)
             projected.storage.what = "the state"
             output = projected
         return [output, following]
@@ -132,10 +133,6 @@ def recurrent(
     Raises:
         UsageError: mixed precision, or a CUDA device, of which the kernels' workspace is not known.
     """
-    if t.lower is not None:
-        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
-    if t.device == "cuda":
-        raise UsageError(f"{t.layer}: what cuDNN's recurrent kernels keep is not known")
     batch = x.shape[0] if batch_first else x.shape[1]
     out = w[f"weight_hh_l0{directions[0]}"].shape[1]
     sizes = [out, hidden][: cell.states]
