@@ -13,7 +13,7 @@ archscope.summary(model, (1, 3, 224, 224)).design                # an nn.Module 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from archscope import shown
+from archscope import shown, starting  # noqa: F401  # which answers Ctrl-C from here on
 from archscope.analysis import Account, Explanation, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError

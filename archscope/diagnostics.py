@@ -8,12 +8,15 @@ from functools import cached_property
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from archscope.printable import one_line
+
 MOST_REPORTED = 50
 LONGEST_MESSAGE = 600
 LONGEST_TRAIL = 6
 
 #: where a line ends for YAML: what splitlines() knows besides (a form feed) is a character like others
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Diagnostic:
         hint: what to do about it; may be empty.
         trail: where the place was reached from (block calls), innermost first.
         severity: ``error`` or ``warning``.
+        again: how often it occurs there besides, with other numbers.
     """
 
     message: str
@@ -62,6 +66,7 @@ class Diagnostic:
     hint: str = ""
     trail: tuple[str, ...] = ()
     severity: str = "error"
+    again: int = 0
 
     def render(self) -> str:
         """The mistake as the terminal shows it: place, message, the line with a caret, trail, hint."""
@@ -70,9 +75,11 @@ class Diagnostic:
         if self.mark and self.mark.line <= len(self.mark.source.lines):
             lines += self._excerpt(self.mark)
         lines += [f"  in {_shortened(step)}" for step in self._steps()]
+        if self.again:
+            lines.append(f"  and {self.again} more time{'s' * (self.again > 1)}, with other numbers")
         if self.hint:
             lines.append(f"  hint: {_shortened(self.hint)}")
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(one_line, lines))
 
     def _steps(self) -> tuple[str, ...]:
         """The trail; of a long one both ends."""
@@ -85,18 +92,16 @@ class Diagnostic:
     def _excerpt(mark: Mark, width: int = 100) -> list[str]:
         text = mark.source.lines[mark.line - 1]
         start = max(0, mark.column - 1 - width // 2) if len(text) > width else 0
-        shown = _printable(text[start : start + width])
+        shown = one_line(text[start : start + width])
         caret = mark.column - 1 - start
         number = str(mark.line)
         before, marked = _columns(shown[:caret]), max(1, _columns(shown[caret : caret + mark.length]))
         return [f"  {number} | {shown}".rstrip(), f"  {' ' * len(number)} | {' ' * before}{'^' * marked}"]
 
 
-def _printable(text: str) -> str:
-    """A line without what would move a terminal's cursor or change its colours."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+def numberless(message: str) -> str:
+    """A message without its numbers, which are others in each call of a block, or each design of a space."""
+    return _NUMBER.sub("N", message)
 
 
 def _shortened(text: str) -> str:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import networkx as nx
 
+from archscope.arith import Reading
 from archscope.diagnostics import Mark
+from archscope.errors import UsageError
 from archscope.ops import Op, Tensor
+from archscope.ops.base import Tensors
+from archscope.ops.legal import Inference
 
 
 class Ref(NamedTuple):
@@ -52,8 +57,9 @@ class Layer:
         name: the full block path, unique in the graph: ``layer1.0.conv1``.
         inputs: the tensors it reads, in the op's order.
         shares: the layer whose weights it uses again (``reuse``), if any.
-        frozen: whether its parameters are not trained.
+        frozen: those of its parameters that are not trained; of one that shares, those of the layer that owns them.
         checkpoint: the outermost block around it that is recomputed in the backward pass, if any.
+        no_grad: whether it runs under torch.no_grad: nothing is kept of it, and no gradient passes it.
         mark: where the spec declares it.
         named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
     """
@@ -62,10 +68,11 @@ class Layer:
     op: Op
     inputs: tuple[Ref, ...]
     shares: str | None = None
-    frozen: bool = False
+    frozen: tuple[str, ...] = ()
     checkpoint: str | None = None
     mark: Mark | None = field(default=None, compare=False, repr=False)
     named: bool = field(default=False, compare=False, repr=False)
+    no_grad: bool = False
 
     @property
     def kind(self) -> str:
@@ -76,6 +83,10 @@ class Layer:
     def path(self) -> tuple[str, ...]:
         """The name by its blocks."""
         return tuple(self.name.split("."))
+
+
+#: another batch than 1, to see what follows from it
+MANY = 8
 
 
 class LayerGraph:
@@ -122,6 +133,54 @@ class LayerGraph:
         """All layers, each after those that it reads."""
         return self._layers
 
+    def tensors(self, batch: int) -> dict[str, Tensors]:
+        """The tensors that every node gives, at a batch size.
+
+        Raises:
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+        """
+        found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
+        inference = Inference()
+        for layer in self._layers:
+            x = tuple(found[node][output] for node, output in layer.inputs)
+            found[layer.name], violations = inference.apply(layer.op, x)
+            if violations:
+                raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
+        return found
+
+    @cached_property
+    def batch_dims(self) -> dict[str, tuple[int | None, ...]]:
+        """Which dimension of the tensors of every node is the batch: the first that is another at another batch.
+
+        Empty for a graph of numbers that a sweep varies, and for one that allows a single batch only.
+        """
+        if any(isinstance(number, Reading) for number in self._numbers()):
+            return {}
+        try:
+            one, many = self.tensors(1), self.tensors(MANY)
+        except UsageError:
+            return {}
+        return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
+
+    @cached_property
+    def many(self) -> dict[str, Tensors]:
+        """The tensors of every node at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return {name: self.marked(name, given) for name, given in self.tensors(MANY).items()} if self.batch_dims else {}
+
+    def marked(self, name: str, tensors: Tensors) -> Tensors:
+        """The tensors that a node gives, each with its batch dimension."""
+        dims = self.batch_dims.get(name)
+        if dims is None or all(dim == 0 for dim in dims):
+            return tensors
+        return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
+
+    def _numbers(self) -> Iterator[object]:
+        for node in self.inputs:
+            yield from node.shape
+        for op in {id(layer.op): layer.op for layer in self._layers}.values():
+            for value in op.arguments().values():
+                yield from value if isinstance(value, tuple) else (value,)
+
     def unread(self) -> Iterator[Layer]:
         """Layers that contribute to no output of the graph."""
         reached = {ref.node for _, ref in self.outputs}
@@ -129,3 +188,8 @@ class LayerGraph:
             if layer.name in reached:
                 reached.update(ref.node for ref in layer.inputs)
         return (layer for layer in self._layers if layer.name not in reached)
+
+
+def _first_difference(one: Tensor, other: Tensor) -> int | None:
+    pairs = enumerate(zip(one.shape, other.shape, strict=False))
+    return next((dim for dim, (a, b) in pairs if a != b), None)

@@ -18,6 +18,7 @@ from archscope.spec.document import Document, load_document
 from archscope.spec.expansion import expand
 from archscope.spec.expressions import MOST_BITS
 from archscope.spec.reader import ListNode, Node, ScalarNode, read, read_file, read_stdin
+from archscope.spec.suspicions import suspicions
 
 Shape = Sequence[int]
 
@@ -38,11 +39,33 @@ def load(
         input: the input's sizes without the batch, or a mapping of input names to sizes.
         most_problems: after so many mistakes it looks for no more.
 
+    Returns:
+        The design; its ``warnings`` tell what has a meaning, and perhaps not the one that was meant.
+
     Raises:
         SpecError: with every mistake that was found, each with its place.
         UsageError: ``input`` is neither a list of sizes nor a mapping of names to such lists.
     """
     document = spec if isinstance(spec, Document) else read_document(spec)
+    design = variant(document, set, input, most_problems)
+
+    def without(name: str) -> Design | None:
+        try:
+            return variant(document, {key: value for key, value in (set or {}).items() if key != name}, input, 1)
+        except SpecError:
+            return None
+
+    nodes = {name: _as_node(value, name) for name, value in (set or {}).items()}
+    return design.with_warnings([*design.warnings, *suspicions(document, design, nodes, without)])
+
+
+def variant(
+    document: Document,
+    set: Mapping[str, Any] | None,  # noqa: A002
+    input: Shape | Mapping[str, Shape] | None,  # noqa: A002
+    most_problems: int = MOST_REPORTED,
+) -> Design:
+    """As :func:`load`, without looking for what was perhaps not meant: one of very many designs."""
     overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
     given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
     shapes = {name: shape for name, shape in given.items() if shape is not None}

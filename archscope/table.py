@@ -101,7 +101,7 @@ def _all_columns() -> dict[str, Column]:
         columns[name] = Column(name, name.replace("_", " "), "places", convention, "axes", additive=False)
     for name, convention in MEMORY_FIGURES.items():
         columns[name] = Column(name, name.replace("_", " "), "bytes", convention, "count", additive=True)
-    sees = "`all` of the input, or `a part`: what `receptive_field` says"
+    sees = "`all` of the input, or `a part`; `not told` where no closed form says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
@@ -275,7 +275,7 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     if name in METRICS:
         return METRICS[name].of(group.cost)
     if name == "input_shape":
-        return tuple(t.shape[1:] for t in group.x) if isinstance(group, Row) else None
+        return tuple(t.sizes for t in group.x) if isinstance(group, Row) else None
     if column.style == "axes" or name == "sees":
         return _field_cell(account, group, name)
     if name in MEMORY_FIGURES:
@@ -297,7 +297,8 @@ def _field_cell(account: Account, group: Row | Total, name: str) -> Any:
         return None
     if name == "sees":
         fields = account.fields[group.name]
-        return None if not fields else "all" if all(field.whole for field in fields) else "a part"
+        seen = {field.sees for field in fields}
+        return None if not fields else seen.pop() if len(seen) == 1 else "not told" if "not told" in seen else "a part"
     return account.field_figure(group.name, name) or None
 
 

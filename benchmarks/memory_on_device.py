@@ -1,9 +1,13 @@
 """Hold predicted peak memory against a device: ``python benchmarks/memory_on_device.py --out reports/memory_NAME.csv``.
 
 On a CUDA device the peak of the second training step is ``torch.cuda.max_memory_allocated()``: 20 designs, two batches,
-two optimizers, float32 and bf16-mixed, in one run of a few minutes. What cuDNN takes for its workspaces is measured
-layer by layer beforehand, on each convolution alone, and stands in a column of its own: ``predicted`` is without it,
-``with_workspace`` with it. Runs that do not fit are told and left out.
+two optimizers, float32 and bf16-mixed, in one run of a few minutes (``--minutes``). What cuDNN takes for its workspaces
+is measured layer by layer beforehand, on each convolution alone, and stands in a column of its own: ``predicted`` is
+without it, ``with_workspace`` with it. Runs that do not fit, and those that no time is left for, are told and left out.
+
+``--fits FILE`` holds the largest batch against the device's own allocator: under a limit
+(``torch.cuda.set_per_process_memory_fraction``) the predicted batch is trained for five steps, and so is one that is
+larger by a twentieth, which should run out of memory.
 
 On the CPU (``--device cpu``) the peak is what the allocator's events add up to in torch's profiler, with all that the
 kernels take for themselves; it shows that the script works, and is no figure to quote.
@@ -25,6 +29,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import archscope
+from archscope.analysis.fit import largest_batch
 from archscope.analysis.memory import Memory
 from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, inputs
@@ -44,6 +49,9 @@ COLUMNS = (
     "machine", "torch", "design", "batch", "optimizer", "precision", "predicted", "measured", "error",
     "workspace", "with_workspace", "error_with_workspace",
 )  # fmt: skip
+FITTED, LIMIT, STEPS = ("alexnet", "vgg16", "resnet18", "resnet50", "densenet121", "mobilenet_v2"), 12 * 2**30, 5
+_FITTING = 0.3  # of the time
+FIT_COLUMNS = ("machine", "torch", "design", "precision", "limit", "largest", "ran", "larger", "larger_ran")
 
 
 def machine(device: str) -> str:
@@ -156,18 +164,51 @@ def with_workspaces(ledger: Memory, taken: dict[str, int]) -> int:
     return ledger.cuda.allocated + most - ledger.training
 
 
-def rows(designs: tuple[str, ...], batches: tuple[int, ...], device: str) -> Iterator[dict[str, Any]]:
-    """A row for each run."""
+def rows(designs: tuple[str, ...], batches: tuple[int, ...], device: str, end: float) -> Iterator[dict[str, Any]]:
+    """A row for each run, as long as there is time: all designs in one setting, then in the next."""
     settings = [(b, o, p) for b in batches for p in PRECISIONS for o in OPTIMIZERS]
     with click.progressbar(length=len(designs) * len(settings), file=sys.stderr) as bar:
-        for name in designs:
-            design = archscope.load(name)
-            for batch, optimizer, precision in settings:
+        for batch, optimizer, precision in settings:
+            for name in designs:
                 bar.update(1)
+                what = f"\n{name}, batch {batch}, {optimizer}, {precision}"
+                if time.perf_counter() > end:
+                    click.echo(f"{what}: no time is left", err=True)
+                    continue
                 try:
-                    yield _row(design, name, batch, optimizer, precision, device)
+                    yield _row(archscope.load(name), name, batch, optimizer, precision, device)
                 except torch.cuda.OutOfMemoryError:
-                    click.echo(f"\n{name}, batch {batch}, {optimizer}, {precision}: does not fit", err=True)
+                    click.echo(f"{what}: does not fit", err=True)
+
+
+def fits(designs: tuple[str, ...], limit: int, end: float) -> Iterator[dict[str, Any]]:
+    """For each design and precision whether the largest batch within a limit trains, and whether a larger one does."""
+    torch.cuda.set_per_process_memory_fraction(limit / torch.cuda.mem_get_info()[1])
+    for name in designs:
+        design = archscope.load(name)
+        for precision in PRECISIONS:
+            if time.perf_counter() > end:
+                click.echo(f"{name}, {precision}: no time is left", err=True)
+                continue
+            largest = largest_batch(design, limit, optimizer="momentum", precision=precision, device=kind("cuda")) or 0
+            larger = largest + max(1, largest // 20)
+            ran = [_trains(design, batch, precision) for batch in (largest, larger)]
+            values = (machine("cuda"), torch.__version__, name, precision, limit, largest, ran[0], larger, ran[1])
+            yield dict(zip(FIT_COLUMNS, values, strict=True))
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def _trains(design: Design, batch: int, precision: str) -> bool:
+    gc.collect()
+    torch.cuda.empty_cache()
+    try:
+        step = Step(design, batch, "momentum", precision, "cuda")
+        for _ in range(STEPS):
+            step()
+        torch.cuda.synchronize()
+    except torch.cuda.OutOfMemoryError:
+        return False
+    return True
 
 
 def _row(design: Design, name: str, batch: int, optimizer: str, precision: str, device: str) -> dict[str, Any]:
@@ -191,16 +232,29 @@ def _row(design: Design, name: str, batch: int, optimizer: str, precision: str, 
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
 @click.option("--design", "designs", multiple=True, help="Only these.")
 @click.option("--batch", "batches", type=int, multiple=True, help="Only these.")
+@click.option("--minutes", type=float, default=9.0, show_default=True, help="For all.")
 @click.option("--out", type=click.File("w"), default="-", help="A CSV file.")
-def main(device: str, designs: tuple[str, ...], batches: tuple[int, ...], out: Any) -> None:
+@click.option("--fits", "fits_out", type=click.File("w"), help="A CSV file for largest batches, held against a limit.")
+def main(
+    device: str, designs: tuple[str, ...], batches: tuple[int, ...], minutes: float, out: Any, fits_out: Any
+) -> None:
     """Measure, compare, write."""
     if device == "cuda" and not torch.cuda.is_available():
         raise click.UsageError("there is no CUDA device here; --device cpu tries the script")
+    if fits_out is not None and device == "cpu":
+        raise click.UsageError("--fits needs a CUDA device, whose allocator it is about")
     begin = time.perf_counter()
+    end = begin + 60 * minutes
+    if fits_out is not None:
+        table = csv.DictWriter(fits_out, FIT_COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for row in fits(designs or FITTED, LIMIT, begin + 60 * minutes * _FITTING):
+            table.writerow(row)
+            fits_out.flush()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     errors = []
-    for row in rows(designs or DESIGNS, batches or BATCHES, device):
+    for row in rows(designs or DESIGNS, batches or BATCHES, device, end):
         writer.writerow(row)
         out.flush()
         errors.append(abs(row["error_with_workspace"]))

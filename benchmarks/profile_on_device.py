@@ -34,7 +34,7 @@ from archscope.backends.torch.calibrate import calibrate
 from archscope.backends.torch.machine import machine, resolve
 from archscope.backends.torch.profile import Profile, profile, published
 from archscope.errors import UsageError
-from archscope.report.files import write
+from archscope.files import write
 from archscope.report.speed import machine_lines
 from archscope.report.text import binary, duration, short
 

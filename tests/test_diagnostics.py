@@ -40,7 +40,7 @@ def test_a_message_alone() -> None:
         ("abc", 4, 1, ["  1 | abc", "    |    ^"]),
         ("", 1, 1, ["  1 |", "    | ^"]),
         ("\ta: b", 2, 1, ["  1 |  a: b", "    |  ^"]),
-        ("a\x1b[31mb", 2, 1, ["  1 | a?[31mb", "    |  ^"]),
+        ("a\x1b[31mb", 2, 1, ["  1 | a\ufffd[31mb", "    |  ^"]),
         ("層: 中", 4, 1, ["  1 | 層: 中", "    |     ^^"]),
         ("x" * 60 + "y" + "z" * 60, 61, 1, ["  1 | " + "x" * 50 + "y" + "z" * 49, "    | " + " " * 50 + "^"]),
         ("x" * 200, 1, 200, ["  1 | " + "x" * 100, "    | " + "^" * 100]),
@@ -72,7 +72,7 @@ def test_long_messages_are_cut() -> None:
 
 def test_messages_cannot_write_to_the_terminal() -> None:
     told = Diagnostic("a\x1b[2J\rb", None, "c\nd\x07", ("e\x00",))
-    assert told.render() == "error: a?[2J b\n  in e?\n  hint: c d?"
+    assert told.render() == "error: a\ufffd[2J b\n  in e\ufffd\n  hint: c d\ufffd"
 
 
 def test_marks_are_places() -> None:

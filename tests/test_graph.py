@@ -2,8 +2,10 @@
 
 import networkx as nx
 import pytest
+import torch
 
 import archscope
+from archscope.backends.torch.build import build
 from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops import REGISTRY
 
@@ -57,3 +59,45 @@ def test_references_print_as_a_spec_writes_them():
     assert str(Ref("lstm", 1)) == "lstm[1]"
     assert layer("stage.0.a", "image").path == ("stage", "0", "a")
     assert layer("a", "image").kind == "ReLU"
+
+
+HEAD_OF_WEIGHTS = """inputs: {ids: {shape: [8], dtype: int64}}
+layers:
+  - {Parameter: {shape: [100, 16]}, name: wte}
+  - {Index: {dim: 0}, from: [wte, ids], name: emb}
+  - {LSTM: {hidden_size: 5, batch_first: true}, name: lstm}
+  - {Transpose: {dim0: 0, dim1: 1}, from: wte, name: turned}
+  - {Linear: 16, from: emb, name: fc}
+  - {MatMul: , from: [fc, turned], name: head}
+  - {Parameter: {shape: [1, 16], expand: true}, from: ids, name: token}
+  - {Transpose: {dim0: 0, dim1: 1}, from: emb, name: sequence_first}
+  - {Parameter: {shape: []}, name: scale}
+outputs: [head, 'lstm[1]', token, sequence_first, scale]
+"""
+
+
+def test_each_tensor_knows_which_dimension_is_the_batch():
+    design = archscope.load(HEAD_OF_WEIGHTS)
+    assert design.graph.batch_dims == {
+        "ids": (0,), "wte": (None,), "emb": (0,), "lstm": (0, 1, 1), "turned": (None,), "fc": (0,), "head": (0,),
+        "token": (0,), "sequence_first": (1,), "scale": (None,),
+    }  # fmt: skip
+
+
+def test_shapes_without_the_batch_are_those_of_torch_at_two_batches():
+    design = archscope.load(HEAD_OF_WEIGHTS)
+    account = archscope.analyze(design, batch=3)
+    module = build(design)
+    outputs = [module(torch.zeros(batch, 8, dtype=torch.int64)) for batch in (3, 5)]
+    for name, ref in design.outputs:
+        one, other = (tuple(found[name].shape) for found in outputs)
+        expected = tuple(a for a, b in zip(one, other, strict=True) if a == b)
+        assert account[ref.node].y[ref.output].sizes == expected
+    assert account["wte"].output_shape == (100, 16)
+    assert account["turned"].output_shape == (16, 100)
+
+
+def test_a_graph_of_a_single_batch_takes_dimension_0_for_it():
+    text = "input: [3]\nlayers: [{Squeeze: 0, name: a}, {Unsqueeze: 0, name: b}]\n"  # legal at batch 1 alone
+    assert archscope.load(text).graph.batch_dims == {}
+    assert archscope.analyze(archscope.load(text))["b"].output_shape == (3,)

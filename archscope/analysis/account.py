@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
 from archscope.analysis.traversal import Step, walk
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED, ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -50,7 +50,7 @@ class Row(Figures):
         y: output tensors, batch included.
         cost: its additive figures; every metric is an attribute of the row.
         shares: the layer whose weights it uses again, if any.
-        frozen: whether its parameters are not trained.
+        frozen: those of its parameters that are not trained.
     """
 
     name: str
@@ -60,12 +60,12 @@ class Row(Figures):
     y: tuple[Tensor, ...]
     cost: Cost
     shares: str | None = None
-    frozen: bool = False
+    frozen: tuple[str, ...] = ()
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the first output, without the batch."""
-        return self.y[0].shape[1:]
+        return self.y[0].sizes
 
     @property
     def input_elements(self) -> int:
@@ -119,7 +119,7 @@ class Account(Shown):
         _, ref = self.design.outputs[0]
         for row in self.rows:
             if row.name == ref.node:
-                return row.y[ref.output].shape[1:]
+                return row.y[ref.output].sizes
         return next(node.shape for node in self.design.inputs if node.name == ref.node)
 
     def __getitem__(self, name: str) -> Row | Total:
@@ -252,8 +252,9 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
     """
     if batch < 1:
         raise UsageError(f"the batch must be at least 1, not {batch}")
-    if dtype not in ITEM_BYTES:
-        raise UsageError(f"unknown dtype {dtype}; one of {', '.join(ITEM_BYTES)}")
+    if dtype not in COUNTED:
+        what = f"weights and activations are not held in {dtype}" if dtype in ITEM_BYTES else f"unknown dtype {dtype}"
+        raise UsageError(f"{what}; one of {', '.join(COUNTED)}")
     known: dict[tuple[Any, ...], Cost] = {}
     rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
     return Account(design, batch, dtype, rows, _depth(design, rows))
@@ -261,11 +262,11 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs = step
+    layer, x, y, needs, learns = step
     op, shared = layer.op, layer.shares is not None
-    key = (id(op), x, needs, layer.frozen, shared)
+    key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:
-        known[key] = cost_of(op, x, y, needs=needs, frozen=layer.frozen, shared=shared, dtype=dtype)
+        known[key] = cost_of(op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

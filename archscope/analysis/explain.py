@@ -127,8 +127,8 @@ class _Known(NamedTuple):
 
 
 def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
-    layer, x, _, needs = step
-    key = (id(layer.op), x, needs, layer.frozen, layer.shares)
+    layer, x, _, needs, learns = step
+    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, dtype))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
@@ -143,21 +143,26 @@ def _shown(value: Any) -> str:
 
 
 def _lines(step: Step, dtype: str) -> Iterator[Line]:
-    layer, x, y, needs = step
+    layer, x, y, needs, learns = step
     op = traced_op(layer.op)
     tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
     yield from _shape_lines(op, tx, y)
     ty = tuple(_symbols(layer.op, tensor, "out", i, len(y)) for i, tensor in enumerate(y))
     for name, tensor in op.parameters(*tx).items():
-        yield _line(name, elements(tensor.shape), "shared with " + layer.shares if layer.shares else "")
+        words = ["shared with " + layer.shares] if layer.shares else []
+        words += ["frozen"] if name in layer.frozen else []
+        yield _line(name, elements(tensor.shape), ", ".join(words))
     for name, tensor in op.buffers(*tx).items():
         yield _line(name, elements(tensor.shape), "buffer")
-    cost = cost_of(op, tx, ty, needs=needs, frozen=layer.frozen, shared=layer.shares is not None, dtype=dtype)
+    shared = layer.shares is not None
+    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
     if plain(cost.params):
-        yield _line("params", cost.params, "frozen" if layer.frozen else "")
+        trained = plain(cost.trainable_params)
+        told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
+        yield _line("params", cost.params, told)
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
-        "input_grad_macs": "" if any(needs) else "nothing upstream is trained",
+        "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
         "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
     }
@@ -216,7 +221,7 @@ def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
-    if before.whole or before.dim is None or not before.located or len(before.spans) > 1:
+    if before.whole or before.untold_from or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
@@ -226,7 +231,7 @@ def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span |
         (known.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
     reads = known.windows[key]
     entry = reads.axes[before.dim] if isinstance(reads, Along) else None
-    if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1:
+    if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1 or not span.even:
         return None
     names = (f"{name}{suffix}_in" for name in ("jump", "field_start", "receptive_field"))
     values = (span.jump, span.first[0], span.size[0])
@@ -258,10 +263,10 @@ def _number(value: int | Fraction) -> int | float:
 def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:
     outputs = op.outputs(*x)
     for i, (formulas, tensor) in enumerate(zip(outputs, y, strict=True)):
-        names = _names(op, len(tensor.shape), "out", i, len(y))
+        names = _names(op, tensor, "out", i, len(y))
         for axis, name in enumerate(names):
             size = formulas.shape[axis]
-            if axis == 0 and isinstance(size, Traced) and size.source == "N":
+            if axis == tensor.batch and isinstance(size, Traced) and size.source == "N":
                 continue  # the batch passes through
             if isinstance(size, Traced) and size.source == name:
                 yield Line(name, "", "", size.value)
@@ -294,14 +299,15 @@ def _traced_input(op: Op, tensor: Tensor, index: int, count: int) -> Tensor:
 
 
 def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tensor:
-    names = _names(op, len(tensor.shape), side, index, count)
+    names = _names(op, tensor, side, index, count)
     return tensor.with_shape(*(Traced.symbol(n, s) for n, s in zip(names, tensor.shape, strict=True)))  # type: ignore[arg-type]  # the traced reading enters here
 
 
-def _names(op: Op, ndim: int, side: str, index: int, count: int) -> tuple[str, ...]:
+def _names(op: Op, tensor: Tensor, side: str, index: int, count: int) -> tuple[str, ...]:
     """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
     number_ = str(index + 1) if count > 1 else ""
-    names = dim_names(type(op), ndim)
-    if side == "out" and op.main_output is not None and index != op.main_output:
-        names = tuple(f"d{axis}" for axis in range(ndim))  # a side output (a state) has dimensions of its own
+    names = dim_names(type(op), len(tensor.shape))
+    side_output = side == "out" and op.main_output is not None and index != op.main_output
+    if side_output or tensor.batch != 0:  # a state, or what has no batch, has dimensions of its own
+        names = tuple("N" if axis == tensor.batch else f"d{axis}" for axis in range(len(tensor.shape)))
     return tuple(name if name == "N" else f"{name}_{side}{number_}" for name in names)

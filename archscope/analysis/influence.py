@@ -18,7 +18,7 @@ from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
-from archscope.ops.windows import SAME, Reads, Rearranged, Window
+from archscope.ops.windows import SAME, WHOLE, Either, Reads, Rearranged, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,10 +121,9 @@ def sees(
     full = np.zeros(shapes[Ref(name)], bool) if found is None else np.broadcast_to(found, shapes[Ref(name)])
     flat = _along(full, [dim for (key, dim) in fields.tensors[Ref(name)] if key == name])
     unclipped = None
-    if not any(field.whole for field in seen):
+    if not any(field.whole or field.untold_from or not field.located for field in seen):
         at = dict(zip(dims, unit, strict=True))
-        if all(field.located and (field.dim in at or field.dim is None) for field in seen):
-            unclipped = tuple(field.region(at.get(field.dim or 0, 0)) for field in seen)
+        unclipped = tuple(field.region(0 if field.dim is None else at[field.dim]) for field in seen)
     return Sight(layer, tuple(unit), name, unclipped, _region(axes, flat), flat)
 
 
@@ -160,9 +159,8 @@ def seen_by(
     found = masks.get(Ref(layer, output))
     full = np.zeros(shape, bool) if found is None else np.broadcast_to(found, shape)
     map_dims = box_dims(seen, shape)
-    axis = {field.dim: field.axis for field in seen}
-    names = [axis.get(dim, f"d{dim}") for dim in map_dims]
-    return _region(tuple(names), _along(full, map_dims))
+    axes = {dim: "".join(field.axis for field in seen if dim in field.dims) for dim in map_dims}
+    return _region(tuple(axes.values()), _along(full, map_dims))
 
 
 def _asked(
@@ -185,10 +183,10 @@ def _only(what: str, at: Sequence[int], shape: tuple[int, ...], dims: Sequence[i
     return mask
 
 
-def _one(place: int, dim: int, shape: tuple[int, ...]) -> Mask:
-    """A mask of one place along a dimension, and of everything along the others (held once)."""
+def _one(places: int | range, dim: int, shape: tuple[int, ...]) -> Mask:
+    """A mask of one place (or some) along a dimension, and of everything along the others (held once)."""
     one = np.zeros(shape[dim], bool)
-    one[place] = True
+    one[slice(places.start, places.stop) if isinstance(places, range) else places] = True
     return one.reshape([-1 if i == dim else 1 for i in range(len(shape))])
 
 
@@ -209,9 +207,8 @@ def _input_name(fields: ReceptiveFields, layer: str, output: int, name: str | No
 
 
 def box_dims(seen: Sequence[Field], shape: tuple[int, ...]) -> list[int]:
-    """The dimensions of a tensor along which its units have places: those of its axes, or all but the channels."""
-    dims = sorted({field.dim for field in seen if field.dim is not None and field.located})
-    return dims if len(dims) == len(seen) else list(range(2, len(shape)))
+    """The dimensions of a tensor along which its units have places: those that the axes of the input go along."""
+    return sorted({dim for field in seen if not field.blended for dim in field.dims if dim < len(shape)})
 
 
 def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
@@ -265,8 +262,11 @@ def _read(wanted: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
         found: Mask = places.transpose(np.argsort(reads.order)).reshape(shape)
         return found
     assert reads is not None
-    for dim, place in reads.at:
-        wanted = np.take(wanted, [min(place, wanted.shape[dim] - 1)], axis=dim)
+    if isinstance(reads, Either):
+        return _together([_read(wanted, part, shape, out) for part in reads.parts])
+    for dim, some in reads.at:
+        if wanted.shape[dim] > 1:
+            wanted = wanted[(slice(None),) * dim + (slice(some.start, some.stop),)]
     paired = [entry for entry in reads.axes if entry is not None]
     others = tuple(dim for dim in range(len(out)) if dim not in {dim for dim, _ in paired})
     wanted = wanted.any(axis=others)  # what is left: the paired dimensions of the output, in order
@@ -291,6 +291,8 @@ def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
         reached: Mask = places.transpose(reads.order).reshape(out)
         return reached
     assert reads is not None
+    if isinstance(reads, Either):
+        return _together([_write(known, part, shape, out) for part in reads.parts])
     for dim, place in reads.only:
         known = known & _one(place, dim, shape)
     everything = tuple(dim for dim, entry in enumerate(reads.axes) if entry is None)
@@ -303,24 +305,25 @@ def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
     for dim in range(len(out)):
         if dim not in {entry[0] for entry, _ in paired}:
             known = np.expand_dims(known, dim)
-    for dim, place in reads.at:
-        known = known & _one(place, dim, out)
+    for dim, some in reads.at:
+        known = known & _one(some, dim, out)
     result: Mask = known
     return result
+
+
+def _together(masks: list[Mask]) -> Mask:
+    united: Mask = np.asarray(np.logical_or.reduce(np.broadcast_arrays(*masks)))
+    return united
 
 
 def _carry(mask: Mask, dim: int, window: Window, size_in: int, size_out: int, *, back: bool) -> Mask:
     """One dimension of a mask from the output to the input (``back``), or from the input to the output."""
     if window is SAME:
         return mask
-    source, target = (size_out, size_in) if back else (size_in, size_out)
-    moved: Any = np.moveaxis(np.broadcast_to(mask, (*mask.shape[:dim], source, *mask.shape[dim + 1 :])), dim, 0)
-    result = np.zeros((target, *moved.shape[1:]), bool)
-    for units, places in window.pairs(size_in, size_out):
-        taken, given = (units, places) if back else (places, units)
-        if len(np.unique(given)) == len(given):
-            result[given] |= moved[taken]
-        else:  # several places are one at a border
-            np.logical_or.at(result, given, moved[taken])
-    carried: Mask = np.moveaxis(result, 0, dim)
+    if window is WHOLE:
+        everything: Mask = np.asarray(np.any(mask, axis=dim, keepdims=True))
+        return everything
+    source = size_out if back else size_in
+    moved = np.moveaxis(np.broadcast_to(mask, (*mask.shape[:dim], source, *mask.shape[dim + 1 :])), dim, 0)
+    carried: Mask = np.moveaxis(window.carried(moved, size_in, size_out, back=back), 0, dim)
     return carried

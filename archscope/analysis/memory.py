@@ -22,7 +22,9 @@ from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Storage, Tape
+from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.shown import Shown
@@ -92,12 +94,13 @@ class Memory(Shown):
     Attributes:
         parameters, buffers, gradients, optimizer_state, inputs: bytes of each; inputs with the loss's targets.
         kept: what autograd keeps, in the order of the forward pass.
-        timeline: all allocations of a training step.
+        timeline: all allocations of a training step; of loops of very many steps the first and the last.
         activations: bytes of all that an inference allocates, none reused.
         inferring: all allocations of an inference.
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         accumulate: whether gradients live from step to step, to be added to.
         channels_last: whether maps and kernels lie in torch's memory format of that name.
+        torch: the version of torch whose ways the step has.
         traffic: what a step asks of the allocator of a CUDA device, if it is one.
         unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
     """
@@ -119,6 +122,7 @@ class Memory(Shown):
     activations: int
     inferring: tuple[Moment, ...]
     peak: int
+    torch: str = spelled(TORCH)
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
     unfolded: int = 0
 
@@ -183,18 +187,17 @@ class Memory(Shown):
     def at_peak(self) -> tuple[Piece, ...]:
         """All that lives at the peak of a training step, the largest first."""
         device = "cpu" if self.device == "cpu" else "cuda"
-        setting = _Setting(self.optimizer, self.precision, device, self.accumulate, self.channels_last)
+        setting = _Setting(
+            self.optimizer, self.precision, device, self.accumulate, self.channels_last, version(self.torch)
+        )
         plan = _plan(self.design, self.batch, self.precision)
-        run = _start(plan, setting, traffic=True)
-        _train(run, setting)
-        living: dict[Storage, None] = {}
-        for storage, born in run.tape.until(self.timeline.index(self.top)):
-            if born:
-                living[storage] = None
-            else:
-                del living[storage]
+        run = _ran(plan, setting, traffic=True).run
+        living = run.tape.living(self.timeline.index(self.top))
         kinds = _kinds(run)
-        pieces = [Piece(kinds.get(one, "in passing"), one.layer, one.what, one.bytes) for one in living]
+        pieces = [
+            Piece(kinds.get(one, "in passing"), one.layer, _of_steps(one, times), one.bytes * times)
+            for one, times in living.items()
+        ]
         return tuple(sorted(pieces, key=lambda piece: -piece.bytes))
 
     @cached_property
@@ -205,9 +208,14 @@ class Memory(Shown):
             found[piece.kind] += piece.bytes
         return found
 
+    @property
+    def floating(self) -> str:
+        """The type in which the parameters are held."""
+        return _FLOATING.get(self.precision, "float32")
+
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        item = ITEM_BYTES[_FLOATING.get(self.precision, "float32")]
+        item = ITEM_BYTES[self.floating]
         return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
 
 
@@ -220,6 +228,7 @@ def memory(
     device: str = "cpu",
     accumulate: bool = False,
     channels_last: bool = False,
+    torch: str = spelled(TORCH),
 ) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -232,9 +241,10 @@ def memory(
         precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
             loss; ``bf16`` or ``fp16``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
+        torch: the version of torch; what older ones do otherwise is in :mod:`archscope.autograd.versions`.
 
     Raises:
-        UsageError: an unknown optimizer, precision or device, or a layer of which the precision or device is not known.
+        UsageError: an unknown optimizer, precision, device or version, or a layer of which one of them is not known.
     """
     _choose("optimizer", optimizer, OPTIMIZERS)
     _choose("precision", precision, PRECISIONS)
@@ -242,11 +252,8 @@ def memory(
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
     plan = _plan(design, batch, precision)
-    setting = _Setting(optimizer, precision, kind, accumulate, channels_last)
-    run = _start(plan, setting, traffic=on_cuda)
-    before = run.tape.live
-    activations, inferring = run.infer()
-    _train(run, setting)
+    setting = _Setting(optimizer, precision, kind, accumulate, channels_last, version(torch))
+    run, before, (activations, inferring) = _ran(plan, setting, traffic=on_cuda)
     traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
@@ -267,6 +274,7 @@ def memory(
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
+        torch=spelled(setting.torch),
         traffic=traffic,
         unfolded=0 if traffic is None else _more_unfolded(run),
     )
@@ -317,15 +325,47 @@ class _Setting(NamedTuple):
     device: str
     accumulate: bool
     channels_last: bool
+    torch: Version
 
 
 def _plan(design: Design, batch: int, precision: str) -> Plan:
     return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
 
 
-def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
+class _Ran(NamedTuple):
+    """A run with an inference and a training step behind it.
+
+    Attributes:
+        before: bytes that lived before both.
+        inferred: what the inference allocated in all, and its events.
+    """
+
+    run: Run
+    before: int
+    inferred: tuple[int, list[tuple[str, str, int]]]
+
+
+def _ran(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool = True) -> _Ran:
+    """Run a design; loops of very many steps in part, if what they do is alike."""
+    run = _start(plan, setting, traffic=traffic, cuts=cuts)
+    before = run.tape.live
+    try:
+        inferred = run.infer()
+        _train(run, setting)
+    except Uneven:
+        return _ran(plan, setting, traffic=traffic, cuts=False)
+    return _Ran(run, before, inferred)
+
+
+def _of_steps(storage: Storage, times: int) -> str:
+    return storage.what if times == 1 else f"{storage.what}, {times:,} times"
+
+
+def _start(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool) -> Run:
     lower = _LOWER.get(setting.precision)
-    tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, traffic=traffic)
+    tape = Tape(
+        device=setting.device, lower=lower, floating=plan.dtype, torch=setting.torch, traffic=traffic, cuts=cuts
+    )
     return Run(plan, tape, nhwc=setting.channels_last)
 
 
@@ -333,7 +373,7 @@ def _train(run: Run, setting: _Setting) -> None:
     """A training step; none at all with the optimizer ``none``."""
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
-        run.step(setting.optimizer, foreach=setting.device == "cuda")
+        run.step(setting.optimizer, foreach=setting.device == "cuda" and setting.torch >= FOREACH)
 
 
 def precision_of(dtype: str) -> str:
@@ -354,5 +394,7 @@ def _kept(run: Run) -> Iterator[Kept]:
             layers = pieces.setdefault(storage, [])
             if layer not in layers:
                 layers.append(layer)
+    copies = run.tape.copies
     for storage, (first, *others) in pieces.items():
-        yield Kept(first, storage.what, storage.bytes, tuple(others))
+        times = 1 + copies.get(storage, 0)
+        yield Kept(first, _of_steps(storage, times), storage.bytes * times, tuple(others))

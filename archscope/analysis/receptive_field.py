@@ -6,18 +6,20 @@ recurrence of Araujo, Norris and Sim, Computing Receptive Fields of Convolutiona
 
     size = size + (kernel - 1) x dilation x jump,  start = start - padding x jump,  jump = jump x stride
 
-Where units take turns (behind a transposed convolution, a resampling) the largest field counts. Where several paths
-lead to a layer, the field is the hull of theirs. A layer that mixes everything sees the whole input; the field of what
-it mixes stays visible.
+Where units take turns (behind a transposed convolution, a resampling), or see more the later they come (behind what is
+causal), the largest field counts, and the smallest is told beside it. Where several paths lead to a layer, the field is
+the hull of theirs. A layer that mixes everything sees the whole input; the field of what it mixes stays visible. Where
+places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of them, no closed
+form says what it sees: that is told, and what a single unit sees is found exactly (archscope.analysis.influence).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import Any, NamedTuple
 
 from archscope.analysis.traversal import Step, walk
@@ -26,7 +28,17 @@ from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import ITSELF, SAME, Before, Joined, Placed, Reads, Rearranged, Span, hull
+from archscope.ops.windows import (
+    ITSELF,
+    SAME,
+    WHOLE,
+    Along,
+    Axis,
+    Placed,
+    Span,
+    both_ends,
+    hull,
+)
 from archscope.shown import Shown
 
 #: dimensions that are no axes of a map
@@ -55,21 +67,25 @@ class Field:
     Attributes:
         axis: its name: ``h``, ``w``, ...
         extent: places of the input along it.
-        units: places of the tensor along the dimension that goes with it.
-        dim: that dimension; ``None`` where all units see the same.
+        units: places of the tensor along the first dimension that goes with it.
+        dims: those dimensions; none where all units see the same.
         spans: what a unit sees; several where paths of unequal strides meet.
         small: the path with the smallest field, and the one with the largest.
         early: the path whose field lies first, and the one whose lies last.
-        whole: whether every unit sees the whole input; the spans are then those of what was mixed.
+        whole: whether every unit sees all that there was; the spans are then those of what was mixed.
         mixed_by: the layer that mixed everything.
         located: whether it is known where the units lie; not so behind a Flatten.
+        blended: whether channels lie along those dimensions, too, so that their places are no units.
+        untold_from: the layer from which on no closed form says what a unit sees, if any; the spans are then those
+            of what that layer reads.
+        among: how many units there were when they were mixed, or last known apart.
         apart: the first two paths that disagree, if any do.
     """
 
     axis: str
     extent: int
     units: int
-    dim: int | None
+    dims: tuple[int, ...]
     spans: tuple[Span, ...]
     small: Span
     large: Span
@@ -78,7 +94,31 @@ class Field:
     whole: bool = False
     mixed_by: str = ""
     located: bool = True
+    blended: bool = False
+    untold_from: str = ""
+    among: int = 0
     apart: Apart | None = None
+
+    @property
+    def dim(self) -> int | None:
+        """The one dimension along which it is known what each unit sees; ``None`` where there is none."""
+        return self.dims[0] if self.dims and self.located else None
+
+    @property
+    def sees(self) -> str:
+        """``all`` of the input, ``a part`` of it, or ``not told``."""
+        if self.untold_from and not self.whole:
+            return "not told"
+        return "all" if self.whole and self.reach == (0, self.extent - 1) else "a part"
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """First and last place of the input that some unit saw before all were mixed."""
+        units = {unit for span in self.spans for unit in both_ends(range(self.among), span.period)}
+        seen = [ends for ends in map(self.region, units) if ends[0] <= ends[1]]
+        if not seen:
+            return 0, -1
+        return max(min(first for first, _ in seen), 0), min(max(last for _, last in seen), self.extent - 1)
 
     def region(self, unit: int) -> tuple[int, int]:
         """First and last place that a unit sees, borders left aside; no such (first after last) if it sees nothing."""
@@ -87,12 +127,26 @@ class Field:
 
     @property
     def size(self) -> int:
-        """Places from the first to the last that a unit sees; of units that take turns, the most."""
+        """Places from the first to the last that a unit sees; where units differ, the most."""
+        return self._extremes()[1]
+
+    @property
+    def smallest(self) -> int:
+        """The same; where units differ, the fewest."""
+        return self._extremes()[0]
+
+    def _extremes(self) -> tuple[int, int]:
         if len(self.spans) == 1:
-            return self.spans[0].largest
-        ends = {unit for span in self.spans for phase in range(span.period) for unit in (phase, self.units - 1 - phase)}
-        regions = [self.region(unit) for unit in ends if unit >= 0]
-        return max(last - first + 1 for first, last in regions)
+            return self.spans[0].extremes(self.units)
+        units = {unit for span in self.spans for unit in both_ends(range(self.units), span.period)}
+        units |= {unit for one, other in combinations(self.spans, 2) for unit in _crossing(one, other, self.units)}
+        sizes = [last - first + 1 for first, last in map(self.region, units)]
+        return min(sizes), max(sizes)
+
+    @property
+    def paths(self) -> tuple[int, int]:
+        """The sizes of the fields of the path with the smallest and of the one with the largest."""
+        return self.small.extremes(self.units)[1], self.large.extremes(self.units)[1]
 
     @property
     def jump(self) -> int | Fraction:
@@ -112,8 +166,11 @@ class Field:
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Effective padding: how far the fields of the first and the last unit hang over the input's borders."""
-        return -self.start, self.region(self.units - 1)[1] - (self.extent - 1)
+        """Effective padding: how far the fields of the outermost units hang over the input's borders."""
+        ends = self.region(0), self.region(self.units - 1)
+        if all(span.even for span in self.spans):
+            return -ends[0][0], ends[1][1] - (self.extent - 1)
+        return -min(first for first, _ in ends), max(last for _, last in ends) - (self.extent - 1)
 
     @property
     def aligned(self) -> bool:
@@ -214,51 +271,88 @@ def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], F
     for dim in dims:
         size = node.shape[dim - 1]
         axis = names[dim].lower()
-        yield (node.name, dim), Field(axis, size, size, dim, (ITSELF,), *(ITSELF,) * 4)
+        yield (node.name, dim), Field(axis, size, size, (dim,), (ITSELF,), *(ITSELF,) * 4)
 
 
 def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields]) -> Fields:
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
+    out = step.y[output].shape
     for ref, tensor, reads in zip(step.layer.inputs, step.x, step.layer.op.reads(step.x, step.y, output), strict=True):
         if reads is None:
             continue
+        along = reads if isinstance(reads, Along) else reads.along
+        blended = _blended(along, tensors[ref], tensor.shape)
         for key, field in tensors[ref].items():
-            passed = through(field, reads, tensor.shape, step.y[output].shape, step.layer.name)
+            passed = through(field, along, tensor.shape, out, step.layer.name, blended)
             arriving.setdefault(key, []).append((ref, passed))
     return {key: _joined(step.layer.name, paths) for key, paths in arriving.items()}
 
 
-def through(field: Field, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...], layer: str = "") -> Field:
+def _targets(entry: Axis | None) -> tuple[int, ...]:
+    """The dimensions of the output that a dimension of the input goes to."""
+    if entry is None:
+        return ()
+    dim, window = entry
+    return (dim, *window.others) if isinstance(window, Placed) else (dim,)
+
+
+def _blended(along: Along, fields: Fields, shape: tuple[int, ...]) -> frozenset[int]:
+    """The dimensions of the output into which something else than the axes of the input goes, too: channels."""
+    axes = {dim for field in fields.values() for dim in field.dims if not field.blended}
+    others = (entry for dim, entry in enumerate(along.axes) if dim and dim not in axes and not fixed(shape[dim] == 1))
+    return frozenset(dim for entry in others for dim in _targets(entry))
+
+
+def through(
+    field: Field,
+    along: Along,
+    shape: tuple[int, ...],
+    out: tuple[int, ...],
+    layer: str = "",
+    blended: frozenset[int] = frozenset(),
+) -> Field:
     """The fields of an output's units along an axis, from those of an input's.
 
     Args:
-        reads: what the output reads of the input.
+        along: what the output reads of the input.
         shape: of the input.
         out: of the output.
+        blended: dimensions of the output that hold channels of the input, too.
     """
-    if field.whole or field.dim is None or reads is None:
+    if not field.dims:
         return field
-    along = reads.along if isinstance(reads, Rearranged) else reads
-    entry = along.axes[field.dim]
-    if entry is None:
-        alone = fixed(shape[field.dim] == 1)
-        place = 0 if alone else fixed(dict(along.only).get(field.dim))
-        if place is not None and (alone or field.located):  # the unit that is there, or taken, is what all see
-            return _mapped(replace(field, dim=None, units=1), lambda span: _of_one(span, place))
-        return replace(field, dim=None, whole=True, mixed_by=layer)
-    dim, window = entry
-    units = out[dim]
-    if isinstance(window, (Joined, Placed)) or not field.located:
-        if window is SAME or isinstance(window, (Joined, Placed)):
-            return replace(field, dim=dim, located=False)
-        return replace(field, dim=None, whole=True, mixed_by=layer)
+    entries = [along.axes[dim] for dim in field.dims]
+    dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
+    laid = replace(field, dims=dims, units=out[dims[0]] if dims else 1, blended=not blended.isdisjoint(dims))
+    if field.whole or field.untold_from:
+        return laid
+    if not field.located or isinstance(_window(entries[0]), Placed):
+        known = replace(laid, among=field.units) if field.located else laid
+        return _unlocated(known, entries, along, layer)
+    (dim,), window = field.dims, _window(entries[0])
+    if window is None or window is WHOLE:
+        place = 0 if fixed(shape[dim] == 1) else dict(along.only).get(dim)
+        if place is not None:  # the unit that is there, or taken, is what all see
+            return _mapped(laid, lambda span: _of_one(span, fixed(place)))
+        return replace(laid, whole=True, mixed_by=layer, among=field.units)
     if window is SAME:
-        return field if field.dim == dim else replace(field, dim=dim)
-    size = shape[field.dim]
-    if isinstance(window, Before):
-        return replace(field, dim=None, whole=True, mixed_by=layer)
-    return _mapped(replace(field, dim=dim, units=units), lambda span: window.seen(span, size, units))
+        return laid
+    return _mapped(laid, lambda span: window.seen(span, shape[dim], laid.units), layer)
+
+
+def _window(entry: Axis | None) -> Any:
+    return None if entry is None else entry[1]
+
+
+def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str) -> Field:
+    """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
+    windows = [_window(entry) for entry in entries]
+    if all(window is SAME or isinstance(window, Placed) for window in windows):
+        return replace(laid, located=False)
+    if all(window is None or window is WHOLE for window in windows) and not along.only:
+        return replace(laid, whole=True, mixed_by=layer)
+    return replace(laid, located=False, untold_from=layer)
 
 
 def _of_one(span: Span, unit: int) -> Span:
@@ -267,14 +361,27 @@ def _of_one(span: Span, unit: int) -> Span:
     return Span(0, (first,), (size,))
 
 
-def _mapped(field: Field, change: Any) -> Field:
-    known: dict[int, Span] = {}
+def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = "") -> Field:
+    """The field with each span changed by a layer; not told any more where one of them cannot be."""
+    known: dict[int, Any] = {}
     for span in field._spans():
         if id(span) not in known:
             known[id(span)] = change(span)
+            if known[id(span)] is None:
+                return replace(field, located=False, untold_from=layer)
     spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
     small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
     return replace(field, spans=spans, small=small, large=large, early=early, late=late)
+
+
+def _crossing(one: Span, other: Span, units: int) -> Iterator[int]:
+    """Units around which the first or the last places of two spans pass each other: there a hull is smallest."""
+    ends = [(span.first[0], span.first[0] + span.size[0]) for span in (one, other)]
+    steps = [(Fraction(span.jump, span.period), Fraction(span.jump + span.grow, span.period)) for span in (one, other)]
+    for (a, b), (slower, faster) in zip(zip(*ends, strict=True), zip(*steps, strict=True), strict=True):
+        if slower != faster:
+            unit, around = int((b - a) / (slower - faster)), max(one.period, other.period)
+            yield from range(max(unit - around, 0), min(unit + around + 1, units))
 
 
 def half(number: int) -> Fraction:
@@ -282,8 +389,9 @@ def half(number: int) -> Fraction:
     return Fraction(fixed(number), 2)
 
 
-def _twice_center(span: Span) -> int:
-    return 2 * span.first[0] + span.size[0]
+def _twice_center(span: Span, unit: int = 0) -> int:
+    first, size = span.of(unit)
+    return 2 * first + size
 
 
 def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
@@ -291,25 +399,37 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
     if len(paths) == 1:
         return paths[0][1]
     fields = [field for _, field in paths]
-    whole = next((field for field in fields if field.whole), None)
-    if whole is not None:
-        return whole
-    first = next((field for field in fields if field.dim is not None), fields[0])
+    dims = tuple(sorted({dim for field in fields for dim in field.dims}))
+    of = next((field for field in fields if field.dims), fields[0])
+    settled = next((field for field in fields if field.whole), None) or next(
+        (field for field in fields if field.untold_from), None
+    )
+    if settled is not None:
+        blended = any(field.blended for field in fields)
+        return replace(settled, dims=dims, units=of.units, blended=blended)
+    first = of
     if all(field == first for field in fields):
         return first
+    units = first.units
     early_ref, early = min(paths, key=lambda path: _twice_center(path[1].early))
     late_ref, late = max(paths, key=lambda path: _twice_center(path[1].late))
     apart = next((field.apart for field in fields if field.apart is not None), None)
-    dims = {field.dim for field in fields if field.dim is not None}
     located = len(dims) <= 1 and all(field.located for field in fields)  # else paths lay the axis along two dimensions
     gap = _twice_center(late.late) - _twice_center(early.early)
+    if not all(span.even for field in fields for span in field.spans):  # paths part from unit to unit
+        last = units - 1
+        early_ref, early = min(paths, key=lambda path: _twice_center(path[1].early, last))
+        late_ref, late = max(paths, key=lambda path: _twice_center(path[1].late, last))
+        gap = max(gap, _twice_center(late.late, last) - _twice_center(early.early, last))
     if apart is None and located and gap:
         apart = Apart(layer, early_ref, late_ref, half(gap))
     return replace(
         first,
+        dims=dims,
+        blended=any(field.blended for field in fields),
         spans=hull([span for field in fields for span in field.spans]),
-        small=min((field.small for field in fields), key=lambda span: span.largest),
-        large=max((field.large for field in fields), key=lambda span: span.largest),
+        small=min((field.small for field in fields), key=lambda span: span.extremes(units)[1]),
+        large=max((field.large for field in fields), key=lambda span: span.extremes(units)[1]),
         early=early.early,
         late=late.late,
         located=located,

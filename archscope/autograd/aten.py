@@ -13,7 +13,7 @@ from math import prod
 from archscope.autograd.dtypes import FLOATING, NARROW, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
-from archscope.errors import UsageError
+from archscope.autograd.versions import OLDEST, SOFTMAX_KEEPS_OUTPUT, Version
 
 # -- autocast ----------------------------------------------------------------------------------------------------------
 
@@ -26,9 +26,9 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     return tuple(reversed(narrowed))
 
 
-def widened(t: Tape, x: Value, on: Sequence[str]) -> Value:
-    """A tensor as a function gets it that autocast runs in float32 on some devices."""
-    return x if t.lower is None or t.device not in on else cast(t, x, "float32")
+def widened(t: Tape, x: Value, on: Sequence[str], since: Version = OLDEST) -> Value:
+    """A tensor as a function gets it that autocast runs in float32 on some devices, since a version of torch."""
+    return x if t.lower is None or t.device not in on or t.torch < since else cast(t, x, "float32")
 
 
 def cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
@@ -79,11 +79,16 @@ def as_formatted(x: Value, shape: Shape) -> Strides | None:
     return channels_last(shape) if x.strides == channels_last(x.shape) else None
 
 
-def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "") -> Value:
-    """A function of one tensor, whose derivative is one kernel, and needs its ``input``, its ``output``, or neither."""
-    y = like(t, x) if shape == x.shape else t.make(shape, x.dtype, "", as_formatted(x, shape))
-    saved = (x,) if saves == "input" else (y,) if saves == "output" else ()
-    t.link(y, (x,), one_like, *saved)
+def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "", what: str = "") -> Value:
+    """A function of one tensor, whose derivative is one kernel.
+
+    Args:
+        saves: what that needs: its ``input``, its ``output``, or nothing; ``softmax`` is the output, with the input in
+            versions of torch that kept it, too.
+    """
+    y = like(t, x, what) if shape == x.shape else t.make(shape, x.dtype, what, as_formatted(x, shape))
+    softmax = (y,) if t.torch >= SOFTMAX_KEEPS_OUTPUT else (x, y)
+    t.link(y, (x,), one_like, *{"input": (x,), "output": (y,), "softmax": softmax}.get(saves, ()))
     return y
 
 
@@ -161,6 +166,11 @@ def view(t: Tape, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bo
     y = t.view(x, shape, strides)
     t.link(y, (x,), _view_back)
     return y if unsafe else _viewing(y, x)
+
+
+def detached(t: Tape, x: Value) -> Value:
+    """torch.Tensor.detach: the same memory, and no gradient behind it."""
+    return x if x.node is None else t.view(x, x.shape, x.strides)
 
 
 def _viewing(y: Value, x: Value) -> Value:
@@ -604,9 +614,9 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
     return y
 
 
-def plus(t: Tape, x: Value) -> Value:
+def plus(t: Tape, x: Value, what: str = "") -> Value:
     """A tensor plus a number."""
-    y = like(t, x)
+    y = like(t, x, what)
     t.link(y, (x,), passed_on)
     return y
 
@@ -727,16 +737,17 @@ def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Seq
         t.drop(size)
         return y
     raised = power(t, x, exponent, "the powers")
-    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input")
+    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input", what="the means of the powers")
     t.drop(raised)
     sign = like(t, pooled, "their signs")
     t.link(sign, (pooled,), one_like)
     size = magnitude(t, pooled)
-    positive = kernel(t, size, shape, saves="output")
+    positive = kernel(t, size, shape, saves="output", what="their magnitudes")
     t.drop(size)
     product = multiply(t, sign, positive)
     t.drop(sign, positive)
     times = scaled(t, product)
+    times.storage.what = "the sums of the powers"
     t.drop(product)
     return power(t, times, 1 / exponent)
 
@@ -771,9 +782,9 @@ def averaged(t: Tape, shape: Shape, dtype: str) -> None:
 def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
     """at::rms_norm: x * rsqrt(mean(x^2) + eps), times the weight.
 
-    CUDA has a kernel for it where the weight has the input's type (``_fused_rms_norm``: it keeps the input, the weight and
-    the reciprocal roots), and autocast runs it in float32 there. Elsewhere it is composed, of float32 numbers where they
-    are narrower (aten/src/ATen/native/layer_norm.cpp, rms_norm_composite).
+    CUDA has a kernel for it where the weight has the input's type (``_fused_rms_norm``: it keeps the input, the weight
+    and the reciprocal roots), and autocast runs it in float32 there. Elsewhere it is composed, of float32 numbers where
+    they are narrower (aten/src/ATen/native/layer_norm.cpp, rms_norm_composite).
     """
     x = widened(t, x, ("cuda",))
     rows = (*x.shape[:-dims], *(1 for _ in range(dims)))
@@ -892,9 +903,13 @@ def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def unbind(t: Tape, x: Value) -> list[Value]:
-    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive."""
-    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(x.shape[0])]
+def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
+    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive.
+
+    Args:
+        shown: how many of them are told: the others are like these.
+    """
+    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(shown)]
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         zeros = [t.make(x.shape[1:], x.dtype) for gradient in gradients if gradient is None]
@@ -979,7 +994,7 @@ def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
     """at::_pad_circular: the map is copied into a larger one, whose borders are then copied within it."""
     rank = len(ends)
     sizes = [size + left + right for size, (left, right) in zip(x.shape[-rank:], ends, strict=True)]
-    y = t.make((*x.shape[:-rank], *sizes), x.dtype)
+    y = t.make((*x.shape[:-rank], *sizes), x.dtype, "the input, padded")
     source = x
     for number, (left, right) in reversed(list(enumerate(ends))):
         dim = len(x.shape) - rank + number
@@ -1026,7 +1041,7 @@ def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
 
 def cross_entropy(t: Tape, x: Value) -> Value:
     """torch.nn.functional.cross_entropy over dimension 1, with classes by their numbers, averaged."""
-    logarithms = kernel(t, widened(t, x, ("cpu", "cuda")), x.shape, saves="output")
+    logarithms = kernel(t, widened(t, x, ("cpu", "cuda")), x.shape, saves="softmax")
     logarithms.storage.what = "the logarithms of the softmax"
     if len(x.shape) > 4:
         logarithms = reshape(t, logarithms, (*x.shape[:2], x.shape[2], prod(x.shape[3:])))

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from archscope.autograd import aten
 from archscope.autograd.strides import Strides
 from archscope.autograd.tape import Gradients, Node, Tape, Value, passed_on
+from archscope.autograd.versions import FUSED_ATTENTION, spelled
+from archscope.errors import UsageError
 
 
 def attention(
@@ -48,6 +50,8 @@ def _fuses(query: Value, key: Value, value: Value, bias: Value | None) -> bool:
 def _attention(
     t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
 ) -> Value:
+    if t.torch < FUSED_ATTENTION:
+        raise UsageError(f"{t.layer}: what attention keeps before torch {spelled(FUSED_ATTENTION)} is not known")
     if not _fuses(query, key, value, bias) or (dropout > 0 and t.device == "cpu"):
         return _products(t, query, key, value, bias, dropout, causal=causal)
     y, sums = t.make_all(
@@ -101,7 +105,7 @@ def _products(
         t.link(biased, (scores, bias), passed_on)
         t.drop(scores)
         scores = biased
-    soft = aten.kernel(t, scores, scores.shape, saves="output")
+    soft = aten.kernel(t, scores, scores.shape, saves="softmax")
     t.drop(scores)
     if dropout > 0:
         certain, mask = soft, aten.like(t, soft, "the mask")

@@ -1,18 +1,19 @@
 """Recurrent layers step by step, as torch's native kernels compute them (aten/src/ATen/native/RNN.cpp).
 
 The fused kernels of oneDNN (an LSTM without projection on the CPU) and of cuDNN keep a workspace of their own, whose
-size is theirs to say; on the CPU the native ones are counted in their place.
+size is theirs to say. On the CPU the native ones are counted in their place; on CUDA the tensors that torch makes
+around cuDNN's kernel, and for its reserve what the native ones keep of the gates and the states.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import NamedTuple
 
 from archscope.autograd import aten
-from archscope.autograd.tape import Gradients, Node, Tape, Value
-from archscope.errors import UsageError
+from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, together
 
 
 class Cell(ABC):
@@ -62,6 +63,7 @@ class LSTMCell(Cell):
         bounded = aten.kernel(t, following, following.shape, saves="output")
         bounded.storage.what = "tanh of the cell"
         output = aten.multiply(t, o, bounded, "the state")
+        t.drop(bounded)
         if "weight_hr" in w:
             output.storage.what = "the state before its projection"
             weight = w["weight_hr"]  # autocast sees it transposed, and casts that at every step
@@ -109,8 +111,17 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
 
 
 class _Direction(NamedTuple):
+    """A layer in one direction.
+
+    Attributes:
+        outputs: of all steps, joined.
+        states: behind the last step.
+        before: the outputs of the steps before it, where they live until the other direction is done, too.
+    """
+
     outputs: Value
     states: list[Value]
+    before: list[Value]
 
 
 def recurrent(
@@ -129,13 +140,16 @@ def recurrent(
 
     Args:
         directions: suffixes of the parameters of each.
-
-    Raises:
-        UsageError: mixed precision, or a CUDA device, of which the kernels' workspace is not known.
     """
     batch = x.shape[0] if batch_first else x.shape[1]
     out = w[f"weight_hh_l0{directions[0]}"].shape[1]
     sizes = [out, hidden][: cell.states]
+    if t.device == "cuda":
+        shapes = [(*x.shape[:2], len(directions) * out), *((layers * len(directions), batch, size) for size in sizes)]
+        rows = w[f"weight_hh_l0{directions[0]}"].shape[0] + cell.states * hidden
+        return _cudnn(
+            t, x, w, shapes, layers * len(directions) * x.shape[0] * x.shape[1] * rows, batch_first=batch_first
+        )
     first = [t.make((layers * len(directions), batch, size), x.dtype, "the first states") for size in sizes]
     below = aten.swapped(t, x, 0, 1) if batch_first else x
     states: list[list[Value]] = []
@@ -153,13 +167,17 @@ def recurrent(
             before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
             if before is not None:
                 t.drop(before)
-            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix)))
+            both = len(directions) > 1
+            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix), both=both))
             states.append(done[-1].states)
-        below = done[0].outputs
+        outputs = done[0].outputs
         if len(done) > 1:
-            shape = (*below.shape[:2], 2 * out)
-            below = aten.cat(t, [direction.outputs for direction in done], shape, 2)
-            t.drop(*(direction.outputs for direction in done))
+            shape = (*outputs.shape[:2], 2 * out)
+            outputs = aten.cat(t, [direction.outputs for direction in done], shape, 2)
+            t.drop(*(value for direction in done for value in (direction.outputs, *direction.before)))
+        if layer:
+            t.drop(below)
+        below = outputs
         t.drop(*([] if products is None else [products]))
     final = [
         aten.stack(t, [each[kind] for each in states], (len(states), *states[0][kind].shape), 0)
@@ -168,19 +186,54 @@ def recurrent(
     return [aten.swapped(t, below, 0, 1) if batch_first else below, *reversed(final)]
 
 
-def _direction(
-    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool
-) -> _Direction:
-    """All steps of a layer in one direction, behind the products of its inputs with their weights."""
+def _cudnn(
+    t: Tape, x: Value, w: Mapping[str, Value], shapes: Sequence[Shape], reserve: int, *, batch_first: bool
+) -> list[Value]:
+    """at::_cudnn_rnn: all layers and steps by one kernel; under autocast of weights that are cast into one piece.
+
+    Args:
+        shapes: of the outputs and the states.
+        reserve: elements that it keeps in training.
+    """
     start = t.begin()
-    arrived = aten.unbind(t, products)
+    weights = tuple(w.values())
+    dtype = x.dtype if t.lower is None else t.lower
+    x = aten.cast(t, x, dtype)
+    if any(weight.dtype != dtype for weight in weights):
+        size = sum(prod(weight.shape) for weight in weights)
+        flat = t.make((size,), dtype, f"the weights, cast to {dtype}")
+        t.link(flat, weights, together)
+        weights = (flat,)
+    for shape in shapes[1:]:
+        t.make(shape, dtype, "the first states")
+    if batch_first:
+        aten.like(t, x, "the input, the steps first")
+    made = [(shape, dtype, "") for shape in shapes]
+    extra = [((reserve,), dtype, "cuDNN's reserve, as large as what native kernels keep")] if t.grad else []
+    outputs = t.make_all(*made, *extra)
+    y, states = outputs[0], outputs[1 : len(shapes)]
+    t.link((y, *states), (x, *weights), together, x, *weights, y, *outputs[len(shapes) :])
+    t.end(start, y, *states)
+    return [y, *states]
+
+
+def _direction(
+    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool, both: bool
+) -> _Direction:
+    """All steps of a layer in one direction, or one of both, behind the products of its inputs with their weights."""
+    start = t.begin()
+    count = products.shape[0]
+    loop = t.loop(count)
+    arrived = aten.unbind(t, products, count if loop is None else loop.shown)
     outputs = []
     for product in reversed(arrived) if backwards else arrived:
         before = t.begin()
-        states = cell.step(t, product, states, w)
-        t.end(before, *states)
+        with t.step(loop):
+            states = cell.step(t, product, states, w)
+            t.end(before, *states)
         outputs.append(states[0])
-    y = aten.stack(t, outputs, (len(outputs), *outputs[0].shape), 0)
+    y = aten.stack(t, outputs, (count, *outputs[0].shape), 0)
     y.storage.what = "the outputs of the layer below"
-    t.end(start, y, *states)
-    return _Direction(y, states)
+    kept = outputs[:-1] if both else []
+    t.end(start, y, *states, *kept)
+    return _Direction(y, states, kept)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archscope.backends.constants import Kept
 from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
@@ -54,6 +55,7 @@ class Imported(Told):
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
         names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.
+        kept: values of constants, for a file beside the spec; the design finds them without it while this is held.
     """
 
     design: Design
@@ -64,6 +66,12 @@ class Imported(Told):
     notes: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kept: Kept | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What belongs beside the spec, by name: a file of values, where it has constants that take one."""
+        return {self.kept.file: self.kept.packed()} if self.kept is not None and self.kept.arrays else {}
 
     @property
     def ok(self) -> bool:

@@ -13,12 +13,19 @@ class Check:
         stated: archscope's.
         measured: the other side's; ``None`` where it could not be measured.
         note: how it was measured, why it was not, or why it differs and is not wrong.
+        batch: the samples that it is of, where it stands beside figures of one sample.
     """
 
     what: str
     stated: int | str
     measured: int | str | None
     note: str = ""
+    batch: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called where it is printed: ``macs at batch 2``."""
+        return self.what if self.batch is None else f"{self.what} at batch {self.batch}"
 
     @property
     def ok(self) -> bool:

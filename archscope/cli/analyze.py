@@ -9,8 +9,8 @@ import click
 from archscope.analysis import Account, analyze
 from archscope.analysis.devices import DEVICES
 from archscope.cli import options
+from archscope.files import write
 from archscope.report.data import to_csv, to_json
-from archscope.report.files import write
 from archscope.report.markdown import to_markdown
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render

@@ -9,8 +9,8 @@ import click
 from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
+from archscope.files import write
 from archscope.report import speed
-from archscope.report.files import write
 
 
 @click.command("calibrate")

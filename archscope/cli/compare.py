@@ -17,10 +17,10 @@ from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.difference import Difference, diff
+from archscope.files import write
 from archscope.load import read_document
 from archscope.report.comparison import comparison_csv, comparison_data, comparison_markdown, comparison_text
 from archscope.report.difference import difference_csv, difference_data, difference_markdown, difference_text
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from archscope.cli import options
-from archscope.report.files import write
+from archscope.files import write
 from archscope.spec.writer import to_yaml
 
 

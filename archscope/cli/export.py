@@ -10,7 +10,8 @@ import click
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
-from archscope.report.files import write
+from archscope.files import write
+from archscope.ops.contents import files_of, regular
 
 #: formats by the ending of a file's name
 _ENDINGS = {
@@ -63,6 +64,8 @@ def command(
         _write_onnx(design, output, seed)
     else:
         write(_text(form)(design), output)
+    if form == "torch" and output != "-":
+        _copy_values(design, Path(output).parent)
 
 
 def _text(form: str) -> Callable[[Design], str]:
@@ -83,6 +86,14 @@ def _write_onnx(design: Design, output: str, seed: int | None) -> None:
     except ModuleNotFoundError as error:
         raise _needs_torch(error, "--to onnx") from None
     to_onnx(design, output, seed=seed)
+
+
+def _copy_values(design: Design, folder: Path) -> None:
+    """The files that hold values of its constants, where the source looks for them."""
+    for file in files_of(layer.op for layer in design.layers):
+        target = folder / Path(file).name
+        if not (target.exists() and target.samefile(file)):
+            write(regular(file), str(target))
 
 
 def _needs_torch(error: ModuleNotFoundError, option: str) -> Exception:

@@ -6,7 +6,7 @@ import click
 
 from archscope.analysis import analyze
 from archscope.cli import options
-from archscope.report.files import check_target
+from archscope.files import check_target
 from archscope.report.graphs import draw
 from archscope.report.outline import MOST_BOXES
 

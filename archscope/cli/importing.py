@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from archscope import files
 from archscope.cli import options
-from archscope.report import files
 from archscope.report.imports import imported as told
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def command(
     autograd keeps are held against the original, and printed (on standard error where the spec goes to standard
     output). What no layer can represent is refused by name and place.
 
+    Values of constants that are no arithmetic and too many for the spec go into a file beside it (NAME.npz).
+
     Exit codes: 0 all figures are the original's, 1 written, but a figure differs, 2 refused.
     """
     if output != "-":
@@ -95,6 +98,9 @@ def command(
     else:
         found = _from_code(target, inputs, kwargs_text, name, flat, opaque, quiet)
     files.write(found.spec, output)
+    if output != "-":
+        for beside, content in found.files.items():
+            files.write(content, str(Path(output).parent / beside))
     if not quiet or not found.ok:
         click.echo(told(found), err=output == "-")
     ctx.exit(0 if found.ok else 1)

@@ -8,9 +8,9 @@ import click
 
 from archscope.analysis import analyze
 from archscope.cli import options
+from archscope.files import write
 from archscope.load import load
 from archscope.report.catalogue import to_csv, to_markdown, to_text
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 from archscope.spec import library
 

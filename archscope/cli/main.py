@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from importlib import import_module
 from typing import Any, ClassVar
 
 import click
 
+from archscope.cli.streams import Unwritten, guarded
 from archscope.errors import ArchscopeError
+from archscope.printable import printable
+from archscope.starting import INTERRUPTED
+
+#: the exit code where something slipped through that is no mistake of the user
+OUR_FAULT = 3
 
 
 class LazyGroup(click.Group):
@@ -52,6 +60,10 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.COMMANDS.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with guarded():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -59,6 +71,28 @@ class LazyGroup(click.Group):
             text = str(error)
             click.echo(text if ": error: " in text or text.startswith("error: ") else f"error: {text}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, Unwritten):
+            raise
+        except Exception as error:
+            if os.environ.get("ARCHSCOPE_TRACEBACK"):
+                raise
+            click.echo(_fault(error), err=True)
+            ctx.exit(OUR_FAULT)
+
+
+def _fault(error: Exception) -> str:
+    """A fault of ours in one line: what Python says of it, and the innermost place in archscope."""
+    package = os.path.dirname(os.path.dirname(__file__))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
+    place = f"{os.path.relpath(frames[-1].filename, package)}:{frames[-1].lineno}" if frames else "outside"
+    said = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
+    return (
+        f"error: archscope failed ({said}, in {place}): this is a mistake of archscope, please report it with the"
+        " command and the spec; with ARCHSCOPE_TRACEBACK=1 in the environment it shows the traceback"
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,5 +109,5 @@ def main() -> None:
     archscope verify specs/                 published figures against computed ones
 
     SPEC is a path, a name that `archscope list` shows, or - for standard input. Exit codes: 0 fine, 1 a check failed,
-    2 a wrong spec or a wrong call.
+    2 a wrong spec or a wrong call, 3 a mistake of archscope, 130 interrupted.
     """

@@ -13,10 +13,11 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import Wish, most, remedies
 from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.autograd.versions import TORCH, spelled
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import ArchscopeError
-from archscope.report.files import write
+from archscope.files import write
 from archscope.report.memory import to_csv, to_data, to_text
 from archscope.report.sheet import write_csv
 from archscope.report.text import binary
@@ -45,6 +46,7 @@ class Setting(NamedTuple):
     device: str
     accumulate: bool
     channels_last: bool
+    torch: str
 
     def of(self, design: Design, batch: int) -> Memory:
         """The memory of a design in this setting."""
@@ -108,6 +110,13 @@ def room(device: str, limit: int | None, context: int | None) -> Room | None:
 )
 @click.option("--accumulate", is_flag=True, help="Gradients live from step to step, and are added to.")
 @click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
+@click.option(
+    "--torch",
+    metavar="VERSION",
+    default=spelled(TORCH),
+    show_default=True,
+    help="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples in the lower type.",
+)
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write what is kept as CSV to a file, or to -.")
@@ -124,6 +133,7 @@ def command(
     context: int | None,
     accumulate: bool,
     channels_last: bool,
+    torch: str,
     layers: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
@@ -145,12 +155,12 @@ def command(
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
     if plot is not None:
-        from archscope.report.files import check_target
+        from archscope.files import check_target
 
         check_target(plot)
     piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    setting = Setting(optimizer, precision, device, accumulate, channels_last)
+    setting = Setting(optimizer, precision, device, accumulate, channels_last, torch)
     found = setting.of(design, batch)
     if csv_file is not None:
         write_csv(to_csv(found), csv_file)

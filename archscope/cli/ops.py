@@ -84,6 +84,8 @@ def _description(op: type[Op]) -> str:
     lines += ["", f"counted as: {op.category}", f"elementwise work: {op.elementwise_rule}"]
     if op.view:
         lines.append("its output is a view of its input")
+    if op.follows:
+        lines.append(f"follows from what arrives: {', '.join(op.follows)}")
     for name, reason in op.refuses.items():
         lines.append(f"not taken: {name} ({reason})")
     return "\n".join(lines)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED
 from archscope.design import Design
+from archscope.diagnostics import Diagnostic, numberless
 from archscope.errors import MissingLibrary
 from archscope.load import load
 from archscope.spec import library
@@ -119,7 +120,7 @@ def variant(function: _Command) -> _Command:
 def sizes(function: _Command) -> _Command:
     """``--batch`` and ``--dtype``."""
     function = click.option(
-        "--dtype", type=click.Choice(list(ITEM_BYTES)), default="float32", show_default=True, help="Floating type."
+        "--dtype", type=click.Choice(COUNTED), default="float32", show_default=True, help="Floating type."
     )(function)
     return click.option(
         "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
@@ -256,9 +257,18 @@ def load_design(
     """Load the variant of a design that a command line asks for; its warnings go to standard error."""
     design = load(spec, set=dict(sets), input=shapes(inputs))
     if not quiet:
-        for warning in design.warnings:
-            click.echo(warning.render(), err=True)
+        warn(design.warnings)
     return design
+
+
+def warn(warnings: Iterable[Diagnostic]) -> None:
+    """Tell of warnings on standard error, of each once in a command, whatever its numbers in other variants."""
+    told: set[object] = click.get_current_context().meta.setdefault("archscope.warnings", set())
+    for warning in warnings:
+        key = numberless(warning.message), warning.mark
+        if key not in told:
+            told.add(key)
+            click.echo(warning.render(), err=True)
 
 
 def terminal_width() -> int:

@@ -17,7 +17,7 @@ from archscope.analysis.traffic import MODES, NUMBERS
 from archscope.cli import calibrations, options
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
-from archscope.report.files import check_target
+from archscope.files import check_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
+from archscope.files import write
 from archscope.report import speed, speed_data
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
 

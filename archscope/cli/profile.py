@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from archscope.cli import calibrations, options
+from archscope.files import write
 from archscope.report import speed, speed_data
-from archscope.report.files import write
 from archscope.report.sheet import write_csv
 
 

@@ -88,7 +88,7 @@ def command(
     _check(layer, unit, pixel, layers, measure=measure, draw=draw, heat=heat)
     targets = [target for target in (plot, draw, heat) if target is not None]
     if targets:
-        from archscope.report.files import check_target
+        from archscope.files import check_target
 
         for target in targets:
             check_target(target)

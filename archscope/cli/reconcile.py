@@ -9,7 +9,7 @@ import click
 from archscope.analysis.peers import Measured, reconcile
 from archscope.cli import options
 from archscope.design import Design
-from archscope.report.files import write
+from archscope.files import write
 from archscope.report.reconciliation import hold, render, to_csv, to_json, to_markdown
 from archscope.report.sheet import write_csv
 

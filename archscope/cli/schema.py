@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from archscope.cli import options
-from archscope.report.files import write
+from archscope.files import write
 
 #: the function that makes each schema, by what it is the schema of
 _SCHEMAS = {

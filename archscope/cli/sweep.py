@@ -19,8 +19,8 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
+from archscope.files import check_place, write
 from archscope.load import read_document
-from archscope.report.files import check_place, write
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 
@@ -187,6 +187,8 @@ def command(
         input=options.shapes(inputs),
         setting={name: value for name, value in given.items() if value is not None},
     )
+    if not quiet:
+        options.warn(plan.warnings)
     if number is not None:
         plan = _alone(plan, number)
     _check_wanted(plan, only_frontier, emitted)

@@ -11,10 +11,10 @@ import click
 from archscope.cli import options
 from archscope.design import incomplete
 from archscope.errors import MissingLibrary, SpecError
+from archscope.files import write
 from archscope.load import read_document
 from archscope.report import checks
 from archscope.report.errata import page
-from archscope.report.files import write
 from archscope.report.text import value as written
 from archscope.verify import Verdict, Verification, verify
 
@@ -104,6 +104,8 @@ def _is_library(path: Path) -> bool:
 
 def _print(result: Verification, *, every: bool, quiet: bool) -> None:
     name, lacking = result.design.title, incomplete(result.design)
+    if not quiet:
+        options.warn(result.design.warnings)
     if lacking is not None and not quiet:
         click.echo(f"{result.design.name}: {lacking}; so are its figures")
     if not every and result.ok:

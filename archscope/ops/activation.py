@@ -277,7 +277,7 @@ class Tanhshrink(_Function, NoChecks):
     elementwise_rule = "2 an element (tanh, subtract)"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output"))
+        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output", what="tanh(x)"))
 
 
 @register
@@ -289,7 +289,7 @@ class Softsign(_Function, NoChecks):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         size = aten.magnitude(t, x[0])
-        shifted = aten.plus(t, size)
+        shifted = aten.plus(t, size, "1 + |x|")
         t.drop(size)
         return aten.divide(t, x[0], shifted)
 
@@ -431,7 +431,7 @@ class _Softmax(_AlongDim, SameShape):
 class _OneSoftmax(OneKernel, _Softmax):
     """One that is one kernel."""
 
-    saves = "output"
+    saves = "softmax"
     widened_on = ("cuda",)
 
 
@@ -452,7 +452,7 @@ class Softmin(_Softmax):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         negated = aten.scaled(t, x[0])
-        return aten.kernel(t, aten.widened(t, negated, ("cuda",)), y[0].shape, saves="output")
+        return aten.kernel(t, aten.widened(t, negated, ("cuda",)), y[0].shape, saves="softmax")
 
 
 @register
@@ -467,7 +467,7 @@ class LogSoftmax(_OneSoftmax):
 class Softmax2d(OneKernel, _Elementwise, NoWeights, NoChecks, SameShape):
     """Softmax over the channels at each position of (N, C, H, W)."""
 
-    saves = "output"
+    saves = "softmax"
     widened_on = ("cuda",)
 
     ndims = (4,)

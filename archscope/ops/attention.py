@@ -32,7 +32,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.shapes import wanted_type
-from archscope.ops.windows import ALL, SAME, Along, Before, Grouped, Window, mixing
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, UpTo, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
 _SCORE = 1 + 5
@@ -137,7 +137,7 @@ class ScaledDotProductAttention(NoWeights):
         if self.enable_gqa and len(samples) > 1:  # several heads of the query share one of key and value
             shared = exact_div(x[0].shape[last - 2], x[1].shape[last - 2])
             met = (*samples[:-1], (last - 2, Grouped(1, shared)))
-        keys = (last - 1, Before()) if self.is_causal else ALL
+        keys = (last - 1, UpTo()) if self.is_causal else ALL
         query = Along((*samples, (last - 1, SAME), ALL))
         readings = query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
         return readings if len(x) == 3 else (*readings, self._mask_reads(x[3].shape, x[0].shape))
@@ -146,9 +146,8 @@ class ScaledDotProductAttention(NoWeights):
     def _mask_reads(shape: tuple[int, ...], query: tuple[int, ...]) -> Along:
         """Each query reads its own row; the only place of a dimension that is repeated is read by all."""
         offset = len(query) - len(shape)
-        own = (dim + offset for dim in range(len(shape) - 1))
-        repeated = (fixed(size == 1) and not fixed(query[dim + offset] == 1) for dim, size in enumerate(shape[:-1]))
-        return Along((*(ALL if one else (dim, SAME) for dim, one in zip(own, repeated, strict=True)), ALL))
+        repeated = [fixed(size == 1) and not fixed(query[dim + offset] == 1) for dim, size in enumerate(shape[:-1])]
+        return Along((*((dim + offset, WHOLE if one else SAME) for dim, one in enumerate(repeated)), ALL))
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return attention(t, *x, dropout=self.dropout_p, causal=self.is_causal)
@@ -183,6 +182,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     elementwise_rule = (
         "bias: one addition a projected element; 6 a score: scale, and softmax (maximum, subtract, exp, sum, divide)"
     )
+    follows: ClassVar = {"embed_dim": 0, "kdim": 6, "vdim": 7}
 
     num_heads: int = argument(Size())
     dropout: float = argument(Real(0, 1), 0.0)
@@ -251,9 +251,10 @@ class MultiheadAttention(InfersArguments, NoBuffers):
         projections = self._projections(*x)
         for label, (place, tensor, name) in zip(("query", "key", "value"), projections, strict=True):
             yield Contraction(tensor.numel * embed, (place, name), label)
-        query, key, value = ((place, name) for place, _, name in projections)
+        shift = ("in_proj_bias",) if self.bias else ()
+        query, key, value = ((place, name, *shift) for place, _, name in projections)
         if self.add_bias_kv:
-            key, value = (*key, "bias_k"), (*value, "bias_v")  # type: ignore[assignment]
+            key, value = (*key, "bias_k"), (*value, "bias_v")
         yield Contraction(y[0].numel * self._keys(*x), (query, key), "scores")
         yield Contraction(y[0].numel * self._keys(*x), ((*query, *key), value), "values")
         yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")
@@ -287,8 +288,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         batch = 0 if self.batch_first else 1
         met = mixing(3, (1 - batch, 2))
-        query = Along(tuple((dim, SAME) if dim < 2 else ALL for dim in range(3)))
-        return (met,) if len(x) == 1 else (query, met, met)
+        return (met,) if len(x) == 1 else (mixing(3, (2,)), met, met)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = torch.nn.MultiheadAttention(**self.inferred(*x), **self.arguments())

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from archscope.arith import prod
 from archscope.autograd import aten
 from archscope.autograd.tape import Tape, Value
+from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.windows import Reads, pointwise
 
@@ -31,10 +32,18 @@ class Tensor(NamedTuple):
     Attributes:
         shape: every dimension, the batch first.
         dtype: ``int64``, ``bool``, ...; ``None`` is the floating type in which the design is analysed.
+        batch: which dimension is the batch, where a graph has found out: ``None`` for a parameter, and for what
+            follows from parameters alone.
     """
 
     shape: tuple[int, ...]
     dtype: str | None = None
+    batch: int | None = 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape without the batch."""
+        return self.shape if self.batch is None else self.shape[: self.batch] + self.shape[self.batch + 1 :]
 
     @property
     def numel(self) -> int:
@@ -150,12 +159,16 @@ class Op(ABC):
     view: ClassVar[bool] = False
     #: whether a gradient of its outputs gives one of its inputs
     differentiable: ClassVar[bool] = True
+    #: whether it is there to join the samples of a batch, as batch statistics do
+    joins_samples: ClassVar[bool] = False
     #: the output that the next layer of a chain reads; ``None`` where a spec has to say which
     main_output: ClassVar[int | None] = 0
     #: what is counted as elementwise work, in words
     elementwise_rule: ClassVar[str] = "none"
     #: arguments of the torch layer that are refused, each with the reason
     refuses: ClassVar[Mapping[str, str]] = {}
+    #: arguments of the torch layer that follow from what arrives, each with its place among torch's
+    follows: ClassVar[Mapping[str, int]] = {}
 
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
     _by_name: ClassVar[dict[str, FieldInfo]] = {}
@@ -199,6 +212,26 @@ class Op(ABC):
     def field(cls, name: str) -> FieldInfo | None:
         """The argument of that name."""
         return cls._by_name.get(name)
+
+    @classmethod
+    def order(cls) -> list[str]:
+        """The arguments in the order in which torch takes them, with those that follow from what arrives."""
+        names = [info.name for info in cls.fields]
+        for name, place in cls.follows.items():
+            names.insert(place, name)
+        return names
+
+    @classmethod
+    def bare(cls) -> str | None:
+        """The argument that a value without a name is: the first that must be given, else the first of torch's.
+
+        ``None`` for an op without arguments, and for one of several inputs whose arguments may all be left out:
+        nobody would think of one of them.
+        """
+        required = next((info.name for info in cls.fields if info.required), None)
+        if required is not None or cls.arity.least > 1:
+            return required
+        return next(iter(cls.order()), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -337,13 +370,15 @@ class Pointwise(Op):
 class OneKernel(Op):
     """An op that is one kernel, and so is its backward pass."""
 
-    #: what its derivative needs: its ``input``, its ``output``, or neither
+    #: what its derivative needs, as :func:`~archscope.autograd.aten.kernel` says it
     saves: ClassVar[str] = ""
-    #: devices on which torch.autocast runs it in float32
+    #: devices on which torch.autocast runs it in float32, and the version of torch since which it does
     widened_on: ClassVar[tuple[str, ...]] = ()
+    widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves=self.saves)
+        given = aten.widened(t, x[0], self.widened_on, self.widened_since)
+        return aten.kernel(t, given, y[0].shape, saves=self.saves)
 
 
 class Line(Op):
@@ -368,8 +403,10 @@ class Volume(Op):
 
 
 def made_again(op: Op, x: Tensors) -> Any:
-    """The module of an op, where a copy or a pickle of one is opened."""
-    return op.module(import_module("torch"), *x)  # torch is there, or the pickle could not be opened
+    """The module of an op, where a copy or a pickle of one is opened; its tensors follow."""
+    torch = import_module("torch")  # it is there, or the pickle could not be opened
+    with torch.device("meta"):
+        return op.module(torch, *x)
 
 
 def special_module(torch: Any, op: Op, x: Tensors, forward: Callable[..., Any], **methods: Callable[..., Any]) -> Any:

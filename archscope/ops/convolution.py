@@ -8,7 +8,7 @@ counted as if it were data, as every library computes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from archscope.arith import ceil_div, exact_div, fixed, prod
 from archscope.autograd import aten
@@ -32,7 +32,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Choice, Either, Flag, Size, Sizes
 from archscope.ops.shapes import conv_dim, conv_transpose_dim, span, window_fits
-from archscope.ops.windows import ALL, Grouped, Slide, Spread, Window, spatial
+from archscope.ops.windows import WHOLE, Grouped, Slide, Spread, Window, spatial
 
 
 class _Convolution(TorchLayer, NoBuffers):
@@ -40,6 +40,7 @@ class _Convolution(TorchLayer, NoBuffers):
 
     category = "conv"
     elementwise_rule = "bias: one addition an output element"
+    follows: ClassVar = {"in_channels": 0}
 
     out_channels: int = argument(Size(), symbol="C_out")
     kernel_size: tuple[int, ...] = argument(Sizes(), symbol="K")
@@ -52,10 +53,10 @@ class _Convolution(TorchLayer, NoBuffers):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel if self.bias else 0
 
-    def _channels(self, x: Tensor, y: Tensor) -> Window | None:
+    def _channels(self, x: Tensor, y: Tensor) -> Window:
         """An output channel reads the input channels of its group."""
         if fixed(self.groups == 1):
-            return ALL
+            return WHOLE
         return Grouped(exact_div(x.shape[1], self.groups), exact_div(y.shape[1], self.groups))
 
     def _group_checks(self, in_channels: int) -> Iterator[Check]:

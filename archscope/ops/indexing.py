@@ -29,7 +29,7 @@ from archscope.ops.base import (
 from archscope.ops.fields import Index as IndexField
 from archscope.ops.fields import Integers, Shape
 from archscope.ops.shapes import axis, in_range, wanted_type
-from archscope.ops.windows import ALL, SAME, Along, Joined, Mirrored, Slide, pointwise
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Mirrored, Placed, Slide, pointwise
 
 
 class _Lookup(NoWeights, NoWork):
@@ -58,8 +58,9 @@ class Index(_Lookup):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         at, places = axis(self.dim, len(x[0].shape)), len(x[1].shape)
+        looked_up = (at, WHOLE) if places == 1 else ALL
         axes = tuple(
-            ALL if dim == at else (dim if dim < at else dim + places - 1, SAME) for dim in range(len(x[0].shape))
+            looked_up if dim == at else (dim if dim < at else dim + places - 1, SAME) for dim in range(len(x[0].shape))
         )
         return Along(axes), Along(tuple((at + dim, SAME) for dim in range(places)))
 
@@ -104,7 +105,7 @@ class Gather(_Lookup):
         ndim = len(x[0].shape)
         at = axis(self.dim, ndim)
         lines = Slide()  # of which the first ones are read
-        return Along(tuple(ALL if dim == at else (dim, lines) for dim in range(ndim))), pointwise(ndim)
+        return Along(tuple((dim, WHOLE if dim == at else lines) for dim in range(ndim))), pointwise(ndim)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim
@@ -138,7 +139,7 @@ class Roll(SameShape, NoWeights, NoWork):
         shifts = [0] * len(x[0].shape)
         for shift, dim in zip(self.shifts, self.dims, strict=True):
             shifts[dim] += shift
-        windows = (Slide(padding=shift, border="circular") if shift else SAME for shift in shifts)
+        windows = (Placed(shift, "circular") if shift else SAME for shift in shifts)
         return (Along(tuple(enumerate(windows))),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
@@ -208,7 +209,7 @@ class Tile(NoWeights, NoWork):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         once = [fixed(factor == 1) for factor in self._factors(len(x[0].shape))]
-        return (Along(tuple((dim, SAME if one else Joined(border="circular")) for dim, one in enumerate(once))),)
+        return (Along(tuple((dim, SAME if one else Placed(border="circular")) for dim, one in enumerate(once))),)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dims = self.dims

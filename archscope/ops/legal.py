@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archscope.arith import prod
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
@@ -24,17 +24,21 @@ class Violation(NamedTuple):
     Attributes:
         field: the argument at fault; may be empty.
         fit: whether a window does not fit into a map.
+        rank: whether what arrives has another number of dimensions than the op takes.
     """
 
     message: str
     hint: str = ""
     field: str = ""
     fit: bool = False
+    rank: bool = False
 
 
-def shape_text(shape: tuple[Any, ...]) -> str:
-    """A shape as messages print it, without its leading (batch) dimension: ``96 x 55 x 55``."""
-    return " x ".join(str(size) for size in shape[1:]) if len(shape) > 1 else f"{shape[0]} alone" if shape else "scalar"
+def shape_text(tensor: Tensor) -> str:
+    """A shape as messages print it, without the batch: ``96 x 55 x 55``."""
+    if not tensor.shape:
+        return "scalar"
+    return " x ".join(map(str, tensor.sizes)) if tensor.sizes else f"{tensor.shape[0]} alone"
 
 
 def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
@@ -55,10 +59,11 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
     if violations:
         return (), violations
     for tensor in outputs:
+        shown = tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
         if any(size < 1 for size in tensor.shape):
-            return (), [Violation(f"the output would be {shape_text(tensor.shape)}: a dimension is empty")]
+            return (), [Violation(f"the output would be {shape_text(shown)}: a dimension is empty")]
         if prod(tensor.shape) > LARGEST:
-            shape = f" {shape_text(tensor.shape)}" if max(tensor.shape) <= LARGEST else ""
+            shape = f" {shape_text(shown)}" if max(tensor.shape) <= LARGEST else ""
             return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
     return outputs, []
 
@@ -100,14 +105,16 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
         which = f"input {number}" if len(x) > 1 else "what arrives"
         if op.ndims is not None and len(tensor.shape) not in op.ndims:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
-            yield Violation(f"{name} needs {wanted}; {which} is {_described(tensor)}", _rank_hint(op, tensor))
+            message = f"{name} needs {wanted}; {which} is {_described(tensor)}"
+            yield Violation(message, _rank_hint(op, tensor), rank=True)
         if tensor.dtype not in _TAKEN.get(op.takes, (op.takes,)):
             wanted = "floating or whole" if op.takes == "number" else op.takes or "floating"
             yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")
 
 
 def _described(tensor: Tensor) -> str:
-    return f"({', '.join(['N', *map(str, tensor.shape[1:])])})"
+    """A shape as messages print it beside what an op needs: ``(N, 3, 32, 32)``."""
+    return f"({', '.join('N' if dim == tensor.batch else str(size) for dim, size in enumerate(tensor.shape))})"
 
 
 def _rank_hint(op: Op, tensor: Tensor) -> str:
@@ -116,4 +123,5 @@ def _rank_hint(op: Op, tensor: Tensor) -> str:
     other = f"{type(op).__name__[:-2]}{axes}d"
     if op.rank is not None and other in REGISTRY:
         return f"the layer for {axes} axes is {other}"
-    return "it has been flattened; Unflatten gives it axes again" if op.rank is not None and axes == 0 else ""
+    flat = op.rank is not None and axes == tensor.batch == 0
+    return "it has been flattened; Unflatten gives it axes again" if flat else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from archscope.arith import prod
 from archscope.autograd import aten
@@ -60,6 +60,8 @@ class _Dense(TorchLayer, NoBuffers):
 class Linear(_Dense):
     """y = x A^T + b on the last dimension: rows x F_in x F_out MACs (torch.nn.Linear)."""
 
+    follows: ClassVar = {"in_features": 0}
+
     def inferred(self, *x: Tensor) -> dict[str, Any]:
         return {"in_features": x[0].shape[-1]}
 
@@ -85,6 +87,7 @@ class Bilinear(_Dense):
     """
 
     arity = TWO
+    follows: ClassVar = {"in1_features": 0, "in2_features": 1}
 
     def inferred(self, *x: Tensor) -> dict[str, Any]:
         return {"in1_features": x[0].shape[-1], "in2_features": x[1].shape[-1]}

@@ -33,7 +33,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import ALL, SAME, Along, Placed
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Placed
 
 
 def _dimension(op: Op, ndims: int, dim: int) -> str:
@@ -55,37 +55,40 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 def broadcast_checks(op: Op, x: Tensors, apart: int = 0) -> Iterator[Check]:
     """The shapes broadcast, but for the last ``apart`` dimensions."""
-    shapes = [tensor.shape for tensor in x]
-    for number in range(1, len(shapes)):
-        before, shape = broadcast(*shapes[:number]), shapes[number]
-        ndims = max(len(before), len(shape))
-        sizes = zip(_aligned(before, ndims), _aligned(shape, ndims), strict=True)
+    for number in range(1, len(x)):
+        before, other = _together(x[:number]), x[number]
+        ndims = max(len(before.shape), len(other.shape))
+        sizes = zip(_aligned(before.shape, ndims), _aligned(other.shape, ndims), strict=True)
         for dim, (a, b) in enumerate(islice(sizes, ndims - apart)):
             earlier = "input 1 is" if number == 1 else f"inputs 1 to {number} are together"
-            name = _dimension(op, ndims, dim)
-            yield _agreement((a == b) | (a == 1) | (b == 1), op, earlier, before, number + 1, shape, name, (a, b))
+            yield _agreement((a == b) | (a == 1) | (b == 1), op, earlier, before, number + 1, other, dim, (a, b))
+
+
+def _together(x: Tensors) -> Tensor:
+    """What some tensors broadcast to."""
+    if len(x) == 1:
+        return x[0]
+    with_batch = any(tensor.batch is not None for tensor in x)
+    return Tensor(broadcast(*(tensor.shape for tensor in x)), batch=0 if with_batch else None)
 
 
 def _agreement(
-    ok: bool,
-    op: Op,
-    earlier: str,
-    first: tuple[int, ...],
-    number: int,
-    second: tuple[int, ...],
-    dim: str,
-    sizes: tuple[int, int],
+    ok: bool, op: Op, earlier: str, first: Tensor, number: int, second: Tensor, dim: int, sizes: tuple[int, int]
 ) -> Check:
-    """Input ``number`` agrees in a dimension with those before it; the message shows the shapes without the batch."""
+    """Input ``number`` agrees in a dimension with those before it; the message shows the shapes without the batch.
+
+    Dimensions have letters where all tensors have the batch; where one has none, they are numbered.
+    """
+    ndims = max(len(first.shape), len(second.shape))
     return Check(
         ok,
         "{op}: {earlier} {first} and input {number} is {second}: dimension {dim} differs ({a} and {b})",
         op=type(op).__name__,
         earlier=earlier,
-        first=first[1:],
+        first=first.sizes,
         number=number,
-        second=second[1:],
-        dim=dim,
+        second=second.sizes,
+        dim=dim if first.batch is None or second.batch is None else _dimension(op, ndims, dim),
         a=sizes[0],
         b=sizes[1],
     )
@@ -124,9 +127,11 @@ class _Elementwise(Broadcasting):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         so_far = x[0]
-        for number, other in enumerate(x[1:]):
+        for number, other in enumerate(x[1:], 2):
             before, so_far = so_far, self._joined(t, so_far, other)
-            if number:
+            if number < len(x):
+                so_far.storage.what = f"inputs 1 to {number} together"
+            if number > 2:
                 t.drop(before)
         return so_far
 
@@ -150,7 +155,7 @@ def _repeated_reads(shape: tuple[int, ...], out: tuple[int, ...]) -> Along:
     """Every place reads its own, and all places along a dimension that is repeated the only one."""
     offset = len(out) - len(shape)
     repeated = [fixed(size == 1) and not fixed(out[i + offset] == 1) for i, size in enumerate(shape)]
-    return Along(tuple(ALL if repeated[i] else (i + offset, SAME) for i in range(len(shape))))
+    return Along(tuple((i + offset, WHOLE if repeated[i] else SAME) for i in range(len(shape))))
 
 
 @register
@@ -249,8 +254,7 @@ class _Joining(NoWeights, NoWork):
             )
             for dim, (a, b) in enumerate(zip(first.shape, other.shape, strict=False)):
                 if dim != free:
-                    named = _dimension(self, len(first.shape), dim)
-                    yield _agreement(a == b, self, "input 1 is", first.shape, number, other.shape, named, (a, b))
+                    yield _agreement(a == b, self, "input 1 is", first, number, other, dim, (a, b))
 
 
 @register
@@ -272,7 +276,7 @@ class Concat(_Joining):
         ndim, dim = len(x[0].shape), axis(self.dim, len(x[0].shape))
         readings = []
         for number in range(len(x)):
-            window = Placed(padding=total(tensor.shape[dim] for tensor in x[:number]))
+            window = Placed(total(tensor.shape[dim] for tensor in x[:number]))
             readings.append(Along(tuple((i, window if i == dim else SAME) for i in range(ndim))))
         return tuple(readings)
 
@@ -302,7 +306,7 @@ class Stack(_Joining):
         ndim = len(x[0].shape)
         dim = axis(self.dim, ndim + 1)
         axes = tuple((i if i < dim else i + 1, SAME) for i in range(ndim))
-        return tuple(Along(axes, ((dim, number),)) for number in range(len(x)))
+        return tuple(Along(axes, ((dim, range(number, number + 1)),)) for number in range(len(x)))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim
@@ -332,8 +336,8 @@ class MatMul(NoWeights):
             yield Check(
                 a[-1] == b[-2],
                 "MatMul: input 1 is {first} and input 2 is {second}: {a} columns cannot meet {b} rows",
-                first=a[1:],
-                second=b[1:],
+                first=x[0].sizes,
+                second=x[1].sizes,
                 a=a[-1],
                 b=b[-2],
             )

@@ -39,7 +39,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.windows import ALL, SAME, Grouped, Slide, mixing, spatial
+from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
@@ -64,6 +64,7 @@ class _RunningNorm(_Affine):
 
     #: dimensions, besides those of space, over which statistics are taken
     over: ClassVar[tuple[int, ...]]
+    follows: ClassVar = {"num_features": 0}
 
     eps: float = argument(Real(0), 1e-5)
     momentum: float | None = argument(Maybe(Real()), 0.1)
@@ -104,6 +105,7 @@ class _BatchNorm(_RunningNorm):
     """(x - mean) / sqrt(var + eps) x weight + bias, of each channel over batch and space (torch.nn.BatchNorm2d)."""
 
     over = (0,)
+    joins_samples = True
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         kind = _statistics(t, w, x[0])
@@ -204,6 +206,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     ndims = (2, 3, 4, 5)
     elementwise_rule = "5 an element (add; subtract, square, add; multiply), and one each for scale and shift"
+    follows: ClassVar = {"num_channels": 1}
 
     num_groups: int = argument(Size(), symbol="g")
     eps: float = argument(Real(0), 1e-5)
@@ -235,7 +238,7 @@ class GroupNorm(_Affine, NoBuffers):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         channels = exact_div(x[0].shape[1], self.num_groups)
-        return (spatial(Grouped(channels, channels), [ALL] * (len(x[0].shape) - 2)),)
+        return (spatial(Grouped(channels, channels), [WHOLE] * (len(x[0].shape) - 2)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a = aten.copied(t, aten.widened(t, x[0], ("cuda",)))

@@ -27,7 +27,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.fields import Choice, Index, Listed, Maybe, Named, Size, Text
-from archscope.ops.windows import mixing
+from archscope.ops.windows import ALL, SAME, Along
 
 _SHAPE = Listed(Index(1))
 _DTYPE = Choice(("float", "int64", "int32", "bool"))
@@ -146,7 +146,7 @@ class Opaque(Op):
         return 0
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return tuple(mixing(len(tensor.shape), range(1, len(tensor.shape))) for tensor in x)
+        return tuple(Along(((0, SAME), *[ALL] * (len(tensor.shape) - 1))) for tensor in x)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         read = (*x, *(w[name] for name, _ in self.parameter_shapes))

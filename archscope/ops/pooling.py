@@ -36,7 +36,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Flag, Maybe, Real, SameAs, Size, Sizes
 from archscope.ops.shapes import adaptive_total, pool_dim, window_fits
-from archscope.ops.windows import ALL, SAME, Binned, Slide, Window, spatial
+from archscope.ops.windows import SAME, WHOLE, Binned, Slide, Window, spatial
 
 _NO_INDICES = "a layer's second output, the indices, has no reader here; MaxUnpool is not supported"
 
@@ -205,10 +205,10 @@ class _AdaptivePool(_Pool, NoChecks, PlainTorchLayer):
         return prod(x.shape[:2]) * prod(adaptive_total(n, m) for n, m in zip(x.shape[2:], y.shape[2:], strict=True))
 
 
-def _binned(size: int, out: int) -> Window | None:
+def _binned(size: int, out: int) -> Window:
     """The window of an axis: all of it, each place by itself, or bins."""
     if fixed(out == 1):
-        return ALL
+        return WHOLE
     return SAME if fixed(size == out) else Binned()
 
 

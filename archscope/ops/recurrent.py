@@ -30,7 +30,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.windows import ALL, SAME, Along, Before, Window
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Axis, Either, From, UpTo
 
 
 class _Recurrent(InfersArguments, NoBuffers):
@@ -40,6 +40,7 @@ class _Recurrent(InfersArguments, NoBuffers):
     layout = FEATURES_LAST
     #: rows of the weights, in units of the hidden size
     gates: ClassVar[int]
+    follows: ClassVar = {"input_size": 0}
 
     hidden_size: int = argument(Size(), symbol="H_out")
     num_layers: int = argument(Index(1), 1)
@@ -127,17 +128,24 @@ class _Recurrent(InfersArguments, NoBuffers):
         for layer, name, arriving in self._layers(x[0]):
             arrived = self._arrived(layer)
             own = [f"weight_{kind}_{name}" for kind in self._kinds()]
-            hidden = (*arrived, *own)
+            behind = (*arrived, *self._learnt(name))
             yield Contraction(steps * rows * arriving, (arrived if layer else 0, own[0]), f"input {name}")
             yield Contraction(batch * rows * self._out(), (own[1],), f"first hidden {name}")
-            yield Contraction(batch * (length - 1) * rows * self._out(), (hidden, own[1]), f"hidden {name}")
+            yield Contraction(batch * (length - 1) * rows * self._out(), (behind, own[1]), f"hidden {name}")
             if self._projected():
-                yield Contraction(steps * self.hidden_size * self._out(), (hidden, own[2]), f"projection {name}")
+                work, first = self.hidden_size * self._out(), tuple(part for part in behind if part != own[2])
+                yield Contraction(batch * work, (first, own[2]), f"first projection {name}")
+                yield Contraction(batch * (length - 1) * work, (behind, own[2]), f"projection {name}")
 
     def _arrived(self, layer: int) -> tuple[int | str, ...]:
-        """What the input of a layer is computed from: the op's input, and the weights of all layers below."""
+        """What the input of a layer is computed from: the op's input, and the parameters of all layers below."""
         names = (f"l{below}{direction}" for below in range(layer) for direction in self._directions())
-        return (0, *(f"weight_{kind}_{name}" for name in names for kind in self._kinds()))
+        return (0, *(parameter for name in names for parameter in self._learnt(name)))
+
+    def _learnt(self, name: str) -> tuple[str, ...]:
+        """The parameters of a layer and direction."""
+        biases = (f"bias_ih_{name}", f"bias_hh_{name}") if self.bias else ()
+        return (*(f"weight_{kind}_{name}" for kind in self._kinds()), *biases)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         batch, length = self._sequences(x[0])
@@ -147,17 +155,35 @@ class _Recurrent(InfersArguments, NoBuffers):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         batch, steps = (0, 1) if self.batch_first else (1, 0)
-        axes: list[tuple[int, Window] | None] = [ALL] * 3
-        axes[batch] = (batch, SAME) if output == 0 else (1, SAME)
-        if output == 0 and not self.bidirectional:
-            axes[steps] = (steps, Before())
-        return (Along(tuple(axes)),)
+        if output:  # the states are those of the last step, which each direction has come to through all others
+            return (Along(tuple((1, SAME) if dim == batch else ALL for dim in range(3))),)
+        samples = (batch, SAME)
+        if not self.bidirectional:
+            return (Along(_by_steps(samples, (steps, UpTo()), (2, WHOLE))),)
+        both = Along(_by_steps(samples, (steps, WHOLE), (2, WHOLE)))
+        if self.num_layers > 1:  # the second layer reads both directions of the first
+            return (both,)
+        forth, back = (range(way * self._out(), (way + 1) * self._out()) for way in range(2))
+        return (
+            Either(
+                (
+                    Along(_by_steps(samples, (steps, UpTo()), ALL), ((2, forth),)),
+                    Along(_by_steps(samples, (steps, From()), ALL), ((2, back),)),
+                ),
+                both,
+            ),
+        )
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         layer = getattr(torch.nn, type(self).__name__)(**self.inferred(*x), **self.arguments())
         layer.register_forward_hook(_flat)
         module: Callable[..., Any] = layer
         return module
+
+
+def _by_steps(samples: Axis, steps: Axis, features: Axis | None) -> tuple[Axis | None, ...]:
+    """What is read along samples and steps, each in its dimension, and along the features."""
+    return (*sorted((samples, steps), key=lambda axis: axis[0]), features)
 
 
 def _flat(layer: Any, inputs: tuple[Any, ...], outputs: tuple[Any, Any]) -> tuple[Any, ...]:

@@ -25,7 +25,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Flag, Integers, Real
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import ALL, SAME, Along
+from archscope.ops.windows import ALL, SAME, Along, mixing
 
 
 class _Reduction(NoWeights, NoContraction):
@@ -60,7 +60,9 @@ class _Reduction(NoWeights, NoContraction):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)
         gone = {axis(dim, ndim) for dim in self.dim}
-        left = [dim for dim in range(ndim) if self.keepdim or dim not in gone]
+        if self.keepdim:
+            return (mixing(ndim, gone),)
+        left = [dim for dim in range(ndim) if dim not in gone]
         return (Along(tuple(ALL if dim in gone else (left.index(dim), SAME) for dim in range(ndim))),)
 
 

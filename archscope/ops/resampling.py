@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from archscope.arith import exact_div, floor_mul
+from archscope.autograd.versions import RESAMPLING_IN_FLOAT32
 from archscope.ops.base import (
     Check,
     NoContraction,
@@ -21,7 +22,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Maybe, Reals, Shape, Size
-from archscope.ops.windows import ALL, SAME, Grouped, Rearranged, Resampled, Slide, Spread, spatial
+from archscope.ops.windows import SAME, WHOLE, Grouped, Rearranged, Resampled, Slide, Spread, spatial
 
 _T = TypeVar("_T")
 
@@ -38,7 +39,7 @@ class Upsample(OneKernel, NoWeights, NoContraction):
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
 
-    widened_on = ("cuda",)
+    widened_on, widened_since = ("cuda",), RESAMPLING_IN_FLOAT32
 
     ndims = (3, 4, 5)
     elementwise_rule = (
@@ -192,4 +193,4 @@ class ChannelShuffle(PlainTorchLayer, OneKernel, SameShape, NoWeights, NoWork):
         batch, channels, *sizes = x[0].shape
         inner = (batch, self.groups, exact_div(channels, self.groups), *sizes)
         order = (0, 2, 1, *range(3, len(inner)))
-        return (Rearranged(inner, order, spatial(ALL, [SAME] * len(sizes))),)
+        return (Rearranged(inner, order, spatial(WHOLE, [SAME] * len(sizes))),)

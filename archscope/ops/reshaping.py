@@ -30,7 +30,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index, Integers, Shape
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import ALL, SAME, Along, in_order, permuted
+from archscope.ops.windows import SAME, WHOLE, Along, in_order, permuted
 
 
 class _View(NoWeights, NoWork):
@@ -279,7 +279,7 @@ class Expand(_View):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         sizes = enumerate(zip(x[0].shape, y[0].shape, strict=True))
-        axes = tuple(ALL if fixed(a == 1) and not fixed(b == 1) else (dim, SAME) for dim, (a, b) in sizes)
+        axes = tuple((dim, WHOLE if fixed(a == 1) and not fixed(b == 1) else SAME) for dim, (a, b) in sizes)
         return (Along(axes), *(None for _ in x[1:]))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:

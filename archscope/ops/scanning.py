@@ -22,7 +22,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Flag, Index, Size
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import ALL, SAME, Along, Before
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, UpTo, mixing
 
 
 class _Scan(NoWeights, NoContraction):
@@ -50,7 +50,7 @@ class CumSum(_Scan):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)
         at = axis(self.dim, ndim)
-        return (Along(tuple((dim, Before() if dim == at else SAME) for dim in range(ndim))),)
+        return (Along(tuple((dim, UpTo() if dim == at else SAME) for dim in range(ndim))),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.accumulated(t, x[0], self.dim)
@@ -76,11 +76,9 @@ class ArgMax(_Scan):
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         at = axis(self.dim, len(x[0].shape))
-        kept = (range(at), range(at + 1, len(x[0].shape)))
-        before, after = ([(dim, SAME) for dim in dims] for dims in kept)
-        if not self.keepdim:
-            after = [(dim - 1, window) for dim, window in after]
-        return (Along((*before, ALL, *after)),)
+        before = [(dim, SAME) for dim in range(at)]
+        after = [(dim if self.keepdim else dim - 1, SAME) for dim in range(at + 1, len(x[0].shape))]
+        return (Along((*before, (at, WHOLE) if self.keepdim else ALL, *after)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return t.make(y[0].shape, "int64")
@@ -114,9 +112,7 @@ class TopK(NoWeights, NoContraction):
         return x[0].with_shape(*found), Tensor(found, "int64")
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        ndim = len(x[0].shape)
-        at = axis(self.dim, ndim)
-        return (Along(tuple(ALL if dim == at else (dim, SAME) for dim in range(ndim))),)
+        return (mixing(len(x[0].shape), (axis(self.dim, len(x[0].shape)),)),)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return x[0].numel

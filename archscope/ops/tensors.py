@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
-from archscope.arith import fixed
+from archscope.arith import fixed, prod
 from archscope.autograd import aten
 from archscope.ops.base import (
     FEATURES_LAST,
@@ -32,6 +33,7 @@ from archscope.ops.base import (
     register,
     special_module,
 )
+from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
 from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
 
 
@@ -44,6 +46,21 @@ class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoCheck
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return x[0]
+
+
+@register
+class Detach(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
+    """The input itself, but no gradient passes it (torch.Tensor.detach)."""
+
+    takes = "any"
+    view = True
+    differentiable = False
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.detached(t, x[0])
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        return lambda tensor: tensor.detach()
 
 
 @register
@@ -212,7 +229,7 @@ class _Held(NoWork):
     shape: tuple[int, ...] = argument(Shape(scalar=True))
     expand: bool = argument(Flag(), False)
 
-    def checks(self, *x: Tensor) -> Iterator[Check]:
+    def _fits(self, *x: Tensor) -> Iterator[Check]:
         if self.expand:
             yield Check(
                 bool(x),
@@ -244,7 +261,24 @@ class Parameter(NoBuffers, _Held):
     """A learnable tensor, such as a position embedding; an input, if any, only lends its batch size.
 
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample, as for the class token of a ViT.
+    ``init`` says how it begins: a number, or a function of torch.nn.init with its numbers, ``trunc_normal(std=0.02)``.
     """
+
+    init: float | str = argument(Beginning(), 0)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from self._fits(*x)
+        word = called(self.init)
+        if word is not None and word.word in MATRICES:
+            least = "exactly" if word.word == "eye" else "at least"
+            yield Check(
+                len(self.shape) == 2 if word.word == "eye" else len(self.shape) > 1,
+                "{w} begins a tensor of {l} 2 dimensions, not of {n}",
+                field="init",
+                w=word.word,
+                l=least,
+                n=len(self.shape),
+            )
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}
@@ -253,9 +287,13 @@ class Parameter(NoBuffers, _Held):
         return aten.expand(t, w["weight"], y[0].shape)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        expand = self.expand
+        expand, word = self.expand, called(self.init)
         layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.weight, x, expand=expand))
-        layer.weight = torch.nn.Parameter(torch.zeros(self.shape))
+        if word is None:
+            weight = torch.full(self.shape, float(self.init))
+        else:
+            weight = getattr(torch.nn.init, f"{word.word}_")(torch.empty(self.shape), **word.arguments)
+        layer.weight = torch.nn.Parameter(weight)
         module: Callable[..., Any] = layer
         return module
 
@@ -263,15 +301,102 @@ class Parameter(NoBuffers, _Held):
         return None
 
 
-@register
-class Buffer(_Held):
-    """A tensor of the model that is not learnt, such as a table of positions; an input only lends its batch size.
+class _Known(_Held):
+    """A tensor that is not learnt: what it holds is known.
 
-    With ``expand`` its dimension 0, which must be 1, is repeated for every sample. One that is not ``persistent`` is
-    left out of ``state_dict()``.
+    ``value`` is a number that all elements are, a list of as many numbers, ``arange(start=0, step=1, dim=-1)``,
+    ``tril(diagonal=0, value=1)`` or ``triu(...)`` (zero in the other triangle), or ``FILE.npz[NAME]``: an array in a
+    file of NumPy, as seen from the spec.
     """
 
     dtype: str = argument(Choice(DTYPES), "float")
+    value: Any = argument(Contents(), 0)
+
+    def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield from self._fits(*x)
+        yield Check(
+            fits(self.value, self.dtype),
+            "value ({v}) does not suit a tensor of {d}",
+            field="value",
+            v=self.value if not isinstance(self.value, tuple) else "a list",
+            d=self.dtype,
+        )
+        word, count = called(self.value), len(self.shape)
+        if isinstance(self.value, tuple):
+            yield Check(
+                len(self.value) == prod(self.shape),
+                "value lists {v} numbers, and a tensor of {s} has {n}",
+                field="value",
+                v=len(self.value),
+                s=list(self.shape),
+                n=prod(self.shape),
+            )
+        elif word is not None and word.word == "arange":
+            dim = word.arguments["dim"]
+            yield Check(
+                isinstance(dim, int) and -count <= dim < count,
+                "dim ({d}) of arange must be one of {n} dimensions",
+                field="value",
+                d=dim,
+                n=count,
+            )
+        elif word is not None:
+            yield Check(
+                count > 1 and isinstance(word.arguments["diagonal"], int),
+                "{w} needs at least 2 dimensions, and a whole diagonal",
+                field="value",
+                w=word.word,
+            )
+
+    def _type(self) -> str | None:
+        return _typed(self.dtype)
+
+    def _made(self, torch: Any, **where: Any) -> Any:
+        """What it holds, as a tensor.
+
+        Raises:
+            UsageError: a file that holds it cannot be read.
+        """
+        shape, word, stored = self.shape, called(self.value), stored_in(self.value)
+        if stored is not None:
+            made = torch.empty(shape, **where)
+            if made.is_meta:
+                return made
+            return made.copy_(torch.from_numpy(array(stored, shape, self.dtype)))
+        if isinstance(self.value, tuple):
+            return torch.tensor(self.value, **where).reshape(shape)
+        if word is None or word.word != "arange":
+            number = self.value if word is None else word.arguments["value"]
+            made = torch.full(shape, _within(torch, number, where["dtype"]), **where)
+            return made if word is None else getattr(made, f"{word.word}_")(word.arguments["diagonal"])
+        dim = int(word.arguments["dim"]) % len(shape)
+        line = torch.arange(*bounds(word.arguments, shape[dim]), **where)
+        return line.reshape(-1, *[1] * (len(shape) - dim - 1)).expand(shape).contiguous()
+
+
+def _within(torch: Any, value: float, dtype: Any) -> float:
+    """A number as a type has it; of those that it does not reach its last one."""
+    if not dtype.is_floating_point or value in (inf, -inf):
+        return value
+    most: float = torch.finfo(dtype).max
+    return max(-most, min(value, most))
+
+
+def bounds(ramp: Mapping[str, float], count: int) -> tuple[float, float, float]:
+    """Start, end and step of a ramp, as torch.arange takes them."""
+    start, step = ramp["start"], ramp["step"]
+    whole = isinstance(start, int) and isinstance(step, int)
+    return start, start + step * (count if whole else count - 0.5), step
+
+
+@register
+class Buffer(_Known):
+    """A tensor of the model that is not learnt, such as a table of positions; an input only lends its batch size.
+
+    With ``expand`` its dimension 0, which must be 1, is repeated for every sample. One that is not ``persistent`` is
+    left out of ``state_dict()``. ``value`` says what it begins with, as for a ``Constant``.
+    """
+
     persistent: bool = argument(Flag(), True)
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
@@ -286,40 +411,56 @@ class Buffer(_Held):
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         expand = self.expand
         layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.value, x, expand=expand))
-        value = torch.zeros(self.shape, dtype=getattr(torch, self.dtype))
-        layer.register_buffer("value", value, persistent=self.persistent)
+        layer.register_buffer("value", self._made(torch, dtype=getattr(torch, self.dtype)), persistent=self.persistent)
         module: Callable[..., Any] = layer
         return module
 
-    def _type(self) -> str | None:
-        return _typed(self.dtype)
-
 
 @register
-class Constant(NoWeights, _Held):
-    """A tensor known without any input, made anew in each forward pass: indices, a mask; built, it holds zeros.
+class Constant(NoWeights, _Known):
+    """A tensor known without any input, made anew in each forward pass: indices, a mask, a table of angles.
 
     An input only lends its batch size: with ``expand`` dimension 0, which must be 1, is repeated for every sample.
+    ``value`` is a number that all elements are, a list of as many numbers, ``arange(start=0, step=1, dim=-1)``,
+    ``tril(diagonal=0, value=1)`` or ``triu(...)`` (zero in the other triangle), or ``FILE.npz[NAME]``: an array in a
+    file of NumPy, as seen from the spec. Numbers of a list and of a file lie in memory all the time, as a buffer that
+    is in no ``state_dict()``; the forward pass gives a copy.
     """
 
-    dtype: str = argument(Choice(DTYPES), "float")
-
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.expand(t, t.make(self.shape, y[0].dtype or t.floating), y[0].shape)
+        word, dtype = called(self.value), y[0].dtype or t.floating
+        line = None
+        if word is not None and word.word == "arange" and self.shape[int(word.arguments["dim"])] != prod(self.shape):
+            line = t.make((self.shape[int(word.arguments["dim"])],), dtype)  # it is then spread over the others
+        made = t.make(self.shape, dtype)
+        if line is not None:
+            t.drop(line)
+        return aten.expand(t, made, y[0].shape)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        shape, expand = self.shape, self.expand
-        dtype = None if self.dtype == "float" else getattr(torch, self.dtype)
+        return self._kept(torch, x) if held(self.value) else self._computed(torch, x)
+
+    def _kept(self, torch: Any, x: Tensors) -> Callable[..., Any]:
+        expand = self.expand
+        layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.value.clone(), x, expand=expand))
+        layer.register_buffer("value", self._made(torch, dtype=getattr(torch, self.dtype)), persistent=False)
+        module: Callable[..., Any] = layer
+        return module
+
+    def _computed(self, torch: Any, x: Tensors) -> Callable[..., Any]:
+        expand, dtype = self.expand, None if self.dtype == "float" else getattr(torch, self.dtype)
 
         def forward(layer: Any, *x: Any) -> Any:
             device = x[0].device if x else layer.device
-            return _repeated(torch.zeros(shape, dtype=dtype or layer.floating, device=device), x, expand=expand)
+            return _repeated(self._made(torch, dtype=dtype or layer.floating, device=device), x, expand=expand)
 
         module: Callable[..., Any] = _following(torch, self, x, forward)
         return module
 
-    def _type(self) -> str | None:
-        return _typed(self.dtype)
+
+def standing(op: Op) -> Tensor | None:
+    """What a constant keeps in memory all the time, besides what it gives."""
+    return Tensor(op.shape, op._type()) if isinstance(op, Constant) and held(op.value) else None
 
 
 def _typed(dtype: str) -> str | None:

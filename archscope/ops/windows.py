@@ -3,7 +3,7 @@
 A :class:`Window` says which places along one dimension of an input are read by a place along one dimension of the
 output. An op states it once (:meth:`archscope.ops.base.Op.reads`); two analyses use it: the recurrence of receptive
 fields, which needs it in closed form (:meth:`Window.seen`), and the exact search for what a unit of a real map sees,
-which needs the pairs of places (:meth:`Window.pairs`).
+which carries sets of places through it (:meth:`Window.carried`).
 
 The recurrence is that of Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill
 2019, carried over to windows whose units take turns (transposed convolution, resampling, adaptive pooling).
@@ -12,9 +12,9 @@ The recurrence is that of Araujo, Norris and Sim, Computing Receptive Fields of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import gcd, lcm
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.arith import fixed
 
@@ -25,23 +25,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Places = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+
+#: phases of a window times those of what it reads: as many are listed, of more no closed form is told
+MOST_PHASES = 1 << 16
 
 
 class Span(NamedTuple):
     """The fields of the units along one dimension, seen along one axis of an input, borders left aside.
 
-    Unit q x period + phase sees ``size[phase]`` places from ``first[phase] + q x jump`` on; the period is the length of
-    the two. A unit of size 0 sees nothing.
+    Unit q x period + phase sees ``size[phase] + q x grow`` places from ``first[phase] + q x jump`` on; the period is
+    the length of the two. A unit of size 0 or less sees nothing.
 
     Attributes:
-        jump: places of the input from a unit to the one a period further.
+        jump: places of the input from a unit to the one a period further; negative behind a reversal.
         first: the first place that each unit of the first period sees.
         size: from the first to the last place that it sees, both included.
+        grow: how much more a unit sees than the one a period before it: 1 where unit after unit joins in (what is
+            causal), -1 where one after another is left out.
+        even: whether later units see later places, and equally many.
     """
 
     jump: int
     first: tuple[int, ...]
     size: tuple[int, ...]
+    grow: int = 0
+    even: bool = True
 
     @property
     def period(self) -> int:
@@ -51,12 +61,16 @@ class Span(NamedTuple):
     def of(self, unit: int) -> tuple[int, int]:
         """First place and size of the field of a unit."""
         turn, phase = divmod(unit, len(self.first))
-        return self.first[phase] + turn * self.jump, self.size[phase]
+        size = self.size[phase] if self.even else max(self.size[phase] + turn * self.grow, 0)
+        return self.first[phase] + turn * self.jump, size
 
-    @property
-    def largest(self) -> int:
-        """The size of the largest field."""
-        return self.size[0] if len(self.size) == 1 else max(self.size)
+    def extremes(self, units: int) -> tuple[int, int]:
+        """The sizes of the smallest and of the largest field of so many units."""
+        if self.even:
+            sizes = self.size if len(self.size) <= units else self.size[:units]
+        else:
+            sizes = tuple(self.of(unit)[1] for unit in both_ends(range(units), self.period))
+        return (sizes[0], sizes[0]) if len(sizes) == 1 else (min(sizes), max(sizes))
 
     @property
     def stride(self) -> int | Fraction:
@@ -72,15 +86,16 @@ class Span(NamedTuple):
 ITSELF = Span(1, (0,), (1,))
 
 
-def union(span: Span, units: Sequence[int], step: int = 1) -> tuple[int, int]:
-    """First place and size of what some units see together.
+def both_ends(units: range, count: int) -> Sequence[int]:
+    """So many of the first and of the last units, or all if they are no more."""
+    return units if len(units) <= 2 * count else [*units[:count], *units[-count:]]
 
-    Args:
-        units: in increasing order, ``step`` apart.
-    """
-    turns = span.period // gcd(step, span.period)
-    ends = units if len(units) <= 2 * turns else [*units[:turns], *units[-turns:]]  # phases repeat in between
-    seen = [(first, first + size) for first, size in map(span.of, ends) if size]
+
+def union(span: Span, units: range) -> tuple[int, int]:
+    """First place and size of what some units see together."""
+    turns = span.period // gcd(units.step, span.period)
+    # phases repeat in between, and along one phase the ends move steadily
+    seen = [(first, first + size) for first, size in map(span.of, both_ends(units, turns)) if size]
     if not seen:
         return 0, 0
     first = min(start for start, _ in seen)
@@ -97,14 +112,52 @@ class Window(ABC):
 
     @abstractmethod
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
-        """The fields of the output's units, from those of the input's; ``None`` where a unit sees all of them."""
+        """The fields of the output's units, from those of the input's; ``None`` where no closed form says them."""
 
     @abstractmethod
-    def pairs(self, size_in: int, size_out: int) -> Iterator[tuple[Places, Places]]:
-        """Pairs (places of the output, places of the input that they read); together they are all there are.
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        """Which places are read by some places of the output (``back``), or which read some places of the input.
 
-        No place of the output occurs twice in one of the arrays.
+        Args:
+            mask: those places, along its first dimension.
         """
+
+
+def _carried_in_pairs(mask: Mask, pairs: Iterator[tuple[Places, Places]], size: int, *, back: bool) -> Mask:
+    """What :meth:`Window.carried` says, from pairs (places of the output, places of the input that they read).
+
+    Args:
+        pairs: all there are together; no place of the output occurs twice in one of the arrays.
+        size: of the dimension that is carried to.
+    """
+    import numpy as np
+
+    result = np.zeros((size, *mask.shape[1:]), bool)
+    for units, places in pairs:
+        taken, given = (units, places) if back else (places, units)
+        if not back or len(np.unique(given)) == len(given):
+            result[given] |= mask[taken]
+        else:  # several places are one at a border
+            np.logical_or.at(result, given, mask[taken])
+    return result
+
+
+def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, back: bool) -> Mask:
+    """What :meth:`Window.carried` says, where each place of the output reads those from a first to a last one."""
+    import numpy as np
+
+    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
+    some = first <= last
+    if not back:
+        before = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
+        np.cumsum(mask, 0, out=before[1:])
+        result: Mask = before[np.where(some, last + 1, 0)] > before[np.where(some, first, 0)]
+        return result
+    steps = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
+    np.add.at(steps, first[some], mask[some])
+    np.subtract.at(steps, last[some] + 1, mask[some])
+    covered: Mask = np.cumsum(steps[:-1], 0) > 0
+    return covered
 
 
 class _Turning(Window):
@@ -117,55 +170,68 @@ class _Turning(Window):
         """The period and the advance."""
 
     @abstractmethod
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
-        """The places that a place of the first period reads, in increasing order and equally far apart."""
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        """The places that a place of the first period reads, in increasing order."""
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         period, advance = self.turn(size_in, size_out)
         turns = span.period // gcd(advance, span.period)
         count = period * turns
-        jump = span.jump * (advance * turns // span.period)
+        steps = advance * turns // span.period
+        jump, grow = span.jump * steps, span.grow * steps
         if count > max(size_out, period):  # more phases than there are units
             jump, count = span.jump * advance * size_out // (span.period * period), size_out
+            grow = span.grow * advance * size_out // (span.period * period)
+        if count * turns > MOST_PHASES:
+            return None
         firsts, sizes = [], []
         for unit in range(count):
             turn, phase = divmod(unit, period)
             places = self.places(phase, size_in, size_out)
-            shifted = [place + turn * advance for place in places]
-            first, size = union(span, shifted, places[1] - places[0] if len(places) > 1 else 1)
+            moved = turn * advance
+            first, size = union(span, range(places.start + moved, places.stop + moved, places.step))
             firsts.append(first)
             sizes.append(size)
-        return _shortest(Span(jump, tuple(firsts), tuple(sizes)))
-
-    def pairs(self, size_in: int, size_out: int) -> Iterator[tuple[Places, Places]]:
-        import numpy as np
-
-        period, advance = self.turn(size_in, size_out)
-        for phase in range(min(period, size_out)):
-            units = np.arange(phase, size_out, period)
-            for place in self.places(phase, size_in, size_out):
-                read = self.bordered(place + (units - phase) // period * advance, size_in)
-                inside = (read >= 0) & (read < size_in)
-                yield units[inside], read[inside]
-
-    def bordered(self, read: Places, size_in: int) -> Places:
-        """The places that are read where a window reaches over the border."""
-        return read
+        return _shortest(Span(jump, tuple(firsts), tuple(sizes), grow, span.even))
 
 
 def _shortest(span: Span) -> Span:
     """The same with the shortest period."""
     period = span.period
     for shorter in range(1, period):
-        if period % shorter or span.jump * shorter % period:
+        if period % shorter or span.jump * shorter % period or span.grow * shorter % period:
             continue
-        jump = span.jump * shorter // period
+        jump, grow = span.jump * shorter // period, span.grow * shorter // period
         if all(
-            span.size[i] == span.size[i % shorter] and span.first[i] == span.first[i % shorter] + i // shorter * jump
+            span.size[i] == span.size[i % shorter] + i // shorter * grow
+            and span.first[i] == span.first[i % shorter] + i // shorter * jump
             for i in range(period)
         ):
-            return Span(jump, span.first[:shorter], span.size[:shorter])
+            return Span(jump, span.first[:shorter], span.size[:shorter], grow, span.even)
     return span
+
+
+class Line(NamedTuple):
+    """A place that moves steadily: ``start`` for the first unit, ``step`` further for each one after it."""
+
+    start: int
+    step: int
+
+    def at(self, unit: int) -> int:
+        """The place for a unit."""
+        return self.start + unit * self.step
+
+
+def _between(span: Span, low: Line, high: Line) -> Span:
+    """The fields of units that each read those from a low one to a high one, of which none take turns."""
+    (first,), (size,) = span.first, span.size
+    ahead = span.jump + span.grow  # how far the last place moves from one unit to the next
+    near = low if fixed(span.jump >= 0) else high
+    far = high if fixed(ahead >= 0) else low
+    start, end = first + near.start * span.jump, first + size + far.start * ahead
+    jump = near.step * span.jump
+    grow = far.step * ahead - jump
+    return Span(jump, (start,), (end - start,), grow, fixed(jump >= 0) and fixed(grow == 0))
 
 
 class Slide(_Turning):
@@ -195,6 +261,9 @@ class Slide(_Turning):
         if span.period > 1:
             return super().seen(span, size_in, size_out)
         (first,), (size,) = span.first, span.size
+        reach = (self.kernel - 1) * self.dilation
+        if not span.even:
+            return _between(span, Line(-self.padding, self.stride), Line(reach - self.padding, self.stride))
         if fixed(size == 0):  # what sees nothing shows nothing
             return Span(span.jump * self.stride, (0,), (0,))
         # the recurrence itself, in every reading: r = r + (k - 1) d j, start = start - p j, j = j s
@@ -202,12 +271,31 @@ class Slide(_Turning):
         return Span(span.jump * self.stride, (first - self.padding * span.jump,), (grown,))
 
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
-        return 1, self.stride
+        return 1, fixed(self.stride)
 
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
-        return range(-self.padding, (self.kernel - 1) * self.dilation - self.padding + 1, self.dilation)
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        padding, dilation = fixed(self.padding), fixed(self.dilation)
+        return range(-padding, (fixed(self.kernel) - 1) * dilation - padding + 1, dilation)
 
-    def bordered(self, read: Places, size_in: int) -> Places:
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        start = np.arange(size_out) * self.stride - self.padding
+        if self.border == "zeros" and (self.dilation == 1 or self.kernel == 1):
+            return _carried_in_runs(mask, start, start + self.kernel - 1, size_in, back=back)
+        return _carried_in_pairs(mask, self._pairs(start, size_in), size_in if back else size_out, back=back)
+
+    def _pairs(self, start: Places, size_in: int) -> Iterator[tuple[Places, Places]]:
+        import numpy as np
+
+        units = np.arange(len(start))
+        for reach in range(0, self.kernel * self.dilation, self.dilation):
+            read = self._bordered(start + reach, size_in)
+            inside = (read >= 0) & (read < size_in)
+            yield units[inside], read[inside]
+
+    def _bordered(self, read: Places, size_in: int) -> Places:
+        """The places that are read where a window reaches over the border."""
         import numpy as np
 
         if self.border == "replicate":
@@ -222,24 +310,17 @@ class Slide(_Turning):
 
 
 class Placed(Slide):
-    """A part of a dimension, from the place ``padding`` on: other places of the output read nothing of this input."""
+    """Places that lie elsewhere in the output, where no formula says: of a part of it (``padding`` places on), rolled.
 
-    __slots__ = ()
+    Attributes:
+        others: dimensions of the output along which they lie, too.
+    """
 
+    __slots__ = ("others",)
 
-class Joined(Slide):
-    """A dimension that becomes part of another one (or several): where its places lie there, no formula says."""
-
-    __slots__ = ()
-
-
-class Mirrored(Joined):
-    """A dimension in reverse order: place o of n reads n - 1 - o."""
-
-    __slots__ = ()
-
-    def bordered(self, read: Places, size_in: int) -> Places:
-        return size_in - 1 - read
+    def __init__(self, padding: int = 0, border: str = "zeros", others: tuple[int, ...] = ()) -> None:
+        super().__init__(padding=padding, border=border)
+        self.others = others
 
 
 class Spread(_Turning):
@@ -265,9 +346,36 @@ class Spread(_Turning):
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
         return fixed(self.stride), 1
 
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
-        reached = (phase + self.padding - k * self.dilation for k in reversed(range(self.kernel)))
-        return [place // self.stride for place in reached if place % self.stride == 0]
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        kernel, stride, dilation = fixed(self.kernel), fixed(self.stride), fixed(self.dilation)
+        reached, common = phase + fixed(self.padding), gcd(dilation, stride)
+        every = stride // common  # of the taps, that many apart, the stride divides what is reached
+        if reached % common:
+            return range(0)
+        taps = range(reached // common * pow(dilation // common, -1, every) % every, kernel, every)
+        if not taps:
+            return range(0)
+        step = dilation // common
+        first = (reached - taps[-1] * dilation) // stride
+        return range(first, first + len(taps) * step, step)
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        reached = np.arange(size_out) + self.padding
+        if self.dilation == 1 or self.kernel == 1:
+            first = -((self.kernel - 1 - reached) // self.stride)  # rounded up
+            return _carried_in_runs(mask, first, reached // self.stride, size_in, back=back)
+        return _carried_in_pairs(mask, self._pairs(size_in, size_out), size_in if back else size_out, back=back)
+
+    def _pairs(self, size_in: int, size_out: int) -> Iterator[tuple[Places, Places]]:
+        import numpy as np
+
+        places = np.arange(size_in)
+        for reach in range(0, self.kernel * self.dilation, self.dilation):
+            units = places * self.stride - self.padding + reach
+            inside = (units >= 0) & (units < size_out)
+            yield units[inside], places[inside]
 
 
 class Binned(_Turning):
@@ -280,8 +388,16 @@ class Binned(_Turning):
         common = gcd(size_in, size_out)
         return size_out // common, size_in // common
 
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        size_in, size_out = fixed(size_in), fixed(size_out)
         return range(phase * size_in // size_out, -(-(phase + 1) * size_in // size_out))
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        units = np.arange(size_out)
+        first, last = units * size_in // size_out, -((units + 1) * -size_in // size_out) - 1
+        return _carried_in_runs(mask, first, last, size_in, back=back)
 
 
 class Resampled(_Turning):
@@ -312,20 +428,34 @@ class Resampled(_Turning):
         ratio = self._ratio(fixed(size_in), fixed(size_out))
         return ratio.denominator, ratio.numerator
 
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
-        ratio = self._ratio(size_in, size_out)
-        if self.mode == "nearest":
-            return [int(phase * ratio)]
-        source = phase * ratio if self.align_corners else ((2 * phase + 1) * ratio - 1) / 2
-        left = source.numerator // source.denominator
-        if left == source:  # the other taps have the weight 0
-            return [left]
-        return range(left, left + 2) if self.mode == "linear" else range(left - 1, left + 3)
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        above, below = self._source(phase, self._ratio(fixed(size_in), fixed(size_out)))
+        left = above // below
+        before, after = self._taps(between=above % below != 0)
+        return range(left - before, left + after + 1)
 
-    def bordered(self, read: Places, size_in: int) -> Places:
+    def _source(self, unit: Any, ratio: Fraction) -> tuple[Any, int]:
+        """Where a place (or places) of the output lies in the input: numerator and denominator."""
+        above, below = ratio.numerator, ratio.denominator
+        if self.align_corners or self.mode == "nearest":
+            return unit * above, below
+        return (2 * unit + 1) * above - below, 2 * below
+
+    def _taps(self, *, between: bool) -> tuple[int, int]:
+        """How many places before and after the left one have a weight; of a place itself the others have none."""
+        if self.mode == "nearest" or not between:
+            return 0, 0
+        return (0, 1) if self.mode == "linear" else (1, 2)
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
         import numpy as np
 
-        return np.clip(read, 0, size_in - 1)
+        above, below = self._source(np.arange(size_out), self._ratio(size_in, size_out))
+        left, between = above // below, above % below != 0
+        before, after = self._taps(between=True)
+        first = np.clip(np.where(between, left - before, left), 0, size_in - 1)
+        last = np.clip(np.where(between, left + after, left), 0, size_in - 1)
+        return _carried_in_runs(mask, first, last, size_in, back=back)
 
 
 class Grouped(_Turning):
@@ -339,30 +469,99 @@ class Grouped(_Turning):
     def turn(self, size_in: int, size_out: int) -> tuple[int, int]:
         return fixed(self.writes), fixed(self.reads)
 
-    def places(self, phase: int, size_in: int, size_out: int) -> Sequence[int]:
-        return range(self.reads)
+    def places(self, phase: int, size_in: int, size_out: int) -> range:
+        return range(fixed(self.reads))
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        first = np.arange(size_out) // self.writes * self.reads
+        return _carried_in_runs(mask, first, first + self.reads - 1, size_in, back=back)
 
 
-class Before(Window):
+class _Ordered(Window):
+    """A window of which both ends move steadily, each by a step of its own."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        """The first and the last place that is read."""
+
+    def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
+        low, high = self.ends(size_in)
+        if span.period == 1:
+            return span if span.even and fixed(span.size[0] == 0) else _between(span, low, high)
+        count = 1 if not low.step and not high.step else span.period
+        if count * span.period > MOST_PHASES:
+            return None
+        near, far = (low, high) if span.jump >= 0 else (high, low)
+        jump = span.jump * near.step * count // span.period
+        ahead = (span.jump + span.grow) * far.step * count // span.period
+        firsts, sizes = [], []
+        for phase in range(count):
+            # the widest window of each phase tells: at a border fewer units than take turns are read
+            turn = max(size_out - 1 - phase, 0) // count if high.step > low.step else 0
+            unit = turn * count + phase
+            first, size = union(span, range(low.at(unit), high.at(unit) + 1))
+            firsts.append(first - turn * jump)
+            sizes.append(size - turn * (ahead - jump))
+        even = jump >= 0 and ahead == jump
+        return _shortest(Span(jump, tuple(firsts), tuple(sizes), ahead - jump, even))
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        low, high = self.ends(size_in)
+        units = np.arange(size_out)
+        return _carried_in_runs(mask, low.at(units), high.at(units), size_in, back=back)  # type: ignore[arg-type]
+
+
+class UpTo(_Ordered):
     """Place o reads the places up to o: what is causal."""
 
     __slots__ = ()
 
-    def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
-        return None
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        return Line(0, 0), Line(0, 1)
 
-    def pairs(self, size_in: int, size_out: int) -> Iterator[tuple[Places, Places]]:
-        import numpy as np
 
-        for back in range(size_out):
-            units = np.arange(back, size_out)
-            read = units - back
-            yield units[read < size_in], read[read < size_in]
+class From(_Ordered):
+    """Place o reads the places from o on: what runs backwards."""
+
+    __slots__ = ()
+
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        return Line(0, 1), Line(size_in - 1, 0)
+
+
+class Mirrored(_Ordered):
+    """A dimension in reverse order: place o of n reads n - 1 - o."""
+
+    __slots__ = ()
+
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        return Line(size_in - 1, -1), Line(size_in - 1, -1)
+
+
+class _Whole(_Ordered):
+    """Every place reads all places."""
+
+    __slots__ = ()
+
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        return Line(0, 0), Line(size_in - 1, 0)
 
 
 SAME = Slide()
-#: of a dimension of an input: every place of the output reads all of it
+#: every place of the output's dimension reads all of the input's
+WHOLE = _Whole()
+#: of a dimension of an input that the output has not: every place of the output reads all of it
 ALL = None
+
+
+#: the dimension of the output that a dimension of an input goes with, and the window
+Axis = tuple[int, Window]
 
 
 class Along(NamedTuple):
@@ -371,12 +570,12 @@ class Along(NamedTuple):
     Attributes:
         axes: for each dimension of the input, the dimension of the output that it goes with and the window, or
             :data:`ALL`.
-        at: dimensions of the output of which only one place reads the input at all, each with that place.
+        at: dimensions of the output of which only some places read the input at all, each with those.
         only: dimensions of the input (:data:`ALL` in ``axes``) of which a single place is read, each with that place.
     """
 
-    axes: tuple[tuple[int, Window] | None, ...]
-    at: tuple[tuple[int, int], ...] = ()
+    axes: tuple[Axis | None, ...]
+    at: tuple[tuple[int, range], ...] = ()
     only: tuple[tuple[int, int], ...] = ()
 
 
@@ -395,8 +594,19 @@ class Rearranged(NamedTuple):
     along: Along
 
 
+class Either(NamedTuple):
+    """Several readings, each by some places of the output.
+
+    Attributes:
+        along: the same by dimension, of all places together.
+    """
+
+    parts: tuple[Along, ...]
+    along: Along
+
+
 #: ``None``: the op takes an input without reading its elements
-Reads = Along | Rearranged | None
+Reads = Along | Rearranged | Either | None
 
 
 def pointwise(ndim: int) -> Along:
@@ -404,15 +614,14 @@ def pointwise(ndim: int) -> Along:
     return Along(tuple((dim, SAME) for dim in range(ndim)))
 
 
-def mixing(ndim: int, dims: Sequence[int]) -> Along:
+def mixing(ndim: int, dims: Collection[int]) -> Along:
     """Every place reads all places along some dimensions, and its own along the others."""
-    return Along(tuple(ALL if dim in dims else (dim, SAME) for dim in range(ndim)))
+    return Along(tuple((dim, WHOLE if dim in dims else SAME) for dim in range(ndim)))
 
 
-def spatial(channels: Window | None, windows: Sequence[Window | None]) -> Along:
-    """Samples apart; of the channels and of each further axis a window, or :data:`ALL`."""
-    axes = enumerate((channels, *windows), 1)
-    return Along(((0, SAME), *(ALL if window is None else (dim, window) for dim, window in axes)))
+def spatial(channels: Window, windows: Sequence[Window]) -> Along:
+    """Samples apart; of the channels and of each further axis a window."""
+    return Along(((0, SAME), *enumerate((channels, *windows), 1)))
 
 
 def permuted(order: Sequence[int]) -> Along:
@@ -422,7 +631,8 @@ def permuted(order: Sequence[int]) -> Along:
 
 def in_order(shape: tuple[int, ...], out: tuple[int, ...]) -> Rearranged:
     """Every element at its place in the order of the elements, whatever the shape."""
-    axes: list[tuple[int, Window] | None] = [ALL] * len(shape)
+    axes: list[Axis | None] = [ALL] * len(shape)
+    single: list[int] = []  # dimensions of size 1: they have one place, which every place of the output reads
     i = j = 0
     while i < len(shape):
         group, product, size, first = [i], shape[i], out[j] if j < len(out) else 1, j
@@ -434,8 +644,12 @@ def in_order(shape: tuple[int, ...], out: tuple[int, ...]) -> Rearranged:
                 size, j = size * out[j], j + 1
         wide = [dim for dim in group if not fixed(shape[dim] == 1)]
         targets = [dim for dim in range(first, min(j, len(out))) if not fixed(out[dim] == 1)]
-        for dim in wide:  # a dimension of size 1 has one place, which every place of the output reads
-            axes[dim] = (targets[0], SAME if len(wide) == len(targets) == 1 else Joined())
+        single += [dim for dim in group if dim not in wide]
+        for dim in wide:
+            axes[dim] = (targets[0], SAME if len(wide) == len(targets) == 1 else Placed(others=tuple(targets[1:])))
+    left = (dim for dim, size in enumerate(out) if fixed(size == 1))
+    for dim, target in zip(single, left, strict=False):
+        axes[dim] = (target, WHOLE)
     return Rearranged(shape, tuple(range(len(shape))), Along(tuple(axes)))
 
 
@@ -444,20 +658,25 @@ def hull(spans: Sequence[Span]) -> tuple[Span, ...]:
     together: list[Span] = []
     for span in dict.fromkeys(spans):
         for i, other in enumerate(together):
-            if span.stride == other.stride:
-                together[i] = _hull(other, span)
-                break
+            if span.stride == other.stride and lcm(span.period, other.period) <= MOST_PHASES:
+                joined = _hull(other, span)
+                if joined is not None:
+                    together[i] = joined
+                    break
         else:
             together.append(span)
     return tuple(together)
 
 
-def _hull(a: Span, b: Span) -> Span:
+def _hull(a: Span, b: Span) -> Span | None:
     period = lcm(a.period, b.period)
+    grow = a.grow * (period // a.period)
+    if not (a.even and b.even) and grow != b.grow * (period // b.period):
+        return None
     firsts, sizes = [], []
     for unit in range(period):
         seen = [(first, first + size) for first, size in (a.of(unit), b.of(unit)) if size]
         first = min((start for start, _ in seen), default=0)
         firsts.append(first)
         sizes.append(max((end for _, end in seen), default=0) - first)
-    return Span(a.jump * (period // a.period), tuple(firsts), tuple(sizes))
+    return Span(a.jump * (period // a.period), tuple(firsts), tuple(sizes), grow, a.even and b.even)

@@ -20,10 +20,11 @@ def line(one: Check, about: str = "") -> str:
     """
     note = f"   {one.note}" if one.note else ""
     if one.measured is None:
-        return f"{click.style('open', fg='yellow')}   {about}{one.what}: stated {_text(one.stated)}, not measured{note}"
+        what = f"{about}{one.label}: stated {_text(one.stated)}, not measured"
+        return f"{click.style('open', fg='yellow')}   {what}{note}"
     if one.ok:
-        return f"{click.style('ok', fg='green')}     {about}{one.what} = {_text(one.measured)}{note}"
-    what = f"{one.what}: stated {_text(one.stated)}, measured {_text(one.measured)}"
+        return f"{click.style('ok', fg='green')}     {about}{one.label} = {_text(one.measured)}{note}"
+    what = f"{one.label}: stated {_text(one.stated)}, measured {_text(one.measured)}"
     return f"{click.style('FAILED', fg='red')} {about}{what}{note}"
 
 

@@ -10,6 +10,7 @@ import click
 
 from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
 from archscope.design import incomplete
+from archscope.diagnostics import Diagnostic
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
 from archscope.report.difference import COSTS
@@ -69,6 +70,11 @@ def comparison_text(found: Comparison, width: int, *, depth: int | None = None) 
 
 def _lacking(found: Comparison) -> str | None:
     return incomplete(*(side.design for side in found.sides))
+
+
+def _warnings(found: Comparison) -> Iterator[Diagnostic]:
+    for side in found.sides:
+        yield from side.design.warnings
 
 
 def _bold(text: str) -> str:
@@ -289,7 +295,7 @@ def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
         ],
         "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
     }
-    return js.headed(JSON_VERSION, _lacking(found), content)
+    return js.headed(JSON_VERSION, _lacking(found), content, _warnings(found))
 
 
 def _setting_data(found: Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from archscope.analysis.account import Account, Total
 from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES, MEMORY_FIGURES, METRICS
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED
 from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
@@ -38,7 +38,8 @@ def to_csv(tables: Sequence[Table]) -> str:
 def to_json(accounts: Sequence[Account]) -> str:
     """All figures of every layer and every total."""
     lacking = incomplete(*(account.design for account in accounts))
-    content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]})
+    warned = [one for account in accounts for one in account.design.warnings]
+    content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]}, warned)
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -67,10 +68,10 @@ def _design(account: Account) -> dict[str, Any]:
                 "category": row.category,
                 "arguments": layer.op.arguments(),
                 "inputs": [str(ref) for ref in layer.inputs],
-                "input_shapes": [list(t.shape[1:]) for t in row.x],
-                "output_shapes": [list(t.shape[1:]) for t in row.y],
+                "input_shapes": [list(t.sizes) for t in row.x],
+                "output_shapes": [list(t.sizes) for t in row.y],
                 "shares": row.shares,
-                "frozen": row.frozen,
+                "frozen": list(row.frozen),
                 **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
                 "dense_params": row.dense_params,
                 **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
@@ -96,7 +97,7 @@ def schema() -> js.Schema:
         "file": js.text("the spec; empty where it was no file"),
         "incomplete": js.lacking(),
         "batch": js.count("that runs at once", "samples"),
-        "dtype": js.chosen(ITEM_BYTES, "floating type, for the figures in bytes"),
+        "dtype": js.chosen(COUNTED, "floating type, for the figures in bytes"),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
@@ -114,7 +115,7 @@ def schema() -> js.Schema:
         "input_shapes": js.many(js.sizes()),
         "output_shapes": js.many(js.sizes()),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
-        "frozen": js.flag("whether its parameters are not trained"),
+        "frozen": js.many(js.text(), "those of its parameters that are not trained"),
         **{name: js.figure(name) for name in METRICS},
         "dense_params": js.nullable(js.figure("dense_params")),
         **{name: js.figure(name) for name in FIELD_FIGURES},

@@ -41,11 +41,11 @@ def to_node_link(design: Design) -> str:
             kind="layer",
             op=layer.kind,
             arguments=layer.op.arguments(),
-            outputs=[_tensor(tensor.shape[1:], tensor.dtype) for tensor in row.y],
+            outputs=[_tensor(tensor.sizes, tensor.dtype) for tensor in row.y],
             params=row.params,
             macs=row.macs,
             shares=layer.shares,
-            frozen=layer.frozen,
+            frozen=list(layer.frozen),
         )
         for number, ref in enumerate(layer.inputs):
             graph.add_edge(ref.node, layer.name, output=ref.output, input=number)

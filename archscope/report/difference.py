@@ -13,6 +13,7 @@ from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import METRICS
 from archscope.comparison import as_written
 from archscope.design import incomplete
+from archscope.diagnostics import Diagnostic
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
@@ -224,6 +225,10 @@ def _lacking(found: Difference) -> str | None:
     return incomplete(found.before.design, found.after.design)
 
 
+def _warnings(found: Difference) -> tuple[Diagnostic, ...]:
+    return found.before.design.warnings + found.after.design.warnings
+
+
 # -- for machines ---
 
 
@@ -252,7 +257,7 @@ def difference_data(found: Difference) -> dict[str, Any]:
         "total": _cost_data(found.total),
         "changes": list(map(_change_data, found.changes)),
     }
-    return js.headed(JSON_VERSION, _lacking(found), content)
+    return js.headed(JSON_VERSION, _lacking(found), content, _warnings(found))
 
 
 def _edit_data(edit: Edit) -> dict[str, Any]:
@@ -297,6 +302,7 @@ def schema() -> tuple[js.Schema, js.Schema]:
         "format": js.version_is(JSON_VERSION),
         "archscope": js.text("version of archscope"),
         "incomplete": js.lacking(),
+        "warnings": js.warned(),
         "batch": js.count("that runs at once", "samples"),
         "dtype": js.text("of the numbers"),
         "device": js.nullable(js.text("whose functions say what is kept")),

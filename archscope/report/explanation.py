@@ -16,7 +16,7 @@ JSON_VERSION = 1
 def to_data(design: Design, explanations: Sequence[Explanation]) -> dict[str, Any]:
     """The explanations of some layers of a design."""
     layers = [one.as_dict() for one in explanations]
-    return js.headed(JSON_VERSION, incomplete(design), {"design": design.name, "layers": layers})
+    return js.headed(JSON_VERSION, incomplete(design), {"design": design.name, "layers": layers}, design.warnings)
 
 
 def schema() -> js.Schema:

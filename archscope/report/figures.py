@@ -6,6 +6,7 @@ Okabe and Ito, which colour-blind readers tell apart.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.report.files import check_target
+from archscope.files import check_target, write
 from archscope.report.text import binary, cut, line
 
 if TYPE_CHECKING:
@@ -45,11 +46,10 @@ def save(figure: Figure, target: str) -> None:
     check_target(target)
     suffix = Path(target).suffix.lower()
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
-    try:
-        with any_letters():
-            figure.savefig(target, dpi=150, bbox_inches="tight", metadata=metadata)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+    drawn = io.BytesIO()
+    with any_letters():
+        figure.savefig(drawn, format=suffix[1:], dpi=150, bbox_inches="tight", metadata=metadata)
+    write(drawn.getvalue(), target)
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str,
         axes.step(
             places[mixed:], sizes[mixed:], where="mid", color="0.6", linestyle=":", marker=lone, label=label_mixed
         )
-    small = [min(field.small.largest, size) for field, size in zip(column, sizes, strict=True)]
+    small = [min(field.paths[0], size) for field, size in zip(column, sizes, strict=True)]
     if small[:mixed] != list(sizes[:mixed]):
         axes.fill_between(
             places[:mixed],
@@ -175,7 +175,7 @@ def nested(design: Design, layers: Sequence[str], image: str | None = None) -> F
     sights = []
     for name in layers:
         seen = fields[name]
-        if len(seen) != 2 or any(field.dim is None or not field.located for field in seen):
+        if len(seen) != 2 or any(field.dim is None for field in seen):
             raise UsageError(f"`{name}` has no map of two axes, so that its unit has no place")
         ordered = sorted(seen, key=lambda field: field.dim or 0)
         sights.append((name, seen, sees(design, name, [field.units // 2 for field in ordered])))

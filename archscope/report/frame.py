@@ -80,7 +80,7 @@ def _account(account: Account) -> Records:
             "name": row.name,
             "kind": row.kind,
             "category": row.category,
-            "input_shape": tuple(tensor.shape[1:] for tensor in row.x),
+            "input_shape": tuple(tensor.sizes for tensor in row.x),
             **{name: getattr(row, name) for name in (*LAYER_FIGURES, *METRICS)},
             **{name: account.field_figure(row.name, name) for name in FIELD_FIGURES},
             "kept_bytes": account.memory.by_layer[row.name],

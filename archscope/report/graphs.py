@@ -13,9 +13,9 @@ from pathlib import Path
 
 from archscope.analysis.account import Account
 from archscope.errors import MissingLibrary
+from archscope.files import check_target, write
 from archscope.graph import Ref
 from archscope.report.diagrams import dot, quoted
-from archscope.report.files import check_target, write
 from archscope.report.outline import MOST_BOXES, Box, Cluster, Edge, Outline, outline
 from archscope.report.text import line, shape, short
 

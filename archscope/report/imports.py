@@ -50,6 +50,11 @@ def remarks(found: Imported) -> Iterator[str]:
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(found.notes))
+    if found.kept is not None and found.kept.arrays:
+        arrays = found.kept.arrays.values()
+        size = binary(sum(one.nbytes for one in arrays))
+        count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
+        yield f"note: the values of {count} ({size}) are in {found.kept.file}, which belongs beside the spec"
 
 
 def summary(found: Summary) -> str:
@@ -74,7 +79,7 @@ def field(fields: ReceptiveFields) -> Iterator[str]:
     """The receptive field of the last layer that has a bounded one, if any has."""
     for layer in reversed(fields.design.layers):
         axes = fields[layer.name]
-        if axes and not any(axis.whole for axis in axes):
+        if axes and not any(axis.whole or axis.untold_from for axis in axes):
             sizes, extents = value([axis.size for axis in axes], "axes"), value([axis.extent for axis in axes], "axes")
             yield f"receptive field: {sizes} of {extents} at {layer.name}, the last layer that does not see everything"
             return

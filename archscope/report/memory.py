@@ -47,6 +47,7 @@ def setting(found: Memory) -> str:
     """How the step is run."""
     more = ", gradients accumulate" if found.accumulate else ""
     more += ", channels last" if found.channels_last else ""
+    more += f", torch {found.torch}"
     return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
 
 
@@ -81,7 +82,7 @@ def notes(found: Memory) -> list[str]:
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     return [
         f"weights alone: {forms}",
-        f"a file of float32: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
+        f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
         *filter(None, [incomplete(found.design)]),
     ]
 
@@ -123,6 +124,7 @@ def to_data(found: Memory) -> dict[str, Any]:
         "device": found.device,
         "accumulate": found.accumulate,
         "channels_last": found.channels_last,
+        "torch": found.torch,
         "training": found.training,
         "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
         "cuda": found.cuda and found.cuda._asdict(),
@@ -143,7 +145,7 @@ def to_data(found: Memory) -> dict[str, Any]:
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
-    return js.headed(JSON_VERSION, incomplete(found.design), content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
 
 
 def schema() -> js.Schema:
@@ -174,6 +176,7 @@ def schema() -> js.Schema:
         "device": js.text("cpu, cuda, or a device of the table"),
         "accumulate": js.flag("whether gradients live from step to step"),
         "channels_last": js.flag("whether maps and kernels lie in torch's format of that name"),
+        "torch": js.text("the version of torch whose ways the step has"),
         "training": js.size("at the peak of a training step"),
         "peak": js.nullable(js.record(peak, about="the moment of that peak; none without training")),
         "cuda": js.nullable(js.record(cuda, about="what the step shows on a CUDA device")),

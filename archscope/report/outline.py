@@ -91,7 +91,7 @@ class Outline:
     @cached_property
     def _outputs_of(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         inputs = {node.name: (node.shape,) for node in self.account.design.inputs}
-        return inputs | {row.name: tuple(tensor.shape[1:] for tensor in row.y) for row in self.account.rows}
+        return inputs | {row.name: tuple(tensor.sizes for tensor in row.y) for row in self.account.rows}
 
     def shape(self, ref: Ref) -> tuple[int, ...]:
         """The shape of a tensor, without the batch."""

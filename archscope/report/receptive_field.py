@@ -22,7 +22,7 @@ def to_data(
     """All that is known of a layer's field, as data."""
     seen = fields.of(layer, input=source)
     content = {"layer": fields.layer(layer), "axes": [axis_data(field) for field in seen]}
-    found = js.headed(JSON_VERSION, incomplete(fields.design), content)
+    found = js.headed(JSON_VERSION, incomplete(fields.design), content, fields.design.warnings)
     if unit is not None or pixel is not None:
         from archscope.analysis.influence import seen_by, sees
 
@@ -51,11 +51,14 @@ def axis_data(field: Field) -> dict[str, Any]:
     return {
         "axis": field.axis,
         "extent": field.extent,
-        "sees_all": field.whole,
+        "sees_all": field.sees == "all",
         "mixed_by": field.mixed_by or None,
+        "reach": list(field.reach) if field.whole else None,
+        "untold_from": field.untold_from or None,
         "receptive_field": field.size,
-        "smallest_path": field.small.largest,
-        "largest_path": field.large.largest,
+        "smallest": field.smallest,
+        "smallest_path": field.paths[0],
+        "largest_path": field.paths[1],
         "jump": float(field.jump),
         "start": field.start,
         "center": float(field.center),
@@ -75,10 +78,19 @@ def to_text(found: dict[str, Any]) -> str:
         return "\n".join([f"{found['layer']} sees no input", *lacking])
     for axis in found["axes"]:
         size = f"{axis['receptive_field']:,}"
-        if axis["sees_all"]:
+        if axis["smallest"] != axis["receptive_field"]:
+            size = f"{axis['smallest']:,} to {size}"
+        if axis["mixed_by"] is not None:
+            first, last = axis["reach"]
+            seen = f"all {axis['extent']:,}" if axis["sees_all"] else f"{first:,} to {last:,} of {axis['extent']:,}"
             lines.append(
-                f"  {axis['axis']}  sees all {axis['extent']:,}: {axis['mixed_by']} mixes everything, of which each "
-                f"part sees {size}"
+                f"  {axis['axis']}  sees {seen}: {axis['mixed_by']} mixes everything, of which each part sees {size}"
+            )
+            continue
+        if axis["untold_from"] is not None:
+            lines.append(
+                f"  {axis['axis']}  not told: {axis['untold_from']} reads some places of what was laid anew, of which "
+                f"each sees {size}; --unit finds exactly what a unit sees"
             )
             continue
         before, after = axis["effective_padding"]
@@ -134,7 +146,10 @@ def schema() -> js.Schema:
         "extent": js.count("length of the input along it", "places"),
         "sees_all": js.flag("whether every unit sees the whole input"),
         "mixed_by": js.nullable(js.text("the layer that mixed everything")),
-        "receptive_field": js.count("size of the field; where all is seen, of what was mixed", "places"),
+        "reach": js.nullable(js.many(js.count(), "first and last place that is seen of what was mixed [places]")),
+        "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
+        "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
+        "smallest": js.count("size of the smallest field over units", "places"),
         "smallest_path": js.count("size of the field by the path with the smallest", "places"),
         "largest_path": js.count("size of the field by the path with the largest", "places"),
         "jump": js.number("effective stride: between neighbouring units", "places"),

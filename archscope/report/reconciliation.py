@@ -232,7 +232,8 @@ def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    return json.dumps(js.headed(JSON_VERSION, incomplete(found.design), content), indent=2) + "\n"
+    data = js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
+    return json.dumps(data, indent=2) + "\n"
 
 
 def schema() -> js.Schema:

@@ -10,18 +10,36 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archscope import __version__
+from archscope.diagnostics import Diagnostic
 from archscope.table import COLUMNS
 
 Schema = dict[str, Any]
 
 
-def headed(version: int, lacking: str | None, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Data of an output behind the version of its format, that of the program, and what its figures lack.
+def headed(
+    version: int, lacking: str | None, data: Mapping[str, Any], warned: Iterable[Diagnostic] = ()
+) -> dict[str, Any]:
+    """Data of an output behind the versions of its format and of the program, and what there is to say of its designs.
 
     Args:
-        lacking: as :func:`archscope.design.incomplete` says it.
+        lacking: what their figures lack, as :func:`archscope.design.incomplete` says it.
+        warned: the warnings of the designs; each is written once.
     """
-    return {"format": version, "archscope": __version__, "incomplete": lacking, **data}
+    warnings = [
+        {"message": one.message, "place": None if one.mark is None else str(one.mark), "hint": one.hint}
+        for one in dict.fromkeys(warned)
+    ]
+    return {"format": version, "archscope": __version__, "incomplete": lacking, "warnings": warnings, **data}
+
+
+def warned() -> Schema:
+    """The schema of warnings."""
+    fields = {
+        "message": text("what looks like a mistake, and has a meaning"),
+        "place": nullable(text("file, line and column")),
+        "hint": text("what to do about it"),
+    }
+    return many(record(fields), "of the designs")
 
 
 def lacking() -> Schema:
@@ -39,6 +57,7 @@ def document(
 ) -> Schema:
     """The schema of a whole output (JSON schema, draft 2020-12) that begins as :func:`headed` says."""
     head = {"format": version_is(version), "archscope": text("version of archscope"), "incomplete": lacking()}
+    head["warnings"] = warned()
     return titled(command, record({**head, **fields}, optional) | ({"$defs": dict(defs)} if defs else {}))
 
 

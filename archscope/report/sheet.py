@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archscope.report.files import write
+from archscope.files import write
 
 #: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001

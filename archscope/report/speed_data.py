@@ -151,7 +151,7 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
         **_predicted(found),
         "parts": [one.record() for one in found.parts],
     }
-    return js.headed(JSON_VERSION, incomplete(found.design), content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
 
 
 def prediction_schema() -> js.Schema:
@@ -203,7 +203,7 @@ def profile_data(found: Profile) -> dict[str, Any]:
         "machine": found.machine.as_data(),
         "parts": [one.record() for one in found.parts],
     }
-    return js.headed(JSON_VERSION, incomplete(found.design), content)
+    return js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
 
 
 def profile_schema() -> js.Schema:

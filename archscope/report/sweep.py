@@ -476,7 +476,7 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
         "frontier": len(found.frontier),
         "points": [_point(found, point) for point in points(found)],
     }
-    return js.headed(JSON_VERSION, found.incomplete, content)
+    return js.headed(JSON_VERSION, found.incomplete, content, found.warnings)
 
 
 def _objective(one: Objective) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from archscope.printable import printable
+
 
 def shape(sizes: tuple[int, ...]) -> str:
     """``96 x 55 x 55``; a scalar for each sample is ``1``."""
@@ -46,7 +48,7 @@ def plain(content: Any, style: str) -> Any:
 
 def line(text: str) -> str:
     """A text on one line; what cannot be shown is a replacement character."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def cut(text: str, width: int) -> str:

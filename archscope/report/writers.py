@@ -19,7 +19,7 @@ import numpy as np
 
 import archscope
 from archscope.errors import MissingLibrary, UsageError
-from archscope.report.files import replaced
+from archscope.files import replaced
 from archscope.report.sheet import BOM, INCOMPLETE, to_csv, to_row
 from archscope.sweeps.model import Rows
 

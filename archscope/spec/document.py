@@ -18,7 +18,7 @@ from archscope.errors import SpecError, closest, suggestion
 from archscope.ops.fields import DTYPES
 from archscope.spec import library
 from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
-from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode, read, read_file
+from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode, read, read_file
 
 if TYPE_CHECKING:
     from archscope.spec.section import SweepSection
@@ -94,6 +94,7 @@ class Document:
     vars: dict[str, Node] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     layers: ListNode | None = None
+    freeze: Node | None = None
     outputs: Node | None = None
     expectations: list[Expectation] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
@@ -191,6 +192,7 @@ def _extended(base: Document, child: Document) -> Document:
         vars=base.vars | child.vars,
         blocks=base.blocks | child.blocks,
         layers=base.layers if child.layers is None else child.layers,
+        freeze=base.freeze if child.freeze is None else child.freeze,
         outputs=child.outputs or base.outputs,
         sweep=child.sweep or base.sweep,
     )
@@ -324,6 +326,9 @@ class _Parts:
             return None
         allowed = [self._variable(parameter, mark) for parameter, _ in parameters]
         return parameters if all(allowed) else None
+
+    def read_freeze(self, node: Node) -> None:
+        self.document.freeze = node
 
     def read_layers(self, node: Node) -> None:
         if isinstance(node, ListNode):
@@ -496,6 +501,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "vars": _Parts.read_vars,
     "blocks": _Parts.read_blocks,
     "layers": _Parts.read_layers,
+    "freeze": _Parts.read_freeze,
     "outputs": _Parts.read_outputs,
     "expect": _Parts.read_expect,
     "budget": _Parts.read_budget,
@@ -503,8 +509,6 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "sweep": _Parts.read_sweep,
 }
 
-#: what an entry of a list of layers may say besides its op or block
-MODIFIERS = ("name", "from", "when", "freeze", "checkpoint")
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
 #: names with a meaning of their own inside a layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from archscope.design import Design
@@ -58,7 +58,9 @@ class Draft:
         *,
         numbered: bool = False,
         shares: Ref | None = None,
-        frozen: bool = False,
+        frozen: Iterable[str] = (),
+        checkpoint: str | None = None,
+        no_grad: bool = False,
     ) -> tuple[Ref, ...]:
         """A layer behind those that there are; its outputs.
 
@@ -66,6 +68,9 @@ class Draft:
             name: the path that it should have; where that is taken, it gets a number.
             numbered: ``name`` is the block it stands in, and it is called after its op there, as an unnamed layer is.
             shares: an output of the layer whose weights it uses again.
+            frozen: those of its parameters that are not trained; of one that shares, those of that layer.
+            checkpoint: a word for the layers, one after another, that are recomputed together in the backward pass.
+            no_grad: whether it runs without gradients.
 
         Raises:
             Unfit: the op does not take these inputs.
@@ -75,7 +80,16 @@ class Draft:
             raise Unfit(_told(violations))
         key = f"#{len(self._layers)}"
         self._layers.append(
-            Layer(key, op, tuple(inputs), shares=shares.node if shares else None, frozen=frozen, named=not numbered)
+            Layer(
+                key,
+                op,
+                tuple(inputs),
+                shares=shares.node if shares else None,
+                frozen=self._layers[int(shares.node[1:])].frozen if shares else tuple(frozen),
+                checkpoint=checkpoint,
+                named=not numbered,
+                no_grad=no_grad,
+            )
         )
         self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)
         self._tensors[key] = outputs

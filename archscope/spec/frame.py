@@ -64,6 +64,10 @@ def inputs(
         if None not in sizes:
             found.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
             tensor = found[-1].tensor(1)
+            if len(sizes) == len(declaration.shape.items) + 1:
+                message = f"the input `{name}` has {len(sizes)} sizes, and is declared with one fewer"
+                hint = f"if the first is the batch, leave it out: {' x '.join(map(str, sizes[1:]))}"
+                problems.warn(message, replaced[name].mark, hint)
             references.outputs[name] = (tensor,)
             flow = Flow(Ref(name), tensor)
         references.declare(name, flow)

@@ -29,7 +29,12 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 #: what no text holds: control characters, and halves of surrogate pairs
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: arithmetic that YAML's brackets would part: an index or a call
+_INDEXED = re.compile(r"(?<=[:,\[{] )[-+(]*[A-Za-z_][\w.]*[\[(]|(?<=[\[{])[-+(]*[A-Za-z_][\w.]*[\[(]")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+#: what an entry of a list of layers may say besides its op or block
+MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad")
 
 #: A scalar's value; a string may be an expression, which only the place where it stands can tell.
 Plain = int | float | bool | str | None
@@ -90,7 +95,12 @@ def read_file(path: Path) -> Source:
 
 def read_stdin() -> Source:
     """The text of a spec on standard input."""
-    return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))
+    if sys.stdin is None or sys.stdin.closed:  # as the shell's <&- leaves it
+        raise _failure("standard input cannot be read: it is closed")
+    try:
+        return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))
+    except OSError as error:
+        raise _failure(f"standard input cannot be read: {error.strerror}") from None
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -118,12 +128,15 @@ def read(source: Source) -> Node:
     strange = _NO_TEXT.search(source.text)
     if strange is not None:
         before = Source(source.name, source.text[: strange.start()]).lines
-        mark = Mark(source, len(before), len(before[-1]) + 1)
-        raise _failure(f"the character U+{ord(strange[0]):04X} cannot stand in a spec", mark)
+        raise _no_text(strange, Mark(source, len(before), len(before[-1]) + 1))
     try:
         return _Composer(source).compose()
     except yaml.MarkedYAMLError as error:
         raise _explained(error, source) from None
+
+
+def _no_text(strange: re.Match[str], mark: Mark) -> SpecError:
+    return _failure(f"the character U+{ord(strange[0]):04X} cannot stand in a spec", mark)
 
 
 def _explained(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
@@ -140,17 +153,18 @@ def _explained(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
         mark = Mark(source, start.line + 1, start.column + 1)
         return _failure(message, mark, f"noticed on line {place.line + 1}")
     mark = Mark(source, place.line + 1, place.column + 1)
-    return _failure(f"not YAML: {problem}", mark, _yaml_hint(line, place.column, problem))
+    above = source.lines[place.line - 1] if place.line else ""
+    return _failure(f"not YAML: {problem}", mark, _yaml_hint(above, line, place.column, problem))
 
 
-def _yaml_hint(line: str, column: int, problem: str) -> str:
+def _yaml_hint(above: str, line: str, column: int, problem: str) -> str:
     if "\t" in line:
         return "indent by spaces: YAML allows no tabs"
-    index = re.search(r"[\w.]+\[[^]]*\]", line[max(0, column - 50) : column + 50])
-    if index is not None and problem.startswith("did not find expected ','"):
-        return f"inside [...] and {{...}} an index needs quotes: '{index[0]}'"
+    value = _value_around(line, column)
+    if value and ("did not find expected" in problem or "cannot start any token" in problem):
+        return f"inside [...] and {{...}} arithmetic with brackets, commas or * needs quotes: '{value}'"
     if "mapping values are not allowed" in problem:
-        return "a colon inside a value needs quotes, or the line above is indented differently"
+        return _colon_hint(above, line)
     if "cannot start any token" in problem:
         return "a value that begins so needs quotes"
     if "could not find expected ':'" in problem:
@@ -158,6 +172,38 @@ def _yaml_hint(line: str, column: int, problem: str) -> str:
     if "did not find expected key" in problem or "block" in problem:
         return "the entries of one list or mapping begin in the same column"
     return ""
+
+
+def _value_around(line: str, column: int) -> str:
+    """The arithmetic at a place inside [...] or {...}, as far as its own brackets go; empty where none is indexed."""
+    for match in _INDEXED.finditer(line[: column + 200]):
+        end = _closing(line, match.start())
+        if match.start() <= column <= end:
+            return line[match.start() : end].rstrip()
+    return ""
+
+
+def _closing(line: str, start: int) -> int:
+    """Where a value that begins at a place ends: at a comma or a bracket that is not its own."""
+    depth = 0
+    for place, char in enumerate(line[start:], start):
+        depth += (char in "([{") - (char in ")]}")
+        if depth < 0 or (char == "," and not depth):
+            return place
+    return len(line)
+
+
+def _colon_hint(above: str, line: str) -> str:
+    """What to do about a colon that YAML does not expect: the line above is often a layer that wants one too."""
+    word = re.fullmatch(r"\s*- +(?P<word>[A-Za-z_]\w*)\s*", above)
+    key = re.match(r"\s*(?P<key>\w+):", line)
+    if word is not None and key is not None:
+        where = "in the column of its name" if key["key"] in MODIFIERS else "deeper than its name"
+        return f"a layer of which more is said has a colon: `- {word['word']}:`; then `{key['key']}:`, {where}"
+    entry = re.match(r"\s*- +(?P<word>[A-Za-z_]\w*):\s*\S", above)
+    if entry is not None and key is not None:
+        return f"`{key['key']}:` begins in the column of `{entry['word']}:`, or both are arguments in {{...}}"
+    return "a colon inside a value needs quotes, or the line above is indented differently"
 
 
 class _Composer:
@@ -204,6 +250,9 @@ class _Composer:
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
         mark = self._mark(event)
         self._refuse_tag(event.tag, mark)
+        strange = _NO_TEXT.search(event.value)  # written as an escape, "\x1b"
+        if strange is not None:
+            raise _no_text(strange, mark)
         unquoted = event.style is None or event.style == ""
         value = resolve(event.value) if unquoted else event.value
         lines = self._source.lines

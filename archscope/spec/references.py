@@ -113,8 +113,8 @@ class References:
             return None
         where = " before this one" if context.labels is not None else ""
         message = f"there is no layer `{name}`{where}"
-        if not self._problems.told(message, mark):
-            self._problems.add(message, mark, self._hint(name, context), context)
+        hint = "" if self._problems.told(message, mark) else self._hint(name, context)
+        self._problems.add(message, mark, hint, context)
         return None
 
     def _hint(self, name: str, context: Context) -> str:

@@ -10,7 +10,7 @@ from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGU
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.traffic import NUMBERS
 from archscope.ops import REGISTRY, Op
-from archscope.ops.fields import DTYPES, SameAs, value_schema
+from archscope.ops.fields import DTYPES, Maybe, SameAs, Size, value_schema
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
@@ -40,6 +40,7 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/layers"},
             },
             "layers": {"$ref": "#/$defs/layers"},
+            "freeze": _freezing(),
             "outputs": {"anyOf": [_list_of(_OUTPUT), {"type": "object", "additionalProperties": _OUTPUT}]},
             "expect": _expect(),
             "budget": {
@@ -169,14 +170,21 @@ def _sweep() -> dict[str, Any]:
     }
 
 
+def _freezing() -> dict[str, Any]:
+    """What may stand behind ``freeze:``."""
+    about = "the parameters that are not trained: true is all, or those whose names fit patterns such as `*.bias`"
+    return {"description": about, "anyOf": [*_FLAG["anyOf"], _list_of(_STRING)]}
+
+
 def _modifiers() -> dict[str, Any]:
     reference = {"anyOf": [_STRING, _list_of(_STRING)]}
     return {
         "name": {"description": "its name; {expressions} in it are evaluated", "type": ["string", "integer"]},
         "from": reference | {"description": "the earlier layers that it reads"},
         "when": _FLAG | {"description": "left out unless this holds"},
-        "freeze": _FLAG | {"description": "its parameters are not trained"},
+        "freeze": _freezing(),
         "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
+        "no_grad": _FLAG | {"description": "run without gradients: nothing is kept of it, and no gradient passes it"},
     }
 
 
@@ -202,13 +210,15 @@ def _layer() -> dict[str, Any]:
 
 
 def _op(op: type[Op]) -> dict[str, Any]:
-    """What may stand behind an op's name: nothing, its first argument, a mapping, or branches."""
+    """What may stand behind an op's name: nothing, the argument that a bare value is, a mapping, or branches."""
     properties: dict[str, Any] = {}
     for info in op.fields:
         described = value_schema(info.kind) | {"description": info.kind.describe()}
         if not info.required:
             described["default"] = default_text(info.default)
         properties[info.name] = described
+    following = {"description": "follows from what arrives", "deprecated": True}
+    properties |= {name: value_schema(Maybe(Size())) | following for name in op.follows}
     merging = op.arity.most != 1
     if merging:
         properties["inputs"] = {"$ref": "#/$defs/branches"}
@@ -219,8 +229,10 @@ def _op(op: type[Op]) -> dict[str, Any]:
     forms: list[dict[str, Any]] = [mapping]
     if not required:
         forms.append({"type": "null"})
-    if op.fields and set(required) <= {op.fields[0].name}:
-        forms.append(value_schema(op.fields[0].kind))
+    bare = op.bare()
+    if bare is not None and set(required) <= {bare}:
+        named = op.field(bare)
+        forms.append(properties[bare] if named is None else value_schema(named.kind))
     if op.arity.most is None or op.arity.least > 1:
         forms.append({"$ref": "#/$defs/branches"})
     return {"description": inspect.getdoc(op) or "", "anyOf": forms}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from archscope.arith import fixed, plain
 from archscope.arith.recorded import Truth
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
+from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
 from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
+from archscope.spec.freezing import Freeze
 from archscope.spec.reader import ListNode, MapNode, Node
 
 MOST_WORK = 200_000
@@ -71,6 +73,9 @@ class Context(NamedTuple):
         path: the full name of the list that the entry stands in.
         border: how many parts of the path lie outside the block; its entries see no names out there.
         labels: names of the entries of this list, by ``id`` of their nodes.
+        freezes: what the entries around it freeze.
+        checkpoint: the region around it that is recomputed.
+        no_grad: whether it runs without gradients.
         reuse: path of the entry that is applied again, and of its first application.
         given: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
         trail: the block calls around it, innermost first.
@@ -80,8 +85,9 @@ class Context(NamedTuple):
     path: tuple[str, ...] = ()
     border: int = 0
     labels: Mapping[int, str] | None = None
-    frozen: bool = False
+    freezes: tuple[Freeze, ...] = ()
     checkpoint: str | None = None
+    no_grad: bool = False
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     given: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()
@@ -133,22 +139,38 @@ class ScopeNames:
         return [*self._variables, *(self.ARRIVING if self._flow else ())]
 
 
+#: a mistake at a place, its numbers left out
+_Key = tuple[str, Mark | None]
+
+
+def _key(message: str, mark: Mark | None) -> _Key:
+    return (message if mark is None else numberless(message)), mark
+
+
 class Problems:
-    """The mistakes found so far (one that occurs in every call of a block counts once), and the work done so far."""
+    """The mistakes found so far, and the work done so far.
+
+    One that occurs at one place again and again, in calls of a block or in rounds of a repeat, counts once, whatever
+    its numbers are there.
+    """
 
     def __init__(self, found: Sequence[Diagnostic] = (), most: int = MOST_REPORTED) -> None:
-        self._found = {(d.message, d.mark): d for d in found}
+        self._found = {_key(d.message, d.mark): d for d in found}
+        self._again: dict[_Key, set[str]] = {}  # the same with other numbers
+        self._warned: dict[_Key, Diagnostic] = {}
         self._work, self._most = 0, most
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._found.values())
+        return (
+            replace(one, again=len(self._again[key])) if key in self._again else one for key, one in self._found.items()
+        )
 
     def told(self, message: str, mark: Mark | None) -> bool:
         """Whether this mistake has been found before, in another call of the same block."""
-        return (message, mark) in self._found
+        return _key(message, mark) in self._found
 
     def add(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> None:
         """Note a mistake.
@@ -156,11 +178,26 @@ class Problems:
         Raises:
             Stop: it is one too many.
         """
-        if not self.told(message, mark):
+        key = _key(message, mark)
+        if key not in self._found:
             trail = tuple(map(str, context.trail)) if context else ()
-            self._found[message, mark] = Diagnostic(message, mark, hint, trail)
+            self._found[key] = Diagnostic(message, mark, hint, trail)
+        elif message != self._found[key].message:
+            self._again.setdefault(key, set()).add(message)
         if len(self._found) >= self._most:
             raise Stop
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """What was warned of: each place once."""
+        return list(self._warned.values())
+
+    def warn(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> None:
+        """Note what has a meaning, and perhaps not the one that was meant."""
+        key = _key(message, mark)
+        if len(self._warned) < self._most and key not in self._warned:
+            trail = tuple(map(str, context.trail)) if context else ()
+            self._warned[key] = Diagnostic(message, mark, hint, trail, "warning")
 
     def fatal(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> Stop:
         """Note a mistake after which nothing more can be said; the caller raises what this returns."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from archscope.arith.operations import LARGEST
 from archscope.arith.recorded import Recorder
 from archscope.design import Design
+from archscope.diagnostics import numberless
 from archscope.errors import SpecError, UsageError
 from archscope.sweeps.feeds import Feed
 from archscope.sweeps.merging import moments
@@ -99,7 +100,7 @@ def _without_numbers(message: str) -> str:
     """A message with the numbers behind its place left out, so that mistakes of one kind are one."""
     place = re.match(r"[^ ]+:\d+:\d+: ", message)
     at = place.end() if place else 0
-    return message[:at] + re.sub(r"\d[\d,.]*\d|\d", "N", message[at:])
+    return message[:at] + numberless(message[at:])
 
 
 class _Found:

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archscope.errors import UsageError
+from archscope.files import replaced
 from archscope.sweeps.model import Decision, Moments, Part, Reason, Rows, Tally
 
 #: of the files; another one is another sweep
@@ -159,17 +160,11 @@ class Journal:
         self.close()
 
     def _write(self, name: str, content: bytes) -> None:
-        scratch = self.folder / f".{name}"
+        with replaced(self.folder / name, durable=True) as out:
+            out.write(content)
         try:
-            with open(scratch, "wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(scratch, self.folder / name)
             _sync_folder(self.folder)
         except OSError as error:
-            with suppress(OSError):
-                scratch.unlink()
             raise UsageError(f"{self.folder / name} cannot be written: {error.strerror}") from None
 
 

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.comparison import Setting
+from archscope.diagnostics import Diagnostic
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -274,6 +275,7 @@ class Sweep(Shown):
         stored: of the designs, those that an interrupted sweep had left, which took no time.
         incomplete: what the figures lack (:func:`archscope.design.incomplete`), as far as the design where nothing
             varies tells.
+        warnings: of that design.
     """
 
     name: str
@@ -292,6 +294,7 @@ class Sweep(Shown):
     complete: bool
     stored: int = 0
     incomplete: str | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def title(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.account import analyze
@@ -11,7 +11,8 @@ from archscope.analysis.traffic import numbers
 from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
-from archscope.load import load
+from archscope.diagnostics import Diagnostic
+from archscope.load import variant
 from archscope.spec.document import Document
 from archscope.sweeps.model import Question
 from archscope.sweeps.names import DesignNames
@@ -30,6 +31,7 @@ class Plan:
         lists: of each variable of which an element varies, all elements where nothing does.
         inputs: of each input its shape where nothing varies, the first one first.
         incomplete: what the figures of a design lack (:func:`archscope.design.incomplete`).
+        warnings: of the design where nothing varies.
         columns: of the rows, figures and derived ones.
         whole: for each column whether it holds integers.
     """
@@ -42,6 +44,7 @@ class Plan:
     space: Space
     question: Question
     incomplete: str | None = None
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
     columns: tuple[Column, ...] = ()
     whole: tuple[bool, ...] = ()
 
@@ -68,7 +71,7 @@ class Plan:
             SpecError: there is no such design.
         """
         sets, shapes = self.variant(values)
-        return load(self.document, set=sets, input=shapes or None, most_problems=most_problems)
+        return variant(self.document, sets, shapes or None, most_problems)
 
     def names(self, design: Design, values: Mapping[str, Any]) -> DesignNames:
         """What is known of a design with these values of the axes.

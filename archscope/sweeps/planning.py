@@ -14,7 +14,7 @@ from archscope.comparison import Setting
 from archscope.design import Design, Origin, incomplete
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
-from archscope.load import load, read_document
+from archscope.load import load, read_document, variant
 from archscope.spec.axes import Axis, Sample, read_axis
 from archscope.spec.document import Document
 from archscope.spec.expressions import ExpressionError, conjuncts, names_in
@@ -95,7 +95,7 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base))
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
     return _told(plan, asked)
 
 
@@ -182,7 +182,7 @@ def _base(
         some = Space(variables, Sample(_TRIED))
         for number in range(some.count):
             with suppress(SpecError):
-                return load(document, set={**sets, **some.values(number)}, input=shapes or None)
+                return variant(document, {**sets, **some.values(number)}, shapes or None)
         raise
 
 

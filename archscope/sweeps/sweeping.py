@@ -174,7 +174,7 @@ def carried_out(
     found = merger.sweep(plan.document.name or "design", plan.document.source.name, time.perf_counter() - begin)
     assert found.complete == complete
     tally = replace(found.tally, invalid=_explained(plan, found))
-    return replace(found, tally=tally, stored=before, incomplete=plan.incomplete)
+    return replace(found, tally=tally, stored=before, incomplete=plan.incomplete, warnings=plan.warnings)
 
 
 def _explained(plan: Plan, found: Sweep) -> dict[str, Reason]:

@@ -118,6 +118,9 @@ def test_impossible_batches_and_dtypes_are_refused(account):
         archscope.analyze(account.design, batch=0)
     with pytest.raises(UsageError, match="unknown dtype float31"):
         archscope.analyze(account.design, dtype="float31")
+    for dtype in ("bool", "int64", "int32", "uint8"):
+        with pytest.raises(UsageError, match=f"are not held in {dtype}; one of float64, float32"):
+            archscope.analyze(account.design, dtype=dtype)
 
 
 def test_a_layer_that_does_not_allow_a_batch_says_so():

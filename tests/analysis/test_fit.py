@@ -1,5 +1,8 @@
 """The largest number that fits, the largest batch, and what makes a step fit."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +52,19 @@ def test_the_largest_batch_is_as_published(name):
     found = largest_batch(archscope.load(name), DEVICES["rtx3090"].room, device="rtx3090", **THERE)
     assert ran <= found
     assert failed is None or found < failed
+
+
+@pytest.mark.slow
+def test_the_report_holds_all_that_is_published():
+    """65 of its 70 rows and more lie between what ran and what did not."""
+    path = Path(__file__).parents[2] / "reports" / "largest_batch.py"
+    spec = importlib.util.spec_from_file_location("largest_batch", path)
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    found = list(report.rows())
+    assert len(found) == 70
+    assert sum(row.verdict == "agrees" for row in found) >= 65
+    assert path.with_suffix(".md").read_text() == report.page(found)
 
 
 def test_each_remedy_makes_the_step_fit():

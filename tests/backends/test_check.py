@@ -85,4 +85,31 @@ def test_the_command_line():
     result = CliRunner().invoke(main, ["verify", "lenet5", "--torch"])
     assert result.exit_code == 0
     assert "LeNet-5: torch: params = 61,706" in result.stdout
-    assert "torch.utils.flop_counter, halved; batch 2" in result.stdout
+
+
+def test_a_figure_of_another_batch_says_so(tmp_path):
+    spec = tmp_path / "a.yaml"
+    spec.write_text("name: a\ninput: [5]\nlayers: [Linear: 7]\nexpect: {macs: 35, kept_bytes: 20}\n")
+    result = CliRunner().invoke(main, ["verify", str(spec), "--torch"])
+    assert result.exit_code == 0
+    assert "a: macs = 35\n" in result.stdout  # 5 x 7, of one sample
+    assert "a: torch: macs at batch 2 = 70   torch.utils.flop_counter, halved\n" in result.stdout
+    for figure in ("backward_macs", "flops by fvcore", "kept_bytes"):
+        assert f"a: torch: {figure} at batch 2 = " in result.stdout
+
+
+TIED = """inputs: {ids: {shape: [8], dtype: int64}}
+layers:
+  - {Parameter: {shape: [100, 16]}, name: wte}
+  - {Index: {dim: 0}, from: [wte, ids], name: emb}
+  - {Linear: 16, name: fc}
+  - {Transpose: {dim0: 0, dim1: 1}, from: wte, name: turned}
+  - {MatMul: , from: [fc, turned], name: head}
+"""
+
+
+def test_a_design_whose_first_step_has_no_input():
+    found = list(checks.check(archscope.load(TIED)))
+    assert [one for one in found if not one.ok] == []
+    macs = next(one for one in found if one.what == "macs")
+    assert macs.measured == 2 * (8 * 16 * 16 + 8 * 16 * 100)  # two samples: the dense layer, and the head

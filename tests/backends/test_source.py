@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import re
 import subprocess
 import types
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from click.testing import CliRunner
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ruff import find_ruff_bin
 
@@ -18,6 +22,7 @@ from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.source import torch_source
 from archscope.backends.torch.source.write import unformatted
+from archscope.cli import main
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Input, Layer, Ref
@@ -37,12 +42,29 @@ OTHERS = [
 ]  # fmt: skip
 
 
-def module_of(text: str) -> torch.nn.Module:
+def module_of(text: str, file: str = "model.py") -> torch.nn.Module:
     """The module of a source: of its last class."""
     namespace = types.ModuleType("model")
+    namespace.__file__ = file
     exec(compile(text, "model.py", "exec"), namespace.__dict__)
     own = [value for value in vars(namespace).values() if getattr(value, "__module__", "") == "model"]
     return own[-1]()
+
+
+def single(case: Case) -> Design | None:
+    """A design of one op; ``None`` where its first dimension is no batch."""
+    if not all(x.shape for x in case.inputs):
+        return None
+    given_inputs = tuple(Input(f"x{number}", x.shape[1:], x.dtype) for number, x in enumerate(case.inputs))
+    layer = Layer("it", case.op, tuple(Ref(node.name) for node in given_inputs))
+    results = tuple((f"y{number}", Ref("it", number)) for number in range(len(case.op.outputs(*case.inputs))))
+    design = Design("one", given_inputs or (Input("x", (1,)),), (layer,), results)
+    try:
+        if any(len(walk(design.graph, batch)[0].y) != len(results) for batch in (1, 2)):
+            return None  # it splits the batch
+    except UsageError:
+        return None  # its arguments are for another batch
+    return design
 
 
 def outputs(network, x):
@@ -79,6 +101,83 @@ def passes_ruff(text: str) -> bool:
     return ruff("format", "--check", text=text).returncode == 0
 
 
+def moved(design: Design, network: torch.nn.Module, batch: int = 2, *, compiled: bool = True) -> None:
+    """A module is one that people run: in another type, on another device, copied, and compiled, it does the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x = inputs(design, batch)
+    network = network.eval()
+    expected = outputs(network, x)
+    for name, one in outputs(copy.deepcopy(network), x).items():
+        assert torch.equal(one.nan_to_num(), expected[name].nan_to_num())
+    if compiled:
+        torch._dynamo.reset()
+        for name, one in outputs(torch.compile(network, backend="eager", fullgraph=True), x).items():
+            assert torch.equal(one.nan_to_num(), expected[name].nan_to_num())
+    other = copy.deepcopy(network).bfloat16()
+    assert not any(t.dtype == torch.float32 for t in [*other.parameters(), *other.buffers()])
+    lower = tuple(one.bfloat16() if one.is_floating_point() else one for one in x)
+    try:
+        found = outputs(other, lower)
+    except NotImplementedError as error:  # of some layers torch has no kernel of that type on the CPU
+        assert "not implemented for 'BFloat16'" in str(error)
+        found = {}
+    for name, one in found.items():
+        assert one.dtype == (torch.bfloat16 if expected[name].is_floating_point() else expected[name].dtype), name
+    away = copy.deepcopy(network).to("meta")
+    for name, one in outputs(away, tuple(one.to("meta") for one in x)).items():
+        assert (one.device.type, one.shape, one.dtype) == ("meta", expected[name].shape, expected[name].dtype)
+
+
+def decided(text: str) -> list[str]:
+    """What a text asks though the answer is written in it: a comparison of constants, a loop that runs at most once."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        asked = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        asked = [node.test] if isinstance(node, (ast.If, ast.IfExp)) else asked
+        looped = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "range"
+        looped = looped and len(node.args) == 1 and getattr(node.args[0], "value", 2) in (0, 1)
+        if looped or (asked and all(isinstance(one, ast.Constant) for one in asked)):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_values_in_a_file_are_copied_beside_the_source(tmp_path):
+    values = np.array([[0.5, 1, 2], [3, 4, 5]], np.float32)
+    np.savez(tmp_path / "numbers.npz", table=values)
+    (tmp_path / "spec.yaml").write_text(
+        'input: [2, 3]\nlayers:\n  - {name: table, Constant: {shape: [2, 3], value: "numbers.npz[table]"}}\n'
+        "  - {Add: [input, table]}\n"
+    )
+    target = tmp_path / "out" / "model.py"
+    target.parent.mkdir()
+    done = CliRunner().invoke(main, ["export", str(tmp_path / "spec.yaml"), "-o", str(target)])
+    assert done.exit_code == 0, done.output
+    (tmp_path / "numbers.npz").unlink()
+    assert passes_ruff(target.read_text())
+    network = module_of(target.read_text(), str(target))
+    assert torch.equal(network(torch.zeros(1, 2, 3))[0], torch.from_numpy(values))
+    assert network.bfloat16()(torch.zeros(1, 2, 3).bfloat16()).dtype == torch.bfloat16
+    assert not network.state_dict()
+
+
+def test_a_constant_is_the_same_in_every_pass():
+    spec = """
+input: [4]
+layers:
+  - {name: it, Constant: {shape: [2, 2], value: 'arange(start=-2)'}}
+  - {name: flat, Flatten: {start_dim: 0}}
+  - {name: cut, ReLU: {inplace: true}}
+  - {Add: [input, cut]}
+"""
+    design = archscope.load(spec)
+    x = torch.zeros(1, 4)
+    for network in (build(design), module_of(unformatted(design))):
+        for _ in range(2):  # arange(-2, 2) in rows: -2, -1 and -2, -1
+            assert network(x).tolist() == [[0, 0, 0, 0]]
+        assert "Constant" in str(network) or float(network.it.value.min()) == -2
+
+
 #: some seconds each
 LONG = {
     "nasnet_mobile",
@@ -100,6 +199,62 @@ def test_it_is_the_built_module(name):
     text = torch_source(design)
     hold(design, text)
     assert passes_ruff(text)
+    assert not decided(text)
+
+
+KNOWN = """
+name: Known
+input: [4, 8]
+layers:
+  - {name: positions, Constant: {shape: [4], value: arange, dtype: int64}}
+  - {name: places, Embedding: {num_embeddings: 4, embedding_dim: 8}}
+  - {name: ramp, Constant: {shape: [4, 8], value: "arange(start=1, step=2, dim=0)"}}
+  - {name: mask, Constant: {shape: [4, 8], value: "triu(diagonal=1, value=-inf)"}}
+  - {name: seen, Constant: {shape: [4, 8], value: tril, dtype: bool}}
+  - {name: few, Constant: {shape: [2, 4], value: [[0.1, 1, 2, 3], [4, 5, 6, 7]]}}
+  - {name: turned, Reshape: 4, from: few}
+  - {name: half, Constant: {shape: [1, 4, 8], expand: true, value: 0.5}, from: input}
+  - {name: frequencies, Buffer: {shape: [8], value: [1, 0.5, 0.25, 0.125, 2, 4, 8, 16], persistent: false}}
+  - {name: token, Parameter: {shape: [1, 4, 8], expand: true, init: trunc_normal(std=0.02)}, from: input}
+  - {name: gain, Parameter: {shape: [8], init: ones}}
+  - {name: sum, Add: [input, places, ramp, half, frequencies, token, gain]}
+  - {name: off, Where: , from: [seen, sum, ramp]}
+  - {name: last, Softmax: -1}
+outputs: {last: last, mask: mask, few: turned}
+"""
+
+
+@pytest.mark.parametrize("spec", ["lenet5", KNOWN], ids=["lenet5", "known"])
+def test_it_is_a_model_that_people_run(spec):
+    design = archscope.load(spec)
+    text = torch_source(design)
+    hold(design, text)
+    assert passes_ruff(text)
+    moved(design, module_of(text))
+    moved(design, build(design, seed=0))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
+@settings(deadline=None, max_examples=1, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(data=st.data())
+def test_every_op_follows_the_type_and_the_device(name, data):
+    design = single(data.draw(RECORDS[name].cases))
+    if design is not None:
+        moved(design, build(design, seed=0), compiled=False)
+        moved(design, module_of(unformatted(design)), compiled=False)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
+@settings(deadline=None, max_examples=2, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(data=st.data())
+def test_every_op_compiles(name, data):
+    design = single(data.draw(RECORDS[name].cases))
+    if design is not None:
+        moved(design, build(design, seed=0))
+        moved(design, module_of(unformatted(design)))
 
 
 @pytest.mark.slow
@@ -109,6 +264,9 @@ def test_all_designs_are_the_built_modules(name):
     text = torch_source(design)
     hold(design, text, batch=1)
     assert passes_ruff(text)
+    assert not decided(text)
+    moved(design, module_of(text), batch=1)
+    moved(design, build(design), batch=1)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch tells what its kernels cannot do
@@ -116,19 +274,12 @@ def test_all_designs_are_the_built_modules(name):
 @settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_op_can_be_written(name, data):
-    case: Case = data.draw(RECORDS[name].cases)
-    if not all(x.shape for x in case.inputs):
+    design = single(data.draw(RECORDS[name].cases))
+    if design is None:
         return
-    given_inputs = tuple(Input(f"x{number}", x.shape[1:], x.dtype) for number, x in enumerate(case.inputs))
-    layer = Layer("it", case.op, tuple(Ref(node.name) for node in given_inputs))
-    results = tuple((f"y{number}", Ref("it", number)) for number in range(len(case.op.outputs(*case.inputs))))
-    design = Design("one", given_inputs or (Input("x", (1,)),), (layer,), results)
-    try:
-        if any(len(walk(design.graph, batch)[0].y) != len(results) for batch in (1, 2)):
-            return  # it splits the batch
-    except UsageError:
-        return  # its arguments are for another batch
-    hold(design, unformatted(design))
+    text = unformatted(design)
+    hold(design, text)
+    assert not decided(text)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -326,6 +477,55 @@ def test_a_recomputed_block_is_recomputed_and_has_the_same_gradients():
 def test_a_recomputed_group_without_a_name_is_refused():
     with pytest.raises(UsageError, match="has no name, and so no module that could be recomputed"):
         torch_source(archscope.load(CHECKPOINT % ""))
+
+
+@pytest.mark.parametrize("name", ["None", "True", "Tensor", "nn", "a\\0b", "a\\x1b[0m\\u202e", "lines\\n\\u2028'''"])
+def test_a_design_may_be_called_anything(name):
+    spec = f'name: "{name}"\nsource: "{name}"\ninput: [3]\nlayers: [{{Linear: 3}}]\n'
+    design = archscope.load(spec)
+    text = torch_source(design)
+    assert all(c.isprintable() or c == "\n" for c in text)
+    hold(design, text)
+
+
+@pytest.mark.parametrize("block", ["none", "true", "float", "tensor", "x", "self", "i"])
+@pytest.mark.parametrize("variable", ["nn", "x", "i", "float", "each", "lambda_"])
+def test_blocks_and_their_variables_may_be_called_anything(block, variable):
+    spec = f"""
+input: [3]
+blocks:
+  {block}({variable}):
+    - Linear: {variable}
+    - ReLU
+layers:
+  - {{{block}: 4, name: a}}
+  - {{{block}: 5, name: b}}
+"""
+    design = archscope.load(spec)
+    hold(design, torch_source(design))
+
+
+def test_rates_that_grow_are_listed():
+    spec = """
+input: [4, 8]
+vars: {depths: [2, 3]}
+blocks:
+  unit(p): [{Linear: 8}, {StochasticDepth: {p: p, mode: row}}]
+layers:
+  - repeat: 2
+    index: stage
+    name: stages
+    layers:
+      - {repeat: 'depths[stage]', index: i, name: blocks, layers: [{unit: 0.1 * (2 * stage + i) / 4}]}
+"""
+    design = archscope.load(spec)
+    text = torch_source(design)
+    assert "*[Block(each) for each in p]" in text
+    assert "new_ones(x.shape[0], 1, 1), self.p)" in text
+    assert "Stage((0.0, 0.025))" in text
+    hold(design, text)
+    found = [one.p for one in module_of(text).modules() if hasattr(one, "p")]
+    assert found == [0.1 * at / 4 for at in (0, 1, 2, 3, 4)]
 
 
 def test_text_of_a_spec_is_no_code():

@@ -185,6 +185,8 @@ def test_list():
         (("analyze", "-", "--depth", "0"), "neither a number of at least 1 nor `all`"),
         (("analyze", "-", "--batch", "0"), "0 is not in the range"),
         (("analyze", "-", "--dtype", "float31"), "float31"),
+        (("analyze", "-", "--dtype", "bool"), "'bool' is not one of 'float64'"),
+        (("explain", "-", "--dtype", "int64"), "'int64' is not one of 'float64'"),
         (("analyze", "-", "--set", "width"), "not of the form name=value"),
         (("analyze", "-", "--set", "wdth=3"), "did you mean `width`"),
         (("analyze", "-", "--set", "width=[3"), "not YAML"),

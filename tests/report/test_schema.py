@@ -119,7 +119,7 @@ def test_what_is_broken_is_seen(line, small):
 
 def _broken(found):
     """The output with a field more, and with one less or of another type; at the top, and in the first list."""
-    inner = next(key for key, value in found.items() if isinstance(value, list))
+    inner = next(key for key, value in found.items() if isinstance(value, list) and value)
     for place in ((), (inner, 0)):
         for change in ("more", "less", "other"):
             copied = copy.deepcopy(found)

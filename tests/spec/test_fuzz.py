@@ -9,6 +9,7 @@ import os
 import re
 import time
 from typing import Any
+from unicodedata import category
 
 import pytest
 import yaml
@@ -52,7 +53,8 @@ WORDS = [
 def told_in_its_place(diagnostic: Diagnostic) -> None:
     mark = diagnostic.mark
     assert diagnostic.message
-    assert all(char.isprintable() or char == "\n" for char in diagnostic.render())
+    unseen = ("Cc", "Cf", "Cs", "Zl", "Zp")  # of Unicode: controls, marks of direction, separators of lines
+    assert all(category(char) not in unseen or char in "\n\u200c\u200d" for char in diagnostic.render())
     if mark is not None:
         assert 1 <= mark.line <= len(mark.source.lines)
         assert 1 <= mark.column <= len(mark.source.lines[mark.line - 1]) + 1

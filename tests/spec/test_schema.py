@@ -132,6 +132,7 @@ def test_every_op_is_described_with_its_arguments(name: str) -> None:
     described: dict[str, Any] = schema()["$defs"]["layer"]["anyOf"][1]["properties"][name]
     assert described["description"]
     arguments = described["anyOf"][0]["properties"]
-    assert {info.name for info in op.fields} == set(arguments) - {"inputs"}
+    assert {info.name for info in op.fields} == set(arguments) - {"inputs", *op.follows}
+    assert set(op.follows) == {name for name, one in arguments.items() if one.get("deprecated")}
     for info in op.fields:
         assert arguments[info.name].get("default") == (None if info.required else default_text(info.default))

@@ -148,7 +148,7 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
     refused = tuple(dict.fromkeys((*hooked.refused, *patched.refused)))
     if hooked.total is None or patched.total is None:
         return Bridge(hooked.start, (), refused)
-    samples = steps[0].x[0].shape[0] if steps and len(design.inputs) == 1 else 1
+    samples = base.samples(design, steps)
     total = int(hooked.total / samples + patched.total)
     rest = total - hooked.total - patched.total
     share = Term("per sample", rest, f"divided by the batch of {samples}, but for what functions count", ())
@@ -157,8 +157,10 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
 
 def _frozen(step: Step) -> Iterable[Part]:
     """get_model_parameters_number: those with requires_grad."""
-    if step.layer.frozen:
-        yield Part("frozen", -base.params(step), "requires_grad is off")
+    counts = {name: tensor.numel for name, tensor in step.layer.op.parameters(*step.x).items()}
+    frozen = sum(counts[name] for name in step.layer.frozen)
+    if frozen:
+        yield Part("frozen", -frozen, "requires_grad is off")
 
 
 PARAMS = base.params_by(dict.fromkeys(base.all_params(), _frozen))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from archscope.backends.constants import Kept, contents
 from archscope.backends.imported import Refusal
 from archscope.backends.onnx.file import Array, Graph, Node, Port, Stored
 from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
@@ -80,11 +81,12 @@ class Lift:
         ahead: tensors whose nodes are part of a layer that was made before them.
         readers: how many nodes and outputs read a tensor.
         folded: how many nodes were evaluated.
+        kept: values of constants that go into a file beside the spec.
         doubled: stored tensors that several layers use, of which each counts its own.
     """
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, Sequence[int]], rules: Mapping[str, Rule]) -> None:
-        self.graph, self._rules = graph, rules
+    def __init__(self, graph: Graph, sizes: Mapping[str, Sequence[int]], rules: Mapping[str, Rule], title: str) -> None:
+        self.graph, self._rules, self.kept = graph, rules, Kept(title)
         self.made: dict[str, Made] = {}
         self.inputs: dict[str, Input] = {}
         self.refusals: list[Refusal] = []
@@ -328,8 +330,17 @@ class Lift:
             raise Refused("a constant of it has a size that depends on the batch", "such a size in dimension 0 alone")
         rest = [size[0] for size in sizes[1:]]
         if varies(sizes[0]) or expand:
+            given |= self._holding(_sample(value))
             return self.one("Constant", self._lender(), shape=[1, *rest], expand=True, weights={"": value}, **given)
+        given |= self._holding(value.arrays[0] if value.known and value.steady else None)
         return self.one("Constant", shape=[sizes[0][0], *rest], weights={"": value}, **given)
+
+    def _holding(self, array: Array | None) -> dict[str, Any]:
+        """The argument of a layer that gives what is known; none where nobody knows it."""
+        if array is None or array.dtype.kind not in "fiub":
+            return {}
+        found = contents(array.astype(np.float32) if array.dtype == np.float16 else array, self.kept)
+        return {} if found is None else {"value": found}
 
     def _lender(self) -> Ref:
         """A tensor that has the batch as its dimension 0."""
@@ -354,8 +365,10 @@ class Lift:
                 "weights that one kind of layer uses",
             )
         else:
-            arguments = {"expand": True} if lends else {}
+            arguments: dict[str, Any] = {"expand": True} if lends else {}
             name = "weight" if kind == "Parameter" else "value"
+            if kind == "Buffer":
+                arguments |= self._holding(whole if value.known else None)
             self._storing = True
             try:
                 ref = self.one(kind, *lends, shape=list(whole.shape), weights={name: original}, **arguments)
@@ -561,6 +574,13 @@ class Lift:
             times = after[same[0]] // size
             found[same[0]] = (times * total[0], times * total[1])
         return tuple(found)
+
+
+def _sample(value: Fixed) -> Array | None:
+    """What a constant is for every sample, where it is the same for all."""
+    one, other = value.arrays
+    same = value.known and one.ndim and one.shape[1:] == other.shape[1:] and one.size
+    return one[:1] if same and bool((one == one[:1]).all() and (other == one[:1]).all()) else None
 
 
 def _fitting(op: Op, x: Sequence[Tensor], weights: Mapping[str, Fixed]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from archscope.backends.constants import Kept
 from archscope.backends.imported import Refusal
 from archscope.backends.onnx.file import Array, Graph, Port, opened
 from archscope.backends.onnx.lift import Lift, Made
@@ -49,10 +50,11 @@ class OnnxModel:
         outputs: the file's, with the sizes that it declares.
         stored: shapes of the tensors of the file that are weights.
         weights: by layer, and by the name that a tensor has in the layer.
-        constants: values of the ``Constant`` layers, at a batch of 2 where they depend on it; ``None`` of those that
-            are not known at the batch of the file.
+        constants: values of the ``Constant`` layers that do not hold them, at a batch of 2 where they depend on it;
+            ``None`` of those that are not known at the batch of the file.
         batch: that the file is written for; ``None`` is any.
         notes: what was left out or evaluated, a line each.
+        kept: values of constants that go into a file beside the spec.
     """
 
     path: str
@@ -64,6 +66,7 @@ class OnnxModel:
     constants: Mapping[str, Array | None] = field(repr=False)
     batch: int | None = None
     notes: tuple[str, ...] = ()
+    kept: Kept | None = field(default=None, repr=False)
 
 
 def read_onnx(
@@ -83,12 +86,13 @@ def read_onnx(
         UsageError: the file cannot be read, or has nodes that cannot be said in ops; the message lists all of them.
     """
     graph = opened(path)
-    lift = Lift(graph, _given(graph, input), RULES)
+    name = name or Path(path).stem
+    lift = Lift(graph, _given(graph, input), RULES, name)
     lift.run()
     _outputs(lift)
     if lift.refusals:
         raise UsageError(_told(os.fspath(path), lift.refusals))
-    return _finished(lift, os.fspath(path), name or Path(path).stem)
+    return _finished(lift, os.fspath(path), name)
 
 
 def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
@@ -145,7 +149,8 @@ def _finished(lift: Lift, path: str, name: str) -> OnnxModel:
         if "" in made.weights:
             value = made.weights[""]
             told = value.known and (value.steady or lift.batch is None)
-            constants[layer.name] = value.arrays[0] if told else None
+            if "value" not in made.op.given():
+                constants[layer.name] = value.arrays[0] if told else None
         elif made.weights and made.shares is None:
             weights[layer.name] = {
                 part: Weight(value.source, value.shape, value.arrays[0] if value.known else None)
@@ -162,6 +167,7 @@ def _finished(lift: Lift, path: str, name: str) -> OnnxModel:
         constants,
         lift.batch,
         tuple(_notes(lift, used)),
+        lift.kept,
     )
 
 

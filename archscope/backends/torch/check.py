@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
+from archscope.ops.tensors import standing
 
 __all__ = ["Check", "check", "kept_by", "same_tensors"]
 
@@ -50,14 +53,17 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
     stated: dict[str, Shapes] = {"parameters": {}, "buffers": {}}
+    constants = set()
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
             parameters, buffers = layer.op.parameters(*row.x), layer.op.buffers(*row.x)
             place = network.names[layer.name]
+            if standing(layer.op) is not None:  # no state: the original makes it anew
+                constants.add(f"{place}.value")
             stated["parameters"] |= {f"{place}.{name}": tensor.shape for name, tensor in parameters.items()}
             stated["buffers"] |= {f"{place}.{name}": tensor.shape for name, tensor in buffers.items()}
     for what, real in (("parameters", network.named_parameters()), ("buffers", network.named_buffers())):
-        measured = {name: tuple(tensor.shape) for name, tensor in real}
+        measured = {name: tuple(tensor.shape) for name, tensor in real if name not in constants}
         yield same_tensors(f"{what} by name and shape", stated[what], measured)
     total = sum(parameter.numel() for parameter in network.parameters())
     yield Check("params", account.total.params, total)
@@ -96,17 +102,18 @@ def _macs(account: Account, network: Network, batch: int) -> Iterator[Check]:
         y = network.train()(*inputs(account.design, batch, "meta"))
         forward = counter.get_total_flops() // 2
         _backward(y)
-    note = f"torch.utils.flop_counter, halved; batch {batch}"
+    note = "torch.utils.flop_counter, halved"
     if any(row.kind == "Bilinear" for row in account.rows):
         note += "; it has no formula for Bilinear"
-    yield Check("macs", account.total.macs, forward, note)
+    yield Check("macs", account.total.macs, forward, note, batch)
     grouped = sum(
         (layer.op.arguments().get("groups", 1) - 1) * row.weight_grad_macs
         for layer, row in zip(account.design.layers, account.rows, strict=True)
     )
     if grouped:
         note += f"; less the {grouped:,} that it counts too much: it forgets the groups in weight gradients"
-    yield Check("backward_macs", account.total.backward_macs, counter.get_total_flops() // 2 - forward - grouped, note)
+    backward = counter.get_total_flops() // 2 - forward - grouped
+    yield Check("backward_macs", account.total.backward_macs, backward, note, batch)
 
 
 def _backward(y: Any) -> None:
@@ -123,35 +130,54 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     assert bridge is not None
     if bridge.total is None or found.work is None:
         reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
-        yield Check("flops by fvcore", "", None, reason)
+        yield Check("flops by fvcore", "", None, reason, batch)
         return
     terms = "".join(
         f" {'-' if one.count < 0 else '+'} {abs(one.count):,} {one.name} ({one.why})" for one in bridge.terms
     )
-    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}")
+    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}", batch)
 
 
 def _kept(design: Design, network: Network, batch: int) -> Check:
     stated = memory(design, batch=batch).kept_bytes
     if any(layer.checkpoint for layer in design.layers):
-        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks")
+        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
     measured = kept_by(network, lambda: network(*inputs(design, batch)))
-    note = f"torch.autograd.graph.saved_tensors_hooks; batch {batch}, float32, CPU"
+    note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
     if any(row.kind == "LSTM" for row in analyze(design).rows):
         note += "; the CPU's fused LSTM keeps a workspace of its own"
-    return Check("kept_bytes", stated, measured, note)
+    return Check("kept_bytes", stated, measured, note, batch)
 
 
 def kept_by(module: nn.Module, run: Callable[[], object]) -> int:
     """Bytes that autograd keeps of what runs, besides the module's own tensors; of fake tensors as of real ones."""
-    saved: dict[int, torch.Tensor] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
-        saved.setdefault(held.untyped_storage()._cdata, held)
-        return held
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        run()
+    with saving() as kept:
+        results = run()
+        saved = {tensor.untyped_storage()._cdata: tensor for tensor in kept()}
+    del results
     own = {tensor.untyped_storage()._cdata for tensor in [*module.parameters(), *module.buffers()]}
     return sum(int(tensor.untyped_storage().nbytes()) for place, tensor in saved.items() if place not in own)
+
+
+class _Saved:
+    """A tensor that a node of autograd keeps, for as long as there is the node."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor.detach()  # with its history it would hold the graph that holds it, for ever
+
+
+@contextmanager
+def saving() -> Iterator[Callable[[], list[torch.Tensor]]]:
+    """Watch what autograd keeps; gives a function that tells what it keeps at the moment."""
+    held: list[weakref.ref[_Saved]] = []
+
+    def pack(tensor: torch.Tensor) -> _Saved:
+        one = _Saved(tensor)
+        held.append(weakref.ref(one))
+        return one
+
+    def kept() -> list[torch.Tensor]:
+        return [one.tensor for one in (reference() for reference in held) if one is not None]
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
+        yield kept

@@ -13,6 +13,7 @@ import torch
 from archscope.backends.torch.build import build, inputs, refuse_opaque
 from archscope.design import Design
 from archscope.errors import MissingLibrary, UsageError
+from archscope.files import files_replaced
 
 #: protobuf takes no message of 2 GiB; larger models have their weights in a file beside them
 _MOST_BYTES = 2**31 - 2**20
@@ -52,10 +53,8 @@ def to_onnx(design: Design, path: str | os.PathLike[str], *, seed: int | None = 
             raise UsageError(f"{design.name} cannot be said in ONNX: {_reason(error)}") from None
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     assert program is not None
-    try:
-        program.save(path, external_data=size > _MOST_BYTES)
-    except OSError as error:
-        raise UsageError(f"{os.fspath(path)} cannot be written: {error.strerror}") from None
+    with files_replaced(path) as scratch:
+        program.save(scratch, external_data=size > _MOST_BYTES)
 
 
 def _reason(error: Exception) -> str:

@@ -71,7 +71,7 @@ def growth(account: Account) -> Chart | None:
     data = {
         "names": names,
         "texts": [
-            " x ".join(f"{field.size:,}" for field in fields) + (" (sees all)" if all(f.whole for f in fields) else "")
+            " x ".join(f"{field.size:,}" for field in fields) + _seen(fields)
             + ", jump " + " x ".join(f"{float(field.jump):g}" for field in fields)
             for fields in of
         ],
@@ -80,6 +80,12 @@ def growth(account: Account) -> Chart | None:
     begin, end = (" x ".join(f"{field.size:,}" for field in fields) for fields in (of[0], of[-1]))
     summary = f"The receptive field grows from {begin} at {names[0]} to {end} at {names[-1]}."
     return Chart(curves, ticks(top), data, summary)
+
+
+def _seen(fields: Sequence[Field]) -> str:
+    """A word on what is seen where it is not the part that the sizes tell."""
+    seen = {field.sees for field in fields}
+    return " (sees all)" if seen == {"all"} else " (not told)" if "not told" in seen else ""
 
 
 class Phase(NamedTuple):

@@ -106,7 +106,7 @@ def imported(target: Target, *, flat: bool = False, opaque: bool = False) -> Imp
         proof = prove(design, target, lifted)
     boxes = tuple(layer.name for layer in design.layers if layer.kind == "Opaque")
     notes = *target.notes, *lifted.notes, *notes
-    return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names)
+    return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names, lifted.kept)
 
 
 def _without_batch(target: Target) -> str:

@@ -17,8 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import HigherOrderOperator
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
+from archscope.backends.constants import Kept, contents
 from archscope.backends.torch.imports.aliases import Aliases, in_place
 from archscope.backends.torch.imports.model import Lifted, Refusal, Target, Unused
 from archscope.backends.torch.imports.saved import trace_program
@@ -149,6 +151,7 @@ class Lifting:
         draft: the design so far.
         batch: at which the program was traced.
         refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
+        kept: values that go into a file beside the spec.
     """
 
     def __init__(self, program: Trace, module: nn.Module, target: Target, closed: Mapping[str, Refusal]) -> None:
@@ -156,7 +159,8 @@ class Lifting:
         self.draft = Draft(target.name, batch=program.batch, source=target.source)
         self.refusals: dict[str, Refusal] = {}
         self.notes: list[str] = []
-        self._closed = closed
+        self.kept = Kept(target.name)
+        self._target, self._closed = target, closed
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
         self._held: dict[str, Ref] = {}
@@ -384,8 +388,7 @@ class Lifting:
         if first is not None:
             name = self._instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
             return self.draft.layer(name, op, given, shares=first)
-        trained = [one.trained for one in held.values() if one.learnt]
-        frozen = bool(trained) and not any(trained)
+        frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
         made = self.draft.layer(prefix, op, given, frozen=frozen, numbered=not prefix)
         counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
@@ -444,8 +447,9 @@ class Lifting:
                 op = self.op("Parameter", shape=list(shape))
             else:
                 dtype = NAMES.get(held.value.dtype)
-                op = self.op("Buffer", shape=list(shape), dtype=dtype or "float", persistent=held.persistent)
-            frozen = held.learnt and not held.trained
+                given = {"dtype": dtype or "float", "persistent": held.persistent, **self._holding(held)}
+                op = self.op("Buffer", shape=list(shape), **given)
+            frozen = ("weight",) if held.learnt and not held.trained else ()
             self._gives(held, self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0])
         return self._held[held.name]
 
@@ -457,6 +461,23 @@ class Lifting:
     def keeps(self, ref: Ref, names: Mapping[str, str]) -> None:
         """Say what the parameters and buffers of a layer are called in the original."""
         self._state[ref] = dict(names)
+
+    def _holding(self, held: Held) -> dict[str, Any]:
+        """The argument of a layer that gives a buffer: what the original holds."""
+        program, original = self._target.program, self._target.original
+        if program is not None:
+            return self._known(program.state_dict.get(held.name, program.constants.get(held.name)))
+        return self._known(None if original is None else dict(original.named_buffers()).get(held.name))
+
+    def _known(self, tensor: torch.Tensor | None) -> dict[str, Any]:
+        """The argument of a layer that gives what is known; none where nobody knows what it holds."""
+        if tensor is None or tensor.is_meta or isinstance(tensor, FakeTensor):
+            return {}
+        values = tensor.detach().cpu()
+        if values.dtype in (torch.float16, torch.bfloat16):
+            values = values.float()
+        found = contents(values.numpy(), self.kept)
+        return {} if found is None else {"value": found}
 
     def _place_of(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
@@ -471,8 +492,10 @@ class Lifting:
             op = self.op("Parameter", shape=shape, expand=True)
         else:
             dtype = NAMES.get(held.value.dtype) or "float"
-            op = self.op("Buffer", shape=shape, dtype=dtype, persistent=held.persistent, expand=True)
-        made = self.draft.layer(self._place_of(held), op, [lends], frozen=held.learnt and not held.trained)[0]
+            given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
+            op = self.op("Buffer", shape=shape, expand=True, **given)
+        frozen = ("weight",) if held.learnt and not held.trained else ()
+        made = self.draft.layer(self._place_of(held), op, [lends], frozen=frozen)[0]
         self._gives(held, made)
         return made
 
@@ -509,7 +532,7 @@ class Lifting:
         if grown:
             made = self._repeated(literal, grown[0], block, dtype)
         else:
-            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype)
+            op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype, **self._known(literal.tensor))
             made = self.draft.layer(block, op, [], numbered=True)[0]
         self._constants[literal.value.name] = made
         return made
@@ -527,7 +550,8 @@ class Lifting:
             return self.draft.layer(block, self.op(name, **arguments), inputs, numbered=True)[0]
 
         shape = [1, *rest] if rows == 1 else [1, rows, *rest]
-        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True)
+        held = self._known(samples[:1].reshape(shape))
+        made = then("Constant", self.lends(), shape=shape, dtype=dtype, expand=True, **held)
         if rows > 1:
             made = then("Flatten", made, start_dim=0, end_dim=1)
         elif literal.tensor.stride(at):
@@ -626,7 +650,7 @@ class Lifting:
         """The design, and what was noticed."""
         scopes = (Scope(name, kind, ()) for name, kind in self._instances.blocks(type(self.module).__name__))
         design = replace(self.draft.design(), scopes=tuple(scopes))
-        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)))
+        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)), self.kept)
 
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""

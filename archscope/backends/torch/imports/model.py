@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archscope.backends.constants import Kept
 from archscope.backends.imported import Refusal, Unused
 from archscope.design import Design
 
@@ -50,9 +51,11 @@ class Lifted:
         names: names of the design's parameters and buffers (``LAYER.NAME``) to those in the model's ``state_dict()``;
             one that is left out has the same name in both.
         notes: what a user should know.
+        kept: values of constants that go into a file beside the spec.
     """
 
     design: Design
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    kept: Kept | None = field(default=None, repr=False, compare=False)

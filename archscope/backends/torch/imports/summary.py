@@ -13,7 +13,7 @@ from torch import nn
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import Memory, memory
 from archscope.analysis.receptive_field import ReceptiveFields
-from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.dtypes import COUNTED
 from archscope.backends.imported import Imported
 from archscope.backends.torch.imports import Examples, given, imported
 from archscope.backends.torch.imports.targets import DTYPES
@@ -99,7 +99,7 @@ def summary(
     )
     own = batch_of((inputs, kwargs)) if batch is None else batch
     dtype = floating(model)
-    return Summary(imported(target, opaque=opaque), own, dtype if dtype in ITEM_BYTES else "float32")
+    return Summary(imported(target, opaque=opaque), own, dtype if dtype in COUNTED else "float32")
 
 
 def _inputs(sizes: Sizes, dtypes: Sequence[torch.dtype | str] | None) -> Examples:

@@ -5,13 +5,17 @@ An op that has a layer of its name in ``torch.nn`` needs no line here; any other
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import InfersArguments, Tensors, TorchLayer
+from archscope.ops.contents import BEGINNINGS, called, stored_in
 from archscope.ops.functions import Function
+from archscope.ops.tensors import bounds
 
 Sources = Mapping[str, str]
 
@@ -21,9 +25,9 @@ HELD = {
 class Learned(nn.Module):
     """A tensor that is learnt, for every sample the same."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(shape))
+        self.weight = nn.Parameter(weight)
 
     def forward(self, *x: Tensor) -> Tensor:
         return self.weight.expand(x[0].shape[0], *self.weight.shape[1:]) if x else self.weight
@@ -32,12 +36,29 @@ class Learned(nn.Module):
 class Fixed(nn.Module):
     """A tensor that is not learnt, for every sample the same."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str = "float", persistent: bool = True) -> None:
+    def __init__(self, value: Tensor, persistent: bool = True) -> None:
         super().__init__()
-        self.register_buffer("value", torch.zeros(shape, dtype=getattr(torch, dtype)), persistent)
+        self.register_buffer("value", value, persistent)
 
     def forward(self, *x: Tensor) -> Tensor:
         return self.value.expand(x[0].shape[0], *self.value.shape[1:]) if x else self.value
+''',
+    "Floating": '''
+class Floating(nn.Module):
+    """A tensor in the floating type that the model is in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("like", torch.empty(0), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.like.dtype)
+''',
+    "stored": '''
+def stored(file: str, name: str) -> Tensor:
+    """A tensor from a file beside this one."""
+    with np.load(Path(__file__).with_name(file)) as arrays:
+        return torch.from_numpy(arrays[name])
 ''',
 }
 
@@ -53,6 +74,8 @@ def constructor(op: Op, x: Tensors) -> tuple[str, dict[str, Any]] | None:
         return f"nn.{name}", {**op.given(), **op.inferred(*x)}
     if name in _LAYERS:
         return _LAYERS[name](op, x)
+    if name == "Cast" and op.arguments()["dtype"] == "float":
+        return "Floating", {}
     if name not in FUNCTIONS:
         raise UsageError(f"there is no source for the op {name}")
     return None
@@ -80,16 +103,103 @@ _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
     "LSTM": _inferring,
     "GRU": _inferring,
     "Upsample": _upsample,
-    "Parameter": lambda op, x: ("Learned", {"shape": op.shape}),
-    "Buffer": lambda op, x: ("Fixed", {name: value for name, value in op.given().items() if name != "expand"}),
+    "Parameter": lambda op, x: _learned(op),
+    "Buffer": lambda op, x: _fixed(op, persistent=op.persistent),
+    "Constant": lambda op, x: _fixed(op, persistent=False),
 }
+
+
+# -- tensors of their own ----------------------------------------------------------------------------------------------
+
+
+def _learned(op: Any) -> tuple[str, dict[str, Any]]:
+    """A parameter: ``Learned``, and behind a point how it begins."""
+    word = called(op.init)
+    if word is not None and word.word in ("zeros", "ones"):
+        return f"Learned.{word.word}", {"shape": op.shape}
+    if word is not None:
+        given = {name: value for name, value in word.arguments.items() if value != BEGINNINGS[word.word][name]}
+        return f"Learned.{word.word}_", {"shape": op.shape, **given}
+    if op.init in (0, 1):
+        return f"Learned.{'ones' if op.init else 'zeros'}", {"shape": op.shape}
+    return "Learned.full", {"shape": op.shape, "fill": float(op.init)}
+
+
+def _fixed(op: Any, *, persistent: bool) -> tuple[str, dict[str, Any]]:
+    """A buffer or a constant: ``Fixed``, and behind a point what it holds."""
+    word, stored, shape = called(op.value), stored_in(op.value), op.shape
+    more = {"dtype": op.dtype, "persistent": persistent}
+    if stored is not None:
+        return "Fixed.stored", {"file": PurePath(stored.file).name, "key": stored.key, **more}
+    if isinstance(op.value, tuple):
+        return "Fixed.tensor", {"values": tuple(typed(one, op.dtype) for one in op.value), "shape": shape, **more}
+    if word is None or word.word != "arange":
+        fill = op.value if word is None else word.arguments["value"]
+        how = "zeros" if fill == 0 else "ones" if fill == 1 else "full"
+        given = {"shape": shape} | ({"fill": typed(fill, op.dtype)} if how == "full" else {}) | more
+        return f"Fixed.{how}", given | ({} if word is None else {word.word: word.arguments["diagonal"]})
+    dim = int(word.arguments["dim"]) % len(shape)
+    start, end, step = bounds(word.arguments, shape[dim])
+    laid = {"line": tuple(-1 if at == dim else 1 for at in range(len(shape)))} if len(shape) > 1 else {}
+    times = tuple(1 if at == dim else size for at, size in enumerate(shape))
+    spread = {"times": times} if set(times) > {1} else {}
+    return "Fixed.arange", {"start": start, "end": end, "step": step, **laid, **spread, **more}
+
+
+def typed(number: float, dtype: str) -> float:
+    """A number as one of a type."""
+    return float(number) if dtype == "float" else bool(number) if dtype == "bool" else number
+
+
+def held(kind: str, a: Sources) -> str:
+    """Source of a tensor of its own, from what :func:`constructor` says of it."""
+    around, _, how = kind.partition(".")
+    if not how:
+        return f"{around}()"
+    shape = _several(a.get("shape", ""))
+    dtype = f", dtype={_dtype(a['dtype'])}" if a.get("dtype", '"float"') != '"float"' else ""
+    if how.endswith("_"):
+        given = "".join(f", {name}={value}" for name, value in a.items() if name != "shape")
+        return f"Learned(nn.init.{how}(torch.empty({shape}){given}))"
+    if how == "stored":
+        tensor = f"stored({a['file']}, {a['key']})" + (".float()" if not dtype else f".to({dtype[8:]})")
+    elif how == "tensor":
+        laid = "" if re.fullmatch(r"\(\d+,\)", a["shape"]) else f".reshape({shape})"
+        tensor = f"torch.tensor({_listed(a['values'])}{dtype}){laid}"
+    elif how == "arange":
+        start, step = (a[name] for name in ("start", "step"))
+        ends = f"{start}, {a['end']}, {step}" if step != "1" else f"{start}, {a['end']}" if start != "0" else a["end"]
+        tensor = f"torch.arange({ends}, dtype={_dtype(a['dtype'])})"
+        tensor += f".reshape({_several(a['line'])})" if "line" in a else ""
+        tensor += f".repeat({_several(a['times'])})" if "times" in a else ""
+    else:
+        tensor = (
+            f"torch.{how}({a['shape'] if how == 'full' else shape}{', ' + a['fill'] if how == 'full' else ''}{dtype})"
+        )
+    for triangle in ("tril", "triu"):
+        tensor += f".{triangle}({'' if a[triangle] == '0' else a[triangle]})" if triangle in a else ""
+    kept = "" if a.get("persistent", "True") == "True" else f", persistent={a['persistent']}"
+    return f"{around}({tensor}{kept})"
+
+
+def _several(sizes: str) -> str:
+    """The elements of a tuple, as arguments; a variable as it is."""
+    inner = sizes.strip("()").rstrip(",")
+    return inner if sizes.startswith("(") and inner else sizes
+
+
+def _listed(values: str) -> str:
+    return f"[{values[1:-1].rstrip(',')}]" if values.startswith("(") else values
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
 
 
 def applied(kind: str, layer: str, x: Sequence[str], op: Op) -> str:
     """A layer at work on tensors."""
     if kind == "MultiheadAttention":
         return f"{layer}({', '.join(x if len(x) == 3 else [*x] * 3)}, need_weights=False)[0]"
-    if kind in ("Parameter", "Buffer"):
+    if kind in ("Parameter", "Buffer", "Constant"):
         return f"{layer}({x[0] if getattr(op, 'expand', False) else ''})"
     return f"{layer}({', '.join(x)})"
 
@@ -142,17 +252,6 @@ def _function(name: str) -> Callable[[Sequence[str], Sources, int], str]:
 def _dtype(source: str) -> str:
     """A type of torch, from the word for it or a variable that holds one."""
     return f"torch.{source[1:-1]}" if source.startswith('"') else f"getattr(torch, {source})"
-
-
-def _zeros(x: Sequence[str], a: Sources, ndim: int) -> str:
-    device = f", device={x[0]}.device" if x else ""
-    zeros = f"torch.zeros({a['shape']}, dtype={_dtype(a['dtype'])}{device})"
-    if a["expand"] == "False":
-        return zeros
-    sizes = _spread(a["shape"])
-    rest = f"{sizes}[1:]" if sizes.startswith("*") else ", ".join("-1" for _ in sizes.split(",")[1:])
-    repeated = f"{zeros}.expand({', '.join(filter(None, [f'{x[0]}.shape[0]', rest]))})"
-    return repeated if a["expand"] == "True" else f"{repeated} if {a['expand']} else {zeros}"
 
 
 def _clamp(x: Sequence[str], a: Sources, ndim: int) -> str:
@@ -217,7 +316,7 @@ def _attention(x: Sequence[str], a: Sources, ndim: int) -> str:
 def _thinned(x: Sequence[str], a: Sources, ndim: int) -> str:
     mode = a["mode"]
     samples = f"{x[0]}.shape[0]"
-    first = {"'row'": samples, "'batch'": "1"}.get(mode, f"{samples} if {mode} == 'row' else 1")
+    first = {'"row"': samples, '"batch"': "1"}.get(mode, f'{samples} if {mode} == "row" else 1')
     ones = f"{x[0]}.new_ones({', '.join([first, *['1'] * (ndim - 1)])})"
     return f"({x[0]} * F.dropout({ones}, {a['p']}) if self.training else {x[0]})"
 
@@ -258,6 +357,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Roll": _method("roll", "shifts", "dims"),
     "Flip": _method("flip", "dims"),
     "Contiguous": _method("contiguous"),
+    "Detach": _method("detach"),
     "Tile": _method("tile", "dims"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "Shift": lambda x, a, ndim: f"{x[0]} + {a['value']}",
@@ -273,7 +373,6 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "ArgMax": _method("argmax", "dim", "keepdim"),
     "TopK": _method("topk", "k", "dim"),
     "Cast": lambda x, a, ndim: f"{x[0]}.to({_dtype(a['dtype'])})",
-    "Constant": _zeros,
     "StochasticDepth": _thinned,
     "ScaledDotProductAttention": _attention,
 }

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from archscope.backends.torch.source.calls import HELD, constructor
-from archscope.backends.torch.source.express import Inexpressible, Name, Parameters
+from archscope.backends.torch.source.express import RESERVED, Inexpressible, Name, Parameters
 from archscope.backends.torch.source.modules import Modules, arguments_of, called, is_series, joint, op_of
 from archscope.backends.torch.source.overlay import Class
 from archscope.graph import Ref
@@ -35,7 +35,7 @@ class Classes:
 
     def __init__(self, root: Part, tensors: dict[Ref, Tensor], name: str) -> None:
         self._tensors = tensors
-        self._names = {"Tensor", *HELD, "OrderedDict", "F"}
+        self._names = {*HELD, *RESERVED}
         self._keys: dict[Part, tuple[Any, ...]] = {}
         self._around: dict[Part, Part] = {}
         self._groups: dict[tuple[Any, ...], list[Part]] = {}
@@ -129,7 +129,7 @@ class Classes:
         known: dict[str, list[Any]] = {}
         scopes = [self._variables(part) for part in parts]
         for name in dict.fromkeys(name for scope in scopes for name in scope):
-            if all(name in scope for scope in scopes) and name.isidentifier():
+            if all(name in scope for scope in scopes) and name.isidentifier() and name not in RESERVED:
                 known[name] = [scope[name] for scope in scopes]
         for number in range(len(parts[0].inputs)):
             shapes = [self._tensors[part.inputs[number]].shape for part in parts]
@@ -138,7 +138,7 @@ class Classes:
                 known.setdefault(stem.format("channels"), [shape[1] for shape in shapes])
             if all(len(shape) in (2, 3) for shape in shapes):
                 known.setdefault(stem.format("features"), [shape[-1] for shape in shapes])
-        return Parameters(known, {"self", "x"})
+        return Parameters(known, {*RESERVED})
 
     def _variables(self, part: Part) -> dict[str, Any]:
         """The parameters of the block around a part; words that name a layer stand for its class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +14,14 @@ from archscope.spec.folding.formulas import ABSENT, Vector, agrees, comparisons,
 
 #: parameters that tell what arrives
 _ARRIVING = re.compile(r"(in|x\d+)_(channels|features)")
+
+
+#: words that the source uses, and so no name of a parameter or a class
+RESERVED = frozenset({
+    "F", "OrderedDict", "Path", "Tensor", "add_module", "bool", "checkpoint", "dict", "each", "enumerate", "float",
+    "getattr", "i", "int", "nn", "np", "range", "self", "str", "stored", "super", "torch", "tuple", "type", "x", "zip",
+    *keyword.kwlist,
+})  # fmt: skip
 
 
 class Name(str):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archscope.backends.torch.source.calls import HELD, constructor, written
+from archscope.backends.torch.source.calls import HELD, constructor, held, written
 from archscope.backends.torch.source.express import Inexpressible, Name, Parameters, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.ops import Op
@@ -128,29 +128,62 @@ class Modules:
 
     def _run(self, column: Sequence[Any], parameters: Parameters, label: Path, *, named: str = "") -> str:
         """Source of equal modules, one after another."""
-        counts = [ABSENT if run is ABSENT else len(run) for run in column]
         firsts = [ABSENT if not run or run is ABSENT else run[0] for run in column]
-        steps = [ABSENT if not run or run is ABSENT else self._progress(run) for run in column]
         if _single(column):
             return self.source(firsts, parameters, label)
         kinds = {self._kind(part) for part in firsts if part is not ABSENT}
         if len(kinds) > 1:
             raise Unlike
         kind = next(iter(kinds))
+        steps = [ABSENT if not run or run is ABSENT else self._progress(run) for run in column]
         progress = any(any(step.values()) for step in steps if step is not ABSENT)
-        count = parameters.express(counts, "count")
-        if progress:
-            element = called(kind, self._progression(kind, firsts, steps, parameters, label))
+        listed = self._listed(kind, column)
+        if progress or listed:
+            each = {name: "each" if len(listed) == 1 else f"each_{name}" for name in listed}
+            sources = self._progression(kind, firsts, steps, parameters, label, each)
+            element = called(kind, sources)
         else:
             element = self._one(kind, firsts, parameters, label)
-        loop = f"for {'i' if progress or named else '_'} in range({count})"
+        if listed:
+            values = [
+                parameters.express(kind.some(name, found), name, fallback=joint(label, name))
+                for name, found in listed.items()
+            ]
+            each_, over = ", ".join(each.values()), ", ".join(values)
+            over = over if len(listed) == 1 else f"zip({over}, strict=True)"
+            counted = progress or named
+            loop = f"for i, {each_ if len(listed) == 1 else f'({each_})'} in enumerate({over})" if counted else ""
+            loop = loop or f"for {each_} in {over}"
+        else:
+            count = parameters.express([ABSENT if run is ABSENT else len(run) for run in column], "count")
+            loop = f"for {'i' if progress or named else '_'} in range({count})"
         return f"*(({named}, {element}) {loop})" if named else f"*[{element} {loop}]"
 
+    def _listed(self, kind: Any, column: Sequence[Any]) -> dict[str, list[Any]]:
+        """The arguments that differ along a run as no progression does: what they are, one after another."""
+        if not isinstance(kind, Class):
+            return {}
+        found: dict[str, list[Any]] = {}
+        for name in kind.parameters.used:
+            rows = [ABSENT if run is ABSENT else _filled([kind.argument(part, name) for part in run]) for run in column]
+            if any(row is not ABSENT and len(set(row)) > 1 and type(row[0]) is float for row in rows):
+                found[name] = rows
+        return found
+
     def _progression(
-        self, kind: Any, firsts: list[Any], steps: list[Any], parameters: Parameters, label: Path
+        self,
+        kind: Any,
+        firsts: list[Any],
+        steps: list[Any],
+        parameters: Parameters,
+        label: Path,
+        each: Mapping[str, str],
     ) -> dict[str, str]:
         sources = {}
         for name in kind.parameters.used:
+            if name in each:
+                sources[name] = each[name]
+                continue
             start = [ABSENT if part is ABSENT else kind.argument(part, name) for part in firsts]
             step = [ABSENT if step is ABSENT else step.get(name, 0) for step in steps]
             source = parameters.express(kind.some(name, start), name, fallback=joint(label, name))
@@ -190,9 +223,11 @@ class Modules:
         )  # fmt: skip
 
     def _difference(self, kind: Class, a: Part, b: Part, name: str) -> Any:
-        """How much a parameter grows; ``None`` where it changes and is no number."""
+        """How much a parameter grows; ``None`` where it changes and is no number. Real numbers are listed."""
         first, second = kind.argument(a, name), kind.argument(b, name)
         if first is ABSENT or second is ABSENT or (type(first) is type(second) and first == second):
+            return 0
+        if type(first) is type(second) is float:
             return 0
         return second - first if type(first) is int and type(second) is int else None
 
@@ -216,7 +251,7 @@ def is_series(part: Part) -> bool:
             return False
         if child.step is not None and constructor(child.step.layer.op, child.step.x) is None:
             return False
-        if child.kind in ("MultiheadAttention", "Parameter", "Buffer") or child.recomputed:
+        if child.kind in ("MultiheadAttention", "Parameter", "Buffer", "Constant") or child.recomputed or child.no_grad:
             return False
         flow = child.outputs
     return flow == part.outputs and _numbered(part)
@@ -249,6 +284,12 @@ def _split(run: list[list[Part]], length: int) -> list[list[Part]]:
     return [*run, *([[]] * (length - len(run)))]
 
 
+def _filled(values: list[Any]) -> tuple[Any, ...]:
+    """Values one after another; those that do not matter are as another one is."""
+    some = next((value for value in values if value is not ABSENT), ABSENT)
+    return tuple(some if value is ABSENT else value for value in values)
+
+
 # -- source ------------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +306,8 @@ def called(kind: Class, sources: dict[str, str]) -> str:
 
 def _call(kind: str, sources: dict[str, str], op: Op) -> str:
     """A layer of torch with its arguments: the first ones by place, the others by name."""
+    if kind.partition(".")[0] in HELD:
+        return held(kind, sources)
     order = _POSITIONAL.get(kind.removeprefix("nn."), ())
     leading = [name for name in order if name in sources]
     leading = leading if tuple(leading) == order[: len(leading)] else []
@@ -290,7 +333,6 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "RMSNorm": ("normalized_shape",),
     "Embedding": ("num_embeddings", "embedding_dim"),
     "MultiheadAttention": ("embed_dim", "num_heads"),
-    **dict.fromkeys(HELD, ("shape",)),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from archscope.analysis.account import analyze
-from archscope.analysis.traversal import walk
+from archscope.analysis.traversal import Step, walk
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
@@ -43,7 +43,7 @@ def unformatted(design: Design) -> str:
     network = build(design, device="meta")
     texts = [_ClassText(one, design, network).text() for one in classes.ordered]
     body = "\n\n".join(texts)
-    held = [text for name, text in HELD.items() if f"{name}(" in body]
+    held = [text for name, text in HELD.items() if re.search(rf"\b{name}\(", body)]
     return "\n".join([*_head(design, body, *held), "", *held, "", body])
 
 
@@ -70,14 +70,18 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
     body = "".join(texts)
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
     about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
-    lines = [line for text in about for line in textwrap.wrap(text, 85)]
-    safe = [line.replace("\\", "\\\\").replace('"', "'") for line in lines]
+    safe = [_documented(line) for text in about for line in textwrap.wrap(text, 85)]
     yield f'"""{safe[0]}'
     yield from ["", *safe[1:], '"""']
     yield ""
     if "OrderedDict(" in body:
         yield "from collections import OrderedDict"
+    if "Path(__file__)" in body:
+        yield "from pathlib import Path"
+    if "OrderedDict(" in body or "Path(__file__)" in body:
         yield ""
+    if "np.load(" in body:
+        yield "import numpy as np"
     if re.search(r"\btorch\.|\(torch,", body):
         yield "import torch"
     if "F." in body:
@@ -87,12 +91,33 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
         yield "from torch.utils.checkpoint import checkpoint"
 
 
+def _overwritten(design: Design) -> set[str]:
+    """The constants that a layer in place would change, for every later pass, too."""
+    makers = {layer.name: layer for layer in design.layers}
+    found = set()
+    for layer in design.layers:
+        if layer.op.arguments().get("inplace"):
+            ref = layer.inputs[0]
+            while ref.node in makers and makers[ref.node].op.view:
+                ref = makers[ref.node].inputs[0]
+            if ref.node in makers and makers[ref.node].kind == "Constant":
+                found.add(ref.node)
+    return found
+
+
+def _documented(text: str) -> str:
+    """Words as they may stand in a docstring: nothing ends it, and nothing in it cannot be printed."""
+    printed = "".join(c if c.isprintable() else " " for c in text)
+    return printed.replace("\\", "\\\\").replace('"', "'")
+
+
 class _ClassText:
     """The text of one class."""
 
     def __init__(self, one: Class, design: Design, network: nn.Module) -> None:
         self._class, self._design = one, design
         self._root = not one.parts[0].path
+        self._overwritten = _overwritten(design)
         self._around = network if self._root else nn.Module()
         self._init: list[str] = []
         self._forward: list[str] = []
@@ -122,13 +147,14 @@ class _ClassText:
     def _doc(self) -> str:
         part = self._class.parts[0]
         if self._root:
-            return f"{self._design.name}.".replace("\\", "\\\\").replace('"', "'")
+            return _documented(f"{self._design.name}.")
         others = len(self._class.parts) - 1
         return f"``{part.name}``" + (f" and {others} more." if others else ".")
 
     def _parameter(self, name: str) -> str:
         values = [value for value in self._class.parameters.used[name] if value is not ABSENT]
-        kinds = sorted({_annotation(value) for value in values})
+        several = len({len(value) for value in values if isinstance(value, tuple)}) > 1
+        kinds = sorted({_annotation(value, several=several) for value in values})
         usual = self._class.default(name)
         return f"{name}: {' | '.join(kinds)}" + ("" if usual is ABSENT else f" = {literal(usual)}")
 
@@ -238,7 +264,7 @@ class _ClassText:
 
     def _statements(self, group: list[Child], at: int) -> list[str]:
         if not group[0].optional:
-            return [self._statement(group[0], at)]
+            return self._guarded(group[0], self._statement(group[0], at))
         modules = [self._module(child) if child.module or child.some.again is not None else "" for child in group]
         condition = next(
             (f"{module} is not None" for module, child in zip(modules, group, strict=True)
@@ -247,7 +273,8 @@ class _ClassText:
         )  # fmt: skip
         condition = condition or self._flag(group[0])
         before = {child.label: self._names.get(child.otherwise) for child in group if child.otherwise is not None}
-        lines = [self._statement(child, at + number) for number, child in enumerate(group)]
+        guarded = [self._guarded(child, self._statement(child, at + number)) for number, child in enumerate(group)]
+        lines = [line for part in guarded for line in part]
         otherwise = [
             f"{self._names[0, child.label]} = {before[child.label]}"
             for child in group
@@ -258,6 +285,11 @@ class _ClassText:
             return [f"{target} = {expression} if {condition} else {otherwise[0].split(' = ', 1)[1]}"]
         text = [f"if {condition}:", *(f"    {line}" for line in lines)]
         return text + (["else:", *(f"    {line}" for line in otherwise)] if otherwise else [])
+
+    @staticmethod
+    def _guarded(child: Child, statement: str) -> list[str]:
+        """A statement, under torch.no_grad where its layer is."""
+        return ["with torch.no_grad():", f"    {statement}"] if child.some.no_grad else [statement]
 
     def _run(self, at: int) -> _Run | None:
         """Equal parts from here on that a loop may run, each on what the ones before it gave."""
@@ -314,11 +346,13 @@ class _ClassText:
         op, step = child.op, child.some.step
         if op is not None and step is not None and constructor(op, step.x) is None:
             sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
-            return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+            return _cut(child, FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0))
         module = self._module(child)
         if child.some.recomputed:
             return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-        return f"{module}({', '.join(reads)})" if op is None else applied(child.kind, module, reads, op)
+        call = f"{module}({', '.join(reads)})" if op is None else _cut(child, applied(child.kind, module, reads, op))
+        overwritten = any(part is not None and part.name in self._overwritten for part in child.parts)
+        return f"{call}.clone()" if overwritten else call
 
     def _argument(self, child: Child, name: str, value: str) -> str:
         """An argument of a function in the forward pass: a number, or what the constructor has kept."""
@@ -378,21 +412,35 @@ class _ClassText:
     def _frozen(self) -> Iterator[str]:
         """What is not trained, as few parts as say it."""
 
+        def leaves(part: Part) -> list[Step]:
+            return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
+
         def frozen(part: Part) -> bool:
-            leaves = [leaf.step for leaf in part.every() if leaf.step is not None]
-            trained = [step for step in leaves if step.layer.op.parameters(*step.x) and not step.layer.frozen]
-            return not trained and any(step.layer.frozen and step.layer.op.parameters(*step.x) for step in leaves)
+            steps = leaves(part)
+            whole = all(len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)) for step in steps)
+            return whole and any(step.layer.frozen for step in steps)
 
         waiting = [self._class.parts[0]]
         while waiting:
             part = waiting.pop(0)
             if part.again is not None:
                 continue
+            place = _reached(self._own(part.path)) if part.path else "self"
             if frozen(part):
-                place = _reached(self._own(part.path)) if part.path else "self"
                 yield f"{place}.requires_grad_(False)"
+            elif part.step is not None:
+                for name in part.step.layer.frozen:
+                    yield f"{place}.{name}.requires_grad_(False)"
             else:
                 waiting += part.parts
+
+
+def _cut(child: Child, call: str) -> str:
+    """A call cut from what is behind it, where torch.no_grad does not: a layer may give its input itself."""
+    step = child.some.step
+    if not child.some.no_grad or step is None or step.layer.op.parameters(*step.x):
+        return call
+    return call if len(step.y) > 1 or child.kind in ("Chunk", "Split") else f"{call}.detach()"
 
 
 #: as many equal parts are written as a loop
@@ -467,9 +515,16 @@ def _assigned(names: list[str], made: str) -> str:
     return f'{_holder(names)}.add_module("{names[-1]}", {made})'
 
 
-def _annotation(value: Any) -> str:
+def _annotation(value: Any, *, several: bool = False) -> str:
+    """The type of an argument.
+
+    Args:
+        several: whether it is a tuple of one length here and of another there.
+    """
     if isinstance(value, Name):
         return "type[nn.Module]"
+    if isinstance(value, tuple) and several:
+        return f"tuple[{' | '.join(sorted({_annotation(one) for one in value})) or 'float'}, ...]"
     if isinstance(value, tuple):
         return "tuple[" + ", ".join(_annotation(one) for one in value) + "]"
     return "None" if value is None else type(value).__name__

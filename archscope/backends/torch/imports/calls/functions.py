@@ -303,7 +303,7 @@ def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The tensor itself; a copy where its elements lie otherwise."""
     value = a["self"] if "self" in a else next(iter(call.values))
     if own(call) == "detach":
-        raise Cannot("aten.detach, which stops gradients", "an op that stops gradients")
+        return lifting.emit(call, "Detach", [value])
     entity = lifting.entity(value)
     if call.frames and call.frames[-1].kind == IDENTITY:
         return lifting.emit(call, "Identity", [value])

@@ -1,0 +1,295 @@
+"""What a tensor holds: one number, a few, a ramp, a triangle, numbers in a file; or how a weight begins."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf, isnan
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
+
+from archscope.arith import fixed, plain
+from archscope.errors import UsageError, suggestion
+from archscope.ops.fields import FieldError, Kind
+
+#: a longer list stands in a file beside the spec
+MOST_LISTED = 256
+_LARGEST = 2**53
+
+#: arguments and their usual values, by the word of torch
+Words = Mapping[str, Mapping[str, float]]
+
+#: how a tensor that is known is computed
+COMPUTED: Words = {
+    "arange": {"start": 0, "step": 1, "dim": -1},
+    "tril": {"diagonal": 0, "value": 1},
+    "triu": {"diagonal": 0, "value": 1},
+}
+#: how a weight begins: the functions of torch.nn.init
+BEGINNINGS: Words = {
+    "zeros": {},
+    "ones": {},
+    "normal": {"mean": 0, "std": 1},
+    "uniform": {"a": 0, "b": 1},
+    "trunc_normal": {"mean": 0, "std": 1, "a": -2, "b": 2},
+    "xavier_uniform": {"gain": 1},
+    "xavier_normal": {"gain": 1},
+    "kaiming_uniform": {"a": 0},
+    "kaiming_normal": {"a": 0},
+    "orthogonal": {"gain": 1},
+    "eye": {},
+}
+#: those that ask how many places a weight joins, and so for a matrix at least
+MATRICES = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "eye")
+
+_CALL = re.compile(r"([a-z_]+)(?:\(([^()]*)\))?")
+_FILE = re.compile(r"([^\[\]]+\.npz)\[([^\[\]]+)\]")
+
+#: values of files that may not be written yet, by ``FILE.npz[NAME]``, as long as anybody holds them
+_AT_HAND: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+class Called(NamedTuple):
+    """A word of torch with its numbers."""
+
+    word: str
+    arguments: dict[str, float]
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.word}({given})" if given else self.word
+
+
+class Stored(NamedTuple):
+    """Numbers in a file (NumPy's ``.npz``), under a name."""
+
+    file: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.file}[{self.key}]"
+
+
+@dataclass(frozen=True)
+class _Calls(Kind):
+    """A number that all elements are, or a word of torch with its numbers."""
+
+    words: ClassVar[Words]
+
+    def _read(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return number(value, self.describe())
+        match = _CALL.fullmatch(value.replace(" ", ""))
+        if match is None or match[1] not in self.words:
+            raise FieldError(f"expected {self.describe()}, got '{value}'", suggestion(value, [*self.words]))
+        return str(Called(match[1], dict(self._arguments(match[1], match[2] or ""))))
+
+    def _arguments(self, word: str, text: str) -> Iterator[tuple[str, float]]:
+        """Those that are not as usual, in their order."""
+        usual, given = self.words[word], {}
+        for part in filter(None, text.split(",")):
+            name, sign, value = part.partition("=")
+            if not sign or name not in usual or name in given:
+                example = ", ".join(f"{one}={default}" for one, default in usual.items())
+                raise FieldError(f"'{part}' is no argument of {word}", f"`{word}({example})`" if example else "")
+            try:
+                given[name] = number(float(value), "a number")
+            except ValueError:
+                raise FieldError(f"`{name}` of {word}: expected a number, got '{value}'") from None
+        yield from ((name, given[name]) for name in usual if name in given and given[name] != usual[name])
+
+    def takes_word(self, word: str) -> bool:
+        return word.partition("(")[0].strip() in self.words or stored_in(word) is not None
+
+    def _schema(self) -> list[dict[str, Any]]:
+        words = "|".join(self.words)
+        return [{"type": ["number", "boolean"]}, {"type": "string", "pattern": rf"^({words})(\(.*\))?$"}]
+
+
+@dataclass(frozen=True)
+class Beginning(_Calls):
+    """How a weight begins: a number, or a function of torch.nn.init with its numbers: ``trunc_normal(std=0.02)``."""
+
+    words: ClassVar[Words] = BEGINNINGS
+
+    def read(self, value: Any, rank: int | None) -> Any:
+        return self._read(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": self._schema()}
+
+    def describe(self) -> str:
+        return f"a number, or one of {', '.join(self.words)}"
+
+
+@dataclass(frozen=True)
+class Contents(_Calls):
+    """What the elements are: a number, a list of as many, an arithmetic word, or ``FILE.npz[NAME]``."""
+
+    words: ClassVar[Words] = COMPUTED
+
+    def read(self, value: Any, rank: int | None) -> Any:
+        if isinstance(value, (tuple, list)):
+            found = tuple(number(one, "numbers") for one in _flat(value))
+            if len(found) > MOST_LISTED:
+                raise FieldError(
+                    f"a list of {len(found):,} numbers; the most is {MOST_LISTED}",
+                    "more stand in a file: `value: FILE.npz[NAME]`",
+                )
+            return found
+        stored = stored_in(value)
+        return self._read(value) if stored is None else str(stored)
+
+    def schema(self) -> dict[str, Any]:
+        file = {"type": "string", "pattern": r"^[^\[\]]+\.npz\[[^\[\]]+\]$"}
+        return {"anyOf": [*self._schema(), {"type": "array"}, file]}
+
+    def describe(self) -> str:
+        return f"a number, a list of numbers, one of {', '.join(self.words)}, or FILE.npz[NAME]"
+
+
+def number(value: Any, what: str) -> float:
+    """A number as it is kept: a whole one is an int.
+
+    Raises:
+        FieldError: it is none.
+    """
+    if not isinstance(plain(value), (bool, int, float)):
+        shown = f"'{value}'" if isinstance(value, str) else "nothing" if value is None else value
+        raise FieldError(f"expected {what}, got {shown}")
+    one: float = fixed(value)
+    if isinstance(one, float) and isnan(one):
+        raise FieldError(f"expected {what}, got nan")
+    if abs(one) not in (0, inf) and abs(one) > _LARGEST and isinstance(one, int):
+        raise FieldError(f"{one} is beyond 2^53")
+    whole = isinstance(one, bool) or (one.is_integer() if isinstance(one, float) else True)
+    return int(one) if whole and str(one) != "-0.0" and abs(one) <= _LARGEST else float(one)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def called(value: Any) -> Called | None:
+    """The word that a value in its canonical form is, its arguments complete; ``None`` is another form."""
+    match = _CALL.fullmatch(value.replace(" ", "")) if isinstance(value, str) else None
+    if match is None:
+        return None
+    given = dict(part.split("=") for part in (match[2] or "").split(",") if part)
+    usual = COMPUTED.get(match[1]) or BEGINNINGS[match[1]]
+    return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in given.items()}})
+
+
+def stored_in(value: Any) -> Stored | None:
+    """The place in a file that a value names; ``None`` where it names none."""
+    match = _FILE.fullmatch(value) if isinstance(value, str) else None
+    return None if match is None else Stored(match[1], match[2])
+
+
+def beside(value: Any, folder: Path) -> Any:
+    """A value that names a file as seen from here; it is written as seen from a folder."""
+    stored = stored_in(value)
+    return value if stored is None else str(stored._replace(file=(folder / stored.file).as_posix()))
+
+
+def held(value: Any) -> bool:
+    """Whether a value is numbers that have to be kept somewhere, and not arithmetic."""
+    return isinstance(value, tuple) or stored_in(value) is not None
+
+
+# -- numbers in files --------------------------------------------------------------------------------------------------
+
+
+def at_hand(stored: Stored, values: Any) -> None:
+    """Take what a file holds under a name from an array of NumPy, as long as anybody holds that."""
+    _AT_HAND[str(stored)] = values
+
+
+def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
+    """The numbers under a name in a file, as a NumPy array.
+
+    Args:
+        dtype: of the tensor that they are for.
+
+    Raises:
+        UsageError: there is no such file, it holds nothing of that name, or something of another shape or type.
+    """
+    known = _AT_HAND.get(str(stored))
+    values = known if known is not None else _read(stored, shape)
+    if values.dtype.kind not in {"float": "fiub", "bool": "b"}.get(dtype, "iub"):
+        raise UsageError(f"{stored} holds {values.dtype}, and its layer says {dtype}")
+    return values
+
+
+def files_of(ops: Iterable[Any]) -> list[str]:
+    """The files that hold values of ops, each once."""
+    found = (stored_in(getattr(op, "value", None)) for op in ops)
+    return list(dict.fromkeys(stored.file for stored in found if stored is not None))
+
+
+def regular(file: str) -> bytes:
+    """What a file of values holds.
+
+    Raises:
+        UsageError: it is not there, or cannot be read.
+    """
+    try:
+        return _present(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
+
+
+def _present(file: str) -> Path:
+    path = Path(file)
+    if not path.is_file():
+        there = "is no file" if path.exists() else "is not there"
+        raise UsageError(f"{file} {there}: it holds the values of constants, and goes where its spec goes")
+    return path
+
+
+def _read(stored: Stored, shape: tuple[int, ...]) -> Any:
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(_present(stored.file)) as archive:
+            if f"{stored.key}.npy" not in archive.namelist():
+                raise UsageError(f"{stored.file} holds nothing under the name {stored.key}")
+            with archive.open(f"{stored.key}.npy") as member:
+                found = _header(member)
+            if found != shape:
+                raise UsageError(f"{stored} has the shape {list(found)}, and its layer says {list(shape)}")
+            with archive.open(f"{stored.key}.npy") as member:
+                return np.lib.format.read_array(member, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise UsageError(f"{stored.file} cannot be read: {str(error).strip() or type(error).__name__}") from None
+
+
+def _header(member: Any) -> tuple[int, ...]:
+    """The shape of an array, before any of it is read."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(member)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return tuple(read(member)[0])
+
+
+def fits(value: Any, dtype: str) -> bool:
+    """Whether a tensor of a type can hold what a value says, as far as that can be told without its file."""
+    if dtype == "float" or stored_in(value) is not None:
+        return True
+    word = called(value)
+    least, most = {"int64": (-_LARGEST, _LARGEST), "int32": (-(2**31), 2**31 - 1), "bool": (0, 1)}[dtype]
+    if word is None:
+        numbers = value if isinstance(value, tuple) else (value,)
+    else:
+        numbers = tuple(v for name, v in word.arguments.items() if name in ("start", "step", "value"))
+    return all(isinstance(one, int) and least <= one <= most for one in numbers) and not (
+        dtype == "bool" and word is not None and word.word == "arange"
+    )

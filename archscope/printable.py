@@ -1,0 +1,27 @@
+"""Text as it may be shown: without what moves a terminal's cursor, changes its colours, or turns how a line is read."""
+
+from __future__ import annotations
+
+import re
+
+#: stands for what is not shown
+STAND_IN = "\ufffd"
+
+#: control characters, halves of surrogate pairs, line separators, and the invisible marks of Unicode's class Cf, those
+#: that turn the direction of writing among them (CVE-2021-42574); what joins letters and emoji (U+200C, U+200D) stays
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+)
+_ASCII = re.compile("[\t\n\x20-\x7e]*")
+
+
+def printable(text: str) -> str:
+    """A text with a stand-in for every character that is not shown; line ends, tabs and blanks stay."""
+    return text if _ASCII.fullmatch(text) else _UNSEEN.sub(STAND_IN, text)
+
+
+def one_line(text: str) -> str:
+    """A printable text on one line, character by character: every kind of white space is a blank."""
+    return printable("".join(" " if char.isspace() else char for char in text))

@@ -1,0 +1,148 @@
+"""What has a meaning that nobody meant: layers that join the samples of a batch, variables that nothing reads.
+
+Each is a warning: it has a place and a remedy, and changes no figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from archscope.design import Design
+from archscope.diagnostics import Diagnostic
+from archscope.graph import MANY, Layer, LayerGraph
+from archscope.ops import Op, Tensor
+from archscope.ops.base import Tensors
+from archscope.ops.windows import WHOLE, Along, Either, Slide
+from archscope.spec.document import Document
+from archscope.spec.expressions import in_words
+from archscope.spec.reader import MapNode, Node, ScalarNode
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def suspicions(
+    document: Document, design: Design, sets: Mapping[str, Node], without: Callable[[str], Design | None]
+) -> Iterator[Diagnostic]:
+    """What to warn of.
+
+    Args:
+        sets: values that replace those under ``vars:``.
+        without: the design with one of these left out, if there is such a one.
+    """
+    yield from _joined_samples(design.graph)
+    read = _words(document)
+    for name, node in document.vars.items():
+        if name not in read and name not in sets and node.mark.source == document.source:  # a library serves others too
+            hint = "take it out, or write it where it is meant"
+            yield Diagnostic(f"nothing reads the variable `{name}`", node.mark, hint, severity="warning")
+    for name, node in sets.items():
+        if name not in read:
+            yield _idle(name, node, "nothing reads it")
+            continue
+        plain, value = without(name), dict(design.vars)[name]
+        if plain is not None and _same(design, plain) and (usual := dict(plain.vars)[name]) != value:
+            yield _idle(name, node, f"the design is the same where it is {in_words(usual)}")
+
+
+def _idle(name: str, node: Node, why: str) -> Diagnostic:
+    return Diagnostic(f"another value of `{name}` changes nothing", node.mark, why, severity="warning")
+
+
+def _same(one: Design, other: Design) -> bool:
+    return (one.inputs, one.layers, one.outputs) == (other.inputs, other.layers, other.outputs)
+
+
+# -- variables ---------------------------------------------------------------------------------------------------------
+
+
+def _words(document: Document) -> set[str]:
+    """All words that may read a variable: in layers, blocks and their defaults, inputs, outputs, other variables."""
+    parts: list[Node | None] = [document.layers, document.freeze, document.outputs, *document.vars.values()]
+    parts += [declaration.shape for declaration in document.inputs.values()]
+    parts += [block.body for block in document.blocks.values()]
+    defaults = (text or "" for block in document.blocks.values() for _, text in block.parameters)
+    texts = [*defaults, *(text for part in parts if part is not None for text in _texts(part))]
+    return {word for text in texts for word in _WORD.findall(text)}
+
+
+def _texts(part: Node) -> Iterator[str]:
+    """The texts in a part of a spec, with the names of layers: a variable may hold one."""
+    waiting = [part]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ScalarNode):
+            yield node.text
+        elif isinstance(node, MapNode):
+            waiting.extend(node.entries.values())
+        else:
+            waiting.extend(node.items)
+            yield from (key for item in node.items if isinstance(item, MapNode) for key in item.entries)
+
+
+# -- samples -----------------------------------------------------------------------------------------------------------
+
+
+def _joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
+    """Layers that compute a sample from the others of its batch, each place once."""
+    tensors, told = graph.many, set()
+    known: dict[tuple[int, Tensors], Tensor | None] = {}
+    for layer in graph.layers if tensors else ():
+        if layer.op.joins_samples:
+            continue
+        x = tuple(tensors[node][output] for node, output in layer.inputs)
+        key = (id(layer.op), x)
+        if key not in known:
+            known[key] = _joined(layer.op, x, tensors[layer.name])
+        arriving = known[key]
+        if arriving is not None and layer.mark not in told:
+            told.add(layer.mark)
+            yield _warned(layer, arriving, graph)
+
+
+def _joined(op: Op, x: Tensors, y: Tensors) -> Tensor | None:
+    """The input of which a sample is computed from several."""
+    for output, out in enumerate(y):
+        for reads, tensor in zip(op.reads(x, y, output), x, strict=True):
+            along = reads.along if isinstance(reads, Either) else reads
+            if isinstance(along, Along) and tensor.batch is not None and _reads_several(along, tensor, out):
+                return tensor
+    return None
+
+
+def _reads_several(reads: Along, tensor: Tensor, out: Tensor) -> bool:
+    """Whether a place of the output reads several places along the batch."""
+    batch = tensor.batch
+    assert batch is not None
+    entry = reads.axes[batch]
+    if entry is None:
+        return all(dim != batch for dim, _ in reads.only)
+    dim, window = entry
+    if isinstance(window, Slide) and window.kernel == 1:
+        return False
+    if window is WHOLE:
+        return tensor.shape[batch] > 1
+    import numpy as np
+
+    one_each = np.eye(tensor.shape[batch], dtype=bool)
+    read = window.carried(one_each, tensor.shape[batch], out.shape[dim], back=False)
+    return int(read.sum(1).max()) > 1
+
+
+def _warned(layer: Layer, arriving: Tensor, graph: LayerGraph) -> Diagnostic:
+    few, many = (_macs(layer, graph.tensors(batch)) for batch in (1, MANY))
+    work = "" if many == MANY * few else f": {few:,} MACs at batch 1, {many:,} at batch {MANY}"
+    shape = ", ".join("N" if dim == arriving.batch else str(size) for dim, size in enumerate(arriving.shape))
+    arguments = layer.op.arguments()
+    remedy = "only dimensions beside it are a sample's own"
+    if arguments.get("batch_first") is False:
+        remedy = "say `batch_first: true`, else it is taken for the sequence"
+    elif any(name in arguments for name in ("dim", "dims")):
+        remedy = "count dimensions from 1, or from the end"
+    hint = f"in what arrives, ({shape}), dimension {arriving.batch} is the batch: {remedy}"
+    return Diagnostic(f"{layer.kind} joins the samples of a batch{work}", layer.mark, hint, severity="warning")
+
+
+def _macs(layer: Layer, tensors: Mapping[str, Tensors]) -> int:
+    x = tuple(tensors[node][output] for node, output in layer.inputs)
+    return sum(contraction.macs for contraction in layer.op.contractions(x, tensors[layer.name]))

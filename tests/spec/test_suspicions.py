@@ -1,0 +1,179 @@
+"""Warnings of what has a meaning that nobody meant: each held against what the built module does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import archscope
+from archscope.backends.torch.build import build
+from archscope.spec import library
+
+HEAD = "input: [16, 64]\nlayers:\n"
+ARRIVING = "in what arrives, (N, 16, 64), dimension 0 is the batch"
+TURNED = "  - Transpose: {dim0: 0, dim1: 1}\n"
+ATTENTION = "  - MultiheadAttention: {num_heads: 4, batch_first: %s}\n"
+OUT = "  - {ReLU: , from: 'r[0]'}\n"
+SWAPPED = [TURNED, ATTENTION % "false", TURNED]  # as CLIP does it, which is right
+#: layers, and the kind that joins the samples of a batch, if one does
+CASES = {
+    "attention over the batch": ([ATTENTION % "false"], "MultiheadAttention"),
+    "attention over the sequence": ([ATTENTION % "true"], None),
+    "attention, the batch second": (SWAPPED, None),
+    "attention over the batch, which is second": ([TURNED, ATTENTION % "true"], "MultiheadAttention"),
+    "LSTM over the batch": (["  - {LSTM: 8, name: r}\n", OUT], "LSTM"),
+    "GRU over the batch": (["  - {GRU: 8, name: r}\n", OUT], "GRU"),
+    "LSTM over the sequence": (["  - {LSTM: {hidden_size: 8, batch_first: true}, name: r}\n", OUT], None),
+    "softmax over the batch": (["  - Softmax: 0\n"], "Softmax"),
+    "softmax of a sample": (["  - Softmax: 1\n"], None),
+    "a mean over the batch": (["  - Mean: {dim: [0, 1]}\n"], "Mean"),
+    "a sum up to each sample": (["  - CumSum: 0\n"], "CumSum"),
+    "windows of samples": (
+        ["  - Reshape: [4, 4, 64]\n  - Flatten: {start_dim: 0, end_dim: 1}\n", ATTENTION % "true",
+         "  - Unflatten: {dim: 0, unflattened_size: [-1, 4]}\n"], None,
+    ),
+    "batch statistics": (["  - BatchNorm1d: {track_running_stats: false}\n"], None),  # which are what it is for
+    "the usual": (["  - Linear: 8\n  - LayerNorm\n  - Flatten\n  - Linear: 3\n"], None),
+}  # fmt: skip
+
+
+def joins(text: str) -> bool:
+    """Whether the first sample's output has a gradient at another sample."""
+    module = build(archscope.load(text)).eval()
+    x = torch.randn(3, 16, 64, requires_grad=True)
+    y = module(x)
+    batch = next((dim for dim, size in enumerate(y.shape) if size == 3), None)
+    (y.sum() if batch is None else (y.select(batch, 2) ** 2).sum()).backward()
+    assert x.grad is not None
+    return bool(x.grad[:2].abs().sum() > 0)
+
+
+@pytest.mark.parametrize(("layers", "kind"), CASES.values(), ids=CASES)
+def test_layers_that_join_samples_are_those_with_gradients_across_the_batch(
+    layers: list[str], kind: str | None
+) -> None:
+    text = HEAD + "".join(layers)
+    warned = [w.message.partition(" ")[0] for w in archscope.load(text).warnings]
+    assert warned == ([] if kind is None else [kind])
+    if "track_running_stats" not in text:
+        assert joins(text) == (kind is not None)
+
+
+def test_the_warning_has_the_numbers_of_torchs_counter_and_the_remedy() -> None:
+    text = HEAD + ATTENTION % "false"
+    counted = []
+    module = build(archscope.load(text)).train()
+    for batch in (1, 8):
+        with (
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
+            module(torch.zeros(batch, 16, 64))
+        counted.append(counter.get_total_flops() // 2)
+    (told,) = archscope.load(text).warnings
+    work = f"{counted[0]:,} MACs at batch 1, {counted[1]:,} at batch 8"
+    assert (
+        told.render()
+        == f"""<text>:3:5: warning: MultiheadAttention joins the samples of a batch: {work}
+  3 |   - MultiheadAttention: {{num_heads: 4, batch_first: false}}
+    |     ^^^^^^^^^^^^^^^^^^
+  hint: {ARRIVING}: say `batch_first: true`, else it is taken for the sequence"""
+    )
+    assert counted[1] > 8 * counted[0]
+
+
+def test_other_remedies() -> None:
+    hints = {
+        "  - Softmax: 0\n": f"{ARRIVING}: count dimensions from 1, or from the end",
+        "  - Permute: {dims: [1, 2, 0]}\n  - Linear: 3\n": "in what arrives, (16, 64, N), dimension 2 is the batch: "
+        "only dimensions beside it are a sample's own",
+    }
+    for layers, hint in hints.items():
+        (told,) = archscope.load(HEAD + layers).warnings
+        assert told.hint == hint
+
+
+def test_a_place_is_warned_of_once_however_often_it_is_laid() -> None:
+    text = "input: [16, 64]\nlayers:\n  - repeat: 24\n    layers:\n    - MultiheadAttention: 4\n"
+    (told,) = archscope.load(text).warnings
+    assert told.mark is not None
+    assert told.mark.line == 5
+
+
+UNREAD = "input: [4]\nvars: {modules: [1], width: 3}\nlayers: [Linear: width]\n"
+
+
+def test_a_variable_that_nothing_reads() -> None:
+    (told,) = archscope.load(UNREAD).warnings
+    assert (
+        told.render()
+        == """<text>:2:17: warning: nothing reads the variable `modules`
+  2 | vars: {modules: [1], width: 3}
+    |                 ^^^
+  hint: take it out, or write it where it is meant"""
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: [n]\nvars: {n: 4}\nlayers: [ReLU]\n",
+        "input: [4]\nvars: {n: 4, m: n}\nlayers: [Linear: m]\n",
+        "input: [4]\nvars: {n: 4}\nblocks: {'f(a=n)': [Linear: a]}\nlayers: [f]\n",
+        "input: [4]\nvars: {n: 4}\nblocks: {f: [Linear: n]}\nlayers: [ReLU]\n",  # of a block that is kept for later
+        "input: [4]\nvars: {act: ReLU}\nlayers: [act]\n",
+        "input: [4]\nvars: {act: ReLU}\nlayers: [{act: , name: a}]\n",
+        "input: [4]\nvars: {n: 4}\nlayers: [{ReLU: , when: n > 3}, Linear: 3]\n",
+        "input: [4]\nvars: {n: 4}\nlayers: [{repeat: n, layers: [ReLU]}]\n",
+        "input: [4]\nvars: {n: a}\nlayers: [{ReLU: , name: 'x{n}'}]\n",
+        "input: [4]\nvars: {n: true}\nlayers: [{ReLU: , name: a}]\noutputs: {o: {from: a, when: n}}\n",
+    ],
+)
+def test_variables_that_something_reads(text: str) -> None:
+    assert archscope.load(text).warnings == ()
+
+
+def test_an_argument_of_the_same_name_reads_no_variable() -> None:
+    text = "input: [3, 8, 8]\nvars: {stride: 2}\nlayers: [Conv2d: {out_channels: 3, kernel_size: 1, stride: 1}]\n"
+    assert [w.message for w in archscope.load(text).warnings] == ["nothing reads the variable `stride`"]
+
+
+def test_whoever_includes_or_extends_reads_for_others(tmp_path: Path) -> None:
+    (tmp_path / "lib.yaml").write_text("vars: {unused: 1, gain: 2}\nblocks: {'f(a)': [Linear: a * gain]}\n")
+    (tmp_path / "base.yaml").write_text("include: lib.yaml\ninput: [4]\nvars: {n: 3}\nlayers: [f: n]\n")
+    (tmp_path / "child.yaml").write_text("extends: base.yaml\nvars: {n: 5, m: 6}\n")
+    assert archscope.load(tmp_path / "base.yaml").warnings == ()  # what a library offers besides is for others
+    assert [w.message for w in archscope.load(tmp_path / "child.yaml").warnings] == ["nothing reads the variable `m`"]
+
+
+def test_another_value_that_changes_nothing() -> None:
+    (told,) = archscope.load(UNREAD, set={"modules": "[9]"}).warnings
+    assert (
+        told.render()
+        == """set:1:9: warning: another value of `modules` changes nothing
+  1 | modules=[9]
+    |         ^^^
+  hint: nothing reads it"""
+    )
+    text = "input: [4]\nvars: {wide: false, width: 3}\nlayers: [Linear: width if wide else 2]\n"
+    (told,) = archscope.load(text, set={"width": 7}).warnings
+    assert (told.message, told.hint) == (
+        "another value of `width` changes nothing", "the design is the same where it is 3",
+    )  # fmt: skip
+    assert archscope.load(text, set={"width": 7, "wide": True}).warnings == ()
+    assert archscope.load(text, set={"width": 3}).warnings == ()  # which is no other value
+    assert archscope.load("input: [4]\nvars: {n: 0}\nlayers: [Linear: n]\n", set={"n": 2}).warnings == ()
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnext50_32x4d", "vit_b_16", "shufflenet_v1", "tcn", "unet"])
+def test_shipped_designs_have_no_warnings(name: str) -> None:
+    assert archscope.load(name).warnings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", library.names())
+def test_no_shipped_design_has_a_warning(name: str) -> None:
+    assert archscope.load(name).warnings == ()
