@@ -202,7 +202,7 @@ def function(net: Drawn) -> None:
         F.relu, torch.tanh, torch.sigmoid, F.gelu, F.silu, lambda x: F.softmax(x, -1), lambda x: x * 2, lambda x: x + x,
         lambda x: x * torch.sigmoid(x), lambda x: F.layer_norm(x, x.shape[-1:]), lambda x: x.square(),
         lambda x: x.clamp(-1, 1), lambda x: F.leaky_relu(x, 0.1), lambda x: -x, lambda x: x.flip(-1), lambda x: x / 3,
-        lambda x: x - x.mean(-1, keepdim=True), lambda x: F.elu(x), lambda x: x.abs(), lambda x: F.normalize(x, dim=-1),
+        lambda x: x - x.mean(-1, keepdim=True), F.elu, lambda x: x.abs(), lambda x: F.normalize(x, dim=-1),
         lambda x: x.masked_fill(x > 1, 0.0), lambda x: torch.where(x > 0, x, x.exp()), lambda x: x.cumsum(-1),
     ]  # fmt: skip
     chosen = net.draw.randrange(len(functions))
@@ -323,8 +323,8 @@ def pooled_map(net: Drawn) -> None:
 
 
 FEATURES = (
-    dense, dense, twice, tied, one_weight, detached, straight, custom, without_gradient, recomputed, gated, gated, vector,
-    buffered, counted, function, function, function, joined, split, residual, dropped, mixture,
+    dense, dense, twice, tied, one_weight, detached, straight, custom, without_gradient, recomputed, gated, gated,
+    vector, buffered, counted, function, function, function, joined, split, residual, dropped, mixture,
 )  # fmt: skip
 SEQUENCES = (*FEATURES, cell, cell, attention, recurrent)
 MAPS = (convolution, convolution, normalised, gated, detached, straight, custom, function, buffered, dropped, counted)
@@ -352,11 +352,17 @@ def drawn(seed: int) -> tuple[Drawn, tuple[int, ...], str]:
         pooled(net)
     if domain and len(net.shape) == 1:
         dense(net)
-    net.keep(nn.Linear(2, 2)) if net.draw.random() < 0.2 else None
+    spare(net)
+    return net.train(), size, dtype
+
+
+def spare(net: Drawn) -> None:
+    """What nothing reads, and what is not trained."""
+    if net.draw.random() < 0.2:
+        net.keep(nn.Linear(2, 2))
     if net.draw.random() < 0.2:
         net.register_parameter("spare", nn.Parameter(torch.zeros(net.draw.choice([(), (7,), (2, 3)]))))
     if net.draw.random() < 0.5:
         for parameter in net.parameters():
             if net.draw.random() < 0.3:
                 parameter.requires_grad_(False)
-    return net.train(), size, dtype

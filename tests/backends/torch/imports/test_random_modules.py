@@ -84,7 +84,13 @@ class without_recomputing:  # noqa: N801
     def __enter__(self):
         self.before = recomputing._checkpoint_without_reentrant_generator, recomputing.CheckpointFunction
         recomputing._checkpoint_without_reentrant_generator = lambda *_: iter([None])
-        recomputing.CheckpointFunction = type("Once", (), {"apply": staticmethod(lambda run, _, *args: run(*args))})
+        recomputing.CheckpointFunction = type("Once", (), {"apply": staticmethod(self.once)})
+
+    @staticmethod
+    def once(run, _, *args):
+        """As torch warns: "None of the inputs have requires_grad=True. Gradients will be None"."""
+        with torch.set_grad_enabled(any(one.requires_grad for one in args)):
+            return run(*args)
 
     def __exit__(self, *_):
         recomputing._checkpoint_without_reentrant_generator, recomputing.CheckpointFunction = self.before
