@@ -57,8 +57,9 @@ class Layer:
         name: the full block path, unique in the graph: ``layer1.0.conv1``.
         inputs: the tensors it reads, in the op's order.
         shares: the layer whose weights it uses again (``reuse``), if any.
-        frozen: whether its parameters are not trained.
+        frozen: those of its parameters that are not trained; of one that shares, those of the layer that owns them.
         checkpoint: the outermost block around it that is recomputed in the backward pass, if any.
+        no_grad: whether it runs under torch.no_grad: nothing is kept of it, and no gradient passes it.
         mark: where the spec declares it.
         named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
     """
@@ -67,10 +68,11 @@ class Layer:
     op: Op
     inputs: tuple[Ref, ...]
     shares: str | None = None
-    frozen: bool = False
+    frozen: tuple[str, ...] = ()
     checkpoint: str | None = None
     mark: Mark | None = field(default=None, compare=False, repr=False)
     named: bool = field(default=False, compare=False, repr=False)
+    no_grad: bool = False
 
     @property
     def kind(self) -> str:

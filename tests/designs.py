@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -92,3 +93,34 @@ def designs(draw: st.DrawFn) -> str:
         "layers": body + head,
     }
     return json.dumps(spec, indent=1)
+
+
+@st.composite
+def gradients(draw: st.DrawFn) -> str:
+    """A random design some of whose parameters are frozen, and through some of whose layers no gradient passes."""
+    spec = json.loads(draw(designs()))
+    chance = draw(st.randoms(use_true_random=False))
+    spec["layers"] = _marked(spec["layers"], chance)
+    if chance.random() < 0.3:
+        spec["freeze"] = [chance.choice(["*.bias", "*.weight", "*", "*1*"])]
+    return json.dumps(spec, indent=1)
+
+
+def _marked(layers: list[Entry], chance: Random) -> list[Entry]:
+    found: list[Entry] = []
+    for layer in layers:
+        entry = {layer: None} if isinstance(layer, str) else dict(layer)
+        body = entry.get("layers")
+        if body is not None:
+            entry["layers"] = _marked(body, chance)
+        for word in ("Add", "Multiply", "Concat"):
+            if word in entry:
+                entry[word] = [_marked(branch, chance) for branch in entry[word]]
+        if chance.random() < 0.3 and "reuse" not in entry:
+            entry["freeze"] = chance.choice([True, ["bias"], ["weight"], ["*.bias"], ["*"], ["*.weight", "bias"]])
+        if chance.random() < 0.08:
+            entry["no_grad"] = True
+        found.append(entry)
+        if chance.random() < 0.08:
+            found.append("Detach")
+    return found

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.backends.torch.build import DTYPES, build, inputs
+from archscope.backends.torch.check import saving
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops.tensors import standing
@@ -58,8 +59,10 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
             for layer in design.layers:
                 x = [values[ref] for ref in layer.inputs]
                 modules[layer.name] = _module(design, layer, modules, x)
-                y = modules[layer.name](*x)
+                with torch.no_grad() if layer.no_grad else nullcontext():
+                    y = modules[layer.name](*x)
                 outputs = list(y) if isinstance(y, (tuple, list)) else [y]
+                outputs = [tensor.detach() for tensor in outputs] if layer.no_grad else outputs
                 shapes[layer.name] = [tuple(t.shape) for t in outputs]
                 values |= {Ref(layer.name, i): t for i, t in enumerate(outputs)}
         with FlopCounterMode(display=False) as behind:
@@ -88,8 +91,8 @@ def _module(design: Design, layer: Any, modules: dict[str, Any], x: list[torch.T
 
     names = {torch.float32: None, torch.bfloat16: None, torch.int64: "int64", torch.int32: "int32", torch.bool: "bool"}
     module = layer.op.module(torch, *(Tensor(tuple(t.shape), names[t.dtype]) for t in x))
-    if layer.frozen and isinstance(module, nn.Module):
-        module.requires_grad_(False)
+    for name in layer.frozen:
+        module.get_parameter(name).requires_grad_(False)
     if isinstance(module, nn.modules.batchnorm._NormBase):
         module.eval()  # a design is legal where inference is: in training torch refuses a single value a channel or map
     return module
@@ -99,21 +102,15 @@ def _module(design: Design, layer: Any, modules: dict[str, Any], x: list[torch.T
 
 
 def kept(design: Design, batch: int = 1, *, autocast: bool = False) -> int:
-    """Bytes that autograd keeps of a forward pass in training on the CPU, as its own hooks see them.
+    """Bytes that autograd keeps once a forward pass in training on the CPU is done, as its own hooks see them.
 
     Unique storages, parameters and buffers left out; with ``autocast`` to bfloat16.
     """
-    saved: dict[int, torch.Tensor] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
-        saved.setdefault(held.untyped_storage().data_ptr(), held)
-        return held
-
     network = build(design).train()
-    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        network(*inputs(design, batch))
+    with saving() as held, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outputs = network(*inputs(design, batch))
+        saved = {tensor.untyped_storage().data_ptr(): tensor for tensor in held()}
+    del outputs
     state = {tensor.untyped_storage().data_ptr() for tensor in [*network.parameters(), *network.buffers()]}
     return sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in state)
 

@@ -239,7 +239,7 @@ def test_flags_and_shared_weights():
     conv = "Conv2d: {out_channels: 3, kernel_size: 1}"
     plain = net("name: a, " + conv, "name: b, " + conv)
     frozen = holds(plain, net("name: a, freeze: true, " + conv, "name: b, " + conv))
-    assert frozen.changes[0].edits == (Edit("frozen", False, True),)
+    assert frozen.changes[0].edits == (Edit("frozen", (), ("weight", "bias")),)
     assert frozen.total.trainable_params == -(3 * 3 + 3)
     other = frozen.changes[1]  # nothing upstream of it is trained any more
     assert (other.name, other.kind, other.edits, other.input_grad_macs) == ("b", AFFECTED, (), -9 * 8 * 8)

@@ -2,14 +2,17 @@
 
 import pickle
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 import archscope
+from archscope.analysis.memory import memory
+from archscope.backends.torch.build import build
 from archscope.ops import Tensor
 from archscope.spec.writer import to_yaml
-from tests.designs import designs
+from tests.designs import designs, gradients
 from tests.examples import examples
-from tests.oracle import measure
+from tests.oracle import kept, measure
 
 #: legal for inference; torch refuses to train it, for an instance norm then has a single value a map
 ONE_VALUE_A_MAP = """
@@ -36,6 +39,27 @@ def test_a_random_design_is_what_torch_builds(text):
         elif layer.shares is None:
             assert row.params == 0
     assert account.total.macs == measured.macs
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(gradients())
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_random_design_learns_what_torch_trains(text):
+    """Parameters that are frozen by patterns, detached tensors, layers without gradients."""
+    design = archscope.load(text)
+    account = archscope.analyze(design, batch=2)
+    network = build(design, device="meta")
+    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    assert account.total.trainable_params == trained
+    grouped = sum((layer.op.arguments().get("groups", 1) - 1) * row.weight_grad_macs
+                  for layer, row in zip(design.layers, account.rows, strict=True))  # fmt: skip
+    assert account.total.backward_macs + grouped == measure(design, batch=2, backward=True).backward_macs
+    try:
+        expected = kept(design, 2)
+    except ValueError as error:
+        assert "when training" in str(error)
+        return
+    assert memory(design, batch=2).kept_bytes == expected
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

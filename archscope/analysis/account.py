@@ -50,7 +50,7 @@ class Row(Figures):
         y: output tensors, batch included.
         cost: its additive figures; every metric is an attribute of the row.
         shares: the layer whose weights it uses again, if any.
-        frozen: whether its parameters are not trained.
+        frozen: those of its parameters that are not trained.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Row(Figures):
     y: tuple[Tensor, ...]
     cost: Cost
     shares: str | None = None
-    frozen: bool = False
+    frozen: tuple[str, ...] = ()
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -262,11 +262,11 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs = step
+    layer, x, y, needs, learns = step
     op, shared = layer.op, layer.shares is not None
-    key = (id(op), x, needs, layer.frozen, shared)
+    key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:
-        known[key] = cost_of(op, x, y, needs=needs, frozen=layer.frozen, shared=shared, dtype=dtype)
+        known[key] = cost_of(op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

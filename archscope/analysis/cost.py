@@ -6,7 +6,7 @@ numbers: what ``explain`` prints is this file's own computation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
 
@@ -81,15 +81,17 @@ def cost_of(
     y: Tensors,
     *,
     needs: tuple[bool, ...],
-    frozen: bool = False,
+    learns: Collection[str] = (),
+    frozen: Collection[str] = (),
     shared: bool = False,
     dtype: str = "float32",
 ) -> Cost:
     """The cost of one layer.
 
     Args:
-        needs: for each input, whether the backward pass needs its gradient.
-        frozen: its parameters are not trained.
+        needs: for each input, whether the backward pass takes its gradient.
+        learns: the parameters of which the backward pass takes the gradient.
+        frozen: those of its parameters that are not trained.
         shared: its parameters are another layer's, and counted there.
         dtype: the floating type of parameters and activations.
     """
@@ -105,14 +107,14 @@ def cost_of(
     moved = 0 if op.view else total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes))
     return Cost(
         params=0 if shared else params,
-        trainable_params=0 if shared or frozen else params,
+        trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
         running_stats=0 if shared else total(count for tensor, count in states if tensor.dtype is None),
         macs=total(c.macs for c in contractions),
         elementwise=op.elementwise(x, y),
-        input_grad_macs=total(_input_gradients(contractions, needs, frozen=frozen)),
-        weight_grad_macs=0 if frozen else total(_weight_gradients(contractions, needs)),
+        input_grad_macs=total(_input_gradients(contractions, needs, learns)),
+        weight_grad_macs=total(_weight_gradients(contractions, needs, learns)),
         activations=total(tensor.numel for tensor in outputs),
         param_bytes=0 if shared else params * item,
         buffer_bytes=0 if shared else buffer_bytes,
@@ -126,30 +128,34 @@ def _bytes(tensors: Tensors, dtype: str) -> int:
     return total(tensor.numel * ITEM_BYTES[tensor.dtype or dtype] for tensor in tensors)
 
 
-def _needed(operand: Operand, needs: tuple[bool, ...], *, frozen: bool) -> bool:
+def _needed(operand: Operand, needs: tuple[bool, ...], learns: Collection[str]) -> bool:
     if isinstance(operand, tuple):
-        return any(_needed(part, needs, frozen=frozen) for part in operand)
-    return not frozen if isinstance(operand, str) else needs[operand]
+        return any(_needed(part, needs, learns) for part in operand)
+    return operand in learns if isinstance(operand, str) else needs[operand]
 
 
-def _wanted(contraction: Contraction, needs: tuple[bool, ...], *, frozen: bool) -> int:
+def _wanted(contraction: Contraction, needs: tuple[bool, ...], learns: Collection[str]) -> int:
     """How many operands that are no weights need a gradient."""
     operands = [operand for operand in contraction.operands if not isinstance(operand, str)]
-    return sum(_needed(operand, needs, frozen=frozen) for operand in operands)
+    return sum(_needed(operand, needs, learns) for operand in operands)
 
 
-def _input_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...], *, frozen: bool) -> Iterator[int]:
+def _input_gradients(
+    contractions: tuple[Contraction, ...], needs: tuple[bool, ...], learns: Collection[str]
+) -> Iterator[int]:
     for contraction in contractions:
-        wanted = _wanted(contraction, needs, frozen=frozen)
+        wanted = _wanted(contraction, needs, learns)
         yield from [contraction.macs] * wanted if contraction.backward is None else [contraction.backward][:wanted]
 
 
-def _weight_gradients(contractions: tuple[Contraction, ...], needs: tuple[bool, ...]) -> Iterator[int]:
+def _weight_gradients(
+    contractions: tuple[Contraction, ...], needs: tuple[bool, ...], learns: Collection[str]
+) -> Iterator[int]:
     for contraction in contractions:
-        learnt = [operand for operand in contraction.operands if isinstance(operand, str)]
+        learnt = [operand for operand in contraction.operands if isinstance(operand, str) and operand in learns]
         if contraction.backward is None:
             yield from [contraction.macs] * len(learnt)
-        elif learnt and not _wanted(contraction, needs, frozen=False):
+        elif learnt and not _wanted(contraction, needs, learns):
             yield contraction.backward  # else it is booked with the gradients of inputs
 
 

@@ -127,8 +127,8 @@ class _Known(NamedTuple):
 
 
 def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
-    layer, x, _, needs = step
-    key = (id(layer.op), x, needs, layer.frozen, layer.shares)
+    layer, x, _, needs, learns = step
+    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, dtype))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
@@ -143,21 +143,26 @@ def _shown(value: Any) -> str:
 
 
 def _lines(step: Step, dtype: str) -> Iterator[Line]:
-    layer, x, y, needs = step
+    layer, x, y, needs, learns = step
     op = traced_op(layer.op)
     tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
     yield from _shape_lines(op, tx, y)
     ty = tuple(_symbols(layer.op, tensor, "out", i, len(y)) for i, tensor in enumerate(y))
     for name, tensor in op.parameters(*tx).items():
-        yield _line(name, elements(tensor.shape), "shared with " + layer.shares if layer.shares else "")
+        words = ["shared with " + layer.shares] if layer.shares else []
+        words += ["frozen"] if name in layer.frozen else []
+        yield _line(name, elements(tensor.shape), ", ".join(words))
     for name, tensor in op.buffers(*tx).items():
         yield _line(name, elements(tensor.shape), "buffer")
-    cost = cost_of(op, tx, ty, needs=needs, frozen=layer.frozen, shared=layer.shares is not None, dtype=dtype)
+    shared = layer.shares is not None
+    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
     if plain(cost.params):
-        yield _line("params", cost.params, "frozen" if layer.frozen else "")
+        trained = plain(cost.trainable_params)
+        told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
+        yield _line("params", cost.params, told)
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
-        "input_grad_macs": "" if any(needs) else "nothing upstream is trained",
+        "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
         "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
     }

@@ -10,7 +10,7 @@ from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import INSIDE, Region, Storage, Tape, Value
+from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
@@ -18,13 +18,19 @@ from archscope.ops.tensors import standing
 
 
 class Weight(NamedTuple):
-    """A parameter or a buffer: its name, shape and type, whether it is a parameter, and whether it is trained."""
+    """A parameter or a buffer.
+
+    Attributes:
+        trained: whether it is a parameter that is not frozen.
+        learns: whether the backward pass gives it a gradient, too: something that is trained on reads it.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     parameter: bool
     trained: bool
+    learns: bool
 
 
 class Plan:
@@ -38,7 +44,11 @@ class Plan:
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
         self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
-        self.weights = {one.layer.name: tuple(_weights(one, dtype)) for one in steps if one.layer.shares is None}
+        learns: dict[str, set[str]] = {}
+        for one in steps:
+            learns.setdefault(one.layer.shares or one.layer.name, set()).update(one.learns)
+        own = [one for one in steps if one.layer.shares is None]
+        self.weights = {one.layer.name: tuple(_weights(one, dtype, learns[one.layer.name])) for one in own}
         kept = {ref for _, ref in design.outputs}
         last: dict[Ref, str] = {}
         for one in steps:
@@ -53,23 +63,24 @@ class Plan:
                 self.last.setdefault(name, []).append(ref)
 
 
-def _weights(one: Step, dtype: str) -> Iterator[Weight]:
+def _weights(one: Step, dtype: str, learns: set[str]) -> Iterator[Weight]:
     op = one.layer.op
     for name, tensor in op.parameters(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=True, trained=not one.layer.frozen)
+        trained = name not in one.layer.frozen
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, True, trained, name in learns)
     for name, tensor in op.buffers(*one.x).items():
-        yield Weight(name, tensor.shape, tensor.dtype or dtype, parameter=False, trained=False)
+        yield Weight(name, tensor.shape, tensor.dtype or dtype, False, False, False)
 
 
 class Run:
     """A design at work on a tape.
 
     Attributes:
-        keeps: what each layer keeps for the backward pass, in the order of the forward pass.
+        keeps: what each layer keeps for the backward pass once the forward pass is done, in its order.
         dtypes: the type of every output so far, as autocast has it.
         inputs: the tensors that the caller holds.
         constants: the numbers of constants that are not computed anew.
-        state, parameters, trained: parameters and buffers; the former; those of them that are trained.
+        state, parameters, trained: parameters and buffers; the former; those of them that get a gradient.
         targets, optimizer_state: what else is there before a training step.
         parts: where a step begins in the traffic of the tape, and where its update does.
     """
@@ -77,6 +88,7 @@ class Run:
     def __init__(self, plan: Plan, tape: Tape, *, nhwc: bool = False) -> None:
         self.plan, self.tape = plan, tape
         self.keeps: list[tuple[str, Storage]] = []
+        self._keeping: list[tuple[str, Node | Region, tuple[Storage, ...]]] = []
         self.dtypes: dict[Ref, str] = {}
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
@@ -99,12 +111,12 @@ class Run:
     def _entered(self, layer: str, weights: tuple[Weight, ...]) -> Mapping[str, Value]:
         self.tape.layer = layer
         found = {}
-        for name, shape, dtype, parameter, trained in weights:
-            value = found[name] = self.tape.state(shape, dtype, name, leaf=trained)
+        for one in weights:
+            value = found[one.name] = self.tape.state(one.shape, one.dtype, one.name, leaf=one.trained)
             self.state.append(value.storage)
-            if parameter:
+            if one.parameter:
                 self.parameters.append(value.storage)
-            if trained:
+            if one.learns:
                 self.trained.append(value)
         return found
 
@@ -129,6 +141,10 @@ class Run:
         for value in self._values.values():
             self.tape.release(value)
         self._values.clear()
+        for layer, keeper, storages in self._keeping:
+            if not (keeper.gone if isinstance(keeper, Node) else keeper.left == 0):
+                self.keeps += [(layer, storage) for storage in storages]
+        self._keeping.clear()
         return outputs
 
     def _groups(self) -> Iterator[tuple[str | None, list[Step]]]:
@@ -145,10 +161,14 @@ class Run:
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer
         tape.layer = layer.name
-        before = len(tape.nodes)
+        before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
+        tape.grad = grad and not layer.no_grad
         result = layer.op.forward(tape, self._weights[layer.shares or layer.name], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result
+        if layer.no_grad:
+            outputs = [aten.detached(tape, value) for value in outputs]
+        tape.grad = grad
         for number, value in enumerate(outputs):
             value.uses += 1
             values[Ref(layer.name, number)] = value
@@ -157,8 +177,7 @@ class Run:
         if tape.grad:
             _name(layer.name, outputs)
             if tape.region is None and tape.phase == "forward":  # not where it is recomputed
-                for node in tape.nodes[before:]:
-                    self.keeps += [(layer.name, storage) for storage in node.saved]
+                self._keeping += [(layer.name, node, tuple(node.saved)) for node in tape.nodes[before:]]
 
     def _forget(self, one: Step) -> None:
         for ref in self.plan.last.get(one.layer.name, ()):
@@ -190,8 +209,7 @@ class Run:
         own = dict(arguments)
         block(own)
         tape.leave()
-        if region.left:
-            self.keeps += [(read[ref], value.storage) for ref, value in arguments.items()]
+        self._keeping += [(read[ref], region, (value.storage,)) for ref, value in arguments.items()]
         gone = {ref for one in group for ref in self.plan.last.get(one.layer.name, ())}
         self._values |= {ref: value for ref, value in own.items() if ref not in arguments}
         for ref in gone:
@@ -241,6 +259,7 @@ class Run:
         if loss is not None:
             self.tape.backward(loss)
         self.parts = (begin, self._passed())
+        self.tape.stretch()
         if loss is not None:
             update(self.tape, optimizer, self.trained, foreach=foreach)
             self.tape.release(loss)

@@ -62,6 +62,7 @@ class LSTMCell(Cell):
         bounded = aten.kernel(t, following, following.shape, saves="output")
         bounded.storage.what = "tanh of the cell"
         output = aten.multiply(t, o, bounded, "the state")
+        t.drop(bounded)
         if "weight_hr" in w:
             output.storage.what = "the state before its projection"
             projected = aten.linear(t, output, w["weight_hr"], None)
@@ -108,8 +109,17 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
 
 
 class _Direction(NamedTuple):
+    """A layer in one direction.
+
+    Attributes:
+        outputs: of all steps, joined.
+        states: behind the last step.
+        before: the outputs of the steps before it, where they live until the other direction is done, too.
+    """
+
     outputs: Value
     states: list[Value]
+    before: list[Value]
 
 
 def recurrent(
@@ -156,13 +166,17 @@ def recurrent(
             before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
             if before is not None:
                 t.drop(before)
-            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix)))
+            both = len(directions) > 1
+            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix), both=both))
             states.append(done[-1].states)
-        below = done[0].outputs
+        outputs = done[0].outputs
         if len(done) > 1:
-            shape = (*below.shape[:2], 2 * out)
-            below = aten.cat(t, [direction.outputs for direction in done], shape, 2)
-            t.drop(*(direction.outputs for direction in done))
+            shape = (*outputs.shape[:2], 2 * out)
+            outputs = aten.cat(t, [direction.outputs for direction in done], shape, 2)
+            t.drop(*(value for direction in done for value in (direction.outputs, *direction.before)))
+        if layer:
+            t.drop(below)
+        below = outputs
         t.drop(*([] if products is None else [products]))
     final = [
         aten.stack(t, [each[kind] for each in states], (len(states), *states[0][kind].shape), 0)
@@ -172,18 +186,22 @@ def recurrent(
 
 
 def _direction(
-    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool
+    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool, both: bool
 ) -> _Direction:
-    """All steps of a layer in one direction, behind the products of its inputs with their weights."""
+    """All steps of a layer in one direction, or one of both, behind the products of its inputs with their weights."""
     start = t.begin()
-    arrived = aten.unbind(t, products)
+    count = products.shape[0]
+    loop = t.loop(count)
+    arrived = aten.unbind(t, products, count if loop is None else loop.shown)
     outputs = []
     for product in reversed(arrived) if backwards else arrived:
         before = t.begin()
-        states = cell.step(t, product, states, w)
-        t.end(before, *states)
+        with t.step(loop):
+            states = cell.step(t, product, states, w)
+            t.end(before, *states)
         outputs.append(states[0])
-    y = aten.stack(t, outputs, (len(outputs), *outputs[0].shape), 0)
+    y = aten.stack(t, outputs, (count, *outputs[0].shape), 0)
     y.storage.what = "the outputs of the layer below"
-    t.end(start, y, *states)
-    return _Direction(y, states)
+    kept = outputs[:-1] if both else []
+    t.end(start, y, *states, *kept)
+    return _Direction(y, states, kept)

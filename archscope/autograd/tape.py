@@ -10,13 +10,14 @@ What a kernel allocates inside itself (a workspace, a copy in another layout) is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from heapq import heappop, heappush
 from math import prod
 from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.loops import LONG, Entry, Loop, Mark, Stretched
 from archscope.autograd.strides import Strides, contiguous, fills
 from archscope.autograd.versions import TORCH, Version
 from archscope.errors import UsageError
@@ -81,17 +82,25 @@ class Node:
         waiting: gradients that have to arrive yet.
         region: the block that is recomputed before it runs, if any.
         parameter: where the gradients end.
+        edges: for each input, the node that gave it when it was read, and as which of its outputs.
+        held: how many tensors and nodes lead to it; without any it is gone, and with it what it keeps.
+        gone: whether it is.
     """
 
-    __slots__ = ("arrived", "back", "inputs", "layer", "order", "outputs", "parameter", "region", "saved", "waiting")
+    __slots__ = (
+        "arrived", "back", "edges", "gone", "held", "inputs", "layer", "order", "outputs", "parameter", "region",
+        "saved", "waiting",
+    )  # fmt: skip
 
     def __init__(self, order: float, layer: str, inputs: tuple[Value, ...], back: Back, outputs: int) -> None:
         self.order, self.layer, self.inputs, self.back, self.outputs = order, layer, inputs, back, outputs
+        self.edges = [(value.node, value.slot) for value in inputs]
         self.saved: list[Storage] = []
         self.arrived: dict[int, Value] = {}
-        self.waiting = 0
+        self.waiting = self.held = 0
         self.region: Region | None = None
         self.parameter: Value | None = None
+        self.gone = False
 
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order
@@ -129,6 +138,7 @@ class Tape:
         lower: the type that torch.autocast lowers to, if any.
         floating: the floating type of the design.
         torch: the version whose ways it has.
+        cuts: whether of loops of very many steps only some are run (:mod:`archscope.autograd.loops`).
         watched: whether a TorchDispatchMode watches, as tests do: torch then adds gradients out of place.
         live: bytes that live now.
         events: all allocations so far: phase, layer, and the bytes that live then.
@@ -149,10 +159,11 @@ class Tape:
         torch: Version = TORCH,
         watched: bool = False,
         traffic: bool = False,
+        cuts: bool = False,
     ) -> None:
         self.training = self.grad = True
         self.device, self.lower, self.floating, self.watched = device, lower, floating, watched
-        self.torch = torch
+        self.torch, self.cuts = torch, cuts
         self.live = 0
         self.events: list[tuple[str, str, int]] = []
         self.phase, self.layer = "forward", ""
@@ -164,8 +175,13 @@ class Tape:
         self._marks: list[int] = []
         self._order = 0
         self._wanted = 0
+        self._again = False
         self._made: Sequence[Value] = ()  # by the kernel that was run last
         self._scope: list[Value] = []
+        self._loops: list[Loop] = []
+        self._firsts: dict[Node, Loop] = {}  # of the steps of loops
+        self._log: list[Entry] = []
+        self._stretched: Stretched | None = None
         self.casts: dict[Storage, Value] = {}
 
     # -- memory ---
@@ -190,6 +206,8 @@ class Tape:
         self.live += storage.bytes
         if self.traffic is not None and storage.bytes:
             self.traffic.append((storage, True))
+        if self._loops:
+            self._log.append((storage, True, len(self.events)))
 
     def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
         """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
@@ -224,8 +242,67 @@ class Tape:
         if self.traffic is not None:
             self._marks.append(len(self.traffic))
 
+    # -- loops of very many steps ---
+
+    def loop(self, count: int) -> Loop | None:
+        """A loop of so many steps, of which not all are run; none if they are."""
+        if not self.cuts or count <= LONG:
+            return None
+        self._loops.append(Loop(count))
+        return self._loops[-1]
+
+    @contextmanager
+    def step(self, loop: Loop | None) -> Iterator[None]:
+        """A step of a loop."""
+        if loop is None:
+            yield
+            return
+        first = len(self.nodes)
+        if not loop.forward:
+            loop.forward.append(self._moment())
+        yield
+        loop.forward.append(self._moment())
+        if len(self.nodes) > first:
+            self._firsts[self.nodes[first]] = loop
+
+    def _moment(self) -> Mark:
+        return Mark(len(self.events), len(self._log), self.live)
+
+    def stretch(self) -> None:
+        """Put in the steps of loops that were not run.
+
+        Raises:
+            Uneven: they are not like those that were.
+        """
+        if self._loops:
+            self._stretched = Stretched(self.events, self._log, self._loops)
+            self.events = self._stretched.events
+            self.allocated += self._stretched.allocated
+            self._loops, self._log = [], []
+            self._firsts.clear()
+
+    @property
+    def copies(self) -> Mapping[Storage, int]:
+        """Of what steps of loops leave behind, how often there is more of it."""
+        return {} if self._stretched is None else self._stretched.copies
+
+    def living(self, event: int) -> dict[Storage, int]:
+        """What lives at an event, and how often; the traffic has to have been asked for."""
+        event, more = (event, []) if self._stretched is None else self._stretched.at(event)
+        found: dict[Storage, int] = {}
+        for storage, born in self.until(event):
+            if born:
+                found[storage] = 1
+            else:
+                del found[storage]
+        for storage, times in more:
+            found[storage] = found.get(storage, 0) + times
+        return found
+
     def forget(self) -> tuple[int, list[tuple[str, str, int]]]:
         """Forget all events so far: what they allocated, and they themselves."""
+        self.stretch()
+        self._stretched = None
         allocated, self.allocated = self.allocated, 0
         events, self.events = self.events, []
         return allocated, events
@@ -250,6 +327,8 @@ class Tape:
         value.uses -= 1
         if not value.uses:
             self._unhold(value.storage)
+            if value.node is not None:
+                self._let_go(value.node)
 
     def _unhold(self, storage: Storage) -> None:
         storage.held -= 1
@@ -257,6 +336,8 @@ class Tape:
             self.live -= storage.bytes
             if self.traffic is not None and storage.bytes:
                 self.traffic.append((storage, False))
+            if self._loops:
+                self._log.append((storage, False, len(self.events)))
 
     def drop(self, *values: Value) -> None:
         """Tensors that a layer makes in passing, and is done with before its end."""
@@ -282,11 +363,9 @@ class Tape:
 
     def close(self) -> None:
         """The layer at hand is done: what it made and nobody holds is free."""
-        for value in self._scope:
-            value.uses -= 1
-            if not value.uses:
-                self._unhold(value.storage)
-        self._scope.clear()
+        made, self._scope = self._scope, []
+        for value in made:
+            self.release(value)
 
     # -- the backward graph ---
 
@@ -300,12 +379,8 @@ class Tape:
         else:
             return
         outputs = (y,) if isinstance(y, Value) else y
-        self._order += 1
-        node = Node(self._order, self.layer, inputs, back, len(outputs))
-        for slot, value in enumerate(outputs):
-            value.node, value.slot = node, slot
+        node = self._linked(outputs, inputs, back)
         node.saved = [value.storage for value in saved]
-        self.nodes.append(node)
         if self.region is not None:
             node.region = self.region
             self.region.nodes.append(node)
@@ -319,6 +394,43 @@ class Tape:
                 if written.isdisjoint(node.saved):
                     self._undo(outputs)  # inputs are kept before the kernel runs, and it is not run then
                 raise _Enough
+
+    def _linked(self, outputs: Sequence[Value], inputs: tuple[Value, ...], back: Back) -> Node:
+        """A node between tensors."""
+        self._order += 1
+        node = Node(self._order, self.layer, inputs, back, len(outputs))
+        node.held = int(self._again)  # what is recomputed for nodes of before is theirs
+        for target, _ in node.edges:
+            if target is not None:
+                target.held += 1
+        for slot, value in enumerate(outputs):
+            self._attach(value, node, slot)
+        self.nodes.append(node)
+        return node
+
+    def _attach(self, value: Value, node: Node | None, slot: int) -> None:
+        """A tensor is what a node gives from now on."""
+        before, value.node, value.slot = value.node, node, slot
+        if value.uses:
+            if node is not None:
+                node.held += 1
+            if before is not None:
+                self._let_go(before)
+
+    def _let_go(self, node: Node) -> None:
+        """One tensor or node less leads to a node; without any no gradient can reach it, and what it keeps is free."""
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            one.held -= 1
+            if one.held or one.order == float("inf"):
+                continue
+            one.gone = True
+            if one.region is None or not one.region.fresh:
+                self._forget(one)
+            elif one.saved:
+                self._leave_region(one.region)
+            waiting += [target for target, _ in one.edges if target is not None]
 
     def _undo(self, outputs: Sequence[Value]) -> None:
         """Take back the kernel that was run last, if it made the outputs: it has not been run."""
@@ -356,7 +468,7 @@ class Tape:
             base = x.base
             self.link(base, (self._before(base),), _copy_slices(x, base, back), *saved)
             self.link(y, (base,), _as_strided)
-        x.node, x.slot = y.node, y.slot
+        self._attach(x, y.node, y.slot)
         return y
 
     @staticmethod
@@ -389,8 +501,7 @@ class Tape:
     def _count(root: Node) -> None:
         seen, stack = {root}, [root]
         while stack:
-            for value in stack.pop().inputs:
-                node = value.node
+            for node, _ in stack.pop().edges:
                 if node is not None:
                     if node not in seen:
                         seen.add(node)
@@ -405,7 +516,7 @@ class Tape:
         if node.region is not None and node.region.fresh and node.saved:
             self._recompute(node.region)
         given = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
-        results = [None if value.node is None else one for value, one in zip(node.inputs, given, strict=True)]
+        results = [None if target is None else one for (target, _), one in zip(node.edges, given, strict=True)]
         for value in results:
             if value is not None:
                 value.uses += 1
@@ -417,15 +528,16 @@ class Tape:
                 self.release(value)
         if node.order < float("inf"):
             self._hand_on(node, results, ready)
+        if node in self._firsts:
+            self._firsts[node].backward.append(self._moment())
 
     def _hand_on(self, node: Node, results: list[Value | None], ready: list[Node]) -> None:
         """Deliver all gradients of a node; they are let go when the last one is delivered."""
-        for value, result in zip(node.inputs, results, strict=True):
-            target = value.node
+        for (target, slot), result in zip(node.edges, results, strict=True):
             if target is None:
                 continue
             if result is not None:
-                self._deliver(target, value.slot, result)
+                self._deliver(target, slot, result)
             target.waiting -= 1
             if not target.waiting:
                 heappush(ready, target)
@@ -468,12 +580,15 @@ class Tape:
         kept, node.saved = node.saved, []
         for storage in kept:
             self._unhold(storage)
-        region = node.region
-        if region is not None and kept:
-            region.left -= 1
-            if not region.left:
-                for value in region.read:
-                    self.release(value)
+        if node.region is not None and kept:
+            self._leave_region(node.region)
+
+    def _leave_region(self, region: Region) -> None:
+        """A node less of a block needs what it reads."""
+        region.left -= 1
+        if not region.left:
+            for value in region.read:
+                self.release(value)
 
     def _deliver(self, node: Node, slot: int, gradient: Value) -> None:
         """A gradient arrives; of several the sum is made (torch::autograd::InputBuffer::accumulate)."""
@@ -497,7 +612,7 @@ class Tape:
         """The block is done; what it reads is kept if its backward pass needs anything of it."""
         region, self.region = self.region, None
         assert region is not None
-        region.left = sum(1 for node in region.nodes if node.saved)
+        region.left = sum(1 for node in region.nodes if node.saved and not node.gone)
         for value in region.read if region.left else ():
             self.hold(value)
 
@@ -506,13 +621,17 @@ class Tape:
         region.fresh = False
         phase, layer, nodes = self.phase, self.layer, self.nodes
         waiting = [node for node in region.nodes if node.saved]
-        self.nodes, self._wanted = [], len(waiting)
+        self.nodes, self._wanted, self._again = [], len(waiting), True
         with suppress(_Enough):
             region.again()
         self.close()
         fresh = [node for node in self.nodes if node.saved]
         for node, twin in zip(waiting, fresh, strict=True):
             node.saved = twin.saved
+            if node.gone:
+                node.region = None
+                self._forget(node)
+        self._again = False
         self.nodes, self.phase, self.layer, self._wanted = nodes, phase, layer, 0
 
 

@@ -251,9 +251,10 @@ class MultiheadAttention(InfersArguments, NoBuffers):
         projections = self._projections(*x)
         for label, (place, tensor, name) in zip(("query", "key", "value"), projections, strict=True):
             yield Contraction(tensor.numel * embed, (place, name), label)
-        query, key, value = ((place, name) for place, _, name in projections)
+        shift = ("in_proj_bias",) if self.bias else ()
+        query, key, value = ((place, name, *shift) for place, _, name in projections)
         if self.add_bias_kv:
-            key, value = (*key, "bias_k"), (*value, "bias_v")  # type: ignore[assignment]
+            key, value = (*key, "bias_k"), (*value, "bias_v")
         yield Contraction(y[0].numel * self._keys(*x), (query, key), "scores")
         yield Contraction(y[0].numel * self._keys(*x), ((*query, *key), value), "values")
         yield Contraction(y[0].numel * embed, ((*query, *key, *value), "out_proj.weight"), "output")

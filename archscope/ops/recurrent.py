@@ -128,17 +128,24 @@ class _Recurrent(InfersArguments, NoBuffers):
         for layer, name, arriving in self._layers(x[0]):
             arrived = self._arrived(layer)
             own = [f"weight_{kind}_{name}" for kind in self._kinds()]
-            hidden = (*arrived, *own)
+            behind = (*arrived, *self._learnt(name))
             yield Contraction(steps * rows * arriving, (arrived if layer else 0, own[0]), f"input {name}")
             yield Contraction(batch * rows * self._out(), (own[1],), f"first hidden {name}")
-            yield Contraction(batch * (length - 1) * rows * self._out(), (hidden, own[1]), f"hidden {name}")
+            yield Contraction(batch * (length - 1) * rows * self._out(), (behind, own[1]), f"hidden {name}")
             if self._projected():
-                yield Contraction(steps * self.hidden_size * self._out(), (hidden, own[2]), f"projection {name}")
+                work, first = self.hidden_size * self._out(), tuple(part for part in behind if part != own[2])
+                yield Contraction(batch * work, (first, own[2]), f"first projection {name}")
+                yield Contraction(batch * (length - 1) * work, (behind, own[2]), f"projection {name}")
 
     def _arrived(self, layer: int) -> tuple[int | str, ...]:
-        """What the input of a layer is computed from: the op's input, and the weights of all layers below."""
+        """What the input of a layer is computed from: the op's input, and the parameters of all layers below."""
         names = (f"l{below}{direction}" for below in range(layer) for direction in self._directions())
-        return (0, *(f"weight_{kind}_{name}" for name in names for kind in self._kinds()))
+        return (0, *(parameter for name in names for parameter in self._learnt(name)))
+
+    def _learnt(self, name: str) -> tuple[str, ...]:
+        """The parameters of a layer and direction."""
+        biases = (f"bias_ih_{name}", f"bias_hh_{name}") if self.bias else ()
+        return (*(f"weight_{kind}_{name}" for kind in self._kinds()), *biases)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         batch, length = self._sequences(x[0])

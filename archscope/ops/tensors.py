@@ -49,6 +49,21 @@ class Identity(PlainTorchLayer, Pointwise, SameShape, NoWeights, NoWork, NoCheck
 
 
 @register
+class Detach(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
+    """The input itself, but no gradient passes it (torch.Tensor.detach)."""
+
+    takes = "any"
+    view = True
+    differentiable = False
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.detached(t, x[0])
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        return lambda tensor: tensor.detach()
+
+
+@register
 class Cast(Pointwise, NoWeights, NoWork, NoChecks):
     """The input in another type (torch.Tensor.to); ``float`` is the floating type of the design."""
 

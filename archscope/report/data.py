@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ def to_json(accounts: Sequence[Account]) -> str:
     lacking = incomplete(*(account.design for account in accounts))
     warned = [one for account in accounts for one in account.design.warnings]
     content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]}, warned)
-    return json.dumps(content, indent=2) + "\n"
+    return js.dumped(content)
 
 
 def _design(account: Account) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def _design(account: Account) -> dict[str, Any]:
                 "input_shapes": [list(t.sizes) for t in row.x],
                 "output_shapes": [list(t.sizes) for t in row.y],
                 "shares": row.shares,
-                "frozen": row.frozen,
+                "frozen": list(row.frozen),
                 **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
                 "dense_params": row.dense_params,
                 **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
@@ -115,7 +114,7 @@ def schema() -> js.Schema:
         "input_shapes": js.many(js.sizes()),
         "output_shapes": js.many(js.sizes()),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
-        "frozen": js.flag("whether its parameters are not trained"),
+        "frozen": js.many(js.text(), "those of its parameters that are not trained"),
         **{name: js.figure(name) for name in METRICS},
         "dense_params": js.nullable(js.figure("dense_params")),
         **{name: js.figure(name) for name in FIELD_FIGURES},

@@ -18,7 +18,7 @@ def schema() -> js.Schema:
         "params": js.figure("params"),
         "macs": js.figure("macs"),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
-        "frozen": js.flag("whether its parameters are not trained"),
+        "frozen": js.many(js.text(), "those of its parameters that are not trained"),
     }
     edge = {
         "source": js.text(),

@@ -22,9 +22,11 @@ from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
 from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
-from archscope.spec.document import LONGEST_NAME, Block, Document
+from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
-from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
+from archscope.spec.expressions import TEMPLATE, ExpressionError, Word, fill, in_words, shown
+from archscope.spec.freezing import Freeze, Freezing, as_patterns
+from archscope.spec.limits import DEEPEST_CALLS, LONGEST_NAME, LONGEST_PATH, MOST_LAYERS
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import GIVEN, References
 from archscope.spec.scope import (
@@ -38,9 +40,6 @@ from archscope.spec.scope import (
     Stop,
     Unknown,
 )
-
-MOST_LAYERS = 20_000
-DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -95,6 +94,7 @@ class _Expander:
         self._ops: dict[Op, Op] = {}
         self._inference = Inference()
         self._place = Mark(document.source, 1, 1)  # of the entry that was read last
+        self._freezing = Freezing()
         self._regions = 0
 
     def expand(self, overrides: Mapping[str, Node], inputs: Mapping[str, ListNode]) -> Design:
@@ -109,7 +109,8 @@ class _Expander:
                     raise Stop
                 hint = "a file of blocks is for `include:`"
                 raise self._problems.fatal("a design has no `layers:`", self._place, hint)
-            flow = self._run_list(document.layers, flow, context)
+            freezes = self._freezes(document.freeze, flow, context, ())
+            flow = self._run_list(document.layers, flow, context._replace(freezes=freezes))
             outputs = list(frame.outputs(document, flow, self._place, context, self._references, self._problems))
         except Stop:
             pass
@@ -136,7 +137,7 @@ class _Expander:
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
-        return design.with_warnings([*self._problems.warnings, *unread])
+        return design.with_warnings([*self._problems.warnings, *self._freezing.unfit(), *unread])
 
     # -- lists and entries -----------------------------------------------------------------------------------------
 
@@ -171,7 +172,7 @@ class _Expander:
             assert entry.body is not None
             if not self._one_source("group", entry, sources, context):
                 return UNKNOWN
-            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, self._region(context)))
+            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, context.path))
         assert context.labels is not None
         label = context.labels.get(id(node))
         if entry.form == "repeat":
@@ -182,9 +183,10 @@ class _Expander:
         if name is None or not self._free((*context.path, name), entry, context):
             return UNKNOWN
         path = (*context.path, name)
-        call = _Call(entry, flow, sources, self._flagged(entry, flow, context, ".".join(path)), path)
+        call = _Call(entry, flow, sources, self._flagged(entry, flow, context, path), path)
         self._recipes[".".join(path)] = call
-        return self._named(path, self._perform(call))
+        flow = self._perform(call)
+        return self._named(path, flow) if self._free(path, entry, context) else UNKNOWN  # a branch may have taken it
 
     def _region(self, context: Context) -> str:
         """A name for some layers that have none together."""
@@ -198,8 +200,12 @@ class _Expander:
         return False
 
     def _free(self, path: tuple[str, ...], entry: Entry, context: Context) -> bool:
-        """Whether nothing has this name yet; a mistake if something has."""
+        """Whether nothing has this name yet; a mistake if something has, or if it is too long with all around it."""
         name = ".".join(path)
+        if len(name) > LONGEST_PATH:
+            message = f"a full name of {len(name):,} characters; the most is {LONGEST_PATH:,}"
+            self._problems.add(message, entry.mark, "shorter names of the blocks around it", context)
+            return False
         if name not in self._references:
             return True
         first = self._recipes[name].entry.mark if name in self._recipes else None
@@ -237,16 +243,65 @@ class _Expander:
             self._problems.add(problem, node.mark, hint, context)
         return None if problem else label
 
-    def _flagged(self, entry: Entry, flow: Flow, context: Context, name: str) -> Context:
-        """The context inside an entry that may say ``freeze:`` or ``checkpoint:``."""
-        freeze, checkpoint = entry.modifier("freeze"), entry.modifier("checkpoint")
-        if freeze is None and checkpoint is None:
+    def _flagged(self, entry: Entry, flow: Flow, context: Context, place: tuple[str, ...]) -> Context:
+        """The context inside an entry that may say ``freeze:``, ``checkpoint:`` or ``no_grad:``.
+
+        Args:
+            place: the full name of the entry, or of the list that its own entries have their names in.
+        """
+        freeze, checkpoint, no_grad = map(entry.modifier, ("freeze", "checkpoint", "no_grad"))
+        if freeze is None and checkpoint is None and no_grad is None:
             return context
-        frozen = context.frozen or self._problems.truth(freeze, flow, context, default=False)
+        truth = self._problems.truth
         region = context.checkpoint
-        if region is None and self._problems.truth(checkpoint, flow, context, default=False):
-            region = name
-        return context._replace(frozen=frozen, checkpoint=region)
+        if region is None and truth(checkpoint, flow, context, default=False):
+            region = ".".join(place) if place != context.path else self._region(context)
+        return context._replace(
+            freezes=self._freezes(freeze, flow, context, place),
+            checkpoint=region,
+            no_grad=context.no_grad or truth(no_grad, flow, context, default=False),
+        )
+
+    def _freezes(self, node: Node | None, flow: Flow, context: Context, place: tuple[str, ...]) -> tuple[Freeze, ...]:
+        """What is frozen inside an entry: what is around it, and what it says itself."""
+        if node is None:
+            return context.freezes
+        if isinstance(node, ListNode):
+            pairs = tuple(self._pattern(item, flow, context) for item in node.items)
+            return (*context.freezes, self._freezing.declare(Freeze(place, tuple(pair for pair in pairs if pair))))
+        value = self._problems.value(node, ScopeNames(context.variables, flow), context)
+        words = as_patterns(value)
+        if words is not None:
+            patterns = tuple((word, node.mark) for word in words)
+            return (*context.freezes, self._freezing.declare(Freeze(place, patterns)))
+        told = ("yes", "no", "on", "off")
+        if (
+            isinstance(value, Word)
+            and isinstance(node, ScalarNode)
+            and value == node.text
+            and value.lower() not in told
+        ):
+            hint = f"`freeze: [{value}]` freezes the parameters of that name"
+            self._problems.add(f"unknown name `{value}`", node.mark, hint, context)
+            return context.freezes
+        stated = self._problems.truth(node, flow, context, default=False)
+        return (*context.freezes, Freeze(place, None)) if stated else context.freezes
+
+    def _pattern(self, node: Node, flow: Flow, context: Context) -> tuple[str, Mark] | None:
+        """A pattern of names, ``{...}`` in it evaluated; ``None`` after a mistake or behind one."""
+        if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value:
+            hint = 'as in `freeze: [bias]` or `freeze: ["*.bias", "layer1.*"]`'
+            self._problems.add("a pattern of parameter names is expected here", node.mark, hint, context)
+            return None
+        try:
+            if len(node.value) > LONGEST_NAME:
+                raise ExpressionError(f"a name of {len(node.value):,} characters; the most is {LONGEST_NAME}")
+            return fill(node.value, ScopeNames(context.variables, flow)), node.mark
+        except Unknown:
+            return None
+        except ExpressionError as error:
+            self._problems.add(error.message, node.mark, error.hint, context)
+            return None
 
     def _sources(self, entry: Entry, context: Context) -> list[Flow] | None:
         node = entry.modifier("from")
@@ -320,7 +375,7 @@ class _Expander:
             if entry.index is not None:
                 inner = context._replace(variables={**context.variables, entry.index: i})
             if label is None:
-                flow = self._run_items(entry.body, flow, self._flagged(entry, flow, inner, self._region(context)))
+                flow = self._run_items(entry.body, flow, self._flagged(entry, flow, inner, context.path))
                 continue
             name = self._label(entry, label, flow, inner)
             if name is None:
@@ -328,7 +383,7 @@ class _Expander:
             path = (*context.path, name) if templated else (*context.path, name, str(i))
             if not self._free(path, entry, context):
                 return UNKNOWN
-            inner = self._flagged(entry, flow, inner, ".".join(path))._replace(path=path)
+            inner = self._flagged(entry, flow, inner, path)._replace(path=path)
             self._scopes.append(Scope(".".join(path), None, self._own(inner)))
             flow = self._named(path, self._run_list(entry.body, flow, inner))
         if label is None or templated or count == 0 or not self._free((*context.path, label), entry, context):
@@ -422,9 +477,14 @@ class _Expander:
             message = f"`{entry.word}` cannot be applied again"
             self._problems.add(message, entry.mark, "name a layer or a block", context)
             return UNKNOWN
+        if entry.modifier("freeze") is not None:
+            hint = f"put `freeze:` beside `{full}`"
+            message = f"`freeze:` says nothing here: the weights are those of `{full}`"
+            self._problems.warn(message, entry.mark, hint, context)
         again = first.context._replace(
-            frozen=context.frozen or first.context.frozen,
+            freezes=(),  # the weights are those of the first use
             checkpoint=context.checkpoint,
+            no_grad=context.no_grad,
             reuse=(call.path, first.path),
             path=call.path[:-1],
             border=context.border,
@@ -495,11 +555,19 @@ class _Expander:
             raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
         shares = self._shared(op, x, call) if context.reuse is not None else None
         named = entry.modifier("name") is not None
-        self._layers[name] = Layer(name, op, refs, shares, context.frozen, context.checkpoint, entry.mark, named)
+        frozen = self._layers[shares].frozen if shares else self._frozen(op, x, call)
+        layer = Layer(name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad)
+        self._layers[name] = layer
         self._references.outputs[name] = outputs
         if op.main_output is None and len(outputs) > 1:
             return Flow(Ref(name), None, len(outputs))
         return Flow(Ref(name, op.main_output or 0), outputs[op.main_output or 0])
+
+    def _frozen(self, op: Op, x: Tensors, call: _Call) -> tuple[str, ...]:
+        """The parameters of a layer that are frozen."""
+        freezes = call.context.freezes
+        self._problems.spend(sum(len(freeze.patterns or ()) for freeze in freezes) // 8, call.entry.mark)
+        return self._freezing.frozen(freezes, call.path, op.parameters(*x)) if freezes else ()
 
     def _shared(self, op: Op, x: Tensors, call: _Call) -> str | None:
         """The layer whose weights a reused layer shares; ``None`` (and a mistake) if they do not fit."""

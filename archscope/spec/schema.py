@@ -40,6 +40,7 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/layers"},
             },
             "layers": {"$ref": "#/$defs/layers"},
+            "freeze": _freezing(),
             "outputs": {"anyOf": [_list_of(_OUTPUT), {"type": "object", "additionalProperties": _OUTPUT}]},
             "expect": _expect(),
             "budget": {
@@ -169,14 +170,21 @@ def _sweep() -> dict[str, Any]:
     }
 
 
+def _freezing() -> dict[str, Any]:
+    """What may stand behind ``freeze:``."""
+    about = "the parameters that are not trained: true is all, or those whose names fit patterns such as `*.bias`"
+    return {"description": about, "anyOf": [*_FLAG["anyOf"], _list_of(_STRING)]}
+
+
 def _modifiers() -> dict[str, Any]:
     reference = {"anyOf": [_STRING, _list_of(_STRING)]}
     return {
         "name": {"description": "its name; {expressions} in it are evaluated", "type": ["string", "integer"]},
         "from": reference | {"description": "the earlier layers that it reads"},
         "when": _FLAG | {"description": "left out unless this holds"},
-        "freeze": _FLAG | {"description": "its parameters are not trained"},
+        "freeze": _freezing(),
         "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
+        "no_grad": _FLAG | {"description": "run without gradients: nothing is kept of it, and no gradient passes it"},
     }
 
 

@@ -58,7 +58,7 @@ def _same(one: Design, other: Design) -> bool:
 
 def _words(document: Document) -> set[str]:
     """All words that may read a variable: in layers, blocks and their defaults, inputs, outputs, other variables."""
-    parts: list[Node | None] = [document.layers, document.outputs, *document.vars.values()]
+    parts: list[Node | None] = [document.layers, document.freeze, document.outputs, *document.vars.values()]
     parts += [declaration.shape for declaration in document.inputs.values()]
     parts += [block.body for block in document.blocks.values()]
     defaults = (text or "" for block in document.blocks.values() for _, text in block.parameters)

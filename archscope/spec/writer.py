@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import yaml
 
+from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.graph import Layer, Ref
 from archscope.ops import Op
@@ -27,8 +29,9 @@ def to_yaml(design: Design) -> str:
     previous: Ref | None = Ref(design.inputs[0].name)
     layers: list[dict[str, Any]] = []
     open_region: str | None = None
-    for layer in design.layers:
-        entry = _entry(layer, previous, several)
+    for step in walk(design.graph):
+        layer = step.layer
+        entry = _entry(layer, previous, several, layer.op.parameters(*step.x))
         if layer.checkpoint is None:
             layers.append(entry)
         elif layer.checkpoint == open_region:
@@ -63,7 +66,7 @@ def _reference(ref: Ref, several: set[str]) -> str:
     return f"{ref.node}[{ref.output}]" if ref.node in several else str(ref)
 
 
-def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, Any]:
+def _entry(layer: Layer, previous: Ref | None, several: set[str], parameters: Collection[str]) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     if layer.shares is not None:
         entry["reuse"] = layer.shares
@@ -74,6 +77,17 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str]) -> dict[str, A
     if layer.inputs and (layer.inputs != (previous,) or reads_nothing_unasked(layer.op)):
         references = [_reference(ref, several) for ref in layer.inputs]
         entry["from"] = references if len(references) > 1 else references[0]
-    if layer.frozen:
-        entry["freeze"] = True
+    if layer.frozen and layer.shares is None:
+        entry["freeze"] = frozen_as(layer, parameters)
+    if layer.no_grad:
+        entry["no_grad"] = True
     return entry
+
+
+def frozen_as(layer: Layer, parameters: Collection[str]) -> bool | list[str]:
+    """What stands behind ``freeze:`` of a layer that is frozen, in part at least.
+
+    Args:
+        parameters: the names of all its parameters.
+    """
+    return True if set(layer.frozen) == set(parameters) else list(layer.frozen)

@@ -21,7 +21,7 @@ from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import CpuClock
 from archscope.errors import UsageError
 from archscope.spec.library import names
-from tests.designs import designs
+from tests.designs import designs, gradients
 from tests.examples import examples
 from tests.oracle import OPTIMIZERS as TORCH
 from tests.oracle import allocated, inference, kept, left, step
@@ -187,11 +187,12 @@ def test_what_is_kept(entries, pieces):
 
 def test_what_two_layers_keep_counts_once_and_names_both():
     design = layers(
-        f"{{{CONV}, name: a}}", "{ReLU: , name: r}", f"{{{CONV}, name: b}}", f"{{{CONV}, name: c, from: r}}"
-    )
+        f"{{{CONV}, name: a}}", "{ReLU: , name: r}", f"{{{CONV}, name: b}}", f"{{{CONV}, name: c, from: r}}",
+        "{Add: [b, c], name: d}",
+    )  # fmt: skip
     piece = memory(design).kept[1]
     assert (piece.layer, piece.shared) == ("r", ("b", "c"))
-    assert memory(design).by_layer == {"a": MAP, "r": MAP, "b": 0, "c": 0}
+    assert memory(design).by_layer == {"a": MAP, "r": MAP, "b": 0, "c": 0, "d": 0}
 
 
 def test_vgg_keeps_more_in_mixed_precision_at_batch_2():
@@ -381,6 +382,21 @@ def test_a_step_of_random_designs_takes_what_torch_takes(text, optimizer, autoca
         assert "when training" in str(error)
         return
     assert timeline(design, 2, optimizer, autocast=autocast) == expected
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(gradients(), st.sampled_from(["sgd", "adam"]))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_step_of_designs_that_learn_in_part_takes_what_torch_takes(text, optimizer):
+    """Parameters that are frozen by patterns, detached tensors, layers without gradients: on fake tensors."""
+    design = archscope.load(text)
+    assume(archscope.analyze(design).total.weight_grad_macs)
+    try:
+        expected = step(design, 2, optimizer)
+    except ValueError as error:
+        assert "when training" in str(error)
+        return
+    assert timeline(design, 2, optimizer) == expected
 
 
 @pytest.mark.parametrize("check", ["true", "false"])

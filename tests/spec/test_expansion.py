@@ -414,7 +414,7 @@ def test_reuse_keeps_what_the_first_use_was_given() -> None:
     text = "input: [3]\nblocks:\n  f(n, act): [Linear: n, act]\nlayers:\n"
     text += "  - {f: {n: 3, act: Tanh}, name: a, freeze: true}\n  - reuse: a\n"
     again = archscope.load(text).layers[2:]
-    assert [(layer.kind, layer.frozen) for layer in again] == [("Linear", True), ("Tanh", True)]
+    assert [(layer.kind, layer.frozen) for layer in again] == [("Linear", ("weight", "bias")), ("Tanh", ())]
 
 
 def test_a_reused_layer_of_other_maps_is_fine() -> None:

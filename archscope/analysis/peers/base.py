@@ -267,9 +267,9 @@ def refuse_frozen_attention(step: Step) -> None:
     """Without gradients torch may run all of an attention as one kernel (torch.backends.mha), which is not modelled.
 
     Raises:
-        NotModelled: it is one, and frozen.
+        NotModelled: it is one, and wholly frozen.
     """
-    if step.layer.kind == "MultiheadAttention" and step.layer.frozen:
+    if step.layer.kind == "MultiheadAttention" and len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)):
         raise NotModelled("MultiheadAttention that is frozen")
 
 
@@ -301,10 +301,10 @@ DECLARED = ("Opaque",)
 #: they take part in no product, and no peer has a rule for them
 MOVES = (
     *_ranks("ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad", "Dropout"),
-    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Contiguous", "Dropout",
-    "Expand", "FeatureAlphaDropout", "Flatten", "Flip", "Gather", "Identity", "Index", "Pad", "Permute", "PixelShuffle",
-    "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split", "Squeeze", "Stack", "StochasticDepth", "Tile",
-    "Transpose", "Unflatten", "Unsqueeze",
+    "AlphaDropout", "Buffer", "Cast", "ChannelShuffle", "Chunk", "Concat", "Constant", "Contiguous", "Detach",
+    "Dropout", "Expand", "FeatureAlphaDropout", "Flatten", "Flip", "Gather", "Identity", "Index", "Pad", "Permute",
+    "PixelShuffle", "PixelUnshuffle", "Reshape", "Roll", "Select", "Slice", "Split", "Squeeze", "Stack",
+    "StochasticDepth", "Tile", "Transpose", "Unflatten", "Unsqueeze",
 )  # fmt: skip
 SUMS = (
     "Add", "Subtract", "Multiply", "Divide", "Maximum", "Minimum", "Scale", "Shift", "Mean", "Sum", "Max", "Min",

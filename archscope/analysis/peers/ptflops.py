@@ -157,8 +157,10 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
 
 def _frozen(step: Step) -> Iterable[Part]:
     """get_model_parameters_number: those with requires_grad."""
-    if step.layer.frozen:
-        yield Part("frozen", -base.params(step), "requires_grad is off")
+    counts = {name: tensor.numel for name, tensor in step.layer.op.parameters(*step.x).items()}
+    frozen = sum(counts[name] for name in step.layer.frozen)
+    if frozen:
+        yield Part("frozen", -frozen, "requires_grad is off")
 
 
 PARAMS = base.params_by(dict.fromkeys(base.all_params(), _frozen))

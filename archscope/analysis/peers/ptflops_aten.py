@@ -122,9 +122,9 @@ def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
 
 def _weights(tape: Tape, step: Step) -> dict[str, Value]:
     """A layer's parameters and buffers on the tape."""
-    op, trained = step.layer.op, not step.layer.frozen
+    op, frozen = step.layer.op, step.layer.frozen
     parameters, buffers = op.parameters(*step.x), op.buffers(*step.x)
-    return {name: tape.state(one.shape, "float32", "", leaf=trained) for name, one in parameters.items()} | {
+    return {name: tape.state(one.shape, "float32", "", leaf=name not in frozen) for name, one in parameters.items()} | {
         name: tape.state(one.shape, one.dtype or "float32", "") for name, one in buffers.items()
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -55,6 +55,7 @@ class Call(NamedTuple):
         inputs: what it reads.
         checkpoint: the block around it that is recomputed in the backward pass, if any.
         done: what nobody reads after it.
+        no_grad: whether it runs without gradients.
     """
 
     layer: str
@@ -62,6 +63,7 @@ class Call(NamedTuple):
     inputs: tuple[Ref, ...]
     checkpoint: str | None
     done: tuple[Ref, ...]
+    no_grad: bool = False
 
 
 class Network(nn.Module):
@@ -96,7 +98,8 @@ class Network(nn.Module):
             done = tuple(
                 dict.fromkeys(ref for ref in (*last, *(r for r in made if r not in readers)) if ref not in kept)
             )
-            calls.append(Call(layer.name, layer.shares or layer.name, layer.inputs, layer.checkpoint, done))
+            module = layer.shares or layer.name
+            calls.append(Call(layer.name, module, layer.inputs, layer.checkpoint, done, layer.no_grad))
         self.calls = tuple(calls)
 
     def _enter(self, path: tuple[str, ...], module: nn.Module) -> None:
@@ -139,9 +142,10 @@ class Network(nn.Module):
 
     def run(self, call: Call, values: dict[Ref, Any]) -> None:
         """Run one layer on the tensors so far, add its outputs, and drop what nobody reads any more."""
-        y = self.layer(call.module)(*(values[ref] for ref in call.inputs))
-        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else (y,)):
-            values[Ref(call.layer, number)] = tensor
+        with torch.no_grad() if call.no_grad else nullcontext():
+            y = self.layer(call.module)(*(values[ref] for ref in call.inputs))
+        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else (y,)):  # an input may be its own output
+            values[Ref(call.layer, number)] = tensor.detach() if call.no_grad else tensor
         for ref in call.done:
             values.pop(ref, None)
 
@@ -200,8 +204,8 @@ def _module(step: Step) -> nn.Module:
     module = step.layer.op.module(torch, *step.x)
     if not isinstance(module, nn.Module):
         module = Function(step.layer.op, step.x)
-    if step.layer.frozen:
-        module.requires_grad_(False)
+    for name in step.layer.frozen:
+        module.get_parameter(name).requires_grad_(False)
     return module
 
 
@@ -221,7 +225,12 @@ def refuse_opaque(design: Design, what: str) -> None:
 
 
 def build(
-    design: Design, *, seed: int | None = None, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    design: Design,
+    *,
+    seed: int | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    only: Collection[str] | None = None,
 ) -> Network:
     """The design as a module, with the weights as torch initialises its layers.
 
@@ -232,12 +241,14 @@ def build(
         seed: of the initial weights; the generator of the process then stays as it was.
         device: ``meta`` builds designs of any size without memory.
         dtype: floating type of the parameters; torch's default if left out.
+        only: the layers that are built and called, with all that they are computed from; all if left out.
 
     Raises:
         UsageError: there is no such device.
     """
+    steps = walk(design.graph)
     with seeded(seed), _on(device):
-        network = Network(design, walk(design.graph))
+        network = Network(design, steps if only is None else [step for step in steps if step.layer.name in only])
     return network if dtype is None else network.to(dtype)
 
 

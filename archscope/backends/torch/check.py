@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -149,14 +151,33 @@ def _kept(design: Design, network: Network, batch: int) -> Check:
 
 def kept_by(module: nn.Module, run: Callable[[], object]) -> int:
     """Bytes that autograd keeps of what runs, besides the module's own tensors; of fake tensors as of real ones."""
-    saved: dict[int, torch.Tensor] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held = tensor.detach()  # with its history it would hold the graph that holds it, for ever
-        saved.setdefault(held.untyped_storage()._cdata, held)
-        return held
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        run()
+    with saving() as kept:
+        results = run()
+        saved = {tensor.untyped_storage()._cdata: tensor for tensor in kept()}
+    del results
     own = {tensor.untyped_storage()._cdata for tensor in [*module.parameters(), *module.buffers()]}
     return sum(int(tensor.untyped_storage().nbytes()) for place, tensor in saved.items() if place not in own)
+
+
+class _Saved:
+    """A tensor that a node of autograd keeps, for as long as there is the node."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor.detach()  # with its history it would hold the graph that holds it, for ever
+
+
+@contextmanager
+def saving() -> Iterator[Callable[[], list[torch.Tensor]]]:
+    """Watch what autograd keeps; gives a function that tells what it keeps at the moment."""
+    held: list[weakref.ref[_Saved]] = []
+
+    def pack(tensor: torch.Tensor) -> _Saved:
+        one = _Saved(tensor)
+        held.append(weakref.ref(one))
+        return one
+
+    def kept() -> list[torch.Tensor]:
+        return [one.tensor for one in (reference() for reference in held) if one is not None]
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
+        yield kept

@@ -20,7 +20,7 @@ from archscope.spec.folding.overlay import Child, Unlike, overlaid
 from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
 from archscope.spec.references import GIVEN
-from archscope.spec.writer import reads_nothing_unasked
+from archscope.spec.writer import frozen_as, reads_nothing_unasked
 
 #: arguments that stand alone, though they have a default
 _BARE = ("p", "negative_slope", "dim")
@@ -238,8 +238,10 @@ class Bodies:
             entry = self._part(scope, places, parts, flows)
         if child.label not in automatic:
             entry = {"name": ".".join(child.label), **entry}
-        if some.step is not None and some.step.layer.frozen:
-            entry["freeze"] = True
+        if some.step is not None and some.step.layer.frozen and some.again is None:
+            entry["freeze"] = frozen_as(some.step.layer, some.step.layer.op.parameters(*some.step.x))
+        if some.no_grad:
+            entry["no_grad"] = True
         if some.recomputed:
             entry["checkpoint"] = True
         return [entry]

@@ -49,6 +49,11 @@ class Part:
         """The name of its op; empty for a block."""
         return "" if self.step is None else self.step.layer.kind
 
+    @property
+    def no_grad(self) -> bool:
+        """Whether it is a layer that runs without gradients."""
+        return self.step is not None and self.step.layer.no_grad
+
     def every(self) -> Iterator[Part]:
         """All parts within, the innermost first, and the part itself."""
         for part in self.parts:

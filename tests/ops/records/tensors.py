@@ -13,7 +13,7 @@ _ANY = st.builds(Tensor, _SHAPES, st.sampled_from([None, "int64", "bool"]))
 _INTEGERS = st.builds(Tensor, _SHAPES, st.sampled_from(["int64", "int32"]))
 _FLAG = default_or(st.booleans())
 
-for _name in ("Contiguous", "Identity"):
+for _name in ("Contiguous", "Detach", "Identity"):
     record(_name, cases(_name, {}, _ANY))
 record("Cast", cases("Cast", {"dtype": st.sampled_from(["float", "int64", "int32", "bool"])}, _ANY | _INTEGERS))
 for _name, _field in (("Scale", "factor"), ("Shift", "value")):

@@ -164,7 +164,7 @@ def test_frozen_layers_stay_frozen() -> None:
     text = "input: [3]\nblocks:\n  f(n): [Linear: n, ReLU, Linear: 3]\nlayers:\n"
     design = flat(text + "  - {f: 4, name: a, freeze: true}\n  - {f: 5, name: b}\n  - {f: 6, name: c}\n")
     again = archscope.load(readable(design))
-    assert [layer.frozen for layer in again.layers] == [True] * 3 + [False] * 6
+    assert [layer.frozen for layer in again.layers] == [("weight", "bias"), (), ("weight", "bias")] + [()] * 6
     assert same(again, design)
 
 

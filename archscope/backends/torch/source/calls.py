@@ -357,6 +357,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[str], Sources, int], str]] = {
     "Roll": _method("roll", "shifts", "dims"),
     "Flip": _method("flip", "dims"),
     "Contiguous": _method("contiguous"),
+    "Detach": _method("detach"),
     "Tile": _method("tile", "dims"),
     "Scale": lambda x, a, ndim: f"{x[0]} * {a['factor']}",
     "Shift": lambda x, a, ndim: f"{x[0]} + {a['value']}",

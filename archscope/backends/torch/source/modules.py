@@ -251,7 +251,7 @@ def is_series(part: Part) -> bool:
             return False
         if child.step is not None and constructor(child.step.layer.op, child.step.x) is None:
             return False
-        if child.kind in ("MultiheadAttention", "Parameter", "Buffer", "Constant") or child.recomputed:
+        if child.kind in ("MultiheadAttention", "Parameter", "Buffer", "Constant") or child.recomputed or child.no_grad:
             return False
         flow = child.outputs
     return flow == part.outputs and _numbered(part)

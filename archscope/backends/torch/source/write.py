@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from archscope.analysis.account import analyze
-from archscope.analysis.traversal import walk
+from archscope.analysis.traversal import Step, walk
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
@@ -264,7 +264,7 @@ class _ClassText:
 
     def _statements(self, group: list[Child], at: int) -> list[str]:
         if not group[0].optional:
-            return [self._statement(group[0], at)]
+            return self._guarded(group[0], self._statement(group[0], at))
         modules = [self._module(child) if child.module or child.some.again is not None else "" for child in group]
         condition = next(
             (f"{module} is not None" for module, child in zip(modules, group, strict=True)
@@ -273,7 +273,8 @@ class _ClassText:
         )  # fmt: skip
         condition = condition or self._flag(group[0])
         before = {child.label: self._names.get(child.otherwise) for child in group if child.otherwise is not None}
-        lines = [self._statement(child, at + number) for number, child in enumerate(group)]
+        guarded = [self._guarded(child, self._statement(child, at + number)) for number, child in enumerate(group)]
+        lines = [line for part in guarded for line in part]
         otherwise = [
             f"{self._names[0, child.label]} = {before[child.label]}"
             for child in group
@@ -284,6 +285,11 @@ class _ClassText:
             return [f"{target} = {expression} if {condition} else {otherwise[0].split(' = ', 1)[1]}"]
         text = [f"if {condition}:", *(f"    {line}" for line in lines)]
         return text + (["else:", *(f"    {line}" for line in otherwise)] if otherwise else [])
+
+    @staticmethod
+    def _guarded(child: Child, statement: str) -> list[str]:
+        """A statement, under torch.no_grad where its layer is."""
+        return ["with torch.no_grad():", f"    {statement}"] if child.some.no_grad else [statement]
 
     def _run(self, at: int) -> _Run | None:
         """Equal parts from here on that a loop may run, each on what the ones before it gave."""
@@ -340,11 +346,11 @@ class _ClassText:
         op, step = child.op, child.some.step
         if op is not None and step is not None and constructor(op, step.x) is None:
             sources = {name: self._argument(child, name, value) for name, value in child.values.items()}
-            return FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0)
+            return _cut(child, FUNCTIONS[child.kind](reads, sources, len(step.x[0].shape) if step.x else 0))
         module = self._module(child)
         if child.some.recomputed:
             return f"checkpoint({', '.join([module, *reads])}, use_reentrant=False)"
-        call = f"{module}({', '.join(reads)})" if op is None else applied(child.kind, module, reads, op)
+        call = f"{module}({', '.join(reads)})" if op is None else _cut(child, applied(child.kind, module, reads, op))
         overwritten = any(part is not None and part.name in self._overwritten for part in child.parts)
         return f"{call}.clone()" if overwritten else call
 
@@ -406,21 +412,35 @@ class _ClassText:
     def _frozen(self) -> Iterator[str]:
         """What is not trained, as few parts as say it."""
 
+        def leaves(part: Part) -> list[Step]:
+            return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
+
         def frozen(part: Part) -> bool:
-            leaves = [leaf.step for leaf in part.every() if leaf.step is not None]
-            trained = [step for step in leaves if step.layer.op.parameters(*step.x) and not step.layer.frozen]
-            return not trained and any(step.layer.frozen and step.layer.op.parameters(*step.x) for step in leaves)
+            steps = leaves(part)
+            whole = all(len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)) for step in steps)
+            return whole and any(step.layer.frozen for step in steps)
 
         waiting = [self._class.parts[0]]
         while waiting:
             part = waiting.pop(0)
             if part.again is not None:
                 continue
+            place = _reached(self._own(part.path)) if part.path else "self"
             if frozen(part):
-                place = _reached(self._own(part.path)) if part.path else "self"
                 yield f"{place}.requires_grad_(False)"
+            elif part.step is not None:
+                for name in part.step.layer.frozen:
+                    yield f"{place}.{name}.requires_grad_(False)"
             else:
                 waiting += part.parts
+
+
+def _cut(child: Child, call: str) -> str:
+    """A call cut from what is behind it, where torch.no_grad does not: a layer may give its input itself."""
+    step = child.some.step
+    if not child.some.no_grad or step is None or step.layer.op.parameters(*step.x):
+        return call
+    return call if len(step.y) > 1 or child.kind in ("Chunk", "Split") else f"{call}.detach()"
 
 
 #: as many equal parts are written as a loop
