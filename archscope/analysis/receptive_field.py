@@ -28,6 +28,7 @@ from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
+from archscope.ops.tensors import Constant
 from archscope.ops.windows import (
     ITSELF,
     SAME,
@@ -35,6 +36,7 @@ from archscope.ops.windows import (
     Along,
     Axis,
     Placed,
+    Reads,
     Span,
     both_ends,
     hull,
@@ -257,11 +259,12 @@ def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
         for ref in step.layer.inputs:
             readers.setdefault(ref.node, step)
     tensors: dict[Ref, Fields] = {}
+    held = held_values(design)
     for node in design.inputs:
         tensors[Ref(node.name)] = dict(_axes(node, readers.get(node.name)))
     for step in steps:
         for output in range(len(step.y)):
-            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors)
+            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors, held)
     return ReceptiveFields(design, tensors)
 
 
@@ -276,11 +279,27 @@ def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], F
         yield (node.name, dim), Field(axis, size, size, (dim,), (ITSELF,), *(ITSELF,) * 4)
 
 
-def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields]) -> Fields:
+def held_values(design: Design) -> dict[str, Any]:
+    """What constants hold, by layer."""
+    return {layer.name: layer.op.value for layer in design.layers if isinstance(layer.op, Constant)}
+
+
+def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, ...]:
+    """What an output of a layer reads of each of its inputs, constants among them.
+
+    Args:
+        held: what constants hold (:func:`held_values`).
+    """
+    known = {number: held[ref.node] for number, ref in enumerate(step.layer.inputs) if ref.node in held}
+    op = step.layer.op
+    return op.reads_knowing(step.x, step.y, output, known) if known else op.reads(step.x, step.y, output)
+
+
+def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mapping[str, Any]) -> Fields:
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
     out = step.y[output].shape
-    for ref, tensor, reads in zip(step.layer.inputs, step.x, step.layer.op.reads(step.x, step.y, output), strict=True):
+    for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
         if reads is None:
             continue
         along = reads if isinstance(reads, Along) else reads.along
