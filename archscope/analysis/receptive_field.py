@@ -281,7 +281,7 @@ def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], F
 
 def held_values(design: Design) -> dict[str, Any]:
     """What constants hold, by layer."""
-    return {layer.name: layer.op.value for layer in design.layers if isinstance(layer.op, Constant)}
+    return {layer.name: layer.op.value for layer in design.layers if type(layer.op) is Constant}
 
 
 def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, ...]:
@@ -302,7 +302,7 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mappi
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
         if reads is None:
             continue
-        along = reads if isinstance(reads, Along) else reads.along
+        along = reads if type(reads) is Along else reads.along
         blended = _blended(along, tensors[ref], tensor.shape)
         for key, field in tensors[ref].items():
             passed = through(field, along, tensor.shape, out, step.layer.name, blended)
@@ -315,11 +315,13 @@ def _targets(entry: Axis | None) -> tuple[int, ...]:
     if entry is None:
         return ()
     dim, window = entry
-    return (dim, *window.others) if isinstance(window, Placed) else (dim,)
+    return (dim, *window.others) if type(window) is Placed else (dim,)
 
 
 def _blended(along: Along, fields: Fields, shape: tuple[int, ...]) -> frozenset[int]:
     """The dimensions of the output into which something else than the axes of the input goes, too: channels."""
+    if not any(type(_window(entry)) is Placed for entry in along.axes):
+        return frozenset()
     axes = {dim for field in fields.values() for dim in field.dims if not field.blended}
     others = (entry for dim, entry in enumerate(along.axes) if dim and dim not in axes and not fixed(shape[dim] == 1))
     return frozenset(dim for entry in others for dim in _targets(entry))
@@ -344,11 +346,15 @@ def through(
     if not field.dims:
         return field
     entries = [along.axes[dim] for dim in field.dims]
+    if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
+        return field
     dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
-    laid = replace(field, dims=dims, units=out[dims[0]] if dims else 1, blended=not blended.isdisjoint(dims))
+    laid = replace(
+        field, dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
+    )
     if field.whole or field.untold_from:
         return laid
-    if not field.located or isinstance(_window(entries[0]), Placed):
+    if not field.located or type(_window(entries[0])) is Placed:
         known = replace(laid, among=field.units) if field.located else laid
         return _unlocated(known, entries, along, layer)
     (dim,), window = field.dims, _window(entries[0])
@@ -369,7 +375,7 @@ def _window(entry: Axis | None) -> Any:
 def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str) -> Field:
     """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
     windows = [_window(entry) for entry in entries]
-    if all(window is SAME or isinstance(window, Placed) for window in windows):
+    if all(window is SAME or type(window) is Placed for window in windows):
         return replace(laid, located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
         return replace(laid, whole=True, mixed_by=layer)
