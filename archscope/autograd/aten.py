@@ -772,10 +772,10 @@ def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
 
 
 def averaged(t: Tape, shape: Shape, dtype: str) -> None:
-    """A running statistic, averaged over the samples and copied to where it is kept in float32."""
+    """A running statistic, averaged over the samples and copied to where it is kept, in float32 at least."""
     start = t.begin()
     statistic = t.make(shape, dtype)
-    if dtype != "float32":
+    if dtype != promoted(dtype, "float32"):
         like(t, statistic, "", "float32")
     t.end(start)
 
