@@ -172,7 +172,7 @@ def second_biases(op: Op, counts: Mapping[str, int]) -> int:
     Args:
         counts: elements of the op's parameters, by name.
     """
-    alone = type(op).__name__ in ("LSTM", "RNN")
+    alone = type(op).__name__ in ("LSTM", "LSTMCell", "RNN", "RNNCell")
     return total(count for name, count in counts.items() if alone and name.startswith("bias_hh"))
 
 
