@@ -136,7 +136,9 @@ class Setting(NamedTuple):
         known = [name for name in OPTIMIZERS if name != "none"]
         if self.optimizer not in known:
             raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
-        if self.device not in (None, "cpu") and self.calibration is None:
+        if self.device == "cpu" and self.calibration is None:
+            raise UsageError("no peaks are published of a CPU; `archscope calibrate --device cpu` measures them")
+        if self.device is not None and self.calibration is None:
             peak_of(ceilings_of(self.device or ""), self.dtype)
         return self
 

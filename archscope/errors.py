@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: nobody misspells a longer one
 LONGEST_WORD = 60
+#: so many names are looked through for the closest
+MOST_COMPARED = 1000
 
 
 class ArchscopeError(Exception):
@@ -55,7 +58,16 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """The name that a misspelt word was meant to be; empty where none is close."""
-    return "" if len(word) > LONGEST_WORD else _closest(word, tuple(known))
+    return "" if len(word) > LONGEST_WORD else _closest(word, _near(word, tuple(known)))
+
+
+def _near(word: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of very many names those that begin as the word does, and are about as long: the others would take seconds."""
+    if len(names) <= MOST_COMPARED:
+        return names
+    first = word[:1].lower()
+    close = (name for name in names if name[:1].lower() == first and abs(len(name) - len(word)) <= 2)
+    return tuple(islice(close, MOST_COMPARED))
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from archscope.errors import SpecError, UsageError
 from archscope.spec import library
 from archscope.spec.document import Document, load_document
 from archscope.spec.expansion import expand
-from archscope.spec.expressions import MOST_BITS
+from archscope.spec.limits import MOST_BITS
 from archscope.spec.reader import ListNode, Node, ScalarNode, read, read_file, read_stdin
 from archscope.spec.suspicions import suspicions
 

@@ -116,6 +116,9 @@ class FigureNames:
             return self._account.field_figure(self._part.name, name)
         return getattr(self._part, name)
 
+    def spend(self, values: int) -> None:
+        """A spec states so many figures at most."""
+
     def known(self) -> Sequence[str]:
         if self._part is None:
             return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES, *MEMORY_FIGURES]
@@ -134,6 +137,10 @@ def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
 def _expectation(account: Account, stated: Expectation) -> Verdict:
     figure = "keras_params" if stated.convention == "keras" and stated.figure == "params" else stated.figure
     computed = evaluate(figure, FigureNames(account, stated.layer))
+    if isinstance(computed, tuple) != isinstance(stated.value, tuple) and stated.figure not in FIELD_FIGURES:
+        kinds = ("a shape", "a number") if isinstance(computed, tuple) else ("a number", "a shape")
+        if computed is not None:
+            raise ExpressionError(f"`{stated.figure}` is {kinds[0]}, not {kinds[1]}")
     name = f"{stated.layer}.{stated.figure}" if stated.layer else stated.figure
     return Verdict(name, stated.value, computed, _agree(stated, computed), stated)
 
@@ -149,5 +156,8 @@ def _agree(stated: Expectation, computed: Any) -> bool:
 
 def _budget(account: Account, stated: Budget) -> Verdict:
     computed = evaluate(stated.figure, FigureNames(account, None))
-    ok = _COMPARISONS[stated.comparison](computed, stated.limit)
+    if isinstance(computed, tuple) and stated.figure not in FIELD_FIGURES:
+        raise ExpressionError(f"`{stated.figure}` is a shape, and has no limit")
+    values = computed if isinstance(computed, tuple) else (computed,)
+    ok = computed is not None and all(_COMPARISONS[stated.comparison](value, stated.limit) for value in values)
     return Verdict(stated.figure, f"{stated.comparison} {stated.limit:,.10g}", computed, ok, stated)

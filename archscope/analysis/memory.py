@@ -22,6 +22,7 @@ from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Storage, Tape
 from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
@@ -96,7 +97,7 @@ class Memory(Shown):
     Attributes:
         parameters, buffers, gradients, optimizer_state, inputs: bytes of each; inputs with the loss's targets.
         kept: what autograd keeps, in the order of the forward pass.
-        timeline: all allocations of a training step.
+        timeline: all allocations of a training step; of loops of very many steps the first and the last.
         activations: bytes of all that an inference allocates, none reused.
         inferring: all allocations of an inference.
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
@@ -193,16 +194,13 @@ class Memory(Shown):
             self.optimizer, self.precision, device, self.accumulate, self.channels_last, version(self.torch)
         )
         plan = _plan(self.design, self.batch, self.precision)
-        run = _start(plan, setting, traffic=True)
-        _train(run, setting)
-        living: dict[Storage, None] = {}
-        for storage, born in run.tape.until(self.timeline.index(self.top)):
-            if born:
-                living[storage] = None
-            else:
-                del living[storage]
+        run = _ran(plan, setting, traffic=True).run
+        living = run.tape.living(self.timeline.index(self.top))
         kinds = _kinds(run)
-        pieces = [Piece(kinds.get(one, "in passing"), one.layer, one.what, one.bytes) for one in living]
+        pieces = [
+            Piece(kinds.get(one, "in passing"), one.layer, _of_steps(one, times), one.bytes * times)
+            for one, times in living.items()
+        ]
         return tuple(sorted(pieces, key=lambda piece: -piece.bytes))
 
     @cached_property
@@ -258,10 +256,7 @@ def memory(
     kind = "cuda" if on_cuda else "cpu"
     plan = _plan(design, batch, precision)
     setting = _Setting(optimizer, precision, kind, accumulate, channels_last, version(torch))
-    run = _start(plan, setting, traffic=on_cuda)
-    before = run.tape.live
-    activations, inferring = run.infer()
-    _train(run, setting)
+    run, before, (activations, inferring) = _ran(plan, setting, traffic=on_cuda)
     traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
@@ -340,9 +335,40 @@ def _plan(design: Design, batch: int, precision: str) -> Plan:
     return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
 
 
-def _start(plan: Plan, setting: _Setting, *, traffic: bool) -> Run:
+class _Ran(NamedTuple):
+    """A run with an inference and a training step behind it.
+
+    Attributes:
+        before: bytes that lived before both.
+        inferred: what the inference allocated in all, and its events.
+    """
+
+    run: Run
+    before: int
+    inferred: tuple[int, list[tuple[str, str, int]]]
+
+
+def _ran(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool = True) -> _Ran:
+    """Run a design; loops of very many steps in part, if what they do is alike."""
+    run = _start(plan, setting, traffic=traffic, cuts=cuts)
+    before = run.tape.live
+    try:
+        inferred = run.infer()
+        _train(run, setting)
+    except Uneven:
+        return _ran(plan, setting, traffic=traffic, cuts=False)
+    return _Ran(run, before, inferred)
+
+
+def _of_steps(storage: Storage, times: int) -> str:
+    return storage.what if times == 1 else f"{storage.what}, {times:,} times"
+
+
+def _start(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool) -> Run:
     lower = _LOWER.get(setting.precision)
-    tape = Tape(device=setting.device, lower=lower, floating=plan.dtype, torch=setting.torch, traffic=traffic)
+    tape = Tape(
+        device=setting.device, lower=lower, floating=plan.dtype, torch=setting.torch, traffic=traffic, cuts=cuts
+    )
     return Run(plan, tape, nhwc=setting.channels_last)
 
 
@@ -374,5 +400,7 @@ def _kept(run: Run) -> Iterator[Kept]:
             layers = pieces.setdefault(storage, [])
             if layer not in layers:
                 layers.append(layer)
+    copies = run.tape.copies
     for storage, (first, *others) in pieces.items():
-        yield Kept(first, storage.what, storage.bytes, tuple(others))
+        times = 1 + copies.get(storage, 0)
+        yield Kept(first, _of_steps(storage, times), storage.bytes * times, tuple(others))

@@ -259,6 +259,7 @@ class Run:
         if loss is not None:
             self.tape.backward(loss)
         self.parts = (begin, self._passed())
+        self.tape.stretch()
         if loss is not None:
             update(self.tape, optimizer, self.trained, foreach=foreach)
             self.tape.release(loss)

@@ -887,9 +887,13 @@ def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def unbind(t: Tape, x: Value) -> list[Value]:
-    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive."""
-    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(x.shape[0])]
+def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
+    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive.
+
+    Args:
+        shown: how many of them are told: the others are like these.
+    """
+    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(shown)]
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         zeros = [t.make(x.shape[1:], x.dtype) for gradient in gradients if gradient is None]

@@ -232,14 +232,17 @@ def _direction(
 ) -> _Direction:
     """All steps of a layer in one direction, or one of both, behind the products of its inputs with their weights."""
     start = t.begin()
-    arrived = aten.unbind(t, products)
+    count = products.shape[0]
+    loop = t.loop(count)
+    arrived = aten.unbind(t, products, count if loop is None else loop.shown)
     outputs = []
     for product in reversed(arrived) if backwards else arrived:
         before = t.begin()
-        states = cell.step(t, partial(_given, product), states, w)
-        t.end(before, *states)
+        with t.step(loop):
+            states = cell.step(t, partial(_given, product), states, w)
+            t.end(before, *states)
         outputs.append(states[0])
-    y = aten.stack(t, outputs, (len(outputs), *outputs[0].shape), 0)
+    y = aten.stack(t, outputs, (count, *outputs[0].shape), 0)
     y.storage.what = "the outputs of the layer below"
     kept = outputs[:-1] if both else []
     t.end(start, y, *states, *kept)

@@ -10,13 +10,14 @@ What a kernel allocates inside itself (a workspace, a copy in another layout) is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from heapq import heappop, heappush
 from math import prod
 from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.loops import LONG, Entry, Loop, Mark, Stretched
 from archscope.autograd.strides import Strides, contiguous, fills
 from archscope.autograd.versions import TORCH, Version
 from archscope.errors import UsageError
@@ -137,6 +138,7 @@ class Tape:
         lower: the type that torch.autocast lowers to, if any.
         floating: the floating type of the design.
         torch: the version whose ways it has.
+        cuts: whether of loops of very many steps only some are run (:mod:`archscope.autograd.loops`).
         watched: whether a TorchDispatchMode watches, as tests do: torch then adds gradients out of place.
         live: bytes that live now.
         events: all allocations so far: phase, layer, and the bytes that live then.
@@ -157,10 +159,11 @@ class Tape:
         torch: Version = TORCH,
         watched: bool = False,
         traffic: bool = False,
+        cuts: bool = False,
     ) -> None:
         self.training = self.grad = True
         self.device, self.lower, self.floating, self.watched = device, lower, floating, watched
-        self.torch = torch
+        self.torch, self.cuts = torch, cuts
         self.live = 0
         self.events: list[tuple[str, str, int]] = []
         self.phase, self.layer = "forward", ""
@@ -175,6 +178,10 @@ class Tape:
         self._again = False
         self._made: Sequence[Value] = ()  # by the kernel that was run last
         self._scope: list[Value] = []
+        self._loops: list[Loop] = []
+        self._firsts: dict[Node, Loop] = {}  # of the steps of loops
+        self._log: list[Entry] = []
+        self._stretched: Stretched | None = None
         self.casts: dict[Storage, Value] = {}
 
     # -- memory ---
@@ -199,6 +206,8 @@ class Tape:
         self.live += storage.bytes
         if self.traffic is not None and storage.bytes:
             self.traffic.append((storage, True))
+        if self._loops:
+            self._log.append((storage, True, len(self.events)))
 
     def make(self, shape: Shape, dtype: str, what: str = "", strides: Strides | None = None) -> Value:
         """One new tensor by one kernel; it lives until the layer at hand is done, or is dropped."""
@@ -233,8 +242,67 @@ class Tape:
         if self.traffic is not None:
             self._marks.append(len(self.traffic))
 
+    # -- loops of very many steps ---
+
+    def loop(self, count: int) -> Loop | None:
+        """A loop of so many steps, of which not all are run; none if they are."""
+        if not self.cuts or count <= LONG:
+            return None
+        self._loops.append(Loop(count))
+        return self._loops[-1]
+
+    @contextmanager
+    def step(self, loop: Loop | None) -> Iterator[None]:
+        """A step of a loop."""
+        if loop is None:
+            yield
+            return
+        first = len(self.nodes)
+        if not loop.forward:
+            loop.forward.append(self._moment())
+        yield
+        loop.forward.append(self._moment())
+        if len(self.nodes) > first:
+            self._firsts[self.nodes[first]] = loop
+
+    def _moment(self) -> Mark:
+        return Mark(len(self.events), len(self._log), self.live)
+
+    def stretch(self) -> None:
+        """Put in the steps of loops that were not run.
+
+        Raises:
+            Uneven: they are not like those that were.
+        """
+        if self._loops:
+            self._stretched = Stretched(self.events, self._log, self._loops)
+            self.events = self._stretched.events
+            self.allocated += self._stretched.allocated
+            self._loops, self._log = [], []
+            self._firsts.clear()
+
+    @property
+    def copies(self) -> Mapping[Storage, int]:
+        """Of what steps of loops leave behind, how often there is more of it."""
+        return {} if self._stretched is None else self._stretched.copies
+
+    def living(self, event: int) -> dict[Storage, int]:
+        """What lives at an event, and how often; the traffic has to have been asked for."""
+        event, more = (event, []) if self._stretched is None else self._stretched.at(event)
+        found: dict[Storage, int] = {}
+        for storage, born in self.until(event):
+            if born:
+                found[storage] = 1
+            else:
+                del found[storage]
+        for storage, times in more:
+            found[storage] = found.get(storage, 0) + times
+        return found
+
     def forget(self) -> tuple[int, list[tuple[str, str, int]]]:
         """Forget all events so far: what they allocated, and they themselves."""
+        self.stretch()
+        self._stretched = None
         allocated, self.allocated = self.allocated, 0
         events, self.events = self.events, []
         return allocated, events
@@ -268,6 +336,8 @@ class Tape:
             self.live -= storage.bytes
             if self.traffic is not None and storage.bytes:
                 self.traffic.append((storage, False))
+            if self._loops:
+                self._log.append((storage, False, len(self.events)))
 
     def drop(self, *values: Value) -> None:
         """Tensors that a layer makes in passing, and is done with before its end."""
@@ -458,6 +528,8 @@ class Tape:
                 self.release(value)
         if node.order < float("inf"):
             self._hand_on(node, results, ready)
+        if node in self._firsts:
+            self._firsts[node].backward.append(self._moment())
 
     def _hand_on(self, node: Node, results: list[Value | None], ready: list[Node]) -> None:
         """Deliver all gradients of a node; they are let go when the last one is delivered."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from archscope.analysis.traffic import NUMBERS
@@ -11,6 +9,7 @@ from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import write
 from archscope.report import speed
+from archscope.report.schema import dumped
 
 
 @click.command("calibrate")
@@ -41,6 +40,6 @@ def command(device: str, dtypes: tuple[str, ...], seconds: float, output: str | 
         except OSError as error:
             raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from None
         target = str(path)
-    write(json.dumps(found.as_data(), indent=2) + "\n", target)
+    write(dumped(found.as_data()), target)
     if target != "-" and not quiet:
         click.echo(f"{speed.calibration_text(found)}\n\nstored in {target}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from archscope.files import write
 from archscope.load import read_document
 from archscope.report.comparison import comparison_csv, comparison_data, comparison_markdown, comparison_text
 from archscope.report.difference import difference_csv, difference_data, difference_markdown, difference_text
+from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 
 
@@ -166,7 +166,7 @@ def command(
         content = comparison_data(found, depth=deep or 1) | (
             {} if laid is None else {"difference": difference_data(laid)}
         )
-        write(json.dumps(content, indent=2) + "\n", json_file)
+        write(dumped(content), json_file)
     if markdown_file is not None:
         more = "" if laid is None else "\n" + difference_markdown(laid, depth=deep)
         write(comparison_markdown(found, depth=at) + more, markdown_file)
@@ -213,7 +213,7 @@ def _baseline(asked: str | None, specs: Sequence[str], each: int) -> int | str:
         return 0
     if asked in specs:
         return specs.index(asked) * each
-    if not asked.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", asked):
         return asked
     if not 1 <= int(asked) <= len(specs) * each:
         raise click.UsageError(f"--baseline {asked}: there are {len(specs) * each} designs, counted from 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import click
@@ -11,6 +10,7 @@ from archscope.analysis import explain
 from archscope.cli import options
 from archscope.design import incomplete
 from archscope.report.explanation import to_data
+from archscope.report.schema import dumped
 
 
 @click.command("explain")
@@ -41,7 +41,7 @@ def command(
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     explanations = explain(design, layer, batch=batch, dtype=dtype)
     if as_json:
-        click.echo(json.dumps(to_data(design, explanations), indent=2))
+        click.echo(dumped(to_data(design, explanations)), nl=False)
     else:
         said = [str(replace(one, incomplete=None)) for one in explanations]  # once, for all of them
         click.echo("\n\n".join([*said, *filter(None, [incomplete(design)])]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from archscope.design import Design
 from archscope.errors import ArchscopeError
 from archscope.files import write
 from archscope.report.memory import to_csv, to_data, to_text
+from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 from archscope.report.text import binary
 
@@ -33,9 +33,10 @@ class Size(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(value).strip().lower())
-        if found is None or found[2] not in {*_UNITS, "b"}:
+        size = float(found[1]) * _UNITS.get(found[2], 1) if found and found[2] in {*_UNITS, "b"} else -1.0
+        if not 0 <= size < 2.0**63:
             self.fail(f"`{value}` is no size: 24GiB, 80GB, 512MiB", param, ctx)
-        return int(float(found[1]) * _UNITS.get(found[2], 1))
+        return int(size)
 
 
 class Setting(NamedTuple):
@@ -165,7 +166,7 @@ def command(
     if csv_file is not None:
         write_csv(to_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(to_data(found), indent=2) + "\n", json_file)
+        write(dumped(to_data(found)), json_file)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 

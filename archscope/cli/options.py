@@ -73,7 +73,7 @@ class Depth(click.ParamType):
     name = "depth"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == "all" or (str(value).isdigit() and int(value) >= 1):
+        if value == "all" or re.fullmatch("0*[1-9][0-9]{0,8}", str(value)):
             return "all" if value == "all" else int(value)
         return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from archscope.analysis.devices import DEVICES
@@ -12,6 +10,7 @@ from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
 from archscope.files import write
 from archscope.report import speed, speed_data
+from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 
 
@@ -91,6 +90,6 @@ def command(
     if csv_file is not None:
         write_csv(speed_data.prediction_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed_data.prediction_data(found), indent=2) + "\n", json_file)
+        write(dumped(speed_data.prediction_data(found)), json_file)
     if not piped:
         click.echo(speed.prediction_text(found, top=top, every=layers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from archscope.cli import calibrations, options
 from archscope.files import write
 from archscope.report import speed, speed_data
+from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 
 
@@ -81,7 +81,7 @@ def command(
     if csv_file is not None:
         write_csv(speed_data.profile_csv(found), csv_file)
     if json_file is not None:
-        write(json.dumps(speed_data.profile_data(found), indent=2) + "\n", json_file)
+        write(dumped(speed_data.profile_data(found)), json_file)
     if not piped:
         click.echo(speed.profile_text(found, top=top, every=layers))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import check_place, write
 from archscope.load import read_document
+from archscope.report.schema import dumped
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 
@@ -168,10 +168,11 @@ def command(
     piped = options.to_stdout(json_file, markdown_file, emitted, *outs)
     rows, page = _targets(outs)
     _check_places(json_file, markdown_file, emitted)
-    calibration = calibrations.wanted(device, calibration_file, bound=bound) if device is not None else None
-    if device is None and (calibration_file or bound):
-        raise click.UsageError("--calibration and --bound are about times: add --device")
     document = read_document(spec)
+    timed = device or (document.sweep.device.text if document.sweep and document.sweep.device else None)
+    if timed is None and (calibration_file or bound):
+        raise click.UsageError("--calibration and --bound are about times: add --device")
+    calibration = calibrations.wanted(timed, calibration_file, bound=bound) if timed is not None else None
     given = {"batch": batch, "dtype": dtype, "optimizer": optimizer, "device": device, "calibration": calibration}
     plan = planned(
         document,
@@ -309,7 +310,7 @@ def _write(
         with shown.REPORTS["rows"](rows, plan, None) as writer:
             writer.write(found.frontier)
     if json_file is not None:
-        write(json.dumps(sweep_data(found), indent=2) + "\n", json_file)
+        write(dumped(sweep_data(found)), json_file)
     if markdown is not None:
         write(sweep_markdown(found), markdown)
     if page is not None:

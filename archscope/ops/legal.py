@@ -10,6 +10,8 @@ from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
+#: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
+MOST_DIMENSIONS = 64
 
 #: dtypes that a word of :attr:`Op.takes` stands for
 _TAKEN: Mapping[str | None, tuple[str | None, ...]] = {
@@ -59,6 +61,9 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
     if violations:
         return (), violations
     for tensor in outputs:
+        if len(tensor.shape) > MOST_DIMENSIONS:
+            message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+            return (), [Violation(message)]
         shown = tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
         if any(size < 1 for size in tensor.shape):
             return (), [Violation(f"the output would be {shape_text(shown)}: a dimension is empty")]

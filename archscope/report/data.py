@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ def to_json(accounts: Sequence[Account]) -> str:
     lacking = incomplete(*(account.design for account in accounts))
     warned = [one for account in accounts for one in account.design.warnings]
     content = js.headed(JSON_VERSION, lacking, {"designs": [_design(one) for one in accounts]}, warned)
-    return json.dumps(content, indent=2) + "\n"
+    return js.dumped(content)
 
 
 def _design(account: Account) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import networkx as nx
 from archscope import __version__
 from archscope.analysis.account import analyze
 from archscope.design import Design, incomplete
+from archscope.report import schema as js
 from archscope.report.outline import Box, Cluster, Edge, Outline, outline
 from archscope.report.text import shape, value
 
@@ -49,7 +50,7 @@ def to_node_link(design: Design) -> str:
         )
         for number, ref in enumerate(layer.inputs):
             graph.add_edge(ref.node, layer.name, output=ref.output, input=number)
-    return json.dumps(nx.node_link_data(graph, edges="edges"), indent=1, allow_nan=False) + "\n"
+    return js.dumped(nx.node_link_data(graph, edges="edges"), indent=1)
 
 
 def _tensor(sizes: tuple[int, ...], dtype: str | None) -> dict[str, Any]:

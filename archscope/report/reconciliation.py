@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -232,8 +231,7 @@ def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
         "params": found.params,
         "peers": [_peer(one) for one in peers],
     }
-    data = js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
-    return json.dumps(data, indent=2) + "\n"
+    return js.dumped(js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings))
 
 
 def schema() -> js.Schema:

@@ -6,7 +6,9 @@ is there, so that a reader may rely on it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from math import isfinite, isnan
 from typing import Any
 
 from archscope import __version__
@@ -40,6 +42,22 @@ def warned() -> Schema:
         "hint": text("what to do about it"),
     }
     return many(record(fields), "of the designs")
+
+
+def dumped(content: Any, indent: int = 2) -> str:
+    """Data as JSON, which has no infinity: it stands there as specs write it, ``".inf"``."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float) and not isfinite(content):
+        return ".nan" if isnan(content) else ".inf" if content > 0 else "-.inf"
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    return list(map(_finite, content)) if isinstance(content, (list, tuple)) else content
 
 
 def lacking() -> Schema:

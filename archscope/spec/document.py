@@ -17,7 +17,8 @@ from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
 from archscope.ops.fields import DTYPES
 from archscope.spec import library
-from archscope.spec.expressions import LONGEST, ExpressionError, NoNames, evaluate
+from archscope.spec.expressions import ExpressionError, NoNames, evaluate
+from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_NAME, MOST_DECLARED, MOST_FILES
 from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode, read, read_file
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 CONVENTIONS = ("torch", "keras")
 BLOCK_NAME = re.compile(r"[a-z_][A-Za-z0-9_]*")
-MOST_FILES = 50
-LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,11 @@ class Block:
     def takes(self) -> int | None:
         """How many tensors it can be given: as many as its body names by ``input[1]``; ``None`` is any number."""
         places = [match[1] for text in _texts(self.body) if (match := _GIVEN.match(text))]
-        return None if not all(map(str.isdecimal, places)) else 1 + max(map(int, places), default=0)
+        return None if not all(map(_PLACE.fullmatch, places)) else 1 + max(map(int, places), default=0)
 
 
 _GIVEN = re.compile(r"input\[([^\]]*)\]")
+_PLACE = re.compile("[0-9]{1,9}")
 
 
 def _texts(node: Node) -> Iterator[str]:
@@ -119,11 +119,40 @@ def load_document(source: Source, folder: Path | None) -> Document:
         SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
     """
     document = _Loader().load(source, folder, ())
+    _hold_sizes(document)
     if document.sweep is not None:
         from archscope.spec.section import unknown_axes
 
         document.problems.extend(unknown_axes(document, document.sweep))
     return document
+
+
+def _hold_sizes(document: Document) -> None:
+    """Hold that nothing is declared by the thousand.
+
+    Raises:
+        SpecError: something is; what is wrong besides is told, too.
+    """
+    declared: dict[str, list[Mark | None]] = {
+        "variables": [one.mark for one in document.vars.values()],
+        "blocks": [block.mark for block in document.blocks.values()],
+        "inputs": [one.mark for one in document.inputs.values()],
+        "outputs": _marks(document.outputs),
+        "figures": [*(one.mark for one in document.expectations), *(one.mark for one in document.budgets)],
+        "recorded facts": [None] * len(document.accuracy),
+    }
+    for what, marks in declared.items():
+        if len(marks) > MOST_DECLARED:
+            place = marks[MOST_DECLARED] or Mark(document.source, 1, 1)
+            many = Diagnostic(f"{len(marks):,} {what}; the most is {MOST_DECLARED:,}", place)
+            raise SpecError([*document.problems, many])
+
+
+def _marks(node: Node | None) -> list[Mark | None]:
+    """The places of the entries of a list or a mapping."""
+    if isinstance(node, ListNode):
+        return [item.mark for item in node.items]
+    return list(node.keys.values()) if isinstance(node, MapNode) else []
 
 
 class _Loader:
@@ -468,7 +497,7 @@ def _percentage(text: str) -> float | None:
 def signature(text: str) -> tuple[tuple[str, str | None], ...] | None:
     """The parameters of a block, each with the text of its default; ``None`` if it is not ``name(a, b=1)``."""
     try:
-        if len(text) > LONGEST:
+        if len(text) > LONGEST_EXPRESSION:
             return None
         function, *others = ast.parse(f"def {text}: pass").body
         assert isinstance(function, ast.FunctionDef)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from archscope.diagnostics import Mark
 from archscope.ops import REGISTRY
-from archscope.spec.document import LONGEST_NAME, is_variable
+from archscope.spec.document import is_variable
 from archscope.spec.expressions import TEMPLATE
+from archscope.spec.limits import LONGEST_NAME
 from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode
 
 #: how an entry's mistakes are reported: message, place, hint

@@ -22,10 +22,11 @@ from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply
 from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
-from archscope.spec.document import LONGEST_NAME, Block, Document
+from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
 from archscope.spec.expressions import TEMPLATE, ExpressionError, Word, fill, in_words, shown
 from archscope.spec.freezing import Freeze, Freezing, as_patterns
+from archscope.spec.limits import DEEPEST_CALLS, LONGEST_NAME, LONGEST_PATH, MOST_LAYERS
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import GIVEN, References
 from archscope.spec.scope import (
@@ -39,9 +40,6 @@ from archscope.spec.scope import (
     Stop,
     Unknown,
 )
-
-MOST_LAYERS = 20_000
-DEEPEST_CALLS = 50
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
@@ -187,7 +185,8 @@ class _Expander:
         path = (*context.path, name)
         call = _Call(entry, flow, sources, self._flagged(entry, flow, context, path), path)
         self._recipes[".".join(path)] = call
-        return self._named(path, self._perform(call))
+        flow = self._perform(call)
+        return self._named(path, flow) if self._free(path, entry, context) else UNKNOWN  # a branch may have taken it
 
     def _region(self, context: Context) -> str:
         """A name for some layers that have none together."""
@@ -201,8 +200,12 @@ class _Expander:
         return False
 
     def _free(self, path: tuple[str, ...], entry: Entry, context: Context) -> bool:
-        """Whether nothing has this name yet; a mistake if something has."""
+        """Whether nothing has this name yet; a mistake if something has, or if it is too long with all around it."""
         name = ".".join(path)
+        if len(name) > LONGEST_PATH:
+            message = f"a full name of {len(name):,} characters; the most is {LONGEST_PATH:,}"
+            self._problems.add(message, entry.mark, "shorter names of the blocks around it", context)
+            return False
         if name not in self._references:
             return True
         first = self._recipes[name].entry.mark if name in self._recipes else None

@@ -15,11 +15,13 @@ from typing import Any, Protocol
 from archscope.arith import Reading, fixed, is_real, maximum, minimum, plain, prod, total, where
 from archscope.arith.recorded import Recorded
 from archscope.errors import suggestion
+from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_LIST, MOST_BITS
 
-LONGEST = 500
 TEMPLATE = re.compile(r"\{([^{}]*)\}")
-MOST_BITS = 256
-LONGEST_LIST = 1000
+#: no float has more decimals, and no number of so many bits as many digits
+_MOST_DIGITS = 400
+#: names that a hint lists
+_MOST_LISTED = 50
 
 
 class ExpressionError(ValueError):
@@ -40,17 +42,17 @@ class ExpressionError(ValueError):
 class Word(str):
     """A plain word that is no name here: a mode or an op's name, or a misspelt variable, which ``hint`` then says."""
 
-    known: tuple[str, ...]
+    names: Names
 
-    def __new__(cls, text: str, known: Sequence[str] = ()) -> Word:
+    def __new__(cls, text: str, names: Names | None = None) -> Word:
         word = super().__new__(cls, text)
-        word.known = tuple(known)
+        word.names = names or NoNames()
         return word
 
     @property
     def hint(self) -> str:
         """What it may have been meant to be."""
-        return name_hint(self, self.known)
+        return name_hint(self, self.names.known())
 
     def __reduce__(self) -> tuple[type[Word], tuple[str]]:
         return Word, (str(self),)
@@ -65,6 +67,9 @@ class Names(Protocol):
     def known(self) -> Sequence[str]:
         """All names, for suggestions."""
 
+    def spend(self, values: int) -> None:
+        """Count values that were looked through, where that is limited."""
+
 
 class NoNames:
     """Arithmetic on numbers alone: ``3 * 9 * 64**2``."""
@@ -72,6 +77,9 @@ class NoNames:
     def lookup(self, name: str) -> Any:
         """None is known."""
         raise KeyError(name)
+
+    def spend(self, values: int) -> None:
+        """Texts on their own are short."""
 
     def known(self) -> Sequence[str]:
         """None."""
@@ -144,8 +152,8 @@ def conjuncts(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> ast.expr:
-    if len(text) > LONGEST:
-        raise ExpressionError(f"an expression of {len(text):,} characters; the most is {LONGEST}")
+    if len(text) > LONGEST_EXPRESSION:
+        raise ExpressionError(f"an expression of {len(text):,} characters; the most is {LONGEST_EXPRESSION}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on "\d" and the like: it is no Python that is written here
@@ -166,6 +174,14 @@ def _sqrt(value: float) -> Any:
     return value.sqrt() if isinstance(value, Recorded) else math.sqrt(value)
 
 
+def _rounded(value: float, digits: int = 0) -> Any:
+    """As Python rounds; to an integer where no digits are asked for. Python would write out 10^(10^8)."""
+    digits = fixed(digits)
+    if not digits:
+        return round(value)
+    return round(value, max(-_MOST_DIGITS, min(_MOST_DIGITS, digits)))
+
+
 def _extreme(pick: Callable[..., Any], pairwise: Callable[[int, int], int]) -> Callable[..., Any]:
     def function(*values: Any) -> Any:
         items = values[0] if len(values) == 1 and isinstance(values[0], (list, tuple)) else values
@@ -184,7 +200,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "min": (_extreme(min, minimum), "the smallest of its arguments, or of a list"),
     "max": (_extreme(max, maximum), "the largest of its arguments, or of a list"),
     "abs": (abs, "the absolute value"),
-    "round": (round, "the nearest integer; halves go to the even one, as in Python"),
+    "round": (_rounded, "the nearest integer; halves go to the even one, as in Python"),
     "ceil": (math.ceil, "rounded up"),
     "floor": (math.floor, "rounded down"),
     "int": (math.trunc, "cut off towards zero, as Python's int()"),
@@ -268,14 +284,15 @@ def _dotted(node: ast.Attribute, names: Names) -> Any:
 
 def name_hint(name: str, known: Sequence[str]) -> str:
     """What to say of a name that is not known: the closest one, or all there are."""
-    listing = f"known here: {', '.join(known)}" if known else "no variables are known here"
+    more = f" and {len(known) - _MOST_LISTED:,} more" if len(known) > _MOST_LISTED else ""
+    listing = f"known here: {', '.join(known[:_MOST_LISTED])}{more}" if known else "no variables are known here"
     return suggestion(name, [*known, *FUNCTIONS]) or listing
 
 
 def _binary(node: ast.BinOp, names: Names) -> Any:
     left, right = _walk(node.left, names), _walk(node.right, names)
     for side, value in ((node.left, left), (node.right, right)):
-        if isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
+        if not _is_number(value):
             hint = value.hint if isinstance(value, Word) else ""
             raise _error(side, f"arithmetic needs numbers; `{ast.unparse(side)}` is {in_words(value)}", hint)
     apply = _BINARY.get(type(node.op))
@@ -338,9 +355,9 @@ def _unary(node: ast.UnaryOp, names: Names) -> Any:
     value = _walk(node.operand, names)
     if isinstance(node.op, ast.Not):
         return not value
-    if isinstance(node.op, ast.Invert) or isinstance(value, bool) or not isinstance(value, (int, float, Reading)):
+    if isinstance(node.op, ast.Invert) or not _is_number(value):
         raise _error(node, f"`{ast.unparse(node)}` has no value: it is applied to {in_words(value)}")
-    return -value if isinstance(node.op, ast.USub) else value  # type: ignore[operator]
+    return -value if isinstance(node.op, ast.USub) else value
 
 
 def _compare(node: ast.Compare, names: Names) -> Any:
@@ -379,7 +396,9 @@ def _conditional(node: ast.IfExp, names: Names) -> Any:
 
 def _list(node: ast.List | ast.Tuple, names: Names) -> Any:
     values = tuple(_walk(item, names) for item in node.elts)
-    if extent(values) > LONGEST_LIST:
+    written = extent(values)
+    names.spend(written)
+    if written > LONGEST_LIST:
         raise _error(node, f"a list of more than {LONGEST_LIST:,} values")
     return values
 
@@ -398,6 +417,10 @@ def _subscript(node: ast.Subscript, names: Names) -> Any:
     return sequence[index]
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Reading)) and not isinstance(value, bool)
+
+
 def _call(node: ast.Call, names: Names) -> Any:
     name = ast.unparse(node.func)
     if name not in FUNCTIONS:
@@ -411,6 +434,9 @@ def _call(node: ast.Call, names: Names) -> Any:
         if isinstance(value, (bool, str)) or value is None:
             hint = value.hint if isinstance(value, Word) else f"{name}: {description}"
             raise _error(argument, f"{name} needs numbers; `{ast.unparse(argument)}` is {in_words(value)}", hint)
+        if function is not len and isinstance(value, (list, tuple)) and not all(map(_is_number, value)):
+            message = f"{name} needs a list of numbers, and no other values in it"
+            raise _error(argument, message, f"{name}: {description}")
     try:
         return _bounded(node, function(*values))
     except ExpressionError:

@@ -15,7 +15,7 @@ from archscope.spec.references import References
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Stop
 
 #: names of outputs: those of layers, and one output of several
-_OUTPUT = re.compile(r"[A-Za-z0-9_.-]+(\[\d+\])?")
+_OUTPUT = re.compile(r"[A-Za-z0-9_.-]+(\[[0-9]{1,9}\])?")
 
 
 def variables(document: Document, overrides: Mapping[str, Node], problems: Problems) -> dict[str, Any]:

@@ -39,21 +39,20 @@ def cut(text: str) -> str:
     return text if len(text) <= 60 else text[:60] + "..."
 
 
-def too_many(what: str) -> ValuesError:
+def too_many(what: str, most: int) -> ValuesError:
     """More values than an axis has."""
-    return ValuesError(
-        f"{what} has more than {MOST_VALUES:,} values", "take a larger step, or a number of values: 1:1e9:log28"
-    )
+    hint = "take a larger step, or a number of values: 1:1e9:log28"
+    return ValuesError(f"{what} has more than {most:,} values", hint)
 
 
-def read_range(text: str) -> Sequence[Any]:
+def read_range(text: str, most: int = MOST_VALUES) -> Sequence[Any]:
     """The values of a range; of those that a step leads to the stop is one only if it is hit.
 
     Steps of whole numbers from a whole number give whole numbers. What a factor, ``log`` or ``lin`` give is rounded to
     whole numbers where both ends are whole, and what then is there twice is left out. All others are floats.
 
     Raises:
-        ValuesError: it is written otherwise, is empty, or has more than :data:`MOST_VALUES`.
+        ValuesError: it is written otherwise, is empty, or has more than ``most``.
     """
     match = _RANGE.fullmatch(text.strip()) if len(text) <= _LONGEST else None
     if match is None:
@@ -61,15 +60,15 @@ def read_range(text: str) -> Sequence[Any]:
     start, stop, amount = (_decimal(part or "1", text) for part in match.group(1, 2, 4))
     manner = match[3]
     if not manner:
-        return _stepped(text, start, stop, amount, whole=_is_whole(match[1]) and _is_whole(match[4] or "1"))
+        return _stepped(text, start, stop, amount, most, whole=_is_whole(match[1]) and _is_whole(match[4] or "1"))
     if manner == "lin":
-        values: Iterator[Decimal | Fraction] = _even(start, stop, _points(text, match[4]))
+        values: Iterator[Decimal | Fraction] = _even(start, stop, _points(text, match[4], most))
     elif start <= 0 or stop <= 0:
         raise ValuesError(f"`{text}` multiplies, and so its ends are larger than 0", _FORMS)
     elif manner == "log":
-        values = _logarithmic(start, stop, _points(text, match[4]))
+        values = _logarithmic(start, stop, _points(text, match[4], most))
     else:
-        values = _multiplied(text, start, stop, amount)
+        values = _multiplied(text, start, stop, amount, most)
     whole = _is_whole(match[1]) and _is_whole(match[2])
     return tuple(dict.fromkeys(round(value) if whole else float(value) for value in values))
 
@@ -85,24 +84,24 @@ def _decimal(text: str, form: str) -> Decimal:
     return number
 
 
-def _points(text: str, count: str) -> int:
+def _points(text: str, count: str, most: int) -> int:
     number = resolve(count)
     if not isinstance(number, int) or number < 2:
         raise ValuesError(f"`{text}` has no whole number of at least 2 behind log or lin", "16:1024:log7 has 7 values")
-    if number > MOST_VALUES:
-        raise too_many(f"`{text}`")
+    if number > most:
+        raise too_many(f"`{text}`", most)
     return number
 
 
-def _stepped(text: str, start: Decimal, stop: Decimal, by: Decimal, *, whole: bool) -> Sequence[Any]:
+def _stepped(text: str, start: Decimal, stop: Decimal, by: Decimal, most: int, *, whole: bool) -> Sequence[Any]:
     first, step = Fraction(start), Fraction(by)
     if not step:
         raise ValuesError(f"the step of `{text}` is 0", _FORMS)
     steps = (Fraction(stop) - first) // step
     if steps < 0:
         raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
-    if steps >= MOST_VALUES:
-        raise too_many(f"`{text}`")
+    if steps >= most:
+        raise too_many(f"`{text}`", most)
     if whole:
         return tuple(int(first) + place * int(step) for place in range(steps + 1))
     return tuple(dict.fromkeys(float(first + place * step) for place in range(steps + 1)))
@@ -121,13 +120,13 @@ def _logarithmic(start: Decimal, stop: Decimal, points: int) -> Iterator[Decimal
     return iter([*values, stop])
 
 
-def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal) -> Iterator[Decimal]:
+def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal, most: int) -> Iterator[Decimal]:
     if factor <= 0 or factor == 1:
         raise ValuesError(f"the factor of `{text}` is {factor}", "above 1 a range rises, below 1 it falls")
     if (stop < start) if factor > 1 else (stop > start):
         raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
-    if (stop / start).ln() / factor.ln() >= MOST_VALUES:
-        raise too_many(f"`{text}`")
+    if (stop / start).ln() / factor.ln() >= most:
+        raise too_many(f"`{text}`", most)
     values = []
     with localcontext(_DIGITS):
         value = start

@@ -17,14 +17,12 @@ import yaml
 
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError
-
-LARGEST_FILE = 4 * 2**20
-DEEPEST_NESTING = 100
-MOST_VALUES = 150_000
+from archscope.files import irregular
+from archscope.spec.limits import DEEPEST_NESTING, LARGEST_FILE, MOST_VALUES
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*")
+_INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 #: what no text holds: control characters, and halves of surrogate pairs
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
@@ -83,8 +81,9 @@ def read_file(path: Path) -> Source:
     """
     name = str(path)
     try:
-        if path.is_dir():
-            raise _failure(f"{name} is a folder, not a spec")
+        strange = irregular(path)
+        if strange and strange != "a device":  # of which no more is read than a spec may have
+            raise _failure(f"{name} is {strange}, not a spec")
         with path.open("rb") as file:
             return Source(name, _decode(file.read(LARGEST_FILE + 1), name))
     except FileNotFoundError:
@@ -95,7 +94,7 @@ def read_file(path: Path) -> Source:
 
 def read_stdin() -> Source:
     """The text of a spec on standard input."""
-    if sys.stdin is None or sys.stdin.closed:  # as the shell's <&- leaves it
+    if sys.stdin is None:  # as the shell's <&- leaves it
         raise _failure("standard input cannot be read: it is closed")
     try:
         return Source("<stdin>", _decode(sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>"))

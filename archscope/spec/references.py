@@ -18,7 +18,7 @@ GIVEN = "input"
 MOST_COMPARED = 500
 
 _BRANCH = "a branch is a list: `[ReLU]`"
-_REFERENCE = re.compile(r"([A-Za-z0-9_.-]+)(?:\[(\d+)\])?")
+_REFERENCE = re.compile(r"([A-Za-z0-9_.-]+)(?:\[([0-9]{1,9})\])?")
 
 
 class References:

@@ -12,11 +12,10 @@ from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
-from archscope.spec.expressions import LONGEST_LIST, ExpressionError, Word, evaluate, extent, in_words, shown
+from archscope.spec.expressions import ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.freezing import Freeze
+from archscope.spec.limits import LONGEST_LIST, MOST_WORK
 from archscope.spec.reader import ListNode, MapNode, Node
-
-MOST_WORK = 200_000
 
 
 class Unknown(Exception):
@@ -40,6 +39,11 @@ class Flow(NamedTuple):
 
 
 UNKNOWN = Flow()
+
+#: values of lists that are looked through in the time of a step
+_VALUES_A_STEP = 50
+#: of all steps, one in so many may be spent when mistakes have been found: what lies behind them is cut short
+_SHARE_BEHIND_MISTAKES = 4
 
 
 class BlockCall(NamedTuple):
@@ -100,11 +104,12 @@ class ScopeNames:
         later: variables that are declared further down; an expression that uses one is told so.
     """
 
-    __slots__ = ("_flow", "_later", "_variables")
+    __slots__ = ("_flow", "_later", "_variables", "looked_through")
     ARRIVING = ("in_channels", "in_features", "in_size")
 
     def __init__(self, variables: Mapping[str, Any], flow: Flow | None = None, later: Container[str] = ()) -> None:
         self._variables, self._flow, self._later = variables, flow, later
+        self.looked_through = 0
 
     def lookup(self, name: str) -> Any:
         """The value of a name.
@@ -128,11 +133,17 @@ class ScopeNames:
         shape = self._flow.tensor.shape
         if name == "in_size":
             return shape[2:]
+        if not shape:
+            raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions", undefined=True)
         return shape[1] if name == "in_channels" and len(shape) > 1 else shape[-1]
 
     def waits_for(self, name: str) -> bool:
         """Whether it is a variable that is declared later."""
         return name in self._later
+
+    def spend(self, values: int) -> None:
+        """Count values of lists that were looked through."""
+        self.looked_through += values
 
     def known(self) -> Sequence[str]:
         """All names."""
@@ -211,9 +222,9 @@ class Problems:
             Stop: it is too much.
         """
         self._work += work
+        if self and self._work > MOST_WORK // _SHARE_BEHIND_MISTAKES:
+            raise Stop  # the mistakes found so far say more
         if self._work > MOST_WORK:
-            if self:  # the mistakes found so far say more
-                raise Stop
             hint = "blocks that call themselves twice, or repeats in repeats, soon are too many"
             raise self.fatal(f"the design takes more than {MOST_WORK:,} steps to lay out", mark, hint)
 
@@ -238,14 +249,16 @@ class Problems:
         if not isinstance(node.value, str) or (info is not None and info.kind.takes_word(node.value)):
             return node.value
         self.spend(len(node.value) // 8, node.mark)
+        before = names.looked_through
         try:
             value = evaluate(node.value, names)
+            self.spend((names.looked_through - before) // _VALUES_A_STEP, node.mark)
             return fixed(value) if isinstance(value, Truth) else value  # what holds is structure
         except Unknown:
             return UNKNOWN
         except ExpressionError as error:
-            if node.value.isidentifier() and not names.waits_for(node.value):
-                return Word(node.value, names.known())
+            if node.value.isidentifier() and not error.undefined and not names.waits_for(node.value):
+                return Word(node.value, names)
             exact = node.inset is not None and error.length
             mark = node.mark.shifted((node.inset or 0) + error.offset, error.length) if exact else node.mark
             self.add(error.message, mark, error.hint, context)

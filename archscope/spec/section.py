@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError, suggestion
 from archscope.spec.axes import METHODS, MOST_AXES, Axis, Sample
 from archscope.spec.expressions import ExpressionError, names_in
-from archscope.spec.ranges import MOST_VALUES, ValuesError
+from archscope.spec.limits import MOST_SWEPT
+from archscope.spec.ranges import ValuesError
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.values import TARGETS, Target, entries_in, gathered, plain, spread
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 KEYS = ("vary", "derive", "where", "pareto", "sort", "top", "sample", "batch", "dtype", "optimizer", "device")
 _SAMPLE_KEYS = ("count", "seed", "method")
+_LARGER = "give larger ones to `archscope sweep`"
 _EXPRESSION = "an expression, as in `params < 5e6` or `macs / params`"
 
 
@@ -117,11 +120,11 @@ class _Section:
         found: list[Varied] = []
         if not (node.entries if isinstance(node, MapNode) else isinstance(node, ListNode) or node.text):
             self._error("nothing varies", node.mark, "as in `vary: {width: 16:128:8}`")
-        room = MOST_VALUES
+        room = MOST_SWEPT
         for name, values, mark in self._reader.mapping(node, "variables and their values: `width: 16:128:8`"):
             if len(found) == MOST_AXES or room < 0:
-                limits = f"{MOST_AXES} axes and {MOST_VALUES:,} values"
-                self._error(f"the sweep of a spec has at most {limits}", mark, "give larger ones to `archscope sweep`")
+                limits = f"{MOST_AXES} axes and {MOST_SWEPT:,} values"
+                self._error(f"the sweep of a spec has at most {limits}", mark, _LARGER)
                 break
             target = Target.read(name)
             if target is None:
@@ -143,7 +146,7 @@ class _Section:
                 return self._entries(node.items, target)
             value = plain(node)
             entries = entries_in(value or "") if value is None or isinstance(value, str) else [value]
-            return gathered(spread(entry, target) for entry in entries)
+            return gathered((spread(entry, target, MOST_SWEPT) for entry in entries), MOST_SWEPT)
         except ValuesError as error:
             self._error(error.message, node.mark, error.hint)
             return ()
@@ -151,10 +154,10 @@ class _Section:
     def _entries(self, nodes: list[Node], target: Target) -> tuple[Any, ...]:
         """The values of the entries of a list; none after a mistake, of which all are told."""
         parts: list[Sequence[Any]] = []
-        wrong, room = False, MOST_VALUES
+        wrong, room = False, MOST_SWEPT
         for node in nodes:
             try:
-                parts.append(spread(plain(node), target))
+                parts.append(spread(plain(node), target, MOST_SWEPT))
             except ValuesError as error:
                 self._error(error.message, node.mark, error.hint)
                 wrong = True
@@ -162,7 +165,7 @@ class _Section:
                 room -= len(parts[-1])
             if room < 0:  # gathered() says so
                 break
-        return () if wrong else gathered(parts)
+        return () if wrong else gathered(parts, MOST_SWEPT)
 
     # -- what is asked --
 
@@ -225,8 +228,10 @@ class _Section:
 
     def _whole(self, node: Node, least: int) -> int | None:
         value = node.value if isinstance(node, ScalarNode) else None
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value) >= least:
-            return int(value)
+        if isinstance(value, float) and isfinite(value) and value.is_integer():
+            value = int(value)
+        if type(value) is int and value >= least:
+            return value
         self._error(f"expected a whole number of at least {least}", node.mark)
         return None
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeGuard
 
 from archscope.diagnostics import Source
 from archscope.errors import SpecError, UsageError
-from archscope.spec.expressions import LONGEST_LIST, MOST_BITS, ExpressionError, NoNames, evaluate, extent
+from archscope.spec.expressions import ExpressionError, NoNames, evaluate, extent
+from archscope.spec.limits import LONGEST_LIST, MOST_BITS
 from archscope.spec.ranges import MOST_VALUES, ValuesError, cut, read_range, too_many
 from archscope.spec.reader import ListNode, MapNode, Node, read, resolve
 
@@ -86,7 +87,7 @@ def read_values(value: Any, name: str) -> tuple[Any, ...]:
         raise UsageError(f"the values of `{name}`: {error.message}{hint}") from None
 
 
-def gathered(parts: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
+def gathered(parts: Iterable[Sequence[Any]], most: int = MOST_VALUES) -> tuple[Any, ...]:
     """The values of some entries, each once: 1, 1.0 and true are three.
 
     Raises:
@@ -97,8 +98,8 @@ def gathered(parts: Iterable[Sequence[Any]]) -> tuple[Any, ...]:
     for part in parts:
         kept.append(part)
         count += len(part)
-        if count > MOST_VALUES:
-            raise too_many("the list")
+        if count > most:
+            raise too_many("the list", most)
     if not kept:
         raise ValuesError("there are no values", f"write {FORMS}")
     if len(kept) == 1:  # a range has none twice
@@ -121,7 +122,7 @@ def _entries(value: Any) -> Iterable[Any]:
     if not _is_list(value):
         return (value,)
     if value[MOST_VALUES:]:
-        raise too_many("the list")
+        raise too_many("the list", MOST_VALUES)
     return value
 
 
@@ -152,13 +153,13 @@ def plain(node: Node) -> Any:
     return [plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
 
 
-def spread(entry: Any, target: Target) -> Sequence[Any]:
+def spread(entry: Any, target: Target, most: int = MOST_VALUES) -> Sequence[Any]:
     """The values that an entry of a list stands for: itself, or those of a range.
 
     Raises:
         ValuesError: it is neither, or not a value that the target can have.
     """
-    values = read_range(entry) if isinstance(entry, str) and ":" in entry else (_value(entry, target),)
+    values = read_range(entry, most) if isinstance(entry, str) and ":" in entry else (_value(entry, target),)
     if target.kind in ("input", "batch"):
         for value in values:
             _check_size(value, target)

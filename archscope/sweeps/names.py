@@ -135,6 +135,9 @@ class DesignNames:
             self.undefined[text] = error
             return None
 
+    def spend(self, values: int) -> None:
+        """A sweep takes as long as its designs."""
+
     def known(self) -> Sequence[str]:
         """All names but those of parts."""
         return [*self._axes, *self.columns, *SWEPT, *self._variables]

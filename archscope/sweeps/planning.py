@@ -68,6 +68,8 @@ def planned(
     """
     origin = _origin(spec)
     document: Document = origin.document
+    if document.problems:
+        _base(document, (), origin.sets, origin.shapes)  # which tells them all, in their places
     section: SweepSection | None = document.sweep
     given_setting = _given(setting)
     own = set or {}

@@ -161,6 +161,9 @@ class Names:
     def __init__(self, values):
         self.values = values | {"depths": (values["a"], values["b"])}
 
+    def spend(self, values):
+        pass
+
     def lookup(self, name):
         return self.values[name]
 

@@ -94,6 +94,9 @@ def main(count: int, seed: int, start: int, jobs: int, shrink: int) -> None:
     if jobs == 1:
         for done, one in enumerate(run(seed, numbers), 1):
             report.add(*one)
+            _, given, outcome = one
+            if report.counts[outcome.kind] == 1 and not outcome.fine:
+                click.echo(f"{one[0]}: {outcome.kind} ({given.kind}, {given.size} characters)", err=True)
             if done % 5000 == 0:
                 failed = sum(n for kind, n in report.counts.items() if not Outcome(kind).fine)
                 click.echo(f"{done:,} inputs, {failed} failures, {time.monotonic() - begun:,.0f} s", err=True)

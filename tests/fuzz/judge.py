@@ -43,10 +43,10 @@ class Outcome(NamedTuple):
     @property
     def fine(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.kind in FINE
+        return self.kind in FINE.values()
 
 
-FINE = {0: "answered", 1: "failed a check", 2: "refused"}.values()
+FINE = {0: "answered", 1: "failed a check", 2: "refused"}
 
 
 def traceback_kind(error: BaseException) -> str:
@@ -66,10 +66,14 @@ def judge(given: Input, code: int, out: str, err: str) -> tuple[str, str]:
     )
 
 
+#: whose mistakes are mistakes of a command line, which has no lines
+_OPTIONS = {"--vary", "--set", "--input", "--device"}
+
+
 def _wrong_refusal(given: Input, err: str) -> str:
     if not err.strip():
         return "a refusal without a word"
-    if _POSITION.search(err) or "Usage: " in err or given.kind in ("plain", "files"):
+    if _POSITION.search(err) or "Usage: " in err or given.kind in ("plain", "files") or _OPTIONS & {*given.arguments}:
         return ""
     first = next((line for line in err.splitlines() if "error: " in line), err.splitlines()[0])
     first = re.sub(r"`[^`]*`|[\d,]+|'[^']*'", "…", first)
@@ -77,7 +81,7 @@ def _wrong_refusal(given: Input, err: str) -> str:
 
 
 #: refusals that are about no place of a text: of a setting, of a command, of a design as a whole
-_ABOUT_ALL = ("there is no file",)
+_ABOUT_ALL = ("there is no file", "a group that is recomputed", "no peaks are published")
 
 
 def _wrong_text(given: Input, out: str, err: str) -> str:
@@ -117,7 +121,7 @@ def _wrong_page(page: str) -> str:
     return tags.wrong
 
 
-_CALLED = ("eval", "exec", "open", "compile", "__import__", "getattr", CANARY)
+_CALLED = ("eval", "exec", "open", "compile", "__import__", CANARY)
 
 
 def _wrong_source(source: str) -> str:

@@ -230,7 +230,7 @@ MISTAKES = [
         HEAD + "  - {repeat: 10**4, layers: [{repeat: 10**4, layers: []}]}\n",
         "3:31",
         "repeat",
-        "the design takes more than 200,000 steps to lay out",
+        "the design takes more than 100,000 steps to lay out",
         "blocks that call themselves twice, or repeats in repeats, soon are too many",
     ),
     Mistake(
@@ -720,9 +720,9 @@ MISTAKES = [
     Mistake(
         "a tree of calls",
         "input: [3]\nblocks:\n  f(n): [{f: n - 1, when: n > 0}, {f: n - 1, when: n > 0}]\nlayers: [f: 40]\n",
-        "3:27",  # where the work runs out
+        "3:52",  # where the work runs out
         "n > 0",
-        "the design takes more than 200,000 steps to lay out",
+        "the design takes more than 100,000 steps to lay out",
         "blocks that call themselves twice, or repeats in repeats, soon are too many",
     ),
     Mistake(

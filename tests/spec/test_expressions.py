@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archscope.spec.expressions import FUNCTIONS, LONGEST, ExpressionError, Word, evaluate
+from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, evaluate
+from archscope.spec.limits import LONGEST_EXPRESSION
 from tests.spec.asking import Mistake, check, each, marked, messages, mistakes, place
 
 
@@ -25,6 +26,9 @@ class Table:
 
     def known(self) -> Sequence[str]:
         return list(self._values)
+
+    def spend(self, values: int) -> None:
+        pass
 
 
 NAMES = Table(a=7, b=2.5, flags=(True, False), depths=(3, 4, 6, 3), deep=((1, 2), (3,)), act=Word("ReLU"), nothing=None)
@@ -280,9 +284,9 @@ def test_lists_of_lists_end_somewhere() -> None:
 
 
 def test_words_are_values_with_a_hint() -> None:
-    word = Word("widht", ["width", "depth"])
+    word = Word("widht", Table(width=1, depth=2))
     assert (word, word.hint) == ("widht", "did you mean `width`?")
-    assert Word("xyz", ["width"]).hint == "known here: width"
+    assert Word("xyz", Table(width=1)).hint == "known here: width"
     assert Word("xyz").hint == "no variables are known here"
 
 
@@ -300,4 +304,4 @@ def test_any_text_has_a_value_or_a_message(text: str) -> None:
 
 
 def test_the_longest_expression() -> None:
-    assert evaluate("1" + "+1" * ((LONGEST - 1) // 2), NAMES) == 1 + (LONGEST - 1) // 2
+    assert evaluate("1" + "+1" * ((LONGEST_EXPRESSION - 1) // 2), NAMES) == 1 + (LONGEST_EXPRESSION - 1) // 2

@@ -188,10 +188,10 @@ MISTAKES = [
     ),
     Mistake(
         "too many values",
-        VARY + "{width: 1:600000, n: 1:600000, depths: [[1]]}\n",
-        "5:40",
+        VARY + "{width: 1:6000, n: 1:6000, depths: [[1]]}\n",
+        "5:36",
         "depths",
-        "the sweep of a spec has at most 500 axes and 1,000,000 values",
+        "the sweep of a spec has at most 500 axes and 10,000 values",
         "give larger ones to `archscope sweep`",
     ),
     Mistake("no values", VARY + "{width: ''}\n", "5:17", "''", "there are no values", FORMS),

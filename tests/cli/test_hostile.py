@@ -1,0 +1,128 @@
+"""Inputs that once ended in a traceback: each is a mistake told in words, or an answer."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from archscope.cli import main
+
+HEAD = "input: [3, 8, 8]\n"
+RELU = f"{HEAD}layers: [{{ReLU: , name: a}}]\n"
+SWEPT = f"{RELU}sweep: {{vary: {{batch: '1:3'}}, "
+SUMMED = "input: [3]\nlayers: [{Sum: {dim: [0, 1]}}, "
+MANY = "9" * 5000
+
+MISTAKES = {
+    "a shape is no number": (
+        f"{RELU}expect: {{output_shape: 5}}\n",
+        ("verify",),
+        "3:10: error: `output_shape` is a shape",
+    ),
+    "a number is no shape": (
+        f"{RELU}expect: {{params: [1, 2, 3]}}\n",
+        ("verify",),
+        "3:10: error: `params` is a number",
+    ),
+    "of a page": (
+        f"{RELU}expect: {{params: [1, 2]}}\n",
+        ("analyze", "--html", "-"),
+        "`params` is a number, not a shape",
+    ),
+    "a shape has no limit": (f"{RELU}budget: {{output_shape: <= 5}}\n", ("verify",), "is a shape, and has no limit"),
+    "a branch takes the name of its merge": (
+        f"{HEAD}layers: [{{Add: [[{{ReLU: , name: a}}], []], name: a}}]\n",
+        ("analyze",),
+        "2:11: error: two parts of the design are called `a`",
+    ),
+    "a name behind no dimensions": (
+        f"{SUMMED}{{ReLU: , name: 'h{{in_channels}}'}}]\n",
+        ("analyze",),
+        "`in_channels` has no value: what arrives has no dimensions",
+    ),
+    "a size behind no dimensions": (
+        f"{SUMMED}{{Linear: in_features}}]\n",
+        ("analyze",),
+        "`in_features` has no value",
+    ),
+    "the sweep of a spec on a CPU": (f"{SWEPT}device: cpu}}\n", ("sweep",), "no peaks are published of"),
+    "an infinite top": (f"{SWEPT}top: .inf}}\n", ("sweep",), "3:36: error: expected a whole number of at least 1"),
+    "an infinite sample": (f"{SWEPT}sample: .inf}}\n", ("sweep",), "3:39: error: expected a whole number"),
+    "an infinite seed": (f"{SWEPT}sample: {{count: 1, seed: .inf}}}}\n", ("sweep",), "expected a whole number"),
+    "a mistake of a sweep": (
+        f"{RELU}sweep: {{vary: {{input: -.inf}}}}\n",
+        ("sweep",),
+        "3:23: error: ",
+    ),
+    "a place of many digits": (
+        f"input: [3]\nlayers: [{{ReLU: , name: a}}, {{Tanh: , from: 'a[{MANY}]'}}]\n",
+        ("analyze",),
+        "error: expected the name of an earlier layer",
+    ),
+    "a given place of many digits": (
+        f"input: [3]\nblocks: {{f: [{{ReLU: , from: 'input[{MANY}]'}}]}}\nlayers: [f]\n",
+        ("analyze",),
+        "expected the name of an earlier layer",
+    ),
+    "an output of many digits": (
+        f"{RELU}outputs: ['a[{MANY}]']\n",
+        ("analyze",),
+        "expected the name of an earlier layer",
+    ),
+    "a depth of many digits": (RELU, ("analyze", "--depth", MANY), "is neither a number of at least 1 nor `all`"),
+    "a depth in superscript": (RELU, ("analyze", "--depth", "²"), "is neither a number of at least 1 nor `all`"),
+    "a baseline in superscript": (RELU, ("compare", "--baseline", "²"), "²"),
+    "a baseline of many digits": (RELU, ("compare", "--baseline", MANY), "999"),
+    "a limit of many digits": (RELU, ("memory", "--limit", f"{MANY}GiB"), "is no size"),
+    "a long name of an output": (RELU, ("analyze", "--csv", "x" * 300), "cannot be written: File name too long"),
+    "a long name of a picture": (RELU, ("graph", "-o", "x" * 300 + ".svg"), "cannot be written: File name too long"),
+    "NUL in the name of an output": (RELU, ("expand", "-o", "a\0b"), "cannot be written: embedded null"),
+    "a number that ends in an underscore": (
+        "input: [3]\nvars: {n: 1}\nlayers: [{Linear: n}]\n",
+        ("analyze", "--set", "n=1_"),
+        "set:1:4: error: not an expression",
+    ),
+    "a varied number with two underscores": (
+        "input: [3]\nvars: {n: 1}\nlayers: [{Linear: n}]\n",
+        ("sweep", "--vary", "n=1__0"),
+        "`1__0` is no value",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_it_is_a_mistake_in_words(name, tmp_path, monkeypatch):
+    text, (command, *options), words = MISTAKES[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARCHSCOPE_TRACEBACK", "1")
+    (tmp_path / "x.yaml").write_text(text)
+    result = CliRunner().invoke(main, [command, "x.yaml", *options])
+    assert result.exit_code == 2, result.exception or result.output
+    assert words in result.stderr
+
+
+def test_infinity_in_json_is_written_as_specs_write_it(tmp_path):
+    """JSON has none (RFC 8259, section 6); a strict reader takes what is written."""
+    (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{Clamp: {{max: .inf, min: -.inf}}}}]\n")
+    result = CliRunner().invoke(main, ["export", str(tmp_path / "x.yaml"), "--to", "json"])
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    found = json.loads(result.stdout, parse_constant=refuse)
+    (layer,) = (node for node in found["nodes"] if node["kind"] == "layer")
+    assert (layer["arguments"]["max"], layer["arguments"]["min"]) == (".inf", "-.inf")
+
+
+def test_limits_of_fields_hold_for_every_axis(tmp_path):
+    """A 3x3 convolution sees 3 places of each axis."""
+    conv = f"{HEAD}layers: [{{Conv2d: {{out_channels: 1, kernel_size: 3}}}}]\nbudget: {{receptive_field: <= "
+    for limit, code in ((3, 0), (2, 1)):
+        (tmp_path / "x.yaml").write_text(f"{conv}{limit}}}\n")
+        assert CliRunner().invoke(main, ["verify", str(tmp_path / "x.yaml")]).exit_code == code
+
+
+def test_a_home_folder_that_may_not_be_entered(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("no folder")  # root may enter all others
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    assert CliRunner().invoke(main, ["predict", "lenet5", "--device", "t4"]).exit_code == 0
