@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from archscope.autograd import aten
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, together
+from archscope.errors import UsageError
 
 #: what gives the product of an input with its weights, where a step wants it
 Arrive = Callable[[], Value]
