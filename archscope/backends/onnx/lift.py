@@ -33,7 +33,7 @@ from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import apply
-from archscope.spec.expansion import MOST_LAYERS
+from archscope.spec.limits import MOST_LAYERS
 
 #: types of tensors by ONNX's names
 DTYPES: Mapping[str, str | None] = {
