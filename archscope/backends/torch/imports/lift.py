@@ -694,8 +694,13 @@ class Lifting:
         for path, module in self.module.named_modules():
             if not path or path in ran or any(path.startswith(f"{above}.") for above in done):
                 continue
+            if type(module) in _EMPTY and not list(module.parameters()):
+                continue  # has no forward that could run
             done.append(path)
             yield Unused(path, type(module).__name__, sum(one.numel() for one in module.parameters()))
+
+
+_EMPTY = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def _SINGLE() -> None:  # noqa: N802
@@ -770,11 +775,17 @@ def _consumers(program: Trace) -> dict[str, set[str]]:
     return found
 
 
+#: calls whose results no gradient passes
+_CUT = re.compile(r"aten\.(detach_?|new_\w+|\w+_like)")
+
+
 def _needs(program: Trace) -> set[str]:
     """The values that gradients reach."""
     found = {name for name, held in program.held.items() if held.trained}
     for call in program.calls:
-        if call.grad and base(call).rstrip("_") != "aten.detach" and any(one.name in found for one in call.values):
+        if not call.grad or _CUT.fullmatch(base(call)):
+            continue
+        if any(one.name in found for one in call.values):
             found |= {one.name for one in call.outputs if one is not None and one.dtype.is_floating_point}
     return found
 
