@@ -12,13 +12,14 @@ from archscope.analysis.memory import Memory, memory
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 
+CEILING = 2**20  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
 _GUESSED_AT = 8  # a batch whose memory tells about that of others
 _DEEPEST = 3  # names of a path
 _MOST_PARTS = 64  # of a batch, whose gradients are accumulated
 
 
-def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = 2**20) -> int | None:
+def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = CEILING) -> int | None:
     """The largest number from 1 on that fits, where more nearly never fits if less does not.
 
     Args:

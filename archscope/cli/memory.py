@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import Wish, most, remedies, room
+from archscope.analysis.fit import CEILING, Wish, most, remedies, room
 from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
@@ -174,7 +174,10 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
     if largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    yield f"  the largest batch is {largest.batch:,}, which needs {_needs(largest)}"
+    size = f"{largest.batch:,}, which needs {_needs(largest)}"
+    yield (
+        f"  the largest batch is {size}" if largest.batch < CEILING else f"  larger batches than {size}, were not tried"
+    )
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return

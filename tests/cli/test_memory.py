@@ -133,6 +133,13 @@ def test_a_batch_that_does_not_fit_is_told_with_what_would_make_it_fit():
     assert "does not fit" not in run("resnet18", "--batch", "8", "--device", "cuda", "--limit", "4GiB").stdout
 
 
+def test_batches_beyond_a_million_are_not_tried(tmp_path):
+    (tmp_path / "tiny.yaml").write_text("input: [8]\nlayers: [{Linear: 2}]\n")
+    out = run(str(tmp_path / "tiny.yaml"), "--device", "h200").stdout
+    assert "larger batches than 1,048,576, which needs " in out
+    assert "the largest batch is" not in out
+
+
 def test_the_timeline_is_drawn(tmp_path):
     target = tmp_path / "step.svg"
     run("lenet5", "--batch", "8", "--optimizer", "adam", "--plot", str(target))
