@@ -174,10 +174,11 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
     if largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    size = f"{largest.batch:,}, which needs {_needs(largest)}"
-    yield (
-        f"  the largest batch is {size}" if largest.batch < CEILING else f"  larger batches than {size}, were not tried"
-    )
+    told = f"{largest.batch:,}, which needs {_needs(largest)}"
+    if largest.batch < CEILING:
+        yield f"  the largest batch is {told}"
+    else:
+        yield f"  larger batches than {told}, were not tried"
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return
