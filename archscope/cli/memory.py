@@ -170,7 +170,8 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
         yield from (
             f"    {what}: {binary(needed)}" for what, needed in remedies(design, batch, limit, **setting._asdict())
         )
-    largest = wish.ledger(wish.largest(limit) or 0)
+    number = wish.largest(limit)
+    largest = None if number is None else wish.ledger(number)
     if largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
