@@ -302,7 +302,7 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mappi
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
         if reads is None:
             continue
-        along = reads if type(reads) is Along else reads.along
+        along = reads if isinstance(reads, Along) else reads.along
         blended = _blended(along, tensors[ref], tensor.shape)
         for key, field in tensors[ref].items():
             passed = through(field, along, tensor.shape, out, step.layer.name, blended)
