@@ -61,9 +61,7 @@ def judge(given: Input, code: int, out: str, err: str) -> tuple[str, str]:
     if code not in (0, 1, 2):
         return f"exit code {code}", err[-2000:]
     problem = _wrong_text(given, out, err) if code != 2 else _wrong_text(given, "", err) or _wrong_refusal(given, err)
-    return problem or ((0, "answered"), (1, "failed a check"), (2, "refused"))[code], (
-        out[-500:] + err[-1500:] if problem else ""
-    )
+    return problem or FINE[code], (out[-500:] + err[-1500:] if problem else "")
 
 
 #: whose mistakes are mistakes of a command line, which has no lines
@@ -81,7 +79,7 @@ def _wrong_refusal(given: Input, err: str) -> str:
 
 
 #: refusals that are about no place of a text: of a setting, of a command, of a design as a whole
-_ABOUT_ALL = ("there is no file", "a group that is recomputed", "no peaks are published")
+_ABOUT_ALL = ("there is no file", "a group that is recomputed", "no peaks are published", "is not known")
 
 
 def _wrong_text(given: Input, out: str, err: str) -> str:
