@@ -20,6 +20,7 @@ from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageErr
 from archscope.load import load
 
 if TYPE_CHECKING:
+    from archscope.analysis.fit import largest_batch
     from archscope.analysis.influence import seen_by, sees
     from archscope.analysis.memory import Memory, memory
     from archscope.analysis.peers import Reconciliation, reconcile
@@ -64,6 +65,7 @@ __all__ = [
     "diff",
     "explain",
     "from_torch",
+    "largest_batch",
     "load",
     "memory",
     "predict",
@@ -89,6 +91,7 @@ _LATER = {
     "compare": "archscope.comparison",
     "Difference": "archscope.difference",
     "diff": "archscope.difference",
+    "largest_batch": "archscope.analysis.fit",
     "Memory": "archscope.analysis.memory",
     "memory": "archscope.analysis.memory",
     "Reconciliation": "archscope.analysis.peers",

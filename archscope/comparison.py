@@ -163,9 +163,9 @@ class Setting(NamedTuple):
         from archscope.analysis.devices import DEVICES
         from archscope.analysis.fit import largest_batch
 
-        if self.device is None or self.device not in DEVICES:
+        if self.device not in DEVICES:
             raise _no_cuda("largest_batch")
-        return largest_batch(design, DEVICES[self.device].room, **self._memory())
+        return largest_batch(design, **self._memory())
 
     def _memory(self) -> dict[str, Any]:
         from archscope.analysis.memory import precision_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 from unicodedata import east_asian_width
@@ -80,6 +80,12 @@ class Diagnostic:
         if self.hint:
             lines.append(f"  hint: {_shortened(self.hint)}")
         return "\n".join(map(one_line, lines))
+
+    def within(self, name: str) -> Diagnostic:
+        """The same of a text that was written under a name."""
+        if self.mark is None:
+            return self
+        return replace(self, mark=self.mark._replace(source=Source(name, self.mark.source.text)))
 
     def _steps(self) -> tuple[str, ...]:
         """The trail; of a long one both ends."""

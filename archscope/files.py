@@ -180,6 +180,27 @@ def _mode(path: str) -> int:
     return 0o666 & ~umask
 
 
+def irregular(source: str | os.PathLike[str]) -> str:
+    """What a name leads to that is no file, in words, for who wants to read one: a pipe may keep a reader for ever.
+
+    Empty for a file, for nothing at all, and for what the shell has opened (``/dev/stdin``, ``<(gunzip ...)``).
+    """
+    path = os.fspath(source)
+    if _OPENED.fullmatch(os.path.abspath(path)):
+        return ""
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    return next((words for known, words in _IRREGULAR if known(kind)), "")
+
+
+_IRREGULAR = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
+
+
 def check_target(target: str) -> str:
     """Hold that a picture can be written under a name.
 

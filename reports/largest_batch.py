@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import archscope
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import largest_batch
+from archscope.analysis.fit import largest_batch, room
 from archscope.analysis.memory import memory
 
 OUT = Path(__file__).with_suffix(".md")
@@ -116,7 +116,7 @@ def rows() -> Iterator[Row]:
         design = archscope.load(one.design, input=(3, one.size, one.size))
         for last in (True, False):
             ran = one.last if last else one.first
-            ours = largest_batch(design, CARD.room, channels_last=last, **SETTING)
+            ours = largest_batch(design, channels_last=last, **SETTING)
             at = memory(design, batch=FAILED.get(ran, ran), channels_last=last, **SETTING).needed
             yield Row(one, last, ours or 0, at)
 
@@ -133,8 +133,8 @@ def page(found: list[Row]) -> str:
         "aa4b5850c1543fa488abf260f18390eda46cf85d/results) on an RTX 3090 (24 GiB), torch 1.12, CUDA 11.3, fp16 "
         "autocast, SGD with Nesterov's momentum, kept gradients. `ran` is the published batch, `failed` the one before "
         "it that did not fit (none where the first, 512, ran). `archscope` is its largest batch, in "
-        f"{CARD.room / gib:.2f} GiB: what is left of {CARD.memory / gib:.0f} GiB less {CARD.context / gib:.2f} for the "
-        "CUDA context and all that is no tensor. The last column is what a batch of `failed` (else `ran`) needs.",
+        f"{room('rtx3090') / gib:.2f} GiB: what is left of {CARD.memory / gib:.0f} GiB less {CARD.context / gib:.2f} "
+        "for the CUDA context and all that is no tensor. The last column is what a batch of `failed` (else `ran`) needs.",
         "",
         f"Of {len(found)} rows {counts['agrees']} agree, {counts['too small']} are too small, {counts['too large']} "
         "too large. cuDNN's workspaces are in none of ours: what is too large would have fitted by a hair, and they, "

@@ -4,8 +4,6 @@ import pytest
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import largest_batch
 from archscope.comparison import DEFAULT, FIGURES, Setting, Side, compare
 from archscope.errors import UsageError
 from tests.analysis.test_roofline import calibration
@@ -63,7 +61,7 @@ def test_what_a_device_shows_is_what_memory_tells():
     names = ["training_bytes", "allocated_bytes", "reserved_bytes", "needed_bytes", "largest_batch"]
     found = compare([design], figures=names, **setting)
     ledger = archscope.memory(design, **setting)
-    largest = largest_batch(design, DEVICES["rtx3090"].room, optimizer="adamw", device="rtx3090")
+    largest = archscope.largest_batch(design, optimizer="adamw", device="rtx3090")
     told = (ledger.training, ledger.cuda.allocated, ledger.cuda.reserved, ledger.needed, largest)
     assert found.values == (told,)
     unasked = [figure.name for figure in compare([design], device="rtx3090").figures]

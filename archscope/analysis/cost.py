@@ -161,6 +161,6 @@ def _weight_gradients(
 
 def dense_params(x: Tensors, y: Tensors) -> int:
     """Parameters of the dense layer (with bias) that would join the same maps: in x out + out, for one sample."""
-    entering = prod(x[0].shape[1:])
-    leaving = prod(y[0].shape[1:])
+    entering = prod(x[0].sizes)
+    leaving = prod(y[0].sizes)
     return entering * leaving + leaving

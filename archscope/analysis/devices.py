@@ -81,11 +81,6 @@ class Device(NamedTuple):
     clock: float = 1.0
 
     @property
-    def room(self) -> int:
-        """Bytes that its tensors get."""
-        return self.memory - self.context
-
-    @property
     def ceilings(self) -> Ceilings:
         """Its published peaks."""
         flops = {number: peak * _TERA for number, peak in self.teraflops.items()}

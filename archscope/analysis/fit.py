@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
+from archscope.analysis.devices import DEVICES
 from archscope.analysis.memory import Memory, memory
 from archscope.design import Design
-from archscope.errors import ArchscopeError
+from archscope.errors import ArchscopeError, UsageError
 
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
 _GUESSED_AT = 8  # a batch whose memory tells about that of others
@@ -95,16 +96,40 @@ class Wish(NamedTuple):
         return Wish(self.design, self.setting | changed)
 
 
-def largest_batch(design: Design, limit: int, **setting: Any) -> int | None:
-    """The largest batch whose training step fits into a limit of bytes.
+def room(device: str, limit: int | None = None, context: int | None = None) -> int | None:
+    """Bytes that tensors get: of a limit, or of the memory of a device by name; none if there is neither.
 
     Args:
-        setting: as of :func:`~archscope.analysis.memory.memory`.
+        context: what they do not get of them; unasked, of a device its cautious figure, of a limit nothing.
+    """
+    if limit is not None:
+        return limit - (context or 0)
+    if device not in DEVICES:
+        return None
+    return DEVICES[device].memory - (DEVICES[device].context if context is None else context)
+
+
+def largest_batch(
+    design: Design, limit: int | None = None, *, context: int | None = None, device: str = "cpu", **setting: Any
+) -> int | None:
+    """The largest batch whose training step fits into a limit of bytes, or into the memory of a device by name.
+
+    ``largest_batch(design, device="rtx3090", precision="bf16-mixed", optimizer="adamw")``
+
+    Args:
+        context: what tensors do not get of it (:func:`room`).
+        device, setting: as of :func:`~archscope.analysis.memory.memory`.
 
     Returns:
         ``None`` if not even one sample fits.
+
+    Raises:
+        UsageError: there is neither a limit nor a device whose memory is known.
     """
-    return Wish(design, setting).largest(limit)
+    space = room(device, limit, context)
+    if space is None:
+        raise UsageError(f"the memory of {device} is not known: give a limit, or a device by name, such as h200")
+    return Wish(design, setting | {"device": device}).largest(space)
 
 
 class Remedy(NamedTuple):

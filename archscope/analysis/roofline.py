@@ -11,18 +11,21 @@ The bound of a part of a step is the larger of its FLOPs over the device's peak 
 
 So no step is faster, as long as the number types are those, and torch runs layer by layer (or, under ``compile``,
 everything fused that can be).
-The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs.
+The estimate takes the speed that each kind of layer was measured to achieve, and adds what each call costs; where
+nothing was measured, published timings of other networks may say how long the whole step takes about
+(:mod:`archscope.analysis.estimates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings
+from archscope.analysis.estimates import Estimate, estimate, fit_of
 from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
 from archscope.arith import maximum
 from archscope.design import Design
@@ -85,6 +88,7 @@ class Prediction(Shown):
         ceilings: the peaks, published or measured.
         calibrated: whether the times are estimates; else each is a bound.
         parts: layers in order; in training the loss and the update at the end.
+        estimate: beside a bound, of the step as a whole, from published timings; none where there are none.
     """
 
     design: Design
@@ -96,6 +100,7 @@ class Prediction(Shown):
     ceilings: Ceilings
     calibrated: bool
     parts: tuple[Predicted, ...]
+    estimate: Estimate | None = None
 
     @property
     def label(self) -> str:
@@ -178,20 +183,16 @@ def predict(
         raise UsageError("a calibration is of layers one by one, not of a compiled step, whose bound is known")
     ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
     peak_of(ceilings, dtype)
-    timed = _bounded(ceilings, dtype, launch) if calibration is None else _estimated(calibration, dtype)
-    parts = traffic(
-        design,
-        batch=batch,
-        dtype=dtype,
-        mode=mode,
-        optimizer=optimizer,
-        device=ceilings.kind,
-        channels_last=channels_last,
-        compile=compile,
-    )
+    timed = bounded(ceilings, dtype, launch) if calibration is None else _estimated(calibration, dtype)
+    moves = partial(traffic, design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer, device=ceilings.kind)
+    parts = moves(channels_last=channels_last, compile=compile)
     found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
+    about = None
+    fit = fit_of(ceilings, dtype, mode, channels_last=channels_last, compiled=compile) if calibration is None else None
+    if fit is not None:
+        about = estimate(fit, parts, ceilings, batch, moves(channels_last=channels_last) if compile else None)
     calibrated = calibration is not None
-    return Prediction(design, batch, dtype, mode, channels_last, compile, ceilings, calibrated, found)
+    return Prediction(design, batch, dtype, mode, channels_last, compile, ceilings, calibrated, found, about)
 
 
 def ceilings_of(device: str | Ceilings) -> Ceilings:
@@ -234,7 +235,12 @@ def _granted(ceilings: Ceilings, dtype: str, *, compiled: bool) -> Iterator[str]
         yield "all fused that can be"
 
 
-def _bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, str], Bound]:
+def bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, str], Bound]:
+    """What says how long a pass of a part takes at least.
+
+    Args:
+        launch: seconds that each call costs at least.
+    """
     form: Numbers = numbers(dtype)
 
     def timed(part: Part, phase: str) -> Bound:

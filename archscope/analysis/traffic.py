@@ -108,6 +108,20 @@ class Moved:
         )
 
 
+class Product(NamedTuple):
+    """The product of matrices that a layer is, or may be written as.
+
+    Attributes:
+        copies: how many of them, of equal sizes: the groups of a convolution, the heads of attention in all samples.
+        rows, inner, columns: rows x inner times inner x columns.
+    """
+
+    copies: int
+    rows: int
+    inner: int
+    columns: int
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of a step: a layer, the loss, or the update.
@@ -117,6 +131,7 @@ class Part:
         recomputed: whether the backward pass runs its forward pass again.
         spared: how many times fewer products it takes by the best algorithm there is, as :func:`spared` says.
         skipped: bytes of the input that no window reads.
+        product: its product of matrices, where it is one.
     """
 
     name: str
@@ -127,6 +142,7 @@ class Part:
     recomputed: bool = False
     spared: float = 1.0
     skipped: int = 0
+    product: Product | None = None
 
     def fewer(self, number: str) -> float:
         """How many times fewer products it takes in a number type: tensor cores convolve as they are told."""
@@ -280,7 +296,25 @@ def _part(one: Step, row: Row, seen: _Seen, again: frozenset[str]) -> Part:
     backward = seen.backward(name, outputs, flops, state=any(one.needs))
     again_too = backward + forward if name in again else backward
     kind, skipped = kind_of(one), _skipped(one, seen) if forward.calls else 0
-    return Part(name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped)
+    return Part(name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped, product(one))
+
+
+def product(one: Step) -> Product | None:
+    """The product of matrices that a layer is: of a convolution, the one with its input unfolded."""
+    op, x, y = one.layer.op, one.x, one.y
+    macs = sum(each.macs for each in op.contractions(x, y))
+    if not macs:
+        return None
+    weight, groups = op.parameters(*x).get("weight"), op.arguments().get("groups", 1)
+    if weight is not None and len(weight.shape) > 1:
+        first, *rest = weight.shape
+        outward = first == x[0].shape[1] and op.category == "conv" and "output_padding" in op.arguments()
+        inner, columns = (first // groups, prod(rest)) if outward else (prod(rest), first // groups)
+        return Product(groups, macs // (groups * inner * columns), inner, columns)
+    if len(x) > 1 and min(len(x[0].shape), len(x[1].shape)) > 2:
+        copies, (rows, inner) = prod(x[0].shape[:-2]), x[0].shape[-2:]
+        return Product(copies, rows, inner, max(macs // (copies * rows * inner), 1))
+    return None
 
 
 def fused(

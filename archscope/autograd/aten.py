@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from functools import reduce
 from math import prod
 
-from archscope.autograd.dtypes import FLOATING, promoted
+from archscope.autograd.dtypes import FLOATING, NARROW, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
 from archscope.autograd.versions import OLDEST, SOFTMAX_KEEPS_OUTPUT, Version
-from archscope.errors import UsageError
 
 # -- autocast ----------------------------------------------------------------------------------------------------------
 
@@ -781,15 +780,32 @@ def averaged(t: Tape, shape: Shape, dtype: str) -> None:
 
 
 def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
-    """at::rms_norm: x * rsqrt(mean(x^2) + eps), times the weight."""
-    if t.lower is not None or t.device == "cuda":
-        raise UsageError(f"{t.layer}: what torch does to RMSNorm in mixed precision, or on CUDA, is not known")
-    squares = power(t, x, 2)
-    average = mean(t, squares, (*x.shape[:-dims], *(1 for _ in range(dims))))
+    """at::rms_norm: x * rsqrt(mean(x^2) + eps), times the weight.
+
+    CUDA has a kernel for it where the weight has the input's type (``_fused_rms_norm``: it keeps the input, the weight
+    and the reciprocal roots), and autocast runs it in float32 there. Elsewhere it is composed, of float32 numbers where
+    they are narrower (aten/src/ATen/native/layer_norm.cpp, rms_norm_composite).
+    """
+    x = widened(t, x, ("cuda",))
+    rows = (*x.shape[:-dims], *(1 for _ in range(dims)))
+    if t.device == "cuda" and (weight is None or weight.dtype == x.dtype):
+        return _fused_rms_norm(t, x, weight, rows)
+    wide = cast(t, x, "float32") if x.dtype in NARROW else x
+    squares = power(t, wide, 2)
+    average = mean(t, squares, rows)
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
-    y = multiply(t, x, root, "the normalised input")
-    return y if weight is None else multiply(t, y, weight)
+    y = multiply(t, wide, root, "the normalised input")
+    y = y if weight is None else multiply(t, y, weight)
+    return cast(t, y, x.dtype)
+
+
+def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:
+    wide = "float32" if x.dtype in NARROW else x.dtype
+    y, roots = t.make_all((x.shape, x.dtype, ""), (rows, wide, "the reciprocal roots"))
+    given = (x,) if weight is None else (x, weight)
+    t.link(y, given, together, *given, roots)
+    return y
 
 
 def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:

@@ -1,18 +1,19 @@
 """Recurrent layers step by step, as torch's native kernels compute them (aten/src/ATen/native/RNN.cpp).
 
 The fused kernels of oneDNN (an LSTM without projection on the CPU) and of cuDNN keep a workspace of their own, whose
-size is theirs to say; on the CPU the native ones are counted in their place.
+size is theirs to say. On the CPU the native ones are counted in their place; on CUDA the tensors that torch makes
+around cuDNN's kernel, and for its reserve what the native ones keep of the gates and the states.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import NamedTuple
 
 from archscope.autograd import aten
-from archscope.autograd.tape import Gradients, Node, Tape, Value
-from archscope.errors import UsageError
+from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, together
 
 
 class Cell(ABC):
@@ -65,7 +66,8 @@ class LSTMCell(Cell):
         t.drop(bounded)
         if "weight_hr" in w:
             output.storage.what = "the state before its projection"
-            projected = aten.linear(t, output, w["weight_hr"], None)
+            weight = w["weight_hr"]  # autocast sees it transposed, and casts that at every step
+            projected = aten.linear(t, output, weight if t.lower is None else aten.cast(t, weight, t.lower), None)
             projected.storage.what = "the state"
             output = projected
         return [output, following]
@@ -138,17 +140,16 @@ def recurrent(
 
     Args:
         directions: suffixes of the parameters of each.
-
-    Raises:
-        UsageError: mixed precision, or a CUDA device, of which the kernels' workspace is not known.
     """
-    if t.lower is not None:
-        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
-    if t.device == "cuda":
-        raise UsageError(f"{t.layer}: what cuDNN's recurrent kernels keep is not known")
     batch = x.shape[0] if batch_first else x.shape[1]
     out = w[f"weight_hh_l0{directions[0]}"].shape[1]
     sizes = [out, hidden][: cell.states]
+    if t.device == "cuda":
+        shapes = [(*x.shape[:2], len(directions) * out), *((layers * len(directions), batch, size) for size in sizes)]
+        rows = w[f"weight_hh_l0{directions[0]}"].shape[0] + cell.states * hidden
+        return _cudnn(
+            t, x, w, shapes, layers * len(directions) * x.shape[0] * x.shape[1] * rows, batch_first=batch_first
+        )
     first = [t.make((layers * len(directions), batch, size), x.dtype, "the first states") for size in sizes]
     below = aten.swapped(t, x, 0, 1) if batch_first else x
     states: list[list[Value]] = []
@@ -183,6 +184,37 @@ def recurrent(
         for kind in reversed(range(cell.states))  # as C++ evaluates the arguments
     ]
     return [aten.swapped(t, below, 0, 1) if batch_first else below, *reversed(final)]
+
+
+def _cudnn(
+    t: Tape, x: Value, w: Mapping[str, Value], shapes: Sequence[Shape], reserve: int, *, batch_first: bool
+) -> list[Value]:
+    """at::_cudnn_rnn: all layers and steps by one kernel; under autocast of weights that are cast into one piece.
+
+    Args:
+        shapes: of the outputs and the states.
+        reserve: elements that it keeps in training.
+    """
+    start = t.begin()
+    weights = tuple(w.values())
+    dtype = x.dtype if t.lower is None else t.lower
+    x = aten.cast(t, x, dtype)
+    if any(weight.dtype != dtype for weight in weights):
+        size = sum(prod(weight.shape) for weight in weights)
+        flat = t.make((size,), dtype, f"the weights, cast to {dtype}")
+        t.link(flat, weights, together)
+        weights = (flat,)
+    for shape in shapes[1:]:
+        t.make(shape, dtype, "the first states")
+    if batch_first:
+        aten.like(t, x, "the input, the steps first")
+    made = [(shape, dtype, "") for shape in shapes]
+    extra = [((reserve,), dtype, "cuDNN's reserve, as large as what native kernels keep")] if t.grad else []
+    outputs = t.make_all(*made, *extra)
+    y, states = outputs[0], outputs[1 : len(shapes)]
+    t.link((y, *states), (x, *weights), together, x, *weights, y, *outputs[len(shapes) :])
+    t.end(start, y, *states)
+    return [y, *states]
 
 
 def _direction(

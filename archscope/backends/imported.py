@@ -12,7 +12,7 @@ from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 from archscope.load import load
 from archscope.shown import Told
-from archscope.spec.folding import readable
+from archscope.spec.folding import readable, said
 from archscope.spec.writer import to_yaml
 
 
@@ -51,7 +51,7 @@ class Imported(Told):
         spec: the text of the spec.
         flat: whether the spec is a plain list of layers.
         proof: every figure, as the design states it and as the original has it.
-        unused: what never ran, and is not in the design.
+        unused: what never ran; of its parameters and buffers, layers that nothing reads.
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
         names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.
@@ -112,4 +112,4 @@ def _loaded(text: str) -> Design | str:
 
 def same(one: Design, other: Design) -> bool:
     """Whether two designs have the same inputs, layers, weights and outputs."""
-    return all(getattr(one, part) == getattr(other, part) for part in ("inputs", "layers", "outputs"))
+    return bool(said(one) == said(other))

@@ -11,6 +11,7 @@ import click
 from archscope.analysis.calibration import Calibration, file_name, from_data
 from archscope.analysis.devices import DEVICES, processor
 from archscope.errors import UsageError
+from archscope.files import irregular
 
 
 def folder() -> Path:
@@ -30,6 +31,9 @@ def read(path: Path) -> Calibration:
     Raises:
         UsageError: there is none, or it is broken.
     """
+    strange = irregular(path)
+    if strange:
+        raise UsageError(f"{path} is {strange}, not a calibration")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

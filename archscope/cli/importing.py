@@ -101,6 +101,8 @@ def command(
     if output != "-":
         for beside, content in found.files.items():
             files.write(content, str(Path(output).parent / beside))
+    if not quiet:
+        options.warn(one.within(output) for one in found.design.warnings)
     if not quiet or not found.ok:
         click.echo(told(found), err=output == "-")
     ctx.exit(0 if found.ok else 1)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import Wish, most, remedies
+from archscope.analysis.fit import Wish, most, remedies, room
 from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
@@ -54,31 +54,14 @@ class Setting(NamedTuple):
         return memory(design, batch=batch, **self._asdict())
 
 
-class Room(NamedTuple):
-    """What a step has to fit into.
-
-    Attributes:
-        bytes: that tensors get.
-        words: of what.
-    """
-
-    bytes: int
-    words: str
-
-
-def room(device: str, limit: int | None, context: int | None) -> Room | None:
-    """The memory that tensors get; none without a limit and a device whose memory is known."""
+def within(device: str, limit: int | None, context: int | None, space: int) -> str:
+    """Where a step has to fit, in words."""
     if limit is not None:
-        less = f" less {binary(context)} of context" if context else ""
-        return Room(limit - (context or 0), f"in {binary(limit)}{less}")
-    if device not in DEVICES:
-        return None
+        return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
     card = DEVICES[device]
-    if context is None:
-        context = card.context
     whose = f"{binary(card.memory)} of {card.name}"
-    kept = f"{binary(context)} of them go to the driver, the CUDA context and its kernels: --context"
-    return Room(card.memory - context, f"in {binary(card.memory - context)} ({whose}; {kept})")
+    kept = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
+    return f"in {binary(space)} ({whose}; {kept})"
 
 
 @click.command("memory")
@@ -175,7 +158,8 @@ def command(
         click.echo(to_text(found, every=layers))
         space = room(device, limit, context)
         if space is not None:
-            click.echo("\n" + "\n".join([space.words, *fitting(spec, sets, found, setting, space.bytes)]))
+            lines = [within(device, limit, context, space), *fitting(spec, sets, found, setting, space)]
+            click.echo("\n" + "\n".join(lines))
 
 
 def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: Setting, limit: int) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Places(click.ParamType):
 @click.option("--unit", type=Places(), help="A unit of the layer's map, as 1,1: exactly what it sees of the input.")
 @click.option("--pixel", type=Places(), help="A place of the input, as 112,112: which units of the layer see it.")
 @click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
-@click.option("--measure", is_flag=True, help="With --unit: hold it against gradients through the real layers (torch).")
+@click.option("--measure", is_flag=True, help="With --unit: hold it against gradients of the built module (torch).")
 @click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
 @click.option("--csv", "csv_file", metavar="FILE", help="Without LAYER: write CSV to a file, or to -.")
 @click.option("--json", "as_json", is_flag=True, help="With LAYER: the same as data.")
@@ -137,15 +137,22 @@ def _table(design: Design, depth: int | str | None, csv_file: str | None) -> Non
 
 
 def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None, found: dict[str, Any]) -> bool:
-    """Hold what a unit sees against gradients; whether they agree, place by place."""
+    """Hold what a unit sees against gradients, place by place; whether nothing speaks against it."""
     import numpy as np
 
     from archscope.analysis.influence import sees
 
-    influence = _torch_side().influence(design, layer, unit, input=source)
-    agrees = bool(np.array_equal(influence, sees(design, layer, unit, input=source).mask))
-    found["unit"]["measured"] = {"places": int(influence.sum()), "agrees": agrees}
-    return agrees
+    measured = _torch_side().measure(design, layer, unit, input=source)
+    seen = sees(design, layer, unit, input=source).mask
+    agrees: bool | None = bool(np.array_equal(measured.reached, seen))
+    if measured.hidden:  # a place that is reached must be seen all the same
+        agrees = False if (measured.reached & ~seen).any() else None
+    found["unit"]["measured"] = {
+        "places": int(measured.reached.sum()),
+        "agrees": agrees,
+        "hidden": [{"layer": hidden.layer, "why": hidden.why} for hidden in measured.hidden],
+    }
+    return agrees is not False
 
 
 def _torch_side() -> Any:

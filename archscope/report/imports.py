@@ -46,7 +46,7 @@ def remarks(found: Imported) -> Iterator[str]:
         yield missing
     listed = found.unused[:_MOST_LISTED]
     for part in listed:
-        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs, and is not in the design"
+        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs: no gradient reaches it"
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(found.notes))

@@ -123,10 +123,17 @@ def _unit_words(unit: dict[str, Any]) -> list[str]:
         field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
         lines.append(f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding")
     if "measured" in unit:
-        measured = unit["measured"]
-        verdict = "the same" if measured["agrees"] else "NOT the same"
-        lines.append(f"     measured by gradients: {measured['places']:,} places, {verdict}")
+        lines += _measured_words(unit["measured"])
     return lines
+
+
+def _measured_words(measured: dict[str, Any]) -> list[str]:
+    hidden = [f"     not measured: {one['layer']} {one['why']}" for one in measured["hidden"]]
+    reached = f"{measured['places']:,} places"
+    if measured["agrees"] is None:
+        return [*hidden, f"     gradients reach {reached} for certain, all of them among these"]
+    verdict = "the same" if measured["agrees"] else "NOT the same"
+    return [f"     measured by gradients of the built module: {reached}, {verdict}", *hidden]
 
 
 def schema() -> js.Schema:
@@ -159,13 +166,19 @@ def schema() -> js.Schema:
         "aligned": js.flag("whether all paths to a unit have the same centre"),
         "apart": js.nullable(apart),
     }
+    hidden = {"layer": js.text("a layer that gradients do not show"), "why": js.text("the reason")}
+    measured = {
+        "places": js.count("that gradients through the built module reach", "places"),
+        "agrees": js.nullable(js.flag("whether these are those; null where gradients do not tell all")),
+        "hidden": js.many(js.record(hidden), "the layers that may hide an influence"),
+    }
     unit = {
         "place": place,
         "field": js.nullable(js.many(js.sizes("first and last place, borders left aside"))),
         "sees": js.record({**box, "places": js.count("that the unit sees", "places")}),
         "words": js.text("what it sees, in words"),
         "padding_share": js.number("of the field that lies in the padding", "share"),
-        "measured": js.record({"places": js.count("seen by gradients", "places"), "agrees": js.flag()}),
+        "measured": js.record(measured),
     }
     pixel = {
         "place": place,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.calibration import FORMAT
+from archscope.analysis.estimates import Estimate
 from archscope.analysis.roofline import Bound, Prediction
 from archscope.analysis.traffic import MODES
 from archscope.design import Design, incomplete
@@ -109,6 +110,19 @@ _PREDICTION: dict[str, js.Schema] = {
     "backward": _seconds("of the backward pass"),
     "limited_by": js.record({name: _seconds(f"of the passes that {name} limits") for name in Bound._fields}),
     "ceilings": _CEILINGS,
+    "estimate": js.nullable(
+        js.record(
+            {
+                "seconds": _seconds("of the step, estimated by published timings of other networks"),
+                "median": js.number("of the relative errors of networks whose family was left out, half are below"),
+                "ninetieth": js.number("and nine tenths are below"),
+                "networks": js.count(),
+                "source": js.text("where the timings are published"),
+                "batches": js.many(js.count(), "the smallest and the largest of them"),
+            },
+            about="beside a bound; none where no such timings are fitted",
+        )
+    ),
 }
 
 
@@ -156,7 +170,14 @@ def _predicted(found: Prediction) -> dict[str, Any]:
         "backward": found.backward,
         "limited_by": found.limited(),
         "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
+        "estimate": None if found.estimate is None else _estimated(found.estimate),
     }
+
+
+def _estimated(found: Estimate) -> dict[str, Any]:
+    fit = found.fit
+    told = {name: getattr(fit, name) for name in ("median", "ninetieth", "networks", "source")}
+    return {"seconds": found.seconds, **told, "batches": list(fit.batches)}
 
 
 def profile_csv(found: Profile) -> str:

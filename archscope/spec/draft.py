@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from archscope.design import Design
@@ -36,6 +37,8 @@ class Draft:
         self._outputs: list[tuple[str, Ref]] = []
         self._tensors: dict[str, Tensors] = {}
         self._wanted: dict[str, tuple[str, bool]] = {}
+        self.no_grad = False
+        self.checkpoint: str | None = None
 
     def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Ref:
         """A graph input.
@@ -59,8 +62,6 @@ class Draft:
         numbered: bool = False,
         shares: Ref | None = None,
         frozen: Iterable[str] = (),
-        checkpoint: str | None = None,
-        no_grad: bool = False,
     ) -> tuple[Ref, ...]:
         """A layer behind those that there are; its outputs.
 
@@ -69,8 +70,6 @@ class Draft:
             numbered: ``name`` is the block it stands in, and it is called after its op there, as an unnamed layer is.
             shares: an output of the layer whose weights it uses again.
             frozen: those of its parameters that are not trained; of one that shares, those of that layer.
-            checkpoint: a word for the layers, one after another, that are recomputed together in the backward pass.
-            no_grad: whether it runs without gradients.
 
         Raises:
             Unfit: the op does not take these inputs.
@@ -86,14 +85,29 @@ class Draft:
                 tuple(inputs),
                 shares=shares.node if shares else None,
                 frozen=self._layers[int(shares.node[1:])].frozen if shares else tuple(frozen),
-                checkpoint=checkpoint,
+                checkpoint=self.checkpoint,
                 named=not numbered,
-                no_grad=no_grad,
+                no_grad=self.no_grad,
             )
         )
         self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)
         self._tensors[key] = outputs
         return tuple(Ref(key, number) for number in range(len(outputs)))
+
+    @contextmanager
+    def under(self, *, no_grad: bool = False, checkpoint: str | None = None) -> Iterator[None]:
+        """Let the layers that are entered meanwhile run so.
+
+        Args:
+            no_grad: without gradients.
+            checkpoint: a word for the layers, one after another, that are recomputed together in the backward pass.
+        """
+        before = self.no_grad, self.checkpoint
+        self.no_grad, self.checkpoint = no_grad, checkpoint
+        try:
+            yield
+        finally:
+            self.no_grad, self.checkpoint = before
 
     def output(self, name: str, ref: Ref) -> None:
         """A named result."""

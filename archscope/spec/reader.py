@@ -17,6 +17,7 @@ import yaml
 
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError
+from archscope.files import irregular
 from archscope.spec.limits import DEEPEST_NESTING, LARGEST_FILE, MOST_VALUES
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -80,8 +81,9 @@ def read_file(path: Path) -> Source:
     """
     name = str(path)
     try:
-        if path.is_dir():
-            raise _failure(f"{name} is a folder, not a spec")
+        strange = irregular(path)
+        if strange and strange != "a device":  # of which no more is read than a spec may have
+            raise _failure(f"{name} is {strange}, not a spec")
         with path.open("rb") as file:
             return Source(name, _decode(file.read(LARGEST_FILE + 1), name))
     except FileNotFoundError:

@@ -6,6 +6,7 @@ Everything here is a hint: it says how the thing is written, and changes nothing
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from archscope.errors import suggestion
 from archscope.ops import REGISTRY, Op
 from archscope.spec.expressions import shown
 
-#: words for a layer in papers and other libraries, in small letters, and how the layer is written here
+#: words for a layer in papers and other libraries, in small letters and without a rank, and how it is written (in 2-D)
 LAYERS: Mapping[str, str] = {
     "swish": "SiLU",
     "droppath": "StochasticDepth: {p: 0.1, mode: row}",
@@ -22,29 +23,34 @@ LAYERS: Mapping[str, str] = {
     "fullyconnected": "Linear: ...",
     "batchnorm": "BatchNorm2d",
     "batchnormalization": "BatchNorm2d",
+    "syncbatchnorm": "BatchNorm2d",
+    "frozenbatchnorm": "{BatchNorm2d: , freeze: true}",
     "instancenorm": "InstanceNorm2d",
+    "instancenormalization": "InstanceNorm2d",
+    "groupnormalization": "GroupNorm: ...",
     "layernormalization": "LayerNorm",
     "lrn": "LocalResponseNorm: ...",
     "conv": "Conv2d: {out_channels: ..., kernel_size: ...}",
+    "convolution": "Conv2d: {out_channels: ..., kernel_size: ...}",
     "deconv": "ConvTranspose2d: {out_channels: ..., kernel_size: ...}",
     "deconvolution": "ConvTranspose2d: {out_channels: ..., kernel_size: ...}",
     "convtranspose": "ConvTranspose2d: {out_channels: ..., kernel_size: ...}",
     "conv2dtranspose": "ConvTranspose2d: {out_channels: ..., kernel_size: ...}",
-    "depthwiseconv2d": "Conv2d: {out_channels: in_channels, kernel_size: ..., groups: in_channels}",
+    "depthwiseconv": "Conv2d: {out_channels: in_channels, kernel_size: ..., groups: in_channels}",
     "maxpool": "MaxPool2d: ...",
-    "maxpooling2d": "MaxPool2d: ...",
+    "maxpooling": "MaxPool2d: ...",
     "avgpool": "AvgPool2d: ...",
-    "averagepooling2d": "AvgPool2d: ...",
+    "averagepool": "AvgPool2d: ...",
+    "averagepooling": "AvgPool2d: ...",
     "globalavgpool": "AdaptiveAvgPool2d: 1",
-    "globalavgpool2d": "AdaptiveAvgPool2d: 1",
-    "globalaveragepooling2d": "AdaptiveAvgPool2d: 1",
+    "globalaveragepool": "AdaptiveAvgPool2d: 1",
+    "globalaveragepooling": "AdaptiveAvgPool2d: 1",
     "globalmaxpool": "AdaptiveMaxPool2d: 1",
-    "globalmaxpool2d": "AdaptiveMaxPool2d: 1",
-    "globalmaxpooling2d": "AdaptiveMaxPool2d: 1",
-    "zeropadding2d": "ZeroPad2d: ...",
-    "upsampling2d": "Upsample: {scale_factor: ...}",
-    "upsamplingnearest2d": "Upsample: {scale_factor: ...}",
-    "upsamplingbilinear2d": "Upsample: {scale_factor: ..., mode: bilinear, align_corners: true}",
+    "globalmaxpooling": "AdaptiveMaxPool2d: 1",
+    "zeropadding": "ZeroPad2d: ...",
+    "upsampling": "Upsample: {scale_factor: ...}",
+    "upsamplingnearest": "Upsample: {scale_factor: ...}",
+    "upsamplingbilinear": "Upsample: {scale_factor: ..., mode: bilinear, align_corners: true}",
     "interpolate": "Upsample: {scale_factor: ...}",
     "resize": "Upsample: {size: ...}",
     "cat": "Concat: [...]",
@@ -69,6 +75,14 @@ OTHERWISE: Mapping[str, str] = {
     "activation": "each activation is a layer by its name, as in `- ReLU`",
     "transformerencoderlayer": "write it as a block of LayerNorm, MultiheadAttention and Linear, as in vit_b_16",
     "transformerencoder": "write its layer as a block of LayerNorm, MultiheadAttention and Linear, as in vit_b_16",
+    "separableconv": "write it as a block: a Conv2d with `groups: in_channels`, then one of kernel 1",
+    "squeezeexcite": "write it as a block: Multiply of [] and AdaptiveAvgPool2d, Conv2d, ReLU, Conv2d, Sigmoid",
+    "layerscale": "it is a product with a weight: Multiply of a branch and a Parameter",
+    "minpool": "there is none: Negative, MaxPool2d, Negative",
+    "dropblock": "there is none: Dropout2d leaves out whole maps",
+    "weightnorm": "it changes how a weight is stored, and is no layer",
+    "spectralnorm": "it changes how a weight is stored, and is no layer",
+    "crossentropyloss": "a design ends with its outputs; `archscope memory` adds the loss of a training step",
 }
 
 #: names of arguments in other libraries, and torch's
@@ -123,12 +137,21 @@ def layer_hint(word: str, blocks: Mapping[str, Sequence[str]]) -> str:
     called = _call(bare, blocks)
     if called:
         return called
-    if bare in REGISTRY:
-        return f"did you mean `{bare}`?"
-    folded = bare.lower().replace("_", "")
-    if folded in LAYERS:
-        return f"it is written `{LAYERS[folded]}`"
-    return OTHERWISE.get(folded) or suggestion(bare, [*REGISTRY, *blocks])
+    same = _layer_called(bare)
+    if same:
+        return f"did you mean `{same}`?"
+    base, rank = _parted(bare.lower().replace("_", ""))
+    if base in LAYERS:
+        return f"it is written `{LAYERS[base].replace('2d', f'{rank}d')}`"
+    return OTHERWISE.get(base) or suggestion(bare, [*REGISTRY, *blocks])
+
+
+def _parted(word: str) -> tuple[str, str]:
+    """A word without its rank, and the rank, 2 where it has none: ``deconv3d``."""
+    if word in LAYERS:
+        return word, "2"
+    match = re.fullmatch(r"(.*?)([123])d", word)
+    return (match[1], match[2]) if match else (word, "2")
 
 
 def in_order(title: str, values: Sequence[Any], named: Iterable[tuple[str, Any]] = ()) -> str:

@@ -12,7 +12,6 @@ import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory
 from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
-from archscope.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -173,9 +172,20 @@ def test_cuda_keeps_steps_on_the_host_and_updates_all_parameters_at_once():
     assert update == state + on_cuda.parameters + on_cuda.inputs + 4  # a root of all second moments; the loss
 
 
-@pytest.mark.parametrize(("op", "says"), [("RNN", "cuDNN's recurrent kernels"), ("RMSNorm", "RMSNorm")])
-def test_what_is_not_known_of_cuda_is_told(op, says):
-    arguments = "{hidden_size: 4}" if op == "RNN" else "{}"
-    design = archscope.load(f"input: [8, 4]\nlayers: [{{Linear: 4}}, {{{op}: {arguments}}}]\n")
-    with pytest.raises(UsageError, match=says):
-        memory(design, device="cuda")
+@pytest.mark.parametrize("precision", ["float32", "bf16-mixed", "bf16"])
+def test_a_normalisation_keeps_its_input_its_weight_and_the_roots(precision):
+    """_fused_rms_norm (derivatives.yaml): input, weight, rstd; autocast runs it in float32."""
+    design = archscope.load("input: [8, 4]\nlayers: [{Linear: 4}, {name: it, RMSNorm: }, {Linear: 4}]\n")
+    found = memory(design, batch=2, precision=precision, device="cuda")
+    wide = 2 if precision == "bf16" else 4
+    assert found.by_layer["it"] == 2 * 8 * 4 * wide + 2 * 8 * 4
+
+
+def test_a_recurrent_layer_keeps_its_input_its_outputs_and_a_reserve():
+    """_cudnn_rnn (derivatives.yaml): input, output and reserve; of that what the native kernels keep a step."""
+    layer = "{name: it, LSTM: {hidden_size: 5, batch_first: true}}"
+    design = archscope.load(f"input: [7, 4]\nlayers: [{{Linear: 4}}, {layer}, {{Linear: 3}}]\n")
+    found = memory(design, batch=2, device="cuda")
+    steps = 2 * 7
+    assert found.by_layer["it"] == 4 * steps * (4 + 5 + 4 * 5 + 2 * 5)
+    assert memory(design, batch=2, precision="bf16-mixed", device="cuda").by_layer["it"] > found.by_layer["it"] / 2

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import largest_batch, most, remedies
+from archscope.analysis.fit import largest_batch, most, remedies, room
 from archscope.analysis.memory import memory
+from archscope.errors import UsageError
 
 GIB = 2**30
 
@@ -49,7 +50,7 @@ THERE = {"optimizer": "nesterov", "precision": "fp16-mixed", "accumulate": True,
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_largest_batch_is_as_published(name):
     ran, failed = PUBLISHED[name]
-    found = largest_batch(archscope.load(name), DEVICES["rtx3090"].room, device="rtx3090", **THERE)
+    found = archscope.largest_batch(archscope.load(name), device="rtx3090", **THERE)
     assert ran <= found
     assert failed is None or found < failed
 
@@ -65,6 +66,16 @@ def test_the_report_holds_all_that_is_published():
     assert len(found) == 70
     assert sum(row.verdict == "agrees" for row in found) >= 65
     assert path.with_suffix(".md").read_text() == report.page(found)
+
+
+def test_what_tensors_get():
+    """24,576 MiB of an RTX 3090 as nvidia-smi has it."""
+    assert room("rtx3090", context=0) == 24_576 * 2**20
+    assert room("rtx3090") == DEVICES["rtx3090"].memory - DEVICES["rtx3090"].context
+    assert (room("cuda", 100), room("rtx3090", 100), room("cpu", 100, 30)) == (100, 100, 70)
+    assert room("cuda") is None
+    with pytest.raises(UsageError, match="the memory of cpu is not known: give a limit, or a device by name"):
+        archscope.largest_batch(archscope.load("lenet5"))
 
 
 def test_each_remedy_makes_the_step_fit():

@@ -747,10 +747,22 @@ def test_what_is_not_known_is_told(options, message):
         memory(archscope.load("lenet5"), **options)
 
 
-def test_mixed_precision_of_recurrent_layers_is_not_known():
-    design = layers("{Flatten: {start_dim: 2}}", "{LSTM: {hidden_size: 3, batch_first: true}}")
-    with pytest.raises(UsageError, match="LSTM: what mixed precision does to recurrent layers is not known"):
-        memory(design, precision="bf16-mixed")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "RMSNorm",
+        "{RMSNorm: {elementwise_affine: false}}",
+        "{RNN: {hidden_size: 5, batch_first: true}}",
+        "{GRU: {hidden_size: 5, batch_first: true, bidirectional: true, num_layers: 2}}",
+        "{LSTM: {hidden_size: 5, proj_size: 3, batch_first: true}}",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight", "ignore:LSTM with projections")
+def test_mixed_precision_of_norms_and_recurrent_layers_is_torchs(layer):
+    """Every allocation of a step, on the CPU itself."""
+    design = layers("{Linear: 8}", layer, "Flatten", "{Linear: 3}", shape="[6, 8]")
+    assert timeline(design, 2, "sgd", autocast=True) == step(design, 2, "sgd", autocast=True, fake=False)
+    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes == kept(design, 2, autocast=True)
 
 
 # -- strides -----------------------------------------------------------------------------------------------------------

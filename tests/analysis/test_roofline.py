@@ -6,7 +6,7 @@ import pytest
 
 import archscope
 from archscope.analysis.calibration import Calibration, file_name, from_data
-from archscope.analysis.devices import Ceilings
+from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.roofline import Bound, peak_of, predict
 from archscope.analysis.traffic import CONTRACTING, MOVING
 from archscope.errors import UsageError
@@ -237,3 +237,37 @@ def test_files_are_named_by_device():
     assert file_name("NVIDIA H200") == "h200.json"
     assert file_name("NVIDIA A100-SXM4-80GB") == "a100-80gb.json"
     assert file_name("AMD EPYC 9654 (96-Core)") == "amd-epyc-9654-96-core.json"
+
+
+#: as a Llama has it: a norm without means, queries in groups, a gated unit
+LLAMA = """
+input: [16, 32]
+blocks:
+  layer():
+    - Add: [[], [RMSNorm, {Linear: 32}]]
+    - Add: [[], [RMSNorm, {Linear: 64}, SiLU, {Linear: 32}]]
+layers:
+  - Linear: 32
+  - layer
+  - layer
+  - {LSTM: {hidden_size: 8, batch_first: true}}
+  - RMSNorm
+  - Linear: 11
+"""
+
+
+@pytest.mark.parametrize("mode", ["train", "infer"])
+@pytest.mark.parametrize("dtype", ["float32", "tf32", "ieee", "bf16", "fp16", "amp"])
+def test_norms_and_recurrent_layers_are_counted_in_every_precision(dtype, mode):
+    found = predict(archscope.load(LLAMA), device="a100-40gb", batch=2, dtype=dtype, mode=mode)
+    norm = next(one.part for one in found.parts if one.part.op == "RMSNorm")
+    numbers, roots = 2 * 16 * 32, 2 * 16
+    narrow = 4 if dtype in ("float32", "tf32", "ieee") else 2
+    wide, cast = (4, 4 * numbers) if dtype == "amp" else (narrow, 0)  # autocast normalises in float32
+    assert norm.forward.read == numbers * narrow + 32 * wide
+    assert norm.forward.written == cast + numbers * wide + 4 * roots
+
+
+@pytest.mark.parametrize("device", [key for key in DEVICES if key not in ("t4", "v100")])
+def test_on_every_device(device):
+    assert predict(archscope.load(LLAMA), device=device, batch=4096, dtype="bf16").seconds > 0

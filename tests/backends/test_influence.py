@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 import archscope
 from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import receptive_fields
-from archscope.backends.torch.influence import effective_field, influence
+from archscope.backends.torch import monotonous
+from archscope.backends.torch.influence import effective_field, influence, measure
 from archscope.errors import UsageError
 
 
@@ -115,13 +117,89 @@ def test_seeds_repeat_and_leave_torchs_own_generator_alone():
     assert not np.array_equal(one, effective_field(design, "c1", (5, 5), samples=2, seed=2))
 
 
-def test_whole_numbers_have_no_gradient():
+def test_whole_numbers_are_followed_through_a_table():
     text = "inputs: {ids: {shape: [7], dtype: int64}}\nlayers:\n"
     text += "  - {Embedding: {num_embeddings: 9, embedding_dim: 4}, name: e}\n"
-    with pytest.raises(UsageError, match="holds whole numbers"):
-        influence(archscope.load(text), "e", (3,))
+    text += "  - {CumSum: {dim: 1}, name: sums}\n"
+    assert influence(archscope.load(text), "e", (3,)).tolist() == [place == 3 for place in range(7)]
+    assert influence(archscope.load(text), "sums", (3,)).tolist() == [place <= 3 for place in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("layers", "unit", "message"),
+    [
+        ("{ArgMax: {dim: 1}, name: at}, {Cast: float}", (4,), "at gives whole numbers, which have no gradient"),
+        (
+            "{TopK: {k: 3, dim: 2}, name: best}, {Identity: , from: 'best[0]'}",
+            (2,),
+            "best takes elements by their values",
+        ),
+        ("{Compare: {operator: gt, other: 0.5}, name: above}, {Cast: float}", (4,), "above gives truth values"),
+        ("{Index: {dim: 2}, from: [input, ids], name: taken}", (), "taken reads what the values of ids tell"),
+        ("{Opaque: {output_shapes: [[2, 9]], macs: 0}, name: box}", (), "box cannot be run: an Opaque layer stands in"),
+        ("{Exp: }, {Exp: }, {Exp: }, {Exp: }, {Exp: , name: fifth}", (4,), "fifth gives numbers that are not finite"),
+    ],
+)
+def test_what_gradients_do_not_show_is_said_by_name(layers, unit, message):
+    text = f"""
+inputs: {{input: [2, 9], ids: {{shape: [9], dtype: int64}}}}
+layers: [{{Identity: , from: input}}, {layers}, {{Identity: , name: last}}]
+"""
+    design = archscope.load(text)
+    found = measure(design, "last", unit, input="input")
+    assert message in "; ".join(map(str, found.hidden))
+    with pytest.raises(UsageError, match="not measured: "):
+        influence(design, "last", unit, input="input")
+
+
+def test_what_is_not_asked_for_hides_nothing():
+    text = """
+inputs: {input: [2, 9], ids: {shape: [9], dtype: int64}}
+layers:
+  - {Cast: float, from: ids, name: whole}
+  - {Add: [input, whole], name: last}
+"""
+    assert not measure(archscope.load(text), "last", (4,), input="input").hidden
+
+
+@pytest.mark.parametrize("name", sorted(monotonous.POINTWISE - {"prelu", "clamp_max", "clamp_min", "threshold"}))
+def test_what_becomes_another_function_works_element_by_element(name):
+    """What is said of torch's functions, of torch: no element of the output has a gradient of another one."""
+    function = getattr(functional, name, None) or getattr(torch, name)
+    arguments = {"clamp": (-2.0, 2.0)}.get(name, ())
+    for seed in range(3):
+        x = torch.randn(9, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        rows = torch.autograd.functional.jacobian(lambda tensor: function(tensor, *arguments), x)
+        assert not (rows - torch.diag(rows.diagonal())).any()
+
+
+@pytest.mark.parametrize("arguments", [(2,), (3, 2, 1), (3, 1, 0, 2), (2, 3, 1, 1, True), ((3, 1), (2, 1))])
+def test_in_a_max_pool_each_place_wins_in_turn(arguments):
+    """The places that reach an output are those whose rise torch's own pool passes on."""
+    x = torch.rand(1, 2, 6, 7, dtype=torch.float64)
+    with monotonous.Monotonous():
+        reached = torch.autograd.functional.jacobian(lambda tensor: functional.max_pool2d(tensor, *arguments), x) != 0
+    raised = torch.stack(
+        [
+            functional.max_pool2d(x + 9 * torch.eye(x.numel(), dtype=x.dtype)[place].view_as(x), *arguments)
+            for place in range(x.numel())
+        ]
+    )
+    changed = (raised != functional.max_pool2d(x, *arguments)).movedim(0, -1).unflatten(-1, x.shape)
+    assert torch.equal(reached, changed)
 
 
 def test_a_place_outside_the_map_is_refused():
     with pytest.raises(UsageError, match="6 x 6 places, counted from 0; 6,0 is none of them"):
         influence(archscope.load("alexnet"), "pool3", (6, 0))
+
+
+def test_what_stops_gradients_stops_no_influence():
+    text = """
+input: [1, 9]
+layers:
+  - {Conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, no_grad: true}
+  - Detach
+  - {Conv1d: {out_channels: 1, kernel_size: 3, padding: 1}, name: last}
+"""
+    assert influence(archscope.load(text), "last", (4,)).tolist() == [2 <= place <= 6 for place in range(9)]

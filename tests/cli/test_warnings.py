@@ -59,3 +59,15 @@ def test_json_has_them(spec: str, command: tuple[str, ...]) -> None:
     assert {one["message"].partition(":")[0] for one in found} == set(TOLD)
     assert {one["place"] for one in found} == {f"{spec}:3:15", f"{spec}:4:10"}
     assert all(one["hint"] for one in found)
+
+
+def test_a_model_that_is_imported_with_the_batch_for_its_sequence_is_warned_of(tmp_path: Path) -> None:
+    model, spec = tmp_path / "net.py", tmp_path / "net.yaml"
+    model.write_text("from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Linear(8, 8), Own())\n\n"
+                     "class Own(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+                     "        self.a = nn.MultiheadAttention(8, 2)\n"
+                     "    def forward(self, x):\n        return self.a(x, x, x, need_weights=False)[0]\n")  # fmt: skip
+    result = CliRunner().invoke(main, ["import", f"{model}:net", "--input", "4x8", "-o", str(spec)])
+    assert result.exit_code == 0, result.output
+    assert f"{spec}:" in result.stderr
+    assert "warning: MultiheadAttention joins the samples of a batch" in result.stderr

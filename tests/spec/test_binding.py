@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import archscope
-from archscope.errors import SpecError
 from archscope.ops import REGISTRY
+from archscope.spec import library, words
 from tests.ops.test_contract import torch_parameters
 from tests.spec.asking import HEAD, Mistake, check, each, marked, mistakes, place
 
@@ -289,16 +289,35 @@ def test_a_call_that_yaml_parts_at_its_commas() -> None:
     assert (place(second), second.hint) == ("2:21", "arguments stand behind a colon, in {...}")
 
 
-def test_the_words_of_other_libraries_lead_to_layers_that_exist() -> None:
-    from archscope.spec.words import ARGUMENTS, LAYERS
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("Deconv3d", "it is written `ConvTranspose3d: {out_channels: ..., kernel_size: ...}`"),
+        ("GlobalAveragePooling1D", "it is written `AdaptiveAvgPool1d: 1`"),
+        ("MaxPooling2D", "it is written `MaxPool2d: ...`"),
+        ("Conv1D", "did you mean `Conv1d`?"),
+        ("HardSwish", "did you mean `Hardswish`?"),
+        ("leaky_relu", "did you mean `LeakyReLU`?"),
+        ("MinPool2d", "there is none: Negative, MaxPool2d, Negative"),
+        ("TransformerEncoderLayer", "write it as a block of LayerNorm, MultiheadAttention and Linear, as in vit_b_16"),
+    ],
+)
+def test_words_with_another_meaning_than_those_that_look_alike(word: str, hint: str) -> None:
+    (told,) = mistakes(f"{HEAD}  - {word}: 3\n")
+    assert told.hint == hint
 
-    for word, written in LAYERS.items():
-        assert word not in {name.lower() for name in REGISTRY}
-        name, _, rest = written.partition(":")
+
+def test_the_words_of_other_libraries_lead_to_layers_that_exist() -> None:
+    lower = {name.lower() for name in REGISTRY}
+    for word, written in words.LAYERS.items():
+        assert word not in lower
+        name, _, rest = written.removeprefix("{").partition(":")
         op = REGISTRY[name]
         for argument in rest.strip(" {}").split(", ") if "{" in rest else ():
             assert op.field(argument.partition(":")[0]) is not None
+        for rank in "123" if "2d" in written else ():
+            assert name.replace("2d", f"{rank}d") in REGISTRY
+    assert not {*words.OTHERWISE} & ({*words.LAYERS} | lower)
+    assert "vit_b_16" in library.names()
     known = {info.name for op in REGISTRY.values() for info in op.fields}
-    assert set(ARGUMENTS.values()) <= known
-    with pytest.raises(SpecError):
-        archscope.load("input: [3]\nlayers: [dense: 3]\n")
+    assert set(words.ARGUMENTS.values()) <= known

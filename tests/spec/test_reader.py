@@ -354,6 +354,22 @@ def test_a_folder(tmp_path: Path) -> None:
     assert messages(str(tmp_path)) == [f"{tmp_path} is a folder, not a spec"]
 
 
+def test_a_pipe_that_nobody_writes_keeps_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert messages(str(tmp_path / "pipe.yaml")) == [f"{tmp_path}/pipe.yaml is a pipe, not a spec"]
+    (tmp_path / "spec.yaml").write_text("include: pipe.yaml\ninput: [3]\nlayers: [ReLU]\n")
+    (found,) = messages(str(tmp_path / "spec.yaml"))
+    assert "pipe.yaml is a pipe, not a spec" in found
+
+
+def test_what_the_shell_has_opened_is_read() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as out:
+        out.write("input: [3]\nlayers: [ReLU]\n")
+    assert archscope.load(f"/dev/fd/{reading}").inputs[0].shape == (3,)
+    os.close(reading)
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.touch()

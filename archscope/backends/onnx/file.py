@@ -12,11 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from archscope.errors import MissingLibrary, UsageError
+from archscope.files import irregular
 
 Array = npt.NDArray[Any]
 
 #: an external tensor of at most so many elements is read: it may be a shape
 _MOST_READ = 4096
+#: protobuf takes no longer message; larger models have their weights in files beside them
+MOST_BYTES = 2**31 - 1
+#: a graph of more nodes is not read; a design has fewer layers than that
+MOST_NODES = 100_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def opened(path: str | os.PathLike[str]) -> Graph:
     from google.protobuf.message import DecodeError
 
     shown = os.fspath(path)
+    _check(shown)
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except OSError as error:
@@ -107,8 +113,10 @@ def opened(path: str | os.PathLike[str]) -> Graph:
     if not model.graph.output:
         raise UsageError(f"{shown} is no ONNX model: it has no graph with an output")
     if model.functions:
+        _check_functions(model, shown)
         model = _inlined(model, shown)
     graph = model.graph
+    _check_count(len(graph.node), shown)
     roles = {value.name: _property(value, "InputSpec.kind") for value in (*graph.value_info, *graph.input)}
     stored = {}
     try:
@@ -125,6 +133,54 @@ def opened(path: str | os.PathLike[str]) -> Graph:
         opsets=tuple(model.opset_import),
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
     )
+
+
+def _check(shown: str) -> None:
+    """Hold that a file may be read, and is not longer than any model.
+
+    Raises:
+        UsageError: it is a pipe, a device, or too long.
+    """
+    strange = irregular(shown)
+    if strange:
+        raise UsageError(f"{shown} is {strange}, not a file")
+    size = os.path.getsize(shown) if os.path.isfile(shown) else 0
+    if size > MOST_BYTES:
+        raise UsageError(
+            f"{shown} is no ONNX model: it has {size:,} bytes, and a protobuf message has at most {MOST_BYTES:,}; "
+            "larger models have their weights in files beside them"
+        )
+
+
+def _check_count(count: int, shown: str) -> None:
+    if count > MOST_NODES:
+        raise UsageError(f"{shown} has {count:,} nodes; the most that are read are {MOST_NODES:,}")
+
+
+def _check_functions(model: Any, shown: str) -> None:
+    """Hold that functions, written out, make no more nodes than are read: each may call others many times.
+
+    Raises:
+        UsageError: they make more, or call themselves.
+    """
+    bodies = {(one.domain, one.name): one for one in model.functions}
+    counts: dict[tuple[str, str], int] = {}
+    for start in bodies:
+        stack, under = [start], set[tuple[str, str]]()
+        while stack:
+            key = stack[-1]
+            calls = [(node.domain, node.op_type) for node in bodies[key].node]
+            waiting = [one for one in calls if one in bodies and one not in counts]
+            if key in counts or not waiting:
+                counts.setdefault(key, sum(counts.get(one, 1) for one in calls))
+                under.discard(stack.pop())
+            elif key in under:
+                raise UsageError(f"{shown} is no sound ONNX model: its function {key[1]} calls itself")
+            else:
+                under.add(key)
+                stack.extend(waiting)
+    total = sum(counts.get((node.domain, node.op_type), 1) for node in model.graph.node)
+    _check_count(total, shown)
 
 
 def _inlined(model: Any, shown: str) -> Any:

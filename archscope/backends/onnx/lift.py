@@ -33,6 +33,7 @@ from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.fields import FieldError
 from archscope.ops.legal import apply
+from archscope.spec.limits import MOST_LAYERS
 
 #: types of tensors by ONNX's names
 DTYPES: Mapping[str, str | None] = {
@@ -100,6 +101,7 @@ class Lift:
         self._storing = False
         self.doubled: set[str] = set()
         self.ahead: dict[str, Ref] = {}
+        self._types: dict[str, Mapping[str, int]] = {}
         self._users: dict[str, list[Node]] = {}
         for node in graph.nodes:
             for name in node.inputs:
@@ -427,6 +429,8 @@ class Lift:
     def run(self) -> None:
         """Make layers of all nodes; what cannot be made one is in :attr:`refusals`."""
         for node in self.graph.nodes:
+            if len(self.made) > MOST_LAYERS:
+                raise UsageError(f"the graph has more than {MOST_LAYERS:,} layers, the most of a design")
             self._node = node
             lost = any(name in self._lost for name in node.inputs)
             try:
@@ -451,11 +455,25 @@ class Lift:
         rule = self._rules.get(node.kind)
         if rule is None:
             raise _no_op(node)
+        self._check_attributes(node)
         try:
             found = rule(self, node)
         except (IndexError, KeyError, TypeError, ValueError) as error:  # inputs or attributes that it must have
             raise Refused(f"it is malformed: {str(error) or type(error).__name__}", "a sound model") from None
         return [found] if isinstance(found, (Ref, Fixed, Parts)) else found
+
+    def _check_attributes(self, node: Node) -> None:
+        """Hold that attributes are of the types that ONNX gives them: a kernel's groups are no 1.5."""
+        from onnx import AttributeProto
+
+        types = self._types.get(node.kind)
+        if types is None:
+            types = self._types[node.kind] = _attribute_types(node.proto.op_type, self.graph.opsets)
+        for one in node.proto.attribute:
+            if one.name in types and one.type != types[one.name] and not one.ref_attr_name:
+                names = AttributeProto.AttributeType.Name
+                told, right = (names(kind).lower() for kind in (one.type, types[one.name]))
+                raise Refused(f"its attribute {one.name} is of the type {told}", f"one of the type {right}")
 
     def _folded(self, node: Node) -> list[Fixed] | None:
         """The outputs of a node that no input of the graph decides."""
@@ -588,6 +606,19 @@ def _fitting(op: Op, x: Sequence[Tensor], weights: Mapping[str, Fixed]) -> None:
     for name, value in weights.items():
         if name and value.shape != own[name].shape:
             raise Refused(f"its {name} has the shape {value.shape}, where {own[name].shape} would suit what arrives")
+
+
+def _attribute_types(kind: str, opsets: Sequence[Any]) -> Mapping[str, int]:
+    """The types of a node's attributes, by ONNX's own schema; nothing of a node that it does not know."""
+    from onnx import defs
+
+    version = next((one.version for one in opsets if one.domain in ("", "ai.onnx")), defs.onnx_opset_version())
+    try:
+        attributes = defs.get_schema(kind, version).attributes
+    except defs.SchemaError:
+        return {}
+    kinds: Any = {name: one.type for name, one in attributes.items()}  # enumerations of the compiled part
+    return {name: kind.value for name, kind in kinds.items()}
 
 
 def _no_op(node: Node) -> Refused:

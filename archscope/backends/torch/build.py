@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
@@ -225,7 +225,12 @@ def refuse_opaque(design: Design, what: str) -> None:
 
 
 def build(
-    design: Design, *, seed: int | None = None, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+    design: Design,
+    *,
+    seed: int | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    only: Collection[str] | None = None,
 ) -> Network:
     """The design as a module, with the weights as torch initialises its layers.
 
@@ -236,12 +241,14 @@ def build(
         seed: of the initial weights; the generator of the process then stays as it was.
         device: ``meta`` builds designs of any size without memory.
         dtype: floating type of the parameters; torch's default if left out.
+        only: the layers that are built and called, with all that they are computed from; all if left out.
 
     Raises:
         UsageError: there is no such device.
     """
+    steps = walk(design.graph)
     with seeded(seed), _on(device):
-        network = Network(design, walk(design.graph))
+        network = Network(design, steps if only is None else [step for step in steps if step.layer.name in only])
     return network if dtype is None else network.to(dtype)
 
 

@@ -1,37 +1,95 @@
 """Receptive fields measured: which places of the input really influence a unit, by gradients through the real layers.
 
-Two questions are asked. Which places can influence the unit at all: weights and inputs are positive, activations are
-left out and maxima are replaced by sums, so that no tie, no zero and no cancellation hides an influence. And how much
-each place weighs in the network as it is initialised: the effective receptive field (Luo et al., Understanding the
-Effective Receptive Field in Deep Convolutional Neural Networks, NeurIPS 2016), the gradient's magnitude over samples.
+Two questions are asked, both of the module that :func:`~archscope.backends.torch.build.build` gives. Which places can
+influence the unit at all: its weights and inputs are made positive, and its calls of torch such that no tie, no flat
+part and no cancellation hides an influence (:mod:`archscope.backends.torch.monotonous`). What a layer reads is never
+told to the measurement; where a layer hides it (it chooses by values, it gives whole numbers), that is said by name.
+And how much each place weighs in the network as it is initialised: the effective receptive field (Luo et al.,
+Understanding the Effective Receptive Field in Deep Convolutional Neural Networks, NeurIPS 2016), the gradient's
+magnitude over samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
 
 from archscope.analysis.influence import box_dims, check_place
 from archscope.analysis.receptive_field import receptive_fields
-from archscope.analysis.traversal import Step, walk
-from archscope.backends.torch.build import DTYPES, seeded
+from archscope.backends.torch.build import DTYPES, Call, Network, build
+from archscope.backends.torch.monotonous import Monotonous
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
-from archscope.ops import Op
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CONVOLUTIONS: dict[int, Callable[..., Any]] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
-_ADAPTIVE: dict[int, Callable[..., Any]] = {
-    1: functional.adaptive_avg_pool1d, 2: functional.adaptive_avg_pool2d, 3: functional.adaptive_avg_pool3d,
-}  # fmt: skip
+#: numbers are near one, or small: where sums grow long, the gates of a recurrent layer rest at one
+_SCALES = (1.0, 0.05)
+#: layers whose values do not come from any input
+_KNOWN = ("Constant", "Buffer", "Parameter")
+
+
+class Hidden(NamedTuple):
+    """A layer behind which gradients do not tell all.
+
+    Attributes:
+        layer: its name; of an input, that.
+        why: the reason, to be read after the name.
+    """
+
+    layer: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.why}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What gradients tell of a unit.
+
+    Attributes:
+        reached: the places of the input that certainly influence it, along the axes of the input.
+        hidden: the layers that may hide others; none where these are all.
+    """
+
+    reached: NDArray[np.bool_]
+    hidden: tuple[Hidden, ...]
+
+
+@dataclass
+class _Run:
+    """A network up to a layer, run."""
+
+    values: dict[Ref, Any]
+    source: Any
+    hidden: list[Hidden] = field(default_factory=list)
+
+
+def measure(
+    design: Design,
+    layer: str,
+    unit: Sequence[int],
+    *,
+    output: int = 0,
+    input: str | None = None,  # noqa: A002  # named so everywhere
+    seed: int = 0,
+) -> Measured:
+    """Which places of an input influence a unit, by gradients through the built module.
+
+    Args:
+        unit: its place along the axes of the layer's map; all channels together.
+
+    Raises:
+        UsageError: there is no such layer, unit or input.
+    """
+    return Measurement(design, layer, output=output, input=input, seed=seed).of(unit)
 
 
 def influence(
@@ -40,19 +98,18 @@ def influence(
     unit: Sequence[int],
     *,
     output: int = 0,
-    input: str | None = None,  # noqa: A002  # named so everywhere
+    input: str | None = None,  # noqa: A002
     seed: int = 0,
 ) -> NDArray[np.bool_]:
     """The places of an input that influence a unit, along the axes of the input.
 
-    Args:
-        unit: its place along the axes of the layer's map; all channels together.
-
     Raises:
-        UsageError: there is no such layer, unit or input, or the input holds whole numbers and has no gradient.
+        UsageError: as :func:`measure`, or gradients do not tell all.
     """
-    weights = _gradient(design, layer, unit, output, input, seed, structural=True)
-    return np.asarray(weights > 0)
+    found = measure(design, layer, unit, output=output, input=input, seed=seed)
+    if found.hidden:
+        raise UsageError(f"not measured: {'; '.join(map(str, found.hidden))}")
+    return found.reached
 
 
 def effective_field(
@@ -70,116 +127,198 @@ def effective_field(
     The mean over samples of the gradient's magnitude, of the network with torch's own initial weights (Luo et al.).
 
     Raises:
-        UsageError: as :func:`influence`, or no place has any weight.
+        UsageError: there is no such layer, unit or input, the network cannot be run, or no place has any weight.
     """
     total: Any = 0.0
     for sample in range(samples):
-        total = total + _gradient(design, layer, unit, output, input, seed + sample, structural=False)
+        asked = Measurement(design, layer, output=output, input=input, seed=seed + sample, structural=False)
+        if asked.cannot is not None:
+            raise UsageError(f"not measured: {asked.cannot}")
+        total = total + asked.gradient(unit)
     if not total.sum():
         raise UsageError(f"no gradient reaches the input from {layer}: its unit is zero in all {samples} samples")
     return np.asarray(total / total.sum())
 
 
-def _gradient(
-    design: Design, layer: str, unit: Sequence[int], output: int, name: str | None, seed: int, *, structural: bool
-) -> NDArray[np.float64]:
-    fields = receptive_fields(design)
-    layer = fields.layer(layer)
-    seen = fields.of(layer, output, name)
-    name = name or next((key for key, _ in fields.tensors[Ref(layer, output)]), design.inputs[0].name)
-    steps = walk(design.graph)
-    generator = torch.Generator().manual_seed(seed)
+class Measurement:
+    """The built network, run once up to a layer, and asked of its units.
+
+    Args:
+        structural: whether influences are made visible, or the network is left as it is initialised.
+
+    Raises:
+        UsageError: there is no such layer or input.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        layer: str,
+        *,
+        output: int = 0,
+        input: str | None = None,  # noqa: A002
+        seed: int = 0,
+        structural: bool = True,
+    ) -> None:
+        fields = receptive_fields(design)
+        self.layer = fields.layer(layer)
+        self._ref = Ref(self.layer, output)
+        seen = fields.of(self.layer, output, input)
+        name = input or next((key for key, _ in fields.tensors[self._ref]), design.inputs[0].name)
+        self._axes = [dim for key, dim in fields.tensors[Ref(name)] if key == name]
+        self._shape = (1, *next(node.shape for node in design.inputs if node.name == name))
+        self._needed = _needed(design, self.layer)
+        self.cannot: Hidden | None = None
+        self._runs: list[_Run] = []
+        self._generator = torch.Generator().manual_seed(seed)
+        try:
+            for scale in _SCALES if structural else (None,):
+                network = build(design, seed=seed, only=self._needed).double().eval().requires_grad_(False)
+                if scale is not None:
+                    _make_positive(network, self._generator, scale)
+                self._runs.append(_forward(network, name, self._generator, structural=structural))
+        except _Stopped as stopped:
+            self.cannot = stopped.hidden
+        self._dims: list[int] = []
+        self.sizes: list[int] = []
+        for run in self._runs:
+            result = run.values[self._ref]
+            self._dims = box_dims(seen, tuple(result.shape))
+            self.sizes = [result.shape[dim] for dim in self._dims]
+
+    def of(self, unit: Sequence[int]) -> Measured:
+        """What gradients tell of a unit.
+
+        Raises:
+            UsageError: there is no such unit.
+        """
+        if self.cannot is not None:
+            return Measured(np.zeros([self._shape[dim] for dim in self._axes], bool), (self.cannot,))
+        hidden = dict.fromkeys(one for run in self._runs for one in run.hidden)
+        return Measured(np.asarray(self.gradient(unit) != 0), tuple(hidden))
+
+    def gradient(self, unit: Sequence[int]) -> NDArray[np.float64]:
+        """The magnitude of the gradient of a unit, all channels together, along the axes of the input."""
+        return np.asarray(sum(self._gradient(unit, run) for run in self._runs))
+
+    def _gradient(self, unit: Sequence[int], run: _Run) -> Any:
+        result, source = run.values[self._ref], run.source
+        check_place(self.layer, unit, self.sizes)
+        index: list[Any] = [slice(None)] * result.ndim
+        for dim, place in zip(self._dims, unit, strict=True):
+            index[dim] = place
+        gradient = torch.zeros_like(source)
+        if result.requires_grad:
+            part = result[tuple(index)]
+            weights = torch.rand(part.shape, generator=self._generator, dtype=part.dtype) + 0.5  # softmax sums to 1
+            total = (part * weights).sum()
+            (found,) = torch.autograd.grad(total, [source], allow_unused=True, retain_graph=True)
+            gradient = gradient if found is None else found
+        others = [dim for dim in range(gradient.ndim) if dim not in self._axes]
+        return gradient.abs().sum(others).numpy() if others else gradient.abs().numpy()
+
+
+def _needed(design: Design, layer: str) -> frozenset[str]:
+    """The layers that one is computed from, itself among them, and those whose weights these share."""
+    layers = {one.name: one for one in design.layers}
+    found: set[str] = set()
+    open_ = [layer]
+    while open_:
+        name = open_.pop()
+        if name in layers and name not in found:
+            found.add(name)
+            open_ += [ref.node for ref in layers[name].inputs]
+            open_ += [name] if (shared := layers[name].shares) is None else [shared]
+    return frozenset(found)
+
+
+class _Stopped(Exception):
+    """The network cannot be run."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        super().__init__(str(hidden))
+        self.hidden = hidden
+
+
+def _make_positive(network: Network, generator: torch.Generator, scale: float) -> None:
+    """Weights above zero, of a mean that keeps numbers near ``scale``; what is known keeps its values, if any."""
+    for weight in network.parameters():
+        fan = max(weight[0].numel(), 1) if weight.ndim > 1 else 1
+        weight.copy_((torch.rand(weight.shape, generator=generator) + 0.5) * (scale / fan))
+    for name, tensor in network.named_buffers():
+        if tensor.is_floating_point() and not name.endswith("running_mean") and not tensor.any():
+            tensor.fill_(1)
+
+
+def _forward(network: Network, name: str, generator: torch.Generator, *, structural: bool) -> _Run:
+    """Run the layers that there are on drawn inputs, and see what hides an influence on the way.
+
+    Raises:
+        _Stopped: a layer cannot be run.
+    """
+    changed = Monotonous() if structural else None
     values: dict[Ref, Any] = {}
-    for node in design.inputs:
+    for node in network.design.inputs:
+        shape = (1, *node.shape)
         if node.dtype is None:
             draw = torch.rand if structural else torch.randn
-            drawn: Any = draw(1, *node.shape, generator=generator, dtype=torch.float64)
-            values[Ref(node.name)] = (drawn + 0.5 if structural else drawn).requires_grad_()
+            drawn: Any = draw(shape, generator=generator, dtype=torch.float64)
+            values[Ref(node.name)] = drawn + 0.5 if structural else drawn
         else:
-            values[Ref(node.name)] = torch.zeros(1, *node.shape, dtype=DTYPES[node.dtype])
-    source = values[Ref(name)]
-    if not source.requires_grad:
-        raise UsageError(f"the input {name} holds whole numbers: no gradient reaches it")
-    with seeded(seed):
-        _run(steps, values, layer, structural=structural)
-    result = values[Ref(layer, output)]
-    dims = box_dims(seen, tuple(result.shape))
-    check_place(layer, unit, [result.shape[dim] for dim in dims])
-    index: list[Any] = [slice(None)] * result.ndim
-    for dim, place in zip(dims, unit, strict=True):
-        index[dim] = place
-    total = result[tuple(index)].sum()
-    gradient = torch.zeros_like(source)
-    if total.requires_grad:
-        (gradient,) = torch.autograd.grad(total, [source], allow_unused=True)
-        gradient = torch.zeros_like(source) if gradient is None else gradient
-    axes = [dim for key, dim in fields.tensors[Ref(name)] if key == name]
-    others = [dim for dim in range(gradient.ndim) if dim not in axes]
-    return np.asarray(gradient.abs().sum(others).numpy())
+            values[Ref(node.name)] = torch.zeros(shape, dtype=DTYPES[node.dtype])
+    source, marked = values[Ref(name)], None
+    if source.is_floating_point():
+        values[Ref(name)] = source.requires_grad_() * 1  # a layer may work in place
+    elif changed is not None:
+        marked, source = source, changed.mark(source)
+    else:
+        raise _Stopped(Hidden(name, "holds whole numbers: no gradient reaches it"))
+    run = _Run(values, source)
+    kinds = {layer.name: type(layer.op).__name__ for layer in network.design.layers}
+    decided = {Ref(node.name) for node in network.design.inputs}
+    for call in network.calls:
+        if changed is None:
+            _call(network, call, values)
+            continue
+        changed.noted.clear()
+        changed.looked_up = False
+        with changed:
+            _call(network, call, values)
+        made = {ref: tensor for ref, tensor in values.items() if ref.node == call.layer}
+        if kinds[call.layer] not in _KNOWN and not decided.isdisjoint(call.inputs):
+            decided |= set(made)
+        read = {ref: values[ref] for ref in call.inputs}
+        whys = [*changed.noted, *_whys(read, made, decided, marked, looked_up=changed.looked_up)]
+        felt = any(tensor.requires_grad or tensor is marked for tensor in read.values())
+        run.hidden += [Hidden(call.layer, why) for why in whys if felt]
+    return run
 
 
-def _run(steps: Sequence[Step], values: dict[Ref, Any], last: str, *, structural: bool) -> None:
-    """Run the layers up to one of them, each built once."""
-    built: dict[str, Callable[..., Any]] = {}
-    for step in steps:
-        layer = step.layer
-        if layer.shares is not None:
-            built[layer.name] = built[layer.shares]
-        else:
-            made = _linear(layer.op, step) if structural else None
-            built[layer.name] = made or _module(layer.op, step, structural=structural)
-        y = built[layer.name](*(values[ref] for ref in layer.inputs))
-        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else [y]):
-            values[Ref(layer.name, number)] = tensor
-        if layer.name == last:
-            return
+def _call(network: Network, call: Call, values: dict[Ref, Any]) -> None:
+    try:
+        network.run(call._replace(done=(), no_grad=False), values)  # what has no gradient has an influence
+    except UsageError as error:
+        raise _Stopped(Hidden(call.layer, f"cannot be run: {error}")) from None
 
 
-def _module(op: Op, step: Step, *, structural: bool) -> Callable[..., Any]:
-    """The layer in double precision, as at inference; with positive weights of a mean that keeps numbers near one."""
-    module = op.module(torch, *step.x)
-    if isinstance(module, nn.Module):
-        module.double().eval()
-        if structural:
-            for parameter in module.parameters():
-                with torch.no_grad():
-                    fan = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 1
-                    parameter.copy_((torch.rand_like(parameter) + 0.5) / fan)
-    return module
+def _whys(
+    read: dict[Ref, Any], made: dict[Ref, Any], decided: set[Ref], marked: Any, *, looked_up: bool
+) -> Iterator[str]:
+    """Why a layer may hide an influence, by the types of what it reads and gives.
 
-
-def _linear(op: Op, step: Step) -> Callable[..., Any] | None:
-    """A layer in whose place something stands that passes on every influence; ``None`` where the layer itself does."""
-    kind = type(op).__name__
-    arguments = op.arguments()
-    if type(op).__module__.endswith(".activation") and not {"dim"} & set(arguments) and kind != "Softmax2d":
-        return lambda tensor: tensor
-    if kind in ("Maximum", "Minimum"):
-        return lambda *tensors: sum(tensors)
-    if kind == "Max":
-        return lambda tensor: tensor.mean(dim=arguments["dim"], keepdim=arguments["keepdim"])
-    if kind.startswith("AdaptiveMaxPool"):
-        size = step.y[0].shape[2:]
-        return lambda tensor: _ADAPTIVE[op.rank or 1](tensor, size)
-    if kind.startswith(("MaxPool", "LPPool")):
-        return _sum_pool(arguments, op.rank or 1, step.y[0].shape[2:])
-    return None
-
-
-def _sum_pool(arguments: dict[str, Any], rank: int, out: tuple[int, ...]) -> Callable[..., Any]:
-    """The mean of the windows of a pool, of those that hang over the border in ``ceil_mode`` too."""
-    kernel, stride = arguments["kernel_size"], arguments["stride"]
-    padding = arguments.get("padding", (0,) * rank)
-    dilation = arguments.get("dilation", (1,) * rank)
-
-    def pool(tensor: Any) -> Any:
-        ends: list[int] = []
-        for size, places, k, s, p, d in zip(tensor.shape[2:], out, kernel, stride, padding, dilation, strict=True):
-            ends = [p, max((places - 1) * s + (k - 1) * d + 1 - size - p, 0), *ends]
-        weight = torch.full((tensor.shape[1], 1, *kernel), 1 / float(np.prod(kernel)), dtype=tensor.dtype)
-        padded = functional.pad(tensor, ends)
-        pooled = _CONVOLUTIONS[rank](padded, weight, stride=stride, dilation=dilation, groups=tensor.shape[1])
-        whole = (slice(None), slice(None))
-        return pooled[whole + tuple(slice(places) for places in out)]
-
-    return pool
+    Args:
+        decided: what is computed from any input.
+        marked: the whole numbers whose influence is asked for, if these are.
+        looked_up: whether it has looked them up in a table, which is the one use that is followed.
+    """
+    blind = [tensor for tensor in made.values() if not tensor.requires_grad]
+    if blind:
+        kind = "truth values" if any(tensor.dtype == torch.bool for tensor in blind) else "whole numbers"
+        yield f"gives {kind}, which have no gradient"
+    elif any(tensor is marked for tensor in read.values()) and not looked_up:
+        yield "uses whole numbers otherwise than to look up rows of a table"
+    for ref, tensor in read.items():
+        if not tensor.is_floating_point() and tensor is not marked and ref in decided and len(read) > 1:
+            yield f"reads what the values of {ref} tell"
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in made.values() if tensor.is_floating_point()):
+        yield "gives numbers that are not finite, at the weights that were drawn"

@@ -177,7 +177,7 @@ def profile(
         layerwise = told(calibration=calibration)
         prediction = told(compile=True) if compile else layerwise
     ledger = _ledger(design, setting)
-    _check_room(design, ledger.inference if mode == "infer" else ledger.needed, free_memory(device))
+    _check_room(ledger, mode, free_memory(device))
     with _refusals(design, setting), arithmetic(dtype, device):
         step = Step(design, setting, clock)
         if compile:
@@ -227,10 +227,11 @@ def _predicted_memory(ledger: Memory, setting: Setting) -> int:
     return ledger.training if ledger.cuda is None else ledger.cuda.allocated
 
 
-def _check_room(design: Design, needed: int, free: int) -> None:
-    if needed > free:
+def _check_room(ledger: Memory, mode: str, free: int) -> None:
+    if ledger.inference > free if mode == "infer" else not ledger.fits(free):
+        needed = ledger.inference if mode == "infer" else ledger.needed
         sizes = f"needs {needed / 2**30:,.2f} GiB, and {free / 2**30:,.2f} GiB are free"
-        raise UsageError(f"{design.name} does not fit: it {sizes}; a smaller --batch may")
+        raise UsageError(f"{ledger.design.name} does not fit: it {sizes}; a smaller --batch may")
 
 
 @contextmanager

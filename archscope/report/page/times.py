@@ -12,6 +12,7 @@ from archscope.analysis.roofline import Prediction
 from archscope.analysis.traffic import LOSS, UPDATE
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.files import irregular
 from archscope.report.text import duration
 
 _MOST_ROWS = 25
@@ -83,6 +84,9 @@ def read_profile(file: str, design: Design) -> Times:
     Raises:
         UsageError: the file cannot be read, is no profile, or is of another design.
     """
+    strange = irregular(file)
+    if strange:
+        raise UsageError(f"{file} is {strange}, not a profile")
     try:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

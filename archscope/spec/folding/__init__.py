@@ -21,7 +21,7 @@ from archscope.spec.folding.tree import Path, tree
 from archscope.spec.folding.values import Unsaid
 from archscope.spec.writer import to_yaml
 
-__all__ = ["readable"]
+__all__ = ["readable", "said"]
 
 #: each time some parts more are told apart, or dissolved
 _MOST_TRIES = 50
@@ -97,10 +97,10 @@ def _says(text: str, design: Design) -> bool:
         again = expand(load_document(Source("<text>", text), None), {}, {})
     except SpecError:
         return False
-    return bool(_said(again) == _said(design))
+    return bool(said(again) == said(design))
 
 
-def _said(design: Design) -> Any:
+def said(design: Design) -> Any:
     """What a design is; regions that are recomputed count by their layers, not by their names."""
     seen: dict[str | None, int] = {None: 0}
     layers = [(replace(one, checkpoint=None), seen.setdefault(one.checkpoint, len(seen))) for one in design.layers]

@@ -13,7 +13,7 @@ from torch._ops import HigherOrderOperator
 from archscope.backends.torch.imports.lift import NAMES, SILENT, Arguments, Lifting, base
 from archscope.backends.torch.imports.model import Refusal
 from archscope.backends.torch.imports.telling import told
-from archscope.backends.torch.imports.trace import Call, Size, Value
+from archscope.backends.torch.imports.trace import Call, Held, Size, Value
 from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
 from archscope.spec.draft import Unfit
@@ -175,12 +175,14 @@ def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     from archscope.backends.torch.imports.measure import measured
 
     read, given = lifting.around(calls)
-    held = [lifting.program.held[value.name] for value in read if value.name in lifting.program.held]
-    inputs = [value for value in read if value.name not in lifting.program.held]
+    own = lifting.only_in(calls)
+    held = [lifting.program.held[value.name] for value in read if value.name in own]
+    inputs = [value for value in read if value.name not in own]
+    inputs.sort(key=lambda value: value.shape[:1] != (Size(1, 0),))  # the first one lends the batch
     path = refusal.place
     if any(isinstance(call.function, HigherOrderOperator) for call in calls):
         raise UsageError(_no_box(refusal, f"what it does cannot be measured; needed: {refusal.needed}"))
-    _refuse_closed(lifting, refusal, inputs, given)
+    _refuse_closed(lifting, refusal, inputs, held, given)
     named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
     try:
         totals = measured(lifting, calls, inputs, held, given)
@@ -208,19 +210,21 @@ def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         lifting.enter(value, ref)
 
 
-def _refuse_closed(lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], given: Sequence[Value]) -> None:
+def _refuse_closed(
+    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], given: Sequence[Value]
+) -> None:
     """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
 
     Raises:
         UsageError: it does not.
     """
-    for value in given:
-        shape = lifting.shape(value)
-        if not value.shape or value.shape[0] != Size(1, 0):
-            why = f"it gives a tensor of {shape} whose first dimension is not the batch"
-            raise UsageError(_no_box(refusal, why))
+    for value in [*given, *(one.value for one in held)]:
         if value.dtype not in NAMES:
-            raise UsageError(_no_box(refusal, f"it gives a tensor of {value.dtype}, which designs do not know"))
+            raise UsageError(_no_box(refusal, f"it has a tensor of {value.dtype}, which designs do not know"))
+    for value in given:
+        if not value.shape or value.shape[0] != Size(1, 0):
+            why = f"it gives a tensor of {lifting.shape(value)} whose first dimension is not the batch"
+            raise UsageError(_no_box(refusal, why))
     if not given:
         raise UsageError(_no_box(refusal, "nothing reads what it gives"))
     if not any(value.shape and value.shape[0] == Size(1, 0) for value in inputs):

@@ -151,6 +151,7 @@ class Lifting:
         draft: the design so far.
         batch: at which the program was traced.
         refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
+        needs: names of the values that gradients reach.
         kept: values that go into a file beside the spec.
     """
 
@@ -175,6 +176,8 @@ class Lifting:
         self._latest: Ref | None = None
         self._aliases = Aliases(program)
         self._upkeep = _upkeep(program)
+        self._closed_in: set[str] = set()
+        self.needs = _needs(program)
 
     # -- the way through -------------------------------------------------------------------------------------------
 
@@ -190,7 +193,8 @@ class Lifting:
             self._values[name] = Literal(tensor.detach().cpu(), _value_of(name, tensor))
         groups = self._groups()
         for number, call in enumerate(self.program.calls):
-            with self._refusing(call):
+            mark = None if call.recomputed is None else f"recomputed_{call.recomputed}"
+            with self._refusing(call), self.draft.under(no_grad=not call.grad, checkpoint=mark):
                 self._call(call, number, groups.get(number, _SINGLE))
         for name, value in self.program.outputs.items():
             entity = self._values[value.name]
@@ -199,10 +203,25 @@ class Lifting:
                     self.draft.output(name, self.ref(entity, None))
             except (Cannot, Unfit) as error:
                 self.refusals.setdefault(name, Refusal(f"output {name}", str(error), "a model that does not give it"))
+        self._spare()
+
+    def _spare(self) -> None:
+        """The state of the model that nothing reads: layers that give it, which nothing reads either."""
+        kept = {name for tensors in self._state.values() for name in tensors.values()}
+        for held in self.program.held.values():
+            if held.name not in kept and not self.refusals:
+                kept.add(held.name)
+                try:
+                    self._given(held, ())
+                except Cannot as error:
+                    self.refusals[held.name] = Refusal(held.name, error.what, error.needed)
 
     def _call(self, call: Call, number: int, done: Callable[[], None] | None) -> None:
         if number in self._upkeep:
             self._enter(call, [None] * len(call.outputs))
+        elif call.own is not None and call.own not in self._closed:
+            name = call.own.partition(":")[0]
+            self.refuse(call, f"{name}, a function with a backward pass of its own", "layers of torch in its place")
         elif done is _SINGLE:
             self._single(call, number)
         elif done is not None:
@@ -272,7 +291,8 @@ class Lifting:
     def refuse(self, call: Call, what: str, needed: str) -> None:
         """Note that a call cannot be represented; what follows from it is not asked."""
         frame = call.frames[-1] if call.frames else None
-        key = frame.key if frame else (call.outputs[0].name if call.outputs and call.outputs[0] else call.target)
+        alone = call.outputs[0].name if call.outputs and call.outputs[0] else call.target
+        key = call.own or (frame.key if frame else alone)
         self.refusals.setdefault(key, Refusal(frame.path if frame else "", what, needed))
         self._enter(call, [Broken()] * len(call.outputs))
 
@@ -419,7 +439,7 @@ class Lifting:
             )
         for one in held.values():
             others = self._consumers[one.value.name] - users
-            if others or one.name in self._held:
+            if others or one.name in self._held or one.value.name in self._closed_in:
                 raise Cannot(f"{one.name} serves {call.target} and {', '.join(sorted(others))}", "a tied weight")
             if base(call) in users and len(users) == 1 and len(self._company[one.value.name]) > 1:
                 raise Cannot(f"{one.name} serves {call.target} with other weights as well", "a tied weight")
@@ -442,21 +462,30 @@ class Lifting:
     def _materialised(self, held: Held) -> Ref:
         """The layer that gives a weight."""
         if held.name not in self._held:
-            shape = self.shape(held.value)
-            if held.learnt:
-                op = self.op("Parameter", shape=list(shape))
-            else:
-                dtype = NAMES.get(held.value.dtype)
-                given = {"dtype": dtype or "float", "persistent": held.persistent, **self._holding(held)}
-                op = self.op("Buffer", shape=list(shape), **given)
-            frozen = ("weight",) if held.learnt and not held.trained else ()
-            self._gives(held, self.draft.layer(self._place_of(held), op, (), frozen=frozen)[0])
+            self._given(held, ())
         return self._held[held.name]
 
-    def _gives(self, held: Held, ref: Ref) -> None:
-        """Say which layer gives a weight."""
-        self._held[held.name] = ref
-        self._state[ref] = {_own_name(held): held.name}
+    def expanded(self, weight: Weight) -> Ref:
+        """The layer that gives a weight to every sample."""
+        return self._given(weight.held, [self.lends()])
+
+    def _given(self, held: Held, lends: Sequence[Ref]) -> Ref:
+        """A new layer that gives a weight; to every sample of a tensor that has these."""
+        if held.value.dtype not in NAMES:
+            raise Cannot(f"{held.name} of {held.value.dtype}", "a dtype that designs know")
+        shape, expand = list(self.shape(held.value)), {"expand": True} if lends else {}
+        if held.learnt:
+            op = self.op("Parameter", shape=shape, **expand)
+        else:
+            dtype = NAMES.get(held.value.dtype) or "float"
+            given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
+            op = self.op("Buffer", shape=shape, **given, **expand)
+        frozen = (_own_name(held),) if held.learnt and not held.trained else ()
+        with self.draft.under(checkpoint=self.draft.checkpoint):  # whoever reads it may do so with gradients
+            made = self.draft.layer(self._place_of(held), op, lends, frozen=frozen)[0]
+        self._held[held.name] = made
+        self._state[made] = {_own_name(held): held.name}
+        return made
 
     def keeps(self, ref: Ref, names: Mapping[str, str]) -> None:
         """Say what the parameters and buffers of a layer are called in the original."""
@@ -483,21 +512,6 @@ class Lifting:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
         around, _, own = held.name.rpartition(".")
         return around if own == _own_name(held) and around and self._instances.idle(around) else held.name
-
-    def expanded(self, weight: Weight) -> Ref:
-        """The layer that gives a weight to every sample."""
-        held, lends = weight.held, self.lends()
-        shape = list(self.shape(held.value))
-        if held.learnt:
-            op = self.op("Parameter", shape=shape, expand=True)
-        else:
-            dtype = NAMES.get(held.value.dtype) or "float"
-            given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
-            op = self.op("Buffer", shape=shape, expand=True, **given)
-        frozen = ("weight",) if held.learnt and not held.trained else ()
-        made = self.draft.layer(self._place_of(held), op, [lends], frozen=frozen)[0]
-        self._gives(held, made)
-        return made
 
     def reads(self, value: Value) -> bool:
         """Whether anything reads a value."""
@@ -611,7 +625,9 @@ class Lifting:
         todo: dict[int, Callable[[], None] | None] = {}
         for key, numbers in self._instances.groups(self._closed).items():
             todo |= dict.fromkeys(numbers)
-            todo[numbers[0]] = _later(opaque, self, [self.program.calls[n] for n in numbers], self._closed[key])
+            calls = [self.program.calls[number] for number in numbers]
+            self._closed_in |= {value.name for call in calls for value in call.values}
+            todo[numbers[0]] = _later(opaque, self, calls, self._closed[key])
         for numbers in self._instances.leaves():
             calls = [self.program.calls[number] for number in numbers]
             if any(number in todo for number in numbers):
@@ -631,6 +647,12 @@ class Lifting:
         read = {value.name: value for call in calls for value in call.values if value.name not in made}
         given = [value for call in calls for value in call.outputs if value is not None and value.name in outside]
         return list(read.values()), given
+
+    def only_in(self, calls: Sequence[Call]) -> set[str]:
+        """The weights that nothing but these calls reads."""
+        inside = {id(call) for call in calls}
+        others = {value.name for call in self.program.calls if id(call) not in inside for value in call.values}
+        return {name for name in self.program.held if name not in others}
 
     def enter(self, value: Value, entity: Entity) -> None:
         """Say what has become of a value."""
@@ -672,8 +694,13 @@ class Lifting:
         for path, module in self.module.named_modules():
             if not path or path in ran or any(path.startswith(f"{above}.") for above in done):
                 continue
+            if type(module) in _EMPTY and not list(module.parameters()):
+                continue  # has no forward that could run
             done.append(path)
             yield Unused(path, type(module).__name__, sum(one.numel() for one in module.parameters()))
+
+
+_EMPTY = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 def _SINGLE() -> None:  # noqa: N802
@@ -745,6 +772,21 @@ def _consumers(program: Trace) -> dict[str, set[str]]:
     for call in program.calls:
         for value in call.values:
             found.setdefault(of.get(value.name, value.name), set()).add(base(call))
+    return found
+
+
+#: calls whose results no gradient passes
+_CUT = re.compile(r"aten\.(detach_?|new_\w+|\w+_like)")
+
+
+def _needs(program: Trace) -> set[str]:
+    """The values that gradients reach."""
+    found = {name for name, held in program.held.items() if held.trained}
+    for call in program.calls:
+        if not call.grad or _CUT.fullmatch(base(call)):
+            continue
+        if any(one.name in found for one in call.values):
+            found |= {one.name for one in call.outputs if one is not None and one.dtype.is_floating_point}
     return found
 
 
@@ -876,7 +918,7 @@ class Instances:
         wanted = set(keys)
         found: dict[str, list[int]] = {}
         for number, call in enumerate(self._calls):
-            key = next((frame.key for frame in call.frames if frame.key in wanted), None)
+            key = next((one for one in (call.own, *(frame.key for frame in call.frames)) if one in wanted), None)
             if key is None and call.outputs and call.outputs[0] is not None and call.outputs[0].name in wanted:
                 key = call.outputs[0].name
             if key is not None:
@@ -888,7 +930,7 @@ class Instances:
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*[A-Z]*(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]+")
 #: calls that make no layer
 SILENT = {
-    "aten._assert_tensor_metadata", "aten.alias", "aten.detach", "aten.detach_", "aten.lift_fresh_copy",
+    "aten._assert_tensor_metadata", "aten.alias", "aten.lift_fresh_copy",
     "aten.contiguous", "aten.sym_size", "aten.zeros", "aten.ones", "aten.arange", "aten.full", "aten._assert_scalar",
     "aten.empty", "aten.new_zeros", "aten.new_ones", "aten.to", "aten.type_as",
 }  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
-from torch.utils.flop_counter import FlopCounterMode
 
-from archscope.backends.torch.imports.lift import Lifting, Literal
+from archscope.backends.torch.counting import counter
+from archscope.backends.torch.imports.lift import Lifting
 from archscope.backends.torch.imports.trace import Call, Held, Size, Value
 
 
@@ -47,7 +47,7 @@ def _run(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for value in inputs:
-        values[value.name] = _empty(value, batch, trained=not isinstance(lifting.entity(value), Literal))
+        values[value.name] = _empty(value, batch, trained=value.name in lifting.needs)
     for one in held:
         values[one.value.name] = _empty(one.value, batch, trained=one.trained)
     saved: dict[int, Any] = {}
@@ -58,15 +58,15 @@ def _run(
         return tensor.detach()
 
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with sdpa_kernel(SDPBackend.MATH), counter() as work:
         with hooks:
             for call in calls:
                 _apply(call, values, batch)
-        forward = counter.get_total_flops() // 2
+        forward = work.get_total_flops() // 2
         results = [values[value.name] for value in given if values[value.name].requires_grad]
         if results:
             torch.autograd.backward([result.sum() for result in results])
-        backward = counter.get_total_flops() // 2 - forward
+        backward = work.get_total_flops() // 2 - forward
     entering, leaving = (_places(values, some) for some in (inputs, given))
     known = {*entering, *leaving, *_places(values, [one.value for one in held])}
     return {

@@ -47,7 +47,7 @@ class Lifted:
     """A traced model as a flat design.
 
     Attributes:
-        unused: what never ran, and is not in the design.
+        unused: what never ran.
         names: names of the design's parameters and buffers (``LAYER.NAME``) to those in the model's ``state_dict()``;
             one that is left out has the same name in both.
         notes: what a user should know.

@@ -1,7 +1,8 @@
 """An imported design held against the model that it was made of.
 
-The model's figures come from running the model itself, on fake tensors: what it reads, gives, computes, and keeps for
-the backward pass. The design's come from its account.
+The model's figures come from the model itself: its state by name, and what a run of it on fake tensors reads, gives,
+computes forward and backward, and keeps for the backward pass. The design's come from its account. Last, the module
+that is built of the design gives what the model gives.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
@@ -26,7 +26,10 @@ from archscope.backends.imported import Unused
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import seeded
 from archscope.backends.torch.check import Shapes, kept_by, same_tensors
+from archscope.backends.torch.counting import counter
 from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.outputs import same_outputs
+from archscope.backends.torch.imports.regions import not_recomputed
 from archscope.backends.torch.imports.telling import told
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
@@ -48,25 +51,30 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
         lifted: what is known of how it was made: the names of its tensors in the model.
 
     Returns:
-        Parameters and buffers by name and shape, their number, the shapes of the outputs, MACs, and the bytes that
-        autograd keeps. A figure of the model that cannot be measured is ``None``, and the note says why.
+        Parameters and buffers by name and shape; how many elements are learnt, are trained, are read by nothing; the
+        shapes of the outputs; MACs forward and backward; the bytes that autograd keeps; the outputs in both modes. What
+        cannot be measured of the model is ``None``, and the note says why.
     """
     model = target.module if target.program is None else target.program.module()
     assert model is not None
     batch = batch_of((target.args, target.kwargs))
     account = analyze(design, batch=batch)
     given = (model, target.args, target.kwargs)
+    saved = "a saved program is one mode of its model, and does not say how it trains"
+    back: int | str = saved
+    kept: int | str = saved
     with _plain():
         ran = _measured(given, _run)
-        kept: int | str = "a saved program is one mode of its model, and does not say how it trains"
         if target.program is None:
-            kept = _measured(given, _kept)
+            back, kept = _measured(given, _back), _measured(given, _kept)
     where = f"batch {batch}, fake tensors on the CPU"
     return (
         *_tensors(account, model, lifted, ran),
         _outputs(account, ran, where),
         _macs(account, ran, where),
+        _backward_macs(account, back, where),
         _kept_bytes(design, batch, kept, where),
+        *same_outputs(design, target, lifted, account.total.macs),
     )
 
 
@@ -110,12 +118,23 @@ class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Ran:
     """A forward pass in the mode that the model is in, attention as the products that it is made of."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, _Reads() as reads:
+    with sdpa_kernel(SDPBackend.MATH), counter() as work, _Reads() as reads:
         y = model(*args, **kwargs)
     read = frozenset(name for name, tensor in _named(model) if id(tensor) in reads.seen)
     given = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor)]
     shapes = tuple(_described(tuple(map(int, tensor.shape)), _dtype(tensor)) for tensor in given)
-    return _Ran(read, shapes, counter.get_total_flops() // 2)
+    return _Ran(read, shapes, work.get_total_flops() // 2)
+
+
+def _back(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """MACs of a backward pass, without what is computed again in it."""
+    with sdpa_kernel(SDPBackend.MATH), not_recomputed(), counter() as work:
+        y = model(*args, **kwargs)
+        forward = work.get_total_flops()
+        results = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+        if results:
+            torch.autograd.backward([result.sum() for result in results])
+    return int(work.get_total_flops() - forward) // 2
 
 
 def _named(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
@@ -176,26 +195,24 @@ def _tensors(account: Account, model: nn.Module, lifted: Lifted, ran: _Ran | str
         "parameters": {name: tuple(tensor.shape) for name, tensor in model.named_parameters()},
         "buffers": {name: tuple(tensor.shape) for name, tensor in model.named_buffers()},
     }
-    read = {what: _read(names, ran, lifted.unused) for what, names in real.items()}
-    read["buffers"] |= stated["buffers"].keys()  # some are written in training alone
     for what, shapes in real.items():
-        yield same_tensors(
-            f"{what} by name and shape",
-            stated[what],
-            {name: shape for name, shape in shapes.items() if name in read[what]},
-        )
+        yield same_tensors(f"{what} by name and shape", stated[what], shapes)
     sizes = {name: tensor.numel() for name, tensor in model.named_parameters()}
-    measured = sum(size for name, size in sizes.items() if name in read["parameters"])
-    unread = {name: size for name, size in sizes.items() if name not in read["parameters"]}
-    note = f"of {sum(sizes.values()):,}; {_apart(unread, lifted.unused)}" if unread else ""
-    yield Check("params", account.total.params, measured, note)
+    yield Check("params", account.total.params, sum(sizes.values()))
+    trained = sum(sizes[name] for name, tensor in model.named_parameters() if tensor.requires_grad)
+    yield Check("trainable_params", account.total.trainable_params, trained)
+    yield _unread(account, sizes, lifted.unused, ran)
 
 
-def _read(names: Iterable[str], ran: _Ran | str, unused: tuple[Unused, ...]) -> set[str]:
-    """The names of what a forward pass reads; if it could not be run, of what the trace says that it does."""
-    if not isinstance(ran, str):
-        return set(names) & ran.read
-    return {name for name in names if not any(_inside(name, one) for one in unused)}
+def _unread(account: Account, sizes: dict[str, int], unused: tuple[Unused, ...], ran: _Ran | str) -> Check:
+    """The parameters that a forward pass does not read, counted and named."""
+    read = {ref.node for layer in account.design.layers for ref in layer.inputs}
+    read |= {ref.node for _, ref in account.design.outputs}
+    stated = sum(row.params for row in account.rows if row.kind == "Parameter" and row.name not in read)
+    if isinstance(ran, str):
+        return Check("unused_params", stated, None, ran)
+    unread = {name: size for name, size in sizes.items() if name not in ran.read}
+    return Check("unused_params", stated, sum(unread.values()), _apart(unread, unused) if unread else "")
 
 
 def _inside(name: str, part: Unused) -> bool:
@@ -250,6 +267,13 @@ def _macs(account: Account, ran: _Ran | str, where: str) -> Check:
     if any(row.kind == "Bilinear" for row in account.rows):
         note += "; it has no formula for Bilinear"
     return Check("macs", account.total.macs, ran.macs, note)
+
+
+def _backward_macs(account: Account, back: int | str, where: str) -> Check:
+    if isinstance(back, str):
+        return Check("backward_macs", account.total.backward_macs, None, back)
+    note = f"torch.utils.flop_counter, halved, groups counted as they are; {where}"
+    return Check("backward_macs", account.total.backward_macs, back, note)
 
 
 def _kept_bytes(design: Design, batch: int, kept: int | str, where: str) -> Check:

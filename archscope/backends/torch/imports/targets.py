@@ -23,8 +23,10 @@ from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.telling import authored, told
+from archscope.backends.torch.imports.trace import hushed
 from archscope.backends.torch.imports.twin import faked, spread, zeros
 from archscope.errors import UsageError, closest, suggestion
+from archscope.files import irregular
 
 FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
 #: samples in the inputs that a model is run on; with one, torch refuses to train batch norms of maps of one value
@@ -129,6 +131,9 @@ def _from_path(name: str) -> ModuleType:
 def _from_file(path: Path) -> ModuleType:
     """A module from its file; what lies beside it can be imported, as by ``python file.py``."""
     path = path.resolve()
+    strange = irregular(path)
+    if strange:
+        raise UsageError(f"{path} is {strange}, not a file")
     if not path.is_file():
         near = closest(path.name, (one.name for one in path.parent.glob("*.py")))
         hint = f"; did you mean `{near}`?" if near else ""
@@ -266,10 +271,12 @@ def _without_types(signature: inspect.Signature) -> str:
 def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None) -> Target:
     if kwargs:
         raise UsageError("a saved program is built already: --kwargs is for a class or a function")
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    strange = irregular(path)
+    if strange or not path.is_file():
+        raise UsageError(f"{path} is {strange}, not a file" if strange else f"there is no file {path}")
     try:
-        program = torch.export.load(path)
+        with hushed():
+            program = torch.export.load(path)
     except Exception as error:
         raise UsageError(f"{path} is no saved torch.export program: {told(error)}") from None
     if examples:

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import Network
+from archscope.backends.torch.imports.regions import marked, own_backward, recomputed
 from archscope.backends.torch.imports.telling import place, told
 from archscope.errors import UsageError
 
@@ -75,6 +76,8 @@ class Call:
         outputs: the tensors that it makes.
         frames: the modules around it, the outermost first.
         grad: whether gradients are recorded.
+        recomputed: the number of the part that it is recomputed with in the backward pass, if it is.
+        own: the ``torch.autograd.Function`` that it stands in, if any, and the number of that.
     """
 
     target: str
@@ -84,6 +87,8 @@ class Call:
     outputs: tuple[Value | None, ...]
     frames: tuple[Frame, ...]
     grad: bool
+    recomputed: int | None = None
+    own: str | None = None
 
     @property
     def values(self) -> list[Value]:
@@ -140,7 +145,7 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
         UsageError: it cannot be traced, or it does other things for another batch.
     """
     batch = batch_of((args, kwargs))
-    with _Weights() as weights:
+    with marked(), _Weights() as weights:
         first = _exported(module, args, kwargs)
         second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
     return laid_over(module, first, second, batch, weights.seen)
@@ -227,7 +232,7 @@ def resized(given: Any, batch: int, other: int) -> Any:
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     try:
-        with _hushed():
+        with hushed():
             return torch.export.export(module, tuple(args), dict(kwargs), strict=False)
     except GuardOnDataDependentSymNode as error:
         why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
@@ -241,7 +246,7 @@ class Untraceable(UsageError):
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Without what torch says beside its errors; what the model prints is kept."""
     said = StringIO()
     before = logging.root.manager.disable
@@ -383,7 +388,8 @@ class _Overlay:
         kwargs = {key: self._both(value, other.kwargs[key]) for key, value in one.kwargs.items()}
         outputs = self._made(one, other)
         self._values[one.name] = outputs
-        self._calls.append(Call(target, one.target, args, kwargs, outputs, _frames(one), grad))
+        marks = recomputed(one), own_backward(one)
+        self._calls.append(Call(target, one.target, args, kwargs, outputs, _frames(one), grad, *marks))
 
     def _inline(
         self, one: fx.Node, other: fx.Node, first: fx.GraphModule, second: fx.GraphModule, *, grad: bool

@@ -15,6 +15,7 @@ import archscope
 from archscope import UsageError
 from archscope.backends import imported as written_side
 from archscope.backends.imported import written
+from tests.backends.torch.imports.proofs import unproved
 
 DATA = Path(__file__).parents[3] / "data" / "models.py"
 _spec = importlib.util.spec_from_file_location("models_to_import", DATA)
@@ -42,8 +43,7 @@ def kinds(design):
 )
 def test_every_figure_is_the_models(module, given):
     found = archscope.from_torch(module(), given)
-    assert [one for one in found.proof if not one.ok or one.measured is None] == []
-    assert found.ok
+    assert unproved(found) == []
     assert archscope.load(found.spec) == found.design
     assert found.design.name == module.__name__
 
@@ -65,10 +65,10 @@ def test_what_never_runs_is_reported():
     found = archscope.from_torch(models.Lazy(), torch.rand(2, 6))
     assert found.ok
     assert [tuple(part) for part in found.unused] == [("spare", "Sequential", (6 * 6 + 6) + (6 * 2 + 2))]
-    assert "unused: spare (Sequential, 56 parameters) never runs, and is not in the design" in str(found)
-    assert "params = 28   of 87; 56 in 1 unused module (spare), 3 in 1 parameter (token) that nothing reads" in str(
-        found
-    )
+    assert "unused: spare (Sequential, 56 parameters) never runs: no gradient reaches it" in str(found)
+    unread = "56 in 1 unused module (spare), 3 in 1 parameter (token) that nothing reads"
+    assert f"unused_params = {56 + 3}   {unread}" in str(found)
+    assert archscope.analyze(found.design).total.params == 28 + 56 + 3
 
 
 def test_parameters_and_buffers_outside_layers_are_kept():
@@ -157,7 +157,8 @@ def test_what_cannot_be_copied_is_taken_as_it_is():
 
     found = archscope.from_torch(nn.Sequential(Single(4, 3)), torch.rand(2, 4))
     assert "taken as it is, for it cannot be copied: RuntimeError: there is only one of me" in found.notes[0]
-    assert [one.what for one in found.proof if one.measured is None] == ["output shapes", "macs", "kept_bytes"]
+    measured = {one.what for one in found.proof if one.measured is not None}
+    assert measured == {"parameters by name and shape", "buffers by name and shape", "params", "trainable_params"}
 
 
 # -- the summary -------------------------------------------------------------------------------------------------------
@@ -175,10 +176,10 @@ def test_a_summary_is_the_account_of_the_batch():
     assert f"{5 * macs:,}" in text
     assert "memory: training " in text
     assert "receptive field: 19 x 19 of 16 x 16 at blocks.1." in text  # 3, and 4 of 3 x 3 at a stride of 2
-    assert text.splitlines()[-1] == "proved: 6 of 6 figures are those of the original"
+    assert text.splitlines()[-1] == "proved: 11 of 11 figures are those of the original"
     html = found._repr_html_()
     assert html.startswith('<div class="archscope"')
-    assert "proved: 6 of 6 figures" in html
+    assert "proved: 11 of 11 figures" in html
 
 
 def test_a_summary_by_sizes_by_data_and_by_name_is_the_same():

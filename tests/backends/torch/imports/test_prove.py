@@ -13,13 +13,15 @@ from archscope.backends.torch.imports.model import Lifted, Target, Unused
 from archscope.backends.torch.imports.prove import prove
 from archscope.report import checks
 
-FIGURES = ["parameters by name and shape", "buffers by name and shape", "params", "output shapes", "macs", "kept_bytes"]
+STATE = ["parameters by name and shape", "buffers by name and shape", "params", "trainable_params"]
+RUN = ["unused_params", "output shapes", "macs", "backward_macs", "kept_bytes"]
+OUTPUTS = ["outputs in training", "outputs in eval"]
 
 
 def held(design, module, given=None, **more):
     target = Target(module, None, given or inputs(design, 2), {}, "net", "")
     found = prove(design, target, Lifted(design, **more))
-    assert [one.what for one in found] == FIGURES
+    assert [one.what for one in found] in ([*STATE, *RUN, *OUTPUTS], [*STATE, *RUN, "outputs"])
     return {one.what: one for one in found}
 
 
@@ -74,7 +76,9 @@ def test_another_model_is_found_out():
     design, other = archscope.load("lenet5"), archscope.load("lenet5", set={"classes": 11})
     module = archscope.build(other)
     found = held(design, module, names=named(module, other))
-    assert wrong(found) == {"parameters by name and shape", "params", "output shapes", "macs"}
+    assert wrong(found) == {
+        "parameters by name and shape", "params", "trainable_params", "output shapes", "macs", "backward_macs"
+    }  # fmt: skip
     assert found["output shapes"].stated == "output 0: 2 x 10"
     assert found["output shapes"].measured == "output 0: 2 x 11"
     assert "(11, 84)" in found["parameters by name and shape"].measured
@@ -103,7 +107,7 @@ def test_less_work_is_found_out():
             return self.fc(self.fc(x))
 
     found = held(design, Twice())
-    assert wrong(found) == {"macs", "kept_bytes"}
+    assert wrong(found) == {"macs", "backward_macs", "kept_bytes", "outputs in training"}
     assert (found["macs"].stated, found["macs"].measured) == (2 * 36, 2 * 72)
     assert (found["kept_bytes"].stated, found["kept_bytes"].measured) == (2 * 6 * 4, 2 * 2 * 6 * 4)
 
@@ -126,12 +130,20 @@ def test_what_never_runs_is_told_apart():
     design = archscope.load("input: [11]\nlayers: [{Linear: 4, name: fc}]\n")
     aux = (11 * 6 + 6) + (6 * 2 + 2)
     found = held(design, Idle(), unused=(Unused("aux", "Sequential", aux),))
-    assert wrong(found) == set()
-    assert found["params"].measured == 11 * 4 + 4
-    assert (
-        found["params"].note
-        == f"of {48 + aux + 3}; {aux} in 1 unused module (aux), 3 in 1 parameter (token) that nothing reads"
-    )
+    missing = {"parameters by name and shape", "buffers by name and shape", "params", "trainable_params"}
+    assert wrong(found) == {*missing, "unused_params"}  # the state of the design is the state of the module
+    assert found["params"].measured == 11 * 4 + 4 + aux + 3
+    assert found["unused_params"].measured == aux + 3
+    assert found["unused_params"].note == f"{aux} in 1 unused module (aux), 3 in 1 parameter (token) that nothing reads"
+
+
+def test_what_never_runs_is_in_the_design():
+    found = archscope.from_torch(Idle(), torch.rand(2, 11))
+    assert [one for one in found.proof if not one.ok] == []
+    spare = {layer.name: layer.kind for layer in found.design.layers if layer.kind != "Linear"}
+    assert set(spare.values()) == {"Parameter", "Buffer"}
+    state = {found.names.get(f"{name}.{'value' if kind == 'Buffer' else 'weight'}") for name, kind in spare.items()}
+    assert state == set(Idle().state_dict()) - {"fc.weight", "fc.bias"}
 
 
 def test_what_is_called_unused_and_runs_is_found_out():
@@ -159,7 +171,7 @@ layers:
             return self.out(self.embedding(ids))
 
     found = held(design, Tied())
-    assert wrong(found) == {"params"}  # this design does not share them
+    assert wrong(found) == {"params", "trainable_params"}  # this design does not share them
     assert (found["params"].stated, found["params"].measured) == (2 * 21, 21)
 
 
@@ -196,10 +208,10 @@ def test_a_model_that_looks_at_numbers_runs_on_real_ones():
 def test_what_cannot_be_measured_says_why():
     design = archscope.load("input: [4]\nlayers: [{Linear: 3, name: fc}]\n")
     found = held(design, Values(limit=-1.0))
-    assert [name for name, one in found.items() if one.measured is None] == ["output shapes", "macs", "kept_bytes"]
+    assert [name for name, one in found.items() if one.measured is None] == [*RUN, *OUTPUTS]
     assert "'Values' object has no attribute 'missing'" in found["macs"].note
     assert checks.verdict(tuple(found.values())) == (
-        "proved: 3 of 6 figures are those of the original; not measured: output shapes, macs, kept_bytes"
+        f"proved: 4 of 11 figures are those of the original; not measured: {', '.join([*RUN, *OUTPUTS])}"
     )
 
 
@@ -210,7 +222,7 @@ def test_a_saved_program_is_held_too():
     target = Target(None, program, given, {}, "net", "")
     found = prove(design, target, Lifted(design, names={"fc.weight": "0.weight", "fc.bias": "0.bias"}))
     assert all(one.ok for one in found)
-    assert [one.what for one in found if one.measured is None] == ["kept_bytes"]
+    assert [one.what for one in found if one.measured is None] == ["backward_macs", "kept_bytes", "outputs"]
 
 
 def test_half_precision_is_held_as_float32():

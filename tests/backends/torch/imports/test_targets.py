@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -162,10 +163,16 @@ def test_a_file_that_cannot_be_imported(text, says, tmp_path):
     assert f"{path}:1" in said
 
 
-def test_a_file_that_is_no_program(tmp_path):
+def test_a_file_that_is_no_program(tmp_path, capfd):
     path = tmp_path / "odd.pt2"
     path.write_bytes(b"nothing")
     assert f"{path} is no saved torch.export program: " in refused(str(path))
+    assert capfd.readouterr().err == ""
+    for name in ("pipe.pt2", "pipe.py"):
+        os.mkfifo(tmp_path / name)
+        assert (
+            refused(str(tmp_path / name) + ":net" * name.endswith("py")) == f"{tmp_path / name} is a pipe, not a file"
+        )
 
 
 @pytest.mark.parametrize(

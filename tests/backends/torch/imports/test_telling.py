@@ -121,7 +121,7 @@ def ragged(layout):
             "flex_attention.*scaled_dot_product_attention in its pl",
         ),
         (Means(), torch.zeros(2, 4), "it cannot be kept as a black box either, for it gives a tensor of .* the batch$"),
-        (Transforms(), torch.zeros(2, 4), "black box either, for it gives a tensor of torch.complex64, which designs"),
+        (Transforms(), torch.zeros(2, 4), "black box either, for it has a tensor of torch.complex64, which designs"),
         (
             Lists(),
             torch.zeros(2, 4),

@@ -298,18 +298,22 @@ def _place(call: Call) -> dict[str, bool]:
 # -- what changes no value ---------------------------------------------------------------------------------------------
 
 
-@handles("aten.alias", "aten.detach", "aten.lift_fresh_copy", "aten.requires_grad", "aten.clone", "aten.contiguous")
+@handles("aten.alias", "aten.lift_fresh_copy", "aten.requires_grad", "aten.clone", "aten.contiguous")
 def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The tensor itself; a copy where its elements lie otherwise."""
     value = a["self"] if "self" in a else next(iter(call.values))
-    if own(call) == "detach":
-        return lifting.emit(call, "Detach", [value])
     entity = lifting.entity(value)
     if call.frames and call.frames[-1].kind == IDENTITY:
         return lifting.emit(call, "Identity", [value])
     if own(call) == "contiguous" and not value.laid and isinstance(entity, Ref) and not lifting.reshaped(call):
         return lifting.emit(call, "Contiguous", [value])
     return entity
+
+
+@handles("aten.detach")
+def detach(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """The tensor itself, without its history."""
+    return lifting.emit(call, "Detach", [a["self"]])
 
 
 @handles("aten.to", "aten._to_copy", "aten.type_as", "aten.to_dtype")

@@ -238,8 +238,7 @@ def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Se
             f"{lifting.shape(a['input'])}, which is taken for the batch: samples meet there (batch_first=True?)"
         )
     for state in states:
-        entity = lifting.entity(state)
-        if not isinstance(entity, Literal) or bool(entity.tensor.any()):
+        if not _is_zero(lifting.entity(state)):
             raise Cannot(f"{name} with a first state that is given", "a recurrent op that takes its first state")
     params: list[Value] = list(a["params"])
     first = lifting.entity(params[0])
@@ -269,6 +268,34 @@ def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Se
         **given,
     )
     return lifting.layer(call, op, [a["input"]], weights)
+
+
+_CELLS = {
+    "lstm_cell": ("LSTMCell", 4), "gru_cell": ("GRUCell", 3), "rnn_tanh_cell": ("RNNCell", 1),
+    "rnn_relu_cell": ("RNNCell", 1),
+}  # fmt: skip
+
+
+@handles(*(f"aten.{name}" for name in _CELLS))
+def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
+    """One step of a recurrent layer; states that are zero are those that it begins with."""
+    name, gates = _CELLS[own(call)]
+    if len(a["input"].shape) != 2:
+        raise Cannot(f"{call.target} on {len(a['input'].shape)} dimensions", "samples and features")
+    op = lifting.op(
+        name,
+        hidden_size=lifting.shape(a["w_hh"])[0] // gates,
+        bias=a["b_ih"] is not None,
+        **({"nonlinearity": "relu"} if "relu" in own(call) else {}),
+    )
+    states = [a["hx"]] if isinstance(a["hx"], Value) else list(a["hx"])
+    given = [] if all(_is_zero(lifting.entity(one)) for one in states) else states
+    weights = {"weight_ih": a["w_ih"], "weight_hh": a["w_hh"], "bias_ih": a["b_ih"], "bias_hh": a["b_hh"]}
+    return lifting.layer(call, op, [a["input"], *given], weights)
+
+
+def _is_zero(entity: Entity) -> bool:
+    return isinstance(entity, Literal) and not bool(entity.tensor.any())
 
 
 # -- products ----------------------------------------------------------------------------------------------------------

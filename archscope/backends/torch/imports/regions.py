@@ -1,0 +1,73 @@
+"""Parts of a model that torch runs in its own way: recomputed in the backward pass, or with one of their own.
+
+A traced program does not say so. So while a model is traced, what torch does for such a part is replaced by the part
+itself with a mark: every call of it has the mark in its node (``torch.fx.traceback.annotate``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+import torch
+import torch.fx.traceback
+import torch.utils.checkpoint as recomputing
+from torch import fx
+
+_RECOMPUTED, _OWN = "archscope_recomputed", "archscope_function"
+
+
+@contextmanager
+def marked() -> Iterator[None]:
+    """Trace what is recomputed (``torch.utils.checkpoint``), and functions with an own backward pass, with marks."""
+    numbers = count(1)
+
+    def once(*_: Any, **__: Any) -> Iterator[None]:
+        with torch.fx.traceback.annotate({_RECOMPUTED: next(numbers)}):
+            yield
+
+    class Reentrant:
+        """In the place of the function that recomputes reentrantly: where no input needs a gradient, it stops them."""
+
+        @staticmethod
+        def apply(function: Any, _: bool, *args: Any) -> Any:
+            if not any(isinstance(one, torch.Tensor) and one.requires_grad for one in args):
+                with torch.no_grad():
+                    return function(*args)
+            with torch.fx.traceback.annotate({_RECOMPUTED: next(numbers)}):
+                return function(*args)
+
+    apply = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
+
+    def applied(cls: type, *args: Any, **kwargs: Any) -> Any:
+        with torch.fx.traceback.annotate({_OWN: f"{cls.__module__}.{cls.__qualname__}:{next(numbers)}"}):
+            return apply(cls, *args, **kwargs)
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.fx.traceback.preserve_node_meta())
+        stack.enter_context(patch.object(recomputing, "_checkpoint_without_reentrant_generator", once))
+        stack.enter_context(patch.object(recomputing, "CheckpointFunction", Reentrant))
+        stack.enter_context(patch.object(torch.autograd.Function, "apply", classmethod(applied)))
+        yield
+
+
+@contextmanager
+def not_recomputed() -> Iterator[None]:
+    """Run what is recomputed once, for what its backward pass is without that."""
+    with marked():
+        yield
+
+
+def recomputed(node: fx.Node) -> int | None:
+    """The number of the part that a call is recomputed with, if it is."""
+    found: int | None = (node.meta.get("custom") or {}).get(_RECOMPUTED)
+    return found
+
+
+def own_backward(node: fx.Node) -> str | None:
+    """The ``torch.autograd.Function`` that a call stands in, and the number of that."""
+    found: str | None = (node.meta.get("custom") or {}).get(_OWN)
+    return found

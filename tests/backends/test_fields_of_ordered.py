@@ -1,0 +1,247 @@
+"""What every unit of random designs with ordered layers sees, against the gradients of the module that is built.
+
+Prefixes and suffixes (causal attention, running sums, recurrent layers in one direction and in both), reversals, rolls,
+permutations, slices, windows that slide, joined and split axes, gathers and masks by constants. The gradients are taken
+here, of ``archscope.build``'s module as it is: no part of archscope says what a layer reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import archscope
+from archscope.analysis.influence import seen_by, sees
+from archscope.analysis.receptive_field import receptive_fields
+from archscope.backends.torch.influence import Measurement
+from archscope.graph import Ref
+from tests.examples import examples
+
+relaxed = settings(max_examples=examples(45), deadline=None, suppress_health_check=list(HealthCheck))
+
+# -- the false certificates of old ------------------------------------------------------------------------------------
+
+ATTENTION = "{ScaledDotProductAttention: {is_causal: true}, from: [input, input, input], name: last}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "unit", "places"),
+    [
+        (ATTENTION, 0, [0]),
+        (ATTENTION, 5, range(6)),
+        ("{CumSum: {dim: 1}, name: last}", 2, range(3)),
+        ("{LSTM: {hidden_size: 3, batch_first: true}, name: last}", 2, range(3)),
+        ("{GRU: {hidden_size: 3, batch_first: true}, name: last}", 2, range(3)),
+        ("{Flip: {dims: 1}, name: last}", 2, [5]),
+        ("{Roll: {shifts: 3, dims: 1}, name: last}", 1, [6]),
+    ],
+)
+def test_a_unit_of_an_ordered_layer_sees_what_came_before(layers, unit, places):
+    """Of a sequence of 8, by the definition of each layer, and by the gradients of torch's."""
+    text = f"input: [8, 4]\nlayers: [{{Linear: 4, name: to}}, {layers.replace('input', 'to')}]"
+    design = archscope.load(text)
+    expected = [place in places for place in range(8)]
+    assert sees(design, "last", [unit]).mask.tolist() == expected
+    assert Measurement(design, "last").of([unit]).reached.tolist() == expected
+    assert truth(design, "last").any((1, 3))[unit].tolist() == expected
+
+
+# -- gradients of the built module -----------------------------------------------------------------------------------
+
+
+def truth(design: archscope.Design, layer: str, output: int = 0) -> np.ndarray:
+    """For each element of a map (its first dimensions) those of the input that reach it, over draws of weights."""
+    reached: Any = False
+    for seed in range(2):
+        reached = reached | _gradients(design, layer, output, seed)
+    return reached
+
+
+def _gradients(design: archscope.Design, layer: str, output: int, seed: int) -> np.ndarray:
+    torch.manual_seed(seed)
+    network = archscope.build(design, seed=seed).double().eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_((torch.rand(weight.shape) + 0.5) * (0.05 if seed else 1))  # small ones leave no tanh at 1
+            weight.div_(max(weight[0].numel(), 1) if weight.ndim > 1 else 1)
+    (node,) = design.inputs
+    source = (torch.rand(1, *node.shape, dtype=torch.float64) + 0.5).requires_grad_()
+    values = network.start(source)
+    for call in network.calls:
+        network.run(call._replace(done=()), values)
+    result = values[Ref(layer, output)]
+    rows = []
+    for place in itertools.product(*map(range, result.shape[1:])):
+        (found,) = torch.autograd.grad(result[(0, *place)], source, retain_graph=True, allow_unused=True)
+        rows.append(torch.zeros_like(source[0]) if found is None else found[0])
+    return np.asarray(torch.stack(rows).unflatten(0, result.shape[1:]) != 0)
+
+
+# -- random designs --------------------------------------------------------------------------------------------------
+
+#: layers over (N, L, 4), and the length behind them; ``None`` where they do not fit
+Part = tuple[list[Any], int] | None
+WIDTH = 4
+_ACROSS = {"Transpose": {"dim0": 1, "dim1": 2}}
+
+
+def _attention(arguments: dict[str, Any], *more: Any, mask: list[str] | None = None) -> Any:
+    """The current tensor attends to itself."""
+    entry = {"ScaledDotProductAttention": arguments or None, "from": ["at@", "at@", "at@", *(mask or [])]}
+    return {"layers": [{"Identity": None, "name": "at@"}, *more, entry]}
+
+
+def _heads(draw: Any, length: int) -> Part:
+    apart = [{"Unflatten": {"dim": 2, "unflattened_size": [2, -1]}}, _ACROSS]
+    together = [_ACROSS, {"Flatten": {"start_dim": 2}}]
+    return [*apart, _attention({"is_causal": draw(st.booleans())}), *together], length
+
+
+def _recurrent(draw: Any, length: int) -> Part:
+    kind, both = draw(st.sampled_from(["LSTM", "GRU", "RNN"])), draw(st.booleans())
+    given = {"hidden_size": 2, "batch_first": True, "bidirectional": both, "num_layers": draw(st.integers(1, 2))}
+    way = [{"Slice": {"dim": 2, "start": draw(st.sampled_from([0, 2])), "end": 4}}] if both else []
+    return [{kind: given, "name": "r@"}, {"Identity": None, "from": "r@[0]"}, *way, {"Linear": WIDTH}], length
+
+
+def _sliced(draw: Any, length: int) -> Part:
+    start, step = draw(st.integers(0, length - 1)), draw(st.integers(1, 2))
+    return [{"Slice": {"dim": 1, "start": start, "step": step}}], -(-(length - start) // step)
+
+
+def _chunked(draw: Any, length: int) -> Part:
+    half = {"Identity": None, "from": f"c@[{draw(st.integers(0, 1))}]"}
+    return None if length % 2 else ([{"Chunk": {"chunks": 2, "dim": 1}, "name": "c@"}, half], length // 2)
+
+
+def _convolved(draw: Any, length: int) -> Part:
+    kernel, stride, pad = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 2))
+    layer = {"Conv1d": {"out_channels": WIDTH, "kernel_size": kernel, "stride": stride, "padding": pad}}
+    after = (length + 2 * pad - kernel) // stride + 1
+    return None if after < 1 else ([_ACROSS, layer, _ACROSS], after)
+
+
+def _pooled(draw: Any, length: int) -> Part:
+    size = draw(st.integers(1, length))
+    return [_ACROSS, {"AdaptiveAvgPool1d": size}, _ACROSS], size
+
+
+def _spread(draw: Any, length: int) -> Part:
+    layer = {"ConvTranspose1d": {"out_channels": WIDTH, "kernel_size": draw(st.integers(1, 3)), "stride": 2}}
+    after = (length - 1) * 2 + layer["ConvTranspose1d"]["kernel_size"]
+    return None if after > 10 else ([_ACROSS, layer, _ACROSS], after)
+
+
+def _residual(draw: Any, length: int) -> Part:
+    inner = _part(draw, length)
+    return None if inner is None or inner[1] != length else ([{"Add": [inner[0], []]}], length)
+
+
+def _joined(draw: Any, length: int) -> Part:
+    inner = _part(draw, length)
+    if inner is None or length + inner[1] > 10:
+        return None
+    return [{"Concat": {"inputs": [inner[0], []], "dim": 1}}], length + inner[1]
+
+
+def _windows(draw: Any, length: int) -> Part:
+    inside = [{"Softmax": {"dim": 2}}, {"CumSum": {"dim": 2}}, {"Flip": {"dims": 1}}, {"Flip": {"dims": 2}}, _ACROSS]
+    apart = {"Unflatten": {"dim": 1, "unflattened_size": [2, -1]}}
+    layers = [apart, draw(st.sampled_from(inside)), {"Flatten": {"start_dim": 1, "end_dim": 2}}]
+    return None if length % 2 or length < 4 else (layers, length)  # a softmax of one number is 1
+
+
+def _plain(*entries: Any) -> Any:
+    return lambda draw, length: (list(entries), length)
+
+
+def _rolled(draw: Any, length: int) -> Part:
+    return [{"Roll": {"shifts": draw(st.integers(-3, 3)), "dims": 1}}], length
+
+
+_NUMBERS = itertools.count()
+_KINDS: list[Any] = [
+    _plain(_attention({"is_causal": True})), _plain({"MultiheadAttention": {"num_heads": 2, "batch_first": True}}),
+    _plain({"CumSum": {"dim": 1}}), _plain({"CumSum": {"dim": 1}}, {"Flip": {"dims": 1}}),
+    _plain({"Flip": {"dims": 1}}),
+    _plain({"Flip": {"dims": 2}}), _plain("LayerNorm"), _plain({"Linear": WIDTH}), _heads, _recurrent, _recurrent,
+    _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled,
+]  # fmt: skip
+
+
+def _part(draw: Any, length: int) -> Part:
+    """One of them, its names its own."""
+    part = draw(st.sampled_from(_KINDS))(draw, length)
+    return None if part is None else (json.loads(json.dumps(part[0]).replace("@", f"_{next(_NUMBERS)}")), part[1])
+
+
+@st.composite
+def sequences(draw: Any) -> str:
+    """The text of a random design over a sequence; every part is a block of its own, for the names."""
+    start = length = draw(st.integers(2, 8))
+    layers: list[Any] = [{"Linear": WIDTH}]
+    for _ in range(draw(st.integers(1, 4))):
+        part = _part(draw, length)
+        if part is not None:
+            layers, length = [*layers, *part[0]], part[1]
+    return json.dumps(
+        {"name": "ordered", "input": [start, 3], "layers": [*layers, {"Identity": None, "name": "last"}]}, indent=1
+    )
+
+
+def check(text: str) -> None:
+    """Every unit, and every place."""
+    design = archscope.load(text)
+    last = design.layers[-1].name
+    elements = truth(design, last)
+    asked = Measurement(design, last)
+    found = elements.any((1, 3))  # of (L, E) by (L, E)
+    fields = receptive_fields(design).of(last)
+    for unit in range(found.shape[0]):
+        sight = sees(design, last, [unit])
+        assert np.array_equal(sight.mask, found[unit]), f"unit {unit}"
+        measured = asked.of([unit])
+        assert not measured.hidden
+        assert np.array_equal(measured.reached, found[unit]), f"unit {unit}, measured"
+        for field in fields:
+            _closed_form_holds(field, unit, np.flatnonzero(found[unit]))
+    for place in range(found.shape[1]):
+        units = np.flatnonzero(found[:, place])
+        region = seen_by(design, last, [place])
+        assert region.count == len(units)
+        if len(units):
+            assert (region.first, region.last) == ((units[0],), (units[-1],))
+
+
+def _closed_form_holds(field: Any, unit: int, places: np.ndarray) -> None:
+    """What is said without borders holds all that is seen; a claim to see all is true."""
+    if field.sees == "all":
+        assert len(places)
+        return
+    if field.whole:
+        assert not len(places) or (field.reach[0] <= places[0] and places[-1] <= field.reach[1])
+    elif field.dim is not None and len(places):
+        first, last = field.region(unit)
+        assert first <= places[0]
+        assert places[-1] <= last
+        assert field.smallest <= last - first + 1 <= field.size
+
+
+@given(sequences())
+@relaxed
+def test_every_unit_of_an_ordered_design_sees_what_gradients_reach(text):
+    check(text)
+
+
+@pytest.mark.slow
+@given(sequences())
+@settings(relaxed, max_examples=2000)
+def test_every_unit_of_many_ordered_designs_sees_what_gradients_reach(text):
+    check(text)
