@@ -174,6 +174,8 @@ class LayerGraph:
         dims = self.batch_dims.get(name)
         if dims is None or all(dim == 0 for dim in dims):
             return tensors
+        if len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
+            return tensors
         return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
 
     def _numbers(self) -> Iterator[object]:

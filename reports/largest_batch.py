@@ -134,7 +134,8 @@ def page(found: list[Row]) -> str:
         "autocast, SGD with Nesterov's momentum, kept gradients. `ran` is the published batch, `failed` the one before "
         "it that did not fit (none where the first, 512, ran). `archscope` is its largest batch, in "
         f"{room('rtx3090') / gib:.2f} GiB: what is left of {CARD.memory / gib:.0f} GiB less {CARD.context / gib:.2f} "
-        "for the CUDA context and all that is no tensor. The last column is what a batch of `failed` (else `ran`) needs.",
+        "for the CUDA context and all that is no tensor. The last column is what a batch of `failed` (else `ran`) "
+        "needs.",
         "",
         f"Of {len(found)} rows {counts['agrees']} agree, {counts['too small']} are too small, {counts['too large']} "
         "too large. cuDNN's workspaces are in none of ours: what is too large would have fitted by a hair, and they, "

@@ -175,10 +175,10 @@ class Account(Shown):
 
     @cached_property
     def memory(self) -> Memory:
-        """The memory of a training step (SGD, float32) and of an inference at this batch."""
-        from archscope.analysis.memory import memory
+        """The memory of a training step (SGD) and of an inference at this batch, in this type."""
+        from archscope.analysis.memory import memory, precision_of
 
-        return memory(self.design, batch=self.batch)
+        return memory(self.design, batch=self.batch, precision=precision_of(self.dtype))
 
     def kept_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""

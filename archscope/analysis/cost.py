@@ -6,7 +6,7 @@ numbers: what ``explain`` prints is this file's own computation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
 
@@ -26,6 +26,7 @@ class Cost:
         biases: those in bias vectors.
         buffers: elements of state that is not learnt.
         running_stats: floating buffers, which Keras counts as (non-trainable) parameters.
+        second_biases: biases that Keras has not, where torch adds two; as :func:`second_biases` says.
         macs: multiply-accumulates of contractions, forward; bias excluded.
         elementwise: elementwise and reduction operations, forward.
         input_grad_macs: multiply-accumulates of the gradients of inputs (and of values between contractions).
@@ -43,6 +44,7 @@ class Cost:
     biases: int = 0
     buffers: int = 0
     running_stats: int = 0
+    second_biases: int = 0
     macs: int = 0
     elementwise: int = 0
     input_grad_macs: int = 0
@@ -111,6 +113,7 @@ def cost_of(
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
         running_stats=0 if shared else total(count for tensor, count in states if tensor.dtype is None),
+        second_biases=0 if shared else second_biases(op, counts),
         macs=total(c.macs for c in contractions),
         elementwise=op.elementwise(x, y),
         input_grad_macs=total(_input_gradients(contractions, needs, learns)),
@@ -157,6 +160,20 @@ def _weight_gradients(
             yield from [contraction.macs] * len(learnt)
         elif learnt and not _wanted(contraction, needs, learns):
             yield contraction.backward  # else it is booked with the gradients of inputs
+
+
+def second_biases(op: Op, counts: Mapping[str, int]) -> int:
+    """Elements of the biases that torch's recurrent layers have, and Keras' have not.
+
+    torch adds a bias to either product, that of what arrives and that of the state. keras.layers.LSTM and SimpleRNN
+    have one for both: G (H (F + H) + H) parameters with G gates. keras.layers.GRU has both, since it is reset after
+    the product (``reset_after=True``).
+
+    Args:
+        counts: elements of the op's parameters, by name.
+    """
+    alone = type(op).__name__ in ("LSTM", "LSTMCell", "RNN", "RNNCell")
+    return total(count for name, count in counts.items() if alone and name.startswith("bias_hh"))
 
 
 def dense_params(x: Tensors, y: Tensors) -> int:

@@ -12,13 +12,14 @@ from archscope.analysis.memory import Memory, memory
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 
+CEILING = 2**20  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
 _GUESSED_AT = 8  # a batch whose memory tells about that of others
 _DEEPEST = 3  # names of a path
 _MOST_PARTS = 64  # of a batch, whose gradients are accumulated
 
 
-def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = 2**20) -> int | None:
+def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = CEILING) -> int | None:
     """The largest number from 1 on that fits, where more nearly never fits if less does not.
 
     Args:
@@ -101,12 +102,19 @@ def room(device: str, limit: int | None = None, context: int | None = None) -> i
 
     Args:
         context: what they do not get of them; unasked, of a device its cautious figure, of a limit nothing.
+
+    Raises:
+        UsageError: the context leaves nothing.
     """
     if limit is not None:
-        return limit - (context or 0)
-    if device not in DEVICES:
+        whole, less = limit, context or 0
+    elif device in DEVICES:
+        whole, less = DEVICES[device].memory, DEVICES[device].context if context is None else context
+    else:
         return None
-    return DEVICES[device].memory - (DEVICES[device].context if context is None else context)
+    if less >= whole:
+        raise UsageError(f"a context of {less:,} bytes leaves nothing of {whole:,}")
+    return whole - less
 
 
 def largest_batch(

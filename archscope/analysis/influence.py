@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
+
+
+#: places of a map that are gone through one by one; where they only change places, as many times as many
+MOST_PLACES = 1 << 23
+_MOVED = 8
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def sees(
             layer has no axes left.
 
     Raises:
-        UsageError: there is no such layer, unit or input.
+        UsageError: there is no such layer, unit or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
     dims = box_dims(seen, shapes[Ref(layer, output)])
@@ -118,8 +124,8 @@ def sees(
                     _unite(masks, ref, _read(wanted, reads, tensor.shape, step.y[number].shape))
     axes = tuple(field.axis for field in seen)
     found = masks.get(Ref(name))
-    full = np.zeros(shapes[Ref(name)], bool) if found is None else np.broadcast_to(found, shapes[Ref(name)])
-    flat = _along(full, [dim for (key, dim) in fields.tensors[Ref(name)] if key == name])
+    along = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
+    flat = _flat(found, shapes[Ref(name)], along)
     unclipped = None
     if not any(field.whole or field.untold_from or not field.located for field in seen):
         at = dict(zip(dims, unit, strict=True))
@@ -141,7 +147,7 @@ def seen_by(
         place: along the axes of the input, counted from 0; all channels together.
 
     Raises:
-        UsageError: there is no such layer, place or input.
+        UsageError: there is no such layer, place or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
     dims = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
@@ -156,11 +162,9 @@ def seen_by(
         if step.layer.name == layer:
             break
     shape = shapes[Ref(layer, output)]
-    found = masks.get(Ref(layer, output))
-    full = np.zeros(shape, bool) if found is None else np.broadcast_to(found, shape)
     map_dims = box_dims(seen, shape)
     axes = {dim: "".join(field.axis for field in seen if dim in field.dims) for dim in map_dims}
-    return _region(tuple(axes.values()), _along(full, map_dims))
+    return _region(tuple(axes.values()), _flat(masks.get(Ref(layer, output)), shape, map_dims))
 
 
 def _asked(
@@ -185,9 +189,24 @@ def _only(what: str, at: Sequence[int], shape: tuple[int, ...], dims: Sequence[i
 
 def _one(places: int | range, dim: int, shape: tuple[int, ...]) -> Mask:
     """A mask of one place (or some) along a dimension, and of everything along the others (held once)."""
+    _hold_room([shape[dim]])
     one = np.zeros(shape[dim], bool)
     one[slice(places.start, places.stop) if isinstance(places, range) else places] = True
     return one.reshape([-1 if i == dim else 1 for i in range(len(shape))])
+
+
+def _hold_room(shape: Sequence[int], times: int = 1) -> None:
+    """Hold that places can be gone through one by one.
+
+    Raises:
+        UsageError: they are too many.
+    """
+    places = prod(shape)
+    if places > MOST_PLACES * times:
+        raise UsageError(
+            f"what a unit sees is found place by place, of at most {MOST_PLACES * times:,}; "
+            f"there are {places:,} on the way"
+        )
 
 
 def _shapes(design: Design, steps: Sequence[Step]) -> dict[Ref, tuple[int, ...]]:
@@ -228,6 +247,16 @@ def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
             )
 
 
+def _flat(mask: Mask | None, shape: tuple[int, ...], dims: Sequence[int]) -> Mask:
+    """A mask along some dimensions of a tensor, in full; nothing is none."""
+    sizes = [shape[dim] for dim in dims]
+    _hold_room(sizes)
+    if mask is None:
+        return np.zeros(sizes, bool)
+    full: Mask = np.broadcast_to(_along(mask, dims), sizes)
+    return full
+
+
 def _along(mask: Any, dims: Sequence[int]) -> Mask:
     """A full mask along some of its dimensions."""
     others = tuple(dim for dim in range(mask.ndim) if dim not in dims)
@@ -257,6 +286,7 @@ def _unite(masks: dict[Ref, Mask], ref: Ref, mask: Mask) -> None:
 def _read(wanted: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Mask:
     """The elements of an input that some elements of an output are computed from."""
     if isinstance(reads, Rearranged):
+        _hold_room(out, _MOVED)
         inner = [reads.inner[dim] for dim in reads.order]
         places = np.broadcast_to(wanted, out).reshape(inner)
         found: Mask = places.transpose(np.argsort(reads.order)).reshape(shape)
@@ -287,6 +317,7 @@ def _read(wanted: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...
 def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Mask:
     """The elements of an output that are computed from some elements of an input."""
     if isinstance(reads, Rearranged):
+        _hold_room(shape, _MOVED)
         places = np.broadcast_to(known, shape).reshape(reads.inner)
         reached: Mask = places.transpose(reads.order).reshape(out)
         return reached
@@ -324,6 +355,9 @@ def _carry(mask: Mask, dim: int, window: Window, size_in: int, size_out: int, *,
         everything: Mask = np.asarray(np.any(mask, axis=dim, keepdims=True))
         return everything
     source = size_out if back else size_in
+    others = prod(mask.shape) // mask.shape[dim]
+    _hold_room([max(size_in, size_out), others])
+    _hold_room([max(size_in, size_out), others, window.taps], _MOVED)
     moved = np.moveaxis(np.broadcast_to(mask, (*mask.shape[:dim], source, *mask.shape[dim + 1 :])), dim, 0)
     carried: Mask = np.moveaxis(window.carried(moved, size_in, size_out, back=back), 0, dim)
     return carried

@@ -32,10 +32,13 @@ from archscope.shown import Shown
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
-PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16")
+PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16", "float64")
 _LOWER = {"bf16-mixed": "bfloat16", "fp16-mixed": "float16"}
-_FLOATING = {"bf16": "bfloat16", "fp16": "float16"}
-_HELD = {"tf32": "float32", "ieee": "float32", "amp": "bf16-mixed"}
+_FLOATING = {"bf16": "bfloat16", "fp16": "float16", "float64": "float64"}
+_HELD = {
+    "tf32": "float32", "ieee": "float32", "amp": "bf16-mixed", "bfloat16": "bf16", "float16": "fp16",
+    "float8": "float32", "int8": "float32",
+}  # fmt: skip
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -239,7 +242,7 @@ def memory(
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
         precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
-            loss; ``bf16`` or ``fp16``: weights and inputs in that type.
+            loss; ``bf16``, ``fp16`` or ``float64``: weights and inputs in that type.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
         torch: the version of torch; what older ones do otherwise is in :mod:`archscope.autograd.versions`.
 
@@ -377,7 +380,10 @@ def _train(run: Run, setting: _Setting) -> None:
 
 
 def precision_of(dtype: str) -> str:
-    """The precision that goes with a dtype of :data:`~archscope.analysis.traffic.NUMBERS`; TF32 is held in float32."""
+    """The precision that goes with a dtype of :data:`~archscope.analysis.traffic.NUMBERS`, or of an account.
+
+    TF32 is held in float32; in types that nothing is trained in, neither is it here.
+    """
     return _HELD.get(dtype, dtype)
 
 

@@ -48,8 +48,8 @@ _METRICS = (
     Metric(
         "keras_params",
         "elements",
-        "parameters as Keras counts them: running mean and variance included",
-        lambda c: c.params + c.running_stats,
+        "parameters as Keras counts them: running mean and variance included, one bias in RNN and LSTM",
+        lambda c: c.params - c.second_biases + c.running_stats,
     ),
     _cost("macs", "MACs", "forward multiply-accumulates of contractions; bias excluded"),
     Metric("flops", "FLOPs", "2 x MACs", lambda c: 2 * c.macs),
@@ -95,8 +95,8 @@ DESIGN_FIGURES: dict[str, str] = {
     "layers": "layers of any kind",
     "depth": "weight layers on the longest path from an input to an output",
     "output_shape": "shape of the (first) output, without the batch",
-    "inference_bytes": "peak memory of an inference in float32: parameters, buffers, and what else lives at once",
-    "training_bytes": "peak memory of a training step in float32 with SGD",
+    "inference_bytes": "peak memory of an inference: parameters, buffers, and what else lives at once",
+    "training_bytes": "peak memory of a training step with SGD",
 } | {
     f"{category}_{figure}": f"{figure} of the {words}"
     for category, words in (("conv", "convolutions"), ("fc", "fully connected layers"), ("other", "other layers"))
@@ -124,7 +124,7 @@ FIELD_FIGURES: dict[str, str] = {
 
 #: figures of the memory of a layer or a design
 MEMORY_FIGURES: dict[str, str] = {
-    "kept_bytes": "what autograd keeps of the forward pass in float32, by the layer that keeps it first",
+    "kept_bytes": "what autograd keeps of the forward pass, by the layer that keeps it first",
 }
 
 

@@ -78,6 +78,7 @@ class Field:
         blended: whether channels lie along those dimensions, too, so that their places are no units.
         untold_from: the layer from which on no closed form says what a unit sees, if any; the spans are then those
             of what that layer reads.
+        untold_why: the reason, to be read after its name.
         among: how many units there were when they were mixed, or last known apart.
         apart: the first two paths that disagree, if any do.
     """
@@ -96,6 +97,7 @@ class Field:
     located: bool = True
     blended: bool = False
     untold_from: str = ""
+    untold_why: str = ""
     among: int = 0
     apart: Apart | None = None
 
@@ -352,7 +354,7 @@ def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str
         return replace(laid, located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
         return replace(laid, whole=True, mixed_by=layer)
-    return replace(laid, located=False, untold_from=layer)
+    return replace(laid, located=False, untold_from=layer, untold_why="reads some places of what was laid anew")
 
 
 def _of_one(span: Span, unit: int) -> Span:
@@ -368,7 +370,8 @@ def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = ""
         if id(span) not in known:
             known[id(span)] = change(span)
             if known[id(span)] is None:
-                return replace(field, located=False, untold_from=layer)
+                why = f"has {field.units:,} units, of which more take turns than are listed"
+                return replace(field, located=False, untold_from=layer, untold_why=why)
     spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
     small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
     return replace(field, spans=spans, small=small, large=large, early=early, late=late)

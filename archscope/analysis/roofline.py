@@ -18,7 +18,7 @@ nothing was measured, published timings of other networks may say how long the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -110,14 +110,12 @@ class Prediction(Shown):
     @property
     def mixed(self) -> str:
         """Which layers run in another number type than the dtype says, in words; empty where none does."""
-        taken = set(numbers(self.dtype).convolved) - set(numbers(self.dtype).multiplied)
-        return "convolutions in TF32, torch's default" if "tf32" in taken & set(self.ceilings.flops) else ""
+        return mixed(self.ceilings, self.dtype)
 
     @property
     def granted(self) -> tuple[str, ...]:
         """What the bound grants, in words; an estimate grants nothing."""
-        ceilings = self.ceilings
-        return () if self.calibrated else tuple(_granted(ceilings, self.dtype, compiled=self.compiled))
+        return () if self.calibrated else granted(self.ceilings, self.dtype, compiled=self.compiled)
 
     @cached_property
     def forward(self) -> float:
@@ -224,15 +222,25 @@ def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
     return max(ceilings.flops[number] for number in form.of(kind) if number in ceilings.flops)
 
 
-def _granted(ceilings: Ceilings, dtype: str, *, compiled: bool) -> Iterator[str]:
+def mixed(ceilings: Ceilings, dtype: str) -> str:
+    """Which layers run in another number type than a dtype says on a device, in words; empty where none does."""
+    form: Numbers = numbers(dtype)
+    taken = set(form.convolved) - set(form.multiplied)
+    return "convolutions in TF32, torch's default" if "tf32" in taken & set(ceilings.flops) else ""
+
+
+def granted(ceilings: Ceilings, dtype: str, *, compiled: bool = False) -> tuple[str, ...]:
+    """What bounds on a device grant, in words."""
+    found = []
     if ceilings.clock > 1:
-        yield f"a clock of {ceilings.clock:.2f} x the data sheet's"
+        found.append(f"a clock of {ceilings.clock:.2f} x the data sheet's")
     if ceilings.cache:
-        yield f"a cache of {ceilings.cache / 2**20:,.0f} MiB"
+        found.append(f"a cache of {ceilings.cache / 2**20:,.0f} MiB")
     if "float32" in numbers(dtype).of("convolution"):
-        yield "Winograd's and Fourier's convolutions"
+        found.append("Winograd's and Fourier's convolutions")
     if compiled:
-        yield "all fused that can be"
+        found.append("all fused that can be")
+    return tuple(found)
 
 
 def bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, str], Bound]:

@@ -443,6 +443,11 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     x, weight, *rest = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     out, features = weight.shape
     flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
+    if not flat and weight.node is None and not ordered(x):  # at::matmul joins no rows then (should_fold)
+        y = _matmul(t, x, t.view(weight, (features, out), (1, features)))
+        y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
+        t.end(start, y)
+        return y
     read = x if flat else laid(t, x, (prod(x.shape[:-1]), features), linked=True)
     y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
     if not flat:
@@ -771,10 +776,10 @@ def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
 
 
 def averaged(t: Tape, shape: Shape, dtype: str) -> None:
-    """A running statistic, averaged over the samples and copied to where it is kept in float32."""
+    """A running statistic, averaged over the samples and copied to where it is kept, in float32 at least."""
     start = t.begin()
     statistic = t.make(shape, dtype)
-    if dtype != "float32":
+    if dtype != promoted(dtype, "float32"):
         like(t, statistic, "", "float32")
     t.end(start)
 

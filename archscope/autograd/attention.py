@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archscope.autograd import aten
+from archscope.autograd.dtypes import promoted
 from archscope.autograd.strides import Strides
 from archscope.autograd.tape import Gradients, Node, Tape, Value, passed_on
 from archscope.autograd.versions import FUSED_ATTENTION, spelled
@@ -55,7 +56,8 @@ def _attention(
     if not _fuses(query, key, value, bias) or (dropout > 0 and t.device == "cpu"):
         return _products(t, query, key, value, bias, dropout, causal=causal)
     y, sums = t.make_all(
-        (query.shape, query.dtype, ""), (query.shape[:-1], "float32", "the logarithms of the sums of exponentials")
+        (query.shape, query.dtype, ""),
+        (query.shape[:-1], promoted(query.dtype, "float32"), "the logarithms of the sums of exponentials"),
     )
     y.strides = _as_laid(query)
 

@@ -33,4 +33,6 @@ def promoted(first: str, second: str, *, scalars: tuple[bool, bool] = (False, Fa
         return second if scalars[0] else first
     if first == second:
         return first
-    return "float32" if first in FLOATING else max(first, second, key=_KINDS[kinds[0]].index)
+    if first in FLOATING:
+        return "float64" if "float64" in (first, second) else "float32"
+    return max(first, second, key=_KINDS[kinds[0]].index)

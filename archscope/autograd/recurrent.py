@@ -8,12 +8,21 @@ around cuDNN's kernel, and for its reserve what the native ones keep of the gate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
 from archscope.autograd import aten
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, together
+from archscope.errors import UsageError
+
+#: what gives the product of an input with its weights, where a step wants it
+Arrive = Callable[[], Value]
+
+
+def _given(product: Value) -> Value:
+    return product
 
 
 class Cell(ABC):
@@ -23,21 +32,26 @@ class Cell(ABC):
     states = 1
 
     @abstractmethod
-    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+    def step(
+        self, t: Tape, arrive: Arrive, states: Sequence[Value], w: Mapping[str, Value], *, own: bool = False
+    ) -> list[Value]:
         """The states behind a step, the one that is its output first.
 
         Args:
-            arrived: the product of the input with its weights.
+            arrive: gives the product of the input with its weights.
             w: ``weight_hh``, perhaps ``bias_hh`` and ``weight_hr``.
+            own: whether that product is made for this step alone.
         """
 
 
 class ElmanCell(Cell):
     """h' = tanh(W_ih x + W_hh h + b), or relu."""
 
-    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+    def step(
+        self, t: Tape, arrive: Arrive, states: Sequence[Value], w: Mapping[str, Value], *, own: bool = False
+    ) -> list[Value]:
         gates = aten.linear(t, states[0], w["weight_hh"], w.get("bias_hh"))
-        both = aten.added(t, gates, arrived)
+        both = aten.added(t, gates, arrive())
         state = aten.kernel(t, both, both.shape, saves="output")
         state.storage.what = "the state"
         return [state]
@@ -48,11 +62,15 @@ class LSTMCell(Cell):
 
     states = 2
 
-    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
+    def step(
+        self, t: Tape, arrive: Arrive, states: Sequence[Value], w: Mapping[str, Value], *, own: bool = False
+    ) -> list[Value]:
         hidden, cell = states
         product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
         product.storage.what = "the gates"
+        arrived = arrive()
         both = aten.added(t, product, arrived)
+        t.drop(*([arrived] if own else []))
         size = both.shape[1] // 4
         chunks = aten.split(t, both, 1, (size,) * 4)
         i, f, g, o = (aten.in_place(t, chunk, saves="output") for chunk in chunks)
@@ -76,8 +94,10 @@ class LSTMCell(Cell):
 class GRUCell(Cell):
     """r, z = sigmoid(...), n = tanh(W x + b + r (W h + b)), h' = (1 - z) n + z h."""
 
-    def step(self, t: Tape, arrived: Value, states: Sequence[Value], w: Mapping[str, Value]) -> list[Value]:
-        (hidden,) = states
+    def step(
+        self, t: Tape, arrive: Arrive, states: Sequence[Value], w: Mapping[str, Value], *, own: bool = False
+    ) -> list[Value]:
+        (hidden,), arrived = states, arrive()
         size = arrived.shape[1] // 3
         inputs = aten.split(t, arrived, 1, (size,) * 3)
         product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
@@ -108,6 +128,29 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
 
     t.link(y, (x, other), back, *saved)
     return y
+
+
+def stepped(
+    t: Tape, cell: Cell, x: Value, states: Sequence[Value], w: Mapping[str, Value], *, hidden: int
+) -> list[Value]:
+    """A cell on its own (at::lstm_cell, at::gru_cell, at::rnn_tanh_cell): a step with a product of its own.
+
+    Args:
+        states: before the step; without any, zeros are made, once for all.
+
+    Raises:
+        UsageError: mixed precision, or a CUDA device, whose kernels are fused.
+    """
+    if t.lower is not None:
+        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
+    if t.device == "cuda":
+        raise UsageError(f"{t.layer}: what the fused kernels of recurrent cells keep on CUDA is not known")
+    before = states or [t.make((x.shape[0], hidden), x.dtype, "the first states")] * cell.states
+    start = t.begin()
+    arrive = partial(aten.linear, t, x, w["weight_ih"], w.get("bias_ih"))
+    results = cell.step(t, arrive, before, w, own=True)
+    t.end(start, *results)
+    return results
 
 
 class _Direction(NamedTuple):
@@ -229,7 +272,7 @@ def _direction(
     for product in reversed(arrived) if backwards else arrived:
         before = t.begin()
         with t.step(loop):
-            states = cell.step(t, product, states, w)
+            states = cell.step(t, partial(_given, product), states, w)
             t.end(before, *states)
         outputs.append(states[0])
     y = aten.stack(t, outputs, (count, *outputs[0].shape), 0)

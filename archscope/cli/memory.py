@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import Wish, most, remedies, room
+from archscope.analysis.fit import CEILING, Wish, most, remedies, room
 from archscope.analysis.memory import PRECISIONS, Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
@@ -170,11 +170,16 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
         yield from (
             f"    {what}: {binary(needed)}" for what, needed in remedies(design, batch, limit, **setting._asdict())
         )
-    largest = wish.ledger(wish.largest(limit) or 0)
+    number = wish.largest(limit)
+    largest = None if number is None else wish.ledger(number)
     if largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    yield f"  the largest batch is {largest.batch:,}, which needs {_needs(largest)}"
+    told = f"{largest.batch:,}, which needs {_needs(largest)}"
+    if largest.batch < CEILING:
+        yield f"  the largest batch is {told}"
+    else:
+        yield f"  larger batches than {told}, were not tried"
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return

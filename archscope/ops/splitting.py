@@ -236,7 +236,7 @@ class Slice(_Part):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         at = axis(self.dim, len(x[0].shape))
-        alias = self.start == 0 and self.step == 1 and self.end in (None, x[0].shape[at])
+        alias = self.start == 0 and self.step == 1 and (self.end is None or self.end >= x[0].shape[at])
         return aten.part(t, x[0], at, y[0].shape[at], self.step, alias=alias)
 
 

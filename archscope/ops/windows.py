@@ -114,6 +114,11 @@ class Window(ABC):
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         """The fields of the output's units, from those of the input's; ``None`` where no closed form says them."""
 
+    @property
+    def taps(self) -> int:
+        """How many places it goes through one by one where sets of places are carried; 1 where they are a run."""
+        return 1
+
     @abstractmethod
     def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
         """Which places are read by some places of the output (``back``), or which read some places of the input.
@@ -277,11 +282,15 @@ class Slide(_Turning):
         padding, dilation = fixed(self.padding), fixed(self.dilation)
         return range(-padding, (fixed(self.kernel) - 1) * dilation - padding + 1, dilation)
 
+    @property
+    def taps(self) -> int:
+        return 1 if self.border == "zeros" and self.dilation == 1 else self.kernel
+
     def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
         import numpy as np
 
         start = np.arange(size_out) * self.stride - self.padding
-        if self.border == "zeros" and (self.dilation == 1 or self.kernel == 1):
+        if self.taps == 1 and self.border == "zeros":
             return _carried_in_runs(mask, start, start + self.kernel - 1, size_in, back=back)
         return _carried_in_pairs(mask, self._pairs(start, size_in), size_in if back else size_out, back=back)
 
@@ -359,11 +368,15 @@ class Spread(_Turning):
         first = (reached - taps[-1] * dilation) // stride
         return range(first, first + len(taps) * step, step)
 
+    @property
+    def taps(self) -> int:
+        return 1 if self.dilation == 1 else self.kernel
+
     def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
         import numpy as np
 
         reached = np.arange(size_out) + self.padding
-        if self.dilation == 1 or self.kernel == 1:
+        if self.taps == 1:
             first = -((self.kernel - 1 - reached) // self.stride)  # rounded up
             return _carried_in_runs(mask, first, reached // self.stride, size_in, back=back)
         return _carried_in_pairs(mask, self._pairs(size_in, size_out), size_in if back else size_out, back=back)

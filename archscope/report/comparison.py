@@ -225,8 +225,14 @@ def notes(found: Comparison) -> Iterator[str]:
 
 def time_note(setting: Setting) -> str:
     """What times on a device are."""
-    bounds = "bounds: no step is faster if all bytes pass through memory"
-    return f"times on {device_name(setting)} are {'estimates' if setting.calibration else bounds}"
+    from archscope.analysis.roofline import ceilings_of, granted, mixed
+
+    if setting.calibration is not None:
+        return f"times on {device_name(setting)} are estimates"
+    ceilings = ceilings_of(setting.device or "")
+    other = f"; {setting.dtype}: {mixed(ceilings, setting.dtype)}" if mixed(ceilings, setting.dtype) else ""
+    grants = ", ".join(granted(ceilings, setting.dtype))
+    return f"times on {device_name(setting)} are bounds: no step is faster, granted {grants}{other}"
 
 
 def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:

@@ -55,6 +55,7 @@ def axis_data(field: Field) -> dict[str, Any]:
         "mixed_by": field.mixed_by or None,
         "reach": list(field.reach) if field.whole else None,
         "untold_from": field.untold_from or None,
+        "untold_why": field.untold_why or None,
         "receptive_field": field.size,
         "smallest": field.smallest,
         "smallest_path": field.paths[0],
@@ -89,8 +90,8 @@ def to_text(found: dict[str, Any]) -> str:
             continue
         if axis["untold_from"] is not None:
             lines.append(
-                f"  {axis['axis']}  not told: {axis['untold_from']} reads some places of what was laid anew, of which "
-                f"each sees {size}; --unit finds exactly what a unit sees"
+                f"  {axis['axis']}  not told: {axis['untold_from']} {axis['untold_why']}; each place that it reads "
+                f"sees {size}, and --unit finds exactly what a unit sees"
             )
             continue
         before, after = axis["effective_padding"]
@@ -155,6 +156,7 @@ def schema() -> js.Schema:
         "mixed_by": js.nullable(js.text("the layer that mixed everything")),
         "reach": js.nullable(js.many(js.count(), "first and last place that is seen of what was mixed [places]")),
         "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
+        "untold_why": js.nullable(js.text("the reason")),
         "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
         "smallest": js.count("size of the smallest field over units", "places"),
         "smallest_path": js.count("size of the field by the path with the smallest", "places"),

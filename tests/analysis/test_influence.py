@@ -11,7 +11,7 @@ import archscope
 from archscope.analysis.influence import seen_by, sees
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.backends.torch.influence import influence
-from archscope.errors import SpecError
+from archscope.errors import SpecError, UsageError
 from tests.examples import examples
 from tests.fields import line_designs, mapped_designs
 
@@ -91,3 +91,18 @@ def test_the_closed_form_holds_all_that_is_seen(text):
         for (first, end), a, b in zip(sight.unclipped, sight.seen.first, sight.seen.last, strict=True):
             assert first <= a
             assert b <= end
+
+
+@pytest.mark.parametrize(
+    ("size", "layer"),
+    [
+        (2**32, "Conv1d: {out_channels: 1, kernel_size: 3}"),
+        (2**40, f"AdaptiveAvgPool1d: {2**40 - 1}"),
+        (1024, "ConvTranspose1d: {out_channels: 1, kernel_size: 1000003, stride: 1009, dilation: 3}"),
+    ],
+)
+def test_a_map_that_is_too_large_to_go_through_is_refused(size, layer):
+    design = archscope.load(f"input: [1, {size}]\nlayers: [{{{layer}, name: last}}]")
+    for question in (sees, seen_by):
+        with pytest.raises(UsageError, match=r"place by place, of at most [0-9,]*; there are [0-9,]* on the way"):
+            question(design, "last", [5])

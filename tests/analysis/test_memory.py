@@ -16,9 +16,8 @@ from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import walk
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
-from archscope.backends.torch.build import build
-from archscope.backends.torch.step import Setting, Step
-from archscope.backends.torch.timing import CpuClock
+from archscope.backends.torch.build import build, inputs
+from archscope.backends.torch.check import kept_by
 from archscope.errors import UsageError
 from archscope.spec.library import names
 from tests.designs import designs, gradients
@@ -81,25 +80,28 @@ def test_designs_keep_what_autograd_saves(name, precision):
             assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("float64", torch.float64)])
 @pytest.mark.parametrize(
     "name", ["densenet121", "dcgan_generator", "mobilenet_v2", "resnet18", "tcn", "text_cnn", "vit_b_16"]
 )
-def test_designs_in_bfloat16_keep_what_autograd_saves(name):
+def test_designs_in_another_type_keep_what_autograd_saves(name, precision, dtype):
     """Weights and inputs in that type, without autocast."""
     design = small(name)
-    narrow = Step(design, Setting("cpu", 2, "bf16", "train"), CpuClock())
-    saved = {}
+    network = build(design, dtype=dtype).train()
+    given = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in inputs(design, 2)]
+    found = memory(design, batch=2, precision=precision)
+    assert found.kept_bytes == kept_by(network, lambda: network(*given))
+    assert found.parameters == sum(tensor.nbytes for tensor in network.parameters())
+    assert found.buffers == sum(tensor.nbytes for tensor in network.buffers())
 
-    def pack(tensor):
-        held = tensor.detach()
-        saved.setdefault(held.untyped_storage().data_ptr(), held)
-        return held
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        narrow.network(*narrow.inputs)
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*narrow.network.parameters(), *narrow.network.buffers())}
-    expected = sum(tensor.untyped_storage().nbytes() for place, tensor in saved.items() if place not in own)
-    assert memory(design, batch=2, precision="bf16").kept_bytes == expected
+def test_a_float64_account_has_the_memory_of_float64():
+    """A batch norm keeps its statistics in the type of its state, an attention the sums in that of its query."""
+    design = small("vit_b_16")
+    narrow, wide = archscope.analyze(design), archscope.analyze(design, dtype="float64")
+    assert wide.total.param_bytes == 2 * narrow.total.param_bytes == wide.memory.parameters
+    assert wide.kept_bytes() == 2 * narrow.kept_bytes()
+    assert wide.memory.gradients == wide.memory.parameters
 
 
 def test_weights_in_bfloat16_are_counted_in_elements():

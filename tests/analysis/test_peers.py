@@ -171,6 +171,24 @@ def holds(name):
                 assert all(term.count and set(term.layers) <= layers for term in bridge.terms)
 
 
+@pytest.mark.parametrize(
+    ("layers", "shape", "count"),
+    [  # keras/src/layers/rnn: G gates of n units on m features have G (n (n + m) + n) parameters, a GRU 3 n biases more
+        (["LSTM: 9"], "[5, 1]", 4 * (9 * (9 + 1) + 9)),  # 396
+        (["RNN: 5"], "[4, 3]", 5 * (5 + 3) + 5),  # 45
+        (["GRU: 9"], "[5, 4]", 3 * (9 * (9 + 4) + 2 * 9)),  # reset_after=True
+        (["LSTM: {hidden_size: 9, bidirectional: true}"], "[5, 4]", 2 * 4 * (9 * (9 + 4) + 9)),
+        (["LSTM: {hidden_size: 9, bias: false}"], "[5, 4]", 4 * 9 * (9 + 4)),
+        (["LSTM: {hidden_size: 512, num_layers: 2}"], "[7, 300]", 3_764_224),  # as model.summary() of two LSTM(512)
+    ],
+)
+def test_keras_gives_recurrent_layers_one_bias(layers, shape, count):
+    design = archscope.load(f"input: {shape}\nlayers:\n" + "".join(f"  - {{name: a, {layer}}}\n" for layer in layers)
+                            + "outputs: {y: a}\n")  # fmt: skip
+    assert reconcile(design).readings["keras"].params.total == count
+    assert archscope.analyze(design).total.keras_params == count
+
+
 def test_keras_params_are_the_figure_of_the_account():
     found = reconcile(archscope.load("resnet50"))
     assert found.readings["keras"].params.total == archscope.analyze(found.design).total.keras_params

@@ -208,3 +208,56 @@ def test_values_are_python_numbers():
         for one in layer_fields.values():
             assert isinstance(one.size, int)
             assert not isinstance(one.size, np.integer)
+
+
+HUGE = 2**40
+
+
+@pytest.mark.parametrize(
+    ("layers", "size", "sizes"),
+    [
+        ([f"AdaptiveAvgPool1d: {HUGE - 1}"], HUGE, None),  # so many windows take turns: that is said
+        ([f"Upsample: {{size: {HUGE - 1}, mode: linear}}"], 1000, None),
+        (["AdaptiveAvgPool1d: 3"], HUGE, (366503875926, 366503875926)),  # ceil(2^40 / 3), each
+        ([f"Upsample: {{size: {HUGE}}}"], HUGE // 4, (1, 1)),
+        # of 2^20 units one after another each meets 2^40 / 2^20 taps
+        ([f"ConvTranspose1d: {{out_channels: 1, kernel_size: {HUGE}, stride: {2**15}}}"], 8, (2**25, 2**25)),
+    ],
+)
+def test_windows_are_never_gone_through(layers, size, sizes):
+    one = field(*layers, shape=f"[1, {size}]")
+    assert (one.sees == "not told") == (sizes is None)
+    if sizes is not None:
+        assert (one.smallest, one.size) == sizes
+
+
+@pytest.mark.parametrize(
+    ("layers", "spans"),
+    [
+        (["CumSum: {dim: 2}"], ((0, 1), 1, 8)),
+        (["Flip: {dims: 2}", "CumSum: {dim: 2}", "Flip: {dims: 2}"], ((0, 8), 1, 8)),  # what comes after
+        (["Flip: {dims: 2}"], ((7, 1), 1, 1)),
+        (["CumSum: {dim: 2}", CONV.format(3, 2, 0, 1)], ((0, 3), 3, 7)),  # units read 0 to 2, 2 to 4, 4 to 6
+        (["CumSum: {dim: 2}", "Flip: {dims: 2}"], ((0, 8), 1, 8)),
+        # x_u and x_(7-u): 8 places apart at the ends, 2 in the middle
+        (["Add: [[{Flip: {dims: 2}}], []]"], ((0, 8), 2, 8)),
+        (["CumSum: {dim: 2}", "Select: {dim: 2, index: 4}"], ((0, 5), 5, 5)),
+    ],
+)
+def test_what_is_ordered(layers, spans):
+    """First place and size of the first unit; the smallest and the largest size: of 8 places, by hand."""
+    one = field(*layers, shape="[2, 8]")
+    first, last = one.region(0)
+    assert ((first, last - first + 1), one.smallest, one.size) == spans
+
+
+def test_what_is_laid_anew_is_not_told_and_never_all():
+    for layers in (["Roll: {shifts: 3, dims: 2}"], ["Reshape: [2, 2, 4]", "Flatten: {start_dim: 2}"]):
+        one = field(*layers, CONV.format(3, 1, 1, 1), shape="[2, 8]")
+        assert (one.sees, one.untold_from) == ("not told", "Conv1d")
+
+
+def test_what_is_mixed_of_a_part_is_no_more_than_that_part():
+    one = field("Slice: {dim: 2, end: 5}", "Softmax: {dim: 2}", shape="[2, 8]")
+    assert one.whole
+    assert (one.sees, one.reach) == ("a part", (0, 4))

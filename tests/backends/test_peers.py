@@ -100,6 +100,33 @@ def test_every_design_is_modelled_to_the_unit(name):
     assert differences(archscope.load(name)) == {}
 
 
+TIED = """inputs: {ids: {shape: [8], dtype: int64}}
+layers:
+  - {Parameter: {shape: [100, 16]}, name: wte}
+  - {Index: {dim: 0}, from: [wte, ids], name: emb}
+  - {Linear: 16, name: fc}
+  - {Transpose: {dim0: 0, dim1: 1}, from: wte, name: turned}
+  - {MatMul: , from: [fc, turned], name: head}
+"""
+SCALAR = "input: [3, 4]\nlayers:\n  - {Parameter: {shape: []}, name: p}\n  - {Multiply: [p, input]}\n  - Linear: 3\n"
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_design_whose_first_layer_reads_no_input(batch):
+    assert differences(archscope.load(TIED), batch) == {}
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_weight_without_dimensions(batch):
+    design = archscope.load(SCALAR)
+    measured = measure(design, batch)
+    if measured["torchinfo"].version is not None:
+        assert measured["torchinfo"].work is None  # it fails, and is not modelled there
+    assert differences(design, batch, {name: one for name, one in measured.items() if name != "torchinfo"}) == {}
+    work = reconcile(design, batch).readings["torchinfo"].work
+    assert (work.total, work.refused) == (None, ("Parameter of a tensor without dimensions",))
+
+
 # -- every op ----------------------------------------------------------------------------------------------------------
 
 

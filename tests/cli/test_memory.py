@@ -57,6 +57,7 @@ def test_files(tmp_path):
         (("lenet5", "--optimizer", "adamx"), "'adamx' is not one of"),
         (("lenet5", "--batch", "0"), "0 is not in the range"),
         (("lenet5", "--limit", "24XiB"), "`24XiB` is no size"),
+        (("lenet5", "--limit", "1KiB", "--context", "1024B"), "a context of 1,024 bytes leaves nothing of 1,024"),
         (("lenet5", "--device", "h300"), "'h300' is not one of"),
         (("lenet5", "--plot", "step.gif"), "a picture ends with .svg, .png, .pdf"),
         (("lenett5",), "did you mean `lenet5`"),
@@ -131,6 +132,13 @@ def test_a_batch_that_does_not_fit_is_told_with_what_would_make_it_fit():
     assert lines[1] == "gradients accumulated over 4 steps of 128 (`--accumulate`)"
     assert int(largest) // 128 == 1 == 512 // 4 // 128  # 128 fits, 256 does not
     assert "does not fit" not in run("resnet18", "--batch", "8", "--device", "cuda", "--limit", "4GiB").stdout
+
+
+def test_batches_beyond_a_million_are_not_tried(tmp_path):
+    (tmp_path / "tiny.yaml").write_text("input: [8]\nlayers: [{Linear: 2}]\n")
+    out = run(str(tmp_path / "tiny.yaml"), "--device", "h200").stdout
+    assert "larger batches than 1,048,576, which needs " in out
+    assert "the largest batch is" not in out
 
 
 def test_the_timeline_is_drawn(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -29,6 +30,31 @@ def test_a_bound_by_published_peaks():
     assert "at least" in out
     assert "bf16 989.5 TFLOP/s" in out
     assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out
+
+
+def test_an_estimate_stands_beside_the_bound_where_timings_are_published():
+    """VGG-16, channels last on an RTX 3090: 1,729 images/s (timm, benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv)."""
+    options = ("--dtype", "amp", "--mode", "infer", "--batch", "1024", "--channels-last")
+    data = json.loads(run("vgg16", "--device", "rtx3090", *options, "--json", "-").stdout)
+    assert data["seconds"] < 1024 / 1729.39
+    assert data["estimate"]["seconds"] == pytest.approx(1024 / 1729.39, rel=data["estimate"]["ninetieth"])
+    out = run("lenet5", "--device", "rtx3090", *options).stdout
+    assert re.search(
+        r"^estimate .*; off by \d+% in half, by at most \d+% in 90% of networks of other families$", out, re.M
+    )
+    assert "results/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv" in out
+    assert "fitted on batches of 64 to 1,024" in run("lenet5", "--device", "rtx3090", *options[:4]).stdout
+    assert "none: no published timings of such steps" in run("lenet5", "--device", "a100-40gb", *options).stdout
+
+
+def test_the_head_says_how_the_step_runs():
+    out = run("resnet18", "--device", "a100-40gb", "--channels-last", "--compile").stdout
+    head = (
+        "batch 1, float32 (convolutions in TF32, torch's default), train, channels last, compiled on NVIDIA A100 40GB"
+    )
+    assert head in out.splitlines()[0]
+    assert "all fused that can be" in out
+    assert "predicted" not in out.lower()
 
 
 def test_the_most_are_shown_or_all():

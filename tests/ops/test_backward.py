@@ -9,7 +9,10 @@ from tests.ops.records.base import RECORDS
 from tests.ops.test_torch_oracle import RELAXED, flop_counter, torch
 
 #: how the ops of other families are counted backward is seen in tests/analysis/test_cost.py
-CONTRACTING = ("Einsum", "GRU", "LSTM", "Linear", "MatMul", "MultiheadAttention", "RNN", "ScaledDotProductAttention")
+CONTRACTING = (
+    "Einsum", "GRU", "GRUCell", "LSTM", "LSTMCell", "Linear", "MatMul", "MultiheadAttention", "RNN", "RNNCell",
+    "ScaledDotProductAttention",
+)  # fmt: skip
 #: those that take inputs which may want a gradient or not
 FREEZING = (*CONTRACTING, "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
 

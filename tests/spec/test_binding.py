@@ -28,6 +28,7 @@ FOLLOWS: dict[str, tuple[dict[str, Any], list[tuple[int, ...]], dict[str, int]]]
         {"embed_dim": 8, "kdim": 6, "vdim": 4},
     ),
     **{name: ({"hidden_size": 4, "batch_first": True}, [(5, 7)], {"input_size": 7}) for name in ("RNN", "LSTM", "GRU")},
+    **{name: ({"hidden_size": 4}, [(7,)], {"input_size": 7}) for name in ("RNNCell", "LSTMCell", "GRUCell")},
     **{f"Conv{n}d": (_CONV, [_MAPS[n]], {"in_channels": 6}) for n in _MAPS},
     **{f"ConvTranspose{n}d": (_CONV, [_MAPS[n]], {"in_channels": 6}) for n in _MAPS},
     **{f"BatchNorm{n}d": ({}, [_MAPS[n]], {"num_features": 6}) for n in _MAPS},

@@ -19,7 +19,7 @@ from archscope.ops.base import REGISTRY, Tensor, Tensors
 TERMS = (
     "not counted", "positions", "multiply-add as two", "bias", "batch norm", "other norms", "activation", "pooling",
     "adaptive pooling", "softmax", "upsampling", "embedding", "learnt tensors", "attention", "recurrent",
-    "counted twice", "per sample", "running statistics", "frozen",
+    "counted twice", "per sample", "running statistics", "second bias", "frozen",
 )  # fmt: skip
 
 

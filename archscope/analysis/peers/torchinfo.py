@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archscope.analysis.peers import base
-from archscope.analysis.peers.base import Part, Peer, Rule, macs, nothing, numel, unseen
+from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, macs, nothing, numel, unseen
 from archscope.analysis.traversal import Step
 from archscope.arith import prod
 
@@ -45,9 +45,11 @@ def _recurrent(step: Step) -> Iterable[Part]:
 
 
 def _parameters(name: str) -> Rule:
-    """Parameters of a layer without products, once for each sample."""
+    """Parameters of a layer without products, once for each sample; an output without dimensions ends in an error."""
 
     def rule(step: Step) -> Iterable[Part]:
+        if not step.y[0].shape:
+            raise NotModelled(f"{step.layer.kind} of a tensor without dimensions")
         yield Part(name, step.y[0].shape[0] * base.params(step), "its parameters once a sample")
 
     return rule

@@ -24,7 +24,7 @@ from archscope.errors import UsageError
 from archscope.shown import Told
 
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
-_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
+_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16", "float64": "float64"}
 
 
 @dataclass(frozen=True, repr=False)

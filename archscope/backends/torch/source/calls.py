@@ -102,6 +102,9 @@ _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
     "RNN": _inferring,
     "LSTM": _inferring,
     "GRU": _inferring,
+    "RNNCell": _inferring,
+    "LSTMCell": _inferring,
+    "GRUCell": _inferring,
     "Upsample": _upsample,
     "Parameter": lambda op, x: _learned(op),
     "Buffer": lambda op, x: _fixed(op, persistent=op.persistent),
@@ -199,6 +202,8 @@ def applied(kind: str, layer: str, x: Sequence[str], op: Op) -> str:
     """A layer at work on tensors."""
     if kind == "MultiheadAttention":
         return f"{layer}({', '.join(x if len(x) == 3 else [*x] * 3)}, need_weights=False)[0]"
+    if kind == "LSTMCell" and len(x) > 1:
+        return f"{layer}({x[0]}, ({', '.join(x[1:])}))"
     if kind in ("Parameter", "Buffer", "Constant"):
         return f"{layer}({x[0] if getattr(op, 'expand', False) else ''})"
     return f"{layer}({', '.join(x)})"

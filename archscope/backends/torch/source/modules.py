@@ -325,7 +325,7 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     **{f"ConvTranspose{n}d": _CONVOLUTION for n in (1, 2, 3)},
     **{f"BatchNorm{n}d": ("num_features",) for n in (1, 2, 3)},
     **{f"InstanceNorm{n}d": ("num_features",) for n in (1, 2, 3)},
-    **dict.fromkeys(("RNN", "LSTM", "GRU"), ("input_size", "hidden_size")),
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), ("input_size", "hidden_size")),
     "Linear": ("in_features", "out_features"),
     "Bilinear": ("in1_features", "in2_features", "out_features"),
     "GroupNorm": ("num_groups", "num_channels"),
