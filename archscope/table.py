@@ -113,9 +113,15 @@ DEFAULT = ("name", "kind", "output_shape", "params", "params_share", "macs", "ma
 DROPPED_FIRST = ("kind", "params_share", "macs_share")
 #: columns of receptive fields
 FIELDS = (
-    "name", "kind", "output_shape", "receptive_field", "jump", "field_start", "field_center", "effective_padding",
-    "sees",
+    "name", "kind", "output_shape", "receptive_field", "smallest_field", "jump", "field_start", "field_center",
+    "effective_padding", "sees",
 )  # fmt: skip
+
+
+def field_columns(account: Account) -> tuple[str, ...]:
+    """Those of them that say something: the smallest field does where units of a layer differ."""
+    differ = any(field.smallest != field.size for row in account.rows for field in account.fields[row.name])
+    return FIELDS if differ else tuple(name for name in FIELDS if name != "smallest_field")
 
 
 def choose(names: Sequence[str]) -> tuple[Column, ...]:

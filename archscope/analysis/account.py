@@ -216,6 +216,7 @@ class Account(Shown):
 #: figures of a receptive field along one axis, by name
 FIELD: dict[str, Callable[[Field], Any]] = {
     "receptive_field": lambda field: field.size,
+    "smallest_field": lambda field: field.smallest,
     "jump": lambda field: field.jump,
     "field_start": lambda field: field.start,
     "field_center": lambda field: field.center,

@@ -115,6 +115,7 @@ LAYER_FIGURES: dict[str, str] = {
 #: figures of one layer's receptive field, one value an axis of the input that it sees
 FIELD_FIGURES: dict[str, str] = {
     "receptive_field": "places of the input that a unit sees, an axis; where it sees all, those of what was mixed",
+    "smallest_field": "the same of the unit that sees the fewest, where units differ",
     "jump": "effective stride: places of the input between neighbouring units",
     "field_start": "first place that the first unit sees, counted from 0; negative in the padding",
     "field_center": "centre of the first unit's field; the first place of the input is centred at 0.5",

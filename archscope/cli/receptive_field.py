@@ -18,7 +18,7 @@ from archscope.report.receptive_field import to_data, to_text
 from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
-from archscope.table import FIELDS, tabulate_account
+from archscope.table import FIELDS, field_columns, tabulate_account
 
 
 class Places(click.ParamType):
@@ -133,7 +133,8 @@ def _table(design: Design, depth: int | str | None, csv_file: str | None) -> Non
         write_csv(to_csv([tabulate_account(account, FIELDS, depth=fixed)]), csv_file)
     if csv_file != "-":
         most = None if depth == "all" else MOST_ROWS
-        click.echo(render(tabulate_account(account, FIELDS, depth=fixed, most=most), options.terminal_width()))
+        shown = tabulate_account(account, field_columns(account), depth=fixed, most=most)
+        click.echo(render(shown, options.terminal_width()))
 
 
 def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None, found: dict[str, Any]) -> bool:

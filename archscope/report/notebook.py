@@ -16,7 +16,7 @@ from archscope.arith.traced import number
 from archscope.report.frame import missing_in
 from archscope.report.terminal import Cells, footer, setting
 from archscope.report.text import binary, value
-from archscope.table import DEFAULT, FIELDS, Line, Table, tabulate_account
+from archscope.table import DEFAULT, Line, Table, field_columns, tabulate_account
 
 if TYPE_CHECKING:
     from archscope.analysis.explain import Explanation
@@ -57,7 +57,8 @@ def _design(design: Design) -> Iterable[str]:
 
 
 def _fields(fields: ReceptiveFields) -> Iterable[str]:
-    return _account(analyze(fields.design), FIELDS)
+    account = analyze(fields.design)
+    return _account(account, field_columns(account))
 
 
 def _explanation(found: Explanation) -> Iterable[str]:

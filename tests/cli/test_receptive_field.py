@@ -91,3 +91,15 @@ def test_mistakes(arguments, message, tmp_path, monkeypatch):
     result = run(*arguments, code=2)
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_units_that_differ_have_a_smallest_field(tmp_path):
+    spec = tmp_path / "causal.yaml"
+    spec.write_text("input: [2, 8]\nlayers: [{CumSum: {dim: 2}, name: sums}]\n")
+    out = run(str(spec)).stdout
+    assert "smallest field" in out
+    (line,) = (line for line in out.splitlines() if line.startswith("sums"))
+    assert " ".join(line.split()).startswith("sums CumSum 2 x 8 8 1 0 0")
+    assert "smallest field" not in run("alexnet").stdout
+    assert "field 1 to 8 of 8" in run(str(spec), "sums").stdout
+    assert json.loads(run(str(spec), "sums", "--json").stdout)["axes"][0]["smallest"] == 1
