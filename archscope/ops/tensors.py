@@ -238,6 +238,12 @@ class _Held(NoWork):
                 hint="place the layer behind another one, or give it `from:`",
             )
             first = self.shape[0] if self.shape else 0
+            if x:
+                yield Check(
+                    bool(x[0].shape),
+                    "expand takes the batch of an input, and this one has no dimensions",
+                    field="expand",
+                )
             yield Check(
                 first == 1,
                 "expand needs a tensor whose dimension 0 is 1, not {s}",
