@@ -102,12 +102,19 @@ def room(device: str, limit: int | None = None, context: int | None = None) -> i
 
     Args:
         context: what they do not get of them; unasked, of a device its cautious figure, of a limit nothing.
+
+    Raises:
+        UsageError: the context leaves nothing.
     """
     if limit is not None:
-        return limit - (context or 0)
-    if device not in DEVICES:
+        whole, less = limit, context or 0
+    elif device in DEVICES:
+        whole, less = DEVICES[device].memory, DEVICES[device].context if context is None else context
+    else:
         return None
-    return DEVICES[device].memory - (DEVICES[device].context if context is None else context)
+    if less >= whole:
+        raise UsageError(f"a context of {less:,} bytes leaves nothing of {whole:,}")
+    return whole - less
 
 
 def largest_batch(

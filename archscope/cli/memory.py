@@ -170,14 +170,16 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
         yield from (
             f"    {what}: {binary(needed)}" for what, needed in remedies(design, batch, limit, **setting._asdict())
         )
-    largest = wish.ledger(wish.largest(limit) or 0)
+    number = wish.largest(limit)
+    largest = None if number is None else wish.ledger(number)
     if largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    size = f"{largest.batch:,}, which needs {_needs(largest)}"
-    yield (
-        f"  the largest batch is {size}" if largest.batch < CEILING else f"  larger batches than {size}, were not tried"
-    )
+    told = f"{largest.batch:,}, which needs {_needs(largest)}"
+    if largest.batch < CEILING:
+        yield f"  the largest batch is {told}"
+    else:
+        yield f"  larger batches than {told}, were not tried"
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return

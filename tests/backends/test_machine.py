@@ -100,3 +100,27 @@ def test_ceilings_with_the_real_clock():
     found = measure_peaks("cpu", ["float32"], seconds=0)
     assert found.flops["float32"] > 0
     assert found.bandwidth > 0
+
+
+def test_the_cache_that_all_cores_share(tmp_path, monkeypatch):
+    """As the kernel writes it: KiB of the first two levels, of the third 32 MiB."""
+    for index, size in enumerate(("32K", "1024K", "32M")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
+    monkeypatch.setattr(module, "_CACHES", tmp_path)
+    assert module.cache_of("cpu") == 32 * 2**20
+    monkeypatch.setattr(module, "_CACHES", tmp_path / "none")
+    assert module.cache_of("cpu") == 0
+
+
+@pytest.mark.parametrize(("capability", "there"), [((7, 5), {"float32"}), ((8, 0), {"float32", "tf32"})])
+def test_float32_measures_what_convolutions_run_in_too(capability, there, monkeypatch):
+    """By default torch convolves in TF32 from Ampere (8.0) on."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(module, "machine", lambda _: machine("cpu"))
+    monkeypatch.setattr(module, "_product_rate", lambda *_: 1e12)
+    monkeypatch.setattr(module, "_copy_rate", lambda *_: 1e11)
+    monkeypatch.setattr(module, "cache_of", lambda _: 2**20)
+    found = measure_peaks("cuda", ["float32"], clock=Steady())
+    assert set(found.flops) == there
+    assert (found.cache, found.kind) == (2**20, "cuda")

@@ -57,6 +57,7 @@ def test_files(tmp_path):
         (("lenet5", "--optimizer", "adamx"), "'adamx' is not one of"),
         (("lenet5", "--batch", "0"), "0 is not in the range"),
         (("lenet5", "--limit", "24XiB"), "`24XiB` is no size"),
+        (("lenet5", "--limit", "1KiB", "--context", "1024B"), "a context of 1,024 bytes leaves nothing of 1,024"),
         (("lenet5", "--device", "h300"), "'h300' is not one of"),
         (("lenet5", "--plot", "step.gif"), "a picture ends with .svg, .png, .pdf"),
         (("lenett5",), "did you mean `lenet5`"),

@@ -144,10 +144,16 @@ def measure_peaks(device: str, dtypes: Iterable[str], *, seconds: float = 2.0, c
             flops[numbers(dtype).multiplied[0]] = _product_rate(device, dtype, seconds, clock)
         else:
             flops["bf16"] = _product_rate(device, "bf16", seconds, clock)
+        if "tf32" in numbers(dtype).convolved and "tf32" not in flops and _has_tf32(device):
+            flops["tf32"] = _product_rate(device, "tf32", seconds, clock)
     title = machine(device).title
     bandwidth = _copy_rate(device, seconds, clock)
     source = "measured: square products, and copies"
     return Ceilings(title, flops, bandwidth, source, cache_of(device), kind=device)
+
+
+def _has_tf32(device: str) -> bool:
+    return device == "cuda" and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def cache_of(device: str) -> int:
