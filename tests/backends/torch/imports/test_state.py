@@ -348,3 +348,11 @@ def test_types():
     module[0].bfloat16()
     with pytest.raises(archscope.UsageError, match=r"of bfloat16 \(0.weight\) and float64 \(1.weight\), and a design"):
         archscope.summary(module, (2, 4))
+
+
+def test_a_bag_of_embeddings_is_a_black_box_of_what_it_keeps():
+    found = archscope.summary(
+        nn.Sequential(nn.EmbeddingBag(9, 4, mode="mean"), nn.Linear(4, 2)), (2, 5), dtypes=["int64"]
+    )
+    assert wrong(found) == []
+    assert found.account.total.params == 9 * 4 + 4 * 2 + 2
