@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Diagnostic, Mark
+from archscope.errors import UsageError
 from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops.opaque import Opaque
 from archscope.shown import Shown
@@ -157,6 +158,24 @@ class Design(Shown):
 
 #: black boxes that are called by name
 _MOST_NAMED = 4
+
+
+#: layers of a page, of a difference, and of source that is written out
+MOST_DRAWN = 5_000
+
+
+def hold_drawn(what: str, *designs: Design) -> None:
+    """Hold that designs can be looked at layer by layer, in a page or as source: nobody reads more, or waits for it.
+
+    Raises:
+        UsageError: one has more layers.
+    """
+    for design in designs:
+        if len(design.layers) > MOST_DRAWN:
+            has = f"{design.name} has {len(design.layers):,}"
+            raise UsageError(
+                f"{what} holds at most {MOST_DRAWN:,} layers, and {has}; figures of larger ones: --json, --csv"
+            )
 
 
 def incomplete(*designs: Design) -> str | None:

@@ -23,7 +23,7 @@ from archscope.analysis.account import Account, Row
 from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import Figures
 from archscope.comparison import Setting, labels
-from archscope.design import Design
+from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
 
 ADDED, REMOVED, CHANGED, AFFECTED = KINDS = ("added", "removed", "changed", "affected")
@@ -126,6 +126,7 @@ def diff(
     Raises:
         UsageError: an impossible batch, dtype or device.
     """
+    hold_drawn("a difference", before, after)
     setting = Setting(batch, dtype, device=device).check()
     first, second = labels((before, after))
     sides = _Side.of(before, setting), _Side.of(after, setting)

@@ -160,6 +160,8 @@ class LayerGraph:
             one, many = self.tensors(1), self.tensors(MANY)
         except UsageError:
             return {}
+        if any(len(given) != len(many[name]) for name, given in one.items()):
+            return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
     @cached_property

@@ -15,6 +15,7 @@ from archscope.files import write
 from archscope.load import read_document
 from archscope.report import checks
 from archscope.report.errata import page
+from archscope.report.text import figure
 from archscope.report.text import value as written
 from archscope.verify import Verdict, Verification, verify
 
@@ -119,12 +120,11 @@ def _print(result: Verification, *, every: bool, quiet: bool) -> None:
 
 
 def _verdict(name: str, verdict: Verdict) -> str:
-    style = "shape" if isinstance(verdict.computed, tuple) else "count"
-    computed = written(verdict.computed, style)
+    computed = figure(verdict.computed)
     if verdict.ok:
         note = f"   {verdict.note}" if verdict.note else ""
         return f"{click.style('ok', fg='green')}     {name}: {verdict.figure} = {computed}{note}"
-    expected = verdict.expected if isinstance(verdict.expected, str) else written(verdict.expected, style)
+    expected = figure(verdict.expected)
     differs = ""
     if verdict.difference is not None and isinstance(verdict.expected, (int, float)):
         share = f" ({100 * verdict.difference / verdict.expected:+.3g}%)" if verdict.expected else ""

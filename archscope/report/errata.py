@@ -9,7 +9,7 @@ from archscope.analysis.account import Account, Row, Total, analyze
 from archscope.analysis.explain import explain
 from archscope.analysis.metrics import CATEGORIES, METRICS
 from archscope.design import Expectation
-from archscope.report.text import shape, value
+from archscope.report.text import figure, value
 from archscope.spec.expressions import names_in
 from archscope.verify import Verdict, Verification
 
@@ -44,7 +44,7 @@ def page(results: Sequence[Verification], specs: str = "specs/", target: str = "
 
 
 def _erratum(account: Account, verdict: Verdict, about: Expectation) -> str:
-    true = shape(verdict.computed) if isinstance(verdict.computed, tuple) else value(verdict.computed, "count")
+    true = figure(verdict.computed)
     lines = [f"- **`{verdict.figure}`** is {true}, published as {about.stated} ({about.source})."]
     working = [line for name in names_in(about.figure) for line in _working(account, about.layer, name)]
     if about.figure not in names_in(about.figure):

@@ -36,6 +36,11 @@ def value(content: Any, style: str) -> str:
     return str(content)
 
 
+def figure(content: Any) -> str:
+    """A figure by what it is: a number, or a shape; one along all axes may be published as a single number."""
+    return content if isinstance(content, str) else value(content, "shape" if isinstance(content, tuple) else "count")
+
+
 def plain(content: Any, style: str) -> Any:
     """A cell as machines read it: numbers as they are, a shape as ``96x55x55``."""
     if style == "shape" and content is not None:

@@ -102,11 +102,12 @@ class Journal:
 
     def _names(self) -> dict[int, re.Match[str]]:
         """The names of stored parts by their start."""
-        return {int(match[1]): match for match in map(_NAME.fullmatch, os.listdir(self.folder)) if match}
+        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir() if path.is_file())
+        return {int(match[1]): match for match in found if match}
 
     def _clear(self, names: re.Pattern[str]) -> None:
         for path in self.folder.iterdir():
-            if names.fullmatch(path.name):
+            if names.fullmatch(path.name) and not path.is_dir():  # a folder is none of ours
                 path.unlink()
 
     def parts(self) -> Iterator[Part]:
@@ -115,12 +116,25 @@ class Journal:
         start = 0
         while start in found:
             name = found[start][0]
-            content = (self.folder / name).read_bytes()
-            if _digest(content) != found[start][3]:
+            part = self._stored(found[start])
+            if part is None:
                 self._say(f"{self.folder / name} is not whole: it and what comes after it is evaluated again")
                 return
-            yield _unpacked(content)
-            start = int(found[start][2])
+            yield part
+            start = part.stop
+
+    def _stored(self, name: re.Match[str]) -> Part | None:
+        """The part of a name; nothing where its file is not what the name says."""
+        try:
+            content = (self.folder / name[0]).read_bytes()
+            part = _unpacked(content) if _digest(content) == name[3] else None
+        except Exception:  # whatever a foreign file, read as a part, may raise
+            return None
+        return (
+            part
+            if part and (part.start, part.stop) == (int(name[1]), int(name[2])) and part.stop > part.start
+            else None
+        )
 
     def add(self, part: Part) -> None:
         """Store a part; when this returns, it is on the disk.
@@ -210,7 +224,7 @@ def _read(manifest: Path) -> dict[str, Any]:
     """What a manifest says; nothing where it is none, so that everything differs from it."""
     try:
         found = json.loads(manifest.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # of a hundred thousand brackets
         return {}
     return found if isinstance(found, dict) else {}
 

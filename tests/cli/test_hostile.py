@@ -126,3 +126,14 @@ def test_a_home_folder_that_may_not_be_entered(tmp_path, monkeypatch):
     (tmp_path / "home").write_text("no folder")  # root may enter all others
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     assert CliRunner().invoke(main, ["predict", "lenet5", "--device", "t4"]).exit_code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--html", "-")])
+def test_one_number_is_expected_of_a_field_along_all_axes(options, tmp_path):
+    """A 3x3 convolution sees 3 x 3 places, not 4."""
+    (tmp_path / "x.yaml").write_text(
+        f"{HEAD}layers: [{{Conv2d: {{out_channels: 1, kernel_size: 3}}}}]\nexpect: {{receptive_field: 4}}\n"
+    )
+    result = CliRunner().invoke(main, ["analyze" if options else "verify", str(tmp_path / "x.yaml"), *options])
+    assert result.exit_code == (0 if options else 1), result.exception
+    assert "3 x 3" in result.stdout

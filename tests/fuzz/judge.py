@@ -5,16 +5,22 @@ from __future__ import annotations
 import ast
 import re
 import traceback
+from contextlib import suppress
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import category
 
 import archscope
+from archscope.errors import ArchscopeError
 from tests.fuzz.inputs import CANARY, Input
 
-#: seconds of CPU that an answer, or a refusal, may take
+#: seconds of CPU that a refusal may take, and an answer about a small design
 PATIENCE = 1.0
+#: seconds a layer that a large one may take besides: in tables, and where every layer is drawn, written or replayed
+PER_LAYER, PER_LAYER_DRAWN = 0.001, 0.015
+_DRAWN = {"--html", "--to", "--diff", "--device"}
 #: bytes of memory that it may take beside what the process had before
 ROOM = 300e6
 
@@ -49,6 +55,15 @@ class Outcome(NamedTuple):
 FINE = {0: "answered", 1: "failed a check", 2: "refused"}
 
 
+def allowed(given: Input) -> float:
+    """Seconds that an answer may take: the README states them by the number of layers."""
+    layers = 0
+    for spec in given.arguments[1:]:
+        with suppress(ArchscopeError, OSError, ValueError):
+            layers += len(archscope.load(spec).layers) if spec[:1] != "-" else 0
+    return PATIENCE + layers * (PER_LAYER_DRAWN if _DRAWN & {*given.arguments} else PER_LAYER)
+
+
 def traceback_kind(error: BaseException) -> str:
     """The error and the innermost place of ours that it went through."""
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)]
@@ -61,13 +76,11 @@ def judge(given: Input, code: int, out: str, err: str) -> tuple[str, str]:
     if code not in (0, 1, 2):
         return f"exit code {code}", err[-2000:]
     problem = _wrong_text(given, out, err) if code != 2 else _wrong_text(given, "", err) or _wrong_refusal(given, err)
-    return problem or ((0, "answered"), (1, "failed a check"), (2, "refused"))[code], (
-        out[-500:] + err[-1500:] if problem else ""
-    )
+    return problem or FINE[code], (out[-500:] + err[-1500:] if problem else "")
 
 
 #: whose mistakes are mistakes of a command line, which has no lines
-_OPTIONS = {"--vary", "--set", "--input", "--device"}
+_OPTIONS = {"--vary", "--set", "--input", "--device", "--batch"}
 
 
 def _wrong_refusal(given: Input, err: str) -> str:
@@ -81,7 +94,13 @@ def _wrong_refusal(given: Input, err: str) -> str:
 
 
 #: refusals that are about no place of a text: of a setting, of a command, of a design as a whole
-_ABOUT_ALL = ("there is no file", "a group that is recomputed", "no peaks are published")
+_ABOUT_ALL = (
+    "there is no file",
+    "a group that is recomputed",
+    "no peaks are published",
+    "is not known",
+    "holds at most",
+)
 
 
 def _wrong_text(given: Input, out: str, err: str) -> str:
@@ -92,7 +111,8 @@ def _wrong_text(given: Input, out: str, err: str) -> str:
         return f"raw U+{ord(raw):04X} in {command}"
     if out.startswith("<!doctype html>"):
         return _wrong_page(out)
-    if given.arguments[0] == "export" and "torch" in given.arguments:
+    forms = [form for option, form in pairwise(given.arguments) if option == "--to"]
+    if given.arguments[0] == "export" and forms[-1:] == ["torch"] and "-o" not in given.arguments:
         return _wrong_source(out)
     return ""
 

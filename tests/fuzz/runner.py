@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from archscope.cli import main
 from tests.fuzz.inputs import CANARY, Input, generate
-from tests.fuzz.judge import FINE, PATIENCE, ROOM, Outcome, judge, traceback_kind
+from tests.fuzz.judge import FINE, PATIENCE, ROOM, Outcome, allowed, judge, traceback_kind
 
 #: seconds after which a child that does not come back is ended, of CPU and of the clock
 LONGEST, LONGEST_WAIT = 8.0, 240.0
@@ -165,13 +165,13 @@ def _measured(given: Input, folder: Path) -> Outcome:
     before, start = _status("self", "VmRSS"), time.process_time()
     kind, detail = _tried(given)
     cpu, memory = time.process_time() - start, max(0.0, _status("self", "VmHWM") - before)
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
     if kind in FINE.values():
         if memory > ROOM:
             kind = f"over {ROOM / 1e6:.0f} MB: {' '.join(_form(given))}"
-        elif cpu > PATIENCE:
+        elif cpu > PATIENCE and (kind == FINE[2] or cpu > allowed(given)):
             kind = f"over {PATIENCE:g} s: {' '.join(_form(given))}"
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return Outcome(kind, detail, cpu, memory)
 
 

@@ -7,11 +7,14 @@ seconds to for ever before there was a limit.
 import time
 
 import pytest
+from click.testing import CliRunner
 
 import archscope
+from archscope.cli import main
 from archscope.errors import SpecError
 from archscope.spec import limits
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate
+from archscope.spec.writer import to_yaml
 
 PATIENCE = 3.0
 HEAD = "input: [3, 8, 8]\n"
@@ -81,6 +84,21 @@ def test_what_real_designs_need_is_none_of_it():
     document = archscope.load("nasnet_large")
     assert len(document.layers) < limits.MOST_LAYERS / 10
     assert max(len(layer.name) for layer in document.layers) < limits.LONGEST_PATH / 10
+
+
+@pytest.mark.parametrize("words", [("analyze", "--html", "-"), ("compare", "--html", "-"), ("export", "--to", "torch")])
+def test_pages_and_source_are_of_designs_that_can_be_read(words, tmp_path):
+    (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{repeat: 5001, layers: [ReLU]}}]\n")
+    result = CliRunner().invoke(main, [words[0], str(tmp_path / "x.yaml"), *words[1:]])
+    assert result.exit_code == 2, result.exception
+    assert "holds at most 5,000 layers, and design has 5,001" in result.stderr
+
+
+def test_what_splits_the_batch_has_no_batch_dimension():
+    """By torch, chunks of 1 of a batch of n samples are n tensors."""
+    text = "input: [4]\nlayers: [{Split: {split_size_or_sections: 1}, name: a}]\noutputs: {y: 'a[0]'}\n"
+    design = archscope.load(text)
+    assert archscope.load(to_yaml(design)).layers == design.layers
 
 
 def test_sixty_four_dimensions_are_fine():

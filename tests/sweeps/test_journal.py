@@ -1,10 +1,13 @@
 """What a sweep has found lies on the disk, whole or not at all, and only its own process and its own resume use it."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,3 +187,52 @@ def test_the_journal_of_a_killed_process_goes_on(target):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"x.csv.parts cannot be written: No such file or directory"):
         Journal(str(tmp_path / "nowhere" / "x.csv"), SWEEP)
+
+
+def renamed(content, name):
+    """A name as the journal would give it to a content."""
+    return f"{name}.{blake2b(content, digest_size=16).hexdigest()}.npz"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x05\x06" + 18 * b"\0", pickle.dumps({"start": 10}), b"[" * 10_000, 100 * b"\0"],
+    ids=["nothing", "an empty archive", "a pickle", "brackets", "zeros"],
+)
+def test_a_part_of_right_digest_and_wrong_content_is_not_trusted(target, content):
+    stored(target)
+    folder = Path(f"{target}.parts")
+    (folder / files(target)[1]).unlink()
+    (folder / renamed(content, "000000000000010-000000000000020")).write_bytes(content)
+    said = []
+    assert starts(target, say=said.append) == [0]
+    assert "is not whole" in said[0]
+
+
+def test_parts_swapped_by_name_are_not_trusted(target):
+    """The content of 0 to 10 under the name of 10 to 20, its digest right: it would be counted twice."""
+    stored(target)
+    folder = Path(f"{target}.parts")
+    first, second, _ = ((folder / name) for name in files(target))
+    content = first.read_bytes()
+    second.unlink()
+    (folder / renamed(content, "000000000000010-000000000000020")).write_bytes(content)
+    assert starts(target) == [0]
+
+
+def test_a_folder_that_is_called_like_a_part(target):
+    stored(target)
+    folder = Path(f"{target}.parts")
+    (folder / files(target)[1]).unlink()
+    inner = folder / f"000000000000010-000000000000020.{'0' * 32}.npz"
+    inner.mkdir()
+    assert starts(target) == [0]
+    stored(target, 1, restart=True)
+    assert inner.is_dir()
+
+
+def test_a_manifest_of_brackets_is_that_of_another_sweep(target):
+    stored(target)
+    Path(f"{target}.parts/sweep.json").write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="is another one"):
+        starts(target)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archscope.analysis.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
+from archscope.design import hold_drawn
 from archscope.difference import Difference
 from archscope.report.comparison import comparison_csv, figure_title, notes, setting_text, times_text
 from archscope.report.difference import difference_lines, said, signed
@@ -28,6 +29,7 @@ def comparison_page(found: Comparison, difference: Difference | None = None) -> 
     Args:
         difference: what makes one of two designs of the other.
     """
+    hold_drawn("a page", *(side.design for side in found.sides))
     changes = [] if difference is None else difference_lines(difference, _ALL)
     return render(
         "comparison.html",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain_account
 from archscope.analysis.metrics import DESIGN_FIGURES
-from archscope.design import incomplete
+from archscope.design import hold_drawn, incomplete
 from archscope.errors import MissingLibrary, UsageError
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
@@ -37,6 +37,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         times: predicted and measured times of its layers.
     """
     design = account.design
+    hold_drawn("a page", design)
     layers = tabulate_blocks(
         account, [name for name, column in COLUMNS.items() if column.style != "share" or name in SHOWN]
     )

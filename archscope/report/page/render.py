@@ -36,6 +36,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "value": text.value,
+        "figure": text.figure,
         "short": text.short,
         "binary": text.binary,
         "duration": text.duration,

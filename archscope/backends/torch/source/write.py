@@ -19,7 +19,7 @@ from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, cons
 from archscope.backends.torch.source.classes import Classes
 from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
-from archscope.design import Design
+from archscope.design import Design, hold_drawn
 from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.spec.folding.formulas import ABSENT
@@ -34,6 +34,7 @@ def unformatted(design: Design) -> str:
         UsageError: a recomputed group has no name, or the design has declared black boxes.
     """
     refuse_opaque(design, "written as source")
+    hold_drawn("source", design)
     root = tree(design)
     _check_recomputed(design, root)
     tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
