@@ -85,8 +85,8 @@ def resolve(
 def light(target: Target) -> Target:
     """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made."""
     assert target.module is not None
-    notes = _one_type(target.module, target.name)
-    target = replace(target, notes=(*target.notes, *notes))
+    target = replace(target, notes=(*target.notes, *_one_type(target.module, target.name)))
+    assert target.module is not None
     try:
         module, args, kwargs = faked((target.module, target.args, target.kwargs))
     except Exception as error:
