@@ -199,14 +199,18 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
         moved = _recurrence(step, before, suffix, known) if before is not None else None
         if field.whole:
-            size = f"sees all {field.extent}: {field.mixed_by} mixes everything, each part of which sees so many"
-            yield _line(f"receptive_field{suffix}", field.size, size)
+            places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
+            note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
+            yield _line(f"receptive_field{suffix}", field.size, note)
+        elif field.untold_from:
+            note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
+            yield _line(f"receptive_field{suffix}", field.size, note)
         elif moved is not None:
             yield _line(f"receptive_field{suffix}", moved.size[0])
             yield _line(f"jump{suffix}", moved.jump)
             yield _line(f"field_start{suffix}", moved.first[0])
         else:
-            yield _line(f"receptive_field{suffix}", field.size, _paths(step, key, fields))
+            yield _line(f"receptive_field{suffix}", field.size, _words(_paths(step, key, fields), _ends(field)))
             yield Line(f"jump{suffix}", "", "", _number(field.jump))
             yield _line(f"field_start{suffix}", field.start)
 
@@ -254,6 +258,29 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
     if apart is None:
         return text
     return f"{text}; at {apart.layer} the centres of {apart.first} and {apart.second} are {_number(apart.by)} apart"
+
+
+def _words(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
+def _ends(field: Field) -> str:
+    """What each unit sees, where units differ: from which place to which, for unit u."""
+    if all(span.even for span in field.spans):
+        return ""
+    if len(field.spans) > 1 or field.spans[0].period > 1:
+        return f"the most; the fewest are {field.smallest}"
+    (span,) = field.spans
+    first, last = span.first[0], span.first[0] + span.size[0] - 1
+    between = f"unit u sees {_moving(first, span.jump)} to {_moving(last, span.jump + span.grow)}"
+    return between if field.smallest == field.size else f"{between}: {field.smallest} to {field.size}"
+
+
+def _moving(start: int, step: int) -> str:
+    if not step:
+        return str(start)
+    moved = "u" if abs(step) == 1 else f"{abs(step)} u"
+    return f"{start} {'-' if step < 0 else '+'} {moved}" if start else f"{'-' if step < 0 else ''}{moved}"
 
 
 def _number(value: int | Fraction) -> int | float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
+from archscope.analysis.receptive_field import Field, ReceptiveFields, held_values, readings, receptive_fields
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -111,6 +111,7 @@ def sees(
         UsageError: there is no such layer, unit or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
+    held = held_values(design)
     dims = box_dims(seen, shapes[Ref(layer, output)])
     masks = {Ref(layer, output): _only(layer, unit, shapes[Ref(layer, output)], dims)}
     for step in reversed(steps):
@@ -118,8 +119,7 @@ def sees(
             wanted = masks.pop(Ref(step.layer.name, number), None)
             if wanted is None:
                 continue
-            readings = step.layer.op.reads(step.x, step.y, number)
-            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
+            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, number, held), strict=True):
                 if reads is not None:
                     _unite(masks, ref, _read(wanted, reads, tensor.shape, step.y[number].shape))
     axes = tuple(field.axis for field in seen)
@@ -150,12 +150,12 @@ def seen_by(
         UsageError: there is no such layer, place or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
+    held = held_values(design)
     dims = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
     masks = {Ref(name): _only(f"input {name}", place, shapes[Ref(name)], dims)}
     for step in steps:
         for number in range(len(step.y)):
-            readings = step.layer.op.reads(step.x, step.y, number)
-            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
+            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, number, held), strict=True):
                 if reads is not None and ref in masks:
                     reached = _write(masks[ref], reads, tensor.shape, step.y[number].shape)
                     _unite(masks, Ref(step.layer.name, number), reached)

@@ -28,6 +28,7 @@ from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
+from archscope.ops.tensors import Constant
 from archscope.ops.windows import (
     ITSELF,
     SAME,
@@ -35,6 +36,7 @@ from archscope.ops.windows import (
     Along,
     Axis,
     Placed,
+    Reads,
     Span,
     both_ends,
     hull,
@@ -257,11 +259,12 @@ def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
         for ref in step.layer.inputs:
             readers.setdefault(ref.node, step)
     tensors: dict[Ref, Fields] = {}
+    held = held_values(design)
     for node in design.inputs:
         tensors[Ref(node.name)] = dict(_axes(node, readers.get(node.name)))
     for step in steps:
         for output in range(len(step.y)):
-            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors)
+            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors, held)
     return ReceptiveFields(design, tensors)
 
 
@@ -276,11 +279,27 @@ def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], F
         yield (node.name, dim), Field(axis, size, size, (dim,), (ITSELF,), *(ITSELF,) * 4)
 
 
-def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields]) -> Fields:
+def held_values(design: Design) -> dict[str, Any]:
+    """What constants hold, by layer."""
+    return {layer.name: layer.op.value for layer in design.layers if type(layer.op) is Constant}
+
+
+def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, ...]:
+    """What an output of a layer reads of each of its inputs, constants among them.
+
+    Args:
+        held: what constants hold (:func:`held_values`).
+    """
+    known = {number: held[ref.node] for number, ref in enumerate(step.layer.inputs) if ref.node in held}
+    op = step.layer.op
+    return op.reads_knowing(step.x, step.y, output, known) if known else op.reads(step.x, step.y, output)
+
+
+def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mapping[str, Any]) -> Fields:
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
     out = step.y[output].shape
-    for ref, tensor, reads in zip(step.layer.inputs, step.x, step.layer.op.reads(step.x, step.y, output), strict=True):
+    for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
         if reads is None:
             continue
         along = reads if isinstance(reads, Along) else reads.along
@@ -296,11 +315,13 @@ def _targets(entry: Axis | None) -> tuple[int, ...]:
     if entry is None:
         return ()
     dim, window = entry
-    return (dim, *window.others) if isinstance(window, Placed) else (dim,)
+    return (dim, *window.others) if type(window) is Placed else (dim,)
 
 
 def _blended(along: Along, fields: Fields, shape: tuple[int, ...]) -> frozenset[int]:
     """The dimensions of the output into which something else than the axes of the input goes, too: channels."""
+    if not any(type(_window(entry)) is Placed for entry in along.axes):
+        return frozenset()
     axes = {dim for field in fields.values() for dim in field.dims if not field.blended}
     others = (entry for dim, entry in enumerate(along.axes) if dim and dim not in axes and not fixed(shape[dim] == 1))
     return frozenset(dim for entry in others for dim in _targets(entry))
@@ -325,11 +346,15 @@ def through(
     if not field.dims:
         return field
     entries = [along.axes[dim] for dim in field.dims]
+    if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
+        return field
     dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
-    laid = replace(field, dims=dims, units=out[dims[0]] if dims else 1, blended=not blended.isdisjoint(dims))
+    laid = replace(
+        field, dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
+    )
     if field.whole or field.untold_from:
         return laid
-    if not field.located or isinstance(_window(entries[0]), Placed):
+    if not field.located or type(_window(entries[0])) is Placed:
         known = replace(laid, among=field.units) if field.located else laid
         return _unlocated(known, entries, along, layer)
     (dim,), window = field.dims, _window(entries[0])
@@ -350,7 +375,7 @@ def _window(entry: Axis | None) -> Any:
 def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str) -> Field:
     """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
     windows = [_window(entry) for entry in entries]
-    if all(window is SAME or isinstance(window, Placed) for window in windows):
+    if all(window is SAME or type(window) is Placed for window in windows):
         return replace(laid, located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
         return replace(laid, whole=True, mixed_by=layer)

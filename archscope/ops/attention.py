@@ -30,6 +30,7 @@ from archscope.ops.base import (
     register,
     special_module,
 )
+from archscope.ops.contents import met_by
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.shapes import wanted_type
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, UpTo, Window, mixing
@@ -131,13 +132,21 @@ class ScaledDotProductAttention(NoWeights):
         return (_SCORE + (len(x) - 3)) * self._scores(*x)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return self._reads(x, UpTo() if self.is_causal else WHOLE)
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+        told = met_by(known[3], x[3].dtype) if 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        return self.reads(x, y, output) if told is None else self._reads(x, told)
+
+    def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:
+        """A query meets the keys, and takes of the values, those in a window."""
         last = len(x[0].shape) - 1
         samples: tuple[tuple[int, Window], ...] = tuple((dim, SAME) for dim in range(last - 1))
         met = samples
         if self.enable_gqa and len(samples) > 1:  # several heads of the query share one of key and value
             shared = exact_div(x[0].shape[last - 2], x[1].shape[last - 2])
             met = (*samples[:-1], (last - 2, Grouped(1, shared)))
-        keys = (last - 1, UpTo()) if self.is_causal else ALL
+        keys = (last - 1, window)
         query = Along((*samples, (last - 1, SAME), ALL))
         readings = query, Along((*met, keys, ALL)), Along((*met, keys, (last, SAME)))
         return readings if len(x) == 3 else (*readings, self._mask_reads(x[3].shape, x[0].shape))

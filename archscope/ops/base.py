@@ -301,6 +301,14 @@ class Op(ABC):
         Statistics that are tracked do not depend on the input; dropout is the identity.
         """
 
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+        """The same where the values of some inputs are known: the places to look up, a mask.
+
+        Args:
+            known: by the number of the input, what it holds (``value`` of a Constant).
+        """
+        return self.reads(x, y, output)
+
     @abstractmethod
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         """The calls that torch makes in the forward pass, in memory (:mod:`archscope.autograd`).

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 from archscope.arith import fixed, plain
 from archscope.errors import UsageError, suggestion
 from archscope.ops.fields import FieldError, Kind
+from archscope.ops.windows import From, Listed, Ramp, Slide, UpTo, Window
 
 #: a longer list stands in a file beside the spec
 MOST_LISTED = 256
@@ -185,6 +186,40 @@ def called(value: Any) -> Called | None:
     given = dict(part.split("=") for part in (match[2] or "").split(",") if part)
     usual = COMPUTED.get(match[1]) or BEGINNINGS[match[1]]
     return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in given.items()}})
+
+
+def places_of(value: Any, dim: int, ndim: int, size: int) -> Window | None:
+    """The window of what is looked up at places that are known, along a dimension of so many; ``None`` if unknown.
+
+    Args:
+        value: what the places are, as a Constant holds them.
+        dim: the dimension of the index along which they stand.
+        ndim: how many it has.
+    """
+    word = called(value)
+    if isinstance(value, tuple) and ndim == 1:
+        return Listed(tuple(int(place) % size for place in value))
+    if word is not None and word.word == "arange" and int(word.arguments["dim"]) % ndim == dim:
+        start, step = int(word.arguments["start"]), int(word.arguments["step"])
+        return Slide(stride=step, padding=-start) if step > 0 <= start else Ramp(start, step) if start >= 0 else None
+    return None
+
+
+def met_by(value: Any, dtype: str | None) -> Window | None:
+    """The window of the keys that a query meets under a mask that is known; ``None`` if that is no triangle.
+
+    Args:
+        value: what the mask holds, as a Constant does: of truth values, or minus infinity where nothing is met.
+    """
+    word = called(value)
+    if word is None or word.word not in ("tril", "triu"):
+        return None
+    diagonal, held_, below = int(word.arguments["diagonal"]), word.arguments["value"], word.word == "tril"
+    if dtype == "bool" and held_:
+        return UpTo(diagonal) if below else From(diagonal)
+    if dtype is None and held_ == -inf:
+        return From(diagonal + 1) if below else UpTo(diagonal - 1)
+    return None
 
 
 def stored_in(value: Any) -> Stored | None:

@@ -5,7 +5,7 @@ Dimensions count as in torch: 0 is the batch, a negative one counts from the end
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archscope.arith import fixed
@@ -26,10 +26,11 @@ from archscope.ops.base import (
     argument,
     register,
 )
+from archscope.ops.contents import places_of
 from archscope.ops.fields import Index as IndexField
 from archscope.ops.fields import Integers, Shape
 from archscope.ops.shapes import axis, in_range, wanted_type
-from archscope.ops.windows import ALL, SAME, WHOLE, Along, Mirrored, Placed, Slide, pointwise
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Mirrored, Placed, Slide, Window, pointwise
 
 
 class _Lookup(NoWeights, NoWork):
@@ -57,8 +58,18 @@ class Index(_Lookup):
         return (x[0].with_shape(*x[0].shape[:at], *x[1].shape, *x[0].shape[at + 1 :]),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        places = len(x[1].shape)
+        return self._reads(x, WHOLE if places == 1 else None)
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
         at, places = axis(self.dim, len(x[0].shape)), len(x[1].shape)
-        looked_up = (at, WHOLE) if places == 1 else ALL
+        told = places_of(known[1], 0, 1, x[0].shape[at]) if 1 in known and places == 1 else None
+        return self.reads(x, y, output) if told is None else self._reads(x, told)
+
+    def _reads(self, x: Tensors, window: Window | None) -> tuple[Reads, ...]:
+        """Along the dimension that is looked up a window, if the places stand along one."""
+        at, places = axis(self.dim, len(x[0].shape)), len(x[1].shape)
+        looked_up = ALL if window is None else (at, window)
         axes = tuple(
             looked_up if dim == at else (dim if dim < at else dim + places - 1, SAME) for dim in range(len(x[0].shape))
         )
@@ -102,10 +113,18 @@ class Gather(_Lookup):
         return (x[0].with_shape(*x[1].shape),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return self._reads(x, WHOLE)
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+        at, ndim = axis(self.dim, len(x[0].shape)), len(x[0].shape)
+        told = places_of(known[1], at, ndim, x[0].shape[at]) if 1 in known else None
+        return self._reads(x, WHOLE if told is None else told)
+
+    def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)
         at = axis(self.dim, ndim)
         lines = Slide()  # of which the first ones are read
-        return Along(tuple((dim, WHOLE if dim == at else lines) for dim in range(ndim))), pointwise(ndim)
+        return Along(tuple((dim, window if dim == at else lines) for dim in range(ndim))), pointwise(ndim)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim

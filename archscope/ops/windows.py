@@ -531,21 +531,58 @@ class _Ordered(Window):
 
 
 class UpTo(_Ordered):
-    """Place o reads the places up to o: what is causal."""
+    """Place o reads the places up to o + ``by``: what is causal."""
 
-    __slots__ = ()
+    __slots__ = ("by",)
+
+    def __init__(self, by: int = 0) -> None:
+        self.by = by
 
     def ends(self, size_in: int) -> tuple[Line, Line]:
-        return Line(0, 0), Line(0, 1)
+        return Line(0, 0), Line(self.by, 1)
 
 
 class From(_Ordered):
-    """Place o reads the places from o on: what runs backwards."""
+    """Place o reads the places from o + ``by`` on: what runs backwards."""
 
-    __slots__ = ()
+    __slots__ = ("by",)
+
+    def __init__(self, by: int = 0) -> None:
+        self.by = by
 
     def ends(self, size_in: int) -> tuple[Line, Line]:
-        return Line(0, 1), Line(size_in - 1, 0)
+        return Line(self.by, 1), Line(size_in - 1, 0)
+
+
+class Ramp(_Ordered):
+    """Place o reads the place ``start`` + o x ``step``, whichever way that goes."""
+
+    __slots__ = ("start", "step")
+
+    def __init__(self, start: int, step: int) -> None:
+        self.start, self.step = start, step
+
+    def ends(self, size_in: int) -> tuple[Line, Line]:
+        line = Line(self.start, self.step)
+        return line, line
+
+
+class Listed(Window):
+    """Place o reads the o-th of some places: a permutation, a choice."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, places: tuple[int, ...]) -> None:
+        self.places = places
+
+    def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
+        return None
+
+    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+        import numpy as np
+
+        places = np.asarray(self.places)
+        return _carried_in_runs(mask, places, places, size_in, back=back)
 
 
 class Mirrored(_Ordered):

@@ -261,3 +261,27 @@ def test_what_is_mixed_of_a_part_is_no_more_than_that_part():
     one = field("Slice: {dim: 2, end: 5}", "Softmax: {dim: 2}", shape="[2, 8]")
     assert one.whole
     assert (one.sees, one.reach) == ("a part", (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("size", "out", "first", "sizes", "jump"),
+    [
+        (
+            5,
+            9,
+            0,
+            (1, 2),
+            Fraction(1, 2),
+        ),  # (5 - 1) / (9 - 1): every second unit lies on a place, the others between two
+        (9, 5, 0, (1, 1), 2),  # 8 / 4: every second place
+        (7, 3, 0, (1, 1), 3),  # 6 / 2
+        (5, 4, 0, (1, 2), Fraction(4, 3)),
+        (6, 1, 0, (1, 1), 0),  # the first corner
+    ],
+)
+def test_corners_that_are_aligned(size, out, first, sizes, jump):
+    """Unit u lies at u (size - 1) / (out - 1) of the input, whose corners are those of the output."""
+    one = field(f"Upsample: {{size: {out}, mode: linear, align_corners: true}}", shape=f"[2, {size}]")
+    assert (one.start, one.smallest, one.size, one.jump) == (first, *sizes, jump)
+    if out > 1:
+        assert one.region(out - 1)[0] == size - 1

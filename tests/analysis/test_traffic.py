@@ -39,6 +39,14 @@ def test_a_training_step():
     assert found[LOSS].forward == Moved(0, 4 * 20, 4 * (20 + 1 + 1), 2)  # softmax; the loss and its weight
 
 
+def test_the_loss_and_its_backward_pass():
+    """Of 2 x 10 outputs: log-softmax and the negative log-likelihood keep the first's output and the sum of weights."""
+    loss = parts(batch=2)[LOSS]
+    assert (loss.forward.read, loss.forward.written) == (4 * 20, 4 * (20 + 1 + 1))
+    assert (loss.backward.flops, loss.backward.read) == (0, 4 * (20 + 1))
+    assert (loss.backward.written, loss.backward.calls) == (4 * (20 + 20), 2)  # a gradient by each of the two
+
+
 def test_an_inference_is_the_forward_pass():
     found = parts(batch=2, mode="infer")
     assert list(found) == ["conv", "relu", "flat", "fc"]

@@ -166,13 +166,40 @@ def _rolled(draw: Any, length: int) -> Part:
     return [{"Roll": {"shifts": draw(st.integers(-3, 3)), "dims": 1}}], length
 
 
+def _looked_up(draw: Any, length: int) -> Part:
+    """Places that a constant tells: a ramp forth or back, or a list, some again and some never."""
+    places = draw(st.sampled_from(["forth", "back", "steps"]) | st.lists(st.integers(-length, length - 1), min_size=1))
+    start = draw(st.integers(0, length - 1))
+    value, count = {
+        "forth": (f"arange(start={start})", length - start),
+        "back": (f"arange(start={start}, step=-1)", start + 1),
+        "steps": ("arange(step=2)", -(-length // 2)),
+    }.get(str(places), (places, len(places)))
+    if count > 10:
+        return None
+    table = {"Constant": {"shape": [count], "dtype": "int64", "value": value}, "name": "to@"}
+    arrives = {"Identity": None, "name": "at@"}
+    return [{"layers": [arrives, table, {"Index": {"dim": 1}, "from": ["at@", "to@"]}]}], count
+
+
+def _masked(draw: Any, length: int) -> Part:
+    """Queries that meet keys in a triangle; each meets one at least."""
+    triangle = draw(st.sampled_from(["tril", "triu", "tril(diagonal=2)", "triu(diagonal=-1)"]))
+    other = {"tril": "triu(diagonal=1, value=-inf)", "triu": "tril(diagonal=-1, value=-inf)"}
+    floating = triangle in other and draw(st.booleans())
+    value = {"value": other[triangle]} if floating else {"value": triangle, "dtype": "bool"}
+    table = {"Constant": {"shape": [length, length], **value}, "name": "mask@"}
+    return [_attention({}, table, mask=["mask@"])], length
+
+
 _NUMBERS = itertools.count()
 _KINDS: list[Any] = [
     _plain(_attention({"is_causal": True})), _plain({"MultiheadAttention": {"num_heads": 2, "batch_first": True}}),
     _plain({"CumSum": {"dim": 1}}), _plain({"CumSum": {"dim": 1}}, {"Flip": {"dims": 1}}),
     _plain({"Flip": {"dims": 1}}),
     _plain({"Flip": {"dims": 2}}), _plain("LayerNorm"), _plain({"Linear": WIDTH}), _heads, _recurrent, _recurrent,
-    _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled,
+    _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled, _looked_up,
+    _masked,
 ]  # fmt: skip
 
 

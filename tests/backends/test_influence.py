@@ -11,7 +11,7 @@ import archscope
 from archscope.analysis.influence import sees
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.backends.torch import monotonous
-from archscope.backends.torch.influence import effective_field, influence, measure
+from archscope.backends.torch.influence import Measurement, effective_field, influence, measure
 from archscope.errors import UsageError
 
 
@@ -85,6 +85,30 @@ layers:
     seen = sees(design, "last", unit)
     assert np.array_equal(influence(design, "last", unit), seen.mask)
     assert seen.mask.any()
+
+
+@pytest.mark.parametrize(
+    ("border", "places"),
+    [
+        ("{ReplicationPad1d: [4, 4]}, {Conv1d: {out_channels: 1, kernel_size: 3}}", [0]),  # -4 to -2: the border alone
+        ("{Conv1d: {out_channels: 1, kernel_size: 2, padding: 5, padding_mode: replicate}}", [0]),
+        ("{ReflectionPad1d: [4, 4]}, {Conv1d: {out_channels: 1, kernel_size: 2}}", [3, 4]),
+        ("{CircularPad1d: [4, 4]}, {Conv1d: {out_channels: 1, kernel_size: 2}}", [4, 5]),
+        ("{ZeroPad1d: [4, 4]}, {Conv1d: {out_channels: 1, kernel_size: 2}}", []),
+    ],
+)
+def test_a_window_wholly_in_the_padding_sees_what_stands_there(border, places):
+    design = archscope.load(f"input: [1, 8]\nlayers: [{border}, {{Identity: , name: last}}]")
+    for mask in (sees(design, "last", (0,)).mask, influence(design, "last", (0,))):
+        assert np.flatnonzero(mask).tolist() == places
+
+
+@pytest.mark.parametrize("output", [1, 2])
+def test_the_last_states_have_seen_every_step_and_each_its_own_sample(output):
+    design = archscope.load("input: [6, 4]\nlayers: [{LSTM: {hidden_size: 3, batch_first: true}, name: r}]")
+    seen = sees(design, "r", (), output=output).mask
+    assert seen.all()
+    assert np.array_equal(seen, Measurement(design, "r", output=output).of(()).reached)
 
 
 def test_a_selected_place_has_the_field_that_it_had():

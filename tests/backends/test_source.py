@@ -530,6 +530,26 @@ layers:
     assert found == [0.1 * at / 4 for at in (0, 1, 2, 3, 4)]
 
 
+def test_several_rates_are_listed_beside_names_and_widths():
+    spec = """
+input: [4, 8]
+blocks:
+  unit(p, q, out): [{Linear: out}, {StochasticDepth: {p: p, mode: row}}, {StochasticDepth: {p: q, mode: batch}}]
+layers:
+  - name: stages
+    layers:
+      - {repeat: 4, index: i, name: "unit{i + 1}", layers: [{unit: {p: 0.1 * i, q: 0.2 / (i + 1), out: 8 + 8 * i}}]}
+"""
+    design = archscope.load(spec)
+    text = torch_source(design)
+    assert "each_p, each_q" in text
+    hold(design, text)
+    found = [
+        (one.p, one.p_2 if hasattr(one, "p_2") else one.q) for one in module_of(text).modules() if hasattr(one, "p")
+    ]
+    assert found == [(0.1 * at, 0.2 / (at + 1)) for at in range(4)]
+
+
 def test_text_of_a_spec_is_no_code():
     quotes = '"' * 3
     spec = f"name: 'a{quotes}b\\'\nsource: '{quotes} + str(1)'\ninput: [4]\nlayers: [{{Linear: 3}}]\n"

@@ -76,6 +76,12 @@ def test_adaptive_pools_count_every_window(sizes: tuple[int, int], out: tuple[in
         ("Norm", {"dim": [1, 2]}, (2, 3, 4), 2 * (2 * 3 * 4) + 2),
         ("Var", {"dim": -1}, (2, 3, 4), 4 * (2 * 3 * 4) + 2 * (2 * 3)),
         ("Std", {"dim": -1}, (2, 3, 4), 4 * (2 * 3 * 4) + 3 * (2 * 3)),
+        # steps x batch x hidden units, each: of every gate a sum of two products and two biases; then the rule
+        ("RNN", {"hidden_size": 5}, (7, 2, 3), 7 * 2 * 5 * (1 * (1 + 2) + 1)),
+        ("LSTM", {"hidden_size": 5}, (7, 2, 3), 7 * 2 * 5 * (4 * (1 + 2) + 3 * 4 + 2 + 3 + 1)),
+        ("GRU", {"hidden_size": 5}, (7, 2, 3), 7 * 2 * 5 * (3 * (1 + 2) + 2 * 4 + 1 + 1 + 4)),
+        ("LSTM", {"hidden_size": 5, "bias": False}, (7, 2, 3), 7 * 2 * 5 * (4 * 1 + 3 * 4 + 2 + 3 + 1)),
+        ("GRU", {"hidden_size": 5, "bidirectional": True, "num_layers": 3}, (7, 2, 3), 2 * 3 * 7 * 2 * 5 * (9 + 14)),
         ("Einsum", {"equation": "bij->bj"}, (2, 3, 4), 2 * 3 * 4),
         ("Einsum", {"equation": "bij->bji"}, (2, 3, 4), 0),
     ],

@@ -145,19 +145,31 @@ class Modules:
         else:
             element = self._one(kind, firsts, parameters, label)
         if listed:
-            values = [
-                parameters.express(kind.some(name, found), name, fallback=joint(label, name))
-                for name, found in listed.items()
-            ]
-            each_, over = ", ".join(each.values()), ", ".join(values)
-            over = over if len(listed) == 1 else f"zip({over}, strict=True)"
-            counted = progress or named
-            loop = f"for i, {each_ if len(listed) == 1 else f'({each_})'} in enumerate({over})" if counted else ""
-            loop = loop or f"for {each_} in {over}"
+            loop = self._over(kind, listed, each, parameters, label, counted=bool(progress or named))
         else:
             count = parameters.express([ABSENT if run is ABSENT else len(run) for run in column], "count")
             loop = f"for {'i' if progress or named else '_'} in range({count})"
         return f"*(({named}, {element}) {loop})" if named else f"*[{element} {loop}]"
+
+    def _over(
+        self,
+        kind: Any,
+        listed: Mapping[str, list[Any]],
+        each: Mapping[str, str],
+        parameters: Parameters,
+        label: Path,
+        *,
+        counted: bool,
+    ) -> str:
+        """A loop over arguments that differ from part to part."""
+        values = [
+            parameters.express(kind.some(name, found), name, fallback=joint(label, name))
+            for name, found in listed.items()
+        ]
+        one, over = ", ".join(each.values()), ", ".join(values)
+        if len(values) > 1:
+            one, over = (f"({one})" if counted else one), f"zip({over}, strict=True)"
+        return f"for i, {one} in enumerate({over})" if counted else f"for {one} in {over}"
 
     def _listed(self, kind: Any, column: Sequence[Any]) -> dict[str, list[Any]]:
         """The arguments that differ along a run as no progression does: what they are, one after another."""
@@ -332,6 +344,7 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "LayerNorm": ("normalized_shape",),
     "RMSNorm": ("normalized_shape",),
     "Embedding": ("num_embeddings", "embedding_dim"),
+    "EmbeddingBag": ("num_embeddings", "embedding_dim"),
     "MultiheadAttention": ("embed_dim", "num_heads"),
 }
 
