@@ -933,6 +933,27 @@ def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     return y
 
 
+def embedding_bag(t: Tape, weight: Value, indices: Value, mode: str, *, padded: bool) -> Value:
+    """torch.nn.functional.embedding_bag over the rows of a matrix of indices; its gradient is a whole table.
+
+    Offsets are made for the rows; the kernel gives the bag of each index (not where it sums at once, is_fast_path), the
+    size of each bag, and where a maximum was found. The first is made an element longer than it is.
+    """
+    bags, length = indices.shape
+    offsets = t.make((bags,), "int64", "the offsets of the bags")
+    flat = reshape(t, indices, (bags * length,))
+    found = (bags, weight.shape[1]) if mode == "max" else (bags,)
+    y, *others = t.make_all(
+        ((bags, weight.shape[1]), weight.dtype, ""),
+        ((0 if mode == "sum" and not padded else bags * length + 1,), "int64", "the bag of each index"),
+        ((bags,), "int64", "the sizes of the bags"),
+        (found, "int64", "where the maxima are"),
+    )
+    t.link(y, (weight,), one_ordered, flat, offsets, *others)
+    t.drop(offsets, *others)
+    return y
+
+
 def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
     """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
     y = t.make(shape, x.dtype)

@@ -119,6 +119,7 @@ class Reshape(_InOrder):
     shape: tuple[int, ...] = argument(Shape(rest=True))
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
+        yield Check(bool(x[0].shape), "Reshape keeps the batch, and what arrives has no dimensions")
         yield from _fill_checks(self.shape, prod(x[0].shape[1:]), "shape")
 
     def outputs(self, *x: Tensor) -> Tensors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from archscope.arith import fixed, prod
 from archscope.autograd import aten
@@ -35,6 +35,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
 from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.windows import mixing
 
 
 @register
@@ -169,24 +170,23 @@ def as_in(x: Tensor, number: float) -> float:
     return number if x.dtype is None else int(number)
 
 
-@register
-class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
-    """A row of a table for every index (torch.nn.Embedding)."""
+class _Table(PlainTorchLayer, NoBuffers, NoContraction):
+    """A table whose rows are looked up by their indices."""
 
     takes = "int64"
     layout = FEATURES_LAST
-    elementwise_rule = (
-        "none (a lookup); with max_norm 3 an output element (power, add, scale) and 3 a row (root, compare, divide), "
-        "as if no index came twice"
-    )
 
     num_embeddings: int = argument(Size())
     embedding_dim: int = argument(Size(), symbol="F_out")
-    padding_idx: int | None = argument(Maybe(Index(None)), None)
-    max_norm: float | None = argument(Maybe(Real()), None)
-    norm_type: float = argument(Real(), 2.0)
-    scale_grad_by_freq: bool = argument(Flag(), False)
-    sparse: bool = argument(Flag(), False)
+    # in torch's order, which is another one in a bag
+    padding_idx: int | None
+    max_norm: float | None
+    scale_grad_by_freq: bool
+    sparse: bool
+
+    @abstractmethod
+    def _own_checks(self) -> Iterator[Check]:
+        """What must hold besides."""
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         if self.padding_idx is not None:
@@ -202,18 +202,84 @@ class Embedding(PlainTorchLayer, Pointwise, NoBuffers, NoContraction):
             "sparse gradients cannot be scaled by frequency",
             field="scale_grad_by_freq",
         )
-
-    def outputs(self, *x: Tensor) -> Tensors:
-        return (Tensor((*x[0].shape, self.embedding_dim)),)
+        yield from self._own_checks()
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor((self.num_embeddings, self.embedding_dim))}
 
+    def _scaling(self, rows: int) -> int:
+        """What ``max_norm`` does to the rows that are looked up, as if no index came twice."""
+        return 0 if self.max_norm is None else 3 * rows * self.embedding_dim + 3 * rows
+
+
+@register
+class Embedding(Pointwise, _Table):
+    """A row of a table for every index (torch.nn.Embedding)."""
+
+    elementwise_rule = (
+        "none (a lookup); with max_norm 3 an output element (power, add, scale) and 3 a row (root, compare, divide), "
+        "as if no index came twice"
+    )
+
+    padding_idx: int | None = argument(Maybe(Index(None)), None)
+    max_norm: float | None = argument(Maybe(Real()), None)
+    norm_type: float = argument(Real(), 2.0)
+    scale_grad_by_freq: bool = argument(Flag(), False)
+    sparse: bool = argument(Flag(), False)
+
+    def _own_checks(self) -> Iterator[Check]:
+        return iter(())
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (Tensor((*x[0].shape, self.embedding_dim)),)
+
     def elementwise(self, x: Tensors, y: Tensors) -> int:
-        return 0 if self.max_norm is None else 3 * y[0].numel + 3 * x[0].numel
+        return self._scaling(x[0].numel)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.embedding(t, w["weight"], x[0], y[0].shape)
+
+
+@register
+class EmbeddingBag(_Table):
+    """The mean, sum or maximum of the rows of a table for the indices of a bag (torch.nn.EmbeddingBag).
+
+    A bag is a row of the input (N, L).
+    """
+
+    ndims = (2,)
+    refuses: ClassVar = {"include_last_offset": "it is for bags of different lengths, and a row of the input is a bag"}
+    elementwise_rule = (
+        "one addition or comparison an element that is looked up, with mean one division an output element; with "
+        "max_norm 3 more an element and 3 a row, as if no index came twice"
+    )
+
+    max_norm: float | None = argument(Maybe(Real()), None)
+    norm_type: float = argument(Real(), 2.0)
+    scale_grad_by_freq: bool = argument(Flag(), False)
+    mode: str = argument(Choice(("sum", "mean", "max")), "mean")
+    sparse: bool = argument(Flag(), False)
+    padding_idx: int | None = argument(Maybe(Index(None)), None)
+
+    def _own_checks(self) -> Iterator[Check]:
+        yield Check(
+            not (self.mode == "max" and (self.sparse or self.scale_grad_by_freq)),
+            "a maximum has neither sparse gradients nor ones that are scaled by frequency",
+            field="mode",
+        )
+
+    def outputs(self, *x: Tensor) -> Tensors:
+        return (Tensor((x[0].shape[0], self.embedding_dim)),)
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        divided = y[0].numel if self.mode == "mean" else 0
+        return x[0].numel * self.embedding_dim + divided + self._scaling(x[0].numel)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (mixing(2, (1,)),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.embedding_bag(t, w["weight"], x[0], self.mode, padded=self.padding_idx is not None)
 
 
 class _Held(NoWork):
@@ -238,6 +304,12 @@ class _Held(NoWork):
                 hint="place the layer behind another one, or give it `from:`",
             )
             first = self.shape[0] if self.shape else 0
+            if x:
+                yield Check(
+                    bool(x[0].shape),
+                    "expand takes the batch of an input, and this one has no dimensions",
+                    field="expand",
+                )
             yield Check(
                 first == 1,
                 "expand needs a tensor whose dimension 0 is 1, not {s}",

@@ -45,6 +45,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     **{(name, "mode"): "torch's base class takes it; the layer's own name says it" for name in ("RNN", "LSTM", "GRU")},
     ("Embedding", "_weight"): "private: for Embedding.from_pretrained",
     ("Embedding", "_freeze"): "private: for Embedding.from_pretrained",
+    ("EmbeddingBag", "_weight"): "private: for EmbeddingBag.from_pretrained",
 }
 
 

@@ -36,6 +36,7 @@ DTYPES = {None: torch.float32, "int64": torch.int64, "int32": torch.int32, "bool
 NOT_STATED = {
     "LSTM": lambda case: case.op.arguments()["proj_size"] == 0,
     "Embedding": lambda case: case.op.arguments()["sparse"],
+    "EmbeddingBag": lambda case: case.op.arguments()["sparse"],
 }
 
 #: what torch says where it takes a case in inference only
@@ -144,6 +145,10 @@ def in_passing(case: Case, frozen: frozenset[str]) -> bool:
     a recurrent layer live depends on every single weight.
     """
     alone = "weight" in frozen and "bias" not in frozen and "bias" in case.op.parameters(*case.inputs)
+    if (
+        type(case.op).__name__ == "EmbeddingBag"
+    ):  # a tensor that is shorter than its storage, which Living does not count
+        return True
     return (case.op.category == "conv" and alone) or (bool(frozen) and type(case.op).__name__ in ("GRU", "LSTM", "RNN"))
 
 

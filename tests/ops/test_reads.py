@@ -117,7 +117,10 @@ class Drawn:
                     parameter.copy_(self.numbers(parameter.shape, 0.7))
         #: whole numbers lie below it
         self.most = min(
-            2, {"Index": _along, "Gather": _along, "Embedding": _rows}.get(type(case.op).__name__, _two)(case)
+            2,
+            {"Index": _along, "Gather": _along, "Embedding": _rows, "EmbeddingBag": _rows}.get(
+                type(case.op).__name__, _two
+            )(case),
         )
         self.inputs = [self.input(tensor) for tensor in case.inputs]
 

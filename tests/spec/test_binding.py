@@ -10,8 +10,9 @@ from torch import nn
 
 import archscope
 from archscope.ops import REGISTRY
+from archscope.ops.base import InfersArguments
 from archscope.spec import library, words
-from tests.ops.test_contract import torch_parameters
+from tests.ops.test_contract import a_case, torch_parameters
 from tests.spec.asking import HEAD, Mistake, check, each, marked, mistakes, place
 
 _CONV = {"out_channels": 4, "kernel_size": 1}
@@ -61,6 +62,13 @@ def test_every_op_with_such_arguments_is_listed_here() -> None:
     assert {name for name, op in REGISTRY.items() if op.follows} == set(FOLLOWS)
     for name, (_, _, follow) in FOLLOWS.items():
         assert set(REGISTRY[name].follows) == set(follow)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, op in REGISTRY.items() if issubclass(op, InfersArguments)))
+def test_what_an_op_infers_may_be_said(name: str) -> None:
+    op, x = a_case(name)
+    assert isinstance(op, InfersArguments)
+    assert set(op.inferred(*x)) - set(op.arguments()) == set(op.follows)
 
 
 @each_following

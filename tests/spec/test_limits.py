@@ -101,6 +101,13 @@ def test_what_splits_the_batch_has_no_batch_dimension():
     assert archscope.load(to_yaml(design)).layers == design.layers
 
 
+@pytest.mark.parametrize("entry", ["{Reshape: [-1]}", "{Parameter: {shape: [1, 2], expand: true}, from: Sum}"])
+def test_what_has_no_batch_left_is_refused(entry):
+    """The sum over all dimensions of [N, 3] is one number."""
+    (message, *_) = told(f"input: [3]\nlayers: [{{Sum: {{dim: [0, 1]}}}}, {entry}]\n")
+    assert "no dimensions" in message
+
+
 def test_sixty_four_dimensions_are_fine():
     assert told("input: [2]\nlayers: [{repeat: 62, layers: [{Unsqueeze: 1}]}]\n") == []
 

@@ -290,6 +290,7 @@ POWER_POOLS = _ranks("LPPool")
 ADAPTIVE_MAX_POOLS = _ranks("AdaptiveMaxPool")
 ADAPTIVE_AVG_POOLS = _ranks("AdaptiveAvgPool")
 RECURRENT = ("RNN", "LSTM", "GRU")
+CELLS = ("RNNCell", "LSTMCell", "GRUCell")
 SOFTMAXES = ("Softmax", "Softmin", "LogSoftmax", "Softmax2d")
 ACTIVATIONS = (
     "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid",

@@ -71,7 +71,7 @@ _POOLS = (*base.MAX_POOLS, *base.AVG_POOLS)
 _ADAPTIVE_POOLS = (*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS)
 
 HOOKS = base.table(
-    (base.DECLARED, base.refused),
+    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear"), bias_each),
     (_HOOKED_ACTIVATIONS, base.each("activation", 1)),
     (_POOLS, _input("pooling")),
@@ -124,7 +124,7 @@ def _again(step: Step) -> Iterable[Part]:
 
 #: what the patched functions add; layers that call none of them are not here
 FUNCTIONS = base.table(
-    (base.DECLARED, base.refused),
+    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
     (("ReLU", "ELU", "PReLU", "GELU"), _again),
     (("SiLU",), _input("activation")),
     (("Softmax", "Softmax2d"), _input("softmax")),

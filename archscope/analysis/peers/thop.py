@@ -75,7 +75,7 @@ def _recurrent(step: Step) -> Iterable[Part]:
 _NOT_KNOWN = unseen("{op}: not in register_hooks")
 
 RULES = base.table(
-    (base.DECLARED, base.refused),
+    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
     ((*base.CONVOLUTIONS, "Linear"), nothing),
     (base.TRANSPOSED, _transposed),
     (base.BATCH_NORMS, _norm("batch norm")),

@@ -52,7 +52,8 @@ NO_FORMULA = unseen("{op}: no formula for its kernel")
 
 RULES = base.table(
     (base.DECLARED, base.refused),
-    ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "Einsum", "MatMul", "RNN", "GRU"), _twice),
+    ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "Einsum", "MatMul"), _twice),
+    (("RNN", "GRU", *base.CELLS), _twice),
     (("MultiheadAttention", "ScaledDotProductAttention"), _attention),
     (("LSTM",), _lstm),
     (("Bilinear",), NO_FORMULA),
@@ -61,7 +62,7 @@ RULES = base.table(
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
     ((*base.ACTIVATIONS, *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),
-    (("Upsample", "Embedding", "Parameter"), nothing),
+    (("Upsample", "Embedding", "EmbeddingBag", "Parameter"), nothing),
 )
 
 PEER = Peer(

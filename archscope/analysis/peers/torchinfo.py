@@ -58,7 +58,7 @@ def _parameters(name: str) -> Rule:
 _NO_PARAMETERS = unseen("{op}: it has no parameters")
 
 RULES = base.table(
-    (base.DECLARED, base.refused),
+    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), _products("output")),
     (("Linear", "Bilinear"), _products("sample")),
     (base.BATCH_NORMS, _parameters("batch norm")),

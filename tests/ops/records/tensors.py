@@ -40,7 +40,28 @@ def _embedding(draw: st.DrawFn) -> Case:
     return Case(op, (Tensor(draw(_SHAPES), "int64"),))
 
 
+@st.composite
+def _bag(draw: st.DrawFn) -> Case:
+    rows, mode = draw(st.integers(1, 12)), draw(default_or(st.sampled_from(["sum", "mean", "max"])))
+    gradient = draw(st.sampled_from([{}, {"sparse": True}, {"scale_grad_by_freq": True}])) if mode != "max" else {}
+    given = {
+        "num_embeddings": rows,
+        "embedding_dim": draw(st.integers(1, 8)),
+        "padding_idx": draw(default_or(st.none() | st.integers(-rows, rows - 1))),
+        "mode": mode,
+    } | gradient
+    op = REGISTRY["EmbeddingBag"](**{key: value for key, value in given.items() if value is not ...})
+    return Case(op, (Tensor((draw(st.integers(1, 6)), draw(st.integers(1, 6))), "int64"),))
+
+
 _TABLE = {"num_embeddings": 4, "embedding_dim": 3}
+record(
+    "EmbeddingBag",
+    _bag(),
+    ErrorCase(_TABLE | {"padding_idx": 4}, ((2, 5),), "padding_idx (4) must be the index of one of num_embeddings (4)"),
+    ErrorCase(_TABLE | {"sparse": True, "scale_grad_by_freq": True}, ((2, 5),), "cannot be scaled by frequency"),
+    ErrorCase(_TABLE | {"mode": "max", "sparse": True}, ((2, 5),), "a maximum has neither sparse gradients"),
+)
 record(
     "Embedding",
     _embedding(),

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.imports.lift import Lifting
 from archscope.backends.torch.imports.trace import Call, Held, Size, Value
+from archscope.backends.torch.imports.twin import fake_mode
 
 
 def measured(
@@ -19,13 +20,14 @@ def measured(
 ) -> dict[str, Any]:
     """The figures of a black box, for one sample: MACs, and what is kept for the backward pass.
 
-    Forward and backward MACs by torch's own counter, halved, on the meta device; bytes by the tensors that autograd
+    Forward and backward MACs by torch's own counter, halved, on fake tensors; bytes by the tensors that autograd
     saves, in float32, and which inputs and outputs are among these; at two batches.
 
     Raises:
         ValueError: they are not in proportion to the batch. And whatever torch raises.
     """
-    one, other = (_run(lifting, calls, inputs, held, given, batch) for batch in (lifting.batch, lifting.batch + 1))
+    with fake_mode():
+        one, other = (_run(lifting, calls, inputs, held, given, batch) for batch in (lifting.batch, lifting.batch + 1))
     figures: dict[str, Any] = {}
     for name in ("macs", "backward_macs", "kept_bytes"):
         figures[name] = rate = other[name] - one[name]
@@ -84,7 +86,7 @@ def _places(values: dict[str, Any], some: Sequence[Value]) -> list[int]:
 
 def _empty(value: Value, batch: int, *, trained: bool) -> torch.Tensor:
     shape = [size.at(batch) if isinstance(size, Size) else size for size in value.shape]
-    tensor = torch.empty(shape, dtype=value.dtype, device="meta")
+    tensor = torch.empty(shape, dtype=value.dtype, device="cpu")
     return tensor.requires_grad_(trained and value.dtype.is_floating_point)
 
 
@@ -94,7 +96,7 @@ def _apply(call: Call, values: dict[str, Any], batch: int) -> None:
             return values[leaf.name]
         if isinstance(leaf, Size):
             return leaf.at(batch)
-        return torch.device("meta") if isinstance(leaf, torch.device) else leaf
+        return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
 
     args, kwargs = pytree.tree_map(known, (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, Size))
     with torch.set_grad_enabled(call.grad):

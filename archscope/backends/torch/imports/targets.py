@@ -24,7 +24,7 @@ from torch.utils import _pytree as pytree
 from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.telling import authored, told
 from archscope.backends.torch.imports.trace import hushed
-from archscope.backends.torch.imports.twin import faked, spread, zeros
+from archscope.backends.torch.imports.twin import faked, floating, spread, zeros
 from archscope.errors import UsageError, closest, suggestion
 from archscope.files import irregular
 
@@ -85,6 +85,8 @@ def resolve(
 def light(target: Target) -> Target:
     """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made."""
     assert target.module is not None
+    target = replace(target, notes=(*target.notes, *_one_type(target.module, target.name)))
+    assert target.module is not None
     try:
         module, args, kwargs = faked((target.module, target.args, target.kwargs))
     except Exception as error:
@@ -93,6 +95,30 @@ def light(target: Target) -> Target:
         return replace(target, args=args, kwargs=kwargs, notes=notes)
     module.register_forward_hook(lambda _, __, y: spread(y))
     return replace(target, module=module, args=args, kwargs=kwargs, original=target.module)
+
+
+def _one_type(module: nn.Module, name: str) -> tuple[str, ...]:
+    """Hold that a model has one floating type, as a design has; a note where the proof is held in another.
+
+    Raises:
+        UsageError: its parameters are of several.
+    """
+    types: dict[str, str] = {}
+    for path, tensor in module.named_parameters():
+        if tensor.is_floating_point():
+            types.setdefault(str(tensor.dtype).removeprefix("torch."), path)
+    if len(types) > 1:
+        found = " and ".join(f"{kind} ({path})" for kind, path in types.items())
+        raise UsageError(f"{name} has parameters of {found}, and a design has one floating type: convert it first")
+    own = floating(module)
+    others = [
+        path
+        for path, tensor in module.named_buffers()
+        if types and tensor.is_floating_point() and str(tensor.dtype) != f"torch.{own}"
+    ]
+    if others:
+        return (f"accounted for in {own}, though buffers are of another type: {', '.join(others)}",)
+    return () if own == "float32" else (f"held against the model in float32, not in {own}",)
 
 
 def arguments(text: str) -> dict[str, Any]:

@@ -344,6 +344,7 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "LayerNorm": ("normalized_shape",),
     "RMSNorm": ("normalized_shape",),
     "Embedding": ("num_embeddings", "embedding_dim"),
+    "EmbeddingBag": ("num_embeddings", "embedding_dim"),
     "MultiheadAttention": ("embed_dim", "num_heads"),
 }
 

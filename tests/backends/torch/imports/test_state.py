@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import archscope
 from archscope.backends.torch.imports.twin import copied, zeros
@@ -221,3 +222,137 @@ def test_a_dataclass_is_an_output():
     found = archscope.summary(Gives(), (2, 4))
     assert wrong(found) == []
     assert [name for name, _ in found.design.outputs] == ["hidden", "pair_0", "pair_1"]
+
+
+# -- what stops gradients, what is not trained, what nothing reads -----------------------------------------------------
+
+
+class Pair(nn.Module):
+    """Two layers of 4 x 4, and what is between them."""
+
+    def __init__(self, between):
+        super().__init__()
+        self.a, self.b, self.between = nn.Linear(4, 4), nn.Linear(4, 4), between
+
+    def forward(self, x):
+        return self.b(self.between(self.a, x))
+
+
+def cut(layer, x):
+    with torch.no_grad():
+        return layer(x)
+
+
+class Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+WHOLE = 2 * 16 + 2 * 2 * 16  # the first layer has no gradient of the input
+
+
+@pytest.mark.parametrize(
+    ("between", "backward"),
+    [
+        (lambda a, x: a(x).detach(), 2 * 16),
+        (cut, 2 * 16),
+        (lambda a, x: a(x) + (a(x).tanh() - a(x)).detach(), WHOLE),
+        (lambda a, x: Sign.apply(a(x)), WHOLE),
+        (lambda a, x: checkpoint(a, x, use_reentrant=False), WHOLE),
+        (lambda a, x: checkpoint(a, x, use_reentrant=True), 2 * 16),  # none of its inputs needs a gradient
+    ],
+    ids=["detach", "no_grad", "straight through", "function", "checkpoint", "reentrant"],
+)
+def test_work_of_the_gradients_that_there_are(between, backward):
+    found = archscope.summary(Pair(between), (2, 4))
+    assert wrong(found) == []
+    assert found.account.total.backward_macs == backward
+
+
+def test_single_tensors_are_frozen():
+    module = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2))
+    module[0].bias.requires_grad_(False)
+    module[1].weight.requires_grad_(False)
+    total = archscope.summary(module, (2, 4)).account.total
+    assert (total.params, total.trainable_params, total.backward_macs) == (37, 22, 2 * (4 * 5 + 5 * 2))
+    for layer in module:
+        layer.weight.requires_grad_(False)
+        layer.bias.requires_grad_(True)
+    total = archscope.summary(module, (2, 4)).account.total
+    assert (total.trainable_params, total.backward_macs) == (7, 2 * 5 * 2)
+
+
+def test_state_that_nothing_reads_is_counted():
+    module = nn.Linear(2, 2)
+    module.register_parameter("spare", nn.Parameter(torch.zeros(7)))
+    found = archscope.summary(module, (2, 2))
+    assert wrong(found) == []
+    assert found.account.total.params == 13
+    assert next(one for one in found.imported.proof if one.what == "unused_params").measured == 7
+
+
+class Loop(nn.Module):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x):
+        state = None
+        for at in range(4):
+            state = self.cell(x[:, at], state)
+        return state[0] if isinstance(state, tuple) else state
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNNCell, 1), (nn.GRUCell, 3), (nn.LSTMCell, 4)])
+def test_cells_in_a_loop_count_their_weights_once(kind, gates):
+    found = archscope.summary(Loop(kind(3, 4)), (2, 4, 3))
+    assert wrong(found) == []
+    assert found.imported.opaque == ()
+    assert found.account.total.params == gates * (4 * 3 + 4 * 4 + 2 * 4)
+    assert found.account.total.macs == 4 * 2 * gates * 4 * (3 + 4)
+
+
+def test_black_boxes_that_are_called_again_count_their_weights_once():
+    class Boxed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4, 4))
+
+        def forward(self, x):
+            return torch.special.i0(x @ self.weight) @ self.weight
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.box = Boxed()
+
+        def forward(self, x):
+            return self.box(self.box(x))
+
+    found = archscope.summary(Twice(), (2, 4))
+    assert len(found.imported.opaque) == 2
+    assert found.account.total.params == 16
+    assert found.account.total.macs == 4 * 2 * 16
+
+
+def test_types():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).double()
+    found = archscope.summary(module, (2, 4))
+    assert found.memory.parameters == 2 * 20 * 8
+    assert found.imported.notes == ("held against the model in float32, not in float64",)
+    module[0].bfloat16()
+    with pytest.raises(archscope.UsageError, match=r"of bfloat16 \(0.weight\) and float64 \(1.weight\), and a design"):
+        archscope.summary(module, (2, 4))
+
+
+def test_a_bag_of_embeddings_is_a_black_box_of_what_it_keeps():
+    found = archscope.summary(
+        nn.Sequential(nn.EmbeddingBag(9, 4, mode="mean"), nn.Linear(4, 2)), (2, 5), dtypes=["int64"]
+    )
+    assert wrong(found) == []
+    assert found.account.total.params == 9 * 4 + 4 * 2 + 2

@@ -380,11 +380,17 @@ def row(entry: Entry) -> tuple[str, ...]:
 
 def _result(entry: Entry, figures: Mapping[str, Check]) -> str:
     wrong = [
-        f"{one.what} {one.stated:,}, and {one.measured:,} in the original" for one in figures.values() if not one.ok
+        f"{one.what} {_said(one.stated)}, and {_said(one.measured)} in the original"
+        for one in figures.values()
+        if not one.ok
     ]
     if not wrong:
         return "equal in all"
     return f"differs: {'; '.join(wrong)}" + (f": {entry.keeps}" if entry.keeps else "")
+
+
+def _said(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def report(rows: Sequence[tuple[str, ...]]) -> str:
