@@ -258,6 +258,20 @@ def bias_each(step: Step) -> Iterable[Part]:
         yield Part("bias", step.y[0].numel, "1 an output element")
 
 
+def cells(units: Mapping[str, int]) -> Rule:
+    """A recurrent cell: one for each parameter of its biases, and so many operations a hidden unit."""
+
+    def rule(step: Step) -> Iterable[Part]:
+        samples, hidden = step.y[0].shape
+        own = step.layer.op.parameters(*step.x).items()
+        yield Part("bias", samples * sum(t.numel for name, t in own if name.startswith("bias")), "1 a parameter")
+        unit = units.get(step.layer.kind, 0)
+        if unit:
+            yield Part("recurrent", samples * hidden * unit, f"{unit} a hidden unit")
+
+    return rule
+
+
 def rows(step: Step) -> int:
     """Vectors that a dense layer works on."""
     return prod(step.x[0].shape[:-1])

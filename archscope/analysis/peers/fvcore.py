@@ -85,7 +85,8 @@ def _attention(step: Step) -> Iterable[Part]:
 _NO_HANDLE = unseen("{op}: no handle for its operator")
 
 RULES = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
+    ((*base.CELLS, "EmbeddingBag"), nothing),
     (base.CONVOLUTIONS, _convolution),
     (base.TRANSPOSED, nothing),
     (("Linear",), nothing),

@@ -71,7 +71,9 @@ _POOLS = (*base.MAX_POOLS, *base.AVG_POOLS)
 _ADAPTIVE_POOLS = (*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS)
 
 HOOKS = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
+    (base.CELLS, base.cells({"RNNCell": 1, "GRUCell": 1 + 3 + 3, "LSTMCell": 4 + 3 + 3})),
+    (("EmbeddingBag",), nothing),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear"), bias_each),
     (_HOOKED_ACTIVATIONS, base.each("activation", 1)),
     (_POOLS, _input("pooling")),
@@ -124,7 +126,8 @@ def _again(step: Step) -> Iterable[Part]:
 
 #: what the patched functions add; layers that call none of them are not here
 FUNCTIONS = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
+    ((*base.CELLS, "EmbeddingBag"), nothing),
     (("ReLU", "ELU", "PReLU", "GELU"), _again),
     (("SiLU",), _input("activation")),
     (("Softmax", "Softmax2d"), _input("softmax")),

@@ -67,7 +67,9 @@ def _lstm(step: Step, x: Lies) -> Iterable[Part]:
 BY_MEMORY = {"Linear": _dense, "MultiheadAttention": _attention, "RNN": _recurrent, "GRU": _recurrent, "LSTM": _lstm}
 
 RULES = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
+    (base.CELLS, base.cells({})),
+    (("EmbeddingBag",), nothing),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), bias_each),
     (("Einsum", "MatMul"), nothing),
     (("ScaledDotProductAttention",), lambda step: (fused(step),)),

@@ -75,7 +75,9 @@ def _recurrent(step: Step) -> Iterable[Part]:
 _NOT_KNOWN = unseen("{op}: not in register_hooks")
 
 RULES = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
+    (base.CELLS, base.cells({f"{kind}Cell": unit for kind, unit in _UNIT.items()})),
+    (("EmbeddingBag",), nothing),
     ((*base.CONVOLUTIONS, "Linear"), nothing),
     (base.TRANSPOSED, _transposed),
     (base.BATCH_NORMS, _norm("batch norm")),
@@ -99,7 +101,7 @@ def _unknown(step: Step) -> Iterable[Part]:
     yield Part("not counted", -base.params(step), f"{step.layer.kind}: not in register_hooks")
 
 
-_UNKNOWN = ("GroupNorm", "RMSNorm", "Bilinear", "Embedding", "Parameter", "MultiheadAttention")
+_UNKNOWN = ("GroupNorm", "RMSNorm", "Bilinear", "Embedding", "EmbeddingBag", "Parameter", "MultiheadAttention")
 
 PEER = Peer(
     "thop",

@@ -58,15 +58,15 @@ def _parameters(name: str) -> Rule:
 _NO_PARAMETERS = unseen("{op}: it has no parameters")
 
 RULES = base.table(
-    ((*base.DECLARED, *base.CELLS, "EmbeddingBag"), base.refused),
+    (base.DECLARED, base.refused),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), _products("output")),
     (("Linear", "Bilinear"), _products("sample")),
     (base.BATCH_NORMS, _parameters("batch norm")),
     ((*base.INSTANCE_NORMS, "GroupNorm", "LayerNorm", "RMSNorm"), _parameters("other norms")),
     (("PReLU",), _parameters("activation")),
-    (("Embedding",), _parameters("embedding")),
+    (("Embedding", "EmbeddingBag"), _parameters("embedding")),
     (("Parameter",), _parameters("learnt tensors")),
-    (base.RECURRENT, _recurrent),
+    ((*base.RECURRENT, *base.CELLS), _recurrent),
     (("MultiheadAttention",), unseen("{op}: a module with children is not counted, and its child is not called")),
     (("Einsum", "MatMul", "ScaledDotProductAttention"), _NO_PARAMETERS),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
