@@ -27,6 +27,7 @@ from archscope.arith import fixed
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
+from archscope.ops.base import ReadsByValues
 from archscope.ops.legal import dim_names
 from archscope.ops.tensors import Constant
 from archscope.ops.windows import (
@@ -292,7 +293,9 @@ def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, .
     """
     known = {number: held[ref.node] for number, ref in enumerate(step.layer.inputs) if ref.node in held}
     op = step.layer.op
-    return op.reads_knowing(step.x, step.y, output, known) if known else op.reads(step.x, step.y, output)
+    if known and isinstance(op, ReadsByValues):
+        return op.reads_knowing(step.x, step.y, output, known)
+    return op.reads(step.x, step.y, output)
 
 
 def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mapping[str, Any]) -> Fields:
