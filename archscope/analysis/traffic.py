@@ -415,7 +415,8 @@ def _skipped(one: Step, seen: _Seen) -> int:
     windows = zip(arguments["kernel_size"], arguments["stride"], one.x[0].shape[2:], one.y[0].shape[2:], strict=True)
     axes = [(min(size, kernel * out), size) for kernel, stride, size, out in windows if stride > kernel]
     read, there = prod(read for read, _ in axes), prod(size for _, size in axes)
-    return seen.width(one.layer.inputs[0], one.x[0]) * (there - read) // there
+    skipped: int = seen.width(one.layer.inputs[0], one.x[0]) * (there - read) // there
+    return skipped
 
 
 def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:
