@@ -291,6 +291,34 @@ def from_numpy():
     return model
 
 
+class Stated(nn.Module):
+    """Buffers that say something, of each kind, and one that follows from a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.last = nn.Linear(12, 12), nn.Linear(12, 12, bias=False)
+        self.register_buffer("steps", torch.arange(1.0, 13), persistent=False)
+        self.register_buffer("tenths", torch.arange(12) / 10)
+        self.register_buffer("mask", torch.ones(12, 12).tril().bool())
+        self.shift = torch.tensor([0.5, -0.25, 0.125]).repeat(4)
+
+    def forward(self, x):
+        y = (self.last(self.fc(x)) * self.steps + self.tenths + self.shift).unsqueeze(1)
+        return y.expand(-1, 12, -1).masked_fill(~self.mask, 0.0)
+
+
+class Follows(nn.Module):
+    """A buffer that is a copy of a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(12, 12)
+        self.register_buffer("before", self.fc.weight.detach().clone())
+
+    def forward(self, x):
+        return self.fc(x) + x @ self.before
+
+
 def broken():
     """Raises."""
     raise ValueError("the width is wrong\nin two lines")

@@ -167,6 +167,7 @@ class Lifting:
         self._held: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
         self._state: dict[Ref, dict[str, str]] = {}
+        self._unknown: list[Ref] = []
         self._instances = Instances(program.calls)
         self._modules = dict(module.named_modules(remove_duplicate=False))
         self._consumers = _consumers(program)
@@ -474,16 +475,19 @@ class Lifting:
         if held.value.dtype not in NAMES:
             raise Cannot(f"{held.name} of {held.value.dtype}", "a dtype that designs know")
         shape, expand = list(self.shape(held.value)), {"expand": True} if lends else {}
+        tensor = None if held.learnt else self._original(held)
         if held.learnt:
             op = self.op("Parameter", shape=shape, **expand)
         else:
             dtype = NAMES.get(held.value.dtype) or "float"
-            given = {"dtype": dtype, "persistent": held.persistent, **self._holding(held)}
+            given = {"dtype": dtype, "persistent": held.persistent, **self._known(tensor)}
             op = self.op("Buffer", shape=shape, **given, **expand)
         frozen = (_own_name(held),) if held.learnt and not held.trained else ()
         with self.draft.under(checkpoint=self.draft.checkpoint):  # whoever reads it may do so with gradients
             made = self.draft.layer(self._place_of(held), op, lends, frozen=frozen)[0]
         self._held[held.name] = made
+        if not held.learnt and _without_values(tensor):
+            self._unknown.append(made)
         self._state[made] = {_own_name(held): held.name}
         return made
 
@@ -491,16 +495,17 @@ class Lifting:
         """Say what the parameters and buffers of a layer are called in the original."""
         self._state[ref] = dict(names)
 
-    def _holding(self, held: Held) -> dict[str, Any]:
-        """The argument of a layer that gives a buffer: what the original holds."""
-        program, original = self._target.program, self._target.original
+    def _original(self, held: Held) -> torch.Tensor | None:
+        """A buffer as the original has it."""
+        program, model = self._target.program, self._target.original or self._target.module
         if program is not None:
-            return self._known(program.state_dict.get(held.name, program.constants.get(held.name)))
-        return self._known(None if original is None else dict(original.named_buffers()).get(held.name))
+            found: torch.Tensor | None = program.state_dict.get(held.name, program.constants.get(held.name))
+            return found
+        return None if model is None else dict(model.named_buffers(remove_duplicate=False)).get(held.name)
 
     def _known(self, tensor: torch.Tensor | None) -> dict[str, Any]:
         """The argument of a layer that gives what is known; none where nobody knows what it holds."""
-        if tensor is None or tensor.is_meta or isinstance(tensor, FakeTensor):
+        if tensor is None or _without_values(tensor):
             return {}
         values = tensor.detach().cpu()
         if values.dtype in (torch.float16, torch.bfloat16):
@@ -548,6 +553,8 @@ class Lifting:
         else:
             op = self.op("Constant", shape=list(literal.value.shape), dtype=dtype, **self._known(literal.tensor))
             made = self.draft.layer(block, op, [], numbered=True)[0]
+        if _without_values(literal.tensor):
+            self._unknown.append(made)
         self._constants[literal.value.name] = made
         return made
 
@@ -672,7 +679,12 @@ class Lifting:
         """The design, and what was noticed."""
         scopes = (Scope(name, kind, ()) for name, kind in self._instances.blocks(type(self.module).__name__))
         design = replace(self.draft.design(), scopes=tuple(scopes))
-        return Lifted(design, tuple(self._unused()), self._names(), tuple(dict.fromkeys(self.notes)), self.kept)
+        names = self.draft.names()
+        unknown = tuple(names[ref.node] for ref in self._unknown)
+        notes = dict.fromkeys(
+            [*self.notes, *(f"{name}: its values are not known, and the spec has 0" for name in unknown)]
+        )
+        return Lifted(design, tuple(self._unused()), self._names(), tuple(notes), self.kept, unknown)
 
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""
@@ -711,6 +723,11 @@ def idle(literal: Literal) -> bool:
     """Whether a constant is a mere number, or a mask that hides nothing."""
     tensor = literal.tensor
     return tensor.ndim == 0 or (tensor.dtype == torch.bool and bool(tensor.all()))
+
+
+def _without_values(tensor: torch.Tensor | None) -> bool:
+    """Whether nobody knows what a tensor holds."""
+    return tensor is None or ((tensor.is_meta or isinstance(tensor, FakeTensor)) and tensor.numel() > 0)
 
 
 def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:

@@ -52,6 +52,7 @@ class Lifted:
             one that is left out has the same name in both.
         notes: what a user should know.
         kept: values of constants that go into a file beside the spec.
+        unknown: layers whose values nobody knows, for the model has them on the meta device; the design says zero.
     """
 
     design: Design
@@ -59,3 +60,4 @@ class Lifted:
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     kept: Kept | None = field(default=None, repr=False, compare=False)
+    unknown: tuple[str, ...] = ()

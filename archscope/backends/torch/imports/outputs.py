@@ -21,16 +21,19 @@ from archscope.design import Design
 MOST_BYTES, MOST_MACS = 2**26, 5 * 10**8
 #: of the largest element
 TOLERANCE = 1e-3
+#: layers whose values stand in the spec
+_STATED = ("Buffer", "Constant")
 _SAME = f"the same within {TOLERANCE:g}"
 
 
 def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> Iterator[Check]:
     """The outputs of the model and of the module built of its design, in training and in eval mode.
 
-    On real tensors: parameters are drawn, buffers are as they are in the model. The model was traced in one mode; where
-    it does something else in the other, that is noted, for it is another design.
+    On real tensors: parameters are drawn, and both have them; what the model holds besides is the model's. What the
+    design states itself (the values of a ``Buffer``, of a ``Constant``) is the design's, so that a lost value shows.
+    The model was traced in one mode; where it does something else in the other, that is noted: it is another design.
     """
-    why = _unfit(design, target, macs)
+    why = _unfit(design, target, lifted, macs)
     model = _runnable(target)
     if why or model is None:
         yield Check("outputs", _SAME, None, why or "a saved program is one mode of its model")
@@ -58,7 +61,7 @@ def _runnable(target: Target) -> nn.Module | None:
     return target.original or target.module
 
 
-def _unfit(design: Design, target: Target, macs: int) -> str:
+def _unfit(design: Design, target: Target, lifted: Lifted, macs: int) -> str:
     """Why two modules are not run; empty where they are."""
     model = _runnable(target)
     size = 0 if model is None else sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
@@ -67,9 +70,9 @@ def _unfit(design: Design, target: Target, macs: int) -> str:
     closed = [layer.name for layer in design.layers if layer.kind == "Opaque"]
     if closed:
         return f"black boxes cannot be built: {closed[0]}"
-    empty = [layer.name for layer in design.layers if layer.kind == "Constant" and "value" not in layer.op.given()]
-    if empty:
-        return f"the values of a constant are not known: {empty[0]}"
+    if lifted.unknown:
+        more = f", and of {len(lifted.unknown) - 1} more" if len(lifted.unknown) > 1 else ""
+        return f"the values of {lifted.unknown[0]}{more} are not known"
     return ""
 
 
@@ -134,7 +137,7 @@ def _input(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _lend(model: nn.Module, network: Any, design: Design, lifted: Lifted) -> None:
-    """Give the built module the weights of the model.
+    """Give the built module the weights of the model, and what the spec does not state: statistics of batch norms.
 
     Raises:
         KeyError: the model has none of that name.
@@ -142,7 +145,7 @@ def _lend(model: nn.Module, network: Any, design: Design, lifted: Lifted) -> Non
     own = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
     with torch.no_grad():
         for layer in design.layers:
-            if layer.shares is None:
+            if layer.shares is None and layer.kind not in _STATED:
                 part = network.layer(layer.name)
                 for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
                     stated = f"{layer.name}.{name}"

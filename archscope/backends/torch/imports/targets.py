@@ -11,7 +11,8 @@ import inspect
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +20,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils import _pytree as pytree
 
+from archscope.backends.torch.build import seeded
 from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.telling import authored, told
 from archscope.backends.torch.imports.trace import hushed
@@ -31,6 +34,8 @@ from archscope.files import irregular
 FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
 #: samples in the inputs that a model is run on; with one, torch refuses to train batch norms of maps of one value
 BATCH = 2
+#: bytes of parameters that are built with their values
+MOST_VALUES = 2**28
 #: of inputs; there is one floating type in a design
 DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
@@ -202,7 +207,12 @@ def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
 
 
 def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, tuple[str, ...]]:
-    """The model, on the meta device where it can be built there, and what is to be said about that."""
+    """The model, and what is to be said about how it was built.
+
+    It is built with its values, from a seed, for buffers and constants are part of a design. Parameters are not: from
+    :data:`MOST_VALUES` on they take no memory. What cannot be built so is built on the meta device, and what cannot be
+    built there, whole.
+    """
     if isinstance(found, nn.Module):
         if kwargs:
             raise UsageError(f"{target} is a module that is built already: --kwargs is for a class or a function")
@@ -211,18 +221,50 @@ def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, 
         raise UsageError(f"{target} is a {type(found).__name__}, not a class, a function or a module")
     _check_arguments(found, target, kwargs)
     notes: tuple[str, ...] = ()
-    with authored(f"building {target}"):
+    with authored(f"building {target}"), seeded(0):
         try:
-            with torch.device("meta"):
+            with _sparing() as spared:
                 model = found(**kwargs)
         except Exception as error:
-            model = found(**kwargs)
-            notes = (f"built on the CPU, for it cannot be on the meta device: {told(error)}",)
+            if not spared and not isinstance(error, (MemoryError, RuntimeError)):
+                raise
+            model, notes = _large(found, kwargs, error)
     if not isinstance(model, nn.Module):
         kind = f"a tuple of {len(model)}" if isinstance(model, tuple) else f"a {type(model).__name__}"
         hint = "; write a function that returns the model alone" if isinstance(model, (tuple, list, dict)) else ""
         raise UsageError(f"{target} gives {kind}, not an nn.Module{hint}")
     return model, notes
+
+
+@contextmanager
+def _sparing() -> Iterator[list[str]]:
+    """Let parameters lose their values where a model has more than :data:`MOST_VALUES`; gives the names of those."""
+    size, spared = 0, []
+
+    def entered(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal size
+        if type(parameter) is not nn.Parameter or parameter.is_meta:
+            return
+        size += parameter.nbytes
+        if size > MOST_VALUES:
+            spared.append(name)
+            new = nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
+            torch.utils.swap_tensors(parameter, new)  # type: ignore[no-untyped-call]  # for whoever holds it, too
+
+    handle = register_module_parameter_registration_hook(entered)
+    try:
+        yield spared
+    finally:
+        handle.remove()
+
+
+def _large(found: Callable[..., Any], kwargs: dict[str, Any], error: Exception) -> tuple[Any, tuple[str, ...]]:
+    """What cannot be built with some of its values: without any, or else, with all of them."""
+    try:
+        with torch.device("meta"):
+            return found(**kwargs), (f"built on the meta device, where no tensor has values: {told(error)}",)
+    except Exception:
+        return found(**kwargs), ()
 
 
 def _check_arguments(call: Callable[..., Any], target: str, kwargs: Mapping[str, Any]) -> None:

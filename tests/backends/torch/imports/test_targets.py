@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from archscope.backends.torch.imports import targets
 from archscope.backends.torch.imports.targets import Example, arguments, resolve
 from archscope.errors import UsageError
 
@@ -80,11 +81,43 @@ def test_no_model_takes_memory(tmp_path):
     assert target.module(target.args[0]).shape == (2, 10**6)
 
 
-def test_what_needs_numbers_is_built_on_the_cpu_and_says_so():
+@pytest.mark.parametrize("most", [2**28, 0])
+def test_what_needs_numbers_is_built_with_them(monkeypatch, most):
+    monkeypatch.setattr(targets, "MOST_VALUES", most)
     target = resolve(f"{MODELS}:from_numpy", [Example("", (3,))])
-    (note,) = target.notes
-    assert note.startswith("built on the CPU, for it cannot be on the meta device: ")
-    assert f"{MODELS}:" in note
+    assert target.notes == ()
+    assert float(target.original.scale) == pytest.approx(float(target.original.weight.detach().sum()))
+
+
+def test_parameters_beyond_the_limit_take_no_memory_and_buffers_keep_their_values(monkeypatch):
+    monkeypatch.setattr(targets, "MOST_VALUES", 12 * 12 * 4)
+    original = resolve(f"{MODELS}:Stated", [Example("", (12,))]).original
+    assert [one.is_meta for one in original.parameters()] == [False, True, True]  # 12 x 12, then 12, then 12 x 12
+    assert original.steps.tolist() == [*range(1, 13)]
+
+
+def test_what_is_shared_stays_shared_beyond_the_limit(monkeypatch, tmp_path):
+    """By a parameter that was made before its modules, and by one that is taken from another module."""
+    monkeypatch.setattr(targets, "MOST_VALUES", 0)
+    (tmp_path / "shares.py").write_text(
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        own = nn.Parameter(torch.rand(3, 3))\n        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)\n"
+        "        self.a.weight, self.b.weight, self.b.bias = own, own, self.a.bias\n"
+        "    def forward(self, x):\n        return self.b(self.a(x))\n"
+    )
+    original = resolve(f"{tmp_path / 'shares.py'}:Net", [Example("", (3,))]).original
+    assert original.a.weight is original.b.weight
+    assert original.a.bias is original.b.bias
+    assert sum(one.numel() for one in original.parameters()) == 3 * 3 + 3
+    assert all(one.is_meta for one in original.parameters())
+
+
+def test_building_leaves_the_generator_as_it_was():
+    first = resolve(f"{MODELS}:Stated", [Example("", (12,))]).original
+    state = torch.get_rng_state()
+    again = resolve(f"{MODELS}:Stated", [Example("", (12,))]).original
+    assert torch.equal(first.fc.weight, again.fc.weight)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_what_it_prints_goes_to_standard_error(capsys):

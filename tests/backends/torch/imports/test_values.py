@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,12 +12,18 @@ from torch import nn
 
 import archscope
 from archscope.backends.torch.build import build
+from archscope.backends.torch.imports import imported, targets
+from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.prove import prove
+from archscope.backends.torch.imports.targets import Example, resolve
 from archscope.backends.torch.source.write import unformatted
 from archscope.cli import main
 from archscope.errors import UsageError
 from archscope.ops.tensors import Constant
 
 SIZE, WIDTH = 16, 8
+MODELS = str(Path(__file__).parents[3] / "data" / "models.py")
+OUTPUTS = ["outputs in training", "outputs in eval"]
 LEAST = torch.finfo(torch.float32).min
 
 
@@ -134,3 +141,72 @@ def test_a_constant_is_told_in_as_few_words_as_say_it(make, value):
     assert torch.equal(build(found.design)(x), Adds()(x))
     lower = build(found.design).bfloat16()(x.bfloat16())
     assert (lower.dtype, bool(lower.isnan().any())) == (torch.bfloat16, False)
+
+
+# -- classes, and a proof that sees values -----------------------------------------------------------------------------
+
+
+def outputs(proof):
+    return {one.what: one for one in proof if one.what.startswith("outputs")}
+
+
+def test_a_class_keeps_the_values_of_its_buffers_and_constants():
+    """What the built module gives, with the class's own weights, is what torch gives."""
+    found = imported(resolve(f"{MODELS}:Stated", [Example("", (12,))]))
+    assert all(one.ok and one.measured is not None for one in found.proof)
+    original = runpy.run_path(MODELS)["Stated"]()
+    network = build(found.design)
+    network.load_state_dict(dict(original.named_parameters()), strict=False)
+    buffers = dict(network.named_buffers())
+    for name, tensor in original.named_buffers():
+        assert torch.equal(buffers[f"{name}.value"], tensor)
+    x = torch.randn(3, 12)
+    torch.testing.assert_close(network(x), original(x))
+
+
+def test_the_proof_finds_a_lost_value():
+    model = runpy.run_path(MODELS)["Stated"]()
+    x = torch.zeros(2, 12)
+    kept = archscope.from_torch(model, x)
+    assert set(outputs(kept.proof)) == set(OUTPUTS)
+    for stated in ("arange(start=1)", "tril"):
+        assert f"value: {stated}" in kept.spec
+        lost = archscope.load(kept.spec.replace(f"value: {stated}", "value: 0"))
+        proof = prove(lost, Target(model, None, (x,), {}, "Stated", ""), Lifted(lost, names=dict(kept.names)))
+        assert [one.what for one in proof if not one.ok] == OUTPUTS[:1]  # of the mode that the model is in
+
+
+def test_values_that_nobody_knows_are_not_measured(monkeypatch):
+    monkeypatch.setattr(targets, "MOST_VALUES", 0)
+    found = imported(resolve(f"{MODELS}:Follows", [Example("", (12,))]))
+    (one,) = outputs(found.proof).values()
+    assert one.measured is None
+    assert one.note == "the values of before are not known"
+    assert found.notes == ("before: its values are not known, and the spec has 0",)
+    with torch.device("meta"):
+        model = runpy.run_path(MODELS)["Stated"]()
+    (one,) = outputs(archscope.from_torch(model, torch.zeros(2, 12)).proof).values()
+    assert one.note.startswith("the values of ")
+    assert one.note.endswith(", and of 3 more are not known")
+
+
+class Fills(nn.Module):
+    """Tensors of one number, like ones that are not known."""
+
+    def __init__(self):
+        super().__init__()
+        self.h = nn.Parameter(torch.zeros(1, 4))
+        self.cell = nn.LSTMCell(4, 4)
+
+    def forward(self, x):
+        h = self.h.expand(x.shape[0], -1)
+        c = torch.zeros_like(h)
+        for _ in range(2):
+            h, c = self.cell(x, (h, c))
+        more = torch.full_like(h, 3.0) + h.new_ones(len(x), 4) + torch.ones_like(self.h) + torch.zeros(4)
+        return h * more + h.new_zeros(4) + h.new_full((4,), 0.5)
+
+
+def test_fills_are_known():
+    found = archscope.from_torch(Fills(), torch.randn(2, 4))
+    assert [one.measured for one in outputs(found.proof).values()] == ["the same within 0.001"] * 2
