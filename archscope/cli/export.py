@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,7 +64,9 @@ def command(
     if form == "onnx":
         _write_onnx(design, output, seed)
     else:
-        write(_text(form)(design), output)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are not there: they are copied below, or missed
+            write(_text(form)(design), output)
     if form == "torch" and output != "-":
         _copy_values(design, Path(output).parent)
 

@@ -100,7 +100,8 @@ def test_what_is_shared_stays_shared_beyond_the_limit(monkeypatch, tmp_path):
     """By a parameter that was made before its modules, and by one that is taken from another module."""
     monkeypatch.setattr(targets, "MOST_VALUES", 0)
     (tmp_path / "shares.py").write_text(
-        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
         "        own = nn.Parameter(torch.rand(3, 3))\n        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)\n"
         "        self.a.weight, self.b.weight, self.b.bias = own, own, self.a.bias\n"
         "    def forward(self, x):\n        return self.b(self.a(x))\n"

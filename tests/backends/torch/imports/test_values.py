@@ -114,6 +114,20 @@ def test_values_live_as_long_as_the_import(model):
         build(design)
 
 
+def test_source_says_which_values_lie_in_no_file_yet(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    original, x = model
+    found = archscope.from_torch(original, x)
+    with pytest.warns(UserWarning, match=r"reads Rotary.npz from beside it, and that is not there; .* Imported.files"):
+        source = archscope.torch_source(found.design)
+    for name, content in found.files.items():
+        Path(name).write_bytes(content)
+    assert archscope.torch_source(found.design) == source
+    Path("model.py").write_text(source)
+    network = filled(runpy.run_path("model.py")["Rotary"](), original, found.names)
+    same(network, original, x)
+
+
 @pytest.mark.parametrize(
     ("make", "value"),
     [
