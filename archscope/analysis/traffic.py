@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple, TypeVar
 
@@ -415,7 +414,9 @@ def _skipped(one: Step, seen: _Seen) -> int:
         return 0
     windows = zip(arguments["kernel_size"], arguments["stride"], one.x[0].shape[2:], one.y[0].shape[2:], strict=True)
     axes = [(min(size, kernel * out), size) for kernel, stride, size, out in windows if stride > kernel]
-    return int((1 - prod(Fraction(*axis) for axis in axes)) * seen.width(one.layer.inputs[0], one.x[0]))
+    read, there = prod(read for read, _ in axes), prod(size for _, size in axes)
+    skipped: int = seen.width(one.layer.inputs[0], one.x[0]) * (there - read) // there
+    return skipped
 
 
 def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:

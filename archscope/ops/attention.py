@@ -20,6 +20,7 @@ from archscope.ops.base import (
     NoBuffers,
     NoWeights,
     Reads,
+    ReadsByValues,
     Tape,
     Tensor,
     Tensors,
@@ -40,7 +41,7 @@ _SCORE = 1 + 5
 
 
 @register
-class ScaledDotProductAttention(NoWeights):
+class ScaledDotProductAttention(ReadsByValues, NoWeights):
     """softmax(scale Q K^T) V over (N, ..., L, E), (N, ..., S, E), (N, ..., S, E_v).
 
     torch.nn.functional.scaled_dot_product_attention; as a layer, its dropout rests at inference. With ``enable_gqa``

@@ -301,14 +301,6 @@ class Op(ABC):
         Statistics that are tracked do not depend on the input; dropout is the identity.
         """
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
-        """The same where the values of some inputs are known: the places to look up, a mask.
-
-        Args:
-            known: by the number of the input, what it holds (``value`` of a Constant).
-        """
-        return self.reads(x, y, output)
-
     @abstractmethod
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         """The calls that torch makes in the forward pass, in memory (:mod:`archscope.autograd`).
@@ -321,6 +313,18 @@ class Op(ABC):
     @abstractmethod
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         """The real layer: a ``torch.nn.Module``, or a function of tensors where torch has no layer."""
+
+
+class ReadsByValues(Op):
+    """An op that reads elsewhere by the values of an input: the places to look up, a mask."""
+
+    @abstractmethod
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+        """What :meth:`reads` tells, where the values of some inputs are known.
+
+        Args:
+            known: by the number of the input, what it holds (``value`` of a Constant).
+        """
 
 
 class NoWeights(Op):

@@ -16,6 +16,7 @@ from archscope.ops.base import (
     NoWeights,
     NoWork,
     Reads,
+    ReadsByValues,
     SameShape,
     Tape,
     Tensor,
@@ -33,7 +34,7 @@ from archscope.ops.shapes import axis, in_range, wanted_type
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Mirrored, Placed, Slide, Window, pointwise
 
 
-class _Lookup(NoWeights, NoWork):
+class _Lookup(ReadsByValues, NoWeights, NoWork):
     """What is looked up by whole numbers: the first input is read at the places that the second one tells."""
 
     arity = TWO

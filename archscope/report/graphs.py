@@ -23,7 +23,7 @@ INK, LINE, FRAME, TRACK, PAPER, BLOCK = "#1b1f24", "#6b7280", "#c3c9d1", "#fefef
 
 #: tints of Okabe and Ito's colours, by the family of an op; each differs, since a page finds them by their value
 TINTS = {
-    "convolution": "#cfe3f1", "linear": "#fbe6bd", "attention": "#faf5c4", "recurrent": "#f9f4c0",
+    "convolution": "#cfe3f1", "linear": "#fbe6bd", "attention": "#faf5c4", "recurrent": "#f9f4c0", "cells": "#f8f3bf",
     "normalization": "#f2dfea", "activation": "#cdece1", "pooling": "#f8ddcb", "resampling": "#f8decc",
     "merging": "#dcf0fb", "splitting": "#dbeffa",
 }  # fmt: skip

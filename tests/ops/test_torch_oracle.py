@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pytest
@@ -110,10 +110,20 @@ def run(case: Case, device: str = "meta") -> Run:
     return Run(module, outputs if isinstance(outputs, tuple) else (outputs,), counter.get_total_flops() / 2)
 
 
-def described(tensor: Any) -> Tensor:
-    """A tensor of torch as archscope has it."""
-    dtype = None if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
-    return Tensor(tuple(tensor.shape), dtype)
+Kind = tuple[tuple[int, ...], str | None]
+
+
+def measured(tensor: Any) -> Kind:
+    """Shape and type of a tensor of torch, which does not know which dimension is the batch."""
+    return tuple(tensor.shape), None if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+
+
+def stated(tensors: Iterable[Tensor]) -> tuple[Kind, ...]:
+    return tuple((tensor.shape, tensor.dtype) for tensor in tensors)
+
+
+def named(tensors: dict[str, Tensor]) -> dict[str, Kind]:
+    return dict(zip(tensors, stated(tensors.values()), strict=True))
 
 
 @each_op
@@ -125,12 +135,12 @@ def test_torch_agrees_on_shapes_parameters_buffers_and_macs(name: str) -> None:
         outputs, violations = apply(op, x)
         assert not violations
         ran = run(case)
-        assert tuple(described(y) for y in ran.outputs) == outputs
+        assert tuple(measured(y) for y in ran.outputs) == stated(outputs)
         is_module = isinstance(ran.module, torch.nn.Module)
         parameters = dict(ran.module.named_parameters()) if is_module else {}
         buffers = dict(ran.module.named_buffers()) if is_module and standing(op) is None else {}
-        assert {key: described(value) for key, value in parameters.items()} == op.parameters(*x)
-        assert {key: described(value) for key, value in buffers.items()} == op.buffers(*x)
+        assert {key: measured(value) for key, value in parameters.items()} == named(op.parameters(*x))
+        assert {key: measured(value) for key, value in buffers.items()} == named(op.buffers(*x))
         expected = PEER_DIFFERS[name].macs(case) if name in PEER_DIFFERS else ran.macs
         assert sum(contraction.macs for contraction in op.contractions(x, outputs)) == expected
 
@@ -155,6 +165,6 @@ def test_torch_refuses_what_the_checks_refuse_and_nothing_else(name: str) -> Non
         else:
             empty = any(y.numel() == 0 for y in ran.outputs)  # torch allows empty maps, archscope does not
             assert not violations or empty or name in STRICTER, violations
-            assert violations or tuple(described(y) for y in ran.outputs) == outputs
+            assert violations or tuple(measured(y) for y in ran.outputs) == stated(outputs)
 
     agrees()

@@ -31,7 +31,7 @@ def test_node_link_is_the_graph_with_its_figures(name):
     assert sum(data["macs"] for data in layers.values()) == account.total.macs
     assert graph.graph["format"] == 1
     for row in account.rows:
-        assert [output["shape"] for output in layers[row.name]["outputs"]] == [list(t.shape[1:]) for t in row.y]
+        assert [output["shape"] for output in layers[row.name]["outputs"]] == [list(t.sizes) for t in row.y]
     assert graph.graph["outputs"] == {key: {"node": ref.node, "output": ref.output} for key, ref in design.outputs}
 
 

@@ -96,9 +96,12 @@ def test_an_error_that_users_see_says_how_to_go_on(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_keeps_the_parts(tmp_path):
-    (tmp_path / "x.csv").mkdir()
+    def hindered(done, stored):
+        if done == 200:
+            (tmp_path / "x.csv").mkdir()
+
     with pytest.raises(UsageError, match=r"x.csv cannot be written: Is a directory\nthe first 200 designs are kept"):
-        sweep(str(tmp_path / "x.csv"), {})
+        sweep(str(tmp_path / "x.csv"), {}, on_progress=hindered)
     (tmp_path / "x.csv").rmdir()
     assert sweep(str(tmp_path / "x.csv"), {"fail_at": 0}, resume=True) == (True, HERE)
 

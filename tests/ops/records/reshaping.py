@@ -83,6 +83,7 @@ def _reshape(draw: st.DrawFn) -> Case:
 record(
     "Reshape",
     _reshape(),
+    ErrorCase({"shape": [1]}, ((),), "keeps the batch, and what arrives has no dimensions"),
     ErrorCase({"shape": [-1, 2, -1]}, ((1, 4),), "only one size may be -1"),
     ErrorCase({"shape": [2, 3]}, ((2, 4),), "4 elements do not fit into (2, 3)"),
     ErrorCase({"shape": [8, -1]}, ((2, 2, 2),), "4 elements do not fit into (8, -1)"),

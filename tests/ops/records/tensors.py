@@ -125,5 +125,6 @@ for _name in ("Parameter", "Buffer", "Constant"):
         _held(_name),
         ErrorCase({"shape": [1, 4], "expand": True}, (), "for every sample of an input, and none arrives"),
         ErrorCase({"shape": [2, 4], "expand": True}, ((3, 5),), "a tensor whose dimension 0 is 1, not 2"),
+        ErrorCase({"shape": [1, 4], "expand": True}, ((),), "the batch of an input, and this one has no dimensions"),
         *(_KNOWN if _name != "Parameter" else _BEGUN),
     )
