@@ -356,7 +356,8 @@ _HEAD = """# Imported models
 
 Models that nobody here wrote, each imported by `archscope.from_torch`, and held against the original: parameters and
 buffers by name and shape, to the last that nothing reads, output shapes, MACs forward and backward by torch's own
-counter, the bytes that autograd keeps, and the outputs of small ones with the same weights. Those of `transformers` come from their configurations, without weights; few layers stand for many. The batch is 2.
+counter, the bytes that autograd keeps, and the outputs of small ones with the same weights. Those of `transformers`
+come from their configurations, without weights; few layers stand for many. The batch is 2.
 
 Made by `python -m tests.backends.torch.imports.zoo`, which `tests/backends/torch/imports/test_zoo.py` holds current.
 
