@@ -57,6 +57,9 @@ class Setting(NamedTuple):
 def within(device: str, limit: int | None, context: int | None, space: int) -> str:
     """Where a step has to fit, in words."""
     if limit is not None:
+        if context is None and device in DEVICES:
+            whose = f"the context of {DEVICES[device].name} is not in it, unless --context says so"
+            return f"in {binary(limit)} (all of it for tensors: {whose})"
         return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
     card = DEVICES[device]
     whose = f"{binary(card.memory)} of {card.name}"

@@ -113,6 +113,13 @@ def test_a_device_by_name_has_a_limit():
     assert "not even a batch of 1 fits" in run("vgg16", "--limit", "100MB").stdout
 
 
+def test_a_limit_says_whether_the_context_of_a_named_device_counts():
+    """With a limit all of it goes to tensors, unless a context is given."""
+    out = run("resnet18", "--device", "rtx3090", "--limit", "2GiB").stdout
+    assert "in 2.00 GiB (all of it for tensors: the context of NVIDIA GeForce RTX 3090 is not in it, unless" in out
+    assert "in 2.00 GiB\n" in run("resnet18", "--device", "cuda", "--limit", "2GiB").stdout
+
+
 def test_the_context_is_an_option():
     """15,360 MiB of a T4; the allocator gets the rest."""
     given = run("resnet18", "--batch", "2", "--device", "t4", "--context", "360MiB").stdout

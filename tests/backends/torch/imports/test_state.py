@@ -356,3 +356,23 @@ def test_a_bag_of_embeddings_is_a_black_box_of_what_it_keeps():
     )
     assert wrong(found) == []
     assert found.account.total.params == 9 * 4 + 4 * 2 + 2
+
+
+class _Placed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(1, 4))
+        self.register_buffer("scale", torch.randn(1, 4))
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x + self.place) * self.scale
+
+
+def test_the_weights_of_an_original_enter_the_built_module_by_its_names():
+    model = _Placed()
+    imported, x = archscope.from_torch(model, torch.zeros(2, 4)), torch.randn(3, 4)
+    assert imported.names == {"place.weight": "place", "scale.value": "scale"}
+    built, original = archscope.build(imported.design), model.state_dict()
+    built.load_state_dict({name: original[imported.names.get(name, name)] for name in built.state_dict()})
+    assert torch.equal(built(x), model(x))
