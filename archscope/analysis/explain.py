@@ -259,7 +259,7 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
         return text
     from archscope.analysis.receptive_field import apart_words
 
-    words = apart_words(apart.layer, str(apart.first), str(apart.second), _number(apart.by))
+    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(_number(apart.by)))
     return f"{text}; {words}"
 
 
