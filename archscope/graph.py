@@ -6,7 +6,7 @@ acyclic, every layer reads tensors that exist, and the order of insertion is an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -87,6 +87,7 @@ class Layer:
 
 #: another batch than 1, to see what follows from it
 MANY = 8
+_ASKED_OFTEN = (1, MANY)  # batches whose tensors are kept
 
 
 class LayerGraph:
@@ -118,6 +119,7 @@ class LayerGraph:
             if ref.node not in nodes:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
         self._layers = tuple(node for node in nodes.values() if isinstance(node, Layer))
+        self._tensors: dict[int, dict[str, Tensors]] = {}
 
     def _connect(self, layer: Layer, earlier: dict[str, Input | Layer]) -> None:
         for ref in layer.inputs:
@@ -133,12 +135,19 @@ class LayerGraph:
         """All layers, each after those that it reads."""
         return self._layers
 
-    def tensors(self, batch: int) -> dict[str, Tensors]:
+    def tensors(self, batch: int) -> Mapping[str, Tensors]:
         """The tensors that every node gives, at a batch size.
 
         Raises:
             UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
         """
+        if type(batch) is not int or batch not in _ASKED_OFTEN:
+            return self._inferred(batch)
+        if batch not in self._tensors:
+            self._tensors[batch] = self._inferred(batch)
+        return self._tensors[batch]
+
+    def _inferred(self, batch: int) -> dict[str, Tensors]:
         found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
         inference = Inference()
         for layer in self._layers:

@@ -1,7 +1,8 @@
 """Receptive fields of all layers in closed form: one pass over the edges of the graph.
 
 The field of a unit is what it can see of an input of the design, axis by axis: from the first to the last place that
-takes part in computing it for any weights, the borders of the maps left aside. Sizes, jumps and starts follow the
+takes part in computing it for any weights, the borders of the maps left aside, and all channels together (of one
+direction that is cut out of a bidirectional layer it is what both see). Sizes, jumps and starts follow the
 recurrence of Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019:
 
     size = size + (kernel - 1) x dilation x jump,  start = start - padding x jump,  jump = jump x stride
@@ -301,6 +302,7 @@ def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, .
 def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mapping[str, Any]) -> Fields:
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
+    beside: set[tuple[str, int]] = set()  # axes along which inputs lie beside each other, and not on each other
     out = step.y[output].shape
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
         if reads is None:
@@ -308,9 +310,11 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mappi
         along = reads if isinstance(reads, Along) else reads.along
         blended = _blended(along, tensors[ref], tensor.shape)
         for key, field in tensors[ref].items():
+            if any(type(_window(along.axes[dim])) is Placed for dim in field.dims):
+                beside.add(key)
             passed = through(field, along, tensor.shape, out, step.layer.name, blended)
             arriving.setdefault(key, []).append((ref, passed))
-    return {key: _joined(step.layer.name, paths) for key, paths in arriving.items()}
+    return {key: _joined(step.layer.name, paths, beside=key in beside) for key, paths in arriving.items()}
 
 
 def _targets(entry: Axis | None) -> tuple[int, ...]:
@@ -425,8 +429,8 @@ def _twice_center(span: Span, unit: int = 0) -> int:
     return 2 * first + size
 
 
-def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
-    """What several paths see together."""
+def _joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False) -> Field:
+    """What several paths see together; where they lie beside each other, each unit by one of them."""
     if len(paths) == 1:
         return paths[0][1]
     fields = [field for _, field in paths]
@@ -435,6 +439,10 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]]) -> Field:
     settled = next((field for field in fields if field.whole), None) or next(
         (field for field in fields if field.untold_from), None
     )
+    if settled is not None and settled.whole and beside and not all(field.whole for field in fields):
+        part = next(field for field in fields if not field.whole)
+        why = "lays units that see all beside others"
+        settled = replace(part, located=False, untold_from=part.untold_from or layer, untold_why=part.untold_why or why)
     if settled is not None:
         blended = any(field.blended for field in fields)
         return replace(settled, dims=dims, units=of.units, blended=blended)

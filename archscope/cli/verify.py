@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,9 @@ def _no_bar(designs: list[str], quiet: bool) -> bool:
 
 def _designs(spec: str) -> list[str]:
     """The spec itself, or every design in a folder; files that only offer blocks are left out."""
-    folder = Path(spec)
-    if not folder.is_dir():
+    if not os.path.isdir(spec):
         return [spec]
-    found = [str(path) for path in sorted(folder.rglob("*.yaml")) if not _is_library(path)]
+    found = [str(path) for path in sorted(Path(spec).rglob("*.yaml")) if not _is_library(path)]
     if not found:
         raise click.UsageError(f"there is no design (*.yaml) in {spec}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -282,11 +283,10 @@ def regular(file: str) -> bytes:
 
 
 def _present(file: str) -> Path:
-    path = Path(file)
-    if not path.is_file():
-        there = "is no file" if path.exists() else "is not there"
+    if not os.path.isfile(file):
+        there = "is no file" if os.path.exists(file) else "is not there"
         raise UsageError(f"{file} {there}: it holds the values of constants, and goes where its spec goes")
-    return path
+    return Path(file)
 
 
 def _read(stored: Stored, shape: tuple[int, ...]) -> Any:

@@ -64,13 +64,17 @@ def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
         if len(tensor.shape) > MOST_DIMENSIONS:
             message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
             return (), [Violation(message)]
-        shown = tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
         if any(size < 1 for size in tensor.shape):
-            return (), [Violation(f"the output would be {shape_text(shown)}: a dimension is empty")]
+            return (), [Violation(f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty")]
         if prod(tensor.shape) > LARGEST:
-            shape = f" {shape_text(shown)}" if max(tensor.shape) <= LARGEST else ""
+            shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
             return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
     return outputs, []
+
+
+def _placed(tensor: Tensor, x: Tensors) -> Tensor:
+    """An output as a message shows it: without a batch where no input has one."""
+    return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
 class Inference:

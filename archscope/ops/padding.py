@@ -223,9 +223,8 @@ class Pad(NoWeights, NoWork):
             paired, "pad has {p} numbers, not two for each of up to {n} dimensions", field="pad", p=count, n=ndims
         )
         if self.mode != "constant":
-            axes = (ndims - 2,) if self.mode == "circular" else (ndims - 2, ndims - 1)
             yield Check(
-                count in (2, 4, 6) and count // 2 in axes,
+                count in (2, 4, 6) and count // 2 in (ndims - 2, ndims - 1),
                 "mode {m} pads all of 1 to 3 axes; pad has {p} numbers for {n} dimensions",
                 field="pad",
                 m=self.mode,

@@ -285,3 +285,9 @@ def test_corners_that_are_aligned(size, out, first, sizes, jump):
     assert (one.start, one.smallest, one.size, one.jump) == (first, *sizes, jump)
     if out > 1:
         assert one.region(out - 1)[0] == size - 1
+
+
+def test_units_that_see_all_beside_others_are_not_all_units():
+    one = field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 2}", shape="[2, 8]")
+    assert (one.sees, one.untold_from) == ("not told", "Concat")
+    assert field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 1}", shape="[2, 8]").sees == "all"

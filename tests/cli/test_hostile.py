@@ -137,3 +137,15 @@ def test_one_number_is_expected_of_a_field_along_all_axes(options, tmp_path):
     result = CliRunner().invoke(main, ["analyze" if options else "verify", str(tmp_path / "x.yaml"), *options])
     assert result.exit_code == (0 if options else 1), result.exception
     assert "3 x 3" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["verify {}", "analyze {}", "compare {} lenet5", "import {}.onnx", "predict lenet5 --device cpu --calibration {}"],
+)
+def test_the_name_of_an_input_is_too_long_for_a_file(line, monkeypatch):
+    """A file system takes 255 bytes (NAME_MAX)."""
+    monkeypatch.setenv("ARCHSCOPE_TRACEBACK", "1")
+    result = CliRunner().invoke(main, line.format("a" * 300).split())
+    assert result.exit_code == 2, result.exception
+    assert "a" * 300 in result.stderr

@@ -119,13 +119,13 @@ def warm_up() -> None:
     """Import what commands import when first needed, so that no input pays for it."""
     for line in _WARMING.splitlines():
         CliRunner().invoke(main, line.split())
-    from archscope.backends.torch import source
-
-    source.torch_source = source.unformatted  # type: ignore[assignment]  # a formatter is another process
     generate(0, 0)
 
 
 def _serve(pipe: Connection) -> None:
+    from archscope.backends.torch import source
+
+    source.torch_source = source.unformatted  # type: ignore[assignment]  # a formatter is another process
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
     logging.disable(logging.CRITICAL)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.utils import flop_counter
 
 import tests.ops.records
-from archscope.ops import Tensor
+from archscope.ops import REGISTRY, Tensor
 from archscope.ops.legal import apply
 from archscope.ops.tensors import standing
 from tests.examples import examples
@@ -168,3 +168,18 @@ def test_torch_refuses_what_the_checks_refuse_and_nothing_else(name: str) -> Non
             assert violations or tuple(measured(y) for y in ran.outputs) == stated(outputs)
 
     agrees()
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_borders_are_padded_along_as_many_axes_as_torch_pads(mode: str) -> None:
+    """What is drawn for the record is what the checks let through: this asks for every number of axes."""
+    for ndims in range(1, 6):
+        for pairs in range(1, ndims + 1):
+            x = torch.zeros((4,) * ndims)
+            try:
+                torch.nn.functional.pad(x, (1, 1) * pairs, mode)
+                taken = True
+            except (NotImplementedError, RuntimeError, AssertionError):
+                taken = False
+            _, violations = apply(REGISTRY["Pad"](pad=(1, 1) * pairs, mode=mode), (Tensor(tuple(x.shape)),))
+            assert not violations if taken else violations, (ndims, pairs)

@@ -53,7 +53,7 @@ def _pad(draw: st.DrawFn) -> Case:
     if mode in (..., "constant"):
         pairs, low, dtype = draw(st.integers(1, len(shape))), -2, draw(st.sampled_from([None, None, "int64", "bool"]))
     else:
-        outside = 2 if mode == "circular" or len(shape) == 5 else draw(st.integers(1, 2))
+        outside = 2 if len(shape) == 5 else draw(st.integers(1, 2))
         pairs, low, dtype = len(shape) - outside, -1, None
     given = {
         "pad": draw(st.lists(st.integers(low, 3), min_size=2 * pairs, max_size=2 * pairs)),

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -160,7 +161,7 @@ def _from_file(path: Path) -> ModuleType:
     strange = irregular(path)
     if strange:
         raise UsageError(f"{path} is {strange}, not a file")
-    if not path.is_file():
+    if not os.path.isfile(path):
         near = closest(path.name, (one.name for one in path.parent.glob("*.py")))
         hint = f"; did you mean `{near}`?" if near else ""
         raise UsageError(f"there is no file {path}{hint}")
@@ -298,7 +299,7 @@ def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] 
     if kwargs:
         raise UsageError("a saved program is built already: --kwargs is for a class or a function")
     strange = irregular(path)
-    if strange or not path.is_file():
+    if strange or not os.path.isfile(path):
         raise UsageError(f"{path} is {strange}, not a file" if strange else f"there is no file {path}")
     try:
         with hushed():

@@ -217,7 +217,6 @@ PUBLIC: tuple[Entry, ...] = (
         "mobilenet_v2",
         _SEGMENTS,
         size=224,
-        keeps="not explained yet: one map of 2 x 320 x 7 x 7 more is kept in the original",
     ),
     of("efficientnet", _IMAGES, size=224, depth_coefficient=1.0),
     of("vit", _IMAGES),
@@ -292,7 +291,7 @@ PUBLIC: tuple[Entry, ...] = (
     of("gptj", _NEXT),
     of("codegen", _NEXT),
     of("opt", _NEXT, keeps=_CAUSAL),
-    of("bloom", _NEXT, keeps="its GELU is a function of its own for autograd, which keeps the input alone"),
+    of("bloom", _NEXT, refused="GeLUFunction, a function with a backward pass of its own"),
     of("falcon", _NEXT, keeps="torch runs one key for all heads by another kernel"),
     of("llama", _NEXT),
     of("mistral", _NEXT),
@@ -356,8 +355,9 @@ def imported(entry: Entry) -> Imported | str:
 _HEAD = """# Imported models
 
 Models that nobody here wrote, each imported by `archscope.from_torch`, and held against the original: parameters and
-buffers by name and shape, output shapes, MACs by torch's own counter, and the bytes that autograd keeps. Those of
-`transformers` come from their configurations, without weights; few layers stand for many. The batch is 2.
+buffers by name and shape, to the last that nothing reads, output shapes, MACs forward and backward by torch's own
+counter, the bytes that autograd keeps, and the outputs of small ones with the same weights. Those of `transformers`
+come from their configurations, without weights; few layers stand for many. The batch is 2.
 
 Made by `python -m tests.backends.torch.imports.zoo`, which `tests/backends/torch/imports/test_zoo.py` holds current.
 
