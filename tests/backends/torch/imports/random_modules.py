@@ -353,6 +353,9 @@ def drawn(seed: int) -> tuple[Drawn, tuple[int, ...], str]:
     if domain and len(net.shape) == 1:
         dense(net)
     spare(net)
+    if net.draw.random() < 0.15:
+        net.double()
+        dtype = "float64" if dtype == "float32" else dtype
     return net.train(), size, dtype
 
 

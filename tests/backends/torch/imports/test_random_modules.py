@@ -42,7 +42,7 @@ def counter():
 def sample(size, dtype):
     if dtype == "int64":
         return torch.randint(0, 7, (BATCH, *size))
-    return torch.randn(BATCH, *size)
+    return torch.randn(BATCH, *size, dtype=getattr(torch, dtype))
 
 
 class Saved:
@@ -100,7 +100,7 @@ class without_recomputing:  # noqa: N801
         recomputing._checkpoint_without_reentrant_generator, recomputing.CheckpointFunction = self.before
 
 
-def stated(design):
+def stated(design, precision):
     account = archscope.analyze(design, batch=BATCH)
     total = account.total
     (output,) = design.outputs
@@ -110,7 +110,7 @@ def stated(design):
     return {
         **{name: getattr(total, name) for name in names},
         "output_shape": tuple(shape),
-        "kept_bytes": memory(design, batch=BATCH).kept_bytes,
+        "kept_bytes": memory(design, batch=BATCH, precision=precision).kept_bytes,
     }
 
 
@@ -134,7 +134,8 @@ def difference(seed, *, proved=True):
         assert "cannot be kept as a black box" in str(error), (seed, module.made, str(error))
         return None
     real = figures(module, x)
-    said = stated(design)
+    doubled = any(one.dtype == torch.float64 for one in (*module.parameters(), *module.buffers()))
+    said = stated(design, "float64" if doubled or x.dtype == torch.float64 else "float32")
     unlike = {name: (said[name], real[name]) for name in real if said[name] != real[name]}
     unlike |= {one.what: (one.stated, one.measured) for one in wrong}
     state = set(module.state_dict())
