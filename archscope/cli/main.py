@@ -74,10 +74,12 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
-        except click.ClickException as error:
-            error.message = printable(error.message)  # it may quote the command line
-            raise
-        except (click.exceptions.Exit, click.Abort, Unwritten):
+        except click.UsageError as error:
+            shown = printable(error.message)  # it may quote the command line
+            if shown == error.message:
+                raise
+            raise click.UsageError(shown, error.ctx) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, Unwritten):
             raise
         except Exception as error:
             if os.environ.get("ARCHSCOPE_TRACEBACK"):
