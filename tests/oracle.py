@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.backends.torch.check import saving
+from archscope.backends.torch.counting import counter
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops.tensors import standing
@@ -37,7 +38,7 @@ class Measured:
         parameters: shapes of learnable tensors, by layer and by their names in ``state_dict()``; shared ones once.
         buffers: the same for buffers.
         macs: half the forward FLOPs of torch's counter.
-        backward_macs: half the FLOPs of a backward pass from the sum of all outputs.
+        backward_macs: half the FLOPs of a backward pass from the sum of all outputs, groups not forgotten.
     """
 
     shapes: dict[str, list[tuple[int, ...]]]
@@ -65,7 +66,7 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
                 outputs = [tensor.detach() for tensor in outputs] if layer.no_grad else outputs
                 shapes[layer.name] = [tuple(t.shape) for t in outputs]
                 values |= {Ref(layer.name, i): t for i, t in enumerate(outputs)}
-        with FlopCounterMode(display=False) as behind:
+        with counter() as behind:
             results = [values[ref] for _, ref in design.outputs]
             if backward and any(t.requires_grad for t in results):
                 sum(t.sum() for t in results if t.requires_grad).backward()

@@ -109,7 +109,7 @@ def test_setting_the_same_value_is_the_same_design() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "shown", "column", "message"),
     [
-        ("width", 3, "width=3", 7, "the design has no variable `width`"),
+        ("width", 3, "width=3", 1, "the design has no variable `width`"),
         ("w", "1 +", "w=1 +", 3, "not an expression: invalid syntax"),
         ("w", "2 * act", "w=2 * act", 7, "the variable `act` has no value yet"),
         ("w", "2 * wdth", "w=2 * wdth", 7, "unknown name `wdth`"),

@@ -257,7 +257,10 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
     text = "the hull of " + ", ".join(parts)
     if apart is None:
         return text
-    return f"{text}; at {apart.layer} the centres of {apart.first} and {apart.second} are {_number(apart.by)} apart"
+    from archscope.analysis.receptive_field import apart_words
+
+    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(_number(apart.by)))
+    return f"{text}; {words}"
 
 
 def _words(*notes: str) -> str:

@@ -238,8 +238,9 @@ def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
     """
     given = ",".join(map(str, unit))
     if len(unit) != len(sizes):
-        have = "no axes" if not sizes else f"{len(sizes)} axes ({' x '.join(map(str, sizes))})"
-        raise UsageError(f"{what} has {have}; {given or 'nothing'} names {len(unit)} places")
+        axes = f"{len(sizes)} {'axis' if len(sizes) == 1 else 'axes'}"
+        have = f"{axes} ({' x '.join(map(str, sizes))})" if sizes else "no axes"
+        raise UsageError(f"{what} has {have}; {given or 'nothing'} names {len(unit)} place{'s' * (len(unit) != 1)}")
     for place, size in zip(unit, sizes, strict=True):
         if not 0 <= place < size:
             raise UsageError(

@@ -64,6 +64,12 @@ class Apart(NamedTuple):
     by: Fraction
 
 
+def apart_words(layer: str, first: str, second: str, by: str) -> str:
+    """Where and by how much two paths disagree; both may begin with one tensor, which a layer reads in two ways."""
+    whose = f"of two readings of {first}" if first == second else f"of {first} and {second}"
+    return f"at {layer} the centres {whose} are {by} apart"
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """The fields of the units of a tensor along one axis of an input.

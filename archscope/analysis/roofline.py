@@ -128,9 +128,14 @@ class Prediction(Shown):
         return sum(one.backward.seconds for one in self.parts)
 
     @cached_property
+    def update(self) -> float:
+        """Seconds of the optimizer's update; 0 where nothing is trained."""
+        return sum(one.forward.seconds for one in self.parts if one.part.kind == "update")
+
+    @cached_property
     def seconds(self) -> float:
         """Seconds of the step."""
-        return sum(one.seconds for one in self.parts)
+        return self.forward + self.backward + self.update
 
     @cached_property
     def work(self) -> Moved:

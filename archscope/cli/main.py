@@ -74,6 +74,11 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except click.UsageError as error:
+            shown = printable(error.message)  # it may quote the command line
+            if shown == error.message:
+                raise
+            raise click.UsageError(shown, error.ctx) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, Unwritten):
             raise
         except Exception as error:

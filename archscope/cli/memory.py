@@ -57,6 +57,9 @@ class Setting(NamedTuple):
 def within(device: str, limit: int | None, context: int | None, space: int) -> str:
     """Where a step has to fit, in words."""
     if limit is not None:
+        if context is None and device in DEVICES:
+            whose = f"the context of {DEVICES[device].name} is not in it, unless --context says so"
+            return f"in {binary(limit)} (all of it for tensors: {whose})"
         return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
     card = DEVICES[device]
     whose = f"{binary(card.memory)} of {card.name}"
@@ -85,7 +88,9 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
     show_default=True,
     help="Whose functions, and whose allocator; a device by name also says what fits on it.",
 )
-@click.option("--limit", type=Size(), help="24GiB: the largest batch, and the largest input, that fit.")
+@click.option(
+    "--limit", type=Size(), help="24GiB: the largest batch, and in steps of 32 the largest square input, that fit."
+)
 @click.option(
     "--context",
     type=Size(),
@@ -206,7 +211,8 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
         return
     side += least - 1
     size, needed = side * _RESOLUTION_STEP, _needs(resized(side))
-    yield f"  at batch {batch} the largest input is {channels}x{size}x{size}, which needs {needed}"
+    shown = f"{channels}x{size}x{size}, which needs {needed}"
+    yield f"  at batch {batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
 
 
 def _needs(found: Memory | None) -> str:

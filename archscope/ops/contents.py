@@ -48,6 +48,8 @@ BEGINNINGS: Words = {
 MATRICES = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "eye")
 
 _CALL = re.compile(r"([a-z_]+)(?:\(([^()]*)\))?")
+#: what is meant as such a word, or as a number that arithmetic does not write so
+_MEANT = re.compile(r"[A-Za-z_][\w.]*\([^()]*\)|[-+]?(?:inf|nan)")
 _FILE = re.compile(r"([^\[\]]+\.npz)\[([^\[\]]+)\]")
 
 #: values of files that may not be written yet, by ``FILE.npz[NAME]``, as long as anybody holds them
@@ -86,8 +88,13 @@ class _Calls(Kind):
             return number(value, self.describe())
         match = _CALL.fullmatch(value.replace(" ", ""))
         if match is None or match[1] not in self.words:
-            raise FieldError(f"expected {self.describe()}, got '{value}'", suggestion(value, [*self.words]))
+            raise FieldError(f"expected {self.describe()}, got '{value}'", self._hint(value))
         return str(Called(match[1], dict(self._arguments(match[1], match[2] or ""))))
+
+    def _hint(self, value: str) -> str:
+        if value.lstrip("+-") == "inf":
+            return f"infinity is written `{value.replace('inf', '.inf')}`; no type of whole numbers holds it"
+        return suggestion(value.partition("(")[0], [*self.words])
 
     def _arguments(self, word: str, text: str) -> Iterator[tuple[str, float]]:
         """Those that are not as usual, in their order."""
@@ -105,6 +112,9 @@ class _Calls(Kind):
 
     def takes_word(self, word: str) -> bool:
         return word.partition("(")[0].strip() in self.words or stored_in(word) is not None
+
+    def tells_of(self, text: str) -> bool:
+        return _MEANT.fullmatch(text.strip()) is not None
 
     def _schema(self) -> list[dict[str, Any]]:
         words = "|".join(self.words)

@@ -74,6 +74,10 @@ class Kind(ABC):
         """Whether a plain word is itself a value (``same``), and not an expression."""
         return False
 
+    def tells_of(self, text: str) -> bool:
+        """Whether a text that is no arithmetic is meant as a value, so that the field says better what is wrong."""
+        return False
+
     def written(self, value: Any) -> Any:
         """A value in its canonical form as a spec writes it: plain numbers and words, lists and mappings."""
         return list(value) if isinstance(value, tuple) else value

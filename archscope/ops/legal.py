@@ -131,6 +131,6 @@ def _rank_hint(op: Op, tensor: Tensor) -> str:
     axes = len(tensor.shape) - 2
     other = f"{type(op).__name__[:-2]}{axes}d"
     if op.rank is not None and other in REGISTRY:
-        return f"the layer for {axes} axes is {other}"
+        return f"the layer for {axes} {'axis' if axes == 1 else 'axes'} is {other}"
     flat = op.rank is not None and axes == tensor.batch == 0
     return "it has been flattened; Unflatten gives it axes again" if flat else ""

@@ -62,7 +62,8 @@ class Upsample(OneKernel, NoWeights, NoContraction):
         yield Check(len(given) == 1, "either size or scale_factor must be given", field=field)
         fits = len(given) == 1 and len(given[0]) in (1, axes)
         if len(given) == 1:
-            yield Check(fits, "{f} has {n} numbers for {a} axes", field=field, f=field, n=len(given[0]), a=axes)
+            along = "1 axis" if axes == 1 else f"{axes} axes"
+            yield Check(fits, "{f} has {n} numbers for {a}", field=field, f=field, n=len(given[0]), a=along)
         if self.mode == "nearest":
             yield Check(
                 self.align_corners is None,

@@ -373,6 +373,14 @@ class Parameter(NoBuffers, _Held):
         return None
 
 
+#: what a tensor of a type can hold, in words (archscope.ops.contents.fits)
+_HOLDS = {
+    "int64": "whole numbers up to 2^53, no infinity",
+    "int32": "whole numbers from -2^31 to 2^31 - 1, no infinity",
+    "bool": "false and true, 0 and 1",
+}
+
+
 class _Known(_Held):
     """A tensor that is not learnt: what it holds is known.
 
@@ -388,10 +396,11 @@ class _Known(_Held):
         yield from self._fits(*x)
         yield Check(
             fits(self.value, self.dtype),
-            "value ({v}) does not suit a tensor of {d}",
+            "value ({v}) does not suit a tensor of {d}: it holds {r}",
             field="value",
             v=self.value if not isinstance(self.value, tuple) else "a list",
             d=self.dtype,
+            r=_HOLDS.get(self.dtype, "numbers"),
         )
         word, count = called(self.value), len(self.shape)
         if isinstance(self.value, tuple):

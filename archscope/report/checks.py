@@ -20,7 +20,8 @@ def line(one: Check, about: str = "") -> str:
     """
     note = f"   {one.note}" if one.note else ""
     if one.measured is None:
-        what = f"{about}{one.label}: stated {_text(one.stated)}, not measured"
+        stated = _text(one.stated)
+        what = f"{about}{one.label}: stated {stated}, not measured" if stated else f"{about}{one.label}: not measured"
         return f"{click.style('open', fg='yellow')}   {what}{note}"
     if one.ok:
         return f"{click.style('ok', fg='green')}     {about}{one.label} = {_text(one.measured)}{note}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archscope.analysis.receptive_field import Field, ReceptiveFields
+from archscope.analysis.receptive_field import Field, ReceptiveFields, apart_words
 from archscope.design import incomplete
 from archscope.report import schema as js
 
@@ -103,10 +103,8 @@ def to_text(found: dict[str, Any]) -> str:
             lines.append(f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}")
         if not axis["aligned"]:
             apart = axis["apart"]
-            lines.append(
-                f"     not aligned: at {apart['layer']} the centres of {apart['first']} and {apart['second']} are "
-                f"{apart['by']:g} apart"
-            )
+            words = apart_words(apart["layer"], apart["first"], apart["second"], f"{apart['by']:g}")
+            lines.append(f"     not aligned: {words}")
     if "unit" in found:
         lines += _unit_words(found["unit"])
     if "pixel" in found:

@@ -67,18 +67,18 @@ def prediction_facts(found: Prediction) -> Iterator[Fact]:
     """The totals."""
     work = found.work
     throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
-    most = "" if found.calibrated else "at most "
-    yield "step", duration(found.seconds), f"{found.label}; {most}{throughput}"
+    most = f"{'' if found.calibrated else 'at most '}{throughput}" if throughput else ""
+    yield "step", duration(found.seconds), f"{found.label}; {most}" if most else found.label
     if not found.calibrated:
         yield "  granted", "", ", ".join(found.granted)
         yield _estimate(found)
     if found.mode == "train":
         yield "  forward", duration(found.forward), "with the loss"
         yield "  backward", duration(found.backward), ""
-        yield "  update", duration(found.seconds - found.forward - found.backward), ""
+        yield "  update", duration(found.update), ""
     yield "work", short(work.flops, "FLOP"), f"{short(work.bytes, 'B')} moved in {work.calls:,} calls"
     limits = ", ".join(f"{limit} {_share(took, found.seconds)}" for limit, took in found.limited().items() if took)
-    yield "limited by", "", limits
+    yield "limited by", "", limits or "none"
 
 
 def _estimate(found: Prediction) -> Fact:

@@ -108,6 +108,7 @@ _PREDICTION: dict[str, js.Schema] = {
     "seconds": _seconds("of the step"),
     "forward": _seconds("of the forward pass, with the loss"),
     "backward": _seconds("of the backward pass"),
+    "update": _seconds("of the optimizer's update; the three add up to the step"),
     "limited_by": js.record({name: _seconds(f"of the passes that {name} limits") for name in Bound._fields}),
     "ceilings": _CEILINGS,
     "estimate": js.nullable(
@@ -168,6 +169,7 @@ def _predicted(found: Prediction) -> dict[str, Any]:
         "seconds": found.seconds,
         "forward": found.forward,
         "backward": found.backward,
+        "update": found.update,
         "limited_by": found.limited(),
         "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
         "estimate": None if found.estimate is None else _estimated(found.estimate),

@@ -286,7 +286,7 @@ def name_hint(name: str, known: Sequence[str]) -> str:
     """What to say of a name that is not known: the closest one, or all there are."""
     more = f" and {len(known) - _MOST_LISTED:,} more" if len(known) > _MOST_LISTED else ""
     listing = f"known here: {', '.join(known[:_MOST_LISTED])}{more}" if known else "no variables are known here"
-    return suggestion(name, [*known, *FUNCTIONS]) or listing
+    return suggestion(name, known) or listing
 
 
 def _binary(node: ast.BinOp, names: Names) -> Any:

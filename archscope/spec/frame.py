@@ -28,13 +28,19 @@ def variables(document: Document, overrides: Mapping[str, Node], problems: Probl
     for name, node in overrides.items():
         if name not in known:
             hint = suggestion(name, known) or f"variables: {', '.join(known) or 'none'}"
-            problems.add(f"the design has no variable `{name}`", node.mark, hint)
+            problems.add(f"the design has no variable `{name}`", _of_name(name, node.mark), hint)
     found: dict[str, Any] = {}
     waiting = dict.fromkeys([*known, *overrides])
     for name, node in {**known, **overrides}.items():
         found[name] = problems.value(node, ScopeNames(found, later=waiting), None)
         del waiting[name]
     return found
+
+
+def _of_name(name: str, mark: Mark) -> Mark:
+    """Where the name stands to which ``NAME=value`` gives a value; else the value's own place."""
+    named = mark.source.text.startswith(f"{name}=")
+    return Mark(mark.source, 1, 1, len(name)) if named else mark
 
 
 def inputs(

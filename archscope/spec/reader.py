@@ -161,7 +161,7 @@ def _yaml_hint(above: str, line: str, column: int, problem: str) -> str:
         return "indent by spaces: YAML allows no tabs"
     value = _value_around(line, column)
     if value and ("did not find expected" in problem or "cannot start any token" in problem):
-        return f"inside [...] and {{...}} arithmetic with brackets, commas or * needs quotes: '{value}'"
+        return _quoted(value)
     if "mapping values are not allowed" in problem:
         return _colon_hint(above, line)
     if "cannot start any token" in problem:
@@ -171,6 +171,10 @@ def _yaml_hint(above: str, line: str, column: int, problem: str) -> str:
     if "did not find expected key" in problem or "block" in problem:
         return "the entries of one list or mapping begin in the same column"
     return ""
+
+
+def _quoted(value: str) -> str:
+    return f"inside [...] and {{...}} a value with brackets, commas or * needs quotes: '{value}'"
 
 
 def _value_around(line: str, column: int) -> str:
@@ -220,6 +224,8 @@ class _Composer:
         for event in yaml.parse(self._source.text, Loader=_Loader):
             if isinstance(event, yaml.ScalarEvent):
                 node: Node = self._scalar(event)
+                if stack and stack[-1].flow and stack[-1].wants_value and not event.style:
+                    self._refuse_parted(event.value, node.mark)
             elif isinstance(event, yaml.AliasEvent):
                 node = self._alias(event, len(stack))
             elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
@@ -262,6 +268,16 @@ class _Composer:
         self._count(mark)
         self._name(event.anchor, node)
         return node
+
+    def _refuse_parted(self, text: str, mark: Mark) -> None:
+        """Tell of a call that a comma has parted: YAML knows no parentheses."""
+        if text.count("(") <= text.count(")"):
+            return
+        line, start = self._source.lines[mark.line - 1], mark.column - 1
+        value = line[start : _closing(line, start)].rstrip()
+        parted = value.startswith(text) and value[len(text) :].lstrip().startswith(",")
+        if parted and value.count("(") == value.count(")"):
+            raise _failure(f"a comma parts `{value}` here", mark.shifted(0, len(value)), _quoted(value))
 
     def _count(self, mark: Mark) -> None:
         self._values += 1
@@ -353,6 +369,10 @@ class _Open:
     flow: bool
     anchor: str | None
     nodes: list[Node]
+
+    @property
+    def wants_value(self) -> bool:
+        return self.is_map and len(self.nodes) % 2 == 1
 
 
 def resolve(text: str) -> Plain:

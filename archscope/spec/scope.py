@@ -12,7 +12,7 @@ from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
-from archscope.spec.expressions import ExpressionError, Word, evaluate, extent, in_words, shown
+from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.freezing import Freeze
 from archscope.spec.limits import LONGEST_LIST, MOST_WORK
 from archscope.spec.reader import ListNode, MapNode, Node
@@ -257,6 +257,9 @@ class Problems:
         except Unknown:
             return UNKNOWN
         except ExpressionError as error:
+            arithmetic = node.value.partition("(")[0].strip() in FUNCTIONS
+            if info is not None and info.kind.tells_of(node.value) and not arithmetic:
+                return node.value
             if node.value.isidentifier() and not error.undefined and not names.waits_for(node.value):
                 return Word(node.value, names)
             exact = node.inset is not None and error.length

@@ -63,6 +63,17 @@ def test_the_step_is_the_sum():
     assert found.work.flops == 2 * FLOPS  # forward, and the gradient of the weights
 
 
+@pytest.mark.parametrize("mode", ["train", "infer"])
+@pytest.mark.parametrize("name", ["lenet5", "resnet18", "mobilenet_v3_small"])
+def test_the_passes_and_the_update_add_up(name, mode):
+    """To the last bit; what is not done takes no time at all, not what a difference of sums leaves."""
+    found = predict(archscope.load(name), device=CEILINGS, mode=mode)
+    assert found.seconds == found.forward + found.backward + found.update
+    assert min(found.forward, found.backward, found.update) >= 0
+    assert (found.update > 0) == (found.backward > 0) == (mode == "train")
+    assert predict(archscope.load("input: [4]\nlayers: [ReLU]\n"), device=CEILINGS).update == 0  # nothing to train
+
+
 def test_an_estimate_takes_what_was_achieved_and_adds_the_calls():
     found, parts = by_name(calibration=calibration())
     assert parts["conv"].forward == (FLOPS / 0.5e12, 4 * (2 * SIZE + WEIGHTS) / 1e11, 1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
@@ -16,7 +18,8 @@ input: [6, 8]
 layers:
   - {GRU: {hidden_size: 5, batch_first: true, num_layers: 2}, name: gru}
   - {RNN: {hidden_size: 4, batch_first: true, bidirectional: true}, name: rnn, from: "gru[0]"}
-outputs: ["rnn[0]"]
+  - {LSTM: {hidden_size: 3, batch_first: true, num_layers: 2}, name: lstm, from: "rnn[0]"}
+outputs: ["lstm[0]"]
 """
 
 
@@ -55,6 +58,19 @@ def test_what_torchs_counter_counts_too_much_is_named():
     found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
     assert found["backward_macs"].ok
     assert f"less the {3 * 81 * 9 * 4 * 6 // 2:,} that it counts too much" in found["backward_macs"].note
+
+
+def test_a_wrong_account_does_not_mend_the_measurement(monkeypatch):
+    """The products that torch's counter counts too much are those of its calls, not those of the account."""
+    text = "input: [4, 11, 11]\nlayers: [{Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}}]\n"
+    account = archscope.analyze(archscope.load(text), batch=3)
+    wrong = replace(
+        account, rows=tuple(replace(row, cost=replace(row.cost, weight_grad_macs=0)) for row in account.rows)
+    )
+    monkeypatch.setattr(checks, "analyze", lambda *_, **__: wrong)
+    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    assert found["backward_macs"].measured == 3 * 81 * 9 * 4 * 6 // 2  # the images need no gradient
+    assert not found["backward_macs"].ok
 
 
 def test_what_fvcore_counts_besides_or_does_not_see_is_named():

@@ -149,3 +149,12 @@ def test_the_name_of_an_input_is_too_long_for_a_file(line, monkeypatch):
     result = CliRunner().invoke(main, line.format("a" * 300).split())
     assert result.exit_code == 2, result.exception
     assert "a" * 300 in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line", [["reconcile", "lenet5", "a\r\x1b[31m"], ["--\r\x1b[31m"], ["\r\x1b[31m"], ["memory", "--\r\x1b[31m"]]
+)
+def test_what_click_quotes_moves_no_cursor(line):
+    result = CliRunner().invoke(main, line)
+    assert result.exit_code == 2
+    assert not {"\r", "\x1b"} & set(result.output)

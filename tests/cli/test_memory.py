@@ -90,10 +90,12 @@ def test_cuda_shows_segments_and_workspaces():
 
 @pytest.mark.parametrize(("arguments", "needed"), [((), "training"), (("--optimizer", "none"), "inference")])
 def test_a_limit_gives_the_largest_batch_and_input(arguments, needed, tmp_path):
-    """One sample more does not fit, nor does an input that is 32 wider."""
+    """One sample more does not fit, nor does an input that is 32 wider; sides between are not tried, and it says so."""
     out = run("squeezenet1_1", "--batch", "3", "--limit", "300MiB", *arguments).stdout
     batch = int(out.split("the largest batch is ")[1].split(",")[0])
-    side = int(out.split("the largest input is 3x")[1].split("x")[0])
+    said = "at batch 3, in steps of 32, the largest square input is 3x"
+    side = int(out.split(said)[1].split("x")[0])
+    assert side % 32 == 0
 
     def size(*more):
         target = tmp_path / "ledger.json"
@@ -111,6 +113,13 @@ def test_a_device_by_name_has_a_limit():
     assert "in 13.10 GiB (15.00 GiB of NVIDIA T4; 1.90 GiB of them go to the driver, the CUDA context" in out
     assert "the largest batch is " in out
     assert "not even a batch of 1 fits" in run("vgg16", "--limit", "100MB").stdout
+
+
+def test_a_limit_says_whether_the_context_of_a_named_device_counts():
+    """With a limit all of it goes to tensors, unless a context is given."""
+    out = run("resnet18", "--device", "rtx3090", "--limit", "2GiB").stdout
+    assert "in 2.00 GiB (all of it for tensors: the context of NVIDIA GeForce RTX 3090 is not in it, unless" in out
+    assert "in 2.00 GiB\n" in run("resnet18", "--device", "cuda", "--limit", "2GiB").stdout
 
 
 def test_the_context_is_an_option():

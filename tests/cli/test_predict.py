@@ -32,6 +32,17 @@ def test_a_bound_by_published_peaks():
     assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out
 
 
+def test_what_takes_no_time_takes_none(tmp_path):
+    """LeNet-5's 61,706 weights stay in the T4's cache of 4 MiB; a ReLU of six numbers does not leave it either."""
+    lines = run("lenet5", "--device", "t4").stdout.splitlines()
+    assert [line.split()[1:] for line in lines if "update  " in line] == [["0", "µs"]]
+    spec = tmp_path / "relu.yaml"
+    spec.write_text("input: [6]\nlayers: [ReLU]\n")
+    out = run(str(spec), "--device", "t4").stdout
+    assert "at least\n" in out
+    assert "limited by" + " " * 18 + "none\n" in out
+
+
 def test_an_estimate_stands_beside_the_bound_where_timings_are_published():
     """VGG-16, channels last on an RTX 3090: 1,729 images/s (timm, benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv)."""
     options = ("--dtype", "amp", "--mode", "infer", "--batch", "1024", "--channels-last")

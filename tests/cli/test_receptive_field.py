@@ -55,6 +55,17 @@ def test_paths_that_are_not_aligned():
     assert "not aligned: at block0.Add the centres of block0.Dropout_2 and block0.downsample are 6 apart" in out
 
 
+def test_two_readings_of_one_tensor_that_are_not_aligned(tmp_path):
+    """The last of 8 queries is itself at 7.5; the keys that it meets, 0 to 7, are centred at 4.0."""
+    spec = tmp_path / "causal.yaml"
+    layer = "{name: att, ScaledDotProductAttention: {is_causal: true}, from: [input, input, input]}"
+    spec.write_text(f"input: [2, 8, 4]\nlayers:\n  - {layer}\n")
+    out = run(str(spec), "att").stdout
+    assert "not aligned: at att the centres of two readings of input are 3.5 apart" in out
+    explained = CliRunner().invoke(main, ["explain", str(spec), "att"]).stdout
+    assert "at att the centres of two readings of input are 3.5 apart" in explained
+
+
 def test_data():
     data = json.loads(run("alexnet", "pool3", "--unit", "1,1", "--pixel", "3,3", "--json").stdout)
     assert data["axes"][0]["receptive_field"] == 195
@@ -78,7 +89,7 @@ def test_pictures(tmp_path):
         (("alexnet", "pool3", "--measure"), "need a --unit"),
         (("alexnet", "--draw", "x.png"), "needs a LAYER"),
         (("alexnet", "pool3", "--unit", "a,b"), "is not a place"),
-        (("alexnet", "pool3", "--unit", "1"), "2 axes (6 x 6); 1 names 1 places"),
+        (("alexnet", "pool3", "--unit", "1"), "2 axes (6 x 6); 1 names 1 place"),
         (("alexnet", "pool3", "--unit", "1,6"), "1,6 is none of them"),
         (("alexnet", "pool9"), "did you mean `pool"),
         (("alexnet", "pool3", "--unit", "1,1", "--from", "audio"), "has no input `audio`"),

@@ -13,7 +13,8 @@ import torch
 
 import archscope
 from archscope.backends.torch.build import build
-from archscope.errors import SpecError, UsageError
+from archscope.errors import SpecError
+from tests.spec.asking import marked
 
 INF = float("inf")
 
@@ -87,23 +88,26 @@ def test_what_is_wrong_with_a_file_is_told(spec):
     design, file = archscope.load(spec), spec.parent / "numbers.npz"
     assert archscope.analyze(design).total.params == 0  # no figure needs the values
     build(design, device="meta")
-    with pytest.raises(UsageError, match=r"numbers.npz is not there: it holds the values of constants, and"):
+    with pytest.raises(SpecError, match=r"numbers.npz is not there: it holds the values of constants, and") as caught:
         build(design)
+    (told,) = caught.value.diagnostics
+    assert told.mark is not None
+    assert (told.mark.source.name, marked(told)) == (str(spec), "Constant")
     np.savez(file, other=np.zeros(2))
-    with pytest.raises(UsageError, match=r"numbers\.npz holds nothing under the name table"):
+    with pytest.raises(SpecError, match=r"numbers\.npz holds nothing under the name table"):
         build(design)
     np.savez(file, table=np.zeros((3, 2)))
-    with pytest.raises(UsageError, match=r"numbers.npz\[table\] has the shape \[3, 2\], and its layer says \[2, 3\]"):
+    with pytest.raises(SpecError, match=r"numbers.npz\[table\] has the shape \[3, 2\], and its layer says \[2, 3\]"):
         build(design)
     np.savez(file, table=np.array([[{}] * 3] * 2))
-    with pytest.raises(UsageError, match=r"numbers\.npz cannot be read: Object arrays cannot be loaded"):
+    with pytest.raises(SpecError, match=r"numbers\.npz cannot be read: Object arrays cannot be loaded"):
         build(design)
     file.write_bytes(b"PK nothing")
-    with pytest.raises(UsageError, match=r"numbers\.npz cannot be read: File is not a zip file"):
+    with pytest.raises(SpecError, match=r"numbers\.npz cannot be read: File is not a zip file"):
         build(design)
     file.unlink()
     os.mkfifo(file)
-    with pytest.raises(UsageError, match=r"numbers\.npz is no file"):
+    with pytest.raises(SpecError, match=r"numbers\.npz is no file"):
         build(design)
 
 
@@ -111,7 +115,7 @@ def test_an_array_that_says_more_than_its_layer_is_not_read(spec):
     with zipfile.ZipFile(spec.parent / "numbers.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
         archive.writestr("table.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(10**6))
-    with pytest.raises(UsageError, match=r"has the shape \[1000000000000\]"):
+    with pytest.raises(SpecError, match=r"has the shape \[1000000000000\]"):
         build(archscope.load(spec))
 
 

@@ -17,7 +17,7 @@ from torch import nn
 import tests.ops.records
 from archscope.autograd import aten
 from archscope.autograd.tape import Tape, Value, passed_on
-from archscope.backends.torch.check import saving
+from archscope.backends.torch.check import plain, saving
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
 from tests.examples import examples
@@ -32,9 +32,8 @@ RELAXED = settings(
 )
 DTYPES = {None: torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
-#: ops whose fused kernel on the CPU keeps a workspace of its own, and gradients that are sparse
+#: gradients that are sparse
 NOT_STATED = {
-    "LSTM": lambda case: case.op.arguments()["proj_size"] == 0,
     "Embedding": lambda case: case.op.arguments()["sparse"],
     "EmbeddingBag": lambda case: case.op.arguments()["sparse"],
 }
@@ -160,7 +159,7 @@ def test_memory_is_what_torch_takes(name: str, needs: bool) -> None:
     def holds(case: Case, draw: Random, some: bool) -> None:
         frozen = frozen_of(case, draw) if some else frozenset()
         assume(name not in NOT_STATED or not NOT_STATED[name](case))
-        with warnings.catch_warnings():
+        with plain() if name == "LSTM" else warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 kept, events = measured(case, needs, frozen)

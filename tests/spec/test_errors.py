@@ -535,6 +535,55 @@ MISTAKES = [
         "the layer for 2 axes is Conv2d",
     ),
     Mistake(
+        "a layer of another rank, for one axis",
+        "input: [8, 4]\nlayers:\n  - Conv2d: {out_channels: 8, kernel_size: 1}\n",
+        "3:5",
+        "Conv2d",
+        "Conv2d needs (N, C, H, W); what arrives is (N, 8, 4)",
+        "the layer for 1 axis is Conv1d",
+    ),
+    Mistake(
+        "a beginning that torch has not",
+        HEAD + "  - Parameter: {shape: [2, 2], init: foo(std=1)}\n",
+        "3:38",
+        "foo(std=1)",
+        "`init` of Parameter: expected a number, or one of zeros, ones, normal, uniform, trunc_normal, xavier_uniform, "
+        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, got 'foo(std=1)'",
+    ),
+    Mistake(
+        "a beginning that is misspelt",
+        HEAD + "  - Parameter: {shape: [2, 2], init: norml(std=1)}\n",
+        "3:38",
+        "norml(std=1)",
+        "`init` of Parameter: expected a number, or one of zeros, ones, normal, uniform, trunc_normal, xavier_uniform, "
+        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, got 'norml(std=1)'",
+        "did you mean `normal`?",
+    ),
+    Mistake(
+        "a value that is no number",
+        HEAD + "  - Constant: {shape: [2, 2], value: nan}\n",
+        "3:38",
+        "nan",
+        "`value` of Constant: expected a number, a list of numbers, one of arange, tril, triu, or FILE.npz[NAME], "
+        "got 'nan'",
+    ),
+    Mistake(
+        "infinity as Python has it",
+        HEAD + "  - Constant: {shape: [2, 2], value: -inf, dtype: int64}\n",
+        "3:38",
+        "-inf",
+        "`value` of Constant: expected a number, a list of numbers, one of arange, tril, triu, or FILE.npz[NAME], "
+        "got '-inf'",
+        "infinity is written `-.inf`; no type of whole numbers holds it",
+    ),
+    Mistake(
+        "infinity as a whole number",
+        HEAD + "  - Constant: {shape: [2, 2], value: -.inf, dtype: int64}\n",
+        "3:38",
+        "-.inf",
+        "value (-inf) does not suit a tensor of int64: it holds whole numbers up to 2^53, no infinity",
+    ),
+    Mistake(
         "too many chunks",
         HEAD + "  - {Chunk: {chunks: 2000, dim: 1}}\n",
         "3:22",

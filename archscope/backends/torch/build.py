@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from archscope.analysis.traversal import Step, walk
 from archscope.design import Design, incomplete
-from archscope.errors import UsageError
+from archscope.diagnostics import Diagnostic
+from archscope.errors import SpecError, UsageError
 from archscope.graph import Ref
 from archscope.ops import Op
 from archscope.ops.base import Tensors
@@ -201,7 +202,10 @@ def free_name(around: nn.Module, part: str) -> str:
 
 
 def _module(step: Step) -> nn.Module:
-    module = step.layer.op.module(torch, *step.x)
+    try:
+        module = step.layer.op.module(torch, *step.x)
+    except UsageError as error:  # a file of values
+        raise SpecError([Diagnostic(str(error), step.layer.mark)]) from None
     if not isinstance(module, nn.Module):
         module = Function(step.layer.op, step.x)
     for name in step.layer.frozen:
@@ -245,6 +249,7 @@ def build(
 
     Raises:
         UsageError: there is no such device.
+        SpecError: a file of values cannot be read.
     """
     steps = walk(design.graph)
     with seeded(seed), _on(device):

@@ -18,12 +18,13 @@ from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
+from archscope.backends.torch.counting import counter
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops.tensors import standing
 
-__all__ = ["Check", "check", "kept_by", "same_tensors"]
+__all__ = ["Check", "check", "kept_by", "plain", "same_tensors"]
 
 #: of tensors by name
 Shapes = dict[str, tuple[int, ...]]
@@ -48,7 +49,7 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
         yield from _macs(account, network, batch)
         with seeded(0):
             yield from _fvcore(account, batch)
-            yield _kept(design, build(design).train(), batch)
+        yield _kept(design, batch)
 
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
@@ -98,21 +99,18 @@ def _shapes(account: Account, network: Network, batch: int) -> Check:
 
 def _macs(account: Account, network: Network, batch: int) -> Iterator[Check]:
     """Forward and backward work by torch's counter, attention as the products that it is made of."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as whole, counter() as work:
         y = network.train()(*inputs(account.design, batch, "meta"))
-        forward = counter.get_total_flops() // 2
+        forward = work.get_total_flops() // 2
         _backward(y)
     note = "torch.utils.flop_counter, halved"
     if any(row.kind == "Bilinear" for row in account.rows):
         note += "; it has no formula for Bilinear"
     yield Check("macs", account.total.macs, forward, note, batch)
-    grouped = sum(
-        (layer.op.arguments().get("groups", 1) - 1) * row.weight_grad_macs
-        for layer, row in zip(account.design.layers, account.rows, strict=True)
-    )
+    grouped = (whole.get_total_flops() - work.get_total_flops()) // 2
     if grouped:
         note += f"; less the {grouped:,} that it counts too much: it forgets the groups in weight gradients"
-    backward = counter.get_total_flops() // 2 - forward - grouped
+    backward = work.get_total_flops() // 2 - forward
     yield Check("backward_macs", account.total.backward_macs, backward, note, batch)
 
 
@@ -138,15 +136,26 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}", batch)
 
 
-def _kept(design: Design, network: Network, batch: int) -> Check:
+def _kept(design: Design, batch: int) -> Check:
     stated = memory(design, batch=batch).kept_bytes
     if any(layer.checkpoint for layer in design.layers):
         return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
-    measured = kept_by(network, lambda: network(*inputs(design, batch)))
+    with plain():
+        network = build(design).train()
+        measured = kept_by(network, lambda: network(*inputs(design, batch)))
     note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
     if any(row.kind == "LSTM" for row in analyze(design).rows):
-        note += "; the CPU's fused LSTM keeps a workspace of its own"
+        note += "; without oneDNN, whose LSTM keeps a workspace besides"
     return Check("kept_bytes", stated, measured, note, batch)
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Without warnings, and without oneDNN, whose kernels keep workspaces: torch's own are what is accounted for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with seeded(0), torch.backends.mkldnn.flags(enabled=False):
+            yield
 
 
 def kept_by(module: nn.Module, run: Callable[[], object]) -> int:

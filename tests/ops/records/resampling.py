@@ -31,7 +31,7 @@ record(
     ErrorCase({}, ((1, 3, 4, 4),), "either size or scale_factor must be given"),
     ErrorCase({"size": 8, "scale_factor": 2}, ((1, 3, 4, 4),), "either size or scale_factor must be given"),
     ErrorCase({"scale_factor": [2, 2, 2]}, ((1, 3, 4, 4),), "scale_factor has 3 numbers for 2 axes"),
-    ErrorCase({"size": [8, 8]}, ((1, 3, 4),), "size has 2 numbers for 1 axes"),
+    ErrorCase({"size": [8, 8]}, ((1, 3, 4),), "size has 2 numbers for 1 axis"),
     ErrorCase({"size": 8, "align_corners": True}, ((1, 3, 4, 4),), "align_corners is for the modes that interpolate"),
     ErrorCase({"size": 8, "mode": "linear"}, ((1, 3, 4, 4),), "mode linear is for inputs of 3 dimensions, not 4"),
     ErrorCase({"scale_factor": 0.2}, ((1, 3, 4, 4),), "nothing is left of a map of 4"),

@@ -7,9 +7,7 @@ that is built of the design gives what the model gives.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,8 +22,7 @@ from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.backends.imported import Unused
 from archscope.backends.proof import Check
-from archscope.backends.torch.build import seeded
-from archscope.backends.torch.check import Shapes, kept_by, same_tensors
+from archscope.backends.torch.check import Shapes, kept_by, plain, same_tensors
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.imports.model import Lifted, Target
 from archscope.backends.torch.imports.outputs import same_outputs
@@ -66,7 +63,7 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
     back: int | str = saved
     kept: int | str = saved
     unlike = any(row.kind in _OTHERWISE_FAKE for row in account.rows)
-    with _plain():
+    with plain():
         ran = _measured(given, _run)
         if target.program is None:
             back, kept = _measured(given, _back), _measured(given, _kept, fake=not unlike)
@@ -79,15 +76,6 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
         _kept_bytes(design, batch, kept, where.replace("fake", "real") if unlike else where),
         *same_outputs(design, target, lifted, account.total.macs),
     )
-
-
-@contextmanager
-def _plain() -> Iterator[None]:
-    """Without warnings, and without oneDNN, whose kernels keep workspaces: torch's own are what is accounted for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with seeded(0), torch.backends.mkldnn.flags(enabled=False):
-            yield
 
 
 # -- the model at work -------------------------------------------------------------------------------------------------

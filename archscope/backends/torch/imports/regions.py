@@ -24,9 +24,20 @@ _RECOMPUTED, _OWN = "archscope_recomputed", "archscope_function"
 def marked() -> Iterator[None]:
     """Trace what is recomputed (``torch.utils.checkpoint``), and functions with an own backward pass, with marks."""
     numbers = count(1)
+    around: list[int] = []
+
+    @contextmanager
+    def part() -> Iterator[None]:
+        """A part that is recomputed; one inside another goes with that."""
+        around.append(around[0] if around else next(numbers))
+        try:
+            with torch.fx.traceback.annotate({_RECOMPUTED: around[0]}):
+                yield
+        finally:
+            around.pop()
 
     def once(*_: Any, **__: Any) -> Iterator[None]:
-        with torch.fx.traceback.annotate({_RECOMPUTED: next(numbers)}):
+        with part():
             yield
 
     class Reentrant:
@@ -37,7 +48,7 @@ def marked() -> Iterator[None]:
             if not any(isinstance(one, torch.Tensor) and one.requires_grad for one in args):
                 with torch.no_grad():
                     return function(*args)
-            with torch.fx.traceback.annotate({_RECOMPUTED: next(numbers)}):
+            with part():
                 return function(*args)
 
     apply = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
@@ -51,6 +62,22 @@ def marked() -> Iterator[None]:
         stack.enter_context(patch.object(recomputing, "_checkpoint_without_reentrant_generator", once))
         stack.enter_context(patch.object(recomputing, "CheckpointFunction", Reentrant))
         stack.enter_context(patch.object(torch.autograd.Function, "apply", classmethod(applied)))
+        stack.enter_context(_inference_as_no_grad())
+        yield
+
+
+@contextmanager
+def _inference_as_no_grad() -> Iterator[None]:
+    """Let ``torch.inference_mode`` switch gradients off as ``no_grad`` does, which a trace shows."""
+
+    def enter(mode: Any) -> None:
+        mode._before = torch.is_grad_enabled()
+        torch.set_grad_enabled(mode._before and not mode.mode)
+
+    def leave(mode: Any, *_: Any) -> None:
+        torch.set_grad_enabled(mode._before)
+
+    with patch.object(torch.inference_mode, "__enter__", enter), patch.object(torch.inference_mode, "__exit__", leave):
         yield
 
 

@@ -243,6 +243,12 @@ def cut(layer, x):
         return layer(x)
 
 
+def inferred(layer, x):
+    with torch.inference_mode():
+        y = layer(x)
+    return y.clone()
+
+
 class Sign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
@@ -261,12 +267,25 @@ WHOLE = 2 * 16 + 2 * 2 * 16  # the first layer has no gradient of the input
     [
         (lambda a, x: a(x).detach(), 2 * 16),
         (cut, 2 * 16),
+        (inferred, 2 * 16),
+        (lambda a, x: a(x).data, 2 * 16),
+        (lambda a, x: checkpoint(lambda y: checkpoint(a, y, use_reentrant=False), x, use_reentrant=False), WHOLE),
         (lambda a, x: a(x) + (a(x).tanh() - a(x)).detach(), WHOLE),
         (lambda a, x: Sign.apply(a(x)), WHOLE),
         (lambda a, x: checkpoint(a, x, use_reentrant=False), WHOLE),
         (lambda a, x: checkpoint(a, x, use_reentrant=True), 2 * 16),  # none of its inputs needs a gradient
     ],
-    ids=["detach", "no_grad", "straight through", "function", "checkpoint", "reentrant"],
+    ids=[
+        "detach",
+        "no_grad",
+        "inference_mode",
+        "data",
+        "nested",
+        "straight through",
+        "function",
+        "checkpoint",
+        "reentrant",
+    ],
 )
 def test_work_of_the_gradients_that_there_are(between, backward):
     found = archscope.summary(Pair(between), (2, 4))
@@ -357,3 +376,23 @@ def test_a_bag_of_embeddings():
     assert wrong(found) == []
     assert found.imported.opaque == ()
     assert found.account.total.params == 9 * 4 + 4 * 2 + 2
+
+
+class _Placed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(1, 4))
+        self.register_buffer("scale", torch.randn(1, 4))
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x + self.place) * self.scale
+
+
+def test_the_weights_of_an_original_enter_the_built_module_by_its_names():
+    model = _Placed()
+    imported, x = archscope.from_torch(model, torch.zeros(2, 4)), torch.randn(3, 4)
+    assert imported.names == {"place.weight": "place", "scale.value": "scale"}
+    built, original = archscope.build(imported.design), model.state_dict()
+    built.load_state_dict({name: original[imported.names.get(name, name)] for name in built.state_dict()})
+    assert torch.equal(built(x), model(x))
