@@ -18,7 +18,7 @@ from archscope.backends.torch.imports.prove import prove
 from archscope.backends.torch.imports.targets import Example, resolve
 from archscope.backends.torch.source.write import unformatted
 from archscope.cli import main
-from archscope.errors import UsageError
+from archscope.errors import SpecError
 from archscope.ops.tensors import Constant
 
 SIZE, WIDTH = 16, 8
@@ -99,7 +99,7 @@ def test_a_saved_program_keeps_its_values(model, tmp_path):
     exported = runpy.run_path(str(source))["Saved"]()
     same(filled(exported, original, {f"{name}.value": name for name in ("mask", "table")}), original, x)
     (tmp_path / "saved.npz").unlink()
-    with pytest.raises(UsageError, match=r"saved.npz is not there"):
+    with pytest.raises(SpecError, match=r"saved.npz is not there"):
         build(design)
 
 
@@ -110,7 +110,7 @@ def test_values_live_as_long_as_the_import(model):
     text = unformatted(design)
     assert 'stored("Rotary.npz", ' in text
     del found
-    with pytest.raises(UsageError, match=r"Rotary.npz is not there"):
+    with pytest.raises(SpecError, match=r"Rotary.npz is not there"):
         build(design)
 
 
