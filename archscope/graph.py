@@ -14,6 +14,7 @@ from typing import NamedTuple
 import networkx as nx
 
 from archscope.arith import Reading
+from archscope.autograd.dtypes import HELD
 from archscope.diagnostics import Mark
 from archscope.errors import UsageError
 from archscope.ops import Op, Tensor
@@ -37,7 +38,7 @@ class Input:
 
     Attributes:
         shape: without the batch.
-        dtype: ``None`` is the floating type in which the design is analysed.
+        dtype: ``None`` is the floating type in which the design is run.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Layer:
         no_grad: whether it runs under torch.no_grad: nothing is kept of it, and no gradient passes it.
         mark: where the spec declares it.
         named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
+        dtype: the floating type of its parameters and buffers whatever the precision of the run, if it is marked; of
+            one that shares, that of the layer that owns them.
     """
 
     name: str
@@ -73,6 +76,26 @@ class Layer:
     mark: Mark | None = field(default=None, compare=False, repr=False)
     named: bool = field(default=False, compare=False, repr=False)
     no_grad: bool = False
+    dtype: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """The floating type in which it is held whatever the precision of the run, if it, or its op, states one."""
+        stated = self.op.arguments().get("dtype")
+        return stated if stated in HELD else self.dtype
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its parameters, for the tensors that it reads, with the type that its mark gives them."""
+        return self._typed(self.op.parameters(*x))
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its buffers, likewise."""
+        return self._typed(self.op.buffers(*x))
+
+    def _typed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.dtype is None:
+            return state
+        return {name: one if one.dtype else one._replace(dtype=self.dtype) for name, one in state.items()}
 
     @property
     def kind(self) -> str:
@@ -152,7 +175,7 @@ class LayerGraph:
         inference = Inference()
         for layer in self._layers:
             x = tuple(found[node][output] for node, output in layer.inputs)
-            found[layer.name], violations = inference.apply(layer.op, x)
+            found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
             if violations:
                 raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
         return found

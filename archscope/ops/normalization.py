@@ -39,11 +39,14 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
+from archscope.ops.promotion import FIRST, NORMALISED
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
     """A normalisation with a learnt scale, and perhaps a learnt shift, for each channel or feature."""
+
+    types = NORMALISED
 
     def _scale_and_shift(self, shape: tuple[int, ...], *, scale: bool, shift: bool) -> dict[str, Tensor]:
         weight = {"weight": Tensor(shape)} if scale else {}
@@ -326,6 +329,7 @@ class LayerNorm(_TrailingNorm):
 class RMSNorm(_TrailingNorm):
     """x / sqrt(mean of x^2 + eps) x weight, over the last dimensions (torch.nn.RMSNorm)."""
 
+    types = FIRST
     statistics = 3
     elementwise_rule = "3 an element (square, add; multiply), and one for the scale"
 
