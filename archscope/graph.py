@@ -142,7 +142,7 @@ class LayerGraph:
             if ref.node not in nodes:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
         self._layers = tuple(node for node in nodes.values() if isinstance(node, Layer))
-        self._tensors: dict[int, dict[str, Tensors]] = {}
+        self._tensors: dict[tuple[int, str], dict[str, Tensors]] = {}
 
     def _connect(self, layer: Layer, earlier: dict[str, Input | Layer]) -> None:
         for ref in layer.inputs:
@@ -158,26 +158,28 @@ class LayerGraph:
         """All layers, each after those that it reads."""
         return self._layers
 
-    def tensors(self, batch: int) -> Mapping[str, Tensors]:
-        """The tensors that every node gives, at a batch size.
+    def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, and in a run of a floating type.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
+                is marked beside it).
         """
         if type(batch) is not int or batch not in _ASKED_OFTEN:
-            return self._inferred(batch)
-        if batch not in self._tensors:
-            self._tensors[batch] = self._inferred(batch)
-        return self._tensors[batch]
+            return self._inferred(batch, floating)
+        if (batch, floating) not in self._tensors:
+            self._tensors[batch, floating] = self._inferred(batch, floating)
+        return self._tensors[batch, floating]
 
-    def _inferred(self, batch: int) -> dict[str, Tensors]:
+    def _inferred(self, batch: int, floating: str) -> dict[str, Tensors]:
         found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
-        inference = Inference()
+        inference = Inference(floating)
         for layer in self._layers:
             x = tuple(found[node][output] for node, output in layer.inputs)
             found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
             if violations:
-                raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
+                run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
+                raise UsageError(f"{layer.name} does not allow {run}: {violations[0].message}")
         return found
 
     @cached_property

@@ -257,7 +257,7 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
         what = f"weights and activations are not held in {dtype}" if dtype in ITEM_BYTES else f"unknown dtype {dtype}"
         raise UsageError(f"{what}; one of {', '.join(COUNTED)}")
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
+    rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch, dtype))
     return Account(design, batch, dtype, rows, _depth(design, rows))
 
 
@@ -265,9 +265,12 @@ def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns = step
     op, shared = layer.op, layer.shares is not None
-    key = (id(op), x, needs, learns, layer.frozen, shared)
+    mark = layer.dtype
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark)
     if key not in known:
-        known[key] = cost_of(op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
+        known[key] = cost_of(
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark
+        )
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

@@ -332,7 +332,8 @@ class _Setting(NamedTuple):
 
 
 def _plan(design: Design, batch: int, precision: str) -> Plan:
-    return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
+    floating = _FLOATING.get(precision, "float32")
+    return Plan(design, batch, walk(design.graph, batch, floating), floating)
 
 
 class _Ran(NamedTuple):

@@ -226,11 +226,11 @@ class _Seen:
         self, design: Design, batch: int, form: Numbers, *, training: bool, device: str, channels_last: bool
     ) -> None:
         self.form, self.batch = form, batch
-        self.steps = walk(design.graph, batch)
+        self.steps = walk(design.graph, batch, form.floating)
         plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
         self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
-        self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape, nhwc=channels_last)
+        self.run = Run(Plan(plain, batch, walk(plain.graph, batch, form.floating), form.floating), self._tape, nhwc=channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
@@ -260,7 +260,7 @@ class _Seen:
 
     def width(self, ref: Ref, tensor: Tensor) -> int:
         """Bytes of a tensor as it was seen."""
-        return tensor.numel * ITEM_BYTES[tensor.dtype or self.run.dtypes.get(ref, self.form.floating)]
+        return tensor.numel * ITEM_BYTES[self.run.dtypes.get(ref, tensor.dtype or self.form.floating)]
 
     def loss(self) -> Part:
         """The loss reads the outputs."""
@@ -432,9 +432,9 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
     """Bytes that a forward pass reads: inputs, parameters, buffers."""
     op = one.layer.op
     inputs = sum(seen.width(ref, tensor) for ref, tensor in zip(one.layer.inputs, one.x, strict=True))
-    own = [*op.parameters(*one.x).values(), *op.buffers(*one.x).values()]
+    own = [*one.layer.parameters(*one.x).values(), *one.layer.buffers(*one.x).values()]
     state = sum(tensor.numel * ITEM_BYTES[tensor.dtype or seen.form.floating] for tensor in own)
-    looked_up = all(tensor.dtype is not None for tensor in one.x)
+    looked_up = not any(tensor.floating for tensor in one.x)
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 

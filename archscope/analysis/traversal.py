@@ -25,16 +25,16 @@ class Step(NamedTuple):
     learns: tuple[str, ...]
 
 
-def walk(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
-    """All layers of a graph with their tensors at a batch size.
+def walk(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
+    """All layers of a graph with their tensors at a batch size, and in a run of a floating type.
 
     The backward pass takes the gradient of a floating tensor if something that is trained lies upstream of it, and an
     output of the graph downstream of it, with nothing between that stops gradients.
 
     Raises:
-        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
     """
-    tensors = {name: graph.marked(name, given) for name, given in graph.tensors(batch).items()}
+    tensors = {name: graph.marked(name, given) for name, given in graph.tensors(batch, floating).items()}
     needing: set[Ref] = set()
     steps = []
     for layer in graph.layers:
@@ -43,7 +43,7 @@ def walk(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
         needs = tuple(flows and ref in needing for ref in layer.inputs)
         learns = () if layer.no_grad else tuple(name for name in layer.op.parameters(*x) if name not in layer.frozen)
         if any(needs) or learns:
-            needing |= {Ref(layer.name, number) for number, tensor in enumerate(y) if tensor.dtype is None}
+            needing |= {Ref(layer.name, number) for number, tensor in enumerate(y) if tensor.floating}
         steps.append(Step(layer, x, y, needs, learns))
     return _reached(steps, {ref for _, ref in graph.outputs} & needing)
 
