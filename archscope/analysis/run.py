@@ -101,7 +101,9 @@ class Run:
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
         found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
         self.constants = [
-            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+            tape.given(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
+            for layer, tensor in found
+            if tensor
         ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
