@@ -14,10 +14,6 @@ HELD = ("float64", "float32", "float16", "bfloat16")
 #: those in whose place torch's kernels sum in float32
 NARROW = ("float16", "bfloat16")
 
-#: types in which a design's weights and activations may be counted: floating ones, and int8 as after quantisation
-COUNTED = (*FLOATING, "int8")
-
-
 #: kinds of numbers, each of which takes in those before it
 _KINDS = (("bool",), ("uint8", "int8", "int16", "int32", "int64"), FLOATING)
 
