@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import Reading
 from archscope.diagnostics import Mark
@@ -19,6 +17,9 @@ from archscope.errors import UsageError
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class Ref(NamedTuple):
@@ -75,6 +76,11 @@ class Layer:
     no_grad: bool = False
 
     @property
+    def owner(self) -> str:
+        """The layer whose weights it has: itself, or the one that it shares them with."""
+        return self.shares or self.name
+
+    @property
     def kind(self) -> str:
         """The op's name: ``Conv2d``."""
         return type(self.op).__name__
@@ -97,13 +103,19 @@ class LayerGraph:
         inputs: the graph inputs.
         layers: in an order of execution.
         outputs: the named results.
+        tensors: those that every node gives at a batch of 1, where they are known already.
 
     Raises:
         ValueError: the graph is not legal (two nodes of a name, a layer that reads what does not exist before it).
     """
 
-    def __init__(self, inputs: Iterable[Input], layers: Iterable[Layer], outputs: Iterable[tuple[str, Ref]]) -> None:
-        self.digraph: nx.DiGraph[str] = nx.DiGraph()
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        layers: Iterable[Layer],
+        outputs: Iterable[tuple[str, Ref]],
+        tensors: Mapping[str, Tensors] | None = None,
+    ) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         nodes: dict[str, Input | Layer] = {}
@@ -111,21 +123,15 @@ class LayerGraph:
         for node in sequence:
             if node.name in nodes:
                 raise ValueError(f"two nodes are called {node.name}")
+            for ref in node.inputs if isinstance(node, Layer) else ():
+                if ref.node not in nodes:
+                    raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
             nodes[node.name] = node
-            self.digraph.add_node(node.name, node=node)
-            if isinstance(node, Layer):
-                self._connect(node, nodes)
         for name, ref in self.outputs:
             if ref.node not in nodes:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
         self._layers = tuple(node for node in nodes.values() if isinstance(node, Layer))
-        self._tensors: dict[int, dict[str, Tensors]] = {}
-
-    def _connect(self, layer: Layer, earlier: dict[str, Input | Layer]) -> None:
-        for ref in layer.inputs:
-            if ref.node not in earlier or ref.node == layer.name:
-                raise ValueError(f"{layer.name} reads {ref.node}, which does not come before it")
-            self.digraph.add_edge(ref.node, layer.name)
+        self._tensors: dict[int, Mapping[str, Tensors]] = {} if tensors is None else {1: tensors}
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -134,6 +140,18 @@ class LayerGraph:
     def layers(self) -> tuple[Layer, ...]:
         """All layers, each after those that it reads."""
         return self._layers
+
+    @cached_property
+    def digraph(self) -> nx.DiGraph[str]:
+        """The graph for networkx: nodes by name, each with its input or layer as ``node``."""
+        import networkx as nx  # takes longer than most answers
+
+        digraph: nx.DiGraph[str] = nx.DiGraph()
+        nodes: list[Input | Layer] = [*self.inputs, *self._layers]
+        for node in nodes:
+            digraph.add_node(node.name, node=node)
+        digraph.add_edges_from((ref.node, layer.name) for layer in self._layers for ref in layer.inputs)
+        return digraph
 
     def tensors(self, batch: int) -> Mapping[str, Tensors]:
         """The tensors that every node gives, at a batch size.
@@ -173,15 +191,22 @@ class LayerGraph:
             return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
-    @cached_property
-    def many(self) -> dict[str, Tensors]:
-        """The tensors of every node at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return {name: self.marked(name, given) for name, given in self.tensors(MANY).items()} if self.batch_dims else {}
+    def marked(self, batch: int) -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, each with its batch dimension.
 
-    def marked(self, name: str, tensors: Tensors) -> Tensors:
-        """The tensors that a node gives, each with its batch dimension."""
+        Raises:
+            UsageError: a layer does not allow this batch.
+        """
+        return {name: self._marked(name, given) for name, given in self.tensors(batch).items()}
+
+    @cached_property
+    def many(self) -> Mapping[str, Tensors]:
+        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return self.marked(MANY) if self.batch_dims else {}
+
+    def _marked(self, name: str, tensors: Tensors) -> Tensors:
         dims = self.batch_dims.get(name)
-        if dims is None or all(dim == 0 for dim in dims):
+        if dims is None or (not any(dims) and None not in dims):
             return tensors
         if len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
             return tensors

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
-from archscope.analysis.traversal import Step, walk
 from archscope.autograd.dtypes import COUNTED, ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -257,13 +257,13 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
         what = f"weights and activations are not held in {dtype}" if dtype in ITEM_BYTES else f"unknown dtype {dtype}"
         raise UsageError(f"{what}; one of {', '.join(COUNTED)}")
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
+    rows = tuple(_row(step, dtype, known) for step in design.steps(batch))
     return Account(design, batch, dtype, rows, _depth(design, rows))
 
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:
