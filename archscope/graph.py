@@ -116,22 +116,34 @@ class LayerGraph:
         outputs: Iterable[tuple[str, Ref]],
         tensors: Mapping[str, Tensors] | None = None,
     ) -> None:
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
-        nodes: dict[str, Input | Layer] = {}
-        sequence: list[Input | Layer] = [*self.inputs, *layers]
-        for node in sequence:
-            if node.name in nodes:
+        self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
+        known: set[str] = set()
+        for node in self._nodes():
+            if node.name in known:
                 raise ValueError(f"two nodes are called {node.name}")
-            for ref in node.inputs if isinstance(node, Layer) else ():
-                if ref.node not in nodes:
-                    raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
-            nodes[node.name] = node
+            if isinstance(node, Layer):
+                for ref in node.inputs:
+                    if ref.node not in known:
+                        raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
+            known.add(node.name)
         for name, ref in self.outputs:
-            if ref.node not in nodes:
+            if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._layers = tuple(node for node in nodes.values() if isinstance(node, Layer))
         self._tensors: dict[int, Mapping[str, Tensors]] = {} if tensors is None else {1: tensors}
+
+    def _nodes(self) -> Iterator[Input | Layer]:
+        yield from self.inputs
+        yield from self._layers
+
+    @cached_property
+    def digraph(self) -> nx.DiGraph[str]:
+        """The same for networkx: nodes by name, each with its input or layer as the attribute ``node``."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from((node.name, {"node": node}) for node in self._nodes())
+        graph.add_edges_from((ref.node, layer.name) for layer in self._layers for ref in layer.inputs)
+        return graph
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -140,18 +152,6 @@ class LayerGraph:
     def layers(self) -> tuple[Layer, ...]:
         """All layers, each after those that it reads."""
         return self._layers
-
-    @cached_property
-    def digraph(self) -> nx.DiGraph[str]:
-        """The graph for networkx: nodes by name, each with its input or layer as ``node``."""
-        import networkx as nx  # takes longer than most answers
-
-        digraph: nx.DiGraph[str] = nx.DiGraph()
-        nodes: list[Input | Layer] = [*self.inputs, *self._layers]
-        for node in nodes:
-            digraph.add_node(node.name, node=node)
-        digraph.add_edges_from((ref.node, layer.name) for layer in self._layers for ref in layer.inputs)
-        return digraph
 
     def tensors(self, batch: int) -> Mapping[str, Tensors]:
         """The tensors that every node gives, at a batch size.
@@ -169,7 +169,7 @@ class LayerGraph:
         found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
         inference = Inference()
         for layer in self._layers:
-            x = tuple(found[node][output] for node, output in layer.inputs)
+            x = tuple([found[node][output] for node, output in layer.inputs])
             found[layer.name], violations = inference.apply(layer.op, x)
             if violations:
                 raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
@@ -216,7 +216,7 @@ class LayerGraph:
         for node in self.inputs:
             yield from node.shape
         for op in {id(layer.op): layer.op for layer in self._layers}.values():
-            for value in op.arguments().values():
+            for value in vars(op).values():
                 yield from value if isinstance(value, tuple) else (value,)
 
     def unread(self) -> Iterator[Layer]:
@@ -229,5 +229,7 @@ class LayerGraph:
 
 
 def _first_difference(one: Tensor, other: Tensor) -> int | None:
-    pairs = enumerate(zip(one.shape, other.shape, strict=False))
-    return next((dim for dim, (a, b) in pairs if a != b), None)
+    for dim, (a, b) in enumerate(zip(one.shape, other.shape, strict=False)):
+        if a != b:
+            return dim
+    return None
