@@ -33,8 +33,8 @@ class Edit(NamedTuple):
     """Something that a part says, before and after.
 
     Attributes:
-        name: an argument of the op, or ``op``, ``name``, ``reads``, ``input_shape``, ``frozen``, ``no_grad``, ``dtype``,
-            ``checkpoint``, ``reuse``.
+        name: an argument of the op, or ``op``, ``name``, ``reads``, ``input_shape``, ``frozen``, ``no_grad``,
+            ``dtype``, ``checkpoint``, ``reuse``.
         before, after: ``None`` where there is none.
     """
 

@@ -46,6 +46,11 @@ class Input:
     shape: tuple[int, ...]
     dtype: str | None = None
 
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating numbers, of whatever type."""
+        return self.tensor(1).floating
+
     def tensor(self, batch: int) -> Tensor:
         """The input with its batch dimension."""
         return Tensor((batch, *self.shape), self.dtype)
@@ -82,7 +87,7 @@ class Layer:
     @property
     def held(self) -> str | None:
         """The floating type in which it is held whatever the precision of the run, if it, or its op, states one."""
-        stated = self.op.arguments().get("dtype")
+        stated = vars(self.op).get("dtype")
         return stated if stated in HELD else self.dtype
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
@@ -97,6 +102,11 @@ class Layer:
         if self.dtype is None:
             return state
         return {name: one if one.dtype else one._replace(dtype=self.dtype) for name, one in state.items()}
+
+    @property
+    def owner(self) -> str:
+        """The layer whose weights it has: itself, or the one that it shares them with."""
+        return self.shares or self.name
 
     @property
     def kind(self) -> str:
@@ -121,12 +131,19 @@ class LayerGraph:
         inputs: the graph inputs.
         layers: in an order of execution.
         outputs: the named results.
+        tensors: those that every node gives at a batch of 1, where they are known already.
 
     Raises:
         ValueError: the graph is not legal (two nodes of a name, a layer that reads what does not exist before it).
     """
 
-    def __init__(self, inputs: Iterable[Input], layers: Iterable[Layer], outputs: Iterable[tuple[str, Ref]]) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        layers: Iterable[Layer],
+        outputs: Iterable[tuple[str, Ref]],
+        tensors: Mapping[str, Tensors] | None = None,
+    ) -> None:
         self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
         known: set[str] = set()
         for node in self._nodes():
@@ -140,7 +157,9 @@ class LayerGraph:
         for name, ref in self.outputs:
             if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._tensors: dict[tuple[int, str], dict[str, Tensors]] = {}
+        self._tensors: dict[tuple[int, str], Mapping[str, Tensors]] = {}
+        if tensors is not None:
+            self._tensors[1, "float32"] = tensors
 
     def _nodes(self) -> Iterator[Input | Layer]:
         yield from self.inputs
@@ -164,6 +183,12 @@ class LayerGraph:
         """All layers, each after those that it reads."""
         return self._layers
 
+    @cached_property
+    def typed(self) -> bool:
+        """Whether a floating type is named anywhere, so that the types of tensors depend on that of the run."""
+        inputs = any(node.dtype in HELD for node in self.inputs)
+        return inputs or any(layer.held or layer.op.types.named for layer in self._layers)
+
     def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
         """The tensors that every node gives, at a batch size, and in a run of a floating type.
 
@@ -171,6 +196,7 @@ class LayerGraph:
             UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
                 is marked beside it).
         """
+        floating = floating if self.typed else "float32"
         if type(batch) is not int or batch not in _ASKED_OFTEN:
             return self._inferred(batch, floating)
         if (batch, floating) not in self._tensors:
@@ -204,13 +230,20 @@ class LayerGraph:
             return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
-    @cached_property
-    def many(self) -> dict[str, Tensors]:
-        """The tensors of every node at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return {name: self.marked(name, given) for name, given in self.tensors(MANY).items()} if self.batch_dims else {}
+    def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
 
-    def marked(self, name: str, tensors: Tensors) -> Tensors:
-        """The tensors that a node gives, each with its batch dimension."""
+        Raises:
+            UsageError: a layer does not allow this batch, or this type.
+        """
+        return {name: self._marked(name, given) for name, given in self.tensors(batch, floating).items()}
+
+    @cached_property
+    def many(self) -> Mapping[str, Tensors]:
+        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return self.marked(MANY) if self.batch_dims else {}
+
+    def _marked(self, name: str, tensors: Tensors) -> Tensors:
         dims = self.batch_dims.get(name)
         if dims is None or (not any(dims) and None not in dims):
             return tensors

@@ -807,7 +807,11 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, wide, root, "the normalised input")
-    y = y if weight is None else multiply(t, y, weight)
+    if weight is not None:
+        before, y = y, multiply(t, y, weight)
+        t.drop(before)
+    if wide is not x:
+        t.drop(wide)
     return cast(t, y, x.dtype)
 
 
@@ -892,7 +896,9 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
 
 
 def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
-    """Tensors that are joined, and the type of the result; autocast widens those that are narrower than others.
+    """Tensors that are joined, and the type of the result; autocast widens to float32 where one is of that type.
+
+    float64 counts for nothing there, and stays.
 
     Raises:
         UsageError: autocast does not know a type beside others (at::autocast::prioritize).
@@ -900,10 +906,11 @@ def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
     dtype = reduce(promoted, (value.dtype for value in x))
     if t.lower is None or len({value.dtype for value in x}) == 1:
         return x, dtype
-    odd = next((value.dtype for value in x if value.dtype not in (t.lower, "float32", "float64")), None)
-    if odd is not None and dtype in FLOATING:
-        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {odd} with other types")
-    return [cast(t, value, dtype) for value in x], dtype
+    narrow = {value.dtype for value in x} - {"float64"}
+    odd = narrow - {t.lower, "float32"}
+    if odd and dtype in FLOATING:
+        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
+    return [_autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
 
 
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:

@@ -138,7 +138,8 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         return self._reads(x, UpTo() if self.is_causal else WHOLE)
 
     def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
-        told = met_by(known[3], truth=x[3].dtype == "bool") if 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        square = 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2])
+        told = met_by(known[3], truth=x[3].dtype == "bool") if square else None
         return self.reads(x, y, output) if told is None else self._reads(x, told)
 
     def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:

@@ -50,9 +50,7 @@ def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
     return op.layout.get(ndim) or ("N", *(f"d{i}" for i in range(1, ndim)))
 
 
-def apply(
-    op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
-) -> tuple[Tensors, list[Violation]]:
+def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32") -> tuple[Tensors, list[Violation]]:
     """The outputs of an op on plain numbers, or what is wrong with it (then no outputs).
 
     Args:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from archscope.arith import exact_div, prod
 from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
+from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -39,14 +40,14 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.promotion import FIRST, NORMALISED, Given
+from archscope.ops.promotion import FIRST, NORMALISED, Given, Law
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
     """A normalisation with a learnt scale, and perhaps a learnt shift, for each channel or feature."""
 
-    types = NORMALISED
+    types: ClassVar[Law] = NORMALISED
 
     def _scale_and_shift(self, shape: tuple[int, ...], *, scale: bool, shift: bool) -> dict[str, Tensor]:
         weight = {"weight": Tensor(shape)} if scale else {}

@@ -36,7 +36,13 @@ class Clash(NamedTuple):
 
 
 class Law(ABC):
-    """What an op makes of floating types."""
+    """What an op makes of floating types.
+
+    Attributes:
+        named: whether its result may be of a type that is neither that of an input nor that of the layer.
+    """
+
+    named = False
 
     @abstractmethod
     def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
@@ -83,7 +89,7 @@ class Promoted(Law):
     """
 
     def __init__(self, whole: str = "") -> None:
-        self._whole = whole
+        self._whole, self.named = whole, bool(whole)
 
     def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
         return iter(())
@@ -107,7 +113,10 @@ class First(Law):
 
 
 class Normalised(First):
-    """The type of the input; weights and statistics may be float32 beside a narrower one (at::native::is_mixed_type)."""
+    """The type of the input; weights and statistics may be float32 beside a narrower one.
+
+    As at::native::is_mixed_type has it.
+    """
 
     def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
         for one in x:
@@ -125,4 +134,8 @@ class Own(Law):
         return own
 
 
-ALIKE, PROMOTED, FIRST, NORMALISED, OWN = Alike(), Promoted(), First(), Normalised(), Own()
+ALIKE = Alike()
+PROMOTED = Promoted()
+FIRST = First()
+NORMALISED = Normalised()
+OWN = Own()
