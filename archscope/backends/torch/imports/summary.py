@@ -21,14 +21,14 @@ from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import floating
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.shown import Told
+from archscope.shown import Shown
 
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 _PRECISIONS = {"bfloat16": "bf16", "float16": "fp16", "float64": "float64"}
 
 
 @dataclass(frozen=True, repr=False)
-class Summary(Told):
+class Summary(Shown):
     """A model's account; ``str()`` of it is the layer table with its totals, memory, receptive field and proof.
 
     Attributes:
