@@ -223,7 +223,7 @@ def _op(op: type[Op]) -> dict[str, Any]:
     if merging:
         properties["inputs"] = {"$ref": "#/$defs/branches"}
     mapping: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-    required = [info.name for info in op.fields if info.required]
+    required = list(op.required)
     if required:
         mapping["required"] = required
     forms: list[dict[str, Any]] = [mapping]
