@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from archscope.analysis.memory import KINDS, PHASES, PRECISIONS, WEIGHT_BITS, Memory
+from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import binary
+from archscope.setting.precision import PRECISIONS
 
 #: version of the JSON format; it changes when a reader of the old one would break
 JSON_VERSION = 1
