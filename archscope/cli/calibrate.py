@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import write
@@ -15,7 +14,12 @@ from archscope.report.schema import dumped
 @click.command("calibrate")
 @options.device
 @click.option(
-    "--dtype", "dtypes", type=click.Choice(list(NUMBERS)), multiple=True, help="May be repeated.  [default: float32]"
+    "--precision",
+    "--dtype",
+    "dtypes",
+    type=options.PrecisionName(),
+    multiple=True,
+    help="May be repeated.  [default: float32]",
 )
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
 @click.option("--output", metavar="FILE", help="Where to store it, instead of in your folder; - prints it.")

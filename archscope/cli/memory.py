@@ -11,7 +11,7 @@ import click
 
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import CEILING, Wish, most, remedies, room
-from archscope.analysis.memory import PRECISIONS, Memory, memory
+from archscope.analysis.memory import Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
 from archscope.cli import options
@@ -71,14 +71,7 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 @click.option(
     "--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True, help="none: no training."
 )
-@click.option(
-    "--dtype",
-    "precision",
-    type=click.Choice(PRECISIONS),
-    default="float32",
-    show_default=True,
-    help="bf16-mixed and fp16-mixed are torch.autocast; bf16 and fp16 are of weights and inputs.",
-)
+@options.precision
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", *DEVICES]),
@@ -113,7 +106,7 @@ def command(
     spec: str,
     batch: int,
     optimizer: str,
-    precision: str,
+    dtype: str,
     device: str,
     limit: int | None,
     context: int | None,
@@ -144,7 +137,7 @@ def command(
 
         check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    setting = Setting(optimizer, precision, device, accumulate, channels_last, torch)
+    setting = Setting(optimizer, dtype, device, accumulate, channels_last, torch)
     found = setting.of(design, batch)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from archscope.autograd.dtypes import COUNTED
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, numberless
-from archscope.errors import MissingLibrary
+from archscope.errors import MissingLibrary, UsageError
 from archscope.load import load
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
+from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 from archscope.spec import library
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PRECISIONS = (
+    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
+    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
+    "and inputs; of float8 only what weights and activations weigh is known."
+)
 
 
 class Spec(click.ParamType):
@@ -82,6 +88,24 @@ class Depth(click.ParamType):
         return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
 
 
+class PrecisionName(click.ParamType):
+    """A word for a precision; its printed name is what a command gets."""
+
+    name = "precision"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(PRECISIONS)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return precision_of(value).name
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in WORDS if word.startswith(incomplete)]
+
+
 class Names(click.ParamType):
     """Names of columns, separated by commas; a ``-`` may stand before one."""
 
@@ -121,11 +145,16 @@ def variant(function: _Command) -> _Command:
     )(function)
 
 
-def sizes(function: _Command) -> _Command:
-    """``--batch`` and ``--dtype``."""
-    function = click.option(
-        "--dtype", type=click.Choice(COUNTED), default="float32", show_default=True, help="Floating type."
+def precision(function: _Command) -> _Command:
+    """``--precision``."""
+    return click.option(
+        "--precision", "--dtype", "dtype", type=PrecisionName(), default="float32", show_default=True, help=_PRECISIONS
     )(function)
+
+
+def sizes(function: _Command) -> _Command:
+    """``--batch`` and ``--precision``."""
+    function = precision(function)
     return click.option(
         "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
     )(function)
@@ -160,18 +189,14 @@ def device(function: _Command) -> _Command:
 
 
 def step(function: _Command) -> _Command:
-    """``--batch``, ``--dtype`` and ``--mode`` of a step that takes time."""
-    from archscope.analysis.traffic import MODES, NUMBERS
+    """``--batch``, ``--precision`` and ``--mode`` of a step that takes time."""
+    from archscope.analysis.traffic import MODES
 
-    numbers = (
-        "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
-        "bf16 and fp16 are of weights and inputs; amp is torch.autocast."
-    )
     for option in (
+        precision,
         click.option(
             "--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass."
         ),
-        click.option("--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help=numbers),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step."),
     ):
         function = option(function)

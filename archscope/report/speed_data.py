@@ -54,7 +54,7 @@ _SETTING: Columns = {
     "design": ("", "name of the design"),
     "device": ("", "cpu or cuda"),
     "batch": ("samples", "in a step"),
-    "dtype": ("", "of the numbers: float32, tf32, ieee, bf16, fp16, or amp"),
+    "dtype": ("", "of the numbers: one of the precisions"),
     "mode": ("", "train: a step; infer: a forward pass"),
     "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
     "compiled": ("", "whether the whole ran under torch.compile"),

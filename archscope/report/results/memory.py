@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.memory import KINDS, PHASES, PRECISIONS, WEIGHT_BITS, Memory
+from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.report import schema as js
 from archscope.report.blocks import (
@@ -25,6 +25,7 @@ from archscope.report.blocks import (
     Said,
 )
 from archscope.report.text import binary
+from archscope.setting.precision import PRECISIONS
 
 _NOTES = {
     "inputs": "with the targets of the loss",
