@@ -3,7 +3,7 @@
 import pytest
 
 import archscope
-from archscope.analysis.traffic import LOSS, UPDATE, Moved, kind_of, traffic
+from archscope.analysis.traffic import LOSS, UPDATE, Moved, Part, kind_of, traffic
 from archscope.analysis.traversal import walk
 from archscope.errors import UsageError
 
@@ -144,6 +144,23 @@ def test_what_no_window_reads_is_skipped():
     found = parts("input: [4, 8, 8]\nlayers:\n  - {name: it, Conv2d: {out_channels: 8, kernel_size: 1, stride: 2}}\n")
     assert found["it"].skipped == 4 * 4 * (64 - 16)
     assert found["it"].beyond("forward", 0) == 4 * (4 * 16 + 4 * 8 + 8 + 8 * 16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("elementwise", (100 - 8) + (90 - 3 * 8)), ("update", (100 - 8) + (90 - 8))]
+)
+def test_what_a_cache_holds_passes_by_memory(kind, left):
+    """What is read may lie there once, what each of three kernels writes, too; what an update writes lives on."""
+    part = Part("it", "op", kind, Moved(0, 100, 90, 3))
+    assert part.beyond("forward", 8) == left
+    assert part.beyond("forward", 0) == 190
+    assert part.beyond("forward", 1000) == 0
+
+
+def test_a_convolution_in_three_dimensions_is_spared_nothing():
+    """Winograd's and Fourier's are of planes."""
+    found = parts("input: [4, 9, 9, 9]\nlayers:\n  - {name: it, Conv3d: {out_channels: 8, kernel_size: 3}}\n")["it"]
+    assert found.fewer("float32") == 1
 
 
 @pytest.mark.parametrize(
