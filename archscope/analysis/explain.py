@@ -22,6 +22,7 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Reads, Slide, Span
+from archscope.setting.precision import precision_of
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design, dtype = account.design, account.dtype
+    design, dtype = account.design, precision_of(account.dtype).floating
     steps = walk(design.graph, account.batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:

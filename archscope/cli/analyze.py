@@ -121,11 +121,10 @@ def _times(account: Account, device: str | None, profile_file: str | None) -> li
         from archscope.analysis.roofline import predict
         from archscope.cli import calibrations
 
-        dtype = {"bfloat16": "bf16", "float16": "fp16"}.get(account.dtype, account.dtype)
         calibration = calibrations.wanted(device, None, bound=False)
         for mode in ("train", "infer"):
             prediction = predict(
-                design, device=device, batch=account.batch, dtype=dtype, mode=mode, calibration=calibration
+                design, device=device, batch=account.batch, dtype=account.dtype, mode=mode, calibration=calibration
             )
             found.append(of_prediction(prediction))
     return found

@@ -7,11 +7,11 @@ from typing import Any
 
 from archscope.analysis.account import Account, Total
 from archscope.analysis.metrics import CATEGORIES, DESIGN_FIGURES, FIELD_FIGURES, MEMORY_FIGURES, METRICS
-from archscope.autograd.dtypes import COUNTED
 from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import plain
+from archscope.setting.precision import PRECISIONS, precision_of
 from archscope.table import COLUMNS, Table, cell
 
 #: version of the JSON format; it changes when a reader of the old one would break
@@ -52,7 +52,10 @@ def _design(account: Account) -> dict[str, Any]:
         "batch": account.batch,
         "dtype": account.dtype,
         "vars": dict(design.vars),
-        "inputs": [{"name": n.name, "shape": list(n.shape), "dtype": n.dtype or account.dtype} for n in design.inputs],
+        "inputs": [
+            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or precision_of(account.dtype).floating}
+            for n in design.inputs
+        ],
         "outputs": {name: str(ref) for name, ref in design.outputs},
         "depth": account.depth,
         "totals": {
@@ -96,7 +99,7 @@ def schema() -> js.Schema:
         "file": js.text("the spec; empty where it was no file"),
         "incomplete": js.lacking(),
         "batch": js.count("that runs at once", "samples"),
-        "dtype": js.chosen(COUNTED, "floating type, for the figures in bytes"),
+        "dtype": js.chosen(PRECISIONS, "precision, for the figures in bytes"),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),

@@ -24,8 +24,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-#: what no text holds: control characters, and halves of surrogate pairs
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_BEGINS_NUMBERS = frozenset("0123456789+-.")
+#: what no text holds: control characters, and halves of surrogate pairs
 _NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: arithmetic that YAML's brackets would part: an index or a call
 _INDEXED = re.compile(r"(?<=[:,\[{] )[-+(]*[A-Za-z_][\w.]*[\[(]|(?<=[\[{])[-+(]*[A-Za-z_][\w.]*[\[(]")
@@ -213,7 +214,7 @@ class _Composer:
     """Nodes from events, with limits. Iterative, so that nesting cannot exhaust Python's stack."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source, self._lines = source, source.lines
         self._anchors: dict[str, Node | None] = {}  # None while the node is still being built
         self._values = 0
         self._problems: list[Diagnostic] = []
@@ -249,22 +250,20 @@ class _Composer:
         start, end = event.start_mark, event.end_mark
         assert start is not None  # every event of a text has marks
         assert end is not None
-        length = end.column - start.column if end.line == start.line else 1
-        return Mark(self._source, start.line + 1, start.column + 1, max(1, length))
+        line, column = start.line, start.column
+        length = end.column - column if end.line == line else 1
+        return Mark(self._source, line + 1, column + 1, max(1, length))
 
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
-        mark = self._mark(event)
+        mark, text, style = self._mark(event), event.value, event.style
         self._refuse_tag(event.tag, mark)
-        strange = _NO_TEXT.search(event.value)  # written as an escape, "\x1b"
+        strange = _NO_TEXT.search(text) if style == '"' else None  # written as an escape, "\x1b"
         if strange is not None:
             raise _no_text(strange, mark)
-        unquoted = event.style is None or event.style == ""
-        value = resolve(event.value) if unquoted else event.value
-        lines = self._source.lines
-        line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-        inset = 0 if unquoted else 1
-        verbatim = line.startswith(event.value, mark.column - 1 + inset)
-        node = ScalarNode(value, mark, inset if verbatim else None, event.value)
+        line = self._lines[mark.line - 1] if mark.line <= len(self._lines) else ""
+        inset = 1 if style else 0
+        verbatim = line.startswith(text, mark.column - 1 + inset)
+        node = ScalarNode(text if style else resolve(text), mark, inset if verbatim else None, text)
         self._count(mark)
         self._name(event.anchor, node)
         return node
@@ -348,8 +347,8 @@ class _Composer:
             message, hint = "merge keys are no part of the spec language", "what several layers share goes into a block"
         if message:
             self._problems.append(Diagnostic(message, key.mark, hint))
-        if len(self._problems) >= MOST_REPORTED:
-            raise SpecError(self._problems)
+            if len(self._problems) >= MOST_REPORTED:
+                raise SpecError(self._problems)
 
     def _name(self, anchor: str | None, node: Node | None) -> None:
         if anchor is not None:
@@ -379,6 +378,8 @@ def resolve(text: str) -> Plain:
     """An unquoted scalar by YAML 1.2's core schema (underscores in integers allowed besides)."""
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _BEGINS_NUMBERS:
+        return text
     if _INFINITE.fullmatch(text):
         return float(text.replace(".", ""))
     if _INT.fullmatch(text):

@@ -140,10 +140,10 @@ def test_unknown_names_are_refused_with_a_suggestion(account):
 def test_impossible_batches_and_dtypes_are_refused(account):
     with pytest.raises(UsageError, match="batch must be at least 1, not 0"):
         archscope.analyze(account.design, batch=0)
-    with pytest.raises(UsageError, match="unknown dtype float31"):
+    with pytest.raises(UsageError, match="unknown precision float31; did you mean `float32`"):
         archscope.analyze(account.design, dtype="float31")
-    for dtype in ("bool", "int64", "int32", "uint8"):
-        with pytest.raises(UsageError, match=f"are not held in {dtype}; one of float64, float32"):
+    for dtype in ("bool", "int64", "int32", "uint8", "int8"):
+        with pytest.raises(UsageError, match=f"{dtype} is no floating type, .*one of float32, tf32"):
             archscope.analyze(account.design, dtype=dtype)
 
 

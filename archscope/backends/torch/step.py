@@ -15,12 +15,13 @@ from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from archscope.analysis.traffic import LOSS, NUMBERS, UPDATE
+from archscope.analysis.traffic import LOSS, UPDATE
 from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import Call, build, inputs, seeded
-from archscope.backends.torch.timing import FLOATING, Clock, lowered
+from archscope.backends.torch.timing import Clock, lowered, torch_type
 from archscope.design import Design
 from archscope.graph import Ref
+from archscope.setting.precision import precision_of
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type
 
@@ -30,7 +31,7 @@ class Setting(NamedTuple):
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        dtype: one of :data:`~archscope.analysis.traffic.NUMBERS`.
+        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
         mode: ``train`` or ``infer``.
     """
 
@@ -81,7 +82,7 @@ class Step:
 
     def __init__(self, design: Design, setting: Setting, clock: Clock, *, seed: int = 0) -> None:
         self.setting, self._clock = setting, clock
-        floating = FLOATING[NUMBERS[setting.dtype].floating]
+        floating = torch_type(precision_of(setting.dtype).floating)
         self.network = build(design, seed=seed, device=setting.device, dtype=floating)
         self.network.train(setting.mode == "train")
         with seeded(seed):
@@ -110,7 +111,7 @@ class Step:
         return self._optimizer is not None
 
     def _autocast(self) -> Any:
-        return lowered(self.setting.dtype, self.setting.device)
+        return lowered(precision_of(self.setting.dtype), self.setting.device)
 
     # -- the whole step ---
 

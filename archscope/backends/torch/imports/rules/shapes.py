@@ -7,10 +7,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from archscope.backends.torch.imports.calls.weights import sizes_of
-from archscope.backends.torch.imports.lift import Arguments, Cannot, Lifting, Literal, Weight, handles, own
-from archscope.backends.torch.imports.trace import Call, Size, Value
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.rules import Rules
+from archscope.backends.importing.sizes import BATCH, Size
+from archscope.backends.torch.imports.entities import Constant, Weight
+from archscope.backends.torch.imports.lifting import Lifting, Rule
+from archscope.backends.torch.imports.program import Arguments, Call, Value
+from archscope.backends.torch.imports.rules.weights import sizes_of
 from archscope.graph import Ref
+
+RULES: Rules[Rule] = Rules()
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
 
@@ -26,7 +32,7 @@ class _Product(NamedTuple):
         if not isinstance(size, Size):
             return _Product(self.rate * size, self.rest * size)
         if self.rate:
-            raise Cannot("a shape with the batch in two dimensions", "one dimension that has the batch")
+            raise Unsupported("a shape with the batch in two dimensions", "one dimension that has the batch")
         return _Product(self.rest * size.rate, self.rest * size.rest)
 
 
@@ -46,7 +52,7 @@ def reshaped(lifting: Lifting, call: Call, value: Value, before: Sequence[Any], 
     if before == after:
         return lifting.ref(value, call)
     if not before or not after:
-        raise Cannot(f"{call.target} of or to a tensor without dimensions", "a tensor with dimensions")
+        raise Unsupported(f"{call.target} of or to a tensor without dimensions", "a tensor with dimensions")
     leading, made = _leading(before, after)
     ref = lifting.ref(value, call)
     if leading > 1:
@@ -70,7 +76,7 @@ def _leading(before: list[Any], after: list[Any]) -> tuple[int, int]:
         elif j < len(after):
             other, j = other.times(after[j]), j + 1
         else:
-            raise Cannot("a reshape that mixes the batch", "the batch in a dimension of its own")
+            raise Unsupported("a reshape that mixes the batch", "the batch in a dimension of its own")
     return i, j
 
 
@@ -95,7 +101,7 @@ def _behind(lifting: Lifting, call: Call, ref: Ref, before: list[Any], after: li
     else:
         grown = [size for size in after if isinstance(size, Size)]
         if len(grown) > 1:
-            raise Cannot("a shape with the batch in two dimensions", "one dimension that has the batch")
+            raise Unsupported("a shape with the batch in two dimensions", "one dimension that has the batch")
         made = lifting.emit(call, "Reshape", [ref], shape=[-1 if isinstance(size, Size) else size for size in after])
     return made
 
@@ -131,9 +137,9 @@ def _joined(longer: list[Any], shorter: list[Any]) -> tuple[int, int] | None:
     return start, len(longer) - end - 1
 
 
-@handles(
-    "aten.view", "aten.reshape", "aten._unsafe_view", "aten.reshape_as", "aten.view_as", "aten.flatten",
-    "aten.unflatten", "aten.squeeze", "aten.unsqueeze", "aten.ravel",
+@RULES.rule(
+    "view", "reshape", "_unsafe_view", "reshape_as", "view_as", "flatten",
+    "unflatten", "squeeze", "unsqueeze", "ravel",
 )  # fmt: skip
 def view(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Another shape of the same elements."""
@@ -144,7 +150,7 @@ def view(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return reshaped(lifting, call, value, value.shape, made.shape)
 
 
-@handles("aten.expand", "aten.expand_as", "aten.broadcast_to")
+@RULES.rule("expand", "expand_as", "broadcast_to")
 def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A tensor repeated along dimensions of size 1, without a copy."""
     value, made = a["self"], call.outputs[0]
@@ -155,9 +161,9 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     extra = len(made.shape) - len(value.shape)
     before = [1] * extra + list(value.shape)
     grown = [at for at, (one, other) in enumerate(zip(before, made.shape, strict=True)) if one != other]
-    over_batch = grown[:1] == [0] and made.shape[0] == Size(1, 0)
+    over_batch = grown[:1] == [0] and made.shape[0] == BATCH
     if isinstance(entity, Weight) and grown == [0] and over_batch and not extra and lifting.only_use(entity.held):
-        return lifting.expanded(entity)
+        return lifting.sources.expanded(entity)
     ref = lifting.ref(value, call)
     for at in range(extra):
         if len(lifting.draft.tensor(ref).shape) < len(made.shape):
@@ -168,27 +174,29 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
         ref = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)])
         return lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=1)
     if any(isinstance(made.shape[at], Size) for at in grown[1 if over_batch else 0 :]):
-        raise Cannot(f"{call.target} of another dimension than the first to the batch", "the batch first")
+        raise Unsupported(f"{call.target} of another dimension than the first to the batch", "the batch first")
     sizes = [lifting.size(size) if at in grown and at else -1 for at, size in enumerate(made.shape)]
     if 0 in grown and not over_batch:
-        raise Cannot(f"{call.target} of the first dimension to {made.shape[0]}", "a first dimension that is the batch")
+        raise Unsupported(
+            f"{call.target} of the first dimension to {made.shape[0]}", "a first dimension that is the batch"
+        )
     return lifting.emit(call, "Expand", [ref, lifting.lends()] if over_batch else [ref], sizes=sizes)
 
 
-@handles(
-    "aten.permute",
-    "aten.numpy_T",
-    "aten.transpose",
-    "aten.t",
-    "aten.swapaxes",
-    "aten.movedim",
-    "aten.adjoint",
-    "aten.mT",
+@RULES.rule(
+    "permute",
+    "numpy_T",
+    "transpose",
+    "t",
+    "swapaxes",
+    "movedim",
+    "adjoint",
+    "mT",
 )
 def permute(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Dimensions in another order."""
     value, dims = a["self"], len(a["self"].shape)
-    name = own(call)
+    name = call.functional
     if name == "permute":
         order = [dim % dims for dim in a["dims"]]
     elif name in ("transpose", "swapaxes"):
@@ -214,23 +222,23 @@ def permute(lifting: Lifting, call: Call, a: Arguments) -> Any:
 # -- joining and picking -----------------------------------------------------------------------------------------------
 
 
-@handles("aten.cat", "aten.concat", "aten.concatenate")
+@RULES.rule("cat", "concat", "concatenate")
 def concat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Tensors one after another."""
     tensors = [value for value in a["tensors"] if 0 not in value.shape]
-    if len(tensors) == 1 and not lifting.alone(call):
+    if len(tensors) == 1 and not lifting.instances.alone(call):
         return lifting.entity(tensors[0])
     dim = a["dim"]
     return lifting.emit(call, "Concat", tensors, **({} if dim == 1 else {"dim": dim}))
 
 
-@handles("aten.stack")
+@RULES.rule("stack")
 def stack(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Tensors along a new dimension."""
     return lifting.emit(call, "Stack", list(a["tensors"]), dim=a["dim"])
 
 
-@handles("aten.split", "aten.split_with_sizes", "aten.chunk", "aten.tensor_split")
+@RULES.rule("split", "split_with_sizes", "chunk", "tensor_split")
 def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Parts along a dimension."""
     dim = a["dim"]
@@ -239,32 +247,32 @@ def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
         return [lifting.entity(a["self"])]
     sizes = [size for size in parts if not isinstance(size, Size)]
     if len(sizes) < len(parts):
-        raise Cannot(f"{call.target} of the batch", "a split of another dimension")
-    if own(call) == "chunk" and len(sizes) == a["chunks"]:
+        raise Unsupported(f"{call.target} of the batch", "a split of another dimension")
+    if call.functional == "chunk" and len(sizes) == a["chunks"]:
         return lifting.emit(call, "Chunk", [a["self"]], chunks=a["chunks"], dim=dim)
     each = sizes[0] if all(size == sizes[0] for size in sizes[:-1]) and 0 < sizes[-1] <= sizes[0] else sizes
     return lifting.emit(call, "Split", [a["self"]], split_size_or_sections=each, dim=dim)
 
 
-@handles("aten.unbind")
+@RULES.rule("unbind")
 def unbind(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The parts of size 1, without their dimension."""
     if isinstance(a["self"].shape[a["dim"]], Size):
-        raise Cannot(f"{call.target} of the batch", "another dimension")
+        raise Unsupported(f"{call.target} of the batch", "another dimension")
     return [
         lifting.emit(call, "Select", [a["self"]], dim=a["dim"], index=number) for number in range(len(call.outputs))
     ]
 
 
-@handles("aten.select")
+@RULES.rule("select")
 def select(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """One place of a dimension, without it."""
     if isinstance(a["self"].shape[a["dim"]], Size) or isinstance(a["index"], (Size, Value)):
-        raise Cannot(f"{call.target} of one sample", "what is the same for all samples")
+        raise Unsupported(f"{call.target} of one sample", "what is the same for all samples")
     return lifting.emit(call, "Select", [a["self"]], dim=a["dim"], index=a["index"])
 
 
-@handles("aten.slice")
+@RULES.rule("slice")
 def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Some places of a dimension."""
     value, made = a["self"], call.outputs[0]
@@ -272,9 +280,9 @@ def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if value.shape == made.shape:
         return lifting.entity(value)
     if isinstance(value.shape[a["dim"]], Size):
-        raise Cannot(f"{call.target} of the batch", "what is the same for all samples")
+        raise Unsupported(f"{call.target} of the batch", "what is the same for all samples")
     if 0 in made.shape:
-        return Literal(torch.empty(lifting.shape(made), dtype=made.dtype), made)
+        return Constant(torch.empty(lifting.shape(made), dtype=made.dtype), made)
     size = value.shape[a["dim"]]
     given = {"start": a["start"] or 0, "end": a["end"], "step": a["step"]}
     given = {
@@ -285,34 +293,34 @@ def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, "Slice", [value], dim=a["dim"], **given)
 
 
-@handles("aten.index")
+@RULES.rule("index")
 def index(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Rows at places that a tensor tells."""
     places = [(dim, value) for dim, value in enumerate(a["indices"]) if value is not None]
     if any(value.dtype == torch.bool for _, value in places):
-        raise Cannot(f"{call.target} by a mask", "shapes that do not depend on values")
+        raise Unsupported(f"{call.target} by a mask", "shapes that do not depend on values")
     if len(places) == 1:
         dim, value = places[0]
         return lifting.emit(call, "Index", [a["self"], value], dim=dim)
     if len(places) == 2 and places[0][0] == 0 and places[1][0] == 1 and _is_range(lifting, places[0][1]):
         return _row_of_each(lifting, call, a["self"], places[1][1])
-    raise Cannot(f"{call.target} by {len(places)} tensors", "an op for places in several dimensions")
+    raise Unsupported(f"{call.target} by {len(places)} tensors", "an op for places in several dimensions")
 
 
 def _is_range(lifting: Lifting, value: Value) -> bool:
     """Whether a tensor counts the samples."""
     entity = lifting.entity(value)
     return (
-        isinstance(entity, Literal)
-        and entity.value.shape == (Size(1, 0),)
+        isinstance(entity, Constant)
+        and entity.value.shape == (BATCH,)
         and entity.tensor.tolist() == list(range(entity.tensor.numel()))
     )
 
 
 def _row_of_each(lifting: Lifting, call: Call, value: Value, places: Value) -> Ref:
     """x[arange(N), places] of (N, L, ...): a row of each sample."""
-    if places.shape != (Size(1, 0),):
-        raise Cannot(f"{call.target} by tensors of {len(places.shape)} dimensions", "one place a sample")
+    if places.shape != (BATCH,):
+        raise Unsupported(f"{call.target} by tensors of {len(places.shape)} dimensions", "one place a sample")
     ref = lifting.ref(places, call)
     behind = len(value.shape) - 2
     for _ in range(behind + 1):
@@ -324,58 +332,58 @@ def _row_of_each(lifting: Lifting, call: Call, value: Value, places: Value) -> R
     return row
 
 
-@handles("aten.index_select")
+@RULES.rule("index_select")
 def index_select(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Rows at places that a tensor tells."""
     return lifting.emit(call, "Index", [a["self"], a["index"]], dim=a["dim"])
 
 
-@handles("aten.gather")
+@RULES.rule("gather")
 def gather(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Elements at places that a tensor of as many dimensions tells."""
     return lifting.emit(call, "Gather", [a["self"], a["index"]], dim=a["dim"])
 
 
-@handles("aten.roll")
+@RULES.rule("roll")
 def roll(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Elements moved round."""
     return lifting.emit(call, "Roll", [a["self"]], shifts=list(a["shifts"]), dims=list(a["dims"]))
 
 
-@handles("aten.flip")
+@RULES.rule("flip")
 def flip(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Elements in the opposite order."""
     return lifting.emit(call, "Flip", [a["self"]], dims=list(a["dims"]))
 
 
-@handles("aten.repeat", "aten.tile")
+@RULES.rule("repeat", "tile")
 def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A tensor several times over."""
     times = list(a.get("repeats", a.get("dims")))
     value = a["self"]
     times = [1] * (len(value.shape) - len(times)) + times
-    if all(one == 1 for one in times) and len(times) == len(value.shape) and not lifting.alone(call):
+    if all(one == 1 for one in times) and len(times) == len(value.shape) and not lifting.instances.alone(call):
         return lifting.entity(value)
     ref: Value | Ref = value
     for _ in range(len(times) - len(value.shape)):
         ref = lifting.emit(call, "Unsqueeze", [ref], dim=0)
     if isinstance(times[0], Size):
-        if times[0] != Size(1, 0) or any(one != 1 for one in times[1:]):
-            raise Cannot(f"{call.target} by the batch", "expand")
+        if times[0] != BATCH or any(one != 1 for one in times[1:]):
+            raise Unsupported(f"{call.target} by the batch", "expand")
         expanded = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
         return lifting.emit(call, "Contiguous", [expanded])
     return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 
 
-@handles("aten.repeat_interleave")
+@RULES.rule("repeat_interleave")
 def repeat_interleave(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Each element several times: a dimension more, expanded, and joined with the one before."""
     times, value = a["repeats"], a["self"]
     if not isinstance(times, int) or a["dim"] is None:
-        raise Cannot(f"{call.target} by a tensor", "a number")
+        raise Unsupported(f"{call.target} by a tensor", "a number")
     dim = a["dim"] % len(value.shape)
     if isinstance(value.shape[dim], Size):
-        raise Cannot(f"{call.target} of the batch", "another dimension")
+        raise Unsupported(f"{call.target} of the batch", "another dimension")
     ref = lifting.emit(call, "Unsqueeze", [value], dim=dim + 1)
     sizes = [-1] * (len(value.shape) + 1)
     sizes[dim + 1] = times
@@ -386,7 +394,7 @@ def repeat_interleave(lifting: Lifting, call: Call, a: Arguments) -> Any:
 # -- windows -----------------------------------------------------------------------------------------------------------
 
 
-@handles(*(f"aten.max_pool{rank}d" for rank in (1, 2, 3)), *(f"aten.max_pool{r}d_with_indices" for r in (1, 2, 3)))
+@RULES.rule(*(f"max_pool{rank}d" for rank in (1, 2, 3)), *(f"max_pool{r}d_with_indices" for r in (1, 2, 3)))
 def max_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The largest element of each window."""
     given = {name: sizes_of(a[name]) for name in ("kernel_size", "padding", "dilation")}
@@ -395,17 +403,17 @@ def max_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if a["ceil_mode"]:
         given["ceil_mode"] = True
     name = f"MaxPool{_rank(call)}d"
-    if len(call.outputs) > 1 and call.outputs[1] is not None and lifting.reads(call.outputs[1]):
-        raise Cannot(f"{call.target} whose places are read", "an op that gives them")
+    if len(call.outputs) > 1 and call.outputs[1] is not None and lifting.uses.reads(call.outputs[1]):
+        raise Unsupported(f"{call.target} whose places are read", "an op that gives them")
     made = lifting.emit(call, name, [a["self"]], **given)
     return [made, None][: len(call.outputs)]
 
 
 def _rank(call: Call) -> str:
-    return next(letter for letter in own(call) if letter.isdigit())
+    return next(letter for letter in call.functional if letter.isdigit())
 
 
-@handles(*(f"aten.avg_pool{rank}d" for rank in (1, 2, 3)))
+@RULES.rule(*(f"avg_pool{rank}d" for rank in (1, 2, 3)))
 def avg_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The mean of each window."""
     given = {name: sizes_of(a[name]) for name in ("kernel_size", "padding")}
@@ -420,12 +428,10 @@ def avg_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, f"AvgPool{_rank(call)}d", [a["self"]], **given)
 
 
-@handles(
-    *(f"aten.adaptive_avg_pool{rank}d" for rank in (1, 2, 3)), *(f"aten.adaptive_max_pool{rank}d" for rank in (1, 2, 3))
-)
+@RULES.rule(*(f"adaptive_avg_pool{rank}d" for rank in (1, 2, 3)), *(f"adaptive_max_pool{rank}d" for rank in (1, 2, 3)))
 def adaptive_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Windows that give a wanted size."""
-    kind = "Avg" if "avg" in own(call) else "Max"
+    kind = "Avg" if "avg" in call.functional else "Max"
     made = lifting.emit(call, f"Adaptive{kind}Pool{_rank(call)}d", [a["self"]], output_size=sizes_of(a["output_size"]))
     return [made, None][: len(call.outputs)]
 
@@ -433,19 +439,19 @@ def adaptive_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
 _PADDINGS = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 
 
-@handles(
-    "aten.pad",
-    "aten.constant_pad_nd",
-    *(f"aten.{kind}_pad{rank}d" for kind in ("reflection", "replication") for rank in (1, 2, 3)),
+@RULES.rule(
+    "pad",
+    "constant_pad_nd",
+    *(f"{kind}_pad{rank}d" for kind in ("reflection", "replication") for rank in (1, 2, 3)),
 )
 def pad(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """More elements around a tensor, or fewer."""
     value = a["self"]
     widths = list(a.get("pad", a.get("padding")))
-    name = own(call)
+    name = call.functional
     mode = "reflect" if "reflection" in name else "replicate" if "replication" in name else a.get("mode", "constant")
     number = a.get("value") or 0
-    if not any(widths) and not lifting.alone(call):
+    if not any(widths) and not lifting.instances.alone(call):
         return lifting.entity(value)
     axes = len(value.shape) - 2
     shown = sizes_of(widths)
@@ -460,13 +466,13 @@ def pad(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, "Pad", [value], pad=widths, **given, **({"value": float(number)} if number else {}))
 
 
-@handles(
-    *(f"aten.upsample_nearest{rank}d" for rank in (1, 2, 3)),
-    "aten.upsample_linear1d", "aten.upsample_bilinear2d", "aten.upsample_trilinear3d", "aten.upsample_bicubic2d",
+@RULES.rule(
+    *(f"upsample_nearest{rank}d" for rank in (1, 2, 3)),
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d",
 )  # fmt: skip
 def upsample(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A map in another resolution."""
-    mode = own(call).removeprefix("upsample_")[:-2]
+    mode = call.functional.removeprefix("upsample_")[:-2]
     value = a.get("input", a.get("self"))
     given: dict[str, Any] = {"mode": mode}
     if a.get("align_corners"):

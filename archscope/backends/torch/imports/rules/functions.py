@@ -6,21 +6,17 @@ from typing import Any
 
 import torch
 
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.rules import Rules
 from archscope.backends.torch.imports.aliases import in_place
-from archscope.backends.torch.imports.lift import (
-    IDENTITY,
-    NAMES,
-    Arguments,
-    Cannot,
-    Lifting,
-    Literal,
-    Weight,
-    handles,
-    own,
-)
-from archscope.backends.torch.imports.trace import Call, Value
+from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight
+from archscope.backends.torch.imports.instances import IDENTITY
+from archscope.backends.torch.imports.lifting import Lifting, Rule
+from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
+
+RULES: Rules[Rule] = Rules()
 
 #: functions of one tensor: the op, and its arguments by those of the function
 UNARY: dict[str, tuple[str, dict[str, str]]] = {
@@ -43,20 +39,20 @@ UNARY: dict[str, tuple[str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-@handles(*(f"aten.{name}" for name in UNARY))
+@RULES.rule(*UNARY)
 def unary(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A function of one tensor."""
-    name, arguments = UNARY[own(call)]
+    name, arguments = UNARY[call.functional]
     given = {ours: a[theirs] for ours, theirs in arguments.items()}
     if in_place(call) and name in REGISTRY and REGISTRY[name].field("inplace") is not None:
         given["inplace"] = True
     return lifting.emit(call, name, [next(iter(call.values))], **given)
 
 
-@handles("aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max", "aten.clip")
+@RULES.rule("hardtanh", "clamp", "clamp_min", "clamp_max", "clip")
 def clamp(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Values between two limits."""
-    if own(call) == "hardtanh":
+    if call.functional == "hardtanh":
         place = {"inplace": True} if in_place(call) else {}
         if (a["min_val"], a["max_val"]) == (0, 6):
             return lifting.emit(call, "ReLU6", [a["self"]], **place)
@@ -65,17 +61,17 @@ def clamp(lifting: Lifting, call: Call, a: Arguments) -> Any:
     wanted = {name: a.get(name) for name in ("min", "max") if a.get(name) is not None}
     limits = {name: lifting.number(value) for name, value in wanted.items()}
     if None in limits.values():
-        raise Cannot(f"{call.target} between tensors", "Maximum and Minimum in the model")
+        raise Unsupported(f"{call.target} between tensors", "Maximum and Minimum in the model")
     return lifting.emit(call, "Clamp", [a["self"]], **limits)
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 
 
-@handles("aten.add", "aten.sub", "aten.__add__", "aten.subtract", "aten.rsub", "aten.__iadd__")
+@RULES.rule("add", "sub", "__add__", "subtract", "rsub", "__iadd__")
 def add(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A sum or a difference, of tensors or of one and a number."""
-    name, alpha = own(call), a.get("alpha", 1)
+    name, alpha = call.functional, a.get("alpha", 1)
     if in_place(call) and isinstance(lifting.entity(a["self"]), Weight):
         return lifting.entity(a["self"])  # a count of batches goes up
     one, other = (a["other"], a["self"]) if "rsub" in name else (a["self"], a["other"])
@@ -97,7 +93,7 @@ def _floats(call: Call) -> bool:
     return call.outputs[0] is not None and call.outputs[0].dtype.is_floating_point
 
 
-@handles("aten.mul", "aten.__mul__", "aten.multiply")
+@RULES.rule("mul", "__mul__", "multiply")
 def multiply(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A product, of tensors or of one and a number."""
     for one, other in ((a["self"], a["other"]), (a["other"], a["self"])):
@@ -107,11 +103,11 @@ def multiply(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, "Multiply", [a["self"], a["other"]])
 
 
-@handles("aten.div", "aten.__truediv__", "aten.true_divide")
+@RULES.rule("div", "__truediv__", "true_divide")
 def divide(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A quotient, of tensors or of one and a number."""
     if a.get("rounding_mode") is not None:
-        raise Cannot(f"{call.target} that rounds", "an op for whole quotients")
+        raise Unsupported(f"{call.target} that rounds", "an op for whole quotients")
     first, second = lifting.number(a["self"]), lifting.number(a["other"])
     if second is not None:
         return lifting.emit(call, "Scale", [a["self"]], factor=1 / float(second))
@@ -121,34 +117,34 @@ def divide(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, "Divide", [a["self"], a["other"]])
 
 
-@handles("aten.pow", "aten.square")
+@RULES.rule("pow", "square")
 def power(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A power with a number as its exponent."""
     exponent = 2.0 if "exponent" not in a else lifting.number(a["exponent"])
     if exponent is None or not isinstance(a["self"], Value):
-        raise Cannot(f"{call.target} with a tensor as its exponent", "an op for powers of tensors")
+        raise Unsupported(f"{call.target} with a tensor as its exponent", "an op for powers of tensors")
     return lifting.emit(call, "Power", [a["self"]], exponent=float(exponent))
 
 
 _EXTREMA = {"maximum": "Maximum", "minimum": "Minimum"}
 
 
-@handles("aten.maximum", "aten.minimum")
+@RULES.rule("maximum", "minimum")
 def extremum(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The larger, or the smaller, of two tensors."""
-    return lifting.emit(call, _EXTREMA[own(call)], [a["self"], a["other"]])
+    return lifting.emit(call, _EXTREMA[call.functional], [a["self"], a["other"]])
 
 
 # -- comparisons and choices -------------------------------------------------------------------------------------------
 
 
-@handles(*(f"aten.{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge")))
+@RULES.rule("eq", "ne", "lt", "le", "gt", "ge")
 def compare(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A comparison with a tensor or a number."""
     number = lifting.number(a["other"])
     if number is not None:
-        return lifting.emit(call, "Compare", [a["self"]], operator=own(call), other=number)
-    return lifting.emit(call, "Compare", [a["self"], a["other"]], operator=own(call))
+        return lifting.emit(call, "Compare", [a["self"]], operator=call.functional, other=number)
+    return lifting.emit(call, "Compare", [a["self"], a["other"]], operator=call.functional)
 
 
 _LOGIC = {
@@ -157,19 +153,19 @@ _LOGIC = {
 }  # fmt: skip
 
 
-@handles(*(f"aten.{name}" for name in _LOGIC))
+@RULES.rule(*_LOGIC)
 def logical(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """And, or, either."""
     if any(value.dtype != torch.bool for value in call.values):
-        raise Cannot(f"{call.target} on whole numbers", "an op on bits")
-    return lifting.emit(call, "Logical", [a["self"], a["other"]], operator=_LOGIC[own(call)])
+        raise Unsupported(f"{call.target} on whole numbers", "an op on bits")
+    return lifting.emit(call, "Logical", [a["self"], a["other"]], operator=_LOGIC[call.functional])
 
 
-@handles("aten.where")
+@RULES.rule("where")
 def where(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """One of two tensors, element by element."""
     if "self" not in a:
-        raise Cannot(f"{call.target} that gives places", "shapes that do not depend on values")
+        raise Unsupported(f"{call.target} that gives places", "shapes that do not depend on values")
     other = lifting.number(a["other"])
     if other is not None and isinstance(a["self"], Value) and lifting.number(a["self"]) is None:
         turned = lifting.emit(call, "LogicalNot", [a["condition"]])
@@ -190,12 +186,12 @@ def _chosen(lifting: Lifting, call: Call, condition: Value, first: float, other:
     return shifted
 
 
-@handles("aten.masked_fill")
+@RULES.rule("masked_fill")
 def masked_fill(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A number where a mask holds."""
     number = lifting.number(a["value"])
     if number is None:
-        raise Cannot(f"{call.target} with a tensor as its value", "a number as the value")
+        raise Unsupported(f"{call.target} with a tensor as its value", "a number as the value")
     return lifting.emit(call, "MaskedFill", [a["self"], a["mask"]], value=float(number))
 
 
@@ -204,75 +200,77 @@ def masked_fill(lifting: Lifting, call: Call, a: Arguments) -> Any:
 _REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Max", "amin": "Min", "logsumexp": "LogSumExp"}
 
 
-@handles(*(f"aten.{name}" for name in _REDUCTIONS))
+@RULES.rule(*_REDUCTIONS)
 def reduction(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A reduction over dimensions."""
-    return lifting.emit(call, _REDUCTIONS[own(call)], [a["self"]], **_over(call, a))
+    return lifting.emit(call, _REDUCTIONS[call.functional], [a["self"]], **_over(call, a))
 
 
 def _over(call: Call, a: Arguments) -> dict[str, Any]:
     dims = a.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
     if not dims:
-        raise Cannot(f"{call.target} over all dimensions, the batch among them", "a reduction that leaves the batch")
+        raise Unsupported(
+            f"{call.target} over all dimensions, the batch among them", "a reduction that leaves the batch"
+        )
     return {"dim": list(dims), **({"keepdim": True} if a.get("keepdim") else {})}
 
 
-@handles("aten.max", "aten.min")
+@RULES.rule("max", "min")
 def largest(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The largest element along a dimension and its place, or the larger one of two tensors."""
     if isinstance(a.get("other"), Value):
-        return lifting.emit(call, "Maximum" if own(call) == "max" else "Minimum", [a["self"], a["other"]])
+        return lifting.emit(call, "Maximum" if call.functional == "max" else "Minimum", [a["self"], a["other"]])
     over = _over(call, a)
-    if own(call) == "min":
-        if call.outputs[1] is not None and lifting.reads(call.outputs[1]):
-            raise Cannot(f"{call.target} whose places are read", "an op that gives them")
+    if call.functional == "min":
+        if call.outputs[1] is not None and lifting.uses.reads(call.outputs[1]):
+            raise Unsupported(f"{call.target} whose places are read", "an op that gives them")
         return [lifting.emit(call, "Min", [a["self"]], **over), None]
     made = lifting.emit(call, "TopK", [a["self"]], k=1, dim=a["dim"])  # keeps the places, as Max does not
     if a["keepdim"]:
         return made
-    wanted = [value is not None and lifting.reads(value) for value in call.outputs]
+    wanted = [value is not None and lifting.uses.reads(value) for value in call.outputs]
     return [
         lifting.emit(call, "Squeeze", [one], dim=a["dim"]) if read else None
         for one, read in zip(made, wanted, strict=True)
     ]
 
 
-@handles("aten.topk")
+@RULES.rule("topk")
 def topk(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The largest elements along a dimension, and their places."""
     if not a["largest"]:
-        raise Cannot(f"{call.target} of the smallest", "an op that gives them")
+        raise Unsupported(f"{call.target} of the smallest", "an op that gives them")
     return lifting.emit(call, "TopK", [a["self"]], k=a["k"], dim=a["dim"])
 
 
-@handles("aten.argmax")
+@RULES.rule("argmax")
 def argmax(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Where the largest element is."""
     if a["dim"] is None:
-        raise Cannot(f"{call.target} over all dimensions, the batch among them", "a dimension")
+        raise Unsupported(f"{call.target} over all dimensions, the batch among them", "a dimension")
     return lifting.emit(call, "ArgMax", [a["self"]], dim=a["dim"], **({"keepdim": True} if a["keepdim"] else {}))
 
 
-@handles("aten.linalg_vector_norm", "aten.norm")
+@RULES.rule("linalg_vector_norm", "norm")
 def norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The p-norm over dimensions."""
     order = a.get("ord", a.get("p"))
     return lifting.emit(call, "Norm", [a["self"]], p=2.0 if order is None else float(order), **_over(call, a))
 
 
-@handles("aten.var", "aten.std")
+@RULES.rule("var", "std")
 def spread(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Variance or standard deviation."""
     correction = a["correction"] if "correction" in a else int(a.get("unbiased", True))
-    name = "Var" if own(call) == "var" else "Std"
+    name = "Var" if call.functional == "var" else "Std"
     return lifting.emit(call, name, [a["self"]], correction=1 if correction is None else correction, **_over(call, a))
 
 
 # -- dropout -----------------------------------------------------------------------------------------------------------
 
 
-@handles("aten.dropout", "aten.alpha_dropout", "aten.feature_dropout", "aten.feature_alpha_dropout")
+@RULES.rule("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
 def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Dropout; outside of training, or as a mere function with no chance, it is nothing."""
     inside = bool(call.frames) and "torch.nn.modules.dropout" in call.frames[-1].kind
@@ -280,11 +278,11 @@ def dropout(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if not a["train"] or (a["p"] == 0 and not inside):
         return lifting.entity(value)
     names = {"dropout": "Dropout", "alpha_dropout": "AlphaDropout", "feature_alpha_dropout": "FeatureAlphaDropout"}
-    name = names.get(own(call)) or f"Dropout{len(value.shape) - 2}d"
+    name = names.get(call.functional) or f"Dropout{len(value.shape) - 2}d"
     return lifting.emit(call, name, [value], p=a["p"], **_place(call))
 
 
-@handles("aten.rrelu")
+@RULES.rule("rrelu")
 def rrelu(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A ReLU with random slopes."""
     slopes = {"lower": float(a["lower"]), "upper": float(a["upper"])}
@@ -298,49 +296,48 @@ def _place(call: Call) -> dict[str, bool]:
 # -- what changes no value ---------------------------------------------------------------------------------------------
 
 
-@handles("aten.alias", "aten.lift_fresh_copy", "aten.requires_grad", "aten.clone", "aten.contiguous")
+@RULES.rule("alias", "lift_fresh_copy", "requires_grad", "clone", "contiguous")
 def same(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The tensor itself; a copy where its elements lie otherwise."""
     value = a["self"] if "self" in a else next(iter(call.values))
     entity = lifting.entity(value)
     if call.frames and call.frames[-1].kind == IDENTITY:
         return lifting.emit(call, "Identity", [value])
-    if own(call) == "contiguous" and not value.laid and isinstance(entity, Ref) and not lifting.reshaped(call):
+    copied = call.functional == "contiguous" and not value.contiguous
+    if copied and isinstance(entity, Ref) and not lifting.uses.reshaped(call):
         return lifting.emit(call, "Contiguous", [value])
     return entity
 
 
-@handles("aten.detach")
+@RULES.rule("detach")
 def detach(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The tensor itself, without its history."""
     return lifting.emit(call, "Detach", [a["self"]])
 
 
-@handles("aten.to", "aten._to_copy", "aten.type_as", "aten.to_dtype")
+@RULES.rule("to", "_to_copy", "type_as", "to_dtype")
 def cast(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Another dtype, where it differs for a design."""
     value, made = next(iter(call.values)), call.outputs[0]
     assert made is not None
-    if made.dtype not in NAMES:
-        raise Cannot(f"{call.target} to {made.dtype}", "a dtype that designs know")
-    if NAMES[value.dtype] == NAMES[made.dtype]:
+    if made.dtype not in DTYPES:
+        raise Unsupported(f"{call.target} to {made.dtype}", "a dtype that designs know")
+    if DTYPES[value.dtype] == DTYPES[made.dtype]:
         return lifting.entity(value)
-    return lifting.emit(call, "Cast", [value], dtype=NAMES[made.dtype] or "float")
+    return lifting.emit(call, "Cast", [value], dtype=DTYPES[made.dtype] or "float")
 
 
-@handles(
-    "aten._assert_tensor_metadata", "aten._assert_scalar", "aten.sym_constrain_range_for_size", "aten._assert_async"
-)
+@RULES.rule("_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range_for_size", "_assert_async")
 def nothing(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """What only checks."""
     return []
 
 
-@handles("aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.new_zeros", "aten.new_ones", "aten.new_full")
+@RULES.rule("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
 def filled(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A tensor of one number, known though the one that it is like is not."""
     made = call.outputs[0]
     assert made is not None
-    name = own(call)
+    name = call.functional
     number = a["fill_value"] if "full" in name else int("ones" in name)
-    return Literal(torch.full(lifting.shape(made), number, dtype=made.dtype), made)
+    return Constant(torch.full(lifting.shape(made), number, dtype=made.dtype), made)

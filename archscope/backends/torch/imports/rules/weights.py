@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archscope.backends.torch.imports.lift import (
-    Arguments,
-    Cannot,
-    Entity,
-    Lifting,
-    Literal,
-    Weight,
-    handles,
-    idle,
-    own,
-)
-from archscope.backends.torch.imports.trace import Call, Size, Value
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.rules import Rules
+from archscope.backends.importing.sizes import Size
+from archscope.backends.torch.imports.entities import Constant, Entity, Weight
+from archscope.backends.torch.imports.lifting import Lifting, Rule
+from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.graph import Ref
+
+RULES: Rules[Rule] = Rules()
 
 _CONVOLUTIONS = {f"conv{rank}d": f"Conv{rank}d" for rank in (1, 2, 3)}
 _TRANSPOSED = {f"conv_transpose{rank}d": f"ConvTranspose{rank}d" for rank in (1, 2, 3)}
@@ -34,13 +30,13 @@ def _weights(arguments: Arguments, *names: str) -> dict[str, Value | None]:
     return {name: arguments[name] for name in names}
 
 
-@handles(*(f"aten.{name}" for name in _CONVOLUTIONS))
+@RULES.rule(*_CONVOLUTIONS)
 def convolution(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A convolution."""
     out, _, *kernel = lifting.shape(a["weight"])
     padding = a["padding"]
     op = lifting.op(
-        _CONVOLUTIONS[own(call)],
+        _CONVOLUTIONS[call.functional],
         out_channels=out,
         kernel_size=sizes_of(kernel),
         stride=sizes_of(a["stride"]),
@@ -52,12 +48,12 @@ def convolution(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
 
 
-@handles(*(f"aten.{name}" for name in _TRANSPOSED))
+@RULES.rule(*_TRANSPOSED)
 def transposed_convolution(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A transposed convolution."""
     _, out, *kernel = lifting.shape(a["weight"])
     op = lifting.op(
-        _TRANSPOSED[own(call)],
+        _TRANSPOSED[call.functional],
         out_channels=out * a["groups"],
         kernel_size=sizes_of(kernel),
         stride=sizes_of(a["stride"]),
@@ -70,26 +66,26 @@ def transposed_convolution(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
 
 
-@handles("aten.linear")
+@RULES.rule("linear")
 def linear(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A dense layer, or, where its weight is not at home in one, a product and a sum."""
     op = lifting.op("Linear", out_features=lifting.shape(a["weight"])[0], bias=a["bias"] is not None)
     try:
         return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
-    except Cannot:
+    except Unsupported:
         turned = lifting.emit(call, "Transpose", [a["weight"]], dim0=0, dim1=1)
         product = lifting.emit(call, "MatMul", [a["input"], turned])
         return product if a["bias"] is None else lifting.emit(call, "Add", [product, a["bias"]])
 
 
-@handles("aten.bilinear")
+@RULES.rule("bilinear")
 def bilinear(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A bilinear layer."""
     op = lifting.op("Bilinear", out_features=lifting.shape(a["weight"])[0], bias=a["bias"] is not None)
     return lifting.layer(call, op, [a["input1"], a["input2"]], _weights(a, "weight", "bias"))
 
 
-@handles("aten.embedding")
+@RULES.rule("embedding")
 def embedding(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A table of rows, or, where others use it as well, an index into it."""
     rows, size = lifting.shape(a["weight"])
@@ -104,18 +100,18 @@ def embedding(lifting: Lifting, call: Call, a: Arguments) -> Any:
     )
     try:
         return lifting.layer(call, op, [a["indices"]], _weights(a, "weight"))
-    except Cannot:
+    except Unsupported:
         return lifting.emit(call, "Index", [a["weight"], a["indices"]], dim=0)
 
 
-@handles("aten.batch_norm")
+@RULES.rule("batch_norm")
 def batch_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Batch normalisation."""
     dims = len(a["input"].shape)
     tracked = a["running_mean"] is not None
     if a["training"] is False and tracked:
         lifting.notes.append(
-            f"{lifting.instance(call)}: a batch norm that stays in eval mode is accounted for as training"
+            f"{lifting.instances.name(call)}: a batch norm that stays in eval mode is accounted for as training"
         )
     op = lifting.op(
         f"BatchNorm{max(dims - 2, 1)}d",
@@ -134,7 +130,7 @@ def _unshifted(a: Arguments) -> dict[str, bool]:
     return {"bias": False} if a["weight"] is not None and a["bias"] is None else {}
 
 
-@handles("aten.instance_norm")
+@RULES.rule("instance_norm")
 def instance_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Instance normalisation."""
     given: dict[str, Any] = {
@@ -151,7 +147,7 @@ def instance_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.layer(call, lifting.op(name, **given), [a["input"]], _weights(a, *names))
 
 
-@handles("aten.group_norm")
+@RULES.rule("group_norm")
 def group_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Group normalisation."""
     given = {"num_groups": a["num_groups"], "eps": a["eps"], "affine": a["weight"] is not None}
@@ -161,14 +157,14 @@ def group_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
 
 
-@handles("aten.layer_norm")
+@RULES.rule("layer_norm")
 def layer_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Layer normalisation."""
     given = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
     return _normalised(lifting, call, a, "LayerNorm", given, bias=a["bias"])
 
 
-@handles("aten.rms_norm")
+@RULES.rule("rms_norm")
 def rms_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Root mean square normalisation."""
     given = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
@@ -188,14 +184,14 @@ def _normalised(
     try:
         weights = {"weight": a["weight"], "bias": bias}
         return lifting.layer(call, lifting.op(name, **given), [a["input"]], weights)
-    except Cannot:
+    except Unsupported:
         given = {key: value for key, value in given.items() if key != "bias"}
         plain = lifting.emit(call, name, [a["input"]], **{**given, "elementwise_affine": False})
         scaled = lifting.emit(call, "Multiply", [plain, a["weight"]])
         return scaled if bias is None else lifting.emit(call, "Add", [scaled, bias])
 
 
-@handles("aten.prelu")
+@RULES.rule("prelu")
 def prelu(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A ReLU with learnt slopes."""
     op = lifting.op("PReLU", num_parameters=lifting.shape(a["weight"])[0])
@@ -205,25 +201,25 @@ def prelu(lifting: Lifting, call: Call, a: Arguments) -> Any:
 # -- recurrent layers --------------------------------------------------------------------------------------------------
 
 
-@handles("aten.lstm")
+@RULES.rule("lstm")
 def lstm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """An LSTM whose states begin at zero."""
     return _recurrent(lifting, call, a, "LSTM", a["hx"])
 
 
-@handles("aten.gru")
+@RULES.rule("gru")
 def gru(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A GRU whose state begins at zero."""
     return _recurrent(lifting, call, a, "GRU", [a["hx"]])
 
 
-@handles("aten.rnn_tanh")
+@RULES.rule("rnn_tanh")
 def rnn_tanh(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """An Elman network."""
     return _recurrent(lifting, call, a, "RNN", [a["hx"]])
 
 
-@handles("aten.rnn_relu")
+@RULES.rule("rnn_relu")
 def rnn_relu(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """An Elman network with ReLU."""
     return _recurrent(lifting, call, a, "RNN", [a["hx"]], nonlinearity="relu")
@@ -231,25 +227,25 @@ def rnn_relu(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[Value], **given: Any) -> Any:
     if "data" in a or "batchsizes_of" in a:
-        raise Cannot(f"{call.target} on packed sequences", "sequences of one length")
+        raise Unsupported(f"{call.target} on packed sequences", "sequences of one length")
     if not isinstance(a["input"].shape[0 if a["batch_first"] else 1], Size) or len(a["input"].shape) < 3:
         lifting.notes.append(
-            f"{lifting.instance(call) or name}: {name} runs along the first dimension of its input "
+            f"{lifting.instances.name(call) or name}: {name} runs along the first dimension of its input "
             f"{lifting.shape(a['input'])}, which is taken for the batch: samples meet there (batch_first=True?)"
         )
     for state in states:
         if not _is_zero(lifting.entity(state)):
-            raise Cannot(f"{name} with a first state that is given", "a recurrent op that takes its first state")
+            raise Unsupported(f"{name} with a first state that is given", "a recurrent op that takes its first state")
     params: list[Value] = list(a["params"])
     first = lifting.entity(params[0])
     if not isinstance(first, Weight):
-        raise Cannot(f"{name} with weights that are computed", "weights that are parameters")
+        raise Unsupported(f"{name} with weights that are computed", "weights that are parameters")
     prefix = first.held.name.rpartition(".")[0]
     weights: dict[str, Value | None] = {}
     for value in params:
         entity = lifting.entity(value)
         if not isinstance(entity, Weight):
-            raise Cannot(f"{name} with weights that are computed", "weights that are parameters")
+            raise Unsupported(f"{name} with weights that are computed", "weights that are parameters")
         weights[entity.held.name[len(prefix) + 1 :] if prefix else entity.held.name] = value
     projected = weights.get("weight_hr_l0")
     recurrent = weights["weight_hh_l0"]
@@ -276,17 +272,17 @@ _CELLS = {
 }  # fmt: skip
 
 
-@handles(*(f"aten.{name}" for name in _CELLS))
+@RULES.rule(*_CELLS)
 def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """One step of a recurrent layer; states that are zero are those that it begins with."""
-    name, gates = _CELLS[own(call)]
+    name, gates = _CELLS[call.functional]
     if len(a["input"].shape) != 2:
-        raise Cannot(f"{call.target} on {len(a['input'].shape)} dimensions", "samples and features")
+        raise Unsupported(f"{call.target} on {len(a['input'].shape)} dimensions", "samples and features")
     op = lifting.op(
         name,
         hidden_size=lifting.shape(a["w_hh"])[0] // gates,
         bias=a["b_ih"] is not None,
-        **({"nonlinearity": "relu"} if "relu" in own(call) else {}),
+        **({"nonlinearity": "relu"} if "relu" in call.functional else {}),
     )
     states = [a["hx"]] if isinstance(a["hx"], Value) else list(a["hx"])
     given = [] if all(_is_zero(lifting.entity(one)) for one in states) else states
@@ -295,22 +291,22 @@ def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 
 def _is_zero(entity: Entity) -> bool:
-    return isinstance(entity, Literal) and not bool(entity.tensor.any())
+    return isinstance(entity, Constant) and entity.zero
 
 
 # -- products ----------------------------------------------------------------------------------------------------------
 
 
-@handles("aten.matmul", "aten.bmm", "aten.mm", "aten.__matmul__")
+@RULES.rule("matmul", "bmm", "mm", "__matmul__")
 def matmul(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A matrix product."""
     one, other = a["self"], a.get("other", a.get("mat2"))
     if len(one.shape) == 1 or len(other.shape) == 1:
-        raise Cannot(f"{call.target} with a vector", "a product of matrices")
+        raise Unsupported(f"{call.target} with a vector", "a product of matrices")
     return lifting.emit(call, "MatMul", [one, other])
 
 
-@handles("aten.addmm", "aten.baddbmm")
+@RULES.rule("addmm", "baddbmm")
 def added_product(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """beta times a tensor, plus alpha times a product."""
     first, second = (a["mat1"], a["mat2"]) if "mat1" in a else (a["batch1"], a["batch2"])
@@ -325,13 +321,13 @@ def _times(lifting: Lifting, call: Call, ref: Ref, factor: float) -> Ref:
     return scaled
 
 
-@handles("aten.einsum")
+@RULES.rule("einsum")
 def einsum(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A sum over products by an equation."""
     return lifting.emit(call, "Einsum", list(a["tensors"]), equation=a["equation"].replace(" ", ""))
 
 
-@handles("aten.scaled_dot_product_attention")
+@RULES.rule("scaled_dot_product_attention")
 def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Attention."""
     given: dict[str, Any] = {}
@@ -350,7 +346,7 @@ def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
         inputs.append(lifting.emit(call, "Expand", [one], sizes=[-1, heads, -1, -1]) if shared else one)
     mask = None if a["attn_mask"] is None else lifting.entity(a["attn_mask"])
     if mask is not None and not (
-        isinstance(mask, Literal) and idle(mask)
+        isinstance(mask, Constant) and mask.idle
     ):  # models hide nothing where they are traced, and then mask nothing at all
         inputs.append(a["attn_mask"])
     return lifting.emit(call, "ScaledDotProductAttention", inputs, **given)
