@@ -83,17 +83,13 @@ class CachingAllocator:
         small = size <= _SMALL
         free = self._free[small]
         number = bisect_left(free, size << _PLACE)
-        if number < len(free):
-            block = self._blocks[free.pop(number) & _PLACES]
-        else:
-            block = self._segment(size, small=small)
+        block = self._blocks[free.pop(number) & _PLACES] if number < len(free) else self._segment(size, small=small)
         rest = block.size - size
         if rest >= _LEAST if small else rest > _SMALL:
             self._split(block, size)
         block.free = False
         self.allocated += block.size
-        if self.allocated > self.most_allocated:
-            self.most_allocated = self.allocated
+        self.most_allocated = max(self.most_allocated, self.allocated)
         return block
 
     def give(self, block: Block) -> None:
@@ -128,8 +124,7 @@ class CachingAllocator:
         self._end += whole
         self.reserved += whole
         self.segments += 1
-        if self.reserved > self.most_reserved:
-            self.most_reserved = self.reserved
+        self.most_reserved = max(self.most_reserved, self.reserved)
         return block
 
     def _release(self, free: list[int]) -> None:
@@ -233,8 +228,7 @@ class Traffic(NamedTuple):
         live = most = sum(map(_rounded, (*self.standing, *self.state))) + self.workspace
         for storage, born in (*self.step, *self.update):
             live += _rounded(storage) if born else -_rounded(storage)
-            if live > most:
-                most = live
+            most = max(most, live)
         return most
 
     def fits(self, limit: int) -> bool:
