@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from archscope.analysis.explain import Explanation
-    from archscope.analysis.memory import Memory
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.analysis.roofline import Prediction
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
-    from archscope.backends.torch.profile import Profile
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -107,15 +104,6 @@ def _fields(fields: ReceptiveFields) -> Records:
             yield {"name": layer.name, **axis_data(field)}
 
 
-def _memory(found: Memory) -> Records:
-    for piece in found.kept:
-        yield {"layer": piece.layer, "what": piece.what, "kept_bytes": piece.bytes, "shared_with": piece.shared}
-
-
-def _parts(found: Prediction | Profile) -> Records:
-    return (part.record() for part in found.parts)
-
-
 def _reconciliation(found: Reconciliation) -> Records:
     from archscope.report.reconciliation import hold, records
 
@@ -138,9 +126,6 @@ _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Design": (_design, "name"),
     "Explanation": (_explanation, "figure"),
     "Imported": (_imported, "name"),
-    "Memory": (_memory, "layer"),
-    "Prediction": (_parts, "name"),
-    "Profile": (_parts, "name"),
     "ReceptiveFields": (_fields, "name"),
     "Reconciliation": (_reconciliation, "peer"),
     "Summary": (_summary, "name"),

@@ -9,7 +9,7 @@ import click
 
 from archscope.design import incomplete
 from archscope.report import checks
-from archscope.report.memory import setting as memory_setting
+from archscope.report.results.memory import setting as memory_setting
 from archscope.report.terminal import render
 from archscope.report.text import binary, value
 from archscope.table import tabulate_account
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
-    from archscope.shown import Told
+    from archscope.shown import Shown
 
 #: of the table of a summary; blocks are folded where there would be more
 MOST_ROWS = 120
@@ -26,7 +26,7 @@ _WIDTH = 120
 _MOST_LISTED, _MOST_PLACES = 10, 3
 
 
-def text(result: Told) -> str:
+def text(result: Shown) -> str:
     """A result in words, without colours."""
     return click.unstyle(_TOLD[type(result).__name__](result))
 
