@@ -13,7 +13,6 @@ import archscope
 from archscope.analysis.memory import memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import walk
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
 from archscope.backends.torch.build import build, inputs
@@ -267,7 +266,7 @@ def test_an_inference_holds_what_torch_holds(name):
 def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, channels_last=False, watched=True):
     """Bytes that live at every allocation of a step; torch adds gradients out of place where a mode watches it."""
     tape = Tape(watched=watched, lower="bfloat16" if autocast else None)
-    run = Run(Plan(design, batch, walk(design.graph, batch)), tape, nhwc=channels_last)
+    run = Run(Plan(design, batch, design.steps(batch)), tape, nhwc=channels_last)
     run.prepare(optimizer, accumulate=accumulate)
     run.step(optimizer, foreach=False)
     return [live for *_, live in tape.events]

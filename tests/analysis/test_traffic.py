@@ -4,7 +4,6 @@ import pytest
 
 import archscope
 from archscope.analysis.traffic import LOSS, UPDATE, Moved, Part, kind_of, traffic
-from archscope.analysis.traversal import walk
 from archscope.errors import UsageError
 
 #: input 3 x 8 x 8 = 192; conv 4 x 6 x 6 = 144 with 4 x 27 + 4 = 112 parameters; linear 144 x 10 + 10 = 1450
@@ -131,12 +130,12 @@ def test_what_is_recomputed_moves_its_forward_pass_again():
 )
 def test_kinds(layer, kind):
     design = archscope.load(f"input: [4, 8, 8]\nlayers:\n  - {{name: it, {layer}}}\n")
-    assert [kind_of(one) for one in walk(design.graph)] == [kind]
+    assert [kind_of(one) for one in design.steps()] == [kind]
 
 
 def test_a_recurrence_is_a_kind():
     design = archscope.load("input: [5, 8]\nlayers:\n  - LSTM: 4\n")
-    assert kind_of(walk(design.graph)[0]) == "recurrent"
+    assert kind_of(design.steps()[0]) == "recurrent"
 
 
 def test_what_no_window_reads_is_skipped():
