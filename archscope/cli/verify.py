@@ -62,7 +62,7 @@ def command(
         if not quiet:
             options.warn(result.design.warnings)
         if check is not None:
-            proofs[path] = check(result.design)
+            proofs[path] = tuple(check(result.design))
     report = VerificationReport(results, proofs, quiet)
     outputs.write(report)
     ctx.exit(2 if report.wrong else 1 if report.failed else 0)
