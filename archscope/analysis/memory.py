@@ -84,7 +84,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory(Shown):
+class Memory(Shown, report="memory"):
     """The memory of a design.
 
     Attributes:
@@ -172,7 +172,7 @@ class Memory(Shown):
         """Whether :attr:`needed` is within a limit, found out at less expense."""
         if self.optimizer == "none" or self.traffic is None:
             return self.needed <= limit
-        return not self.traffic.shortage(limit)
+        return self.traffic.fits(limit)
 
     @property
     def inference(self) -> int:

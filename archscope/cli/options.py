@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,10 +18,13 @@ from archscope.design import Design
 from archscope.diagnostics import Diagnostic, numberless
 from archscope.errors import MissingLibrary, UsageError
 from archscope.load import load
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
 from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 from archscope.spec import library
 
 if TYPE_CHECKING:
+    from archscope.report.blocks import Report
     from archscope.spec.document import Document
     from archscope.table import Column
 
@@ -213,10 +217,8 @@ def calibration(function: _Command) -> _Command:
 
 
 def layer_rows(function: _Command) -> _Command:
-    """``--top``, ``--layers``, ``--csv`` and ``--json``."""
+    """``--top`` and ``--layers``."""
     for option in (
-        click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON to a file, or to -."),
-        click.option("--csv", "csv_file", metavar="FILE", help="Write a row a layer as CSV to a file, or to -."),
         click.option("--layers", is_flag=True, help="Every layer in order, not only the slowest."),
         click.option(
             "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many of the slowest layers."
@@ -249,6 +251,62 @@ def torch_side(module: str) -> Any:
         if error.name != "torch":
             raise
         raise MissingLibrary("this needs PyTorch: `pip install 'archscope[torch]'`") from None
+
+
+class Outputs:
+    """The files that a result goes to, by format."""
+
+    def __init__(self, targets: Mapping[str, str | None]) -> None:
+        """Hold what ``--csv`` and the others say.
+
+        Raises:
+            UsageError: several go to standard output.
+        """
+        self._targets = {name: target for name, target in targets.items() if target is not None}
+        self.piped = to_stdout(*self._targets.values())
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All files."""
+        return tuple(self._targets.values())
+
+    def __getitem__(self, name: str) -> str | None:
+        """Where a format goes to, if it is asked for."""
+        return self._targets.get(name)
+
+    def write(self, report: Report, *, quiet: bool = False, err: bool = False, **views: Callable[[], str]) -> None:
+        """Write a report to the files, and print it, unless a file goes to standard output.
+
+        Args:
+            quiet: do not print it.
+            err: print it on standard error.
+            views: what makes a format's file in its stead: an interactive page.
+        """
+        for name, target in self._targets.items():
+            text = views[name]() if name in views else FORMATS[name].text(report)
+            FORMATS[name].write(text, target)
+        if not quiet and (err or not self.piped) and (text := printed(report, terminal_width())):
+            click.echo(text, err=err)
+
+
+def formats(report: type[Report]) -> Callable[[_Command], _Command]:
+    """``--csv``, ``--json`` and an option for every other format of a report; the command is given ``outputs``."""
+
+    def decorated(function: _Command) -> _Command:
+        @wraps(function)
+        def command(**given: Any) -> Any:
+            targets = {name: given.pop(f"{name}_file") for name in FORMATS}
+            return function(outputs=Outputs(targets), **given)
+
+        for name, format_ in reversed(FORMATS.items()):
+            option = click.option(
+                f"--{name}", f"{name}_file", metavar="FILE", is_flag=False, flag_value="-", help=f"{format_.HELP}"
+            )
+            command = option(command)
+        command.report = report  # type: ignore[attr-defined]  # whose schema `archscope schema` prints
+        return command  # type: ignore[return-value]
+
+    return decorated
 
 
 @contextmanager

@@ -21,13 +21,13 @@ from archscope.backends.torch.imports.twin import floating
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.setting.precision import PRECISIONS
-from archscope.shown import Told
+from archscope.shown import Shown
 
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
-@dataclass(frozen=True, repr=False)
-class Summary(Told):
+@dataclass(frozen=True)
+class Summary(Shown, report="summary"):
     """A model's account; ``str()`` of it is the layer table with its totals, memory, receptive field and proof.
 
     Attributes:
@@ -59,9 +59,6 @@ class Summary(Told):
     def fields(self) -> ReceptiveFields:
         """The receptive fields of all layers."""
         return self.account.fields
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def summary(

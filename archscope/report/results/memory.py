@@ -1,21 +1,31 @@
-"""The memory of a design: for a terminal, as CSV, and as plain data."""
+"""The memory of a design; its records are the pieces that are kept for the backward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.design import incomplete
 from archscope.report import schema as js
-from archscope.report import sheet
+from archscope.report.blocks import (
+    Block,
+    Fact,
+    Facts,
+    Field,
+    Grid,
+    Head,
+    Headline,
+    Notes,
+    Records,
+    Report,
+    Room,
+    Row,
+    Said,
+)
 from archscope.report.text import binary
 from archscope.setting.precision import PRECISIONS
-
-#: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
-MOST_LAYERS = 20
 
 _NOTES = {
     "inputs": "with the targets of the loss",
@@ -23,25 +33,59 @@ _NOTES = {
     "kept": "what autograd still keeps of the forward pass",
     "in passing": "activations and gradients on their way",
 }
+_HEADS = (Head("kept by"), Head("what"), Head("size", "bytes"), Head("%", "part"), Head("and by"))
+_FIELDS = (Field("layer"), Field("what"), Field("kept_bytes", "bytes"), Field("shared_with", style="names"))
 
 
-#: a size: its title (two blanks before it if it is a part of the one above), bytes (none if it is no one size), and a
-#: note
-Fact = tuple[str, int | None, str]
+@dataclass(frozen=True)
+class MemoryReport(Report):
+    """The ledger.
 
-
-def to_text(found: Memory, *, every: bool = False) -> str:
-    """The ledger for a terminal.
-
-    Args:
-        every: show all that is kept, in the order of the forward pass, not only the largest pieces.
+    Attributes:
+        every: tell all that is kept, in the order of the forward pass, not only the largest pieces.
+        fits: finds lines on what fits into a limit, for people.
     """
-    parts = [[_line(*fact) for fact in facts] for facts in ledger(found)]
-    parts.append(notes(found))
-    if found.kept:
-        parts.append(_largest(found, every=every))
-    head = f"{found.design.title}   {setting(found)}"
-    return "\n\n".join(["\n".join(lines) for lines in [[head], *parts]])
+
+    found: Memory
+    every: bool = False
+    fits: Callable[[], Sequence[str]] = tuple
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.design)
+
+    def headline(self) -> Headline:
+        return Headline(self.found.design.title, setting(self.found), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        yield self.headline()
+        yield Facts(tuple(map(tuple, _ledger(self.found))), widths=(20, 12, 20))
+        yield Notes(tuple(_weights(self.found)), faint=False)
+        if self.found.kept:
+            yield self._kept(room)
+        if fits := self.fits():
+            yield Notes(tuple(fits), faint=False)
+
+    def _kept(self, room: Room) -> Grid:
+        found = self.found
+        pieces = found.kept if self.every else sorted(found.kept, key=lambda piece: -piece.bytes)[: room.listed]
+        rows = [
+            Row((one.layer, one.what, one.bytes, one.bytes / (found.kept_bytes or 1), ", ".join(one.shared)))
+            for one in pieces
+        ]
+        title = "kept, in the order of the forward pass" if self.every else "kept, the largest first"
+        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.kept) - len(rows), "--layers"))
+
+    def records(self) -> Records:
+        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.kept)
+        return Records(_FIELDS, rows, "layer", self.said.lacking)
+
+    def data(self) -> dict[str, Any]:
+        return self.headed(_data(self.found))
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return js.document("memory", cls.VERSION, _schema())
 
 
 def setting(found: Memory) -> str:
@@ -52,72 +96,46 @@ def setting(found: Memory) -> str:
     return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
 
 
-def ledger(found: Memory) -> Iterator[list[Fact]]:
+def _size(title: str, size: int, note: str = "", level: int = 0) -> Fact:
+    return Fact(title, (binary(size), f"{size:,} B"), note, level)
+
+
+def _ledger(found: Memory) -> Iterator[list[Fact]]:
     """The sizes in their parts: the training step, what it keeps, what CUDA shows, the inference."""
     if found.timeline:
         top = found.top
         at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
-        step = ("training step", found.training, f"the most at once: {at}; of this")
-        yield [step, *((f"  {kind}", size, _NOTES.get(kind, "")) for kind, size in found.peak_by_kind.items())]
+        parts = (_size(kind, size, _NOTES.get(kind, ""), 1) for kind, size in found.peak_by_kind.items())
+        yield [_size("training step", found.training, f"the most at once: {at}; of this"), *parts]
         yield [
-            ("kept for backward", found.kept_bytes, "what autograd keeps in all"),
-            ("gradients", found.gradients, ""),
+            _size("kept for backward", found.kept_bytes, "what autograd keeps in all"),
+            _size("gradients", found.gradients),
         ]
     if found.cuda is not None:
         least, likely = map(binary, found.cuda.cudnn)
         yield [
-            ("on CUDA", found.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
-            ("  cuBLAS workspace", found.cuda.workspace, "in it"),
-            ("  cuDNN workspace", None, f"{least} to {likely} more, as it chooses its algorithms"),
-            ("  segments", found.cuda.reserved, "torch.cuda.max_memory_reserved()"),
+            _size("on CUDA", found.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
+            _size("cuBLAS workspace", found.cuda.workspace, "in it", 1),
+            Fact("cuDNN workspace", (), f"{least} to {likely} more, as it chooses its algorithms", 1),
+            _size("segments", found.cuda.reserved, "torch.cuda.max_memory_reserved()", 1),
         ]
     yield [
-        ("inference", found.inference, "parameters, buffers and what else lives at once"),
-        ("  activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else ""),
-        ("  without reuse", found.activations, "all that is allocated"),
+        _size("inference", found.inference, "parameters, buffers and what else lives at once"),
+        _size("activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else "", 1),
+        _size("without reuse", found.activations, "all that is allocated", 1),
     ]
 
 
-def notes(found: Memory) -> list[str]:
-    """What the weights alone take; what the figures lack."""
+def _weights(found: Memory) -> Iterator[str]:
+    """What the weights alone take."""
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
-    return [
-        f"weights alone: {forms}",
-        f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB",
-        *filter(None, [incomplete(found.design)]),
-    ]
+    yield f"weights alone: {forms}"
+    yield f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
 
 
-def _line(title: str, size: int | None, note: str) -> str:
-    if size is None:
-        return f"{title}: {note}"
-    return f"{title:20} {binary(size):>12} {size:>18,} B" + (f"   {note}" if note else "")
-
-
-def _largest(found: Memory, *, every: bool) -> list[str]:
-    pieces = sorted(found.kept, key=lambda piece: -piece.bytes)
-    shown = list(found.kept) if every else pieces[:MOST_LAYERS]
-    title = "kept, in the order of the forward pass" if every else "kept, the largest first"
-    lines = [title]
-    for piece in shown:
-        too = f", kept by {', '.join(piece.shared)} too" if piece.shared else ""
-        share = piece.bytes / found.kept_bytes if found.kept_bytes else 0
-        lines.append(f"  {binary(piece.bytes):>12} {share:6.1%}  {piece.layer}: {piece.what}{too}")
-    if len(shown) < len(found.kept):
-        lines.append(f"  and {len(found.kept) - len(shown)} more; `--layers` shows all")
-    return lines
-
-
-def to_csv(found: Memory) -> str:
-    """A row for each piece of memory that is kept for the backward pass."""
-    columns = (("layer", ""), ("what", ""), ("kept_bytes", "bytes"), ("shared_with", ""))
-    rows = ([one.layer, one.what, one.bytes, ";".join(one.shared)] for one in found.kept)
-    return sheet.to_csv(columns, rows, lacking=incomplete(found.design))
-
-
-def to_data(found: Memory) -> dict[str, Any]:
+def _data(found: Memory) -> dict[str, Any]:
     """The ledger as plain data, all sizes in bytes."""
-    content = {
+    return {
         "design": found.design.name,
         "batch": found.batch,
         "precision": found.precision,
@@ -147,11 +165,10 @@ def to_data(found: Memory) -> dict[str, Any]:
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
-    return js.headed(JSON_VERSION, incomplete(found.design), content, found.design.warnings)
 
 
-def schema() -> js.Schema:
-    """The schema of :func:`to_data`."""
+def _schema() -> dict[str, js.Schema]:
+    """What each field is."""
     peak = {
         "phase": js.chosen(PHASES),
         "layer": js.text("at work"),
@@ -170,7 +187,7 @@ def schema() -> js.Schema:
         "shared_with": js.many(js.text(), "the other layers that keep it"),
     }
     moment = {"phase": js.chosen(PHASES), "layer": js.text("at work"), "live": js.size("that live then")}
-    fields = {
+    return {
         "design": js.text("name of the design"),
         "batch": js.count("in a step", "samples"),
         "precision": js.chosen(PRECISIONS),
@@ -197,4 +214,3 @@ def schema() -> js.Schema:
         "kept": js.many(js.record(piece), "what is kept for the backward pass, in the order of the forward pass"),
         "timeline": js.many(js.record(moment), "all allocations of a training step"),
     }
-    return js.document("memory", JSON_VERSION, fields)
