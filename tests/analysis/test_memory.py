@@ -596,6 +596,8 @@ def test_the_peak_names_its_layer_and_what_lives_then():
     ledger = memory(archscope.load("resnet18"), batch=2, optimizer="adam")
     assert ledger.training == ledger.top.live == max(moment.live for moment in ledger.timeline)
     assert sum(piece.bytes for piece in ledger.at_peak) == sum(ledger.peak_by_kind.values()) == ledger.training
+    sizes = [piece.bytes for piece in ledger.at_peak]
+    assert sizes == sorted(sizes, reverse=True)
     known = {"parameters": ledger.parameters, "buffers": ledger.buffers, "optimizer state": ledger.optimizer_state}
     assert ledger.peak_by_kind.items() >= known.items()
     assert 0 < ledger.peak_by_kind["gradients"] <= ledger.gradients
