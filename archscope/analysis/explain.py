@@ -208,7 +208,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
 
 def _line(figure: str, value: Any, note: str = "") -> Line:
     if isinstance(value, Traced):
-        formula, worked = value.formula(), value.worked()
+        formula, worked = value.texts()
         return Line(figure, formula, "" if worked == number(value.value) else worked, value.value, note)
     return Line(figure, "", "", value, note)
 
