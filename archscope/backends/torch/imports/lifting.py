@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH, Size, at
 from archscope.backends.torch.imports.aliases import Aliases, in_place
@@ -19,7 +20,6 @@ from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.fields import FieldError
-from archscope.spec.draft import Draft, Unfit
 
 
 class Lifting:

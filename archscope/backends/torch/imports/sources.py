@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from archscope.backends.constants import Kept, contents
+from archscope.backends.importing.constants import Kept, value_of
+from archscope.backends.importing.draft import Draft
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.sizes import Size, at
 from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight, without_values
@@ -16,7 +17,6 @@ from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.program import Call, Held, Program
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
-from archscope.spec.draft import Draft
 
 
 class Sources:
@@ -147,10 +147,7 @@ class Sources:
         if tensor is None or without_values(tensor):
             return {}
         values = tensor.detach().cpu()
-        if values.dtype in (torch.float16, torch.bfloat16):
-            values = values.float()
-        value = contents(values.numpy(), self.kept)
-        return {} if value is None else {"value": value}
+        return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.kept)
 
     def _place(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
