@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
-from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting.precision import precision_of
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -255,13 +255,13 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
         raise UsageError(f"the batch must be at least 1, not {batch}")
     precision = precision_of(dtype)
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, precision.floating, known) for step in walk(design.graph, batch))
+    rows = tuple(_row(step, precision.floating, known) for step in design.steps(batch))
     return Account(design, batch, precision.name, rows, _depth(design, rows))
 
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:

@@ -11,6 +11,7 @@ from archscope.analysis.devices import Ceilings, known_as
 from archscope.analysis.traffic import CONTRACTING, MOVING
 from archscope.errors import UsageError
 from archscope.setting.precision import precision_of
+from archscope.shown import Shown
 
 #: version of the stored form
 FORMAT = 1
@@ -19,7 +20,7 @@ PASSES = ("forward", "backward")
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Shown, report="calibration"):
     """The measured speed of a device.
 
     Attributes:

@@ -19,7 +19,6 @@ from archscope.analysis.cuda import OnCuda, Traffic
 from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.loops import Uneven
@@ -29,6 +28,7 @@ from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.setting.precision import Precision, precision_of
 from archscope.shown import Shown
+from archscope.steps import Step
 
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
@@ -172,7 +172,7 @@ class Memory(Shown, report="memory"):
         """Whether :attr:`needed` is within a limit, found out at less expense."""
         if self.optimizer == "none" or self.traffic is None:
             return self.needed <= limit
-        return not self.traffic.shortage(limit)
+        return self.traffic.fits(limit)
 
     @property
     def inference(self) -> int:
@@ -323,7 +323,7 @@ class _Setting(NamedTuple):
 
 
 def _plan(design: Design, batch: int, precision: Precision) -> Plan:
-    return Plan(design, batch, walk(design.graph, batch), precision.floating)
+    return Plan(design, batch, design.steps(batch), precision.floating)
 
 
 class _Ran(NamedTuple):

@@ -28,7 +28,6 @@ from typing import Any, NamedTuple, TypeVar
 from archscope.analysis.account import Row, analyze
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape, Value
@@ -37,6 +36,7 @@ from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.setting.precision import Precision, precision_of
+from archscope.steps import Step, segments
 
 _Result = TypeVar("_Result")
 
@@ -159,7 +159,7 @@ def traffic(
         raise UsageError(f"unknown mode {mode}; {hint or 'one of ' + ', '.join(MODES)}")
     form, training = precision_of(dtype).runs("what a step moves"), mode == "train"
     seen = _Seen(design, batch, form, training=training, device=device, channels_last=channels_last)
-    again = _recomputed(design, seen) if training else frozenset()
+    again = frozenset(_recomputed(seen)) if training else frozenset()
     rows = analyze(design, batch=batch).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
     if compile:
@@ -182,11 +182,11 @@ class _Seen:
         self, design: Design, batch: int, form: Precision, *, training: bool, device: str, channels_last: bool
     ) -> None:
         self.form, self.batch = form, batch
-        self.steps = walk(design.graph, batch)
-        plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
+        self.steps = design.steps(batch)
+        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), form.floating)
         self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
-        self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape, nhwc=channels_last)
+        self.run = Run(plan, self._tape, nhwc=channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
@@ -394,18 +394,12 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 
-def _recomputed(design: Design, seen: _Seen) -> frozenset[str]:
+def _recomputed(seen: _Seen) -> Iterator[str]:
     """The layers that the backward pass runs again: of each block those up to the last one that keeps something."""
-    blocks: dict[str, list[str]] = {}
-    for layer in design.layers:
-        if layer.checkpoint is not None:
-            blocks.setdefault(layer.checkpoint, []).append(layer.name)
-    return frozenset(name for layers in blocks.values() for name in _needed(layers, seen))
-
-
-def _needed(layers: list[str], seen: _Seen) -> Iterator[str]:
-    keeping = [number for number, name in enumerate(layers) if seen.kept.get(name)]
-    yield from layers[: keeping[-1] + 1] if keeping else ()
+    for segment in segments(seen.steps):
+        names = [] if segment.region is None else [step.layer.name for step in segment.steps]
+        keeping = [number for number, name in enumerate(names) if seen.kept.get(name)]
+        yield from names[: keeping[-1] + 1] if keeping else ()
 
 
 def kind_of(one: Step) -> str:

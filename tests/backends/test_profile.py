@@ -266,9 +266,9 @@ def test_the_clock_of_the_host_goes_forward():
 
 
 def test_a_profile_is_a_value_that_can_be_written():
-    from archscope.report.speed_data import profile_data
+    from archscope.report.results.profile import ProfileReport
 
-    data = json.loads(json.dumps(profile_data(small(ceilings=CEILINGS))))
+    data = json.loads(json.dumps(ProfileReport(small(ceilings=CEILINGS)).data()))
     assert data["whole"]["step"] == {"median": 3.0, "spread": 0.0, "runs": 5}
     assert data["machine"]["torch"] == torch.__version__
 
