@@ -15,6 +15,7 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import apply
 from archscope.spec.limits import LONGEST_NAME
+from archscope.structure.names import free
 
 
 class Unfit(Exception):
@@ -48,7 +49,7 @@ class Draft:
             shape: without the batch.
             dtype: ``None`` is the floating type in which the design is analysed.
         """
-        label = _numbered(_legal(name.replace(".", "_")), {node.name for node in self._inputs})
+        label = free(_legal(name.replace(".", "_")), {node.name for node in self._inputs})
         node = Input(label, tuple(shape), dtype)
         self._inputs.append(node)
         self._tensors[label] = (node.tensor(self._batch),), (node.tensor(self._batch + 1),)
@@ -134,7 +135,7 @@ class Draft:
     def output(self, name: str, ref: Ref) -> None:
         """A named result."""
         taken = {given for given, _ in self._outputs}
-        self._outputs.append((_numbered(_legal(name.replace(".", "_")), taken), ref))
+        self._outputs.append((free(_legal(name.replace(".", "_")), taken), ref))
 
     def tensor(self, ref: Ref) -> Tensor:
         """A tensor at the batch of the draft."""
@@ -153,8 +154,8 @@ class Draft:
         names: dict[str, str] = {}
 
         def take(key: str, name: str) -> None:
-            names[key] = free = _numbered(name, taken)
-            parts = free.split(".")
+            names[key] = name = free(name, taken)
+            parts = name.split(".")
             taken.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
         kinds = {layer.name: layer.kind for layer in self._layers.values()}
@@ -203,10 +204,3 @@ class Draft:
 def _legal(part: str) -> str:
     """A part of a name in the letters that names are made of."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", part)[:LONGEST_NAME] or "_"
-
-
-def _numbered(name: str, taken: set[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free

@@ -13,14 +13,15 @@ from archscope.ops import Op, Tensor
 from archscope.ops.fields import FieldError
 from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
 from archscope.spec.folding.branches import Item, structured
-from archscope.spec.folding.families import Families, Run, flow, pattern
-from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.layout import Quoted, in_line
-from archscope.spec.folding.overlay import Child, Unlike, overlaid
-from archscope.spec.folding.tree import Part, Path
 from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
 from archscope.spec.references import GIVEN
 from archscope.spec.writer import frozen_as, reads_nothing_unasked
+from archscope.structure.arithmetic import ABSENT
+from archscope.structure.likeness import Families, Run, flow
+from archscope.structure.names import free, pattern
+from archscope.structure.overlay import Child, Unlike, overlaid
+from archscope.structure.parts import Part, Path
 
 #: arguments that stand alone, though they have a default
 _BARE = ("p", "negative_slope", "dim")
@@ -123,9 +124,7 @@ class Bodies:
         word = re.sub(r"[^a-z0-9_]", "_", word).strip("_")
         if not BLOCK_NAME.fullmatch(word) or word in ENTRY_KEYS:
             word = "block"
-        stem, number = word, 2
-        while word in self._taken:
-            word, number = f"{stem}_{number}", number + 1
+        word = free(word, self._taken)
         self._taken.add(word)
         return word
 
@@ -144,7 +143,7 @@ class Bodies:
                 raise
             if len(places) == 1:
                 raise Unsaid(part=places[0].part.path) from None
-            raise Unsaid(pattern(place.part) for place in places) from None
+            raise Unsaid(pattern(place.part.path) for place in places) from None
 
     def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
         children, result = overlaid([place.part for place in places])

@@ -8,6 +8,7 @@ from math import inf
 
 from archscope.design import Design, Scope
 from archscope.graph import Ref
+from archscope.ops import Tensor
 from archscope.steps import Step
 
 Path = tuple[str, ...]
@@ -92,6 +93,14 @@ def tree(design: Design, *, whole: bool = True, opened: Iterable[Path] = ()) -> 
     return root
 
 
+def tensors(design: Design) -> dict[Ref, Tensor]:
+    """What flows between the layers of a design, for one sample."""
+    flows = {Ref(node.name): node.tensor(1) for node in design.inputs}
+    for step in design.steps():
+        flows |= dict(zip(step.writes, step.y, strict=True))
+    return flows
+
+
 def _enter(stack: list[Part], part: Part) -> None:
     part.label = part.path[len(stack[-1].path) :]
     stack[-1].parts.append(part)
@@ -142,7 +151,7 @@ def _mirrored(steps: list[Step]) -> dict[Path, Path]:
 
 def _reaching(steps: list[Step], mirrored: dict[Path, Path]) -> set[Path]:
     """Blocks with layers whose weights are at home outside of them."""
-    found = set()
+    reaching = set()
     for step in steps:
         if step.layer.shares is None:
             continue
@@ -151,8 +160,8 @@ def _reaching(steps: list[Step], mirrored: dict[Path, Path]) -> set[Path]:
         home = home if inside is None else mirrored[inside]
         for block in _above(step.layer.path) if inside is None else _above(inside):
             if home[: len(block)] != block:
-                found.add(block)
-    return found
+                reaching.add(block)
+    return reaching
 
 
 def _connect(root: Part, design: Design, steps: list[Step]) -> None:
