@@ -188,3 +188,19 @@ def _connect(root: Part, design: Design, steps: list[Step]) -> None:
         part.recomputed = all(layer.checkpoint == part.name for layer in inside)
     root.inputs = tuple(Ref(node.name) for node in design.inputs)
     root.outputs = tuple(ref for _, ref in design.outputs)
+
+
+def mirrors(part: Part, first: Part) -> bool:
+    """Whether applying a part again gives another: the same layers in the same order, wired alike."""
+    mine, others = ([one for one in some.every() if one.step is not None] for some in (part, first))
+    if len(mine) != len(others):
+        return False
+    named = {Ref(a.name, n): Ref(b.name, n) for a, b in zip(mine, others, strict=True) for n in range(len(a.outputs))}
+    named[part.inputs[0]] = first.inputs[0]
+    return all(
+        a.path[len(part.path) :] == b.path[len(first.path) :]
+        and a.step is not None and b.step is not None
+        and a.step.layer.op == b.step.layer.op
+        and tuple(named.get(ref) for ref in a.inputs) == b.inputs
+        for a, b in zip(mine, others, strict=True)
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from archscope.spec.document import load_document
 from archscope.spec.expansion import expand
 from archscope.spec.folding.bodies import Bodies
 from archscope.spec.folding.layout import document
-from archscope.spec.folding.values import Unsaid
+from archscope.spec.folding.slots import Unsaid
 from archscope.spec.writer import to_yaml
 from archscope.structure.likeness import ALONE, Families
 from archscope.structure.parts import Path, tensors, tree
@@ -73,7 +73,7 @@ def _folded(design: Design, apart: dict[Path, int], opened: set[Path], *, whole:
     parts["layers"] = bodies.layers
     last = bodies.last
     if [ref for _, ref in design.outputs] != [last] or design.outputs[0][0] != "output":
-        parts["outputs"] = {name: bodies.told(ref) for name, ref in design.outputs}
+        parts["outputs"] = {name: bodies.references.outside(ref) for name, ref in design.outputs}
     return document(parts)
 
 

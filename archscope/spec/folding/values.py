@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
-from typing import Any, NamedTuple
+from typing import Any
 
-from archscope.spec.document import ENTRY_KEYS, is_variable
-from archscope.spec.expressions import FUNCTIONS
+from archscope.spec.folding.slots import Expression, Place, Slot, Unsaid
+from archscope.spec.folding.variables import RESERVED_NAMES, Variables, identifier, variable, written
 from archscope.structure.arithmetic import (
     ABSENT,
     Vector,
@@ -26,112 +26,11 @@ from archscope.structure.arithmetic import (
     usual,
     whole,
 )
-from archscope.structure.names import free
-from archscope.structure.parts import Part, Path
+from archscope.structure.parts import Part
 
-#: parameters are called after arguments, in the words of specs/
-_SHORT = {
-    "out_channels": "out",
-    "out_features": "out",
-    "kernel_size": "kernel",
-    "num_heads": "heads",
-    "hidden_size": "hidden",
-    "normalized_shape": "shape",
-    "num_features": "features",
-    "num_groups": "groups",
-}
 _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
-#: arguments that are numbers of channels or features made
-MADE = {"out_channels", "out_features"}
 #: the longest list of lists that stands for a formula
 _LONGEST_TABLE = 64
-
-
-class Unsaid(Exception):
-    """Something that the language has no words for here.
-
-    Attributes:
-        patterns: names of the parts that were to be said at once.
-        part: the only part that was to be said.
-    """
-
-    def __init__(self, patterns: Iterable[Path] = (), part: Path = ()) -> None:
-        super().__init__()
-        self.patterns, self.part = frozenset(patterns), part
-
-
-class Expression(str):
-    """Arithmetic, as distinct from a word."""
-
-    __slots__ = ()
-
-
-class Place(NamedTuple):
-    """Where a list of layers stands once.
-
-    Attributes:
-        part: whose list it is.
-        call: the number of the call of the block around it.
-        indexes: the rounds of the repeats around it, the outermost first.
-    """
-
-    part: Part
-    call: int
-    indexes: tuple[tuple[str, int], ...] = ()
-
-
-class Variables:
-    """The lists that become variables of the design."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def add(self, name: str, value: Any) -> str:
-        """A variable with a value; one that there is already, if it has that value and that name."""
-        for known, held in self.values.items():
-            if held == value and known.rstrip("_0123456789") == name:
-                return known
-        name = _variable(name, {*self.values, *RESERVED_NAMES})
-        self.values[name] = value
-        return name
-
-
-class Slot(NamedTuple):
-    """A value in a list of layers, wherever the list stands.
-
-    Attributes:
-        values: one a place; ``ABSENT`` where it does not matter.
-        field: the argument.
-        label: a word for the layer; may be empty.
-        arriving: what `in_channels` and `in_features` are.
-        made: whether it is a number of channels or features that is made.
-    """
-
-    places: Sequence[Place]
-    values: Vector
-    field: str
-    label: str = ""
-    arriving: Mapping[str, list[Any]] = {}
-    made: bool = False
-
-    @property
-    def name(self) -> str:
-        """What a parameter for it is called."""
-        return _SHORT.get(self.field, self.field)
-
-    @property
-    def constant(self) -> bool:
-        """Whether it is the same everywhere."""
-        return constant(self.values)
-
-    def where(self, index: str, number: int, *, other: bool = False) -> Slot:
-        """Its values in the rounds of a number, or in all others."""
-        chosen = [(dict(place.indexes)[index] == number) != other for place in self.places]
-        return self._replace(values=[v if here else ABSENT for v, here in zip(self.values, chosen, strict=True)])
-
-    def follows(self) -> str | None:
-        """What arrives, where it is that."""
-        return equal(self.arriving, self.values)
 
 
 class Scope:
@@ -241,7 +140,7 @@ class Scope:
             self._ambiguous.add(name)
         if name in self._ambiguous and label:
             name = _joint(label, name)
-        name = _variable(name, {*self.parameters, *RESERVED_NAMES})
+        name = variable(name, {*self.parameters, *RESERVED_NAMES})
         self.parameters[name], self._labels[name] = vector, label
         self.made |= {name} if made else set()
         return name
@@ -254,7 +153,7 @@ class Scope:
         """Call parameters of one kind after their layers, where there are several."""
         for name in self._ambiguous & set(self.parameters):
             label = self._labels[name]
-            better = _variable(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
+            better = variable(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
             self.parameters = {better if key == name else key: held for key, held in self.parameters.items()}
             self.made |= {better} if name in self.made else set()
 
@@ -441,9 +340,6 @@ class Scope:
         return f"{self.name}({', '.join([*given, *usual])})"
 
 
-RESERVED_NAMES = {*FUNCTIONS, *ENTRY_KEYS, "i", "j", "k", "stage", "input"}
-
-
 def _key(place: Place, index: str) -> Any:
     """The repeat around a place that an index counts."""
     names = [name for name, _ in place.indexes]
@@ -510,28 +406,6 @@ def _reader(held: Mapping[tuple[int, ...], Any], some: tuple[str, ...]) -> Calla
     return read
 
 
-def _variable(name: str, taken: set[str]) -> str:
-    """The name of a variable, with a number if something else has it."""
-    return free(name, lambda one: one in taken or not is_variable(one))
-
-
 def _joint(label: str, name: str) -> str:
     """The name of a parameter for one layer: `branch1` is how many channels that makes."""
     return identifier(label + name[3:] if re.match(r"out(_|$)", name) else f"{label}_{name}")
-
-
-def identifier(label: str) -> str:
-    """A label as the name of a variable."""
-    word = re.sub(r"\W+", "_", label).strip("_").lower()
-    return word if word[:1].isalpha() else f"with_{word}"
-
-
-def written(value: Any) -> str:
-    """A value inside an expression."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(written, value))}]"
-    if isinstance(value, str):
-        return str(value)
-    return (
-        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
-    )

@@ -58,7 +58,9 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     rows = made.shape[0].rate if grown == [0] and isinstance(made.shape[0], Size) and not made.shape[0].rest else 0
     if rows > 1:
         ref = lifting.emit(call, "Unsqueeze", [ref], dim=1)
-        ref = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)])
+        ref = lifting.emit(
+            call, "Expand", [ref, lifting.sources.lender()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)]
+        )
         return lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=1)
     if any(isinstance(made.shape[at], Size) for at in grown[1 if over_batch else 0 :]):
         raise Unsupported(f"{call.target} of another dimension than the first to the batch", "the batch first")
@@ -67,7 +69,7 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
         raise Unsupported(
             f"{call.target} of the first dimension to {made.shape[0]}", "a first dimension that is the batch"
         )
-    return lifting.emit(call, "Expand", [ref, lifting.lends()] if over_batch else [ref], sizes=sizes)
+    return lifting.emit(call, "Expand", [ref, lifting.sources.lender()] if over_batch else [ref], sizes=sizes)
 
 
 @RULES.rule(
@@ -257,7 +259,7 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if isinstance(times[0], Size):
         if times[0] != BATCH or any(one != 1 for one in times[1:]):
             raise Unsupported(f"{call.target} by the batch", "expand")
-        expanded = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
+        expanded = lifting.emit(call, "Expand", [ref, lifting.sources.lender()], sizes=[-1] * len(times))
         return lifting.emit(call, "Contiguous", [expanded])
     return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 
