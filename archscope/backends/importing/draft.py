@@ -30,9 +30,12 @@ class Draft:
     Args:
         name: of the design.
         batch: at which the layers are checked; at one more, too.
+        floating: the floating type of the run, with which they are checked.
     """
 
-    def __init__(self, name: str, *, batch: int = 2, source: str = "", description: str = "") -> None:
+    def __init__(
+        self, name: str, *, batch: int = 2, source: str = "", description: str = "", floating: str = "float32"
+    ) -> None:
         self._name, self._batch, self._source, self._description = name, batch, source, description
         self._inputs: list[Input] = []
         self._layers: dict[str, Layer] = {}
@@ -41,6 +44,7 @@ class Draft:
         self._wanted: dict[str, tuple[str, bool]] = {}
         self.no_grad = False
         self.checkpoint: str | None = None
+        self.floating = floating
 
     def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Ref:
         """A graph input.
@@ -64,6 +68,7 @@ class Draft:
         numbered: bool = False,
         shares: Ref | None = None,
         frozen: Iterable[str] = (),
+        dtype: str | None = None,
     ) -> tuple[Ref, ...]:
         """A layer behind those that there are; its outputs.
 
@@ -72,27 +77,32 @@ class Draft:
             numbered: ``name`` is the block it stands in, and it is called after its op there, as an unnamed layer is.
             shares: an output of the layer whose weights it uses again.
             frozen: those of its parameters that are not trained; of one that shares, those of that layer.
+            dtype: the floating type in which it is held, if that is not the one of the run; likewise.
 
         Raises:
             Unfit: the op does not take these inputs.
         """
-        outputs = self._applied(op, inputs, 0), self._applied(op, inputs, 1)
+        owner = self._layers[shares.node] if shares else None
+        held = dtype if owner is None else owner.dtype
+        outputs = self._applied(op, inputs, held, 0), self._applied(op, inputs, held, 1)
         key = f"#{len(self._tensors)}"
         self._layers[key] = Layer(
             key,
             op,
             tuple(inputs),
-            shares=shares.node if shares else None,
-            frozen=self._layers[shares.node].frozen if shares else tuple(frozen),
+            shares=None if owner is None else owner.name,
+            frozen=tuple(frozen) if owner is None else owner.frozen,
             checkpoint=self.checkpoint,
             no_grad=self.no_grad,
+            dtype=held,
         )
         self._tensors[key] = outputs
         self.call(key, name, numbered=numbered)
         return tuple(Ref(key, number) for number in range(len(outputs[0])))
 
-    def _applied(self, op: Op, inputs: Sequence[Ref], which: int) -> Tensors:
-        outputs, violations = apply(op, tuple(self._tensors[ref.node][which][ref.output] for ref in inputs))
+    def _applied(self, op: Op, inputs: Sequence[Ref], dtype: str | None, which: int) -> Tensors:
+        x = tuple(self._tensors[ref.node][which][ref.output] for ref in inputs)
+        outputs, violations = apply(op, x, dtype, self.floating)
         if violations:
             raise Unfit("; ".join(violation.message for violation in violations))
         return outputs
