@@ -73,6 +73,9 @@ def test_as_data(design):
     data = explanation.as_dict()
     assert data["layer"] == "conv1"
     assert {"figure", "formula", "worked", "result", "note"} == set(data["lines"][0])
+    assert str(explanation).splitlines() == [
+        "conv1: Conv2d(out_channels=96, kernel_size=11, stride=4)", *(f"  {line}" for line in explanation.lines)
+    ]  # fmt: skip
 
 
 def evaluate(worked: str) -> float:

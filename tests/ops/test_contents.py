@@ -14,6 +14,7 @@ import torch
 import archscope
 from archscope.backends.torch.build import build
 from archscope.errors import SpecError
+from archscope.ops.contents import fits
 from tests.spec.asking import marked
 
 INF = float("inf")
@@ -137,3 +138,17 @@ def test_what_no_tensor_holds_is_told_in_its_place(value, message):
         archscope.load(f"input: [4]\nlayers:\n  - Constant: {{shape: [4], value: {quoted}}}\n")
     assert message in str(caught.value)
     assert "<text>:3:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [0, 1, 2, -1, -(2**31), -(2**31) - 1, 2**31 - 1, 2**31, 2**40, 0.5, -2.5, float("inf")]
+)
+@pytest.mark.parametrize("dtype", ["float", "int64", "int32", "bool"])
+def test_a_type_holds_what_torch_keeps_in_it(value, dtype):
+    """What comes back from a tensor of that type as it was."""
+    try:
+        kept = torch.tensor(value, dtype=torch.float64 if dtype == "float" else getattr(torch, dtype))
+        whole = dtype == "float" or isinstance(value, int)  # a fraction, of which torch keeps the whole, is a mistake
+        assert fits(value, dtype) == (whole and kept.item() == value)
+    except (RuntimeError, OverflowError):
+        assert not fits(value, dtype)
