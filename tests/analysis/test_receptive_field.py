@@ -59,7 +59,7 @@ def test_windows(layers, size, jump, start):
 
 def test_a_pixel_shuffle_makes_places_of_channels():
     one = fields(["{Conv2d: {out_channels: 4, kernel_size: 3}, name: conv}", "{PixelShuffle: 2, name: up}"])["up"]
-    assert [(axis.size, axis.jump) for axis in one] == [(3, Fraction(1, 2))] * 2
+    assert [(axis.size, axis.jump, axis.start) for axis in one] == [(3, Fraction(1, 2), 0)] * 2
 
 
 def test_axes_differ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import zipfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 import archscope
 from archscope.backends.torch.build import build
 from archscope.errors import SpecError
-from archscope.ops.contents import fits
+from archscope.ops.contents import BEGINNINGS, fits
 from tests.spec.asking import marked
 
 INF = float("inf")
@@ -152,3 +153,12 @@ def test_a_type_holds_what_torch_keeps_in_it(value, dtype):
         assert fits(value, dtype) == (whole and kept.item() == value)
     except (RuntimeError, OverflowError):
         assert not fits(value, dtype)
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_the_beginnings_are_those_of_torch(name):
+    theirs = inspect.signature(getattr(torch.nn.init, f"{name}_")).parameters
+    for key, value in BEGINNINGS[name].items():
+        assert theirs[key].default == value, key
+    needed = {key for key, one in theirs.items() if one.default is inspect.Parameter.empty}
+    assert needed == {"tensor"}
