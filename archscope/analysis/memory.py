@@ -323,7 +323,7 @@ class _Setting(NamedTuple):
 
 
 def _plan(design: Design, batch: int, precision: Precision) -> Plan:
-    return Plan(design, batch, design.steps(batch), precision.floating)
+    return Plan(design, batch, design.steps(batch, precision.floating), precision.floating)
 
 
 class _Ran(NamedTuple):

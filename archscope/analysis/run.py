@@ -37,12 +37,14 @@ class Plan:
     """What every run of a design at a batch size needs to know of it.
 
     Attributes:
+        parts: layers, those that are recomputed together as one.
         weights: of each layer that has its own.
         dtype: the floating type of weights and inputs.
     """
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
         self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
+        self.parts = tuple(segments(steps))
         learns: dict[str, set[str]] = {}
         for one in steps:
             learns.setdefault(one.layer.owner, set()).update(one.learns)
@@ -51,11 +53,10 @@ class Plan:
 
 
 def _weights(one: Step, dtype: str, learns: set[str]) -> Iterator[Weight]:
-    op = one.layer.op
-    for name, tensor in op.parameters(*one.x).items():
+    for name, tensor in one.layer.parameters(*one.x).items():
         trained = name not in one.layer.frozen
         yield Weight(name, tensor.shape, tensor.dtype or dtype, True, trained, name in learns)
-    for name, tensor in op.buffers(*one.x).items():
+    for name, tensor in one.layer.buffers(*one.x).items():
         yield Weight(name, tensor.shape, tensor.dtype or dtype, False, False, False)
 
 
@@ -89,7 +90,9 @@ class Run:
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
         found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
         self.constants = [
-            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+            tape.given(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
+            for layer, tensor in found
+            if tensor
         ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
@@ -115,13 +118,13 @@ class Run:
         for node, value in zip(self.plan.design.inputs, self.inputs, strict=True):
             self.tape.hold(value)
             self._values[Ref(node.name)] = value
-        for segment in segments(self.plan.steps):
-            if segment.region is None or not self.tape.grad:
-                for one in segment.steps:
-                    self._layer(one, self._values)
-                    self._forget(one.last)
-            else:
-                self._recomputed(segment)
+        for part in self.plan.parts:
+            if isinstance(part, Segment) and self.tape.grad:
+                self._recomputed(part)
+                continue
+            for one in part.steps if isinstance(part, Segment) else (part,):
+                self._layer(one, self._values)
+                self._forget(one.last)
         outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs)]
         for value in outputs:
             self.tape.hold(value)
@@ -145,10 +148,10 @@ class Run:
         if layer.no_grad:
             outputs = [aten.detached(tape, value) for value in outputs]
         tape.grad = grad
-        for number, value in enumerate(outputs):
+        for ref, value in zip(one.writes, outputs, strict=True):
             value.uses += 1
-            values[Ref(layer.name, number)] = value
-            self.dtypes[Ref(layer.name, number)] = value.dtype
+            values[ref] = value
+            self.dtypes[ref] = value.dtype
         tape.close()
         if tape.grad:
             _name(layer.name, outputs)
@@ -242,7 +245,7 @@ class Run:
     def _target_shapes(self) -> Iterator[tuple[int, ...]]:
         shapes = {Ref(one.layer.name, number): y for one in self.plan.steps for number, y in enumerate(one.y)}
         for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs):
-            if ref in shapes and shapes[ref].dtype is None and _classifies(shapes[ref].shape):
+            if ref in shapes and shapes[ref].floating and _classifies(shapes[ref].shape):
                 batch, *sizes = shapes[ref].shape
                 yield (batch * sizes[0],) if len(sizes) == 2 else (batch, *sizes[1:])
 
