@@ -250,7 +250,11 @@ def _reasons(found: Sweep) -> Facts:
     if more > 0:
         facts.append(Fact("", (), f"and {more:,} more reasons; JSON has all", 1))
     count = sum(reason.designs for reason in reasons)
-    return Facts((tuple(facts),), f"{count:,} {'is no design' if count == 1 else 'are no designs'}", widths=(0, 0))
+    return Facts(
+        tuple((fact,) for fact in facts),
+        f"{count:,} {'is no design' if count == 1 else 'are no designs'}",
+        widths=(0, 0),
+    )
 
 
 def _missed(found: Sweep) -> Grid:
