@@ -85,8 +85,7 @@ class Step:
         self.network = build(design, seed=seed, device=setting.device, dtype=floating)
         self.network.train(setting.mode == "train")
         with seeded(seed):
-            drawn = inputs(design, setting.batch, setting.device)
-        self.inputs = tuple(tensor.to(floating) if tensor.is_floating_point() else tensor for tensor in drawn)
+            self.inputs = inputs(design, setting.batch, setting.device, floating)
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network
