@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH, Size, at
 from archscope.backends.torch.imports.aliases import Aliases, in_place
@@ -21,7 +22,6 @@ from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.fields import FieldError
-from archscope.spec.draft import Draft, Unfit
 
 
 class Lifting:
@@ -48,13 +48,12 @@ class Lifting:
             target.name, batch=program.batch, source=target.source, floating=DTYPES.get(target.floating, "float32")
         )
         self.instances, self.uses, self.aliases = Instances(program.calls), Uses(program), Aliases(program)
-        self.sources = Sources(self.draft, program, target, self.instances, self.lends)
+        self.sources = Sources(self.draft, program, target, self.instances)
         self.refusals: dict[str, Refusal] = {}
         self.notes: list[str] = []
         self.boxed: set[str] = set()
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
-        self._latest: Ref | None = None
 
     # -- what becomes of values ------------------------------------------------------------------------------------
 
@@ -78,7 +77,7 @@ class Lifting:
         if value.dtype not in DTYPES:
             raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
         kind = self.word(value.dtype)
-        self._latest = ref = self.draft.input(name, self.shape(value)[1:], None if kind == "float" else kind)
+        self.sources.latest = ref = self.draft.input(name, self.shape(value)[1:], None if kind == "float" else kind)
         return ref
 
     def entity(self, value: Value) -> Entity:
@@ -89,7 +88,7 @@ class Lifting:
         """Say what has become of a value."""
         self._values[value.name] = entity
         if isinstance(entity, Ref) and value.shape[:1] == (BATCH,):
-            self._latest = entity
+            self.sources.latest = entity
 
     def enter_all(self, call: Call, entities: Sequence[Entity]) -> None:
         """Say what has become of the outputs of a call."""
@@ -310,11 +309,6 @@ class Lifting:
     def only_use(self, held: Held) -> bool:
         """Whether a weight is read once, and no layer gives it yet."""
         return self.uses.times[held.value.name] == 1 and held not in self.sources
-
-    def lends(self) -> Ref:
-        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
-        assert self._latest is not None
-        return self._latest
 
 
 def _stem(name: str, own: str) -> str | None:
