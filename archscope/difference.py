@@ -25,6 +25,7 @@ from archscope.analysis.metrics import Figures
 from archscope.comparison import Setting, labels
 from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
+from archscope.shown import Shown
 
 ADDED, REMOVED, CHANGED, AFFECTED = KINDS = ("added", "removed", "changed", "affected")
 
@@ -85,7 +86,7 @@ class Change(Figures):
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Shown, report="difference"):
     """What makes the second of two designs of the first.
 
     Attributes:
