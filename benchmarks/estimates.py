@@ -33,7 +33,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 import archscope
-from archscope.analysis.devices import DEVICES, Ceilings
+from archscope.setting.devices import DEVICES, Ceilings
 from archscope.analysis.estimates import Setting, work
 from archscope.analysis.roofline import bounded
 from archscope.analysis.traffic import Moved, Part, traffic

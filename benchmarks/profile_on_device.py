@@ -28,7 +28,7 @@ from typing import Any
 import click
 
 import archscope
-from archscope.analysis.calibration import Calibration
+from archscope.setting.calibration import Calibration
 from archscope.analysis.roofline import predict
 from archscope.backends.torch.calibrate import calibrate
 from archscope.backends.torch.machine import machine, resolve

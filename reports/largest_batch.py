@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import archscope
-from archscope.analysis.devices import DEVICES
+from archscope.setting.devices import DEVICES
 from archscope.analysis.fit import largest_batch, room
 from archscope.analysis.memory import memory
 

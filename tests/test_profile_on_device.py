@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.devices import Ceilings
+from archscope.setting.devices import Ceilings
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import CONTRACTING, MOVING
+from archscope.setting.devices import CONTRACTING, MOVING
 from tests.analysis.test_roofline import calibration
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "profile_on_device.py"

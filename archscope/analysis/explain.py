@@ -22,7 +22,7 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Reads, Slide, Span
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -88,14 +88,17 @@ class Explanation(Shown):
 
 
 def explain(
-    design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32"
+    design: Design, layer: str | None = None, setting: Setting | None = None, **changes: Any
 ) -> tuple[Explanation, ...]:
     """Explain a layer, all layers of a block, or all layers of a design.
 
+    Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+
     Raises:
-        UsageError: there is no layer or block of that name, or an impossible batch or dtype.
+        UsageError: there is no layer or block of that name, or a setting that cannot be.
     """
-    return explain_account(analyze(design, batch=batch, dtype=dtype), layer)
+    return explain_account(analyze(design, setting, **changes), layer)
 
 
 def explain_account(account: Account, layer: str | None = None) -> tuple[Explanation, ...]:
@@ -104,18 +107,18 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design, dtype = account.design, precision_of(account.dtype).floating
-    steps = walk(design.graph, account.batch)
+    design = account.design
+    steps = walk(design.graph, account.setting.batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
     kept: dict[str, list[Kept]] = {}
-    for piece in account.memory.kept:
+    for piece in account.memory.kept if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
     known = _Known({}, {})
-    found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
+    found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
     return tuple(found) if lacking is None else tuple(replace(one, incomplete=lacking) for one in found)
 
@@ -127,13 +130,14 @@ class _Known(NamedTuple):
     windows: dict[Any, Reads]
 
 
-def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
+def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs, learns = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
     if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, dtype))
+        known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*known.lines[key], *_field_lines(step, fields, known), *_kept_lines(layer.name, kept))
+    seen = _field_lines(step, account.fields, known)
+    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, account.setting.precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -216,12 +220,12 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
             yield _line(f"field_start{suffix}", field.start)
 
 
-def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
+def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
     """What the layer keeps for the backward pass, and who keeps it, too."""
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, float32{shared}")
+        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, {precision}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from archscope.analysis import Account, analyze
-from archscope.analysis.devices import DEVICES
 from archscope.cli import options
 from archscope.files import write
 from archscope.report.data import to_csv, to_json
 from archscope.report.markdown import to_markdown
 from archscope.report.sheet import write_csv
 from archscope.report.terminal import render
+from archscope.setting.devices import DEVICES
 from archscope.table import COLUMNS, DEFAULT, Table, choose, tabulate_account
 
 if TYPE_CHECKING:

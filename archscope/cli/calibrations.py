@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from archscope.analysis.calibration import Calibration, file_name, from_data
-from archscope.analysis.devices import DEVICES, processor
 from archscope.errors import UsageError
 from archscope.files import irregular
+from archscope.setting.calibration import Calibration, file_name, from_data
+from archscope.setting.devices import DEVICES, processor
 
 
 def folder() -> Path:

@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.calibration import Calibration
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import calibrations, options
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.difference import Difference, diff
@@ -21,6 +18,9 @@ from archscope.report.comparison import comparison_csv, comparison_data, compari
 from archscope.report.difference import difference_csv, difference_data, difference_markdown, difference_text
 from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
+from archscope.setting.calibration import Calibration
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
 
 
 class Variant(NamedTuple):

@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import CEILING, Wish, most, remedies, room
 from archscope.analysis.memory import Memory, memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
 from archscope.cli import options
 from archscope.design import Design
@@ -21,6 +19,8 @@ from archscope.report.memory import to_csv, to_data, to_text
 from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
 from archscope.report.text import binary
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
 
 _UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _RESOLUTION_STEP = 32  # most networks halve a map five times

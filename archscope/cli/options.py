@@ -186,7 +186,7 @@ def device(function: _Command) -> _Command:
 
 def step(function: _Command) -> _Command:
     """``--batch``, ``--precision`` and ``--mode`` of a step that takes time."""
-    from archscope.analysis.traffic import MODES
+    from archscope.setting import MODES
 
     for option in (
         precision,

@@ -9,15 +9,15 @@ import click
 
 from archscope.analysis import analyze
 from archscope.analysis.account import Account
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.memory import memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import MODES
 from archscope.cli import calibrations, options
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.files import check_target
+from archscope.setting import MODES
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

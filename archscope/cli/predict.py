@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
 from archscope.files import write
 from archscope.report import speed, speed_data
 from archscope.report.schema import dumped
 from archscope.report.sheet import write_csv
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
 
 
 @click.command("predict")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import check_place, write
 from archscope.load import read_document
 from archscope.report.schema import dumped
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 

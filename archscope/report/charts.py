@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, Row
 from archscope.analysis.roofline import Prediction, peak_of
-from archscope.analysis.traffic import CONTRACTING, Moved
+from archscope.analysis.traffic import Moved
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
 from archscope.report.text import binary, duration, line, short
+from archscope.setting.devices import CONTRACTING
 from archscope.table import fitting_depth
 
 if TYPE_CHECKING:

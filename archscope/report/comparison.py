@@ -99,7 +99,7 @@ def run_text(setting: Setting) -> str:
 
 def device_name(setting: Setting) -> str:
     """The device of a setting that has one, as its maker calls it."""
-    from archscope.analysis.devices import DEVICES
+    from archscope.setting.devices import DEVICES
 
     return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import binary
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 
 #: version of the JSON format; it changes when a reader of the old one would break

@@ -14,9 +14,9 @@ from archscope.report.terminal import Cells, grid
 from archscope.report.text import binary, duration, short
 
 if TYPE_CHECKING:
-    from archscope.analysis.calibration import Calibration
     from archscope.backends.torch.machine import Machine
     from archscope.backends.torch.profile import Profile, Timed
+    from archscope.setting.calibration import Calibration
 
 _NOTE = {
     True: "estimates, from the measured speed of each kind of layer",

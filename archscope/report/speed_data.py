@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.calibration import FORMAT
 from archscope.analysis.estimates import Estimate
 from archscope.analysis.roofline import Bound, Prediction
-from archscope.analysis.traffic import MODES
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
+from archscope.setting import MODES
+from archscope.setting.calibration import FORMAT
 
 if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile

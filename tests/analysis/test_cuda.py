@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory
-from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
+from archscope.setting.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
 
 

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 import archscope
-from archscope.analysis.devices import DEVICES
+from archscope.setting.devices import DEVICES
 from archscope.analysis.estimates import Setting, estimate, fits, work
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, Part
+from archscope.analysis.traffic import Moved, Part
+from archscope.setting.devices import CONTRACTING, MOVING
 
 #: the table of each column, and how its steps ran
 COLUMNS = {

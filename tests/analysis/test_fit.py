@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.devices import DEVICES
+from archscope.setting.devices import DEVICES
 from archscope.analysis.fit import largest_batch, most, remedies, room
 from archscope.analysis.memory import memory
 from archscope.errors import UsageError

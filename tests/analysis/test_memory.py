@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.memory import memory
-from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.analysis.traversal import walk
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped

@@ -5,10 +5,10 @@ import math
 import pytest
 
 import archscope
-from archscope.analysis.calibration import Calibration, file_name, from_data
-from archscope.analysis.devices import DEVICES, Ceilings
+from archscope.setting.calibration import Calibration, file_name, from_data
+from archscope.setting.devices import DEVICES, Ceilings
 from archscope.analysis.roofline import Bound, peak_of, predict
-from archscope.analysis.traffic import CONTRACTING, MOVING
+from archscope.setting.devices import CONTRACTING, MOVING
 from archscope.errors import UsageError
 
 #: 16 x 512 x 512: 4,194,304 elements; a 3 x 3 convolution has 9 x 16 x 16 weights and 2 x 2304 x 262,144 FLOPs

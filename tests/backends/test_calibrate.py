@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from archscope.analysis.calibration import from_data
-from archscope.analysis.devices import Ceilings
-from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, kind_of
+from archscope.setting.calibration import from_data
+from archscope.setting.devices import Ceilings
+from archscope.analysis.traffic import Moved, kind_of
+from archscope.setting.devices import CONTRACTING, MOVING
 from archscope.analysis.traversal import walk
 from archscope.backends.torch import calibrate as module
 from archscope.backends.torch.calibrate import _Found, _shares, calibrate, typical

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import archscope
-from archscope.analysis.devices import Ceilings
+from archscope.setting.devices import Ceilings
 from archscope.analysis.memory import memory
 from archscope.backends.torch import profile as module
 from archscope.backends.torch.profile import profile

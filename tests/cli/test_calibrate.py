@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from archscope.analysis.calibration import from_data
+from archscope.setting.calibration import from_data
 from archscope.backends.torch import calibrate as module
 from archscope.cli import calibrations, main
 from tests.analysis.test_roofline import calibration

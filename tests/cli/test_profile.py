@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.devices import processor
+from archscope.setting.devices import processor
 from archscope.backends.torch import machine, profile
 from archscope.cli import calibrations, main
 from tests.analysis.test_roofline import CEILINGS, calibration
