@@ -110,10 +110,12 @@ _LATER = {
 }
 
 # results lie below the reports that show them, and find them here
-shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
-shown.REPORTS["text"] = lambda result: import_module("archscope.report.imports").text(result)
+_SHOWING = "archscope.report.showing"
+shown.REPORTS["name"] = lambda result: import_module(_SHOWING).name(result)
+shown.REPORTS["text"] = lambda result: import_module(_SHOWING).text(result)
+shown.REPORTS["html"] = lambda result: import_module(_SHOWING).html(result)
+shown.REPORTS["frame"] = lambda result: import_module(_SHOWING).frame(result)
 shown.REPORTS["rows"] = lambda *given: import_module("archscope.report.writers").rows_writer(*given)
-shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 
 
 def __getattr__(name: str) -> Any:

@@ -282,9 +282,7 @@ def compare(
         raise UsageError("there is nothing to compare: name a design")
     setting = timeable(Setting.of(setting, **changes))
     chosen = choose_figures(tuple(_default(designs, setting)) if figures is None else figures)
-    sides = tuple(
-        Side(label, analyze(design, setting)) for label, design in zip(labels(designs), designs, strict=True)
-    )
+    sides = tuple(Side(label, analyze(design, setting)) for label, design in zip(labels(designs), designs, strict=True))
     at = _baseline(baseline, sides)
     values = tuple(tuple(side.figure(figure.name) for figure in chosen) for side in sides)
     return Comparison(sides, at, setting, chosen, values)

@@ -62,7 +62,7 @@ SHOWN = {
     "plot totals": ["PLAIN BOX -o a.svg"],
     "receptive-field": ["BOX --csv a.csv", "BOX head", "BOX conv --json", "BOX --plot a.svg",
                         "BOX conv --unit 1,1 --draw a.svg --heat b.svg"],
-    "memory": ["BOX --csv a.csv --json a.json --plot a.svg", "BOX --optimizer none"],
+    "memory": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html --plot a.svg", "BOX --optimizer none"],
     "predict": ["BOX --device h200 --csv a.csv --json a.json"],
     "verify": ["BOX --errata a.md", "BOX"],
     "export": ["BOX -o a.dot", "BOX -o a.mmd", "BOX -o a.json"],
@@ -208,7 +208,7 @@ def results(text):
 def test_every_result_that_shows_itself_says_it():
     told = "incomplete: 2 opaque layers (part.one, part.two)"
     found, complete = results(BOX), results(PLAIN)
-    assert {*found, "Profile"} == set(notebook._DRAWN) == set(frame._RECORDS)  # a profile would have to run it
+    assert {*found, "Profile"} == {*notebook._DRAWN, "Memory"} == {*frame._RECORDS, "Memory"}  # a profile would run it
     for name, one in found.items():
         assert told in one._repr_html_(), name
         assert one.frame.attrs == {"incomplete": told}, name

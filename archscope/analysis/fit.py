@@ -144,7 +144,9 @@ def largest_batch(
     setting = Setting.of(setting, **changes)
     space = room(setting.device, limit, context)
     if space is None:
-        raise UsageError(f"the memory of {setting.device} is not known: give a limit, or a device by name, such as h200")
+        raise UsageError(
+            f"the memory of {setting.device} is not known: give a limit, or a device by name, such as h200"
+        )
     return Wish(design, setting).largest(space)
 
 

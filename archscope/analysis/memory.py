@@ -83,7 +83,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory(Shown):
+class Memory(Shown, report="memory"):
     """The memory of a design.
 
     Attributes:

@@ -252,7 +252,9 @@ def _estimated(calibration: Calibration, precision: Precision) -> Callable[[Part
         share = calibration.share(precision.name, phase, part.kind)
         launch = moved.calls * calibration.launch[phase]
         if part.kind in CONTRACTING:
-            return Bound(moved.flops / (peak_of(ceilings, precision, part.kind) * share), moved.bytes / bandwidth, launch)
+            return Bound(
+                moved.flops / (peak_of(ceilings, precision, part.kind) * share), moved.bytes / bandwidth, launch
+            )
         return Bound(0.0, moved.bytes / (bandwidth * share), launch)
 
     return timed

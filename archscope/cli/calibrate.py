@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archscope.cli import calibrations, options
+from archscope.cli import calibrations, options, settings
 from archscope.errors import UsageError
 from archscope.files import write
 from archscope.report import speed
@@ -16,26 +16,26 @@ from archscope.report.schema import dumped
 @click.option(
     "--precision",
     "--dtype",
-    "dtypes",
-    type=options.PrecisionName(),
+    "precisions",
+    type=settings.PrecisionName(),
     multiple=True,
     help="May be repeated.  [default: float32]",
 )
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
 @click.option("--output", metavar="FILE", help="Where to store it, instead of in your folder; - prints it.")
 @options.manners
-def command(device: str, dtypes: tuple[str, ...], seconds: float, output: str | None, quiet: bool) -> None:
+def command(device: str, precisions: tuple[str, ...], seconds: float, output: str | None, quiet: bool) -> None:
     """Measure what a device achieves on typical layers, so that predictions become estimates.
 
     `archscope predict` and `archscope profile` find what is stored here.
 
     \b
     archscope calibrate
-    archscope calibrate --device cuda --dtype float32 --dtype bf16
+    archscope calibrate --device cuda --precision float32 --precision bf16
     """
     torch_side = options.torch_side("calibrate")
     with options.progress("calibrating", quiet=quiet) as tick:
-        found = torch_side.calibrate(device=device, dtypes=dtypes or ("float32",), seconds=seconds, tick=tick)
+        found = torch_side.calibrate(device=device, precisions=precisions or ("float32",), seconds=seconds, tick=tick)
     target = output
     if target is None:
         path = calibrations.place_of(found.device)

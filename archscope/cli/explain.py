@@ -7,24 +7,24 @@ from dataclasses import replace
 import click
 
 from archscope.analysis import explain
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.design import incomplete
 from archscope.report.explanation import to_data
 from archscope.report.schema import dumped
+from archscope.setting import OF_SAVED, Setting
 
 
 @click.command("explain")
 @options.one_spec
 @click.argument("layer", required=False)
-@options.sizes
+@settings.options(*OF_SAVED)
 @options.variant
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
 @options.manners
 def command(
     spec: str,
     layer: str | None,
-    batch: int,
-    dtype: str,
+    setting: Setting,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     as_json: bool,
@@ -39,9 +39,10 @@ def command(
     archscope explain resnet50 layer1.0 --batch 32
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    explanations = explain(design, layer, batch=batch, dtype=dtype)
+    explanations = explain(design, layer, setting)
     if as_json:
-        click.echo(dumped(to_data(design, explanations)), nl=False)
+        click.echo(dumped(to_data(design, setting, explanations)), nl=False)
     else:
         said = [str(replace(one, incomplete=None)) for one in explanations]  # once, for all of them
-        click.echo("\n\n".join([*said, *filter(None, [incomplete(design)])]))
+        head = f"{click.style(design.title, bold=True)}   {setting.words(*OF_SAVED)}"
+        click.echo("\n\n".join([head, *said, *filter(None, [incomplete(design)])]))

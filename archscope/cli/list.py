@@ -6,11 +6,10 @@ import sys
 
 import click
 
-from archscope.analysis import analyze
 from archscope.cli import options
 from archscope.files import write
-from archscope.load import load
-from archscope.report.catalogue import to_csv, to_markdown, to_text
+from archscope.report import zoo
+from archscope.report.catalogue import Entry, to_csv, to_markdown, to_text
 from archscope.report.sheet import write_csv
 from archscope.spec import library
 
@@ -22,15 +21,19 @@ from archscope.spec import library
 def command(csv_file: str | None, markdown_file: str | None, quiet: bool) -> None:
     """List the designs that ship with archscope, with their totals at batch 1 (with -q their names only)."""
     piped = options.to_stdout(csv_file, markdown_file)
-    names = library.names()
     if quiet and csv_file is None and markdown_file is None:
-        click.echo("\n".join(names))
+        click.echo("\n".join(library.names()))
         return
-    with click.progressbar(names, label="counting", file=sys.stderr, hidden=quiet or not sys.stderr.isatty()) as bar:
-        designs = [(name, analyze(load(library.specs_folder() / f"{name}.yaml"))) for name in bar]
+    designs = zoo.kept() or _counted(quiet)
     if csv_file is not None:
         write_csv(to_csv(designs), csv_file)
     if markdown_file is not None:
         write(to_markdown(designs), markdown_file)
     if not quiet and not piped:
         click.echo(to_text(designs), nl=False)
+
+
+def _counted(quiet: bool) -> list[Entry]:
+    hidden = quiet or not sys.stderr.isatty()
+    with click.progressbar(library.names(), label="counting", file=sys.stderr, hidden=hidden) as names:
+        return list(zoo.counted(names))

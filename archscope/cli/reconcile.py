@@ -7,18 +7,19 @@ from collections.abc import Mapping
 import click
 
 from archscope.analysis.peers import Measured, reconcile
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.files import write
 from archscope.report.reconciliation import hold, render, to_csv, to_json, to_markdown
 from archscope.report.sheet import write_csv
+from archscope.setting import Setting
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
 
 @click.command("reconcile")
 @options.one_spec
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once.")
+@settings.options("batch")
 @click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
 @options.variant
 @click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
@@ -29,7 +30,7 @@ _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install '
 def command(
     ctx: click.Context,
     spec: str,
-    batch: int,
+    setting: Setting,
     no_run: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
@@ -51,8 +52,8 @@ def command(
     """
     piped = options.to_stdout(csv_file, json_file, markdown_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = reconcile(design, batch)
-    measured = {} if no_run else _measured(design, batch)
+    found = reconcile(design, setting)
+    measured = {} if no_run else _measured(design, setting.batch)
     peers = hold(found, measured or {})
     if csv_file is not None:
         write_csv(to_csv(found, peers), csv_file)

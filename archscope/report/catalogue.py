@@ -36,7 +36,12 @@ _COLUMNS = (
 )
 
 
-def _cells(name: str, account: Account) -> dict[str, Any]:
+#: a design's name and figures, by column, and what they lack
+Entry = dict[str, Any]
+
+
+def entry(name: str, account: Account) -> Entry:
+    """What is said of a design."""
     design, total = account.design, account.total
     return {
         "name": name,
@@ -45,32 +50,33 @@ def _cells(name: str, account: Account) -> dict[str, Any]:
         "input": tuple(node.shape for node in design.inputs),
         **{column.name: getattr(total, column.name) for column in _COLUMNS[4:] if column.name != "depth"},
         "depth": account.depth,
+        "incomplete": incomplete(design),
     }
 
 
-def to_csv(designs: Sequence[tuple[str, Account]]) -> str:
+def to_csv(designs: Sequence[Entry]) -> str:
     """A row a design, plain numbers; inputs as ``3x224x224``."""
     return sheet.to_csv(
         [(column.name, column.unit) for column in _COLUMNS],
-        ([plain(cells[c.name], c.style) for c in _COLUMNS] for cells in (_cells(*one) for one in designs)),
-        lacking=[incomplete(account.design) for _, account in designs],
+        ([plain(one[c.name], c.style) for c in _COLUMNS] for one in designs),
+        lacking=[one["incomplete"] for one in designs],
     )
 
 
-def _texts(designs: Sequence[tuple[str, Account]]) -> tuple[list[str], list[list[str]], list[bool]]:
+def _texts(designs: Sequence[Entry]) -> tuple[list[str], list[list[str]], list[bool]]:
     """Titles and rows of the columns that people read, and which of them are text."""
     shown = [column for column in _COLUMNS if column.people]
-    rows = [[value(cells[c.name], c.style) for c in shown] for cells in (_cells(*one) for one in designs)]
+    rows = [[value(one[c.name], c.style) for c in shown] for one in designs]
     return [c.title for c in shown], rows, [c.style != "count" for c in shown]
 
 
-def to_markdown(designs: Sequence[tuple[str, Account]]) -> str:
+def to_markdown(designs: Sequence[Entry]) -> str:
     """A table for a README."""
     titles, rows, left = _texts(designs)
     return markdown.grid(titles, [list(map(markdown.escaped, row)) for row in rows], left) + "\n"
 
 
-def to_text(designs: Sequence[tuple[str, Account]]) -> str:
+def to_text(designs: Sequence[Entry]) -> str:
     """A table for a terminal."""
     from archscope.report.terminal import grid
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
+from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
 from archscope.diagnostics import Diagnostic
 from archscope.report import markdown, sheet
@@ -17,10 +17,11 @@ from archscope.report.difference import COSTS
 from archscope.report.difference import schema as difference_schema
 from archscope.report.terminal import column_width, grid
 from archscope.report.text import binary, plain, short, value
+from archscope.setting import Setting
 from archscope.table import COLUMNS, Column
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 _WIDEST_LABEL = 22
 _GAP = 2
@@ -88,20 +89,7 @@ def _count(found: Comparison) -> str:
 def setting_text(found: Comparison) -> str:
     """How the designs are run, and what ratios are to."""
     ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
-    return run_text(found.setting) + ratios
-
-
-def run_text(setting: Setting) -> str:
-    """How designs are run: ``batch 32, bf16, sgd on NVIDIA H200``."""
-    place = f" on {device_name(setting)}" if setting.device else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}"
-
-
-def device_name(setting: Setting) -> str:
-    """The device of a setting that has one, as its maker calls it."""
-    from archscope.setting.devices import DEVICES
-
-    return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
+    return found.setting.words() + ratios
 
 
 def _drawn(found: Comparison, rows: Callable[[bool], list[_Row]], width: int) -> tuple[str, bool]:
@@ -225,14 +213,14 @@ def notes(found: Comparison) -> Iterator[str]:
 
 def time_note(setting: Setting) -> str:
     """What times on a device are."""
-    from archscope.analysis.roofline import ceilings_of, granted, mixed
+    from archscope.analysis.roofline import granted, mixed
 
     if setting.calibration is not None:
-        return f"times on {device_name(setting)} are estimates"
-    ceilings = ceilings_of(setting.device or "")
-    other = f"; {setting.dtype}: {mixed(ceilings, setting.dtype)}" if mixed(ceilings, setting.dtype) else ""
-    grants = ", ".join(granted(ceilings, setting.dtype))
-    return f"times on {device_name(setting)} are bounds: no step is faster, granted {grants}{other}"
+        return f"times on {setting.place} are estimates"
+    other = mixed(setting.ceilings, setting.numbers)
+    grants = ", ".join(granted(setting.ceilings, setting))
+    more = f"; {setting.precision}: {other}" if other else ""
+    return f"times on {setting.place} are bounds: no step is faster, granted {grants}{more}"
 
 
 def comparison_markdown(found: Comparison, *, depth: int | None = None) -> str:
@@ -274,10 +262,8 @@ def comparison_csv(found: Comparison) -> str:
 
 def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
     """A comparison as plain data, with the stages that ``depth`` tells apart."""
-    setting = found.setting
     content = {
-        **_setting_data(found),
-        "optimizer": setting.optimizer,
+        "setting": found.setting.data(),
         "times": found.times or None,
         "baseline": found.labels[found.baseline],
         "figures": [
@@ -304,10 +290,6 @@ def comparison_data(found: Comparison, *, depth: int = 1) -> dict[str, Any]:
     return js.headed(JSON_VERSION, _lacking(found), content, _warnings(found))
 
 
-def _setting_data(found: Comparison) -> dict[str, Any]:
-    return {"batch": found.setting.batch, "dtype": found.setting.dtype, "device": found.setting.device}
-
-
 def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
     parts = {
         label: {
@@ -325,11 +307,6 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
 def schema() -> js.Schema:
     """The schema of :func:`comparison_data`, with the difference where it is asked for."""
     costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
-    setting = {
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.text("of the numbers"),
-        "device": js.nullable(js.text("whose times and memory")),
-    }
     known = {
         "name": js.text("as elsewhere"),
         "title": js.text("as people read it"),
@@ -352,8 +329,7 @@ def schema() -> js.Schema:
     stage = {"name": js.text(), "designs": js.mapping(js.record(part), "by label; only those that have the stage")}
     difference, change = difference_schema()
     fields = {
-        **setting,
-        "optimizer": js.text("of the training step"),
+        "setting": js.setting(),
         "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
         "baseline": js.text("label of the design that ratios are to"),
         "figures": js.many(js.record(known)),

@@ -11,11 +11,10 @@ from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
 from archscope.report.text import plain
-from archscope.setting.precision import PRECISIONS, precision_of
 from archscope.table import COLUMNS, Table, cell
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -43,17 +42,16 @@ def to_json(accounts: Sequence[Account]) -> str:
 
 
 def _design(account: Account) -> dict[str, Any]:
-    design = account.design
+    design, runs = account.design, account.setting.runs
     return {
         "name": design.name,
         "source": design.source,
         "file": design.file,
         "incomplete": incomplete(design),
-        "batch": account.batch,
-        "dtype": account.dtype,
+        "setting": account.setting.data(),
         "vars": dict(design.vars),
         "inputs": [
-            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or precision_of(account.dtype).floating}
+            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or account.setting.numbers.floating}
             for n in design.inputs
         ],
         "outputs": {name: str(ref) for name, ref in design.outputs},
@@ -76,7 +74,8 @@ def _design(account: Account) -> dict[str, Any]:
                 "frozen": list(row.frozen),
                 **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
                 "dense_params": row.dense_params,
-                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
+                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees")},
+                **{name: cell(account, row, COLUMNS[name]) if runs else None for name in MEMORY_FIGURES},
             }
             for layer, row in zip(design.layers, account.rows, strict=True)
         ],
@@ -98,8 +97,7 @@ def schema() -> js.Schema:
         "source": js.text("the paper or document that it follows"),
         "file": js.text("the spec; empty where it was no file"),
         "incomplete": js.lacking(),
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.chosen(PRECISIONS, "precision, for the figures in bytes"),
+        "setting": js.setting(),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
@@ -122,7 +120,7 @@ def schema() -> js.Schema:
         "dense_params": js.nullable(js.figure("dense_params")),
         **{name: js.figure(name) for name in FIELD_FIGURES},
         "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
-        **{name: js.figure(name) for name in MEMORY_FIGURES},
+        **{name: js.nullable(js.figure(name)) for name in MEMORY_FIGURES},
     }
     defs = {"figures": js.record(figures), "layer": js.record(layer)}
     return js.document("analyze", JSON_VERSION, {"designs": js.many(js.record(design))}, defs=defs)

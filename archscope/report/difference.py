@@ -19,10 +19,11 @@ from archscope.report import markdown, sheet
 from archscope.report import schema as js
 from archscope.report.terminal import column_width, grid
 from archscope.report.text import shape, value
+from archscope.setting import OF_SAVED
 from archscope.table import COLUMNS
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 #: rows that are shown unasked
 MOST_ROWS = 120
 #: the costs that machines are told
@@ -59,9 +60,7 @@ def difference_text(found: Difference, width: int, *, depth: int | None = None) 
         width: columns of the terminal.
         depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
     """
-    head = (
-        f"{click.style(bold=True, text=' -> '.join(found.labels))}   batch {found.setting.batch}, {found.setting.dtype}"
-    )
+    head = f"{click.style(bold=True, text=' -> '.join(found.labels))}   {found.setting.words(*OF_SAVED)}"
     about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
     edits = [line for one in about for line in textwrap.wrap(one, width, subsequent_indent="  ")]
     top = "\n".join([head, *edits])
@@ -203,7 +202,7 @@ def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
     lines = [
         f"### {' -> '.join(map(markdown.escaped, found.labels))}",
         "",
-        f"batch {found.setting.batch}, {found.setting.dtype}",
+        found.setting.words(*OF_SAVED),
         "",
     ]
     about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
@@ -248,9 +247,7 @@ def difference_csv(found: Difference) -> str:
 def difference_data(found: Difference) -> dict[str, Any]:
     """A difference as plain data: a tree whose every level adds up to the total."""
     content = {
-        "batch": found.setting.batch,
-        "dtype": found.setting.dtype,
-        "device": found.setting.device,
+        "setting": found.setting.data(),
         "before": found.labels[0],
         "after": found.labels[1],
         "edits": list(map(_edit_data, found.edits)),
@@ -303,9 +300,7 @@ def schema() -> tuple[js.Schema, js.Schema]:
         "archscope": js.text("version of archscope"),
         "incomplete": js.lacking(),
         "warnings": js.warned(),
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.text("of the numbers"),
-        "device": js.nullable(js.text("whose functions say what is kept")),
+        "setting": js.setting(),
         "before": js.text("label of the first design"),
         "after": js.text("label of the second design"),
         "edits": edits,

@@ -8,15 +8,21 @@ from typing import Any
 from archscope.analysis.explain import Explanation
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
+from archscope.setting import Setting
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
-def to_data(design: Design, explanations: Sequence[Explanation]) -> dict[str, Any]:
+def to_data(design: Design, setting: Setting, explanations: Sequence[Explanation]) -> dict[str, Any]:
     """The explanations of some layers of a design."""
     layers = [one.as_dict() for one in explanations]
-    return js.headed(JSON_VERSION, incomplete(design), {"design": design.name, "layers": layers}, design.warnings)
+    return js.headed(
+        JSON_VERSION,
+        incomplete(design),
+        {"design": design.name, "setting": setting.data(), "layers": layers},
+        design.warnings,
+    )
 
 
 def schema() -> js.Schema:
@@ -34,4 +40,8 @@ def schema() -> js.Schema:
         "lines": js.many(js.record(line), "the equations, in the order of computation"),
         "incomplete": js.lacking(),
     }
-    return js.document("explain", JSON_VERSION, {"design": js.text("its name"), "layers": js.many(js.record(layer))})
+    return js.document(
+        "explain",
+        JSON_VERSION,
+        {"design": js.text("its name"), "setting": js.setting(), "layers": js.many(js.record(layer))},
+    )

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from archscope.analysis.explain import Explanation
-    from archscope.analysis.memory import Memory
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.analysis.roofline import Prediction
@@ -83,7 +82,7 @@ def _account(account: Account) -> Records:
             "input_shape": tuple(tensor.sizes for tensor in row.x),
             **{name: getattr(row, name) for name in (*LAYER_FIGURES, *METRICS)},
             **{name: account.field_figure(row.name, name) for name in FIELD_FIGURES},
-            "kept_bytes": account.memory.by_layer[row.name],
+            "kept_bytes": account.memory.by_layer[row.name] if account.setting.runs else None,
         }
 
 
@@ -105,11 +104,6 @@ def _fields(fields: ReceptiveFields) -> Records:
     for layer in fields.design.layers:
         for field in fields[layer.name]:
             yield {"name": layer.name, **axis_data(field)}
-
-
-def _memory(found: Memory) -> Records:
-    for piece in found.kept:
-        yield {"layer": piece.layer, "what": piece.what, "kept_bytes": piece.bytes, "shared_with": piece.shared}
 
 
 def _parts(found: Prediction | Profile) -> Records:
@@ -138,7 +132,6 @@ _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Design": (_design, "name"),
     "Explanation": (_explanation, "figure"),
     "Imported": (_imported, "name"),
-    "Memory": (_memory, "layer"),
     "Prediction": (_parts, "name"),
     "Profile": (_parts, "name"),
     "ReceptiveFields": (_fields, "name"),

@@ -9,16 +9,16 @@ import click
 
 from archscope.design import incomplete
 from archscope.report import checks
-from archscope.report.memory import setting as memory_setting
 from archscope.report.terminal import render
 from archscope.report.text import binary, value
+from archscope.setting import OF_MEMORY
 from archscope.table import tabulate_account
 
 if TYPE_CHECKING:
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
-    from archscope.shown import Told
+    from archscope.shown import Shown
 
 #: of the table of a summary; blocks are folded where there would be more
 MOST_ROWS = 120
@@ -26,7 +26,7 @@ _WIDTH = 120
 _MOST_LISTED, _MOST_PLACES = 10, 3
 
 
-def text(result: Told) -> str:
+def text(result: Shown) -> str:
     """A result in words, without colours."""
     return click.unstyle(_TOLD[type(result).__name__](result))
 
@@ -68,7 +68,7 @@ def summary_notes(found: Summary) -> Iterator[str]:
     memory = found.memory
     yield (
         f"memory: training {binary(memory.training)}, of this {binary(memory.kept_bytes)} kept for backward; "
-        f"inference {binary(memory.inference)} ({memory_setting(memory)})"
+        f"inference {binary(memory.inference)} ({memory.setting.words(*OF_MEMORY)})"
     )
     yield from field(found.fields)
     yield from remarks(found.imported)

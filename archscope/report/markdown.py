@@ -49,5 +49,13 @@ def _section(table: Table) -> str:
     counted = [
         f"- {column.title}: {column.convention}" for column in columns if column.unit and column.style != "share"
     ]
-    about = [f"### {escaped(account.design.title)}", "", setting(account), "", drawn, "", "  \n".join(footer(table))]
+    about = [
+        f"### {escaped(account.design.title)}",
+        "",
+        setting(account, table.columns),
+        "",
+        drawn,
+        "",
+        "  \n".join(footer(table)),
+    ]
     return "\n".join([*about, *(["", *counted] if counted else [])])

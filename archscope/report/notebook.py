@@ -15,12 +15,11 @@ from archscope.analysis.account import Account, analyze
 from archscope.arith.traced import number
 from archscope.report.frame import missing_in
 from archscope.report.terminal import Cells, footer, setting
-from archscope.report.text import binary, value
+from archscope.report.text import value
 from archscope.table import DEFAULT, Line, Table, field_columns, tabulate_account
 
 if TYPE_CHECKING:
     from archscope.analysis.explain import Explanation
-    from archscope.analysis.memory import Memory
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
     from archscope.analysis.roofline import Prediction
@@ -67,25 +66,6 @@ def _explanation(found: Explanation) -> Iterable[str]:
     yield _table(Cells(["figure", "formula", "with numbers", "result", ""], rows, [True, True, True, False, True]))
 
 
-def _memory(found: Memory) -> Iterable[str]:
-    from archscope.report.memory import ledger, notes, setting
-
-    facts = [
-        (title, "", "", note) if size is None else (title, binary(size), f"{size:,} B", note)
-        for part in ledger(found)
-        for title, size, note in part
-    ]
-    pieces = sorted(found.kept, key=lambda piece: -piece.bytes)[:MOST_LISTED]
-    rows = [
-        [piece.layer, piece.what, binary(piece.bytes), f"{piece.bytes / found.kept_bytes:.1%}", ", ".join(piece.shared)]
-        for piece in pieces
-    ]
-    yield _headline(found.design.title, setting(found))
-    yield _facts(facts)
-    yield _table(Cells(["kept by", "what", "size", "%", "and by"], rows, [True, True, False, False, True]))
-    yield _notes([*_rest(len(found.kept)), *notes(found)])
-
-
 def _prediction(found: Prediction) -> Iterable[str]:
     from archscope.report.speed import prediction_cells, prediction_facts, prediction_notes, prediction_setting
 
@@ -108,7 +88,7 @@ def _reconciliation(found: Reconciliation) -> Iterable[str]:
     from archscope.report.reconciliation import cells, hold, sentences
 
     peers = hold(found, {})
-    yield _headline(found.design.title, f"batch {found.batch}; {found.macs:,} MACs, {found.params:,} params")
+    yield _headline(found.design.title, f"{found.setting.words('batch')}; {found.macs:,} MACs, {found.params:,} params")
     yield _table(cells(peers))
     yield _notes(sentences(peers))
 
@@ -151,7 +131,6 @@ _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
     "Design": _design,
     "Explanation": _explanation,
     "Imported": _imported,
-    "Memory": _memory,
     "Prediction": _prediction,
     "Profile": _profile,
     "ReceptiveFields": _fields,

@@ -62,7 +62,7 @@ def render(found: Reconciliation, peers: tuple[Held, ...], width: int) -> str:
     """The table, and below it a bridge for each figure that is not archscope's own."""
     design = found.design
     lines = [
-        f"{click.style(design.title, bold=True)}   input {inputs(design)}, batch {found.batch}",
+        f"{click.style(design.title, bold=True)}   input {inputs(design)}, {found.setting.words('batch')}",
         f"archscope: {found.macs:,} MACs, {found.params:,} params",
         *filter(None, [incomplete(design)]),
         "",
@@ -152,7 +152,7 @@ def _bridge(bridge: Bridge | None, start: str, word: str, width: int) -> Iterato
 
 def to_markdown(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """The table, and the bridges in sentences."""
-    counts = f"batch {found.batch}; archscope: {found.macs:,} MACs, {found.params:,} params"
+    counts = f"{found.setting.words('batch')}; archscope: {found.macs:,} MACs, {found.params:,} params"
     head = f"### {markdown.escaped(found.design.title)}\n\n{counts}\n"
     rows = [[markdown.escaped(click.unstyle(cell)) for cell in _row(one)] for one in peers]
     drawn = markdown.grid(_HEADERS, rows, _LEFT)
@@ -226,7 +226,7 @@ def to_json(found: Reconciliation, peers: tuple[Held, ...]) -> str:
     """Everything, the layers of each term by name."""
     content = {
         "design": found.design.name,
-        "batch": found.batch,
+        "setting": found.setting.data(),
         "macs": found.macs,
         "params": found.params,
         "peers": [_peer(one) for one in peers],
@@ -260,7 +260,7 @@ def schema() -> js.Schema:
     }
     fields = {
         "design": js.text("name of the design"),
-        "batch": js.count("that runs at once", "samples"),
+        "setting": js.setting(),
         "macs": js.figure("macs"),
         "params": js.figure("params"),
         "peers": js.many(js.record(peer, optional=["work"])),

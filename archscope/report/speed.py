@@ -12,6 +12,7 @@ from archscope.analysis.traffic import Part
 from archscope.design import incomplete
 from archscope.report.terminal import Cells, grid
 from archscope.report.text import binary, duration, short
+from archscope.setting import OF_TIME
 
 if TYPE_CHECKING:
     from archscope.backends.torch.machine import Machine
@@ -57,22 +58,19 @@ def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
 
 def prediction_setting(found: Prediction) -> str:
     """What the times are of, and under which assumptions on how torch runs it."""
-    dtype = f"{found.dtype} ({found.mixed})" if found.mixed else found.dtype
-    more = ", channels last" if found.channels_last else ""
-    run = "compiled" if found.compiled else "layer by layer"
-    return f"batch {found.batch}, {dtype}, {found.mode}{more}, {run} on {found.ceilings.name}"
+    return found.setting.words(*OF_TIME)
 
 
 def prediction_facts(found: Prediction) -> Iterator[Fact]:
     """The totals."""
     work = found.work
-    throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
+    throughput = _per_second(found.setting.batch / found.seconds) if found.seconds else ""
     most = f"{'' if found.calibrated else 'at most '}{throughput}" if throughput else ""
     yield "step", duration(found.seconds), f"{found.label}; {most}" if most else found.label
     if not found.calibrated:
         yield "  granted", "", ", ".join(found.granted)
         yield _estimate(found)
-    if found.mode == "train":
+    if found.setting.trains:
         yield "  forward", duration(found.forward), "with the loss"
         yield "  backward", duration(found.backward), ""
         yield "  update", duration(found.update), ""
@@ -89,7 +87,7 @@ def _estimate(found: Prediction) -> Fact:
     fit = one.fit
     errors = f"off by {fit.median:.0%} in half, by at most {fit.ninetieth:.0%} in 90% of networks of other families"
     outside = f"; fitted on batches of {fit.batches[0]:,} to {fit.batches[1]:,}" if one.outside else ""
-    return "estimate", duration(one.seconds), f"{_per_second(found.batch / one.seconds)}; {errors}{outside}"
+    return "estimate", duration(one.seconds), f"{_per_second(found.setting.batch / one.seconds)}; {errors}{outside}"
 
 
 def prediction_notes(found: Prediction) -> list[str]:
@@ -98,7 +96,8 @@ def prediction_notes(found: Prediction) -> list[str]:
     flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
     peaks = f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}"
     fitted = f"the estimate is fitted on {found.estimate.fit.source}" if found.estimate is not None else ""
-    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [fitted, incomplete(found.design)])]
+    other = f"{found.setting.precision}: {found.mixed}" if found.mixed else ""
+    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [other, fitted, incomplete(found.design)])]
 
 
 def prediction_cells(found: Prediction, top: int, *, every: bool = False) -> Cells:
@@ -144,10 +143,8 @@ def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
 
 def profile_setting(found: Profile) -> str:
     """What was timed."""
-    setting = found.setting
-    more = ", channels last" if setting.channels_last else ""
-    more += ", compiled" if found.compiled else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
+    timed = (name for name in OF_TIME if name not in ("torch", "device"))
+    return f"{found.setting.words(*timed)} on {found.machine.title}"
 
 
 def profile_facts(found: Profile) -> Iterator[Fact]:
@@ -241,7 +238,7 @@ def _ordinal(number: int) -> str:
 
 def sum_of_parts(found: Profile) -> str:
     """What the parts take one by one, against the whole."""
-    what = "the whole" if not found.compiled else "the compiled whole (layer by layer it is not compiled)"
+    what = "the whole" if not found.setting.compile else "the compiled whole (layer by layer it is not compiled)"
     return (
         f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
     )

@@ -10,7 +10,6 @@ from archscope.analysis.roofline import Bound, Prediction
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report import sheet
-from archscope.setting import MODES
 from archscope.setting.calibration import FORMAT
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 Columns = dict[str, tuple[str, str]]
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 2
+JSON_VERSION = 3
 
 _CALCULATED = "time, at least or estimated (as the label says),"
 _FORWARD, _BACKWARD = "of the forward pass", "of the backward pass"
@@ -54,10 +53,11 @@ _SETTING: Columns = {
     "design": ("", "name of the design"),
     "device": ("", "cpu or cuda"),
     "batch": ("samples", "in a step"),
-    "dtype": ("", "of the numbers: one of the precisions"),
+    "precision": ("", "of the numbers"),
     "mode": ("", "train: a step; infer: a forward pass"),
+    "optimizer": ("", "whose update"),
     "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
-    "compiled": ("", "whether the whole ran under torch.compile"),
+    "compile": ("", "whether the whole ran under torch.compile"),
 }
 _MACHINE: Columns = {
     "cpu": ("", "the processor"),
@@ -77,13 +77,10 @@ _MACHINE: Columns = {
 }
 #: those of the columns above that are neither text nor plain numbers
 _TYPES: dict[str, js.Schema] = {
-    "mode": js.chosen(MODES),
     "limit": js.chosen((*Bound._fields, "none")),
     "backward_median": js.nullable(js.number()),
     "backward_spread": js.nullable(js.number()),
     "calculated": js.nullable(js.number()),
-    "channels_last": js.flag(),
-    "compiled": js.flag(),
 }
 
 
@@ -144,11 +141,7 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
     """A prediction as plain data, times in seconds."""
     content = {
         "design": found.design.name,
-        "batch": found.batch,
-        "dtype": found.dtype,
-        "mode": found.mode,
-        "channels_last": found.channels_last,
-        "compiled": found.compiled,
+        "setting": found.setting.data(),
         **_predicted(found),
         "parts": [one.record() for one in found.parts],
     }
@@ -157,9 +150,9 @@ def prediction_data(found: Prediction) -> dict[str, Any]:
 
 def prediction_schema() -> js.Schema:
     """The schema of :func:`prediction_data`."""
-    setting = {name: one for name, one in _SETTING.items() if name != "device"}
+    about = {"design": js.text("name of the design"), "setting": js.setting()}
     parts = js.many(js.record(js.columns(_WORK | _PREDICTED, _TYPES)), "of the step, in order")
-    return js.document("predict", JSON_VERSION, {**js.columns(setting, _TYPES), **_PREDICTION, "parts": parts})
+    return js.document("predict", JSON_VERSION, {**about, **_PREDICTION, "parts": parts})
 
 
 def _predicted(found: Prediction) -> dict[str, Any]:
@@ -184,8 +177,7 @@ def _estimated(found: Estimate) -> dict[str, Any]:
 
 def profile_csv(found: Profile) -> str:
     """A row for each part of the step, times in seconds; then what was run, and where."""
-    place = {"design": found.design.name, "compiled": found.compiled}
-    place |= found.setting._asdict() | found.machine.as_data()
+    place = {"design": found.design.name, **found.setting.data(), **found.machine.as_data()}
     return _csv(found.design, _WORK | _TIMED | _SETTING | _MACHINE, ({**one.record(), **place} for one in found.parts))
 
 
@@ -193,8 +185,7 @@ def profile_data(found: Profile) -> dict[str, Any]:
     """A profile as plain data, times in seconds."""
     content = {
         "design": found.design.name,
-        **found.setting._asdict(),
-        "compiled": found.compiled,
+        "setting": found.setting.data(),
         "whole": {phase: _timing(one) for phase, one in found.whole.items()},
         "sum_of_parts": found.sum_of_parts,
         "throughput": found.throughput,
@@ -215,7 +206,8 @@ def profile_schema() -> js.Schema:
     )
     error = js.nullable(js.number("by which an estimate is off, relative to the time measured; a bound has none"))
     fields = {
-        **js.columns(_SETTING, _TYPES),
+        "design": js.text("name of the design"),
+        "setting": js.setting(),
         "whole": js.mapping(timing, "by phase: forward (in training with the loss), backward, update, step"),
         "sum_of_parts": _seconds("of all parts, each timed alone"),
         "throughput": js.number("achieved", "samples/second"),
@@ -251,7 +243,7 @@ def calibration_schema() -> js.Schema:
     fields = {
         "device": js.text("the processor, or what torch.cuda.get_device_name() says"),
         "ceilings": _CEILINGS,
-        "efficiency": js.mapping(kinds, "share of a ceiling that a kind of layer achieves, by dtype"),
+        "efficiency": js.mapping(kinds, "share of a ceiling that a kind of layer achieves, by precision"),
         "launch": js.mapping(_seconds("that a call costs at least"), "by pass"),
         "machine": machine_schema(),
     }

@@ -12,9 +12,10 @@ import click
 
 from archscope.report import markdown, sheet
 from archscope.report import schema as js
-from archscope.report.comparison import run_text, short_value, time_note
+from archscope.report.comparison import short_value, time_note
 from archscope.report.terminal import Cells, column_width, grid
 from archscope.report.text import cut, duration, line, short, value
+from archscope.setting import FIELDS
 from archscope.spec.values import value_text
 from archscope.table import Column
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from archscope.sweeps.space import Space
 
 #: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 #: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
 _MOST_REASONS, _MOST_FRONTIER = 5, 20
@@ -93,8 +94,8 @@ def axis_titles(found: Sweep) -> list[str]:
 
 def setting_text(found: Sweep) -> str:
     """How the designs are run; the batch if it is the same for all."""
-    text = run_text(found.question.setting)
-    return text.partition(", ")[2] if any(axis.name == "batch" for axis in found.space.axes) else text
+    varied = [axis.name for axis in found.space.axes]
+    return found.question.setting.words(*(name for name in FIELDS if name not in varied))
 
 
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
@@ -420,15 +421,12 @@ def record_names(found: Sweep) -> list[str]:
 def sweep_data(found: Sweep) -> dict[str, Any]:
     """A sweep as plain data, with the designs of :func:`points`."""
     space, question, tally, moments = found.space, found.question, found.tally, found.moments
-    setting, drawn = question.setting, space.sample
+    drawn = space.sample
     derived = dict(question.derived)
     content = {
         "name": found.name,
         "file": found.file,
-        "batch": setting.batch,
-        "dtype": setting.dtype,
-        "optimizer": setting.optimizer,
-        "device": setting.device,
+        "setting": question.setting.data(),
         "axes": [
             {"name": axis.name, "values": list(axis.values), "structural": axis.name in found.structural}
             for axis in space.axes
@@ -538,10 +536,7 @@ def schema() -> js.Schema:
     fields = {
         "name": js.text("of the design, as the spec gives it"),
         "file": js.text("the spec; empty where it was no file"),
-        "batch": js.count("that runs at once, where no axis says it", "samples"),
-        "dtype": js.text("of the numbers"),
-        "optimizer": js.text("of the training step"),
-        "device": js.nullable(js.text("whose times and memory")),
+        "setting": js.setting(),
         "axes": js.many(js.record(axis)),
         "size": js.count("all combinations of the values"),
         "sample": js.nullable(js.record(sample)),

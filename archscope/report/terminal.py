@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import click
 import tabulate
 
 from archscope.analysis.account import Account
+from archscope.analysis.metrics import MEMORY_FIGURES
 from archscope.design import Design, incomplete
 from archscope.report.text import binary, cut, shape, short, value
-from archscope.table import DEFAULT, DROPPED_FIRST, Line, Table
+from archscope.setting import OF_BYTES, OF_SAVED
+from archscope.table import DEFAULT, DROPPED_FIRST, Column, Line, Table
 
 NARROWEST_NAME = 20
 _GAP = 2
@@ -42,7 +44,7 @@ def render(table: Table, width: int) -> str:
     body, sums = rows[: len(table.lines)], rows[len(table.lines) :]
     left = [column.style in ("text", "shape") for column in columns]
     drawn = grid([column.title for column in columns], [*body, tabulate.SEPARATING_LINE, *sums], left)
-    headline = f"{_styled(table.account.design.title, bold=True)}   {setting(table.account)}"
+    headline = f"{_styled(table.account.design.title, bold=True)}   {setting(table.account, table.columns)}"
     notes = [_styled(part, dim=True) for line in footer(table) for part in textwrap.wrap(line, width)]
     return "\n".join([headline, "", drawn, "", *notes])
 
@@ -98,9 +100,10 @@ def _styled(text: str, *, bold: bool = False, dim: bool = False) -> str:
     return click.style(text, bold=bold or None, dim=dim or None) if text and (bold or dim) else text
 
 
-def setting(account: Account) -> str:
-    """What was accounted for: ``input 3 x 224 x 224, batch 32, float32``."""
-    return f"input {inputs(account.design)}, batch {account.batch}, {account.dtype}"
+def setting(account: Account, columns: Iterable[Column] = ()) -> str:
+    """What was accounted for, and how it is run, as far as columns depend on it: ``input 3 x 224 x 224, batch 32``."""
+    shown = OF_SAVED if any(column.name in MEMORY_FIGURES for column in columns) else OF_BYTES
+    return f"input {inputs(account.design)}, {account.setting.words(*shown)}"
 
 
 def inputs(design: Design) -> str:

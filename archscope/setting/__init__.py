@@ -169,19 +169,20 @@ class Setting:
         Args:
             shown: the fields that the result depends on; all, if none is named.
         """
+        shown = shown or FIELDS
+        optimizer = f" with {self.optimizer}" if "optimizer" in shown else ""
         told = {
             "batch": f"batch {self.batch:,}",
             "precision": self.precision,
-            "mode": "training" if self.trains else "inference",
-            "optimizer": f"with {self.optimizer}" if self.trains else "",
+            "mode": f"training{optimizer}" if self.trains else "inference",
             "accumulate": "gradients accumulate" if self.accumulate else "",
             "channels_last": "channels last" if self.channels_last else "",
             "compile": "compiled" if self.compile else "",
             "launch": f"{self.launch * 1e6:g} µs a call" if self.launch else "",
             "torch": f"torch {self.torch}",
-            "device": f"on {self.place}",
         }
-        return ", ".join(text for name, text in told.items() if text and name in (shown or FIELDS))
+        place = f" on {self.place}" if "device" in shown else ""
+        return ", ".join(text for name, text in told.items() if text and name in shown) + place
 
     def __str__(self) -> str:
         return self.words()

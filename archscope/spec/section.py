@@ -22,7 +22,20 @@ from archscope.spec.values import TARGETS, Target, entries_in, gathered, plain, 
 if TYPE_CHECKING:
     from archscope.spec.document import Document
 
-KEYS = ("vary", "derive", "where", "pareto", "sort", "top", "sample", "batch", "precision", "dtype", "optimizer", "device")
+KEYS = (
+    "vary",
+    "derive",
+    "where",
+    "pareto",
+    "sort",
+    "top",
+    "sample",
+    "batch",
+    "precision",
+    "dtype",
+    "optimizer",
+    "device",
+)
 _SAMPLE_KEYS = ("count", "seed", "method")
 _LARGER = "give larger ones to `archscope sweep`"
 _EXPRESSION = "an expression, as in `params < 5e6` or `macs / params`"

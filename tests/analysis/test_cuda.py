@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory
-from archscope.setting.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
+from archscope.setting.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 
 
 @pytest.mark.parametrize(

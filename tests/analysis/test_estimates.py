@@ -10,21 +10,28 @@ from dataclasses import replace
 import pytest
 
 import archscope
-from archscope.setting.devices import DEVICES
-from archscope.analysis.estimates import Setting, estimate, fits, work
+from archscope.analysis.estimates import estimate, fits, work
 from archscope.analysis.roofline import predict
 from archscope.analysis.traffic import Moved, Part
-from archscope.setting.devices import CONTRACTING, MOVING
+from archscope.setting import Setting
+from archscope.setting.devices import CONTRACTING, DEVICES, MOVING
+from archscope.setting.precision import precision_of
 
 #: the table of each column, and how its steps ran
 COLUMNS = {
-    "infer-amp-nchw-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", True, False),
-    "train-amp-nhwc-pt112-cu113-rtx3090": Setting("rtx3090", "fp16-mixed", "train", True, False),
-    "infer-amp-nchw-pt291-cu128-4090": Setting("rtx4090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting("rtx4090", "fp16-mixed", "infer", False, True),
-    "infer-amp-nchw-pt291-cu130-5090": Setting("rtx5090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting("rtxpro6000-maxq", "fp16-mixed", "infer", False, False),
+    "infer-amp-nchw-pt240-cu124-rtx3090": Setting(device="rtx3090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="infer", channels_last=True
+    ),
+    "train-amp-nhwc-pt112-cu113-rtx3090": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="train", channels_last=True
+    ),
+    "infer-amp-nchw-pt291-cu128-4090": Setting(device="rtx4090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting(
+        device="rtx4090", precision="fp16-mixed", mode="infer", compile=True
+    ),
+    "infer-amp-nchw-pt291-cu130-5090": Setting(device="rtx5090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting(device="rtxpro6000-maxq", precision="fp16-mixed", mode="infer"),
 }
 LARGE = {"depths": [3, 4, 23, 3], "groups": 64, "width_per_group": 4}
 #: by timm's name: our design, its variables, the size of its input, and batch and samples/s in every column
@@ -118,7 +125,7 @@ def test_work_is_counted_by_kind():
         part("pointwise", 142 * 10**9, 936 * 10**5, 936 * 10**5),
         part("elementwise", 0, 936 * 10**6, 0, op="ReLU"),
     ]
-    found = work(parts, ceilings, "amp")
+    found = work(parts, ceilings, precision_of("amp"))
     assert found["pointwise products"] == found["pointwise roof"] == pytest.approx(2e-3)
     assert found["pointwise bytes"] == pytest.approx(2e-4)
     assert found["elementwise"] == pytest.approx(1e-3)
@@ -128,7 +135,7 @@ def test_work_is_counted_by_kind():
 def test_every_kind_of_layer_has_work():
     ceilings = DEVICES["rtx3090"].ceilings
     for kind in (*CONTRACTING, *MOVING):
-        found = work([part(kind, 10**9 * (kind in CONTRACTING), 10**6, 10**6, op="")], ceilings, "amp")
+        found = work([part(kind, 10**9 * (kind in CONTRACTING), 10**6, 10**6, op="")], ceilings, precision_of("amp"))
         assert sum(value for name, value in found.items() if name != "calls") > 0
 
 
@@ -146,9 +153,9 @@ def test_an_estimate_is_the_sum_of_work_times_its_factors():
 @pytest.mark.parametrize(
     "options",
     [
-        {"device": "a100-40gb", "dtype": "amp"},
-        {"device": "rtx3090", "dtype": "ieee"},
-        {"device": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "dtype": "amp", "mode": "infer"},
+        {"device": "a100-40gb", "precision": "amp"},
+        {"device": "rtx3090", "precision": "ieee"},
+        {"device": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "precision": "amp", "mode": "infer"},
     ],
 )
 def test_where_nothing_is_published_there_is_no_estimate(options):

@@ -4,14 +4,13 @@ import math
 
 import pytest
 
-from archscope.setting.calibration import from_data
-from archscope.setting.devices import Ceilings
 from archscope.analysis.traffic import Moved, kind_of
-from archscope.setting.devices import CONTRACTING, MOVING
 from archscope.analysis.traversal import walk
 from archscope.backends.torch import calibrate as module
 from archscope.backends.torch.calibrate import _Found, _shares, calibrate, typical
 from archscope.errors import UsageError
+from archscope.setting.calibration import from_data
+from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
 
 CEILINGS = Ceilings("a device", {"float32": 1e12}, 1e11, "a test")
 

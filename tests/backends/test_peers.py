@@ -56,7 +56,7 @@ def one_thread():
 def differences(design: Design, batch: int = 1, measured: dict[str, Measured] | None = None) -> dict[str, object]:
     """What is not equal to the unit, by peer; a peer that is not installed is left out."""
     found: dict[str, object] = {}
-    modelled = reconcile(design, batch).readings
+    modelled = reconcile(design, batch=batch).readings
     for name, one in (measured or measure(design, batch)).items():
         work, params = modelled[name].work, modelled[name].params
         if one.failure != "not installed" and (one.work, one.params) != (work.total, params.total):
@@ -123,7 +123,7 @@ def test_a_weight_without_dimensions(batch):
     if measured["torchinfo"].version is not None:
         assert measured["torchinfo"].work is None  # it fails, and is not modelled there
     assert differences(design, batch, {name: one for name, one in measured.items() if name != "torchinfo"}) == {}
-    work = reconcile(design, batch).readings["torchinfo"].work
+    work = reconcile(design, batch=batch).readings["torchinfo"].work
     assert (work.total, work.refused) == (None, ("Parameter of a tensor without dimensions",))
 
 

@@ -5,8 +5,9 @@ import torch
 
 import archscope
 from archscope.backends.torch.build import Network
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import CpuClock
+from archscope.setting import Setting
 
 DESIGNS = {
     "residual": "input: [4, 8, 8]\nlayers:\n"

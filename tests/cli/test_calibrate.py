@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from archscope.setting.calibration import from_data
 from archscope.backends.torch import calibrate as module
 from archscope.cli import calibrations, main
+from archscope.setting.calibration import from_data
 from tests.analysis.test_roofline import calibration
 
 

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.setting.devices import processor
 from archscope.backends.torch import machine, profile
 from archscope.cli import calibrations, main
+from archscope.setting.devices import processor
 from tests.analysis.test_roofline import CEILINGS, calibration
 
 

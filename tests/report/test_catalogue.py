@@ -4,7 +4,7 @@ import csv
 import io
 
 import archscope
-from archscope.report.catalogue import to_csv, to_markdown, to_text
+from archscope.report.catalogue import entry, to_csv, to_markdown, to_text
 
 TEXT = """
 name: pipes | here
@@ -20,7 +20,7 @@ layers:
 
 
 def designs():
-    return [("one", archscope.analyze(archscope.load(TEXT))), ("two", archscope.analyze(archscope.load(TEXT)))]
+    return [entry(name, archscope.analyze(archscope.load(TEXT))) for name in ("one", "two")]
 
 
 def test_csv_holds_plain_numbers():

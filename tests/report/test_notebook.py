@@ -62,7 +62,7 @@ def small():
 
 RESULTS = {
     "design": design,
-    "account": lambda: archscope.analyze(design(), batch=3, dtype="float16"),
+    "account": lambda: archscope.analyze(design(), batch=3, precision="float16"),
     "memory": lambda: archscope.memory(small(), device="h100"),
     "fields": lambda: archscope.receptive_fields(small()),
     "prediction": lambda: archscope.predict(small(), device="l4"),

@@ -105,7 +105,9 @@ def calibrate(
                 done += 1
                 if tick is not None:
                     tick((done + number + 1) / total)
-        efficiency[precision.name] = {phase: _shares(found, phase, precision, ceilings, launch[phase]) for phase in PASSES}
+        efficiency[precision.name] = {
+            phase: _shares(found, phase, precision, ceilings, launch[phase]) for phase in PASSES
+        }
     return Calibration(here.title, ceilings, efficiency, launch, here.as_data())
 
 
@@ -138,7 +140,9 @@ def _call_cost(found: list[_Found], phase: str) -> float:
     return next(one.seconds / one.moved.calls for one in found if one.phase == phase and one.kind == "elementwise")
 
 
-def _shares(found: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float) -> dict[str, float]:
+def _shares(
+    found: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float
+) -> dict[str, float]:
     """Of each kind the achieved share of its ceiling: all work over all time."""
     work: dict[str, float] = {}
     time: dict[str, float] = {}

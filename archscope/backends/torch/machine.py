@@ -138,7 +138,9 @@ def resolve(device: str) -> str:
     return ("cuda" if there else "cpu") if device == "auto" else device
 
 
-def measure_peaks(device: str, precisions: Iterable[str], *, seconds: float = 2.0, clock: Clock | None = None) -> Ceilings:
+def measure_peaks(
+    device: str, precisions: Iterable[str], *, seconds: float = 2.0, clock: Clock | None = None
+) -> Ceilings:
     """The ceilings as this machine shows them: the best of several products of large matrices, and of large copies.
 
     Args:

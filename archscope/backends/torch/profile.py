@@ -17,11 +17,12 @@ from archscope.analysis.memory import Memory, memory
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.backends.torch.build import refuse_opaque
-from archscope.backends.torch.machine import Machine, free_memory, machine, resolve
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.machine import Machine, free_memory, machine, named, resolve
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.setting import Setting
 from archscope.setting.devices import Ceilings
 from archscope.shown import Shown
 

@@ -238,7 +238,7 @@ def _few(names: Iterable[str]) -> str:
 
 def _outputs(account: Account, ran: _Ran | str, where: str) -> Check:
     tensors = {Ref(row.name, number): y for row in account.rows for number, y in enumerate(row.y)}
-    tensors |= {Ref(node.name): node.tensor(account.batch) for node in account.design.inputs}
+    tensors |= {Ref(node.name): node.tensor(account.setting.batch) for node in account.design.inputs}
     stated = [_described(tensors[ref].shape, tensors[ref].dtype) for _, ref in account.design.outputs]
     if isinstance(ran, str):
         return Check("output shapes", _few(stated), None, ran)

@@ -22,13 +22,13 @@ from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.setting import Setting
 from archscope.setting.precision import PRECISIONS
-from archscope.shown import Told
+from archscope.shown import Shown
 
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, repr=False)
-class Summary(Told):
+class Summary(Shown):
     """A model's account; ``str()`` of it is the layer table with its totals, memory, receptive field and proof.
 
     Attributes:
