@@ -146,6 +146,8 @@ class Side:
         """
         if name in _SECONDS:
             return _seconds(self.account, _SECONDS[name][0])
+        if name == "training_bytes" and not self.setting.trains:
+            raise UsageError("training_bytes is a figure of training, and the setting is an inference")
         if name in _BYTES:
             return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
         if name == "largest_batch":
@@ -292,7 +294,9 @@ def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     recorded = {fact.name for design in designs for fact in design.accuracy}
     sourced = any(fact.source for design in designs for fact in design.accuracy)
     for name in DEFAULT:
-        if name in _SECONDS:
+        if name in ("training_bytes", "train_seconds") and not setting.trains:
+            there = False
+        elif name in _SECONDS:
             there = setting.timed
         elif name in ON_CUDA:
             there = setting.kind == "cuda"

@@ -76,6 +76,11 @@ class Layer:
     no_grad: bool = False
 
     @property
+    def owner(self) -> str:
+        """The layer whose weights it has: itself, or the one that it shares them with."""
+        return self.shares or self.name
+
+    @property
     def kind(self) -> str:
         """The op's name: ``Conv2d``."""
         return type(self.op).__name__
@@ -98,12 +103,19 @@ class LayerGraph:
         inputs: the graph inputs.
         layers: in an order of execution.
         outputs: the named results.
+        tensors: those that every node gives at a batch of 1, where they are known already.
 
     Raises:
         ValueError: the graph is not legal (two nodes of a name, a layer that reads what does not exist before it).
     """
 
-    def __init__(self, inputs: Iterable[Input], layers: Iterable[Layer], outputs: Iterable[tuple[str, Ref]]) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        layers: Iterable[Layer],
+        outputs: Iterable[tuple[str, Ref]],
+        tensors: Mapping[str, Tensors] | None = None,
+    ) -> None:
         self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
         known: set[str] = set()
         for node in self._nodes():
@@ -117,7 +129,7 @@ class LayerGraph:
         for name, ref in self.outputs:
             if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._tensors: dict[int, dict[str, Tensors]] = {}
+        self._tensors: dict[int, Mapping[str, Tensors]] = {} if tensors is None else {1: tensors}
 
     def _nodes(self) -> Iterator[Input | Layer]:
         yield from self.inputs
@@ -179,13 +191,20 @@ class LayerGraph:
             return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
-    @cached_property
-    def many(self) -> dict[str, Tensors]:
-        """The tensors of every node at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return {name: self.marked(name, given) for name, given in self.tensors(MANY).items()} if self.batch_dims else {}
+    def marked(self, batch: int) -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, each with its batch dimension.
 
-    def marked(self, name: str, tensors: Tensors) -> Tensors:
-        """The tensors that a node gives, each with its batch dimension."""
+        Raises:
+            UsageError: a layer does not allow this batch.
+        """
+        return {name: self._marked(name, given) for name, given in self.tensors(batch).items()}
+
+    @cached_property
+    def many(self) -> Mapping[str, Tensors]:
+        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return self.marked(MANY) if self.batch_dims else {}
+
+    def _marked(self, name: str, tensors: Tensors) -> Tensors:
         dims = self.batch_dims.get(name)
         if dims is None or (not any(dims) and None not in dims):
             return tensors

@@ -344,8 +344,8 @@ def main(folder: Path, out: Path, cache: Path | None, most: int) -> None:
         stored.append(
             {
                 "setting": {name: getattr(setting, name) for name in FITTED}, "source": f"{SOURCE}/{table}",
-                "networks": len(told), "families": len(families), "batches": [min(batches), max(batches)], "median": round(median, 4),
-                "ninetieth": round(ninetieth, 4), "factors": fitted(told),
+                "networks": len(told), "families": len(families), "batches": [min(batches), max(batches)],
+                "median": round(median, 4), "ninetieth": round(ninetieth, 4), "factors": fitted(told),
             }
         )  # fmt: skip
         lines.append(

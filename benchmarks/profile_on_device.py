@@ -3,9 +3,10 @@
     python benchmarks/profile_on_device.py --out reports
 
 calibrates the GPU in float32 and bfloat16, profiles 18 designs at batch 32 in both, in training and inference, and
-writes ``profile_NAME.csv`` and ``profile_NAME.html`` into the folder, NAME being what the GPU is called. A row is a run: the
-median time of a step and its spread, throughput, achieved FLOP/s, the bound by the published peaks and the estimate by
-the calibration with its error, the sum of the layers' times against the whole, and peak memory, measured and predicted.
+writes ``profile_NAME.csv`` and ``profile_NAME.html`` into the folder, NAME being what the GPU is called. A row is a
+run: the median time of a step and its spread, throughput, achieved FLOP/s, the bound by the published peaks and the
+estimate by the calibration with its error, the sum of the layers' times against the whole, and peak memory, measured
+and predicted.
 Runs that do not fit are told and left out; so are those for which there is no time left (``--minutes``).
 
 On the CPU (``--device cpu``) there is no published peak: the bound is that of the measured ones. It shows that the
@@ -63,9 +64,9 @@ def row(found: Profile, calibration: Calibration) -> dict[str, Any]:
     step = found.whole["step"]
     values = (
         here.title, here.torch, found.design.name, setting.batch, setting.precision, setting.mode, step.median,
-        step.spread, step.runs, found.throughput, found.flops, found.flops / (found.peak or 1), bound, bound <= step.median,
-        found.prediction.seconds, found.error, found.sum_of_parts / step.median, found.measured_memory,
-        found.predicted_memory,
+        step.spread, step.runs, found.throughput, found.flops, found.flops / (found.peak or 1), bound,
+        bound <= step.median, found.prediction.seconds, found.error, found.sum_of_parts / step.median,
+        found.measured_memory, found.predicted_memory,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 

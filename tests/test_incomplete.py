@@ -63,7 +63,7 @@ SHOWN = {
     "receptive-field": ["BOX --csv a.csv", "BOX head", "BOX conv --json", "BOX --plot a.svg",
                         "BOX conv --unit 1,1 --draw a.svg --heat b.svg"],
     "memory": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html --plot a.svg", "BOX --optimizer none"],
-    "predict": ["BOX --device h200 --csv a.csv --json a.json"],
+    "predict": ["BOX --device h200 --csv a.csv --json a.json --markdown a.md --html a.html"],
     "verify": ["BOX --errata a.md", "BOX"],
     "export": ["BOX -o a.dot", "BOX -o a.mmd", "BOX -o a.json"],
     "reconcile": ["BOX --no-run --csv a.csv --json a.json --markdown a.md"],
@@ -205,10 +205,13 @@ def results(text):
     }
 
 
+MOVED = ("Memory", "Prediction", "Profile")
+
+
 def test_every_result_that_shows_itself_says_it():
     told = "incomplete: 2 opaque layers (part.one, part.two)"
     found, complete = results(BOX), results(PLAIN)
-    assert {*found, "Profile"} == {*notebook._DRAWN, "Memory"} == {*frame._RECORDS, "Memory"}  # a profile would run it
+    assert {*found, "Profile"} == {*notebook._DRAWN, *MOVED} == {*frame._RECORDS, *MOVED}  # a profile would run it
     for name, one in found.items():
         assert told in one._repr_html_(), name
         assert one.frame.attrs == {"incomplete": told}, name

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
-from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -252,13 +252,13 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     """
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, setting.numbers.floating, known) for step in walk(design.graph, setting.batch))
+    rows = tuple(_row(step, setting.numbers.floating, known) for step in design.steps(setting.batch))
     return Account(design, setting, rows, _depth(design, rows))
 
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
@@ -24,6 +23,7 @@ from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Reads, Slide, Span
 from archscope.setting import Setting
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -108,7 +108,7 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
         UsageError: there is no layer or block of that name.
     """
     design = account.design
-    steps = walk(design.graph, account.setting.batch)
+    steps = design.steps(account.setting.batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
@@ -131,7 +131,7 @@ class _Known(NamedTuple):
 
 
 def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
-    layer, x, _, needs, learns = step
+    layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
@@ -148,7 +148,7 @@ def _shown(value: Any) -> str:
 
 
 def _lines(step: Step, dtype: str) -> Iterator[Line]:
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op = traced_op(layer.op)
     tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
     yield from _shape_lines(op, tx, y)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archscope.analysis.receptive_field import Field, ReceptiveFields, held_values, readings, receptive_fields
-from archscope.analysis.traversal import Step, walk
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops.windows import SAME, WHOLE, Either, Reads, Rearranged, Window
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,7 +174,7 @@ def _asked(
     fields = receptive_fields(design)
     layer = fields.layer(layer)
     seen = fields.of(layer, output, name)
-    steps = walk(design.graph)
+    steps = design.steps()
     return fields, layer, seen, _input_name(fields, layer, output, name), steps, _shapes(design, steps)
 
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from archscope.analysis.cuda import OnCuda, Traffic
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.loops import Uneven
@@ -28,6 +27,7 @@ from archscope.errors import UsageError
 from archscope.setting import Setting
 from archscope.setting.devices import DEVICES, WORKSPACE
 from archscope.shown import Shown
+from archscope.steps import Step
 
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
@@ -163,7 +163,7 @@ class Memory(Shown, report="memory"):
         """Whether :attr:`needed` is within a limit, found out at less expense."""
         if not self.setting.trains or self.traffic is None:
             return self.needed <= limit
-        return not self.traffic.shortage(limit)
+        return self.traffic.fits(limit)
 
     @property
     def inference(self) -> int:
@@ -281,7 +281,7 @@ def _unfolded(one: Step) -> int:
 
 
 def _plan(design: Design, setting: Setting) -> Plan:
-    return Plan(design, setting.batch, walk(design.graph, setting.batch), setting.numbers.floating)
+    return Plan(design, setting.batch, design.steps(setting.batch), setting.numbers.floating)
 
 
 class _Ran(NamedTuple):

@@ -23,7 +23,6 @@ from functools import cached_property
 from itertools import accumulate, combinations
 from typing import Any, NamedTuple
 
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import fixed
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
@@ -44,6 +43,7 @@ from archscope.ops.windows import (
     hull,
 )
 from archscope.shown import Shown
+from archscope.steps import Step
 
 #: dimensions that are no axes of a map
 _NO_AXES = ("N", "C", "F", "E")
@@ -261,7 +261,7 @@ def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # n
 
 def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
     """The receptive fields of all layers, in time linear in the edges of the graph."""
-    steps = walk(design.graph, batch)
+    steps = design.steps(batch)
     readers: dict[str, Step] = {}
     for step in steps:
         for ref in step.layer.inputs:

@@ -82,7 +82,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Prediction(Shown):
+class Prediction(Shown, report="prediction"):
     """The predicted times of a step.
 
     Attributes:

@@ -27,7 +27,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from archscope.analysis.account import Row, analyze
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape, Value
@@ -37,6 +36,7 @@ from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.setting.devices import CONTRACTING
 from archscope.setting.optimizers import OPTIMIZERS
+from archscope.steps import Step, segments
 
 _Result = TypeVar("_Result")
 
@@ -140,7 +140,7 @@ def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> t
     setting = Setting.of(setting, **changes)
     form, training = setting.numbers.runs("what a step moves"), setting.trains
     seen = _Seen(design, setting)
-    again = _recomputed(design, seen) if training else frozenset()
+    again = frozenset(_recomputed(seen)) if training else frozenset()
     rows = analyze(design, setting).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
     if setting.compile:
@@ -161,8 +161,8 @@ class _Seen:
 
     def __init__(self, design: Design, setting: Setting) -> None:
         self.form, batch = setting.numbers, setting.batch
-        self.steps = walk(design.graph, batch)
-        plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
+        self.steps = design.steps(batch)
+        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), self.form.floating)
         self._tape = Tape(
             device=setting.kind,
             lower=self.form.lower,
@@ -171,7 +171,6 @@ class _Seen:
             traffic=True,
         )
         self._tape.training = self._tape.grad = setting.trains
-        plan = Plan(plain, batch, walk(plain.graph, batch), self.form.floating)
         self.run = Run(plan, self._tape, nhwc=setting.channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
@@ -380,18 +379,12 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 
-def _recomputed(design: Design, seen: _Seen) -> frozenset[str]:
+def _recomputed(seen: _Seen) -> Iterator[str]:
     """The layers that the backward pass runs again: of each block those up to the last one that keeps something."""
-    blocks: dict[str, list[str]] = {}
-    for layer in design.layers:
-        if layer.checkpoint is not None:
-            blocks.setdefault(layer.checkpoint, []).append(layer.name)
-    return frozenset(name for layers in blocks.values() for name in _needed(layers, seen))
-
-
-def _needed(layers: list[str], seen: _Seen) -> Iterator[str]:
-    keeping = [number for number, name in enumerate(layers) if seen.kept.get(name)]
-    yield from layers[: keeping[-1] + 1] if keeping else ()
+    for segment in segments(seen.steps):
+        names = [] if segment.region is None else [step.layer.name for step in segment.steps]
+        keeping = [number for number, name in enumerate(names) if seen.kept.get(name)]
+        yield from names[: keeping[-1] + 1] if keeping else ()
 
 
 def kind_of(one: Step) -> str:

@@ -149,10 +149,8 @@ def device(function: _Command) -> _Command:
 
 
 def layer_rows(function: _Command) -> _Command:
-    """``--top``, ``--layers``, ``--csv`` and ``--json``."""
+    """``--top`` and ``--layers``."""
     for option in (
-        click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON to a file, or to -."),
-        click.option("--csv", "csv_file", metavar="FILE", help="Write a row a layer as CSV to a file, or to -."),
         click.option("--layers", is_flag=True, help="Every layer in order, not only the slowest."),
         click.option(
             "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many of the slowest layers."
@@ -203,16 +201,17 @@ class Outputs:
         """Where a format goes to, if it is asked for."""
         return self._targets.get(name)
 
-    def write(self, report: Report, **views: Callable[[], str]) -> None:
+    def write(self, report: Report, *, quiet: bool = False, **views: Callable[[], str]) -> None:
         """Write a report to the files, and print it, unless a file goes to standard output.
 
         Args:
+            quiet: do not print it.
             views: what makes a format's file in its stead: an interactive page.
         """
         for name, target in self._targets.items():
             text = views[name]() if name in views else FORMATS[name].text(report)
             FORMATS[name].write(text, target)
-        if not self.piped:
+        if not self.piped and not quiet:
             click.echo(printed(report, terminal_width()))
 
 

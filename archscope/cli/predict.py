@@ -6,10 +6,7 @@ import click
 
 from archscope.analysis.roofline import predict
 from archscope.cli import options, settings
-from archscope.files import write
-from archscope.report import speed, speed_data
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
+from archscope.report.results.prediction import PredictionReport
 from archscope.setting import OF_TIME, Setting
 
 
@@ -18,6 +15,7 @@ from archscope.setting import OF_TIME, Setting
 @settings.options(*OF_TIME, "calibration", device=True)
 @options.variant
 @options.layer_rows
+@options.formats(PredictionReport)
 @options.manners
 def command(
     spec: str,
@@ -26,8 +24,7 @@ def command(
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     top: int,
     layers: bool,
-    csv_file: str | None,
-    json_file: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Say how long a step takes on a device, layer by layer, without torch and without the device.
@@ -42,12 +39,5 @@ def command(
     archscope predict resnet50 --device a100-40gb --batch 64 --channels-last --compile
     archscope predict my.yaml --device cpu
     """
-    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = predict(design, setting)
-    if csv_file is not None:
-        write_csv(speed_data.prediction_csv(found), csv_file)
-    if json_file is not None:
-        write(dumped(speed_data.prediction_data(found)), json_file)
-    if not piped:
-        click.echo(speed.prediction_text(found, top=top, every=layers))
+    outputs.write(PredictionReport(predict(design, setting), top, layers))

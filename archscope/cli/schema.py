@@ -12,7 +12,7 @@ import click
 from archscope.cli import options
 from archscope.cli.main import LazyGroup, main
 from archscope.files import write
-from archscope.report import node_link, speed_data
+from archscope.report import node_link
 from archscope.report.schema import Schema
 from archscope.spec import schema as of_specs
 
@@ -23,8 +23,6 @@ _SCHEMAS = {
     "receptive-field": "archscope.report.receptive_field:schema",
     "compare": "archscope.report.comparison:schema",
     "sweep": "archscope.report.sweep:schema",
-    "predict": "archscope.report.speed_data:prediction_schema",
-    "profile": "archscope.report.speed_data:profile_schema",
     "reconcile": "archscope.report.reconciliation:schema",
 }
 
@@ -38,7 +36,6 @@ def _old(of: str) -> Schema:
 #: schemas of what is no report
 _OTHERS: dict[str, Callable[[], Schema]] = {
     **{name: partial(_old, of) for name, of in _SCHEMAS.items()},
-    "calibrate": speed_data.calibration_schema,
     "export": node_link.schema,
 }
 

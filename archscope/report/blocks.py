@@ -197,6 +197,10 @@ class Notes(Block):
 class Drawing(ABC):
     """A format that people read: how each kind of block looks in it."""
 
+    def texts(self, report: Report, room: Room) -> list[str]:
+        """The blocks of a report, each drawn; those without content are none."""
+        return [text for block in report.blocks(room) if (text := block.drawn(self))]
+
     @abstractmethod
     def headline(self, block: Headline) -> str: ...
 

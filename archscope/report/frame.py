@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from archscope.analysis.explain import Explanation
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.analysis.roofline import Prediction
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
-    from archscope.backends.torch.profile import Profile
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -106,10 +104,6 @@ def _fields(fields: ReceptiveFields) -> Records:
             yield {"name": layer.name, **axis_data(field)}
 
 
-def _parts(found: Prediction | Profile) -> Records:
-    return (part.record() for part in found.parts)
-
-
 def _reconciliation(found: Reconciliation) -> Records:
     from archscope.report.reconciliation import hold, records
 
@@ -132,8 +126,6 @@ _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
     "Design": (_design, "name"),
     "Explanation": (_explanation, "figure"),
     "Imported": (_imported, "name"),
-    "Prediction": (_parts, "name"),
-    "Profile": (_parts, "name"),
     "ReceptiveFields": (_fields, "name"),
     "Reconciliation": (_reconciliation, "peer"),
     "Summary": (_summary, "name"),

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from archscope.analysis.explain import Explanation
     from archscope.analysis.peers import Reconciliation
     from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.analysis.roofline import Prediction
     from archscope.backends.imported import Imported
     from archscope.backends.torch.imports.summary import Summary
-    from archscope.backends.torch.profile import Profile
     from archscope.design import Design
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
@@ -64,24 +62,6 @@ def _explanation(found: Explanation) -> Iterable[str]:
     rows = [[line.figure, line.formula, line.worked, number(line.result), line.note] for line in found.lines]
     yield _headline(found.layer, found.title)
     yield _table(Cells(["figure", "formula", "with numbers", "result", ""], rows, [True, True, True, False, True]))
-
-
-def _prediction(found: Prediction) -> Iterable[str]:
-    from archscope.report.speed import prediction_cells, prediction_facts, prediction_notes, prediction_setting
-
-    yield _headline(found.design.title, prediction_setting(found))
-    yield _facts(prediction_facts(found))
-    yield _table(prediction_cells(found, MOST_LISTED))
-    yield _notes([*_rest(len(found.parts)), *prediction_notes(found)])
-
-
-def _profile(found: Profile) -> Iterable[str]:
-    from archscope.report.speed import machine_lines, profile_cells, profile_facts, profile_setting, sum_of_parts
-
-    yield _headline(found.design.title, profile_setting(found))
-    yield _facts(profile_facts(found))
-    yield _table(profile_cells(found, MOST_LISTED))
-    yield _notes([*_rest(len(found.parts)), sum_of_parts(found), *machine_lines(found.machine)])
 
 
 def _reconciliation(found: Reconciliation) -> Iterable[str]:
@@ -131,8 +111,6 @@ _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
     "Design": _design,
     "Explanation": _explanation,
     "Imported": _imported,
-    "Prediction": _prediction,
-    "Profile": _profile,
     "ReceptiveFields": _fields,
     "Reconciliation": _reconciliation,
     "Summary": _summary,

@@ -62,6 +62,8 @@ class Setting:
     calibration: Calibration | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
+        if self.device is None:
+            self._set("device", "cpu")
         if isinstance(self.batch, (str, float, bool)):
             raise UsageError(f"the batch is a whole number of samples, not {self.batch!r}")
         if self.batch < 1:

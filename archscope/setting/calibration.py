@@ -10,6 +10,7 @@ from typing import Any
 from archscope.errors import UsageError
 from archscope.setting.devices import CONTRACTING, MOVING, Ceilings, known_as
 from archscope.setting.precision import precision_of
+from archscope.shown import Shown
 
 #: version of the stored form
 FORMAT = 1
@@ -18,7 +19,7 @@ PASSES = ("forward", "backward")
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Shown, report="calibration"):
     """The measured speed of a device.
 
     Attributes:

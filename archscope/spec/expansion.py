@@ -135,7 +135,7 @@ class _Expander:
             () if overrides or inputs else tuple(document.accuracy),  # nobody trained the variant
             document.source.name,
             tuple(self._scopes),
-        )
+        ).inferred(self._references.outputs)
         unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
@@ -548,9 +548,8 @@ class _Expander:
 
     def _marked(self, flows: list[Flow]) -> Tensors:
         """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
-        laid = LayerGraph(self._inputs, self._layers.values(), ())
-        tensors = self._references.outputs
-        return tuple(laid.marked(ref.node, tensors[ref.node])[ref.output] for ref, _, _ in flows if ref is not None)
+        marked = LayerGraph(self._inputs, self._layers.values(), (), self._references.outputs).marked(1)
+        return tuple(marked[ref.node][ref.output] for ref, _, _ in flows if ref is not None)
 
     def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""

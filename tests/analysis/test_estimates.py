@@ -82,8 +82,7 @@ def errors(name, row):
         if pair is None:
             continue
         batch, speed = pair
-        options = {"dtype": setting.dtype, "mode": setting.mode, "channels_last": setting.channels_last}
-        found = predict(design, device=setting.device, batch=batch, compile=setting.compiled, **options)
+        found = predict(design, setting, batch=batch)
         assert batch / found.seconds > speed, (name, setting)
         assert found.estimate is not None, (name, setting)
         yield found.estimate.seconds / (batch / speed) - 1
@@ -155,7 +154,7 @@ def test_an_estimate_is_the_sum_of_work_times_its_factors():
     [
         {"device": "a100-40gb", "precision": "amp"},
         {"device": "rtx3090", "precision": "ieee"},
-        {"device": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "precision": "amp", "mode": "infer"},
+        {"ceilings": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "precision": "amp", "mode": "infer"},
     ],
 )
 def test_where_nothing_is_published_there_is_no_estimate(options):

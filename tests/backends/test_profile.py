@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_built(monkeypatch):
     ("options", "message"),
     [
         ({"device": "cuda"}, "there is no CUDA device here; --device cpu works"),
-        ({"dtype": "tf32"}, "tf32 is a format of CUDA devices from Ampere on"),
+        ({"precision": "tf32"}, "tf32 is a format of CUDA devices from Ampere on"),
         ({"precision": "int8"}, "int8 is no floating type"),
         ({"mode": "test"}, "unknown mode test"),
         ({"precision": "fp16", "ceilings": CEILINGS}, "no peak of float16 is known of a device"),
@@ -267,9 +267,9 @@ def test_the_clock_of_the_host_goes_forward():
 
 
 def test_a_profile_is_a_value_that_can_be_written():
-    from archscope.report.speed_data import profile_data
+    from archscope.report.results.profile import ProfileReport
 
-    data = json.loads(json.dumps(profile_data(small(ceilings=CEILINGS))))
+    data = json.loads(json.dumps(ProfileReport(small(ceilings=CEILINGS)).data()))
     assert data["whole"]["step"] == {"median": 3.0, "spread": 0.0, "runs": 5}
     assert data["machine"]["torch"] == torch.__version__
 

@@ -55,7 +55,8 @@ def test_files(tmp_path):
     target = tmp_path / "profile.json"
     run(*SHORT, "--mode", "infer", "--channels-last", "--json", str(target), "--quiet")
     data = json.loads(target.read_text())
-    assert (data["mode"], data["channels_last"], data["compiled"], data["batch"]) == ("infer", True, False, 2)
+    run_ = data["setting"]
+    assert (run_["mode"], run_["channels_last"], run_["compile"], run_["batch"]) == ("infer", True, False, 2)
     assert data["whole"].keys() == {"forward", "step"}
     assert data["machine"]["archscope"] == archscope.__version__
     assert data["prediction"] is None

@@ -136,7 +136,8 @@ def test_options_replace_what_the_spec_says():
     assert data("swept.yaml", "--seed", "9")["sample"] == {"method": "random", "count": 6, "seed": 9}
     assert data("swept.yaml", *WIDTHS, "--where", "macs > 0", "--top", "1")["passed"] == 4
     found = data("swept.yaml", "--batch", "3", "--dtype", "bf16", "--optimizer", "adam", "--device", "h200", "--bound")
-    assert (found["batch"], found["dtype"], found["optimizer"], found["device"]) == (3, "bfloat16", "adam", "h200")
+    run = found["setting"]
+    assert (run["batch"], run["precision"], run["optimizer"], run["device"]) == (3, "bfloat16", "adam", "h200")
 
 
 def test_samples_follow_from_their_seed():

@@ -91,7 +91,8 @@ def test_markdown(two):
 
 def test_data_is_json_and_says_what_it_is(two):
     data = json.loads(json.dumps(comparison_data(two)))
-    assert (data["format"], data["batch"], data["dtype"], data["device"]) == (1, 1, "float32", "h200")
+    run = data["setting"]
+    assert (data["format"], run["batch"], run["precision"], run["device"]) == (2, 1, "float32", "h200")
     assert (data["baseline"], data["times"], data["optimizer"]) == ("AlexNet", "at least", "sgd")
     first, second = data["designs"]
     assert first["figures"]["params"] == 62_378_344

@@ -64,7 +64,7 @@ def test_json_holds_every_figure(account):
     assert content["format"] == 1
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
-    assert design["batch"] == 2
+    assert design["setting"]["batch"] == 2
     assert design["totals"]["all"]["params"] == account.total.params
     assert design["totals"]["conv"]["layers"] == 1
     for row, layer in zip(account.rows, design["layers"], strict=True):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from archscope.analysis import devices
+from archscope.setting import devices
 from archscope.setting.devices import DEVICES, known_as, processor
 
 #: float32 units, boost clock in GHz, bits of the memory bus, Gbit/s of a pin
@@ -64,6 +64,18 @@ CACHES = {
     "l40s": 8 * 12, "a100-80gb": 4 * 10, "h100": 5 * 10, "h200": 5 * 12, "v100": 0.75 * 8, "rtx5090": 6 * 16,
     "rtxpro6000-maxq": 8 * 16,
 }  # fmt: skip
+
+
+#: MiB of memory: "memory.total" of nvidia-smi
+TOTALS = {
+    "t4": 15 * 1024, "l4": 23034, "a10": 23028, "rtx3090": 24 * 1024, "rtx4090": 24564, "a100-40gb": 40 * 1024,
+    "l40s": 46068, "a100-80gb": 80 * 1024, "h100": 81559, "h200": 143771, "v100": 16160, "rtx5090": 32607,
+    "rtxpro6000-maxq": 97887,
+}  # fmt: skip
+
+
+def test_the_memory_is_what_nvidia_smi_reports():
+    assert {key: one.memory / 2**20 for key, one in DEVICES.items()} == TOTALS
 
 
 @pytest.mark.parametrize("key", DEVICES)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import archscope
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.cli.main import LazyGroup, main
-from archscope.cli.options import PrecisionName
+from archscope.cli.settings import PrecisionName
 from archscope.errors import UsageError
 from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 

@@ -174,7 +174,7 @@ def test_a_design_keeps_what_it_was_made_with():
         ({"sort": ["params", 3]}, "`sort` is a text, or several, not 3"),
         ({"columns": "infer_seconds"}, "times are those of a device"),
         ({"setting": Setting(precision="bf16", device="t4")}, "no peak of bfloat16 is known of NVIDIA T4"),
-        ({"setting": 3}, "a setting is an archscope.comparison.Setting, not 3"),
+        ({"setting": 3}, "a setting is an archscope.Setting, not 3"),
         ({"top": 0}, "`top` is a whole number of at least 1, not 0"),
         ({"top": 2.5}, "`top` is a whole number of at least 1, not 2.5"),
         ({"sample": True}, "`sample` is a whole number of at least 1, not True"),

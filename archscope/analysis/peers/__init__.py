@@ -7,7 +7,6 @@ from typing import Any
 
 from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
 from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
-from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.setting import Setting
 from archscope.shown import Shown
@@ -62,7 +61,7 @@ def reconcile(design: Design, setting: Setting | None = None, **changes: Any) ->
         UsageError: a setting that cannot be.
     """
     setting = Setting.of(setting, **changes)
-    steps = walk(design.graph, setting.batch)
+    steps = design.steps(setting.batch)
     readings = {
         name: Reading(peer, peer.work(design, steps) if peer.work else None, peer.params(design, steps))
         for name, peer in PEERS.items()

@@ -66,7 +66,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Profile(Shown):
+class Profile(Shown, report="profile"):
     """The measured times of a design.
 
     Attributes:

@@ -17,12 +17,11 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
 from archscope.analysis.traffic import LOSS, UPDATE
-from archscope.analysis.traversal import walk
-from archscope.backends.torch.build import Call, build, inputs, seeded
+from archscope.backends.torch.build import build, inputs, seeded
 from archscope.backends.torch.timing import Clock, lowered, torch_type
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.graph import Ref
+from archscope.graph import Layer, Ref
 from archscope.setting import Setting
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type
@@ -86,9 +85,6 @@ class Step:
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network
-        steps = walk(design.graph, setting.batch)
-        self._made = {one.layer.name: len(one.y) for one in steps}
-        self._inplace = {one.layer.name for one in steps if one.layer.op.arguments().get("inplace")}
         self.trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self._optimizer = _optimizer(setting.optimizer, self.trained) if self.trained and setting.trains else None
         self.targets: list[torch.Tensor] | None = None
@@ -192,26 +188,26 @@ class Step:
         return [*spans, Span(UPDATE, "forward", begin, self._clock.mark())]
 
     def _calls(self, values: dict[Ref, Any]) -> Iterator[tuple[Span, _Work]]:
-        for call in self.network.calls:
-            before = _each_edge(values[ref] for ref in dict.fromkeys(call.inputs))
-            inplace = call.layer in self._inplace and torch.is_grad_enabled()
+        for step in self.network.steps:
+            layer = step.layer
+            before = _each_edge(values[ref] for ref in dict.fromkeys(layer.inputs))
+            inplace = bool(layer.op.arguments().get("inplace")) and torch.is_grad_enabled()
             if inplace:
-                self._isolate(call, values)
-            own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in call.inputs}
+                self._isolate(layer, values)
+            own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in layer.inputs}
             cut = _each_edge(own.values()) if inplace else tuple(x for x in own.values() if _graded(x))
             begin = self._clock.mark()
-            self.network.run(call._replace(done=()), own)
-            span = Span(call.layer, "forward", begin, self._clock.mark())
-            made = {ref: own[ref] for ref in (Ref(call.layer, number) for number in range(self._made[call.layer]))}
+            made = self.network.call(layer, own)
+            span = Span(layer.name, "forward", begin, self._clock.mark())
             values |= made
-            trained = tuple(p for p in self.network.layer(call.module).parameters() if p.requires_grad)
-            for ref in call.done:
+            trained = tuple(p for p in self.network.layer(layer.owner).parameters() if p.requires_grad)
+            for ref in step.last:
                 values.pop(ref, None)
-            yield span, _Work(call.layer, before, cut, _edges(made.values()), trained)
+            yield span, _Work(layer.name, before, cut, _edges(made.values()), trained)
 
-    def _isolate(self, call: Call, values: dict[Ref, Any]) -> None:
+    def _isolate(self, layer: Layer, values: dict[Ref, Any]) -> None:
         """What is overwritten stays in the graph of the layer before it; a view, or what begins one, cannot."""
-        for ref in call.inputs:
+        for ref in layer.inputs:
             if values[ref].requires_grad and (values[ref].is_leaf or values[ref]._is_view()):
                 values[ref] = values[ref].clone()
 

@@ -32,13 +32,13 @@ class Html(Format):
             styles=("style.css", "report.css"),
             scripts=("theme.js",),
             title=report.headline().name,
-            body=Markup("\n").join(Markup(block.drawn(_Html())) for block in report.blocks(PAGE)),
+            body=Markup("\n".join(_Html().texts(report, PAGE))),
         )
 
 
 def piece(report: Report) -> str:
     """A report as a piece of HTML."""
-    parts = "".join(block.drawn(_Html()) for block in report.blocks(PIECE))
+    parts = "".join(_Html().texts(report, PIECE))
     return f'<div class="archscope" style="overflow-x:auto">{parts}</div>'
 
 
@@ -48,7 +48,7 @@ class _Html(Drawing):
 
     def notes(self, block: Notes) -> str:
         style = f' style="{_FAINT}"' if block.faint else ""
-        return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>"
+        return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>" if block.lines else ""
 
     def facts(self, block: Facts) -> str:
         most = max((len(fact.values) for fact in block.rows), default=0)

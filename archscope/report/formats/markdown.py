@@ -21,7 +21,7 @@ class Markdown(Format):
     NAME, HELP = "markdown", "Write Markdown."
 
     def text(self, report: Report) -> str:
-        return "\n\n".join(block.drawn(_Markdown()) for block in report.blocks(ROOM)) + "\n"
+        return "\n\n".join(_Markdown().texts(report, ROOM)) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -34,7 +34,7 @@ class _Terminal(Drawing):
         self._shortened = False
 
     def report(self, report: Report) -> str:
-        texts = [text for block in report.blocks(ROOM) if (text := block.drawn(self))]
+        texts = self.texts(report, ROOM)
         if self._shortened:
             texts.append(self.notes(Notes((_SHORTENED,))))
         return "\n\n".join(texts)
