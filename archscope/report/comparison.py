@@ -51,7 +51,9 @@ def comparison_text(found: Comparison, width: int, *, depth: int | None = None) 
         depth: also show stages, told apart by so many names of a layer's path.
     """
     exact, shortened = _drawn(found, lambda brief: _figure_rows(found, brief=brief), width)
-    parts = [f"{_bold(_count(found))}   {setting_text(found)}", exact]
+    count = _count(found)
+    head = "\n".join(textwrap.wrap(f"{count}   {setting_text(found)}", width, subsequent_indent="  "))
+    parts = [head.replace(count, _bold(count), 1), exact]
     if depth is not None:
         stages = found.stages(depth)
         for name in STAGE_FIGURES:

@@ -152,9 +152,10 @@ def machine_schema() -> js.Schema:
     return js.record(js.columns(device | MACHINE, TYPES), about="where it was measured")
 
 
-def run(setting: Setting, place: str) -> str:
-    """How a step is run that times are of, and where, in words."""
-    return f"{setting.words(*(name for name in OF_TIME if name != 'device'))} on {place}"
+def run(setting: Setting, place: str, *, measured: bool = False) -> str:
+    """How a step is run that times are of, and where, in words; what was measured ran under the torch that is there."""
+    shown = (name for name in OF_TIME if name != "device" and not (measured and name == "torch"))
+    return f"{setting.words(*shown)} on {place}"
 
 
 def share(part: float, whole: float | None) -> float | None:

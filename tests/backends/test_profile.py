@@ -232,7 +232,7 @@ def test_the_compiled_whole_is_called_and_the_layers_are_not(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compiled)
     found = small(compile=True)
-    assert found.compiled
+    assert found.setting.compile
     assert len(called) == 2 + 5 + 1  # warm-up, rounds, memory
 
 
@@ -278,5 +278,16 @@ def test_a_network_at_batch_one_of_a_shipped_design():
     profile(archscope.load("text_cnn"), device="cpu", batch=2, seconds=0, clock=Ticks())
 
 
-def test_setting_is_plain():
-    assert Setting("cpu", 1, "float32", "train")._asdict()["channels_last"] is False
+def test_what_torch_has_not_is_not_timed():
+    with pytest.raises(UsageError, match="torch has no optimizer lamb, so no step with it is timed; one of sgd"):
+        small(optimizer="lamb")
+    with pytest.raises(UsageError, match="leave accumulate out"):
+        small(accumulate=True)
+
+
+def test_the_update_is_that_of_the_optimizer():
+    """torch.optim.AdamW keeps two moments of every parameter."""
+    step = Step(archscope.load(SPEC), Setting(2, optimizer="adamw"), CpuClock())
+    step.run()
+    assert type(step._optimizer) is torch.optim.AdamW
+    assert all({"exp_avg", "exp_avg_sq"} <= set(state) for state in step._optimizer.state.values())

@@ -32,7 +32,7 @@ SHORT = ("lenet5", "--device", "cpu", "--batch", "2", "--seconds", "0")
 def test_totals_layers_and_machine():
     out = run(*SHORT, "--layers").stdout
     lines = out.splitlines()
-    assert lines[0] == f"LeNet-5   batch 2, float32, train on {processor()}"
+    assert lines[0] == f"LeNet-5   batch 2, float32, training with sgd on {processor()}"
     assert "samples/s; median of 5 runs" in out
     assert "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them" in out
     for layer in archscope.load("lenet5").layers:

@@ -61,7 +61,7 @@ def test_csv_of_several_designs_names_them(account):
 
 def test_json_holds_every_figure(account):
     content = json.loads(to_json([account]))
-    assert content["format"] == 1
+    assert content["format"] == 2
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
     assert design["setting"]["batch"] == 2

@@ -55,7 +55,9 @@ class ProfileReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, run(self.found.setting, self.found.machine.title), self.said.lines)
+        return Headline(
+            self.found.design.title, run(self.found.setting, self.found.machine.title, measured=True), self.said.lines
+        )
 
     def blocks(self, room: Room) -> Iterator[Block]:
         found, top = self.found, room.listed if self.top is None else self.top
