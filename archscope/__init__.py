@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from archscope import shown, starting  # noqa: F401  # which answers Ctrl-C from here on
-from archscope.analysis import Account, Explanation, Row, analyze, explain
+from archscope.analysis import Account, Explanation, Explanations, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
 from archscope.load import load
@@ -49,6 +49,7 @@ __all__ = [
     "Design",
     "Difference",
     "Explanation",
+    "Explanations",
     "Imported",
     "Memory",
     "Prediction",

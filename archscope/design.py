@@ -92,7 +92,7 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Design(Shown):
+class Design(Shown, report="design"):
     """A resolved design.
 
     Attributes:

@@ -197,7 +197,13 @@ class LayerGraph:
         Raises:
             UsageError: a layer does not allow this batch.
         """
-        return {name: self._marked(name, given) for name, given in self.tensors(batch).items()}
+        tensors = self.tensors(batch)
+        return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
+
+    @cached_property
+    def _moved(self) -> dict[str, tuple[int | None, ...]]:
+        """The nodes that give a tensor whose batch is not its first dimension."""
+        return {name: dims for name, dims in self.batch_dims.items() if any(dims) or None in dims}
 
     @cached_property
     def many(self) -> Mapping[str, Tensors]:
@@ -205,10 +211,8 @@ class LayerGraph:
         return self.marked(MANY) if self.batch_dims else {}
 
     def _marked(self, name: str, tensors: Tensors) -> Tensors:
-        dims = self.batch_dims.get(name)
-        if dims is None or (not any(dims) and None not in dims):
-            return tensors
-        if len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
+        dims = self._moved.get(name)
+        if dims is None or len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
             return tensors
         return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
 

@@ -6,8 +6,7 @@ for the torch module alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from archscope.graph import Layer, LayerGraph, Ref
@@ -22,6 +21,7 @@ class Step(NamedTuple):
         y: the tensors it writes.
         needs: for each of ``x``, whether the backward pass takes its gradient.
         learns: the parameters of which the backward pass takes the gradient.
+        writes: references to ``y``.
         last: what nobody reads after it: those of what it reads, then those of what it writes.
         region: the outermost block around it that is recomputed in the backward pass, if any.
     """
@@ -31,13 +31,9 @@ class Step(NamedTuple):
     y: Tensors
     needs: tuple[bool, ...]
     learns: tuple[str, ...]
+    writes: tuple[Ref, ...]
     last: tuple[Ref, ...]
     region: str | None
-
-    @property
-    def writes(self) -> tuple[Ref, ...]:
-        """References to ``y``."""
-        return tuple(Ref(self.layer.name, number) for number in range(len(self.y)))
 
 
 def steps_of(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
@@ -49,68 +45,82 @@ def steps_of(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
     Raises:
         UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
     """
-    tensors = graph.marked(batch)
+    forward, needing = _forward(graph, graph.marked(batch))
+    outputs = {ref for _, ref in graph.outputs}
+    return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
+
+
+def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[Step], set[Ref]]:
+    """The layers, told what lies upstream of each; the tensors that need a gradient if one arrives."""
+    trained: dict[tuple[int, Tensors, tuple[str, ...]], tuple[str, ...]] = {}  # layers of repeated blocks are alike
     needing: set[Ref] = set()
     steps = []
     for layer in graph.layers:
         x, y = tuple([tensors[node][output] for node, output in layer.inputs]), tensors[layer.name]
+        key = (id(layer.op), x, layer.frozen)
+        if key not in trained:
+            trained[key] = tuple(name for name in layer.op.parameters(*x) if name not in layer.frozen)
+        learns = () if layer.no_grad else trained[key]
         flows = layer.op.differentiable and not layer.no_grad
         needs = tuple([flows and ref in needing for ref in layer.inputs])
-        learns = () if layer.no_grad else tuple(name for name in layer.op.parameters(*x) if name not in layer.frozen)
-        if any(needs) or learns:
-            needing |= {Ref(layer.name, number) for number, tensor in enumerate(y) if tensor.dtype is None}
-        steps.append(Step(layer, x, y, needs, learns, (), layer.checkpoint))
-    outputs = {ref for _, ref in graph.outputs}
-    return tuple(reversed([*_backwards(steps, outputs, outputs & needing)]))
+        writes = tuple([Ref(layer.name, number) for number in range(len(y))])
+        if learns or True in needs:
+            needing.update([ref for ref, tensor in zip(writes, y, strict=True) if tensor.dtype is None])
+        steps.append(Step(layer, x, y, needs, learns, writes, (), layer.checkpoint))
+    return steps, needing
 
 
-def _backwards(steps: list[Step], read: set[Ref], arriving: set[Ref]) -> Iterator[Step]:
-    """The layers from the last one, each with what dies behind it, and with what the backward pass takes of it.
+def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Iterator[Step]:
+    """The layers from the last one, told what lies downstream of each.
 
     Args:
-        read: the tensors that are read later, which never die before.
-        arriving: the tensors at which the backward pass begins; of layers that no gradient reaches it takes nothing.
+        outputs: of the design, which are held for ever.
+        arriving: the tensors at which the backward pass begins; of a layer that no gradient reaches it takes nothing.
     """
-    read = set(read)
-    for step in reversed(steps):
-        writes = step.writes
-        last = tuple(dict.fromkeys(ref for ref in (*step.layer.inputs, *writes) if ref not in read))
+    read = set(outputs)
+    for layer, x, y, needs, learns, writes, _, region in reversed(steps):
+        last = tuple(dict.fromkeys([ref for ref in (*layer.inputs, *writes) if ref not in read]))
         read.update(last)
-        if not arriving.isdisjoint(writes):
-            arriving |= {ref for ref, needed in zip(step.layer.inputs, step.needs, strict=True) if needed}
-            yield step._replace(last=last)
+        if arriving.isdisjoint(writes):
+            yield Step(layer, x, y, (False,) * len(x), (), writes, last, region)
         else:
-            yield step._replace(needs=(False,) * len(step.x), learns=(), last=last)
+            arriving.update([ref for ref, needed in zip(layer.inputs, needs, strict=True) if needed])
+            yield Step(layer, x, y, needs, learns, writes, last, region)
 
 
 class Segment(NamedTuple):
-    """What runs in one go: a layer, or all those that are recomputed together (``torch.utils.checkpoint``).
+    """Layers that are recomputed together in the backward pass (``torch.utils.checkpoint``).
 
     Attributes:
-        region: the name of the block that is recomputed; ``None`` is a layer that is not.
         reads: the tensors that come from outside, in the order in which they are first read.
         gives: the tensors that somebody outside reads.
-        last: what nobody reads after it, of what comes from outside and of what it gives.
+        last: what nobody reads after it, of what comes from outside and of what is made in it.
     """
 
-    region: str | None
     steps: tuple[Step, ...]
     reads: tuple[Ref, ...]
     gives: tuple[Ref, ...]
     last: tuple[Ref, ...]
 
 
-def segments(steps: Iterable[Step]) -> Iterator[Segment]:
-    """Layers one by one, those of a recomputed block together."""
-    for _, several in groupby(enumerate(steps), lambda pair: pair[0] if pair[1].region is None else pair[1].region):
-        yield _segment(tuple(step for _, step in several))
+def segments(steps: Iterable[Step]) -> Iterator[Step | Segment]:
+    """Layers one by one, those that are recomputed together as one."""
+    inside: list[Step] = []
+    for step in steps:
+        if inside and step.region != inside[-1].region:
+            yield _segment(tuple(inside))
+            inside = []
+        if step.region is None:
+            yield step
+        else:
+            inside.append(step)
+    if inside:
+        yield _segment(tuple(inside))
 
 
 def _segment(steps: tuple[Step, ...]) -> Segment:
-    written = [ref for step in steps for ref in step.writes]
+    written = dict.fromkeys(ref for step in steps for ref in step.writes)
     last = dict.fromkeys(ref for step in steps for ref in step.last)
     read = dict.fromkeys(ref for step in steps for ref in step.layer.inputs)
-    inside = set(written)
-    reads = tuple(ref for ref in read if ref not in inside)
-    gives = tuple(ref for ref in written if ref not in last)
-    return Segment(steps[0].region, steps, reads, gives, tuple(last))
+    reads, gives = (ref for ref in read if ref not in written), (ref for ref in written if ref not in last)
+    return Segment(steps, tuple(reads), tuple(gives), tuple(last))

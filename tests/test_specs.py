@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 
 import archscope
 from archscope.cli import main
-from archscope.report import catalogue, zoo
+from archscope.report import zoo
+from archscope.report.results import catalogue
 from archscope.spec.library import names, specs_folder
 from archscope.spec.reader import ListNode, MapNode, Node, read, read_file
 from archscope.spec.schema import schema

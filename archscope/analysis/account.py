@@ -89,7 +89,7 @@ class Row(Figures):
 
 
 @dataclass(frozen=True)
-class Account(Shown):
+class Account(Shown, report="account"):
     """A design's figures under a setting, by layer and in total.
 
     Attributes:

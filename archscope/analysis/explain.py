@@ -5,9 +5,9 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
@@ -63,7 +63,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Explanation(Shown):
+class Explanation(Shown, report="explanation"):
     """The arithmetic of one layer.
 
     Attributes:
@@ -71,25 +71,52 @@ class Explanation(Shown):
         title: the op with the arguments that were given.
         lines: the equations, in the order of computation.
         incomplete: what the figures of the design lack (:func:`archscope.design.incomplete`).
+        design: its name.
+        setting: how it is run.
     """
 
     layer: str
     title: str
     lines: tuple[Line, ...]
     incomplete: str | None = None
+    design: str = ""
+    setting: Setting = Setting()
 
     def __str__(self) -> str:
         last = [] if self.incomplete is None else [f"  {self.incomplete}"]
         return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines), *last])
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return asdict(self)
+        """The same as plain data, without the design and how it is run."""
+        lines = [asdict(line) for line in self.lines]
+        return {"layer": self.layer, "title": self.title, "lines": lines, "incomplete": self.incomplete}
 
 
-def explain(
-    design: Design, layer: str | None = None, setting: Setting | None = None, **changes: Any
-) -> tuple[Explanation, ...]:
+@dataclass(frozen=True)
+class Explanations(Shown, Sequence[Explanation], report="explanation"):
+    """The arithmetic of some layers of a design, in the order of execution.
+
+    Attributes:
+        account: what is explained.
+    """
+
+    account: Account
+    layers: tuple[Explanation, ...]
+
+    @overload
+    def __getitem__(self, at: int) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Explanation, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Explanation | tuple[Explanation, ...]:
+        return self.layers[at]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+def explain(design: Design, layer: str | None = None, setting: Setting | None = None, **changes: Any) -> Explanations:
     """Explain a layer, all layers of a block, or all layers of a design.
 
     Args:
@@ -101,7 +128,7 @@ def explain(
     return explain_account(analyze(design, setting, **changes), layer)
 
 
-def explain_account(account: Account, layer: str | None = None) -> tuple[Explanation, ...]:
+def explain_account(account: Account, layer: str | None = None) -> Explanations:
     """The same of an account, with the memory and the receptive fields that it has found already.
 
     Raises:
@@ -120,7 +147,9 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
     known = _Known({}, {})
     found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
-    return tuple(found) if lacking is None else tuple(replace(one, incomplete=lacking) for one in found)
+    return Explanations(
+        account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
+    )
 
 
 class _Known(NamedTuple):
@@ -187,7 +216,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
 
 def _line(figure: str, value: Any, note: str = "") -> Line:
     if isinstance(value, Traced):
-        formula, worked = value.formula(), value.worked()
+        formula, worked = value.texts()
         return Line(figure, formula, "" if worked == number(value.value) else worked, value.value, note)
     return Line(figure, "", "", value, note)
 

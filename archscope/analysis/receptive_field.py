@@ -198,7 +198,7 @@ Fields = Mapping[tuple[str, int], Field]
 
 
 @dataclass(frozen=True)
-class ReceptiveFields(Shown):
+class ReceptiveFields(Shown, report="fields"):
     """The fields of a design.
 
     Attributes:

@@ -37,12 +37,14 @@ class Plan:
     """What every run of a design at a batch size needs to know of it.
 
     Attributes:
+        parts: layers, those that are recomputed together as one.
         weights: of each layer that has its own.
         dtype: the floating type of weights and inputs.
     """
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
         self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
+        self.parts = tuple(segments(steps))
         learns: dict[str, set[str]] = {}
         for one in steps:
             learns.setdefault(one.layer.owner, set()).update(one.learns)
@@ -115,13 +117,13 @@ class Run:
         for node, value in zip(self.plan.design.inputs, self.inputs, strict=True):
             self.tape.hold(value)
             self._values[Ref(node.name)] = value
-        for segment in segments(self.plan.steps):
-            if segment.region is None or not self.tape.grad:
-                for one in segment.steps:
-                    self._layer(one, self._values)
-                    self._forget(one.last)
-            else:
-                self._recomputed(segment)
+        for part in self.plan.parts:
+            if isinstance(part, Segment) and self.tape.grad:
+                self._recomputed(part)
+                continue
+            for one in part.steps if isinstance(part, Segment) else (part,):
+                self._layer(one, self._values)
+                self._forget(one.last)
         outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs)]
         for value in outputs:
             self.tape.hold(value)
@@ -145,10 +147,10 @@ class Run:
         if layer.no_grad:
             outputs = [aten.detached(tape, value) for value in outputs]
         tape.grad = grad
-        for number, value in enumerate(outputs):
+        for ref, value in zip(one.writes, outputs, strict=True):
             value.uses += 1
-            values[Ref(layer.name, number)] = value
-            self.dtypes[Ref(layer.name, number)] = value.dtype
+            values[ref] = value
+            self.dtypes[ref] = value.dtype
         tape.close()
         if tape.grad:
             _name(layer.name, outputs)

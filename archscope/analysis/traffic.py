@@ -36,7 +36,7 @@ from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.setting.devices import CONTRACTING
 from archscope.setting.optimizers import OPTIMIZERS
-from archscope.steps import Step, segments
+from archscope.steps import Segment, Step, segments
 
 _Result = TypeVar("_Result")
 
@@ -381,8 +381,8 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
 
 def _recomputed(seen: _Seen) -> Iterator[str]:
     """The layers that the backward pass runs again: of each block those up to the last one that keeps something."""
-    for segment in segments(seen.steps):
-        names = [] if segment.region is None else [step.layer.name for step in segment.steps]
+    for part in segments(seen.steps):
+        names = [step.layer.name for step in part.steps] if isinstance(part, Segment) else []
         keeping = [number for number, name in enumerate(names) if seen.kept.get(name)]
         yield from names[: keeping[-1] + 1] if keeping else ()
 

@@ -44,7 +44,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Imported(Shown):
+class Imported(Shown, report="imported"):
     """An imported model: its design, as it loads from its spec, and the proof that it is the model.
 
     Attributes:

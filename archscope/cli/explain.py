@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from archscope.analysis import explain
 from archscope.cli import options, settings
-from archscope.design import incomplete
-from archscope.report.explanation import to_data
-from archscope.report.schema import dumped
+from archscope.report.results.explanation import ExplanationReport
 from archscope.setting import OF_SAVED, Setting
 
 
@@ -19,7 +15,7 @@ from archscope.setting import OF_SAVED, Setting
 @click.argument("layer", required=False)
 @settings.options(*OF_SAVED)
 @options.variant
-@click.option("--json", "as_json", is_flag=True, help="The same as data.")
+@options.formats(ExplanationReport)
 @options.manners
 def command(
     spec: str,
@@ -27,7 +23,7 @@ def command(
     setting: Setting,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    as_json: bool,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Show the arithmetic of every figure: symbols, then numbers, then the result.
@@ -39,10 +35,4 @@ def command(
     archscope explain resnet50 layer1.0 --batch 32
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    explanations = explain(design, layer, setting)
-    if as_json:
-        click.echo(dumped(to_data(design, setting, explanations)), nl=False)
-    else:
-        said = [str(replace(one, incomplete=None)) for one in explanations]  # once, for all of them
-        head = f"{click.style(design.title, bold=True)}   {setting.words(*OF_SAVED)}"
-        click.echo("\n\n".join([head, *said, *filter(None, [incomplete(design)])]))
+    outputs.write(ExplanationReport(explain(design, layer, setting)))

@@ -197,22 +197,28 @@ class Outputs:
         self._targets = {name: target for name, target in targets.items() if target is not None}
         self.piped = to_stdout(*self._targets.values())
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All files."""
+        return tuple(self._targets.values())
+
     def __getitem__(self, name: str) -> str | None:
         """Where a format goes to, if it is asked for."""
         return self._targets.get(name)
 
-    def write(self, report: Report, *, quiet: bool = False, **views: Callable[[], str]) -> None:
+    def write(self, report: Report, *, quiet: bool = False, err: bool = False, **views: Callable[[], str]) -> None:
         """Write a report to the files, and print it, unless a file goes to standard output.
 
         Args:
             quiet: do not print it.
+            err: print it on standard error.
             views: what makes a format's file in its stead: an interactive page.
         """
         for name, target in self._targets.items():
             text = views[name]() if name in views else FORMATS[name].text(report)
             FORMATS[name].write(text, target)
-        if not self.piped and not quiet:
-            click.echo(printed(report, terminal_width()))
+        if not quiet and (err or not self.piped) and (text := printed(report, terminal_width())):
+            click.echo(text, err=err)
 
 
 def formats(report: type[Report]) -> Callable[[_Command], _Command]:

@@ -18,12 +18,8 @@ from archscope.spec import schema as of_specs
 
 #: the function that makes each schema, by what it is the schema of
 _SCHEMAS = {
-    "analyze": "archscope.report.data:schema",
-    "explain": "archscope.report.explanation:schema",
-    "receptive-field": "archscope.report.receptive_field:schema",
     "compare": "archscope.report.comparison:schema",
     "sweep": "archscope.report.sweep:schema",
-    "reconcile": "archscope.report.reconciliation:schema",
 }
 
 

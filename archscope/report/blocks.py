@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from archscope.design import Design, incomplete
 from archscope.diagnostics import Diagnostic
 from archscope.report import schema as js
 from archscope.report.text import short_value, value
-from archscope.table import Line
+from archscope.table import Line as TableLine
+
+if TYPE_CHECKING:
+    from archscope.analysis.explain import Line
 
 # -- blocks for people -------------------------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ class Row(NamedTuple):
     role: str = ""
 
     @classmethod
-    def of(cls, line: Line) -> Row:
+    def of(cls, line: TableLine) -> Row:
         """A line of a table."""
         return cls(line.cells, line.label, line.level, line.role)
 
@@ -173,10 +176,129 @@ class Grid(Block):
     def drawn(self, by: Drawing) -> str:
         return by.grid(self)
 
+    @property
+    def filled(self) -> Grid:
+        """The same without the columns in which nothing stands."""
+        rows = [self.cells(row) for row in (*self.rows, *self.totals)]
+        kept = [at for at in range(len(self.heads)) if any(cells[at].text() for cells in rows)]
+
+        def cut(some: tuple[Row, ...]) -> tuple[Row, ...]:
+            return tuple(row._replace(cells=[row.cells[at] for at in kept]) for row in some)
+
+        heads = tuple(self.heads[at] for at in kept)
+        return replace(self, heads=heads, rows=cut(self.rows), totals=cut(self.totals))
+
     def cells(self, row: Row) -> list[Cell]:
         """The cells of a row, each with its style."""
         pairs = zip(row.cells, self.heads, strict=True)
         return [cell if isinstance(cell, Cell) else Cell(cell, head.style, head.unit) for cell, head in pairs]
+
+
+@dataclass(frozen=True)
+class Equations(Block):
+    """The arithmetic of figures: symbols, then numbers, then the result.
+
+    Attributes:
+        name: what they are of; empty where the headline says it.
+    """
+
+    lines: tuple[Line, ...]
+    name: str = ""
+    title: str = ""
+
+    def drawn(self, by: Drawing) -> str:
+        return by.equations(self)
+
+    @property
+    def grid(self) -> Grid:
+        """The same as a table."""
+        heads = (Head("figure"), Head("formula"), Head("with numbers"), Head("result", "exact"), Head("note"))
+        rows = (Row((line.figure, line.formula, line.worked, line.result, line.note)) for line in self.lines)
+        return Grid(heads, tuple(rows), title=": ".join(filter(None, [self.name, self.title])))
+
+
+class Checked(NamedTuple):
+    """A figure held against another.
+
+    Attributes:
+        verdict: ``ok``, ``FAILED``, ``wrong`` or ``open``; empty of a remark.
+    """
+
+    verdict: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Checks(Block):
+    """Figures held against others, a line each."""
+
+    lines: tuple[Checked, ...]
+    summary: tuple[str, ...] = ()
+
+    def drawn(self, by: Drawing) -> str:
+        return by.checks(self)
+
+    @property
+    def grid(self) -> Grid:
+        """The same as a table."""
+        rows = tuple(Row((Cell(one.verdict, color=COLORS.get(one.verdict, "")), *one[1:])) for one in self.lines)
+        return Grid((Head("verdict"), Head("figure"), Head("note")), rows, more="; ".join(self.summary))
+
+
+#: of verdicts, for those who see colours
+COLORS = {"ok": "green", "FAILED": "red", "wrong": "red", "open": "yellow"}
+
+
+class Term(NamedTuple):
+    """A part of a sum, with its reason, and of how many layers it is."""
+
+    number: int
+    name: str
+    why: str
+    layers: int = 0
+
+
+class Sum(NamedTuple):
+    """How a figure comes out of another, term by term.
+
+    Attributes:
+        start: the other figure, and what it counts.
+        total: the figure, and what it counts; none where there is none, for the reason in ``refused``.
+    """
+
+    start: tuple[int, str]
+    terms: tuple[Term, ...]
+    total: tuple[int | None, str]
+    refused: str = ""
+
+    def __str__(self) -> str:
+        """``4,089,184,256 MACs + 22,227,968 batch norm (2 an element) = 4,111,412,224``."""
+        terms = (f"{'-' if one.number < 0 else '+'} {abs(one.number):,} {one.name} ({one.why})" for one in self.terms)
+        end = f"; not modelled: {self.refused}" if self.refused else f" = {self.total[0]:,}"
+        return " ".join([f"{self.start[0]:,} {self.start[1]}", *terms]) + end
+
+
+@dataclass(frozen=True)
+class Sums(Block):
+    """Sums that are written out.
+
+    Attributes:
+        name: whose figures they are.
+        words: how it counts.
+    """
+
+    name: str
+    words: str
+    sums: tuple[Sum, ...]
+
+    def drawn(self, by: Drawing) -> str:
+        return by.sums(self)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """A sentence each."""
+        return tuple(f"{self.name}: {one}" for one in self.sums)
 
 
 @dataclass(frozen=True)
@@ -209,6 +331,15 @@ class Drawing(ABC):
 
     @abstractmethod
     def grid(self, block: Grid) -> str: ...
+
+    @abstractmethod
+    def equations(self, block: Equations) -> str: ...
+
+    @abstractmethod
+    def checks(self, block: Checks) -> str: ...
+
+    @abstractmethod
+    def sums(self, block: Sums) -> str: ...
 
     @abstractmethod
     def notes(self, block: Notes) -> str: ...

@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archscope.analysis.account import Account, analyze
-from archscope.arith.traced import number
 from archscope.report.frame import missing_in
-from archscope.report.terminal import Cells, footer, setting
+from archscope.report.terminal import Cells
 from archscope.report.text import value
-from archscope.table import DEFAULT, Line, Table, field_columns, tabulate_account
+from archscope.table import Line, Table
 
 if TYPE_CHECKING:
-    from archscope.analysis.explain import Explanation
-    from archscope.analysis.peers import Reconciliation
-    from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.backends.imported import Imported
-    from archscope.backends.torch.imports.summary import Summary
-    from archscope.design import Design
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -40,37 +32,6 @@ def html(result: Shown) -> str:
     if lacking is not None and not any(escape(lacking) in part for part in parts):
         parts.append(_notes([lacking]))
     return f'<div class="archscope" style="overflow-x:auto">{"".join(parts)}</div>'
-
-
-def _account(account: Account, columns: Sequence[str] = DEFAULT) -> Iterable[str]:
-    table = tabulate_account(account, columns, most=MOST_ROWS)
-    yield _headline(account.design.title, setting(account))
-    yield _layers(table)
-    yield _notes(footer(table, ".frame has"))
-
-
-def _design(design: Design) -> Iterable[str]:
-    return _account(analyze(design))
-
-
-def _fields(fields: ReceptiveFields) -> Iterable[str]:
-    account = analyze(fields.design)
-    return _account(account, field_columns(account))
-
-
-def _explanation(found: Explanation) -> Iterable[str]:
-    rows = [[line.figure, line.formula, line.worked, number(line.result), line.note] for line in found.lines]
-    yield _headline(found.layer, found.title)
-    yield _table(Cells(["figure", "formula", "with numbers", "result", ""], rows, [True, True, True, False, True]))
-
-
-def _reconciliation(found: Reconciliation) -> Iterable[str]:
-    from archscope.report.reconciliation import cells, hold, sentences
-
-    peers = hold(found, {})
-    yield _headline(found.design.title, f"{found.setting.words('batch')}; {found.macs:,} MACs, {found.params:,} params")
-    yield _table(cells(peers))
-    yield _notes(sentences(peers))
 
 
 def _sweep(found: Sweep) -> Iterable[str]:
@@ -91,29 +52,8 @@ def _sweep(found: Sweep) -> Iterable[str]:
     yield _notes([*_rest(len(best.rows)), *sweep.notes(found)])
 
 
-def _imported(found: Imported) -> Iterable[str]:
-    from archscope.report.imports import imported
-
-    yield from _account(analyze(found.design))
-    yield _notes(click.unstyle(imported(found)).splitlines())
-
-
-def _summary(found: Summary) -> Iterable[str]:
-    from archscope.report.imports import summary_notes
-
-    yield from _account(found.account)
-    yield _notes(summary_notes(found))
-
-
 #: by name, for some belong to the torch side
 _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
-    "Account": _account,
-    "Design": _design,
-    "Explanation": _explanation,
-    "Imported": _imported,
-    "ReceptiveFields": _fields,
-    "Reconciliation": _reconciliation,
-    "Summary": _summary,
     "Sweep": _sweep,
 }
 

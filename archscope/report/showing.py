@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archscope.report import frame as old_frame
-from archscope.report import imports, notebook
+from archscope.report import notebook
 from archscope.report.blocks import report_of
 from archscope.report.formats.frame import frame as frame_of
 from archscope.report.formats.html import piece
@@ -32,7 +32,7 @@ def name(result: Shown) -> str:
 def text(result: Shown) -> str:
     """What its command prints, without colours."""
     if not result.REPORT:
-        return imports.text(result)
+        return repr(result)
     return click.unstyle(printed(report_of(result), _WIDTH))
 
 

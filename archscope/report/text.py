@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from archscope.arith.traced import number
 from archscope.printable import printable
 
 
@@ -46,7 +47,7 @@ def plain(content: Any, style: str) -> Any:
     if style == "shape" and content is not None:
         nested = content and isinstance(content[0], tuple)
         return ";".join("x".join(map(str, part)) for part in (content if nested else (content,)))
-    if style == "axes" and content is not None:
+    if style == "axes" and isinstance(content, tuple | list):
         return "x".join(map(str, content))
     if style == "names":
         return ";".join(content)
@@ -108,6 +109,7 @@ _STYLES: dict[str, Callable[[Any], str]] = {
     "seconds": duration,
     "bytes": binary,
     "short": short,
+    "exact": number,
     "count": _number,
     "number": _number,
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from archscope.analysis import analyze
 from archscope.load import load
-from archscope.report.catalogue import Entry, entry
+from archscope.report.results.catalogue import Entry, entry
 from archscope.spec import library
 
 #: stands in the folder of the specs

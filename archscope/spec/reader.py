@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -30,6 +31,11 @@ _BEGINS_NUMBERS = frozenset("0123456789+-.")
 _NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: arithmetic that YAML's brackets would part: an index or a call
 _INDEXED = re.compile(r"(?<=[:,\[{] )[-+(]*[A-Za-z_][\w.]*[\[(]|(?<=[\[{])[-+(]*[A-Za-z_][\w.]*[\[(]")
+#: what is no key of a mapping: what is wrong with it, and a hint
+_NO_KEYS = {
+    "": ("a key is missing before the colon", "as in `name: value`"),
+    "<<": ("merge keys are no part of the spec language", "what several layers share goes into a block"),
+}
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 #: what an entry of a list of layers may say besides its op or block
@@ -322,33 +328,32 @@ class _Composer:
     def _close(self, opened: _Open, event: yaml.Event) -> Node:
         nodes, mark, end = opened.nodes, opened.mark, self._mark(event)
         if opened.flow and end.line == mark.line:
-            mark = mark._replace(length=end.column + end.length - mark.column)
+            mark = Mark(self._source, mark.line, mark.column, end.column + end.length - mark.column)
         node: Node
         if opened.is_map:
             entries: dict[str, Node] = {}
             keys: dict[str, Mark] = {}
             for key, value in zip(nodes[::2], nodes[1::2], strict=True):
                 assert isinstance(key, ScalarNode)
-                self._check_key(key, keys)
-                entries[key.text], keys[key.text] = value, key.mark
+                text = key.text
+                if text in keys or text in _NO_KEYS:
+                    self._refuse_key(key, keys)
+                entries[text], keys[text] = value, key.mark
             node = MapNode(entries, keys, mark)
         else:
             node = ListNode(nodes, mark)
         self._name(opened.anchor, node)
         return node
 
-    def _check_key(self, key: ScalarNode, earlier: dict[str, Mark]) -> None:
-        message = hint = ""
+    def _refuse_key(self, key: ScalarNode, earlier: dict[str, Mark]) -> None:
         if key.text in earlier:
-            message = f"`{key.text}` stands twice in this mapping (first on line {earlier[key.text].line})"
-        elif not key.text:
-            message, hint = "a key is missing before the colon", "as in `name: value`"
-        elif key.text == "<<":
-            message, hint = "merge keys are no part of the spec language", "what several layers share goes into a block"
-        if message:
-            self._problems.append(Diagnostic(message, key.mark, hint))
-            if len(self._problems) >= MOST_REPORTED:
-                raise SpecError(self._problems)
+            first = f"first on line {earlier[key.text].line}"
+            message, hint = f"`{key.text}` stands twice in this mapping ({first})", ""
+        else:
+            message, hint = _NO_KEYS[key.text]
+        self._problems.append(Diagnostic(message, key.mark, hint))
+        if len(self._problems) >= MOST_REPORTED:
+            raise SpecError(self._problems)
 
     def _name(self, anchor: str | None, node: Node | None) -> None:
         if anchor is not None:
@@ -359,8 +364,7 @@ class _Composer:
             raise _failure(f"the tag {tag} has no meaning in a spec", mark)
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(NamedTuple):
     """A collection whose end has not been read yet."""
 
     mark: Mark
@@ -380,10 +384,8 @@ def resolve(text: str) -> Plain:
         return _WORDS[text]
     if text[0] not in _BEGINS_NUMBERS:
         return text
-    if _INFINITE.fullmatch(text):
-        return float(text.replace(".", ""))
     if _INT.fullmatch(text):
         return int(text) if len(text) <= 100 else text
-    if _FLOAT.fullmatch(text) and isfinite(float(text)):
-        return float(text)
-    return text
+    if _FLOAT.fullmatch(text):
+        return float(text) if isfinite(float(text)) else text
+    return float(text.replace(".", "")) if _INFINITE.fullmatch(text) else text

@@ -118,3 +118,12 @@ def test_regions_in_words():
         "input: [2, 6]\nlayers: [{name: last, ConvTranspose1d: {out_channels: 2, kernel_size: 1, stride: 2}}]"
     )
     assert str(sees(blind, "last", [1]).seen) == "nothing"
+
+
+def test_the_share_of_a_field_that_lies_in_the_padding():
+    design = archscope.load(
+        "input: [2, 6, 8]\nlayers: [{name: it, Conv2d: {out_channels: 2, kernel_size: 3, padding: 1}}]"
+    )
+    assert sees(design, "it", [0, 0]).padding_share == pytest.approx(1 - 2 * 2 / 9)
+    assert sees(design, "it", [2, 7]).padding_share == pytest.approx(1 - 3 * 2 / 9)
+    assert sees(design, "it", [2, 3]).padding_share == 0

@@ -146,6 +146,25 @@ def test_what_no_window_reads_is_skipped():
 
 
 @pytest.mark.parametrize(
+    ("shape", "layer", "product"),
+    [
+        # of each group: places of the output x window of its input x its output channels
+        ("[4, 8, 9]", "Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}", (2, 2 * 6 * 7, 2 * 9, 3)),
+        ("[4, 8]", "Linear: 6", (1, 2 * 4, 8, 6)),
+        # of a transposed one the other way round: places of the input x its channels x window of the output
+        ("[4, 8]", "ConvTranspose1d: {out_channels: 6, kernel_size: 3, groups: 2}", (2, 2 * 8, 2, 3 * 3)),
+        ("[5, 3, 4]", "MatMul: , from: [input, turned]", (2 * 5, 3, 4, 3)),
+        ("[3, 4]", "MatMul: , from: [input, turned]", (2, 3, 4, 3)),
+        ("[4, 8]", "ReLU", None),
+    ],
+)
+def test_the_product_of_matrices_that_a_layer_is(shape, layer, product):
+    spec = f"input: {shape}\nlayers:\n  - {{name: turned, Transpose: {{dim0: -2, dim1: -1}}}}\n"
+    found = parts(f"{spec}  - {{name: it, {layer if 'from' in layer else layer + ', from: input'}}}\n", batch=2)["it"]
+    assert found.product == product
+
+
+@pytest.mark.parametrize(
     ("kind", "left"), [("elementwise", (100 - 8) + (90 - 3 * 8)), ("update", (100 - 8) + (90 - 8))]
 )
 def test_what_a_cache_holds_passes_by_memory(kind, left):

@@ -207,6 +207,20 @@ def test_the_fields_of_units_hold_those_of_what_they_read(case: Case, span: Span
         assert of(behind, unit) == together(map(span.of, np.flatnonzero(case.reads[unit]).tolist())), unit
 
 
+@given(CASES, SPANS)
+def test_a_field_is_said_as_shortly_as_can_be(case: Case, span: Span) -> None:
+    """Fewer units than take turns do not repeat themselves; even are those that move on and see equally many."""
+    behind = case.window.seen(span, *case.sizes)
+    if behind is None:
+        return
+    assert behind.even == (behind.jump >= 0 and behind.grow == 0)
+    listed = [behind.of(unit) for unit in range(2 * behind.period)]
+    if all(size > 0 for _, size in listed):
+        for turn in range(1, behind.period):
+            moves = {(b[0] - a[0], b[1] - a[1]) for a, b in zip(listed, listed[turn:], strict=False)}
+            assert len(moves) > 1
+
+
 @given(CASES, SPANS, st.integers(1, 24))
 def test_the_smallest_and_the_largest_field_are_those_of_some_unit(case: Case, span: Span, units: int) -> None:
     behind = case.window.seen(span, *case.sizes)

@@ -78,7 +78,7 @@ def test_the_page_shows_memory_as_it_is_asked_for(tmp_path):
 )  # fmt: skip
 def test_the_setting_is_in_every_json_whole(command):
     asked = ("--batch", "3", "--precision", "half", "--device", "h200")
-    data = json.loads(run(*command, *asked, *(("--json",) if command[0] == "explain" else ("--json", "-"))))
+    data = json.loads(run(*command, *asked, "--json", "-"))
     for one in data.get("designs", [data]) if command[0] == "analyze" else [data]:
         assert one["setting"] == Setting(batch=3, precision="float16", device="h200").data()
         assert list(one["setting"]) == list(FIELDS)
@@ -106,10 +106,8 @@ def test_every_function_takes_it_and_changes_to_it():
     assert (
         archscope.memory(design, setting).kept_bytes == archscope.memory(design, batch=4, precision="bf16").kept_bytes
     )
-    assert (
-        archscope.predict(design, setting).seconds
-        == archscope.compare([design], setting).values[0][_at("train_seconds")]
-    )
+    beside = archscope.compare([design], setting, figures=["train_seconds"])
+    assert beside.values == ((archscope.predict(design, setting).seconds,),)
     assert archscope.reconcile(design, setting).macs == archscope.analyze(design, setting).total.macs
     assert archscope.diff(design, design, setting).setting == setting
     assert archscope.largest_batch(design, setting, limit=10**7) == archscope.largest_batch(

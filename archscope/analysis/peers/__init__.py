@@ -32,7 +32,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Reconciliation(Shown):
+class Reconciliation(Shown, report="reconciliation"):
     """What all peers report of a design, as modelled.
 
     Attributes:

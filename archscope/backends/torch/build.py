@@ -66,7 +66,7 @@ class Network(nn.Module):
         self.design = design
         self.names: dict[str, str] = {}
         self.steps = tuple(steps)
-        self._segments = tuple(segments(self.steps))
+        self._parts = tuple(segments(self.steps))
         for step in self.steps:
             if step.layer.shares is None:
                 self._enter(step.layer.path, _module(step))
@@ -130,12 +130,12 @@ class Network(nn.Module):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The output of the design, or a dictionary of its outputs by name."""
         values = self.start(*inputs, **named)
-        for segment in self._segments:
-            if segment.region is not None and torch.is_grad_enabled():
-                self._recompute(segment, values)
-            else:
-                for step in segment.steps:
-                    self.run(step, values)
+        for part in self._parts:
+            if isinstance(part, Segment) and torch.is_grad_enabled():
+                self._recompute(part, values)
+                continue
+            for step in part.steps if isinstance(part, Segment) else (part,):
+                self.run(step, values)
         results = {name: values[ref] for name, ref in self.design.outputs}
         return next(iter(results.values())) if len(results) == 1 else results
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from archscope.report.blocks import Cell, Drawing, Facts, Grid, Headline, Notes, Report, Room
+from archscope.report.blocks import Cell, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Report, Room, Sums
 from archscope.report.formats.base import Format
 
 #: of a notebook, where the rest is in the frame; and of a page
@@ -49,6 +49,15 @@ class _Html(Drawing):
     def notes(self, block: Notes) -> str:
         style = f' style="{_FAINT}"' if block.faint else ""
         return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>" if block.lines else ""
+
+    def equations(self, block: Equations) -> str:
+        return self.grid(block.grid)
+
+    def checks(self, block: Checks) -> str:
+        return self.grid(block.grid)
+
+    def sums(self, block: Sums) -> str:
+        return self.notes(Notes(block.sentences))
 
     def facts(self, block: Facts) -> str:
         most = max((len(fact.values) for fact in block.rows), default=0)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import click
 import tabulate
 
-from archscope.report.blocks import Drawing, Fact, Facts, Grid, Headline, Notes, Report, Room
+from archscope.report.blocks import (
+    COLORS,
+    Block,
+    Checks,
+    Drawing,
+    Equations,
+    Fact,
+    Facts,
+    Grid,
+    Headline,
+    Notes,
+    Report,
+    Room,
+    Sum,
+    Sums,
+)  # fmt: skip
 from archscope.report.text import cut
 
 #: a screen or two
@@ -24,6 +39,11 @@ _SHORTENED = "numbers to four digits, so that more fit; files have them exactly"
 def printed(report: Report, width: int) -> str:
     """A report for a terminal of so many columns."""
     return _Terminal(width).report(report)
+
+
+def drawn(block: Block, width: int) -> str:
+    """A block by itself."""
+    return block.drawn(_Terminal(width))
 
 
 class _Terminal(Drawing):
@@ -67,8 +87,39 @@ class _Terminal(Drawing):
         )
         return "\n".join(lines) or head.rstrip()
 
+    def equations(self, block: Equations) -> str:
+        """As a textbook writes them, a line each however long it is."""
+        head = [": ".join(filter(None, [block.name, block.title]))]
+        return "\n".join([*filter(None, head), *(f"  {line}" for line in block.lines)])
+
+    def checks(self, block: Checks) -> str:
+        lines = []
+        for one in block.lines:
+            word = _styled(f"{one.verdict:7}" if one.verdict else "", color=COLORS.get(one.verdict, ""))
+            lines.append(f"{word}{'   '.join(filter(None, one[1:]))}")
+        return "\n".join([*lines, *block.summary])
+
+    def sums(self, block: Sums) -> str:
+        """Numbers below each other, so that they add up."""
+        first, *rest = self._lines([f"{block.name}: {block.words}"])
+        head = _styled(block.name, bold=True) + first.removeprefix(block.name)
+        return "\n".join([head, *rest, *(line for one in block.sums for line in self._sum(one))])
+
+    def _sum(self, one: Sum) -> Iterator[str]:
+        numbers = [one.start[0], *(term.number for term in one.terms), one.total[0] or 0]
+        room = max(len(f"{abs(number):,}") for number in numbers)
+        yield f"    {one.start[0]:>{room},} {one.start[1]}"
+        for term in one.terms:
+            of = f"; {term.layers} layer{'s' * (term.layers != 1)}" if term.layers else ""
+            text = f"  {'-' if term.number < 0 else '+'} {abs(term.number):>{room},} {term.name} ({term.why}{of})"
+            yield from self._lines([text], " " * (room + 5))
+        if one.refused:
+            yield f"  not modelled: {one.refused}; so there is no total"
+        else:
+            yield f"  = {one.total[0]:>{room},} {one.total[1]}"
+
     def grid(self, block: Grid) -> str:
-        parts = [*self._title(block.title), *(_drawn(block, part) for part in self._parts(block))]
+        parts = [*self._title(block.title), *(_part(block, part) for part in self._parts(block))]
         return "\n\n".join(parts) + (f"\n{block.more}" if block.more else "")
 
     def _title(self, title: str) -> list[str]:
@@ -198,7 +249,7 @@ class _Sheet(NamedTuple):
         return [self.columns(sorted([*pinned, *band])) for band in bands]
 
 
-def _drawn(block: Grid, sheet: _Sheet) -> str:
+def _part(block: Grid, sheet: _Sheet) -> str:
     rows: list[Sequence[str]] = []
     whole = block.totals[-1:]
     for row, line in zip((*block.rows, *block.totals), sheet.texts, strict=True):

@@ -27,8 +27,8 @@ from archscope.shown import Shown
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
-@dataclass(frozen=True, repr=False)
-class Summary(Shown):
+@dataclass(frozen=True)
+class Summary(Shown, report="summary"):
     """A model's account; ``str()`` of it is the layer table with its totals, memory, receptive field and proof.
 
     Attributes:
@@ -58,9 +58,6 @@ class Summary(Shown):
     def fields(self) -> ReceptiveFields:
         """The receptive fields of all layers."""
         return self.account.fields
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def summary(

@@ -10,8 +10,9 @@ from markdown_it import MarkdownIt
 
 import archscope
 from archscope.cli import main
-from archscope.report.markdown import escaped, grid, to_markdown
-from archscope.table import tabulate_account
+from archscope.report.formats import FORMATS
+from archscope.report.formats.markdown import escaped, grid
+from archscope.report.results.account import AccountReport
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NASTY = "a | b \\| `c` *d* **e** _f_ g_h <b>i</b> [j](k) ~~l~~ &amp; # m \\"
@@ -84,7 +85,7 @@ def test_words_stay_readable():
 
 def test_a_design_is_a_table_with_its_totals_in_bold():
     one = account(NASTY)
-    found = Cells(to_markdown([tabulate_account(one)]))
+    found = Cells(FORMATS["markdown"].text(AccountReport(one)))
     assert found.title.strip() == NASTY
     assert found.right == [False, False, False, True, True, True, True]
     names = [row[0] for row in found.rows]
@@ -97,7 +98,7 @@ def test_a_design_is_a_table_with_its_totals_in_bold():
 
 
 def test_it_says_how_figures_are_counted():
-    text = to_markdown([tabulate_account(account(), ["macs", "macs_share", "reuse"])])
+    text = FORMATS["markdown"].text(AccountReport(account(), ["macs", "macs_share", "reuse"]))
     assert text.splitlines()[-2:] == [
         "- MACs: forward multiply-accumulates of contractions; bias excluded",
         "- reuse: forward MACs a parameter",

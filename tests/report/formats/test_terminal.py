@@ -4,8 +4,8 @@ import click
 import pytest
 
 import archscope
-from archscope.report.terminal import render
-from archscope.table import tabulate_account
+from archscope.report.formats.terminal import printed
+from archscope.report.results.account import AccountReport
 
 TEXT = """
 name: AlexNet's head
@@ -29,7 +29,7 @@ def account():
 
 
 def plain(account, width, **options):
-    return click.unstyle(render(tabulate_account(account, **options), width))
+    return click.unstyle(printed(AccountReport(account, **options), width))
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

@@ -4,7 +4,9 @@ import csv
 import io
 
 import archscope
-from archscope.report.catalogue import entry, to_csv, to_markdown, to_text
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
+from archscope.report.results.catalogue import CatalogueReport, entry
 
 TEXT = """
 name: pipes | here
@@ -24,7 +26,7 @@ def designs():
 
 
 def test_csv_holds_plain_numbers():
-    first, second = csv.DictReader(io.StringIO(to_csv(designs())))
+    first, second = csv.DictReader(io.StringIO(FORMATS["csv"].text(CatalogueReport(designs()))))
     linear = (4 * 36 + 5) * 2 + 2
     assert first["params [elements]"] == str(3 * 4 * 9 + 4 + 8 + linear)
     assert first["keras_params [elements]"] == str(3 * 4 * 9 + 4 + 16 + linear)
@@ -33,7 +35,7 @@ def test_csv_holds_plain_numbers():
 
 
 def test_markdown_and_text_are_for_people():
-    head, rule, first, _ = to_markdown(designs()).splitlines()
+    head, rule, first, _ = FORMATS["markdown"].text(CatalogueReport(designs())).splitlines()
     assert head.count("|") == rule.count("|") == first.replace("\\|", "").count("|")
     assert "pipes \\| here" in first
-    assert "3 x 8 x 8, 5" in to_text(designs())
+    assert "3 x 8 x 8, 5" in printed(CatalogueReport(designs()), 160)

@@ -9,8 +9,9 @@ import pytest
 
 import archscope
 from archscope.analysis.metrics import METRICS
-from archscope.report.data import to_csv, to_json
-from archscope.table import COLUMNS, tabulate_account
+from archscope.report.formats import FORMATS
+from archscope.report.results.account import AccountReport
+from archscope.table import COLUMNS
 
 TEXT = """
 name: 'pipes | and <b>tags</b>'
@@ -31,8 +32,12 @@ def account():
     return archscope.analyze(archscope.load(TEXT), batch=2)
 
 
+def to_csv(found, *columns):
+    return FORMATS["csv"].text(AccountReport(found, columns))
+
+
 def test_csv_reads_back_in_pandas(account):
-    text = to_csv([tabulate_account(account, list(COLUMNS))])
+    text = to_csv(account, *COLUMNS)
     frame = pd.read_csv(io.StringIO(text), index_col="name")
     assert list(frame.index) == ["conv", "flat", "LSTM"]
     assert frame["params [elements]"].sum() == account.total.params
@@ -49,18 +54,18 @@ def test_csv_reads_back_in_pandas(account):
 def test_names_of_designs_and_layers_are_no_formulas():
     text = TEXT.replace("pipes | and <b>tags</b>", "=HYPERLINK(A1)")
     account = archscope.analyze(archscope.load(text))
-    table = tabulate_account(account, ["params"])
-    assert {row["design"] for row in csv.DictReader(io.StringIO(to_csv([table, table])))} == {"'=HYPERLINK(A1)"}
+    assert {row["design"] for row in csv.DictReader(io.StringIO(to_csv((account, account), "params")))} == {
+        "'=HYPERLINK(A1)"
+    }
 
 
 def test_csv_of_several_designs_names_them(account):
-    table = tabulate_account(account, ["params"])
-    rows = list(csv.DictReader(io.StringIO(to_csv([table, table]))))
+    rows = list(csv.DictReader(io.StringIO(to_csv((account, account), "params"))))
     assert [row["design"] for row in rows] == ["pipes | and <b>tags</b>"] * 6
 
 
 def test_json_holds_every_figure(account):
-    content = json.loads(to_json([account]))
+    content = json.loads(FORMATS["json"].text(AccountReport(account)))
     assert content["format"] == 2
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
