@@ -92,6 +92,11 @@ def axis_titles(found: Sweep) -> list[str]:
 # -- in words ----------------------------------------------------------------------------------------------------------
 
 
+def _head(found: Sweep, width: int) -> str:
+    lines = textwrap.wrap(f"{found.title}   {setting_text(found)}", width, subsequent_indent="  ")
+    return "\n".join(lines).replace(found.title, _bold(found.title), 1)
+
+
 def setting_text(found: Sweep) -> str:
     """How the designs are run; the batch if it is the same for all."""
     varied = [axis.name for axis in found.space.axes]
@@ -279,7 +284,7 @@ def sweep_text(found: Sweep, width: int) -> str:
     longest = max(len(axis.name) for axis in found.space.axes)
     axes = axis_cells(found, max(_NARROWEST, min(_WIDEST_VALUES, width - longest - 23)))
     parts = [
-        f"{_bold(found.title)}   {setting_text(found)}",
+        _head(found, width),
         funnel,
         "\n\n".join(_bands(axes, width)),
         *_invalid_text(found, width),

@@ -190,7 +190,7 @@ layers:
 def test_how_an_input_lies_decides_what_aten_sees(batch):
     """A bias is part of the product where rows lie in order: of the first layer it is not, of the second it is."""
     assert differences(archscope.load(STRIDED), batch) == {}
-    bridge = reconcile(archscope.load(STRIDED), batch).readings["ptflops aten"].work
+    bridge = reconcile(archscope.load(STRIDED), batch=batch).readings["ptflops aten"].work
     biased = {layer for term in bridge.terms if term.name == "bias" for layer in term.layers}
     assert "dense" in biased
     assert "strided" not in biased

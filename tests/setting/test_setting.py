@@ -126,7 +126,7 @@ def test_words_for_one_precision_make_one_setting():
 def test_an_optimizer_that_is_none_trains_nothing():
     assert not Setting(optimizer="none").trains
     assert Setting(optimizer="none").mode == "infer"
-    with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one, such as sgd"):
+    with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one"):
         Setting(optimizer="none").but(mode="train")
     assert archscope.analyze(archscope.load("lenet5"), mode="infer").kept_bytes() == 0
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_is_refused(changes, message):
 
 
 def test_what_is_no_setting_is_refused():
-    with pytest.raises(UsageError, match="a setting is an archscope.Setting, not 8"):
+    with pytest.raises(UsageError, match=r"a setting is an archscope\.Setting, not 8"):
         archscope.reconcile(archscope.load("lenet5"), 8)
 
 
