@@ -35,7 +35,7 @@ class Edit(NamedTuple):
 
     Attributes:
         name: an argument of the op, or ``op``, ``name``, ``reads``, ``input_shape``, ``frozen``, ``no_grad``,
-            ``checkpoint``, ``reuse``.
+            ``dtype``, ``checkpoint``, ``reuse``.
         before, after: ``None`` where there is none.
     """
 
@@ -209,7 +209,7 @@ class _Laid:
         build: Hashable
         if node.key[1]:
             layer = side.layer(node)
-            words = (layer.op, layer.frozen, layer.no_grad, layer.shares is None, layer.checkpoint is None)
+            words = (layer.op, layer.frozen, layer.no_grad, layer.dtype, layer.shares is None, layer.checkpoint is None)
             build = layer.kind
         else:
             words = tuple(child.words for child in node.children)
@@ -309,6 +309,7 @@ class _Laid:
                     yield Edit(name, given[name], now[name])
         yield from _edit("frozen", before.frozen, after.frozen)
         yield from _edit("no_grad", before.no_grad, after.no_grad)
+        yield from _edit("dtype", before.dtype, after.dtype)
         yield from _edit("checkpoint", before.checkpoint is not None, after.checkpoint is not None)
         shares = None if before.shares is None else self._partners.get(before.shares, before.shares)
         yield from _edit("reuse", shares, after.shares)

@@ -252,7 +252,8 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     """
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, setting.numbers.floating, known) for step in design.steps(setting.batch))
+    floating = setting.numbers.floating
+    rows = tuple(_row(step, floating, known) for step in design.steps(setting.batch, floating))
     return Account(design, setting, rows, _depth(design, rows))
 
 
@@ -260,9 +261,12 @@ def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
-    key = (id(op), x, needs, learns, layer.frozen, shared)
+    mark = layer.dtype
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark)
     if key not in known:
-        known[key] = cost_of(op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
+        known[key] = cost_of(
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark
+        )
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

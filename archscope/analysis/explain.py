@@ -134,8 +134,8 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design = account.design
-    steps = design.steps(account.setting.batch)
+    design, setting = account.design, account.setting
+    steps = design.steps(setting.batch, setting.numbers.floating)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
@@ -161,7 +161,7 @@ class _Known(NamedTuple):
 
 def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
-    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
+    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
@@ -189,7 +189,8 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     for name, tensor in op.buffers(*tx).items():
         yield _line(name, elements(tensor.shape), "buffer")
     shared = layer.shares is not None
-    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
+    mark = layer.dtype
+    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
     if plain(cost.params):
         trained = plain(cost.trainable_params)
         told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""

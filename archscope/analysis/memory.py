@@ -281,7 +281,8 @@ def _unfolded(one: Step) -> int:
 
 
 def _plan(design: Design, setting: Setting) -> Plan:
-    return Plan(design, setting.batch, design.steps(setting.batch), setting.numbers.floating)
+    floating = setting.numbers.floating
+    return Plan(design, setting.batch, design.steps(setting.batch, floating), floating)
 
 
 class _Ran(NamedTuple):

@@ -161,14 +161,11 @@ class _Seen:
 
     def __init__(self, design: Design, setting: Setting) -> None:
         self.form, batch = setting.numbers, setting.batch
-        self.steps = design.steps(batch)
-        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), self.form.floating)
+        floating = self.form.floating
+        self.steps = design.steps(batch, floating)
+        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), floating)
         self._tape = Tape(
-            device=setting.kind,
-            lower=self.form.lower,
-            floating=self.form.floating,
-            torch=setting.version,
-            traffic=True,
+            device=setting.kind, lower=self.form.lower, floating=floating, torch=setting.version, traffic=True
         )
         self._tape.training = self._tape.grad = setting.trains
         self.run = Run(plan, self._tape, nhwc=setting.channels_last)
@@ -201,7 +198,7 @@ class _Seen:
 
     def width(self, ref: Ref, tensor: Tensor) -> int:
         """Bytes of a tensor as it was seen."""
-        return tensor.numel * ITEM_BYTES[tensor.dtype or self.run.dtypes.get(ref, self.form.floating)]
+        return tensor.numel * ITEM_BYTES[self.run.dtypes.get(ref, tensor.dtype or self.form.floating)]
 
     def loss(self) -> Part:
         """The loss reads the outputs."""
@@ -371,11 +368,10 @@ def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:
 
 def _read(one: Step, seen: _Seen, outputs: int) -> int:
     """Bytes that a forward pass reads: inputs, parameters, buffers."""
-    op = one.layer.op
     inputs = sum(seen.width(ref, tensor) for ref, tensor in zip(one.layer.inputs, one.x, strict=True))
-    own = [*op.parameters(*one.x).values(), *op.buffers(*one.x).values()]
+    own = [*one.layer.parameters(*one.x).values(), *one.layer.buffers(*one.x).values()]
     state = sum(tensor.numel * ITEM_BYTES[tensor.dtype or seen.form.floating] for tensor in own)
-    looked_up = all(tensor.dtype is not None for tensor in one.x)
+    looked_up = not any(tensor.floating for tensor in one.x)
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 

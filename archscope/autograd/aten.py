@@ -14,6 +14,7 @@ from archscope.autograd.dtypes import FLOATING, NARROW, promoted
 from archscope.autograd.strides import Strides, channels_last, contiguous, fills, reshaped
 from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, passed_on, together
 from archscope.autograd.versions import OLDEST, SOFTMAX_KEEPS_OUTPUT, Version
+from archscope.errors import UsageError
 
 # -- autocast ----------------------------------------------------------------------------------------------------------
 
@@ -22,13 +23,18 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     """The tensors as a function gets them that autocast runs in the lower type; weights are cast once a step."""
     if t.lower is None:
         return values
-    narrowed = [cast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
+    narrowed = [_autocast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
     return tuple(reversed(narrowed))
 
 
 def widened(t: Tape, x: Value, on: Sequence[str], since: Version = OLDEST) -> Value:
     """A tensor as a function gets it that autocast runs in float32 on some devices, since a version of torch."""
-    return x if t.lower is None or t.device not in on or t.torch < since else cast(t, x, "float32")
+    return x if t.lower is None or t.device not in on or t.torch < since else _autocast(t, x, "float32")
+
+
+def _autocast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
+    """As :func:`cast`, but for float64, which autocast leaves as it is (at::autocast::is_eligible)."""
+    return x if x.dtype == "float64" else cast(t, x, dtype, once=once)
 
 
 def cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
@@ -801,7 +807,11 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, wide, root, "the normalised input")
-    y = y if weight is None else multiply(t, y, weight)
+    if weight is not None:
+        before, y = y, multiply(t, y, weight)
+        t.drop(before)
+    if wide is not x:
+        t.drop(wide)
     return cast(t, y, x.dtype)
 
 
@@ -871,9 +881,9 @@ def thinned(t: Tape, x: Value, shape: Shape) -> Value:
 
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
-    x = _alike(t, x)
+    x, dtype = _alike(t, x)
     formats = {as_formatted(value, shape) for value in x}
-    y = t.make(shape, x[0].dtype, "", formats.pop() if len(formats) == 1 else None)
+    y = t.make(shape, dtype, "", formats.pop() if len(formats) == 1 else None)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -885,17 +895,28 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def _alike(t: Tape, x: Sequence[Value]) -> Sequence[Value]:
-    """Tensors of one type; autocast widens those that are narrower than others."""
-    if len({value.dtype for value in x}) == 1:
-        return x
-    return [cast(t, value, "float32") for value in x]
+def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
+    """Tensors that are joined, and the type of the result; autocast widens to float32 where one is of that type.
+
+    float64 counts for nothing there, and stays.
+
+    Raises:
+        UsageError: autocast does not know a type beside others (at::autocast::prioritize).
+    """
+    dtype = reduce(promoted, (value.dtype for value in x))
+    if t.lower is None or len({value.dtype for value in x}) == 1:
+        return x, dtype
+    narrow = {value.dtype for value in x} - {"float64"}
+    odd = narrow - {t.lower, "float32"}
+    if odd and dtype in FLOATING:
+        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
+    return [_autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
 
 
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.stack."""
-    x = _alike(t, x)
-    y = t.make(shape, x[0].dtype)
+    x, dtype = _alike(t, x)
+    y = t.make(shape, dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]

@@ -565,7 +565,7 @@ class Tape:
         return new
 
     def _cast_to(self, gradient: Value, dtype: str) -> Value:
-        return self.make(gradient.shape, dtype, "a gradient, cast", gradient.strides)
+        return self.make(gradient.shape, dtype, "a gradient, cast", gradient.strides if _dense(gradient) else None)
 
     def _summed_to(self, gradient: Value, shape: Shape) -> Value:
         """at::sum_to: a gradient summed over what was broadcast."""

@@ -33,6 +33,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.contents import met_by
 from archscope.ops.fields import Flag, Maybe, Real, Size
+from archscope.ops.promotion import Alike
 from archscope.ops.shapes import wanted_type
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, UpTo, Window, mixing
 
@@ -51,6 +52,7 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
     arity = Arity(3, 4)
     takes = "any"
+    types = Alike(wide=4)
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
     }  # fmt: skip
@@ -103,9 +105,9 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
     def _mask_checks(self, mask: Tensor, scores: tuple[int, ...]) -> Iterator[Check]:
         yield Check(
-            mask.dtype in (None, "bool"),
+            mask.floating or mask.dtype == "bool",
             "the mask must hold floating or bool values, not {t} ones",
-            t=mask.dtype or "floating",
+            t=mask.dtype,
         )
         yield Check(not self.is_causal, "is_causal is for attention without a mask", field="is_causal")
         fits = 2 <= len(mask.shape) <= len(scores)
@@ -136,7 +138,8 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         return self._reads(x, UpTo() if self.is_causal else WHOLE)
 
     def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
-        told = met_by(known[3], x[3].dtype) if 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        square = 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2])
+        told = met_by(known[3], truth=x[3].dtype == "bool") if square else None
         return self.reads(x, y, output) if told is None else self._reads(x, told)
 
     def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:

@@ -25,11 +25,14 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Choice, Maybe, Real
 from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, common_dtype
+from archscope.ops.promotion import PROMOTED
 from archscope.ops.tensors import as_in, suits
 
 
 class _OneAnElement(Broadcasting):
     """One operation an output element."""
+
+    types = PROMOTED
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel
@@ -114,7 +117,7 @@ def _truth(tensor: Tensor, what: str) -> Check:
         "{w} must hold truth values (bool), not {d} ones",
         hint="Compare makes some, and so does `Cast: bool`",
         w=what,
-        d=tensor.dtype or "floating",
+        d="floating" if tensor.floating else tensor.dtype,
     )
 
 

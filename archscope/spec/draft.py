@@ -28,9 +28,12 @@ class Draft:
     Args:
         name: of the design.
         batch: at which the layers are checked.
+        floating: the floating type of the run, with which they are checked.
     """
 
-    def __init__(self, name: str, *, batch: int = 2, source: str = "", description: str = "") -> None:
+    def __init__(
+        self, name: str, *, batch: int = 2, source: str = "", description: str = "", floating: str = "float32"
+    ) -> None:
         self._name, self._batch, self._source, self._description = name, batch, source, description
         self._inputs: list[Input] = []
         self._layers: list[Layer] = []
@@ -39,6 +42,7 @@ class Draft:
         self._wanted: dict[str, tuple[str, bool]] = {}
         self.no_grad = False
         self.checkpoint: str | None = None
+        self.floating = floating
 
     def input(self, name: str, shape: Sequence[int], dtype: str | None = None) -> Ref:
         """A graph input.
@@ -62,6 +66,7 @@ class Draft:
         numbered: bool = False,
         shares: Ref | None = None,
         frozen: Iterable[str] = (),
+        dtype: str | None = None,
     ) -> tuple[Ref, ...]:
         """A layer behind those that there are; its outputs.
 
@@ -70,11 +75,14 @@ class Draft:
             numbered: ``name`` is the block it stands in, and it is called after its op there, as an unnamed layer is.
             shares: an output of the layer whose weights it uses again.
             frozen: those of its parameters that are not trained; of one that shares, those of that layer.
+            dtype: the floating type in which it is held, if that is not the one of the run; likewise.
 
         Raises:
             Unfit: the op does not take these inputs.
         """
-        outputs, violations = apply(op, tuple(self.tensor(ref) for ref in inputs))
+        owner = self._layers[int(shares.node[1:])] if shares else None
+        held = dtype if owner is None else owner.dtype
+        outputs, violations = apply(op, tuple(self.tensor(ref) for ref in inputs), held, self.floating)
         if violations:
             raise Unfit(_told(violations))
         key = f"#{len(self._layers)}"
@@ -83,11 +91,12 @@ class Draft:
                 key,
                 op,
                 tuple(inputs),
-                shares=shares.node if shares else None,
-                frozen=self._layers[int(shares.node[1:])].frozen if shares else tuple(frozen),
+                shares=None if owner is None else owner.name,
+                frozen=tuple(frozen) if owner is None else owner.frozen,
                 checkpoint=self.checkpoint,
                 named=not numbered,
                 no_grad=self.no_grad,
+                dtype=held,
             )
         )
         self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)

@@ -19,7 +19,8 @@ from archscope.errors import SpecError, closest, suggestion
 from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import Tensors
-from archscope.ops.legal import Inference, apply
+from archscope.ops.fields import MARKS
+from archscope.ops.legal import Inference, apply, has_type
 from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
 from archscope.spec.document import Block, Document
@@ -42,6 +43,8 @@ from archscope.spec.scope import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+#: modifiers that hold of all layers inside an entry
+_FLAGS = frozenset(("freeze", "checkpoint", "no_grad", "dtype"))
 
 
 class _Call(NamedTuple):
@@ -253,15 +256,15 @@ class _Expander:
         return label
 
     def _flagged(self, entry: Entry, flow: Flow, context: Context, place: tuple[str, ...]) -> Context:
-        """The context inside an entry that may say ``freeze:``, ``checkpoint:`` or ``no_grad:``.
+        """The context inside an entry that may say ``freeze:``, ``checkpoint:``, ``no_grad:`` or ``dtype:``.
 
         Args:
             place: the full name of the entry, or of the list that its own entries have their names in.
         """
         said = entry.modifiers
-        if not said or ("freeze" not in said and "checkpoint" not in said and "no_grad" not in said):
+        if not said or _FLAGS.isdisjoint(said):
             return context
-        freeze, checkpoint, no_grad = map(said.get, ("freeze", "checkpoint", "no_grad"))
+        freeze, checkpoint, no_grad, dtype = map(said.get, ("freeze", "checkpoint", "no_grad", "dtype"))
         truth = self._problems.truth
         region = context.checkpoint
         if region is None and truth(checkpoint, flow, context, default=False):
@@ -270,7 +273,21 @@ class _Expander:
             freezes=self._freezes(freeze, flow, context, place),
             checkpoint=region,
             no_grad=context.no_grad or truth(no_grad, flow, context, default=False),
+            dtype=self._marked_type(dtype, flow, context),
         )
+
+    def _marked_type(self, node: Node | None, flow: Flow, context: Context) -> str | None:
+        """The floating type in which the layers inside an entry are held; ``None`` is that of the run."""
+        if node is None:
+            return context.dtype
+        value = self._problems.value(node, ScopeNames(context.variables, flow), context)
+        if value is UNKNOWN:
+            return context.dtype
+        if value not in MARKS:
+            hint = suggestion(str(value), MARKS) or f"one of {', '.join(MARKS)}"
+            self._problems.add(f"{in_words(value)} is no floating type to hold a layer in", node.mark, hint, context)
+            return context.dtype
+        return None if value == "float" else str(value)
 
     def _freezes(self, node: Node | None, flow: Flow, context: Context, place: tuple[str, ...]) -> tuple[Freeze, ...]:
         """What is frozen inside an entry: what is around it, and what it says itself."""
@@ -497,6 +514,7 @@ class _Expander:
             freezes=(),  # the weights are those of the first use
             checkpoint=context.checkpoint,
             no_grad=context.no_grad,
+            dtype=None,
             reuse=(call.path, first.path),
             path=call.path[:-1],
             border=context.border,
@@ -521,17 +539,31 @@ class _Expander:
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
             flows, x = [], ()  # it needs no input, so the chain's tensor is not one
         problems.spend(len(flows), entry.mark)
-        outputs, violations = self._inference.apply(op, x)
+        dtype = self._held(op, x, call)
+        outputs, violations = self._inference.apply(op, x, dtype)
         if violations:
             x = self._marked(flows)
-            violations = apply(op, x)[1]
+            violations = apply(op, x, dtype)[1]
         for violation in violations:
             first = self._inputs[0].shape if self._inputs else ()
             declared = len(next(iter(self._document.inputs.values())).shape.items)
             report(violation, op_class, entry, arguments, x, first, declared, context, problems)
         if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
-        return self._add(op, x, outputs, tuple([flow.ref for flow in flows if flow.ref is not None]), call)
+        return self._add(op, x, outputs, tuple([flow.ref for flow in flows if flow.ref is not None]), call, dtype)
+
+    def _held(self, op: Op, x: Tensors, call: _Call) -> str | None:
+        """The floating type in which a layer is held, if it has one that is not that of the run."""
+        entry, context = call.entry, call.context
+        if context.reuse is not None:
+            original = self._layers.get(self._first_name(call))
+            return None if original is None else original.dtype
+        if context.dtype is None or has_type(op, x):
+            return context.dtype
+        if entry.modifier("dtype") is not None:
+            message = f"`dtype:` says nothing here: {type(op).__name__} has no floating parameters and buffers"
+            self._problems.warn(message, entry.mark, "what arrives says in which type it computes")
+        return None
 
     def _made(
         self, op_class: type[Op], call: _Call, arguments: Arguments, flows: list[Flow]
@@ -572,14 +604,14 @@ class _Expander:
             flows.append(references.chosen(result, item.mark, context))
         return flows
 
-    def _add(self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: _Call) -> Flow:
+    def _add(self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: _Call, dtype: str | None) -> Flow:
         entry, context, name = call.entry, call.context, call.name
         if len(self._layers) >= MOST_LAYERS:
             raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
         shares = self._shared(op, x, call) if context.reuse is not None else None
         named = entry.modifier("name") is not None
         frozen = self._layers[shares].frozen if shares else self._frozen(op, x, call)
-        layer = Layer(name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad)
+        layer = Layer(name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad, dtype)
         self._layers[name] = layer
         self._references.outputs[name] = outputs
         if op.main_output is None and len(outputs) > 1:
@@ -594,12 +626,17 @@ class _Expander:
         self._problems.spend(sum(len(freeze.patterns or ()) for freeze in freezes) // 8, call.entry.mark)
         return self._freezing.frozen(freezes, call.path, op.parameters(*x))
 
+    @staticmethod
+    def _first_name(call: _Call) -> str:
+        """The layer that a reused one is applied as first."""
+        assert call.context.reuse is not None
+        again, first = call.context.reuse
+        return ".".join((*first, *call.path[len(again) :]))
+
     def _shared(self, op: Op, x: Tensors, call: _Call) -> str | None:
         """The layer whose weights a reused layer shares; ``None`` (and a mistake) if they do not fit."""
         entry, context = call.entry, call.context
-        assert context.reuse is not None
-        again, first = context.reuse
-        name = ".".join((*first, *call.path[len(again) :]))
+        name = self._first_name(call)
         original = self._layers.get(name)
         if original is None:
             self._problems.add(f"the first use has no layer `{name}`", entry.mark, "", context)

@@ -7,7 +7,7 @@ from typing import Any
 
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.ops import REGISTRY, Op
-from archscope.ops.fields import DTYPES, Maybe, SameAs, Size, value_schema
+from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
@@ -177,6 +177,12 @@ def _freezing() -> dict[str, Any]:
     return {"description": about, "anyOf": [*_FLAG["anyOf"], _list_of(_STRING)]}
 
 
+def _dtype() -> dict[str, Any]:
+    """What may stand behind ``dtype:`` beside a layer."""
+    about = "the floating type of its parameters and buffers, whatever the precision of the run; float is that one"
+    return {"description": about, "anyOf": [{"enum": list(MARKS)}, {"$ref": "#/$defs/expression"}]}
+
+
 def _modifiers() -> dict[str, Any]:
     reference = {"anyOf": [_STRING, _list_of(_STRING)]}
     return {
@@ -186,6 +192,7 @@ def _modifiers() -> dict[str, Any]:
         "freeze": _freezing(),
         "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
         "no_grad": _FLAG | {"description": "run without gradients: nothing is kept of it, and no gradient passes it"},
+        "dtype": _dtype(),
     }
 
 

@@ -80,8 +80,7 @@ class Step:
         self.network = build(design, seed=seed, device=setting.kind, dtype=floating)
         self.network.train(setting.trains)
         with seeded(seed):
-            drawn = inputs(design, setting.batch, setting.kind)
-        self.inputs = tuple(tensor.to(floating) if tensor.is_floating_point() else tensor for tensor in drawn)
+            self.inputs = inputs(design, setting.batch, setting.kind, floating)
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network

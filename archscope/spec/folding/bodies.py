@@ -242,6 +242,8 @@ class Bodies:
             entry["freeze"] = frozen_as(some.step.layer, some.step.layer.op.parameters(*some.step.x))
         if some.no_grad:
             entry["no_grad"] = True
+        if some.dtype is not None and some.again is None:
+            entry["dtype"] = some.dtype
         if some.recomputed:
             entry["checkpoint"] = True
         return [entry]

@@ -99,7 +99,7 @@ class Families:
     def _kind(self, child: Part, around: Part) -> tuple[Any, ...]:
         target = None if child.again is None else child.again[len(around.path) :]
         if child.step is not None:
-            return child.kind, target, child.step.layer.frozen, child.no_grad, child.recomputed
+            return child.kind, target, child.marks, child.recomputed
         return (
             ("run", self.of(child))
             if isinstance(child, Run)
@@ -140,7 +140,7 @@ class Families:
     def alike(self, parts: list[Part]) -> bool:
         """Whether parts may stand for each other in blocks that are alike."""
         if parts[0].step is not None or parts[0].again is not None:
-            kinds = {(part.kind, part.step and part.step.layer.frozen, part.no_grad) for part in parts}
+            kinds = {(part.kind, part.marks) for part in parts}
             return len(kinds) == 1
         if any(part.step is not None or part.again is not None for part in parts):
             return False

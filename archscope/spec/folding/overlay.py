@@ -105,7 +105,10 @@ def overlaid(parts: list[Part]) -> tuple[list[Child], list[Local]]:
     wiring = _Wiring(parts, children)
     for child in children:
         present = [part for part in child.parts if part is not None]
-        forms = {(len(one.inputs), len(one.outputs), one.again is None, one.recomputed, one.no_grad) for one in present}
+        forms = {
+            (len(one.inputs), len(one.outputs), one.again is None, one.recomputed, one.no_grad, one.dtype)
+            for one in present
+        }
         if len(forms) > 1:
             raise Unlike
         if len({_target(part, whole) for part, whole in zip(child.parts, parts, strict=True) if part is not None}) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 from archscope.design import Design, Scope
 from archscope.graph import Ref
@@ -53,6 +54,17 @@ class Part:
     def no_grad(self) -> bool:
         """Whether it is a layer that runs without gradients."""
         return self.step is not None and self.step.layer.no_grad
+
+    @property
+    def dtype(self) -> str | None:
+        """The floating type in which it is held whatever the precision of the run, if it is a layer of such a mark."""
+        return None if self.step is None else self.step.layer.dtype
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """What stands beside it besides its name: layers that stand for each other have the same."""
+        frozen = () if self.step is None else self.step.layer.frozen
+        return frozen, self.no_grad, self.dtype
 
     def every(self) -> Iterator[Part]:
         """All parts within, the innermost first, and the part itself."""

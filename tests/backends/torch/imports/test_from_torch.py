@@ -193,7 +193,7 @@ def test_a_summary_by_sizes_by_data_and_by_name_is_the_same():
 
 def test_the_bytes_of_a_half_precision_model():
     found = archscope.summary(models.Twice().half(), (2, 6))
-    assert found.account.dtype == "float16"
+    assert found.account.setting.precision == "float16"
     assert found.memory.parameters == (6 * 6 + 6) * 2
 
 
