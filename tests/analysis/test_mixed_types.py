@@ -122,7 +122,7 @@ def test_a_mark_is_stronger_than_the_precision_of_the_run(dtype):
     assert held["router.weight"] == run
     routes, logits = network(*inputs(design, 2, dtype=dtype)).values()
     assert (_type(routes), _type(logits)) == (run, "bfloat16")
-    account = archscope.analyze(design, batch=2, dtype=run)
+    account = archscope.analyze(design, batch=2, precision=run)
     assert account.total.param_bytes == sum(one.nbytes for one in network.parameters())
     assert memory(design, batch=2, precision=run).parameters == account.total.param_bytes
 

@@ -116,6 +116,18 @@ def test_every_function_takes_it_and_changes_to_it():
     assert archscope.sweep(design, {"input": [32, 64]}, setting=setting).question.setting == setting
 
 
+def test_what_is_told_of_it_is_what_counts():
+    fitted = ("precision", "mode", "channels_last", "compile", "device")
+    one = Setting(precision="amp", device="rtx3090", channels_last=True, compile=True)
+    assert one.words(*fitted) == "bf16-mixed, training, channels last, compiled on NVIDIA GeForce RTX 3090"
+    assert Setting(precision="fp16-mixed", mode="infer", device="rtx4090").words(*fitted) == (
+        "fp16-mixed, inference on NVIDIA GeForce RTX 4090"
+    )
+    assert str(Setting(accumulate=True, launch=3e-6, device="cuda", optimizer="adam")) == (
+        "batch 1, float32, training with adam, gradients accumulate, 3 µs a call, torch 2.13 on a CUDA device"
+    )
+
+
 def test_words_for_one_precision_make_one_setting():
     assert Setting(precision="bf16") == Setting(precision="bfloat16")
     assert hash(Setting(precision="amp")) == hash(Setting(precision="bf16-mixed"))

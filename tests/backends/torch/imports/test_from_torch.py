@@ -168,7 +168,7 @@ def test_a_summary_is_the_account_of_the_batch():
     found = archscope.summary(models.Net(), (5, 3, 16, 16))
     macs = 8 * 8 * 27 * 8 + 4 * 8 * 8 * 72 * 8 + 8 * 10  # the stem, 4 convolutions, the head
     assert (found.account.setting.batch, found.account.total.macs) == (5, 5 * macs)
-    assert found.memory.batch == 5
+    assert found.memory.setting.batch == 5
     assert found.fields["stem"][0].size == 3
     assert found.frame.loc["head", "params"] == 8 * 10 + 10
     text = str(found)
