@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from archscope.analysis.account import Account, Total, analyze
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
-from archscope.errors import MissingLibrary, UsageError, suggestion
+from archscope.errors import UsageError, suggestion
 from archscope.setting import Setting
 from archscope.setting.devices import DEVICES
+from archscope.shown import Shown
 from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from archscope.analysis.memory import Memory
 
 _BYTES = {
@@ -181,7 +180,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown, report="comparison"):
     """Designs side by side.
 
     Attributes:
@@ -227,22 +226,6 @@ class Comparison:
             Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
             for name in _merged(found)
         )
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """A pandas frame with a row a design, indexed by label, and a column a figure.
-
-        Raises:
-            MissingLibrary: pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
-        index = pd.Index(self.labels, name="design")
-        columns = {figure.name: [row[at] for row in self.values] for at, figure in enumerate(self.figures)}
-        result: pd.DataFrame = pd.DataFrame(columns, index=index)
-        return result
 
 
 def _seconds(account: Account, mode: str) -> float:

@@ -26,6 +26,7 @@ from archscope.comparison import labels
 from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
 from archscope.setting import Setting
+from archscope.shown import Shown
 
 ADDED, REMOVED, CHANGED, AFFECTED = KINDS = ("added", "removed", "changed", "affected")
 
@@ -86,7 +87,7 @@ class Change(Figures):
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Shown, report="difference"):
     """What makes the second of two designs of the first.
 
     Attributes:

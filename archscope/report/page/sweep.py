@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
-from archscope.report.sweep import rate_text, setting_text, size_text
+from archscope.report.results.sweep import rate_text, setting_text, size_text
 from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 

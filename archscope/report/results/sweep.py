@@ -1,39 +1,92 @@
-"""Sweeps: for a terminal, as CSV, as Markdown, and as plain data."""
+"""A space of designs; the records are the best of them, then the others of the frontier."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite, log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
-from archscope.report import markdown, sheet
 from archscope.report import schema as js
-from archscope.report.comparison import short_value, time_note
-from archscope.report.terminal import Cells, column_width, grid
-from archscope.report.text import cut, duration, line, short, value
+from archscope.report.blocks import (
+    Block,
+    Cell,
+    Fact,
+    Facts,
+    Field,
+    Grid,
+    Head,
+    Headline,
+    Notes,
+    Records,
+    Report,
+    Room,
+    Row,
+    Said,
+)  # fmt: skip
+from archscope.report.results.comparison import time_note
+from archscope.report.text import cut, duration, line, short
 from archscope.setting import FIELDS
 from archscope.spec.values import value_text
-from archscope.table import Column
 
 if TYPE_CHECKING:
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Objective, Rows, Sweep
     from archscope.sweeps.space import Space
-
-#: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 2
+    from archscope.table import Column
 
 #: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
 _MOST_REASONS, _MOST_FRONTIER = 5, 20
-_WIDEST_VALUES, _NARROWEST = 44, 12
-_GAP = 2
+_WIDEST_VALUES = 44
 _ON_FRONTIER = "*"
 _COUNTLESS = 10**15
 _ARROWS = {"rises": " ↑", "falls": " ↓", "": "  "}
+_INFLUENCE = "What moves what: the share of a figure's variance that an axis explains by itself"
+
+
+@dataclass(frozen=True)
+class SweepReport(Report):
+    """What became of the designs, the best of them, and which axis moves which figure."""
+
+    VERSION = 3
+    found: Sweep
+
+    @property
+    def said(self) -> Said:
+        return Said(self.found.incomplete, self.found.warnings)
+
+    def headline(self) -> Headline:
+        return Headline(self.found.title, setting_text(self.found), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        found = self.found
+        yield self.headline()
+        yield Facts((tuple(Fact("", (count,), words) for count, words in counts(found)),), widths=(0, 0))
+        yield _axes(found)
+        if found.tally.invalid:
+            yield _reasons(found)
+        if found.tally.missed:
+            yield _missed(found)
+        if len(_listed(found)):
+            yield _best(found, room)
+        if any(True for _ in _influence(found)):
+            yield _moved(found)
+        yield Notes(tuple(notes(found)))
+
+    def records(self) -> Records:
+        found = self.found
+        figures = (Field(column.name, column.unit) for column in found.columns)
+        axes = (Field(title, style="value") for title in axis_titles(found))
+        rows = ([point.number, *point.values, *point.figures, point.rank, point.frontier] for point in points(found))
+        fields = [Field("number"), *axes, *figures, Field("rank"), Field("frontier", style="value")]
+        return Records(fields, rows, "number", found.incomplete)
+
+    def data(self) -> dict[str, Any]:
+        return self.headed(_data(self.found))
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return _schema(cls.VERSION)
 
 
 class Point(NamedTuple):
@@ -89,12 +142,7 @@ def axis_titles(found: Sweep) -> list[str]:
     return [f"{axis.name} (axis)" if axis.name in figures else axis.name for axis in found.space.axes]
 
 
-# -- in words ----------------------------------------------------------------------------------------------------------
-
-
-def _head(found: Sweep, width: int) -> str:
-    lines = textwrap.wrap(f"{found.title}   {setting_text(found)}", width, subsequent_indent="  ")
-    return "\n".join(lines).replace(found.title, _bold(found.title), 1)
+# -- in words ---
 
 
 def setting_text(found: Sweep) -> str:
@@ -167,8 +215,6 @@ def listed_title(found: Sweep) -> str:
 
 def notes(found: Sweep) -> Iterator[str]:
     """What must be known to read the tables."""
-    if found.incomplete is not None:
-        yield found.incomplete
     if len(found.frontier) and _listed(found) is not found.frontier:
         yield f"{_ON_FRONTIER} on the frontier"
     if any(True for _ in _influence(found)):
@@ -179,23 +225,93 @@ def notes(found: Sweep) -> Iterator[str]:
         yield time_note(found.question.setting)
 
 
-def _listed(found: Sweep) -> Rows:
-    """What people are shown: the best, or the frontier where only that was asked for."""
-    return found.frontier if found.question.pareto and found.question.sort is None else found.top
+# -- tables ---
 
 
-# -- tables ------------------------------------------------------------------------------------------------------------
-
-
-def axis_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
-    """A row an axis: its values, in so much room, and what it changes."""
+def _axes(found: Sweep) -> Grid:
+    """A row an axis: its values, and what it changes."""
     rows = []
     for axis in found.space.axes:
         changes = "the graph" if axis.name in found.structural else "numbers"
         if len(axis.values) == 1 or not found.tally.legal:
             changes = ""
-        rows.append([axis.name, str(len(axis.values)), _values_text(axis.values, room), changes])
-    return Cells(["axis", "", "values", "changes"], rows, [True, False, True, True])
+        rows.append(Row((axis.name, len(axis.values), _values_text(axis.values, _WIDEST_VALUES), changes)))
+    heads = Head("axis"), Head("", "count"), Head("values", wrapped=True), Head("changes")
+    return Grid(heads, tuple(rows), title=f"Axes: {structure_text(found)}")
+
+
+def _reasons(found: Sweep) -> Facts:
+    """Why designs are none, the most frequent reason first, each with the first design and its message."""
+    reasons = sorted(found.tally.invalid.values(), key=lambda reason: -reason.designs)
+    facts = []
+    for reason in reasons[:_MOST_REASONS]:
+        values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
+        first = f"{'the first: ' if reason.designs > 1 else ''}{values}"
+        facts.append(Fact("", (f"{reason.designs:,}",), f"{reason.message}\n{first}", 1))
+    more = len(reasons) - _MOST_REASONS
+    if more > 0:
+        facts.append(Fact("", (), f"and {more:,} more reasons; JSON has all", 1))
+    count = sum(reason.designs for reason in reasons)
+    return Facts(
+        tuple((fact,) for fact in facts),
+        f"{count:,} {'is no design' if count == 1 else 'are no designs'}",
+        widths=(0, 0),
+    )
+
+
+def _missed(found: Sweep) -> Grid:
+    """A row a constraint: how many legal designs do not satisfy it."""
+    legal, undefined = found.tally.legal, found.tally.undefined
+    rows = [
+        Row((line(text), count, count / legal if legal else None) + ((undefined.get(text, 0),) if undefined else ()))
+        for text, count in found.tally.missed.items()
+    ]
+    heads = [Head("constraint"), Head("missed by", "count"), Head("%", "part")]
+    heads += [Head("no value in", "count")] if undefined else []
+    return Grid(tuple(heads), tuple(rows), title="What the constraints refuse")
+
+
+def _best(found: Sweep, room: Room) -> Grid:
+    """A row a design: its place, the values of the axes that have several, its figures."""
+    axes = [at for at, axis in enumerate(found.space.axes) if len(axis.values) > 1]
+    listed = _listed(found)
+    whole = listed is found.frontier
+    titles = axis_titles(found)
+    rows = []
+    for place, point in enumerate(_points(found, listed)[: _MOST_FRONTIER if whole else None], 1):
+        mark = _ON_FRONTIER if point.frontier and not whole else " "
+        figures = (_figure(one, column) for one, column in zip(point.figures, found.columns, strict=True))
+        rows.append(Row((Cell(f"{place}{mark}"), *(Cell(axis_text(point.values[at])) for at in axes), *figures)))
+    words = [any(isinstance(one, str | tuple) for one in found.space.axes[at].values) for at in axes]
+    heads = [Head("", "count")]
+    heads += [Head(titles[at], "text" if said else "count") for at, said in zip(axes, words, strict=True)]
+    heads += [Head(column.title, "count") for column in found.columns]
+    shown = rows[: room.listed] if room.rest else rows
+    more = room.more(len(rows) - len(shown), "--top")
+    return Grid(tuple(heads), tuple(shown), title=listed_title(found), more=more, pinned=(0,))
+
+
+def _figure(figure: float | None, column: Column) -> Cell:
+    return Cell(figure, "count" if column.style == "axes" else column.style, column.unit)
+
+
+def _moved(found: Sweep) -> Grid:
+    """A row an axis, a column for each figure that varies: the share of its variance, and its direction."""
+    shares = {(one.axis, one.column): one for one in _influence(found)}
+    columns = [column for column in found.columns if any(name == column.name for _, name in shares)]
+    axes = [axis.name for axis in found.space.axes if len(axis.values) > 1]
+    rows = (Row((axis, *(_share(shares[axis, column.name]) for column in columns))) for axis in axes)
+    heads = Head(""), *(Head(column.title, "count") for column in columns)
+    return Grid(heads, tuple(rows), title=_INFLUENCE, pinned=(0,))
+
+
+def _share(one: Influence) -> Cell:
+    return Cell(f"{one.share:.0%}{_ARROWS[one.direction]}")
+
+
+def _listed(found: Sweep) -> Rows:
+    """What people are shown: the best, or the frontier where only that was asked for."""
+    return found.frontier if found.question.pareto and found.question.sort is None else found.top
 
 
 def _values_text(values: Sequence[Any], room: int) -> str:
@@ -209,226 +325,35 @@ def axis_text(content: Any) -> str:
     return f"{content:.6g}" if isinstance(content, float) else line(value_text(content))
 
 
-def missed_cells(found: Sweep, room: int = _WIDEST_VALUES) -> Cells:
-    """A row a constraint, in so much room: how many legal designs do not satisfy it."""
-    legal, undefined = found.tally.legal, found.tally.undefined
-    rows = [
-        [cut(line(text), room), f"{count:,}", f"{count / legal:.1%}" if legal else ""]
-        + ([f"{undefined.get(text, 0):,}"] if undefined else [])
-        for text, count in found.tally.missed.items()
-    ]
-    titles = ["constraint", "missed by", "%", *(["no value in"] if undefined else [])]
-    return Cells(titles, rows, [True, *(False for _ in titles[1:])])
-
-
-def best_cells(found: Sweep, *, brief: bool = False) -> Cells:
-    """A row a design: its place, the values of the axes that have several, its figures.
-
-    Args:
-        brief: numbers to four digits.
-    """
-    axes = [at for at, axis in enumerate(found.space.axes) if len(axis.values) > 1]
-    rows = _listed(found)
-    whole = rows is found.frontier
-    titles = axis_titles(found)
-    texts = []
-    for place, point in enumerate(_points(found, rows)[: _MOST_FRONTIER if whole else None], 1):
-        mark = _ON_FRONTIER if point.frontier and not whole else " "
-        figures = (_figure_text(f, c, brief=brief) for f, c in zip(point.figures, found.columns, strict=True))
-        texts.append([f"{place}{mark}", *(axis_text(point.values[at]) for at in axes), *figures])
-    words = [any(isinstance(one, str | tuple) for one in found.space.axes[at].values) for at in axes]
-    heads = ["", *(titles[at] for at in axes), *(column.title for column in found.columns)]
-    return Cells(heads, texts, [False, *words, *(False for _ in found.columns)])
-
-
-def _figure_text(figure: float | None, column: Column, *, brief: bool) -> str:
-    scalar = replace(column, style="count") if column.style == "axes" else column
-    return short_value(figure, scalar) if brief else value(figure, scalar.style)
-
-
-def influence_cells(found: Sweep) -> Cells:
-    """A row an axis, a column for each figure that varies: the share of its variance, and its direction."""
-    shares = {(one.axis, one.column): one for one in _influence(found)}
-    columns = [column for column in found.columns if any(name == column.name for _, name in shares)]
-    axes = [axis.name for axis in found.space.axes if len(axis.values) > 1]
-    rows = [[axis, *(_share_text(shares[axis, column.name]) for column in columns)] for axis in axes]
-    return Cells(["", *(column.title for column in columns)], rows, [True, *(False for _ in columns)])
-
-
-def _share_text(one: Influence) -> str:
-    return f"{one.share:.0%}{_ARROWS[one.direction]}"
-
-
 def _influence(found: Sweep) -> Iterator[Influence]:
     from archscope.sweeps.merging import influence  # NumPy is for when there is a sweep
 
     return influence(found)
 
 
-INFLUENCE_TITLE = "What moves what: the share of a figure's variance that an axis explains by itself"
+def _objective(one: Objective) -> dict[str, Any]:
+    return {"column": one.column, "largest": one.largest}
 
 
-# -- for people --------------------------------------------------------------------------------------------------------
+def _point(found: Sweep, point: Point) -> dict[str, Any]:
+    return {
+        "number": point.number,
+        "values": {axis.name: one for axis, one in zip(found.space.axes, point.values, strict=True)},
+        "figures": {column.name: one for column, one in zip(found.columns, point.figures, strict=True)},
+        "rank": point.rank,
+        "frontier": point.frontier,
+    }
 
 
-def sweep_text(found: Sweep, width: int) -> str:
-    """A headline, what became of the designs, the best of them, and which axis moves which figure.
-
-    Args:
-        width: columns of the terminal. Where a table does not fit, numbers are shortened to four digits; where that
-            is not enough, it is continued below.
-    """
-    steps = list(counts(found))
-    digits = max(len(count) for count, _ in steps)
-    funnel = "\n".join(_hanging(f"{count:>{digits}}  ", text, width) for count, text in steps)
-    longest = max(len(axis.name) for axis in found.space.axes)
-    axes = axis_cells(found, max(_NARROWEST, min(_WIDEST_VALUES, width - longest - 23)))
-    parts = [
-        _head(found, width),
-        funnel,
-        "\n\n".join(_bands(axes, width)),
-        *_invalid_text(found, width),
-    ]
-    if found.tally.missed:
-        parts += _bands(missed_cells(found, max(_NARROWEST, width - 26)), width)
-    remarks = list(notes(found))
-    if len(_listed(found)):
-        drawn, brief = (_bands(best_cells(found, brief=one), width) for one in (False, True))
-        if len(brief) < len(drawn):
-            drawn = brief
-            remarks.append("numbers to four digits, so that more fit; files have them exactly")
-        parts += [_title(listed_title(found), width), *drawn]
-    moved = influence_cells(found)
-    if len(moved.titles) > 1:
-        parts += [_title(INFLUENCE_TITLE, width), *_bands(moved, width)]
-    lines = [click.style(line, dim=True) for note in remarks for line in textwrap.wrap(note, width)]
-    return "\n\n".join([*parts, "\n".join(lines)] if lines else parts)
+# -- for machines ---
 
 
-def _bold(text: str) -> str:
-    return click.style(text, bold=True)
-
-
-def _title(text: str, width: int) -> str:
-    return "\n".join(map(_bold, textwrap.wrap(text, width)))
-
-
-def _hanging(head: str, text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head)))
-
-
-def _invalid_text(found: Sweep, width: int) -> Iterator[str]:
-    """Why designs are none, the most frequent reason first, each with the first design and its message."""
-    reasons = sorted(found.tally.invalid.values(), key=lambda reason: -reason.designs)
-    if not reasons:
-        return
-    count = sum(reason.designs for reason in reasons)
-    yield _bold(f"{count:,} {'is no design' if count == 1 else 'are no designs'}")
-    digits = max(len(f"{reason.designs:,}") for reason in reasons[:_MOST_REASONS])
-    for reason in reasons[:_MOST_REASONS]:
-        values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
-        told = [*reason.message.splitlines(), f"{'the first: ' if reason.designs > 1 else ''}{values}"]
-        heads = [f"  {reason.designs:>{digits},}  ", *(" " * (digits + 4) for _ in told[1:])]
-        yield "\n".join(_hanging(head, text, width) for head, text in zip(heads, told, strict=True))
-    more = len(reasons) - _MOST_REASONS
-    if more > 0:
-        yield f"  and {more:,} more reasons; JSON has all"
-
-
-def _bands(cells: Cells, width: int) -> list[str]:
-    """A table in as many parts as the width asks for; the first column is in each.
-
-    Where it takes several, titles of several words stand in as many lines.
-    """
-    bands = _cut_up(cells, width)
-    if len(bands) > 1:
-        cells = cells._replace(titles=[title.replace(" ", "\n") for title in cells.titles])
-        bands = _cut_up(cells, width)
-    return [
-        grid(
-            [cells.titles[at] for at in band],
-            [[row[at] for at in band] for row in cells.rows],
-            [cells.left[at] for at in band],
-        )
-        for band in bands
-    ]
-
-
-def _cut_up(cells: Cells, width: int) -> list[list[int]]:
-    """The columns of each part of a table."""
-    columns = [[row[at] for row in cells.rows] for at in range(len(cells.titles))]
-    widths = [column_width(title, texts) for title, texts in zip(cells.titles, columns, strict=True)]
-    bands: list[list[int]] = [[0]]
-    left = width - widths[0]
-    for at in range(1, len(widths)):
-        if widths[at] > left + _GAP and len(bands[-1]) > 1:  # nothing stands behind the last gap
-            bands.append([0])
-            left = width - widths[0]
-        bands[-1].append(at)
-        left -= widths[at]
-    return bands
-
-
-def sweep_markdown(found: Sweep) -> str:
-    """What became of the designs, the best of them, and which axis moves which figure."""
-    text = [f"### {markdown.escaped(found.title)}\n\n{markdown.escaped(setting_text(found))}\n"]
-    text += [f"- {count} {markdown.escaped(words)}" for count, words in counts(found)]
-    tables = [(f"Axes: {structure_text(found)}", axis_cells(found))]
-    if found.tally.missed:
-        tables.append(("What the constraints refuse", missed_cells(found)))
-    if len(_listed(found)):
-        tables.append((listed_title(found), best_cells(found)))
-    moved = influence_cells(found)
-    if len(moved.titles) > 1:
-        tables.append((INFLUENCE_TITLE, moved))
-    for title, cells in tables:
-        rows = [[markdown.escaped(cell.strip()) for cell in row] for row in cells.rows]
-        heads = list(map(markdown.escaped, cells.titles))
-        text.append(f"\n#### {markdown.escaped(title)}\n\n{markdown.grid(heads, rows, cells.left)}")
-    text += [f"\n{markdown.escaped(note)}" for note in notes(found)]
-    return "\n".join(text) + "\n"
-
-
-# -- for machines ------------------------------------------------------------------------------------------------------
-
-
-def sweep_csv(found: Sweep) -> str:
-    """A row for each of :func:`points`: its number, the values of the axes, its figures, its rank, the frontier."""
-    figures = ((column.name, column.unit) for column in found.columns)
-    heads = [("number", ""), *((title, "") for title in axis_titles(found)), *figures, ("rank", ""), ("frontier", "")]
-    rows = (
-        [
-            point.number,
-            *(one if isinstance(one, int | float) and not isinstance(one, bool) else value_text(one)
-              for one in point.values),
-            *point.figures,
-            point.rank,
-            value_text(point.frontier),
-        ]
-        for point in points(found)
-    )  # fmt: skip
-    return sheet.to_csv(heads, rows, lacking=found.incomplete)
-
-
-def sweep_records(found: Sweep) -> Iterator[Mapping[str, Any]]:
-    """The same for a frame."""
-    names = record_names(found)
-    for point in points(found):
-        cells = (point.number, *point.values, *point.figures, point.rank, point.frontier)
-        yield dict(zip(names, cells, strict=True))
-
-
-def record_names(found: Sweep) -> list[str]:
-    """The names of what a record holds."""
-    return ["number", *axis_titles(found), *(column.name for column in found.columns), "rank", "frontier"]
-
-
-def sweep_data(found: Sweep) -> dict[str, Any]:
-    """A sweep as plain data, with the designs of :func:`points`."""
+def _data(found: Sweep) -> dict[str, Any]:
+    """All that is known, with the designs of :func:`points`."""
     space, question, tally, moments = found.space, found.question, found.tally, found.moments
     drawn = space.sample
     derived = dict(question.derived)
-    content = {
+    return {
         "name": found.name,
         "file": found.file,
         "setting": question.setting.data(),
@@ -479,25 +404,10 @@ def sweep_data(found: Sweep) -> dict[str, Any]:
         "frontier": len(found.frontier),
         "points": [_point(found, point) for point in points(found)],
     }
-    return js.headed(JSON_VERSION, found.incomplete, content, found.warnings)
 
 
-def _objective(one: Objective) -> dict[str, Any]:
-    return {"column": one.column, "largest": one.largest}
-
-
-def _point(found: Sweep, point: Point) -> dict[str, Any]:
-    return {
-        "number": point.number,
-        "values": {axis.name: one for axis, one in zip(found.space.axes, point.values, strict=True)},
-        "figures": {column.name: one for column, one in zip(found.columns, point.figures, strict=True)},
-        "rank": point.rank,
-        "frontier": point.frontier,
-    }
-
-
-def schema() -> js.Schema:
-    """The schema of :func:`sweep_data`."""
+def _schema(version: int) -> js.Schema:
+    """What each field is."""
     values = js.mapping({}, "by axis")
     objective = js.record({"column": js.text(), "largest": js.flag("whether it is to be large")})
     axis = {
@@ -569,4 +479,4 @@ def schema() -> js.Schema:
         "frontier": js.count("designs on it"),
         "points": js.many(js.record(point), "the best, then the others of the frontier"),
     }
-    return js.document("sweep", JSON_VERSION, fields)
+    return js.document("sweep", version, fields)

@@ -10,9 +10,27 @@ import pytest
 
 import archscope
 from archscope.comparison import compare
-from archscope.report.comparison import comparison_csv, comparison_data, comparison_markdown, comparison_text
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
+from archscope.report.results.comparison import ComparisonReport
 
 EIGHT = ("alexnet", "vgg16", "vgg19", "resnet18", "resnet50", "resnet101", "googlenet", "lenet5")
+
+
+def comparison_text(found, width, **view):
+    return printed(ComparisonReport(found, **view), width)
+
+
+def comparison_markdown(found, **view):
+    return FORMATS["markdown"].text(ComparisonReport(found, **view))
+
+
+def comparison_csv(found):
+    return FORMATS["csv"].text(ComparisonReport(found))
+
+
+def comparison_data(found):
+    return ComparisonReport(found).data()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +62,7 @@ def test_text_has_exact_figures_and_ratios(two):
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
 def test_text_is_as_wide_as_the_terminal(width):
     found = compare([archscope.load(name) for name in EIGHT], baseline=3)
-    lines = plain(comparison_text(found, width, depth=1)).splitlines()
+    lines = plain(comparison_text(found, width, stages=1)).splitlines()
     assert max(map(len, lines)) <= width
     for label in found.labels:
         assert any(label in line for line in lines)
@@ -65,7 +83,7 @@ def test_numbers_are_shortened_where_that_makes_them_fit():
 
 def test_stages_with_their_shares():
     found = compare([archscope.load("resnet18"), archscope.load("resnet50")], figures=["params"])
-    text = plain(comparison_text(found, 160, depth=1))
+    text = plain(comparison_text(found, 160, stages=1))
     fc = next(line for line in text.split("params by block")[1].splitlines() if line.startswith("fc"))
     assert re.split("  +", fc) == ["fc", "513,000", "4.4%", "2,049,000", "8.0%"]  # of 11,689,512 and 25,557,032
     assert "maxpool" not in text.split("MACs by block")[1].split("activations by block")[0]
@@ -84,10 +102,10 @@ def test_csv_has_units_and_plain_numbers(two):
 
 
 def test_markdown(two):
-    lines = comparison_markdown(two, depth=1).splitlines()
+    lines = comparison_markdown(two, stages=1).splitlines()
     assert "|  | AlexNet | VGG-16 |" in lines
     assert "| params | 62,378,344 | 138,357,544 (2.22x) |" in lines
-    assert "#### MACs by block" in lines
+    assert "#### MACs by block, and their share of the total" in lines
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 

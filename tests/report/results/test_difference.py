@@ -11,14 +11,25 @@ import pytest
 
 import archscope
 from archscope.difference import diff
-from archscope.report.difference import (
-    MOST_ROWS,
-    difference_csv,
-    difference_data,
-    difference_lines,
-    difference_markdown,
-    difference_text,
-)
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
+from archscope.report.results.difference import MOST_ROWS, DifferenceReport, difference_lines
+
+
+def difference_text(found, width, **view):
+    return printed(DifferenceReport(found, **view), width)
+
+
+def difference_markdown(found, **view):
+    return FORMATS["markdown"].text(DifferenceReport(found, **view))
+
+
+def difference_csv(found):
+    return FORMATS["csv"].text(DifferenceReport(found))
+
+
+def difference_data(found):
+    return DifferenceReport(found).data()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +99,7 @@ def test_the_difference_as_markdown():
     text = difference_markdown(diff(archscope.load("alexnet"), archscope.load("alexnet_two_tower")))
     assert "- towers 1 -> 2" in text
     assert "| conv2 | changed | Conv2d, groups 1 -> 2 | -307,200 | -223,948,800 | 0 |" in text
-    assert "| **total** |  | 3 layers | **-1,413,120** |" in text
+    assert "| **total** |  | **3 layers** | **-1,413,120** |" in text
 
 
 def test_the_difference_as_data(wider):

@@ -13,18 +13,9 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from archscope.comparison import FIGURES
-from archscope.report.sweep import (
-    axis_titles,
-    points,
-    schema,
-    setting_text,
-    size_text,
-    structure_text,
-    sweep_csv,
-    sweep_data,
-    sweep_markdown,
-    sweep_text,
-)
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
+from archscope.report.results.sweep import SweepReport, axis_titles, points, setting_text, size_text, structure_text
 from archscope.sweeps.merging import Merger
 from archscope.sweeps.model import Reason
 from archscope.sweeps.space import Axis, Sample, Space
@@ -39,6 +30,22 @@ BEST = [
     (16, 2, "GELU", 8, 2304, 18432),
     (16, 1, "ReLU", 16, 2304, 36864),
 ]
+
+
+def sweep_text(found, width):
+    return printed(SweepReport(found), width)
+
+
+def sweep_csv(found):
+    return FORMATS["csv"].text(SweepReport(found))
+
+
+def sweep_markdown(found):
+    return FORMATS["markdown"].text(SweepReport(found))
+
+
+def sweep_data(found):
+    return SweepReport(found).data()
 
 
 @pytest.fixture(scope="module")
@@ -316,8 +323,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_data_are_as_the_schema_says(case):
     content = json.loads(json.dumps(sweep_data(CASES[case]()), allow_nan=False))
-    Draft202012Validator.check_schema(schema())
-    check = Draft202012Validator(schema())
+    Draft202012Validator.check_schema(SweepReport.schema())
+    check = Draft202012Validator(SweepReport.schema())
     assert [f"{error.json_path}: {error.message}" for error in check.iter_errors(content)] == []
     for key in content:
         assert not check.is_valid({name: value for name, value in content.items() if name != key})

@@ -1,41 +1,83 @@
-"""What makes one design of another: for a terminal, as CSV, as Markdown, and as plain data."""
+"""What makes one design of another; the records are the layers that are not as they were."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
-
-import click
 
 from archscope.analysis.cost import Cost
 from archscope.analysis.metrics import METRICS
 from archscope.comparison import as_written
 from archscope.design import incomplete
-from archscope.diagnostics import Diagnostic
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
-from archscope.report import markdown, sheet
 from archscope.report import schema as js
-from archscope.report.terminal import column_width, grid
+from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
 from archscope.report.text import shape, value
 from archscope.setting import OF_SAVED
 from archscope.table import COLUMNS
 
-#: version of the JSON format; it changes when a reader of the old one would break
-JSON_VERSION = 2
 #: rows that are shown unasked
 MOST_ROWS = 120
 #: the costs that machines are told
 COSTS = tuple(name for name, metric in METRICS.items() if metric.additive)
 
-_NARROWEST_WHAT = 24
-_GAP = 2
 _SHOWN_COSTS = ("params", "macs", "kept_bytes")
 _COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}
+_AFFECTED = "affected: says the same, but another input arrives, or what is kept or propagated for it is another"
 
 
-# -- for people ---
+@dataclass(frozen=True)
+class DifferenceReport(Report):
+    """What was added, removed and changed, block by block, and what each costs; the rows of a level add up.
+
+    Attributes:
+        depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
+    """
+
+    VERSION = 2
+    found: Difference
+    depth: int | None = None
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.before.design, self.found.after.design)
+
+    def headline(self) -> Headline:
+        found = self.found
+        words = found.setting.words(*OF_SAVED)
+        return Headline(" -> ".join(found.labels), words, (*self.said.lines, *map(said, found.edits)))
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        yield self.headline()
+        if not self.found.changes:
+            yield Notes(("no layer differs",), faint=False)
+            return
+        lines = difference_lines(self.found, self.depth)
+        costs = (Head(COLUMNS[name].title, "signed") for name in _SHOWN_COSTS)
+        yield Grid((Head(""), Head(""), Head("", wrapped=True), *costs), tuple(map(_row, lines)))
+        if any(line.kind == AFFECTED for line in lines):
+            yield Notes((_AFFECTED,))
+
+    def records(self) -> Records:
+        costs = [COLUMNS[name] for name in (*COSTS, "kept_bytes")]
+        texts = map(Field, ("change", "before", "after", "op", "what"))
+        rows = (
+            [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
+             *(getattr(one, column.name) for column in costs)]
+            for one in self.found.parts
+        )  # fmt: skip
+        fields = [*texts, *(Field(column.name, column.unit) for column in costs)]
+        return Records(fields, rows, "change", self.said.lacking)
+
+    def data(self) -> dict[str, Any]:
+        """A tree whose every level adds up to the total."""
+        return self.headed(_data(self.found))
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        difference, change = schemas(cls.VERSION)
+        return js.titled("compare --diff", {**difference, "$defs": {"change": change}})
 
 
 class Line(NamedTuple):
@@ -53,50 +95,16 @@ class Line(NamedTuple):
     costs: tuple[int, ...]
 
 
-def difference_text(found: Difference, width: int, *, depth: int | None = None) -> str:
-    """What was added, removed and changed, block by block, and what each costs; the rows of a level add up.
-
-    Args:
-        width: columns of the terminal.
-        depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
-    """
-    head = f"{click.style(bold=True, text=' -> '.join(found.labels))}   {found.setting.words(*OF_SAVED)}"
-    about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
-    edits = [line for one in about for line in textwrap.wrap(one, width, subsequent_indent="  ")]
-    top = "\n".join([head, *edits])
-    if not found.changes:
-        return f"{top}\n\nno layer differs"
-    lines = difference_lines(found, depth)
-    costs = [[signed(cost) for cost in line.costs] for line in lines]
-    names = ["  " * line.level + line.name for line in lines]
-    kinds = [line.kind for line in lines]
-    fixed = column_width("", names) + column_width("", kinds) - _GAP
-    fixed += sum(column_width(title, texts) for title, *texts in zip(_cost_titles(), *costs, strict=True))
-    room = max(_NARROWEST_WHAT, width - fixed - _GAP)
-    rows = [
-        [name, _colored(line.kind), "\n".join(textwrap.wrap(line.what, room)), *cells]
-        for line, name, cells in zip(lines, names, costs, strict=True)
-    ]
-    drawn = grid(["", "", "", *_cost_titles()], rows, [True, True, True, False, False, False])
-    notes = {
-        AFFECTED: "affected: says the same, but another input arrives, or what is kept or propagated for it is another",
-    }
-    shown = [note for kind, note in notes.items() if any(line.kind == kind for line in lines)]
-    return "\n\n".join([top, drawn, *(click.style("\n".join(textwrap.wrap(note, width)), dim=True) for note in shown)])
-
-
-def _colored(kind: str) -> str:
-    return click.style(kind, fg=_COLORS[kind]) if kind in _COLORS else kind
-
-
-def _cost_titles() -> list[str]:
-    return [COLUMNS[name].title for name in _SHOWN_COSTS]
+def _row(line: Line) -> Row:
+    costs = (Cell(cost, "signed") for cost in line.costs)
+    kind = Cell(line.kind, color=_COLORS.get(line.kind, ""))
+    return Row(("", kind, line.what, *costs), line.name, line.level, "" if line.kind else "total")
 
 
 def difference_lines(found: Difference, depth: int | None = None) -> list[Line]:
     """The rows of a difference, the total last."""
     costs = _costs(found.total)
-    name = "total (incomplete)" if _lacking(found) else "total"
+    name = "total (incomplete)" if incomplete(found.before.design, found.after.design) else "total"
     total = Line(0, "", name, _many(found.total.layers, "layer"), costs)
     at = depth or max((change.name.count(".") + 1 for change in found.parts), default=1)
     while True:
@@ -192,61 +200,8 @@ def _value(content: Any) -> str:
     return str(content).lower() if isinstance(content, bool) else str(content)
 
 
-def signed(cost: int) -> str:
-    """``+1,234``; nothing is ``0``."""
-    return f"{cost:+,}" if cost else "0"
-
-
-def difference_markdown(found: Difference, *, depth: int | None = None) -> str:
-    """A table of what differs, blocks above what is in them."""
-    lines = [
-        f"### {' -> '.join(map(markdown.escaped, found.labels))}",
-        "",
-        found.setting.words(*OF_SAVED),
-        "",
-    ]
-    about = [*filter(None, [_lacking(found)]), *map(said, found.edits)]
-    lines += [f"- {markdown.escaped(one)}" for one in about]
-    lines += [""] * bool(about)
-    if not found.changes:
-        return "\n".join([*lines, "no layer differs"]) + "\n"
-    rows = []
-    for line in difference_lines(found, depth):
-        mark = "**" if not line.kind else ""
-        name, what = markdown.escaped(line.name), markdown.escaped(line.what)
-        costs = [f"{mark}{signed(cost)}{mark}" for cost in line.costs]
-        rows.append([f"{'&nbsp;&nbsp;' * line.level}{mark}{name}{mark}", line.kind, what, *costs])
-    lines.append(markdown.grid(["part", "", "", *_cost_titles()], rows, [True] * 3 + [False] * 3))
-    return "\n".join(lines) + "\n"
-
-
-def _lacking(found: Difference) -> str | None:
-    return incomplete(found.before.design, found.after.design)
-
-
-def _warnings(found: Difference) -> tuple[Diagnostic, ...]:
-    return found.before.design.warnings + found.after.design.warnings
-
-
-# -- for machines ---
-
-
-def difference_csv(found: Difference) -> str:
-    """A row for each layer that is not as it was; the costs add up to the difference of the totals."""
-    costs = [COLUMNS[name] for name in (*COSTS, "kept_bytes")]
-    texts = [(name, "") for name in ("change", "before", "after", "op", "what")]
-    rows = [
-        [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
-         *(getattr(one, column.name) for column in costs)]
-        for one in found.parts
-    ]  # fmt: skip
-    columns = [*texts, *((column.name, column.unit) for column in costs)]
-    return sheet.to_csv(columns, rows, lacking=_lacking(found))
-
-
-def difference_data(found: Difference) -> dict[str, Any]:
-    """A difference as plain data: a tree whose every level adds up to the total."""
-    content = {
+def _data(found: Difference) -> dict[str, Any]:
+    return {
         "setting": found.setting.data(),
         "before": found.labels[0],
         "after": found.labels[1],
@@ -254,7 +209,6 @@ def difference_data(found: Difference) -> dict[str, Any]:
         "total": _cost_data(found.total),
         "changes": list(map(_change_data, found.changes)),
     }
-    return js.headed(JSON_VERSION, _lacking(found), content, _warnings(found))
 
 
 def _edit_data(edit: Edit) -> dict[str, Any]:
@@ -279,8 +233,8 @@ def _change_data(change: Change) -> dict[str, Any]:
     }
 
 
-def schema() -> tuple[js.Schema, js.Schema]:
-    """The schema of :func:`difference_data`, and that of a change in it, as ``#/$defs/change``."""
+def schemas(version: int) -> tuple[js.Schema, js.Schema]:
+    """The schema of a difference, and that of a change in it, as ``#/$defs/change``."""
     costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
     edit = {"name": js.text("an argument, or another thing that a layer or design says"), "before": {}, "after": {}}
     edits = js.many(js.record(edit), "what is said otherwise")
@@ -296,7 +250,7 @@ def schema() -> tuple[js.Schema, js.Schema]:
         "children": js.many({"$ref": "#/$defs/change"}, "what changed inside; it adds up"),
     }
     difference = {
-        "format": js.version_is(JSON_VERSION),
+        "format": js.version_is(version),
         "archscope": js.text("version of archscope"),
         "incomplete": js.lacking(),
         "warnings": js.warned(),
