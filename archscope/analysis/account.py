@@ -82,7 +82,7 @@ class Row(Figures):
         """Parameters of the dense layer that would join the same maps; of layers with weights only."""
         return dense_params(self.x, self.y) if self.cost.weight_layers else None
 
-    @property
+    @cached_property
     def path(self) -> tuple[str, ...]:
         """The name by its blocks."""
         return tuple(self.name.split("."))
@@ -226,7 +226,7 @@ FIELD: dict[str, Callable[[Field], Any]] = {
 
 def _whole_number(value: int | Fraction) -> int | float:
     """A fraction as an integer where it is one, else as a real number."""
-    if not isinstance(value, Fraction):
+    if type(value) is int or not isinstance(value, Fraction):
         return value
     return int(value) if value.denominator == 1 else float(value)
 

@@ -144,7 +144,7 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.kept if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
-    known = _Known({}, {})
+    known = _Known({}, {}, {})
     found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
     return Explanations(
@@ -153,9 +153,16 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
 
 
 class _Known(NamedTuple):
-    """What was worked out for the layers before, since repeated blocks are alike: the lines, and the traced windows."""
+    """What was worked out for the layers before, since repeated blocks are alike.
+
+    Attributes:
+        lines: those of a layer but for its fields.
+        windows: as they are traced.
+        passed: the lines of fields that pass through layers, by field.
+    """
 
     lines: dict[Any, tuple[Line, ...]]
+    passed: dict[tuple[int, str], tuple[Line, ...]]
     windows: dict[Any, Reads]
 
 
@@ -232,22 +239,38 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
     for key, field in seen.items():
         suffix = f"_{field.axis}" if len(seen) > 1 else ""
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
-        moved = _recurrence(step, before, suffix, known) if before is not None else None
-        if field.whole:
-            places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
-            note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
-            yield _line(f"receptive_field{suffix}", field.size, note)
-        elif field.untold_from:
-            note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
-            yield _line(f"receptive_field{suffix}", field.size, note)
-        elif moved is not None:
-            yield _line(f"receptive_field{suffix}", moved.size[0])
-            yield _line(f"jump{suffix}", moved.jump)
-            yield _line(f"field_start{suffix}", moved.first[0])
-        else:
-            yield _line(f"receptive_field{suffix}", field.size, _words(_paths(step, key, fields), _ends(field)))
-            yield Line(f"jump{suffix}", "", "", _number(field.jump))
-            yield _line(f"field_start{suffix}", field.start)
+        if before is not field:
+            moved = _recurrence(step, before, suffix, known) if before is not None else None
+            yield from _axis_lines(field, suffix, moved, _paths(step, key, fields))
+            continue
+        place = (id(field), suffix)  # it passes through
+        if place not in known.passed:
+            known.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
+        yield from known.passed[place]
+
+
+def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> Iterator[Line]:
+    """The lines of one axis.
+
+    Args:
+        moved: the field in symbols, where a window has slid.
+        paths: what the inputs of a merge see.
+    """
+    if field.whole:
+        places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
+        note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
+        yield _line(f"receptive_field{suffix}", field.size, note)
+    elif field.untold_from:
+        note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
+        yield _line(f"receptive_field{suffix}", field.size, note)
+    elif moved is not None:
+        yield _line(f"receptive_field{suffix}", moved.size[0])
+        yield _line(f"jump{suffix}", moved.jump)
+        yield _line(f"field_start{suffix}", moved.first[0])
+    else:
+        yield _line(f"receptive_field{suffix}", field.size, _words(paths, _ends(field)))
+        yield Line(f"jump{suffix}", "", "", _number(field.jump))
+        yield _line(f"field_start{suffix}", field.start)
 
 
 def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:

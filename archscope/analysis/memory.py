@@ -96,6 +96,7 @@ class Memory(Shown, report="memory"):
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
         traffic: what a step asks of the allocator of a CUDA device, if it is one.
         unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
+        at_peak: all that lives at the peak of a training step, the largest first.
     """
 
     design: Design
@@ -112,6 +113,7 @@ class Memory(Shown, report="memory"):
     peak: int
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
     unfolded: int = 0
+    at_peak: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
 
     @cached_property
     def cuda(self) -> OnCuda | None:
@@ -171,18 +173,6 @@ class Memory(Shown, report="memory"):
         return self.parameters + self.buffers + self.peak
 
     @cached_property
-    def at_peak(self) -> tuple[Piece, ...]:
-        """All that lives at the peak of a training step, the largest first."""
-        run = _ran(_plan(self.design, self.setting), self.setting, traffic=True).run
-        living = run.tape.living(self.timeline.index(self.top))
-        kinds = _kinds(run)
-        pieces = [
-            Piece(kinds.get(one, "in passing"), one.layer, _of_steps(one, times), one.bytes * times)
-            for one, times in living.items()
-        ]
-        return tuple(sorted(pieces, key=lambda piece: -piece.bytes))
-
-    @cached_property
     def peak_by_kind(self) -> dict[str, int]:
         """Bytes of each of :data:`KINDS` at the peak of a training step; they add up to it."""
         found = dict.fromkeys(KINDS, 0)
@@ -220,7 +210,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
         raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
     on_cuda = setting.kind == "cuda"
     plan = _plan(design, setting)
-    run, before, (activations, inferring) = _ran(plan, setting, traffic=on_cuda)
+    run, before, (activations, inferring) = _ran(plan, setting)
     traffic = _traffic(run, setting.device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
@@ -238,7 +228,17 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
         traffic=traffic,
         unfolded=0 if traffic is None else _more_unfolded(run),
+        at_peak=tuple(sorted(_at_peak(run), key=lambda piece: -piece.bytes)),
     )
+
+
+def _at_peak(run: Run) -> Iterator[Piece]:
+    """What lives when most does."""
+    live = [live for _, _, live in run.tape.events]
+    kinds = _kinds(run)
+    for storage, times in run.tape.living(live.index(max(live))).items() if live else ():
+        kind = kinds.get(storage, "in passing")
+        yield Piece(kind, storage.layer, _of_steps(storage, times), storage.bytes * times)
 
 
 def _kinds(run: Run) -> dict[Storage, str]:
@@ -298,15 +298,15 @@ class _Ran(NamedTuple):
     inferred: tuple[int, list[tuple[str, str, int]]]
 
 
-def _ran(plan: Plan, setting: Setting, *, traffic: bool, cuts: bool = True) -> _Ran:
+def _ran(plan: Plan, setting: Setting, *, cuts: bool = True) -> _Ran:
     """Run a design; loops of very many steps in part, if what they do is alike."""
-    run = _start(plan, setting, traffic=traffic, cuts=cuts)
+    run = _start(plan, setting, cuts=cuts)
     before = run.tape.live
     try:
         inferred = run.infer()
         _train(run, setting)
     except Uneven:
-        return _ran(plan, setting, traffic=traffic, cuts=False)
+        return _ran(plan, setting, cuts=False)
     return _Ran(run, before, inferred)
 
 
@@ -314,13 +314,13 @@ def _of_steps(storage: Storage, times: int) -> str:
     return storage.what if times == 1 else f"{storage.what}, {times:,} times"
 
 
-def _start(plan: Plan, setting: Setting, *, traffic: bool, cuts: bool) -> Run:
+def _start(plan: Plan, setting: Setting, *, cuts: bool) -> Run:
     tape = Tape(
         device=setting.kind,
         lower=setting.numbers.lower,
         floating=plan.dtype,
         torch=setting.version,
-        traffic=traffic,
+        traffic=True,
         cuts=cuts,
     )
     return Run(plan, tape, nhwc=setting.channels_last)

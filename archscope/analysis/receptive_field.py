@@ -70,7 +70,7 @@ def apart_words(layer: str, first: str, second: str, by: str) -> str:
     return f"at {layer} the centres {whose} are {by} apart"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """The fields of the units of a tensor along one axis of an input.
 
@@ -116,14 +116,14 @@ class Field:
         """The one dimension along which it is known what each unit sees; ``None`` where there is none."""
         return self.dims[0] if self.dims and self.located else None
 
-    @property
+    @cached_property
     def sees(self) -> str:
         """``all`` of the input, ``a part`` of it, or ``not told``."""
         if self.untold_from and not self.whole:
             return "not told"
         return "all" if self.whole and self.reach == (0, self.extent - 1) else "a part"
 
-    @property
+    @cached_property
     def reach(self) -> tuple[int, int]:
         """First and last place of the input that some unit saw before all were mixed."""
         units = {unit for span in self.spans for unit in both_ends(range(self.among), span.period)}
@@ -137,12 +137,12 @@ class Field:
         seen = [(first, first + size - 1) for first, size in (span.of(unit) for span in self.spans) if size]
         return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else (0, -1)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Places from the first to the last that a unit sees; where units differ, the most."""
         return self._extremes()[1]
 
-    @property
+    @cached_property
     def smallest(self) -> int:
         """The same; where units differ, the fewest."""
         return self._extremes()[0]
@@ -160,23 +160,23 @@ class Field:
         """The sizes of the fields of the path with the smallest and of the one with the largest."""
         return self.small.extremes(self.units)[1], self.large.extremes(self.units)[1]
 
-    @property
+    @cached_property
     def jump(self) -> int | Fraction:
         """Places of the input between neighbouring units: the effective stride; of unequal ones the largest."""
         return max(span.stride for span in self.spans)
 
-    @property
+    @cached_property
     def start(self) -> int:
         """The first place that the first unit sees, counted from 0; negative in the padding."""
         return self.region(0)[0]
 
-    @property
+    @cached_property
     def center(self) -> Fraction:
         """Centre of the first unit's field, the first place of the input being centred at 0.5."""
         first, last = self.region(0)
         return half(first + last + 1)
 
-    @property
+    @cached_property
     def padding(self) -> tuple[int, int]:
         """Effective padding: how far the fields of the outermost units hang over the input's borders."""
         ends = self.region(0), self.region(self.units - 1)
