@@ -206,7 +206,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
-        "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
+        "bytes_moved": f"inputs, parameters, buffers and outputs, {_types_told(step, dtype)}",
     }
     for figure in _COUNTED:
         if plain(cost.macs) or not figure.endswith("macs"):
@@ -220,6 +220,13 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
                 yield _line(figure, value, METRICS[figure].unit if METRICS[figure].style == "ratio" else "")
         if plain(cost.weight_layers):
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
+
+
+def _types_told(step: Step, dtype: str) -> str:
+    """The floating types that a layer reads, holds and gives; that of the run first."""
+    own = [*step.layer.parameters(*step.x).values(), *step.layer.buffers(*step.x).values()]
+    kinds = {tensor.dtype or dtype for tensor in (*step.x, *own, *step.y) if tensor.floating}
+    return " and ".join(sorted(kinds, key=lambda kind: (kind != dtype, kind))) or dtype
 
 
 def _line(figure: str, value: Any, note: str = "") -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,8 +71,8 @@ def _tensors(account: Account, network: Network) -> Iterator[Check]:
     yield Check("params", account.total.params, total)
 
 
-def same_tensors(what: str, stated: Shapes, measured: Shapes) -> Check:
-    """Hold names and shapes of tensors against others."""
+def same_tensors(what: str, stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Check:
+    """Hold names and shapes (with types, perhaps) of tensors against others."""
     tally, real = (f"{len(tensors)} tensors" for tensors in (stated, measured))
     odd = sorted(stated.keys() ^ measured.keys()) or [name for name in stated if stated[name] != measured[name]]
     if odd:

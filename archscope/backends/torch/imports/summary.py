@@ -93,7 +93,7 @@ def summary(
         model, () if inputs is None else inputs, kwargs or {}, hint="input_size=(1, 3, 224, 224), the batch first"
     )
     own = batch_of((inputs, kwargs)) if batch is None else batch
-    dtype = floating(model)
+    dtype = str(floating(model.parameters())).removeprefix("torch.")
     return Summary(imported(target, opaque=opaque), Setting(own, dtype if dtype in PRECISIONS else "float32"))
 
 
