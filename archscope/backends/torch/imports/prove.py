@@ -33,7 +33,6 @@ from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
 from archscope.design import Design
 from archscope.graph import Ref
-from archscope.setting.precision import precision_of
 
 #: bytes of a model that may be run on real tensors where it cannot be on fake ones
 MOST_REAL = 2**30
@@ -60,7 +59,7 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
     assert model is not None
     batch = batch_of((target.args, target.kwargs))
     kind = DTYPES.get(target.floating, "float32")
-    account = analyze(design, batch=batch, dtype=kind)
+    account = analyze(design, batch=batch, precision=kind)
     given = (model, target.args, target.kwargs)
     saved = "a saved program is one mode of its model, and does not say how it trains"
     back: int | str = saved
@@ -179,7 +178,7 @@ def _tensors(account: Account, model: nn.Module, lifted: Lifted, ran: _Ran | str
         *model.named_buffers(remove_duplicate=False),
     ]:
         alias[name] = first.setdefault(id(tensor), name)
-    kind = precision_of(account.dtype).floating
+    kind = account.setting.numbers.floating
     stated: dict[str, dict[str, tuple[int | str, ...]]] = {"parameters": {}, "buffers": {}}
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
@@ -245,8 +244,9 @@ def _few(names: Iterable[str]) -> str:
 
 def _outputs(account: Account, ran: _Ran | str, where: str) -> Check:
     tensors = {Ref(row.name, number): y for row in account.rows for number, y in enumerate(row.y)}
-    tensors |= {Ref(node.name): node.tensor(account.batch) for node in account.design.inputs}
-    kind = precision_of(account.dtype).floating
+    setting = account.setting
+    tensors |= {Ref(node.name): node.tensor(setting.batch) for node in account.design.inputs}
+    kind = setting.numbers.floating
     stated = [_described(tensors[ref].shape, tensors[ref].dtype or kind) for _, ref in account.design.outputs]
     if isinstance(ran, str):
         return Check("output shapes", _few(stated), None, ran)

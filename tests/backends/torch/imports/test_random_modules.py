@@ -104,7 +104,7 @@ class without_recomputing:  # noqa: N801
 
 
 def stated(design, precision):
-    account = archscope.analyze(design, batch=BATCH, dtype=precision)
+    account = archscope.analyze(design, batch=BATCH, precision=precision)
     total = account.total
     (output,) = design.outputs
     row = next((row for row in account.rows if row.name == output[1].node), None)
