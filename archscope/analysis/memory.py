@@ -21,8 +21,9 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
-from archscope.autograd.tape import Storage, Tape
+from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
 from archscope.errors import UsageError

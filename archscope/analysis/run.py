@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.autograd import aten
+from archscope.autograd.graph import INSIDE, Node, Region, Storage, Value
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor

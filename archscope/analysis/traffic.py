@@ -30,7 +30,8 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
-from archscope.autograd.tape import Storage, Tape, Value
+from archscope.autograd.graph import Storage, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref

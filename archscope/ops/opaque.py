@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from archscope.autograd.dtypes import FLOATING, ITEM_BYTES, promoted
-from archscope.autograd.tape import together
+from archscope.autograd.gradients import together
 from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,

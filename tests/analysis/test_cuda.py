@@ -12,7 +12,7 @@ import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory, Traffic
 from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
-from archscope.autograd.tape import Storage
+from archscope.autograd.graph import Storage
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ class Step:
         return [*spans, Span(UPDATE, "forward", begin, self._clock.mark())]
 
     def _calls(self, values: dict[Ref, Any]) -> Iterator[tuple[Span, _Work]]:
-        for step in self.network.steps:
+        for step in self.network.layer_steps:
             layer = step.layer
             before = _each_edge(values[ref] for ref in dict.fromkeys(layer.inputs))
             inplace = bool(layer.op.arguments().get("inplace")) and torch.is_grad_enabled()

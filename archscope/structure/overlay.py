@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from archscope.graph import Ref
 from archscope.ops import Op
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.parts import Part, Path
 
 #: where a value comes from within a class: an input (its number), or a part (its label) and which of its outputs
 Local = tuple[int, Path]
