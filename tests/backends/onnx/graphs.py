@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 Dims = Sequence[int | str]
 _KINDS = {
-    "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64, "int32": TensorProto.INT32, "bool": TensorProto.BOOL,
+    "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64,
+    "int32": TensorProto.INT32, "bool": TensorProto.BOOL,
 }  # fmt: skip
 
 
