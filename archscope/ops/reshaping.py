@@ -29,8 +29,9 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Index, Integers, Shape
+from archscope.ops.readings import in_order
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import SAME, WHOLE, Along, in_order, permuted
+from archscope.ops.windows import SAME, WHOLE, Along, permuted
 
 
 class _View(NoWeights, NoWork):

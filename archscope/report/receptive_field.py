@@ -54,6 +54,8 @@ def axis_data(field: Field) -> dict[str, Any]:
         "sees_all": field.sees == "all",
         "mixed_by": field.mixed_by or None,
         "reach": list(field.reach) if field.whole else None,
+        "one_by_one": field.table is not None,
+        "at_most": field.at_most or None,
         "untold_from": field.untold_from or None,
         "untold_why": field.untold_why or None,
         "receptive_field": field.size,
@@ -81,12 +83,14 @@ def to_text(found: dict[str, Any]) -> str:
         size = f"{axis['receptive_field']:,}"
         if axis["smallest"] != axis["receptive_field"]:
             size = f"{axis['smallest']:,} to {size}"
+        less = [] if axis["at_most"] is None else [f"     at most: what {axis['at_most']} reads is told by values"]
         if axis["mixed_by"] is not None:
             first, last = axis["reach"]
             seen = f"all {axis['extent']:,}" if axis["sees_all"] else f"{first:,} to {last:,} of {axis['extent']:,}"
             lines.append(
                 f"  {axis['axis']}  sees {seen}: {axis['mixed_by']} mixes everything, of which each part sees {size}"
             )
+            lines += less
             continue
         if axis["untold_from"] is not None:
             lines.append(
@@ -95,10 +99,12 @@ def to_text(found: dict[str, Any]) -> str:
             )
             continue
         before, after = axis["effective_padding"]
+        borders = "borders taken in" if axis["one_by_one"] else f"effective padding {before} and {after}"
         lines.append(
             f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
-            f"(center {axis['center']:g}), effective padding {before} and {after}"
+            f"(center {axis['center']:g}), {borders}"
         )
+        lines += less
         if axis["smallest_path"] != axis["largest_path"]:
             lines.append(f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}")
         if not axis["aligned"]:
@@ -153,6 +159,8 @@ def schema() -> js.Schema:
         "sees_all": js.flag("whether every unit sees the whole input"),
         "mixed_by": js.nullable(js.text("the layer that mixed everything")),
         "reach": js.nullable(js.many(js.count(), "first and last place that is seen of what was mixed [places]")),
+        "one_by_one": js.flag("whether units are told one by one, borders taken in, since no closed form tells them"),
+        "at_most": js.nullable(js.text("the layer by whose values some of this may not be seen")),
         "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
         "untold_why": js.nullable(js.text("the reason")),
         "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
