@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from archscope import shown, starting  # noqa: F401  # which answers Ctrl-C from here on
-from archscope.analysis import Account, Explanation, Row, analyze, explain
+from archscope.analysis import Account, Explanation, Explanations, Row, analyze, explain
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
 from archscope.load import load
@@ -47,6 +47,7 @@ __all__ = [
     "Design",
     "Difference",
     "Explanation",
+    "Explanations",
     "Imported",
     "Memory",
     "Prediction",
@@ -110,10 +111,12 @@ _LATER = {
 }
 
 # results lie below the reports that show them, and find them here
-shown.REPORTS["html"] = lambda result: import_module("archscope.report.notebook").html(result)
-shown.REPORTS["text"] = lambda result: import_module("archscope.report.imports").text(result)
+_SHOWING = "archscope.report.showing"
+shown.REPORTS["name"] = lambda result: import_module(_SHOWING).name(result)
+shown.REPORTS["text"] = lambda result: import_module(_SHOWING).text(result)
+shown.REPORTS["html"] = lambda result: import_module(_SHOWING).html(result)
+shown.REPORTS["frame"] = lambda result: import_module(_SHOWING).frame(result)
 shown.REPORTS["rows"] = lambda *given: import_module("archscope.report.writers").rows_writer(*given)
-shown.REPORTS["frame"] = lambda result: import_module("archscope.report.frame").frame(result)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from archscope.analysis.account import Account, Total, analyze
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
 from archscope.errors import MissingLibrary, UsageError, suggestion
+from archscope.setting.precision import precision_of
 from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Setting(NamedTuple):
 
     Attributes:
         batch: samples at once.
-        dtype: one of :data:`~archscope.analysis.traffic.NUMBERS`.
+        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`, not ``none``.
         device: whose times and whose memory: one of :data:`~archscope.analysis.devices.DEVICES`, or ``cpu``.
         calibration: makes estimates of the times.
@@ -130,23 +131,20 @@ class Setting(NamedTuple):
         """
         from archscope.analysis.optimizers import OPTIMIZERS
         from archscope.analysis.roofline import ceilings_of, peak_of
-        from archscope.analysis.traffic import numbers
 
-        numbers(self.dtype)
+        dtype = precision_of(self.dtype).name
         known = [name for name in OPTIMIZERS if name != "none"]
         if self.optimizer not in known:
             raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
         if self.device == "cpu" and self.calibration is None:
             raise UsageError("no peaks are published of a CPU; `archscope calibrate --device cpu` measures them")
         if self.device is not None and self.calibration is None:
-            peak_of(ceilings_of(self.device or ""), self.dtype)
-        return self
+            peak_of(ceilings_of(self.device or ""), dtype)
+        return self._replace(dtype=dtype)
 
     def account(self, design: Design) -> Account:
         """The account of a design."""
-        from archscope.analysis.traffic import numbers
-
-        return analyze(design, batch=self.batch, dtype=numbers(self.dtype).floating)
+        return analyze(design, batch=self.batch, dtype=self.dtype)
 
     def memory(self, design: Design) -> Memory:
         """The memory of a design."""
@@ -168,10 +166,7 @@ class Setting(NamedTuple):
         return largest_batch(design, **self._memory())
 
     def _memory(self) -> dict[str, Any]:
-        from archscope.analysis.memory import precision_of
-
-        precision = precision_of(self.dtype)
-        return {"optimizer": self.optimizer, "precision": precision, "device": self.device or "cpu"}
+        return {"optimizer": self.optimizer, "precision": self.dtype, "device": self.device or "cpu"}
 
     def predict(self, design: Design, mode: str) -> Prediction:
         """The predicted time of a step.
@@ -346,7 +341,7 @@ def compare(
         baseline: the design that ratios are to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
         batch: samples that run at once.
-        dtype: float32, tf32, bf16, fp16, or amp (torch.autocast).
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
         optimizer: whose step is counted in memory and time.
         device: one of :data:`~archscope.analysis.devices.DEVICES` (or ``cpu``, with a calibration): its times, and
             memory as its functions need it. Without one there are no times, and memory is a CPU's.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError
 from archscope.graph import Input, Layer, LayerGraph, Ref
+from archscope.ops.base import Tensors
 from archscope.ops.opaque import Opaque
 from archscope.shown import Shown
+from archscope.steps import Step, steps_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Design(Shown):
+class Design(Shown, report="design"):
     """A resolved design.
 
     Attributes:
@@ -125,6 +127,18 @@ class Design(Shown):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
+    def steps(self, batch: int = 1) -> tuple[Step, ...]:
+        """All layers with their tensors at a batch size; inferred once.
+
+        Raises:
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+        """
+        return self._steps(batch) if type(batch) is int else steps_of(self.graph, batch)  # a sweep may vary it
+
+    @cached_property
+    def _steps(self) -> Callable[[int], tuple[Step, ...]]:
+        return lru_cache(_MOST_BATCHES)(partial(steps_of, self.graph))
+
     @cached_property
     def opaque(self) -> tuple[str, ...]:
         """The layers that are declared black boxes, by name, in order of execution."""
@@ -144,16 +158,26 @@ class Design(Shown):
         """An accuracy that the spec records, such as ``top1``, in percent."""
         return next((fact.value for fact in self.accuracy if fact.name == name), None)
 
+    def inferred(self, tensors: Mapping[str, Tensors]) -> Design:
+        """This design, told the tensors that every node gives at a batch of 1, so that nobody infers them again."""
+        self.__dict__["graph"] = LayerGraph(self.inputs, self.layers, self.outputs, tensors)
+        return self
+
     def with_warnings(self, warnings: Iterable[Diagnostic]) -> Design:
-        """The same design with other warnings; the graph is not built again."""
+        """The same design with other warnings; what it has found out of itself stays."""
         other = replace(self, warnings=tuple(warnings))
-        if "graph" in self.__dict__:
-            other.__dict__["graph"] = self.graph
+        other.__dict__.update({name: value for name, value in self.__dict__.items() if name in _DERIVED})
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("graph", "opaque")}
+        kept = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
         return kept | {"origin": None}
+
+
+#: what a design holds of itself once it has been asked
+_DERIVED = {name for name, value in vars(Design).items() if isinstance(value, cached_property)}
+#: batches of which a design holds its steps
+_MOST_BATCHES = 4
 
 
 #: black boxes that are called by name

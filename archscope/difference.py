@@ -120,7 +120,7 @@ def diff(
 
     Args:
         batch: samples that run at once.
-        dtype: float32, tf32, bf16, fp16, or amp (torch.autocast).
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
         device: whose functions say what is kept; a CPU's unasked.
 
     Raises:

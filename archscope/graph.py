@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import Reading
 from archscope.diagnostics import Mark
@@ -19,6 +17,9 @@ from archscope.errors import UsageError
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class Ref(NamedTuple):
@@ -75,6 +76,11 @@ class Layer:
     no_grad: bool = False
 
     @property
+    def owner(self) -> str:
+        """The layer whose weights it has: itself, or the one that it shares them with."""
+        return self.shares or self.name
+
+    @property
     def kind(self) -> str:
         """The op's name: ``Conv2d``."""
         return type(self.op).__name__
@@ -97,35 +103,47 @@ class LayerGraph:
         inputs: the graph inputs.
         layers: in an order of execution.
         outputs: the named results.
+        tensors: those that every node gives at a batch of 1, where they are known already.
 
     Raises:
         ValueError: the graph is not legal (two nodes of a name, a layer that reads what does not exist before it).
     """
 
-    def __init__(self, inputs: Iterable[Input], layers: Iterable[Layer], outputs: Iterable[tuple[str, Ref]]) -> None:
-        self.digraph: nx.DiGraph[str] = nx.DiGraph()
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
-        nodes: dict[str, Input | Layer] = {}
-        sequence: list[Input | Layer] = [*self.inputs, *layers]
-        for node in sequence:
-            if node.name in nodes:
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        layers: Iterable[Layer],
+        outputs: Iterable[tuple[str, Ref]],
+        tensors: Mapping[str, Tensors] | None = None,
+    ) -> None:
+        self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
+        known: set[str] = set()
+        for node in self._nodes():
+            if node.name in known:
                 raise ValueError(f"two nodes are called {node.name}")
-            nodes[node.name] = node
-            self.digraph.add_node(node.name, node=node)
             if isinstance(node, Layer):
-                self._connect(node, nodes)
+                for ref in node.inputs:
+                    if ref.node not in known:
+                        raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
+            known.add(node.name)
         for name, ref in self.outputs:
-            if ref.node not in nodes:
+            if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._layers = tuple(node for node in nodes.values() if isinstance(node, Layer))
-        self._tensors: dict[int, dict[str, Tensors]] = {}
+        self._tensors: dict[int, Mapping[str, Tensors]] = {} if tensors is None else {1: tensors}
 
-    def _connect(self, layer: Layer, earlier: dict[str, Input | Layer]) -> None:
-        for ref in layer.inputs:
-            if ref.node not in earlier or ref.node == layer.name:
-                raise ValueError(f"{layer.name} reads {ref.node}, which does not come before it")
-            self.digraph.add_edge(ref.node, layer.name)
+    def _nodes(self) -> Iterator[Input | Layer]:
+        yield from self.inputs
+        yield from self._layers
+
+    @cached_property
+    def digraph(self) -> nx.DiGraph[str]:
+        """The same for networkx: nodes by name, each with its input or layer as the attribute ``node``."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from((node.name, {"node": node}) for node in self._nodes())
+        graph.add_edges_from((ref.node, layer.name) for layer in self._layers for ref in layer.inputs)
+        return graph
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -151,7 +169,7 @@ class LayerGraph:
         found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
         inference = Inference()
         for layer in self._layers:
-            x = tuple(found[node][output] for node, output in layer.inputs)
+            x = tuple([found[node][output] for node, output in layer.inputs])
             found[layer.name], violations = inference.apply(layer.op, x)
             if violations:
                 raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
@@ -173,17 +191,28 @@ class LayerGraph:
             return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
-    @cached_property
-    def many(self) -> dict[str, Tensors]:
-        """The tensors of every node at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return {name: self.marked(name, given) for name, given in self.tensors(MANY).items()} if self.batch_dims else {}
+    def marked(self, batch: int) -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, each with its batch dimension.
 
-    def marked(self, name: str, tensors: Tensors) -> Tensors:
-        """The tensors that a node gives, each with its batch dimension."""
-        dims = self.batch_dims.get(name)
-        if dims is None or all(dim == 0 for dim in dims):
-            return tensors
-        if len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
+        Raises:
+            UsageError: a layer does not allow this batch.
+        """
+        tensors = self.tensors(batch)
+        return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
+
+    @cached_property
+    def _moved(self) -> dict[str, tuple[int | None, ...]]:
+        """The nodes that give a tensor whose batch is not its first dimension."""
+        return {name: dims for name, dims in self.batch_dims.items() if any(dims) or None in dims}
+
+    @cached_property
+    def many(self) -> Mapping[str, Tensors]:
+        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return self.marked(MANY) if self.batch_dims else {}
+
+    def _marked(self, name: str, tensors: Tensors) -> Tensors:
+        dims = self._moved.get(name)
+        if dims is None or len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
             return tensors
         return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
 
@@ -191,7 +220,7 @@ class LayerGraph:
         for node in self.inputs:
             yield from node.shape
         for op in {id(layer.op): layer.op for layer in self._layers}.values():
-            for value in op.arguments().values():
+            for value in vars(op).values():
                 yield from value if isinstance(value, tuple) else (value,)
 
     def unread(self) -> Iterator[Layer]:
@@ -204,5 +233,7 @@ class LayerGraph:
 
 
 def _first_difference(one: Tensor, other: Tensor) -> int | None:
-    pairs = enumerate(zip(one.shape, other.shape, strict=False))
-    return next((dim for dim, (a, b) in pairs if a != b), None)
+    for dim, (a, b) in enumerate(zip(one.shape, other.shape, strict=False)):
+        if a != b:
+            return dim
+    return None

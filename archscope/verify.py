@@ -12,6 +12,7 @@ from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGU
 from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.shown import Shown
 from archscope.spec.expressions import ExpressionError, evaluate
 
 Value = float | tuple[int, ...]
@@ -56,7 +57,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown, report="verification"):
     """All verdicts on a design."""
 
     design: Design

@@ -42,21 +42,23 @@ from archscope.errors import ArchscopeError
 SOURCE = "huggingface/pytorch-image-models, results"
 #: tables of timm by what their names say: device, dtype, mode, channels last, compiled; the newest of each
 TABLES = {
-    "benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv": Setting("rtx3090", "amp", "infer", False, False),
-    "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv": Setting("rtx3090", "amp", "infer", True, False),
-    "benchmark-train-amp-nchw-pt112-cu113-rtx3090.csv": Setting("rtx3090", "amp", "train", False, False),
-    "benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv": Setting("rtx3090", "amp", "train", True, False),
-    "benchmark-infer-amp-nchw-pt291-cu128-4090.csv": Setting("rtx4090", "amp", "infer", False, False),
-    "benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv": Setting("rtx4090", "amp", "infer", True, False),
-    "benchmark-infer-amp-nchw-pt291-cu128-4090-dynamo.csv": Setting("rtx4090", "amp", "infer", False, True),
-    "benchmark-infer-amp-nchw-pt291-cu130-5090.csv": Setting("rtx5090", "amp", "infer", False, False),
-    "benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo.csv": Setting("rtx5090", "amp", "infer", False, True),
-    "benchmark-infer-amp-nchw-pt291-cu130-pro6000maxq.csv": Setting("rtxpro6000-maxq", "amp", "infer", False, False),
+    "benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "infer", False, False),
+    "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "infer", True, False),
+    "benchmark-train-amp-nchw-pt112-cu113-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "train", False, False),
+    "benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "train", True, False),
+    "benchmark-infer-amp-nchw-pt291-cu128-4090.csv": Setting("rtx4090", "fp16-mixed", "infer", False, False),
+    "benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv": Setting("rtx4090", "fp16-mixed", "infer", True, False),
+    "benchmark-infer-amp-nchw-pt291-cu128-4090-dynamo.csv": Setting("rtx4090", "fp16-mixed", "infer", False, True),
+    "benchmark-infer-amp-nchw-pt291-cu130-5090.csv": Setting("rtx5090", "fp16-mixed", "infer", False, False),
+    "benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo.csv": Setting("rtx5090", "fp16-mixed", "infer", False, True),
+    "benchmark-infer-amp-nchw-pt291-cu130-pro6000maxq.csv": Setting(
+        "rtxpro6000-maxq", "fp16-mixed", "infer", False, False
+    ),
     "benchmark-infer-amp-nchw-pt291-cu130-pro6000maxq-dynamo.csv": Setting(
-        "rtxpro6000-maxq", "amp", "infer", False, True
+        "rtxpro6000-maxq", "fp16-mixed", "infer", False, True
     ),
     "benchmark-infer-bf16-nchw-pt291-cu130-pro6000maxq-dynamo.csv": Setting(
-        "rtxpro6000-maxq", "bf16", "infer", False, True
+        "rtxpro6000-maxq", "bfloat16", "infer", False, True
     ),
 }
 #: torch 1.12, which timed the training, had no fused attention: what such a network did then is not what it does now
@@ -212,7 +214,10 @@ def _imported(name: str, size: int) -> tuple[str, str, int, archscope.Design] | 
 
 def _network(family: str, name: str, size: int, design: archscope.Design, kinds: set[str]) -> Network:
     ways = {"infer": {"mode": "infer"}, "train": {"mode": "train"}, "compiled": {"mode": "infer", "compile": True}}
-    told = {kind: traffic(design, batch=BATCH, dtype="amp", device="cuda", **ways[kind]) for kind in {*kinds, "infer"}}
+    told = {
+        kind: traffic(design, batch=BATCH, dtype="fp16-mixed", device="cuda", **ways[kind])
+        for kind in {*kinds, "infer"}
+    }
     return Network(family, name, size, archscope.analyze(design).total.params / 1e6, told)
 
 

@@ -31,7 +31,6 @@ from torch.profiler import ProfilerActivity, profile
 import archscope
 from archscope.analysis.fit import largest_batch
 from archscope.analysis.memory import Memory
-from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, inputs
 from archscope.design import Design
 
@@ -126,7 +125,7 @@ def workspaces(design: Design, batch: int, precision: str) -> dict[str, int]:
     """What cuDNN takes for itself in each convolution, forward or backward, measured on the layer alone."""
     known: dict[Any, int] = {}
     found = {}
-    for one in walk(design.graph, batch):
+    for one in design.steps(batch):
         if one.layer.op.category == "conv":
             key = (one.layer.op, one.x[0].shape)
             if key not in known:

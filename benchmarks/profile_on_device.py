@@ -43,7 +43,7 @@ DESIGNS = (
     "wide_resnet50_2", "resnext50_32x4d", "densenet121", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0",
     "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "vit_b_16",
 )  # fmt: skip
-DTYPES, MODES = ("float32", "bf16"), ("train", "infer")
+DTYPES, MODES = ("float32", "bfloat16"), ("train", "infer")
 COLUMNS = (
     "machine", "torch", "design", "batch", "dtype", "mode", "seconds", "spread", "runs", "samples_per_second",
     "flops_per_second", "share_of_peak", "bound", "bound_holds", "estimate", "error", "sum_of_layers",

@@ -134,10 +134,10 @@ def test_what_is_shown_unasked_exists():
         ({"baseline": "LeNet5"}, "no design is called `LeNet5`; did you mean `LeNet-5`?"),
         ({"figures": ["parms"]}, "designs have no figure `parms`; did you mean `params`?"),
         ({"figures": ["zzzz"]}, "designs have no figure `zzzz`; figures: params,"),
-        ({"dtype": "int8"}, "unknown dtype int8"),
+        ({"dtype": "int8"}, "int8 is no floating type"),
         ({"optimizer": "none"}, "unknown optimizer none; one of sgd"),
         ({"device": "h300"}, "no peaks are known of the device h300"),
-        ({"device": "t4", "dtype": "bf16"}, "no peak of bf16 is known of NVIDIA T4"),
+        ({"device": "t4", "dtype": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4"),
         ({"batch": 0}, "the batch must be at least 1"),
     ],
 )

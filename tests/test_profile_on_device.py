@@ -23,7 +23,7 @@ def script(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     shares = dict.fromkeys((*CONTRACTING, *MOVING), 0.5)
-    ceilings = Ceilings("a device", {"float32": 1e11, "bf16": 1e11}, 1e10, "a test")
+    ceilings = Ceilings("a device", {"float32": 1e11, "bfloat16": 1e11}, 1e10, "a test")
     both = {dtype: {"forward": shares, "backward": shares} for dtype in module.DTYPES}
     one = calibration()
     made = type(one)("a device", ceilings, both, one.launch, one.machine)
@@ -39,7 +39,7 @@ def test_it_profiles_and_compares(script, tmp_path):
     (table,) = tmp_path.glob("profile_*.csv")
     found = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [(one["dtype"], one["mode"]) for one in found] == [
-        (dtype, mode) for _ in range(2) for dtype in ("float32", "bf16") for mode in ("train", "infer")
+        (dtype, mode) for _ in range(2) for dtype in ("float32", "bfloat16") for mode in ("train", "infer")
     ]
     for one in found:
         error = float(one["estimate"]) / float(one["seconds"]) - 1
@@ -55,7 +55,7 @@ def test_without_time_it_says_what_is_left_out(script, tmp_path):
     options = ["--device", "cpu", "--design", "lenet5", "--minutes", "0", "--out", str(tmp_path)]
     result = CliRunner().invoke(script.main, options)
     assert result.exit_code == 1
-    assert "lenet5, bf16, infer: no time is left" in result.output
+    assert "lenet5, bfloat16, infer: no time is left" in result.output
     assert not list(tmp_path.iterdir())
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import Cost, cost_of, dense_params
 from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
-from archscope.analysis.traversal import Step, walk
-from archscope.autograd.dtypes import COUNTED, ITEM_BYTES
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
+from archscope.setting.precision import precision_of
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -89,7 +89,7 @@ class Row(Figures):
 
 
 @dataclass(frozen=True)
-class Account(Shown):
+class Account(Shown, report="account"):
     """A design's figures, by layer and in total.
 
     Attributes:
@@ -176,9 +176,9 @@ class Account(Shown):
     @cached_property
     def memory(self) -> Memory:
         """The memory of a training step (SGD) and of an inference at this batch, in this type."""
-        from archscope.analysis.memory import memory, precision_of
+        from archscope.analysis.memory import memory
 
-        return memory(self.design, batch=self.batch, precision=precision_of(self.dtype))
+        return memory(self.design, batch=self.batch, precision=self.dtype)
 
     def kept_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
@@ -246,24 +246,22 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
 
     Args:
         batch: samples that run at once; work and activations are counted for all of them.
-        dtype: floating type of parameters and activations, for the figures in bytes.
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`, for the figures in bytes.
 
     Raises:
         UsageError: an impossible batch or dtype.
     """
     if batch < 1:
         raise UsageError(f"the batch must be at least 1, not {batch}")
-    if dtype not in COUNTED:
-        what = f"weights and activations are not held in {dtype}" if dtype in ITEM_BYTES else f"unknown dtype {dtype}"
-        raise UsageError(f"{what}; one of {', '.join(COUNTED)}")
+    precision = precision_of(dtype)
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, dtype, known) for step in walk(design.graph, batch))
-    return Account(design, batch, dtype, rows, _depth(design, rows))
+    rows = tuple(_row(step, precision.floating, known) for step in design.steps(batch))
+    return Account(design, batch, precision.name, rows, _depth(design, rows))
 
 
 def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     key = (id(op), x, needs, learns, layer.frozen, shared)
     if key not in known:

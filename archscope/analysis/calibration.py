@@ -10,6 +10,8 @@ from typing import Any
 from archscope.analysis.devices import Ceilings, known_as
 from archscope.analysis.traffic import CONTRACTING, MOVING
 from archscope.errors import UsageError
+from archscope.setting.precision import precision_of
+from archscope.shown import Shown
 
 #: version of the stored form
 FORMAT = 1
@@ -18,7 +20,7 @@ PASSES = ("forward", "backward")
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Shown, report="calibration"):
     """The measured speed of a device.
 
     Attributes:
@@ -45,7 +47,7 @@ class Calibration:
         if dtype not in self.efficiency:
             raise UsageError(
                 f"the calibration of {self.ceilings.name} is of {', '.join(self.efficiency)}, not of {dtype};"
-                f" `archscope calibrate --dtype {dtype}` measures it"
+                f" `archscope calibrate --precision {dtype}` measures it"
             )
         return self.efficiency[dtype][phase][kind]
 
@@ -75,8 +77,8 @@ def from_data(data: Any, file: str) -> Calibration:
     try:
         found = Calibration(
             str(data["device"]),
-            Ceilings(**data["ceilings"]),
-            data["efficiency"],
+            Ceilings(**{**data["ceilings"], "flops": _in_full(data["ceilings"]["flops"])}),
+            _in_full(data["efficiency"]),
             data["launch"],
             data["machine"],
         )
@@ -84,6 +86,11 @@ def from_data(data: Any, file: str) -> Calibration:
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{file} is no whole calibration: {type(error).__name__}: {error}") from None
     return found
+
+
+def _in_full(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told by precision, under the names that are printed: the short ones were stored once."""
+    return {precision_of(name).name: value for name, value in found.items()}
 
 
 def _check(found: Calibration) -> None:

@@ -19,6 +19,9 @@ from archscope.analysis.devices import MIB
 from archscope.autograd.tape import Storage
 
 _LEAST, _SMALL, _SMALL_SEGMENT, _LARGE_SEGMENT, _LARGE = 512, MIB, 2 * MIB, 20 * MIB, 10 * MIB
+_PLACE = 64  # bits of a place: behind a size in one number, which is compared quickly
+_PLACES = (1 << _PLACE) - 1
+_NO_LIMIT = 1 << _PLACE
 _SETTLED = 8  # steps; few designs need more than three until the last one asks for nothing
 
 
@@ -51,6 +54,7 @@ class CachingAllocator:
 
     Attributes:
         limit: bytes that all segments may have together; none where there is no limit.
+        alike: the least of the limits with which all would have gone as it did, and the least one above them.
         segments: how many the device has been asked for.
         allocated, reserved: bytes of the blocks in use, and of all segments.
         most_allocated, most_reserved: the most of each since :meth:`reset`.
@@ -60,7 +64,8 @@ class CachingAllocator:
         self.limit = limit
         self.allocated = self.reserved = self.most_allocated = self.most_reserved = 0
         self.segments = 0
-        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
+        self.alike = (0, _NO_LIMIT)
+        self._free: dict[bool, list[int]] = {True: [], False: []}  # sizes and places in one number, in order
         self._blocks: dict[int, Block] = {}
         self._end = 0
 
@@ -77,8 +82,8 @@ class CachingAllocator:
         size = -(-size // _LEAST) * _LEAST
         small = size <= _SMALL
         free = self._free[small]
-        place = bisect_left(free, (size, -1))
-        block = self._blocks[free.pop(place)[1]] if place < len(free) else self._segment(size, small=small)
+        number = bisect_left(free, size << _PLACE)
+        block = self._blocks[free.pop(number) & _PLACES] if number < len(free) else self._segment(size, small=small)
         rest = block.size - size
         if rest >= _LEAST if small else rest > _SMALL:
             self._split(block, size)
@@ -91,18 +96,30 @@ class CachingAllocator:
         """Free a block."""
         self.allocated -= block.size
         block.free = True
-        for other in (block.before, block.after):
-            if other is not None and other.free:
-                self._free[other.small].remove((other.size, other.place))
-                block = self._joined(block, other) if block.place < other.place else self._joined(other, block)
-        insort(self._free[block.small], (block.size, block.place))
+        free = self._free[block.small]
+        before, after = block.before, block.after
+        if before is not None and before.free:
+            del free[bisect_left(free, before.size << _PLACE | before.place)]
+            block = self._joined(before, block)
+        if after is not None and after.free:
+            del free[bisect_left(free, after.size << _PLACE | after.place)]
+            block = self._joined(block, after)
+        insort(free, block.size << _PLACE | block.place)
 
     def _segment(self, size: int, *, small: bool) -> Block:
         if small:
             whole = _SMALL_SEGMENT
         else:
             whole = _LARGE_SEGMENT if size < _LARGE else -(-size // _SMALL_SEGMENT) * _SMALL_SEGMENT
-        self._make_room(whole)
+        least, above = self.alike
+        if self.limit is not None and self.reserved + whole > self.limit:
+            above = min(above, self.reserved + whole)
+            for free in self._free.values():
+                self._release(free)
+            if self.reserved + whole > self.limit:
+                self.alike = least, min(above, self.reserved + whole)
+                raise OutOfMemory(self.reserved + whole - self.limit)
+        self.alike = max(least, self.reserved + whole), above
         block = self._blocks[self._end] = Block(self._end, whole, small=small)
         self._end += whole
         self.reserved += whole
@@ -110,24 +127,16 @@ class CachingAllocator:
         self.most_reserved = max(self.most_reserved, self.reserved)
         return block
 
-    def _make_room(self, whole: int) -> None:
-        if self.limit is None or self.reserved + whole <= self.limit:
-            return
-        for free in self._free.values():
-            self._release(free)
-        if self.reserved + whole > self.limit:
-            raise OutOfMemory(self.reserved + whole - self.limit)
-
-    def _release(self, free: list[tuple[int, int]]) -> None:
+    def _release(self, free: list[int]) -> None:
         """Give back the segments that are wholly free."""
         kept = []
-        for size, place in free:
-            block = self._blocks[place]
+        for key in free:
+            block = self._blocks[key & _PLACES]
             if block.before is block.after is None:
-                del self._blocks[place]
-                self.reserved -= size
+                del self._blocks[block.place]
+                self.reserved -= block.size
             else:
-                kept.append((size, place))
+                kept.append(key)
         free[:] = kept
 
     def _split(self, block: Block, size: int) -> None:
@@ -137,7 +146,7 @@ class CachingAllocator:
             block.after.before = rest
         block.after, block.size = rest, size
         self._blocks[rest.place] = rest
-        insort(self._free[rest.small], (rest.size, rest.place))
+        insort(self._free[rest.small], rest.size << _PLACE | rest.place)
 
     def _joined(self, first: Block, second: Block) -> Block:
         first.size += second.size
@@ -183,13 +192,12 @@ class Traffic(NamedTuple):
     update: tuple[tuple[Storage, bool], ...]
     workspace: int
 
-    def steps(self, limit: int | None = None) -> Iterator[CachingAllocator]:
-        """The allocator behind each of some training steps, for ever; its most is that of the last one.
+    def steps(self, allocator: CachingAllocator) -> Iterator[None]:
+        """Run training steps, for ever; behind each of them the most of the allocator is that of this step.
 
         Raises:
-            OutOfMemory: a step does not fit into the limit.
+            OutOfMemory: a step does not fit into the allocator's limit.
         """
-        allocator = CachingAllocator(limit)
         for storage in self.standing:
             if storage.bytes:
                 allocator.take(storage.bytes)
@@ -206,44 +214,64 @@ class Traffic(NamedTuple):
             _follow(allocator, blocks, self.update)
             for block in blocks.values():  # zero_grad
                 allocator.give(block)
-            yield allocator
+            yield
 
     def most(self) -> tuple[int, int]:
         """The most that is allocated and reserved in the second of two training steps on a device without limit."""
-        _, second = islice(self.steps(), 2)
-        return second.most_allocated, second.most_reserved
+        allocator = CachingAllocator()
+        for _ in islice(self.steps(allocator), 2):
+            pass
+        return allocator.most_allocated, allocator.most_reserved
 
-    def shortage(self, limit: int) -> int:
-        """Bytes that training lacks within a limit; 0 if it runs.
+    def least_allocated(self) -> int:
+        """Bytes that a step has allocated at one time at least, however its requests are laid out."""
+        live = most = sum(map(_rounded, (*self.standing, *self.state))) + self.workspace
+        for storage, born in (*self.step, *self.update):
+            live += _rounded(storage) if born else -_rounded(storage)
+            most = max(most, live)
+        return most
+
+    def fits(self, limit: int) -> bool:
+        """Whether training runs within a limit.
 
         It runs if a step behind the second one asks the device for nothing any more (blocks settle as steps follow each
         other), or else if the first :data:`_SETTLED` steps do.
         """
-        asked = 0
+        return self.least_allocated() <= limit and self._tried(limit)[0]
+
+    def _tried(self, limit: int) -> tuple[bool, tuple[int, int]]:
+        """Whether it runs within a limit, and the limits of which the same is to be said: the least, and one above."""
+        allocator, asked = CachingAllocator(limit), 0
         try:
-            for number, allocator in enumerate(islice(self.steps(limit), _SETTLED)):
+            for number, _ in enumerate(islice(self.steps(allocator), _SETTLED)):
                 if number > 1 and allocator.segments == asked:
                     break
                 asked = allocator.segments
-        except OutOfMemory as error:
-            return error.missing
-        return 0
+        except OutOfMemory:
+            return False, allocator.alike
+        return True, allocator.alike
 
     def least(self) -> int:
         """The smallest limit, in whole segments, in which training runs."""
         allocated, reserved = self.most()
         low, high = allocated // _SMALL_SEGMENT - 1, -(-reserved // _SMALL_SEGMENT)
-        while self.shortage(high * _SMALL_SEGMENT):
+        while not self.fits(high * _SMALL_SEGMENT):
             low, high = high, high + _LARGE_SEGMENT // _SMALL_SEGMENT
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self.shortage(middle * _SMALL_SEGMENT) else (low, middle)
+            runs, (least, above) = self._tried(middle * _SMALL_SEGMENT)
+            low, high = (low, -(-least // _SMALL_SEGMENT)) if runs else (-(-above // _SMALL_SEGMENT) - 1, high)
         return high * _SMALL_SEGMENT
 
 
+def _rounded(storage: Storage) -> int:
+    return -(-storage.bytes // _LEAST) * _LEAST
+
+
 def _follow(allocator: CachingAllocator, blocks: dict[Storage, Block], traffic: Iterable[tuple[Storage, bool]]) -> None:
+    take, give = allocator.take, allocator.give
     for storage, born in traffic:
         if born:
-            blocks[storage] = allocator.take(storage.bytes)
+            blocks[storage] = take(storage.bytes)
         else:
-            allocator.give(blocks.pop(storage))
+            give(blocks.pop(storage))

@@ -37,7 +37,7 @@ class Ceilings(NamedTuple):
 
     Attributes:
         name: of the device.
-        flops: FLOP/s by number type: float32, tf32, bf16, fp16.
+        flops: FLOP/s by number type: float32, tf32, bfloat16, float16, float64.
         bandwidth: bytes/s of its memory, read and written together.
         source: who says so: a data sheet, or a measurement.
         cache: bytes of the cache in front of that memory, which all its cores share.
@@ -88,8 +88,8 @@ class Device(NamedTuple):
 
 
 def _peaks(float32: float, tf32: float | None, half: float, *, bf16: bool = True) -> dict[str, float]:
-    """Peaks by number type, where bf16 and fp16 run alike."""
-    found = {"float32": float32, "tf32": tf32, "bf16": half if bf16 else None, "fp16": half}
+    """Peaks by number type, where bfloat16 and float16 run alike."""
+    found = {"float32": float32, "tf32": tf32, "bfloat16": half if bf16 else None, "float16": half}
     return {number: peak for number, peak in found.items() if peak is not None}
 
 

@@ -18,7 +18,8 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from archscope.analysis.devices import DEVICES, Ceilings
-from archscope.analysis.traffic import CONTRACTING, Moved, Part, numbers
+from archscope.analysis.traffic import CONTRACTING, Moved, Part
+from archscope.setting.precision import precision_of
 
 #: what the work of a layer is called in a fit, where its kind does not say it
 _GROUPS = {
@@ -28,6 +29,8 @@ _GROUPS = {
     "Add": "merge", "Multiply": "merge",
 }  # fmt: skip
 _KINDS = {"normalization": "norm", "pooling": "pooling", "update": "update"}
+#: what tensor cores multiply as fast, and autocast moves as many bytes of
+_AS_FAST = {"bf16-mixed": "fp16-mixed", "fp16-mixed": "bf16-mixed"}
 #: tensor cores multiply tiles: inner and columns are filled up to multiples of this, by at most that many times
 _TILE, _MOST_FILLED = 32, 16
 #: of the work of a design as much may be of kinds that a fit has not seen
@@ -101,7 +104,10 @@ def from_data(data: Mapping[str, Any]) -> Fit:
 def fit_of(ceilings: Ceilings, dtype: str, mode: str, *, channels_last: bool, compiled: bool) -> Fit | None:
     """The fit for a device in a setting; none where there is none, or its peaks are not the published ones."""
     key = next((key for key, device in DEVICES.items() if device.ceilings == ceilings), None)
-    return None if key is None else fits().get(Setting(key, dtype, mode, channels_last, compiled))
+    if key is None:
+        return None
+    asked = Setting(key, dtype, mode, channels_last, compiled)
+    return fits().get(asked) or fits().get(asked._replace(dtype=_AS_FAST.get(dtype, dtype)))
 
 
 def work(
@@ -138,7 +144,7 @@ def _work(part: Part, moved: Moved, ceilings: Ceilings, dtype: str) -> Iterator[
 
 
 def _peak(ceilings: Ceilings, dtype: str, kind: str) -> float:
-    return max(ceilings.flops[number] for number in numbers(dtype).of(kind) if number in ceilings.flops)
+    return max(ceilings.flops[number] for number in precision_of(dtype).of(kind) if number in ceilings.flops)
 
 
 def _filled(part: Part) -> float:

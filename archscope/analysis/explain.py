@@ -5,14 +5,13 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.metrics import METRICS
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
@@ -23,7 +22,9 @@ from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Reads
 from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.setting.precision import precision_of
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -63,7 +64,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Explanation(Shown):
+class Explanation(Shown, report="explanation"):
     """The arithmetic of one layer.
 
     Attributes:
@@ -71,25 +72,49 @@ class Explanation(Shown):
         title: the op with the arguments that were given.
         lines: the equations, in the order of computation.
         incomplete: what the figures of the design lack (:func:`archscope.design.incomplete`).
+        design: its name.
     """
 
     layer: str
     title: str
     lines: tuple[Line, ...]
     incomplete: str | None = None
+    design: str = ""
 
     def __str__(self) -> str:
         last = [] if self.incomplete is None else [f"  {self.incomplete}"]
         return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines), *last])
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return asdict(self)
+        """The same as plain data, without the design."""
+        return {name: content for name, content in asdict(self).items() if name != "design"}
 
 
-def explain(
-    design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32"
-) -> tuple[Explanation, ...]:
+@dataclass(frozen=True)
+class Explanations(Shown, Sequence[Explanation], report="explanation"):
+    """The arithmetic of some layers of a design, in the order of execution.
+
+    Attributes:
+        account: what is explained.
+    """
+
+    account: Account
+    layers: tuple[Explanation, ...]
+
+    @overload
+    def __getitem__(self, at: int) -> Explanation: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Explanation, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> Explanation | tuple[Explanation, ...]:
+        return self.layers[at]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+def explain(design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32") -> Explanations:
     """Explain a layer, all layers of a block, or all layers of a design.
 
     Raises:
@@ -98,14 +123,14 @@ def explain(
     return explain_account(analyze(design, batch=batch, dtype=dtype), layer)
 
 
-def explain_account(account: Account, layer: str | None = None) -> tuple[Explanation, ...]:
+def explain_account(account: Account, layer: str | None = None) -> Explanations:
     """The same of an account, with the memory and the receptive fields that it has found already.
 
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design, dtype = account.design, account.dtype
-    steps = walk(design.graph, account.batch)
+    design, dtype = account.design, precision_of(account.dtype).floating
+    steps = design.steps(account.batch)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
@@ -117,7 +142,7 @@ def explain_account(account: Account, layer: str | None = None) -> tuple[Explana
     known = _Known({}, {})
     found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
-    return tuple(found) if lacking is None else tuple(replace(one, incomplete=lacking) for one in found)
+    return Explanations(account, tuple(replace(one, incomplete=lacking, design=design.name) for one in found))
 
 
 class _Known(NamedTuple):
@@ -128,7 +153,7 @@ class _Known(NamedTuple):
 
 
 def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
-    layer, x, _, needs, learns = step
+    layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, dtype))
@@ -144,7 +169,7 @@ def _shown(value: Any) -> str:
 
 
 def _lines(step: Step, dtype: str) -> Iterator[Line]:
-    layer, x, y, needs, learns = step
+    layer, x, y, needs, learns, *_ = step
     op = traced_op(layer.op)
     tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
     yield from _shape_lines(op, tx, y)
@@ -183,7 +208,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
 
 def _line(figure: str, value: Any, note: str = "") -> Line:
     if isinstance(value, Traced):
-        formula, worked = value.formula(), value.worked()
+        formula, worked = value.texts()
         return Line(figure, formula, "" if worked == number(value.value) else worked, value.value, note)
     return Line(figure, "", "", value, note)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archscope.analysis.carrying import LEAST, NOWHERE, Carrier, TooLarge
-from archscope.analysis.traversal import Step
 from archscope.analysis.values import Values
 from archscope.graph import Input, Ref
 from archscope.ops.readings import AtMost, Reads
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -162,10 +162,10 @@ def remedies(design: Design, batch: int, limit: int, **setting: Any) -> Iterator
         yield from _in_parts(wish, batch, limit)
         yield from _recomputing(wish, batch, limit)
     if setting.get("precision", "float32") == "float32":
-        for precision in ("bf16-mixed", "bf16"):
+        for precision in ("bf16-mixed", "bfloat16"):
             other = wish.but(precision=precision)
             if other.fits(batch, limit):
-                yield _remedy(f"`--dtype {precision}`", other, batch)
+                yield _remedy(f"`--precision {precision}`", other, batch)
 
 
 def _in_parts(wish: Wish, batch: int, limit: int) -> Iterator[Remedy]:

@@ -15,11 +15,11 @@ import numpy as np
 
 from archscope.analysis.carrying import Carrier
 from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
-from archscope.analysis.traversal import Step, walk
 from archscope.analysis.values import Values
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -172,7 +172,7 @@ def _asked(
     fields = receptive_fields(design)
     layer = fields.layer(layer)
     seen = fields.of(layer, output, name)
-    steps = walk(design.graph)
+    steps = design.steps()
     return fields, layer, seen, _input_name(fields, layer, output, name), steps, _shapes(design, steps)
 
 

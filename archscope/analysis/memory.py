@@ -19,7 +19,6 @@ from archscope.analysis.cuda import OnCuda, Traffic
 from archscope.analysis.devices import DEVICES, WORKSPACE
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.loops import Uneven
@@ -27,18 +26,12 @@ from archscope.autograd.tape import Storage, Tape
 from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.setting.precision import Precision, precision_of
 from archscope.shown import Shown
+from archscope.steps import Step
 
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
-
-PRECISIONS = ("float32", "bf16-mixed", "fp16-mixed", "bf16", "fp16", "float64")
-_LOWER = {"bf16-mixed": "bfloat16", "fp16-mixed": "float16"}
-_FLOATING = {"bf16": "bfloat16", "fp16": "float16", "float64": "float64"}
-_HELD = {
-    "tf32": "float32", "ieee": "float32", "amp": "bf16-mixed", "bfloat16": "bf16", "float16": "fp16",
-    "float8": "float32", "int8": "float32",
-}  # fmt: skip
 
 #: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
 #: autograd does not keep it
@@ -91,7 +84,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Memory(Shown):
+class Memory(Shown, report="memory"):
     """The memory of a design.
 
     Attributes:
@@ -179,7 +172,7 @@ class Memory(Shown):
         """Whether :attr:`needed` is within a limit, found out at less expense."""
         if self.optimizer == "none" or self.traffic is None:
             return self.needed <= limit
-        return not self.traffic.shortage(limit)
+        return self.traffic.fits(limit)
 
     @property
     def inference(self) -> int:
@@ -189,11 +182,9 @@ class Memory(Shown):
     @cached_property
     def at_peak(self) -> tuple[Piece, ...]:
         """All that lives at the peak of a training step, the largest first."""
-        device = "cpu" if self.device == "cpu" else "cuda"
-        setting = _Setting(
-            self.optimizer, self.precision, device, self.accumulate, self.channels_last, version(self.torch)
-        )
-        plan = _plan(self.design, self.batch, self.precision)
+        device, held = "cpu" if self.device == "cpu" else "cuda", precision_of(self.precision)
+        setting = _Setting(self.optimizer, held, device, self.accumulate, self.channels_last, version(self.torch))
+        plan = _plan(self.design, self.batch, held)
         run = _ran(plan, setting, traffic=True).run
         living = run.tape.living(self.timeline.index(self.top))
         kinds = _kinds(run)
@@ -214,7 +205,7 @@ class Memory(Shown):
     @property
     def floating(self) -> str:
         """The type in which the parameters are held."""
-        return _FLOATING.get(self.precision, "float32")
+        return precision_of(self.precision).floating
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
@@ -241,8 +232,8 @@ def memory(
 
     Args:
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
-        precision: ``float32``; ``bf16-mixed`` or ``fp16-mixed``: torch.autocast to that type around forward pass and
-            loss; ``bf16``, ``fp16`` or ``float64``: weights and inputs in that type.
+        precision: a word for one of :data:`~archscope.setting.precision.PRECISIONS`; torch.autocast is around forward
+            pass and loss.
         device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
         torch: the version of torch; what older ones do otherwise is in :mod:`archscope.autograd.versions`.
 
@@ -250,19 +241,19 @@ def memory(
         UsageError: an unknown optimizer, precision, device or version, or a layer of which one of them is not known.
     """
     _choose("optimizer", optimizer, OPTIMIZERS)
-    _choose("precision", precision, PRECISIONS)
+    held = precision_of(precision).runs("memory")
     _choose("device", device, ("cpu", "cuda", *DEVICES))
     on_cuda = device != "cpu"
     kind = "cuda" if on_cuda else "cpu"
-    plan = _plan(design, batch, precision)
-    setting = _Setting(optimizer, precision, kind, accumulate, channels_last, version(torch))
+    plan = _plan(design, batch, held)
+    setting = _Setting(optimizer, held, kind, accumulate, channels_last, version(torch))
     run, before, (activations, inferring) = _ran(plan, setting, traffic=on_cuda)
     traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
         design,
         batch,
-        precision,
+        held.name,
         optimizer,
         device,
         accumulate,
@@ -324,15 +315,15 @@ def _unfolded(one: Step) -> int:
 
 class _Setting(NamedTuple):
     optimizer: str
-    precision: str
+    precision: Precision
     device: str
     accumulate: bool
     channels_last: bool
     torch: Version
 
 
-def _plan(design: Design, batch: int, precision: str) -> Plan:
-    return Plan(design, batch, walk(design.graph, batch), _FLOATING.get(precision, "float32"))
+def _plan(design: Design, batch: int, precision: Precision) -> Plan:
+    return Plan(design, batch, design.steps(batch), precision.floating)
 
 
 class _Ran(NamedTuple):
@@ -365,9 +356,13 @@ def _of_steps(storage: Storage, times: int) -> str:
 
 
 def _start(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool) -> Run:
-    lower = _LOWER.get(setting.precision)
     tape = Tape(
-        device=setting.device, lower=lower, floating=plan.dtype, torch=setting.torch, traffic=traffic, cuts=cuts
+        device=setting.device,
+        lower=setting.precision.lower,
+        floating=plan.dtype,
+        torch=setting.torch,
+        traffic=traffic,
+        cuts=cuts,
     )
     return Run(plan, tape, nhwc=setting.channels_last)
 
@@ -377,14 +372,6 @@ def _train(run: Run, setting: _Setting) -> None:
     if setting.optimizer != "none":
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
         run.step(setting.optimizer, foreach=setting.device == "cuda" and setting.torch >= FOREACH)
-
-
-def precision_of(dtype: str) -> str:
-    """The precision that goes with a dtype of :data:`~archscope.analysis.traffic.NUMBERS`, or of an account.
-
-    TF32 is held in float32; in types that nothing is trained in, neither is it here.
-    """
-    return _HELD.get(dtype, dtype)
 
 
 def _choose(what: str, given: str, known: Mapping[str, object] | tuple[str, ...]) -> None:

@@ -25,7 +25,6 @@ from functools import cached_property
 from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.analysis.traversal import Step, walk
 from archscope.analysis.values import Values
 from archscope.arith import fixed
 from archscope.design import Design
@@ -46,6 +45,7 @@ from archscope.ops.windows import (
     pointwise,
 )
 from archscope.shown import Shown
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.analysis.extents import Table
@@ -227,7 +227,7 @@ Fields = Mapping[tuple[str, int], Field]
 
 
 @dataclass(frozen=True)
-class ReceptiveFields(Shown):
+class ReceptiveFields(Shown, report="fields"):
     """The fields of a design.
 
     Attributes:
@@ -290,7 +290,7 @@ def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # n
 
 def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
     """The receptive fields of all layers, in time linear in the edges of the graph."""
-    steps = walk(design.graph, batch)
+    steps = design.steps(batch)
     readers: dict[str, Step] = {}
     for step in steps:
         for ref in step.layer.inputs:

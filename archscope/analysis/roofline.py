@@ -26,10 +26,11 @@ from typing import Any, NamedTuple
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.estimates import Estimate, estimate, fit_of
-from archscope.analysis.traffic import CONTRACTING, Moved, Numbers, Part, numbers, traffic
+from archscope.analysis.traffic import CONTRACTING, Moved, Part, traffic
 from archscope.arith import maximum
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.setting.precision import precision_of
 from archscope.shown import Shown
 
 
@@ -80,7 +81,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Prediction(Shown):
+class Prediction(Shown, report="prediction"):
     """The predicted times of a step.
 
     Attributes:
@@ -170,7 +171,7 @@ def predict(
     Args:
         device: one of :data:`~archscope.analysis.devices.DEVICES`, or the ceilings of another; a calibration brings
             its own.
-        dtype: float32 as torch runs it by default, tf32, ieee (float32 in full), bf16 or fp16; amp is torch.autocast.
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
         mode: ``train``, or ``infer``: the forward pass alone.
         optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
         launch: seconds that each call costs at least, for the bound; nobody publishes it, a calibration measures it.
@@ -184,7 +185,7 @@ def predict(
     """
     if calibration is not None and compile:
         raise UsageError("a calibration is of layers one by one, not of a compiled step, whose bound is known")
-    ceilings = calibration.ceilings if calibration is not None else ceilings_of(device)
+    ceilings, dtype = calibration.ceilings if calibration is not None else ceilings_of(device), precision_of(dtype).name
     peak_of(ceilings, dtype)
     timed = bounded(ceilings, dtype, launch) if calibration is None else _estimated(calibration, dtype)
     moves = partial(traffic, design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer, device=ceilings.kind)
@@ -221,7 +222,7 @@ def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
     Raises:
         UsageError: it has no units for it, or that was not measured.
     """
-    form: Numbers = numbers(dtype)
+    form = precision_of(dtype).runs("a peak")
     if not any(number in ceilings.flops for number in form.multiplied):
         raise UsageError(f"no peak of {dtype} is known of {ceilings.name}; of {', '.join(ceilings.flops)}")
     return max(ceilings.flops[number] for number in form.of(kind) if number in ceilings.flops)
@@ -229,7 +230,7 @@ def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
 
 def mixed(ceilings: Ceilings, dtype: str) -> str:
     """Which layers run in another number type than a dtype says on a device, in words; empty where none does."""
-    form: Numbers = numbers(dtype)
+    form = precision_of(dtype)
     taken = set(form.convolved) - set(form.multiplied)
     return "convolutions in TF32, torch's default" if "tf32" in taken & set(ceilings.flops) else ""
 
@@ -241,7 +242,7 @@ def granted(ceilings: Ceilings, dtype: str, *, compiled: bool = False) -> tuple[
         found.append(f"a clock of {ceilings.clock:.2f} x the data sheet's")
     if ceilings.cache:
         found.append(f"a cache of {ceilings.cache / 2**20:,.0f} MiB")
-    if "float32" in numbers(dtype).of("convolution"):
+    if "float32" in precision_of(dtype).of("convolution"):
         found.append("Winograd's and Fourier's convolutions")
     if compiled:
         found.append("all fused that can be")
@@ -254,7 +255,7 @@ def bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, st
     Args:
         launch: seconds that each call costs at least.
     """
-    form: Numbers = numbers(dtype)
+    form = precision_of(dtype)
 
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
 from archscope.analysis.optimizers import OPTIMIZERS, update
-from archscope.analysis.traversal import Step
 from archscope.autograd import aten
 from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
@@ -15,6 +14,7 @@ from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
+from archscope.steps import Segment, Step, segments
 
 
 class Weight(NamedTuple):
@@ -37,30 +37,19 @@ class Plan:
     """What every run of a design at a batch size needs to know of it.
 
     Attributes:
+        parts: layers, those that are recomputed together as one.
         weights: of each layer that has its own.
         dtype: the floating type of weights and inputs.
-        last: for each layer, what nobody reads after it.
     """
 
     def __init__(self, design: Design, batch: int, steps: tuple[Step, ...], dtype: str = "float32") -> None:
         self.design, self.batch, self.steps, self.dtype = design, batch, steps, dtype
+        self.parts = tuple(segments(steps))
         learns: dict[str, set[str]] = {}
         for one in steps:
-            learns.setdefault(one.layer.shares or one.layer.name, set()).update(one.learns)
+            learns.setdefault(one.layer.owner, set()).update(one.learns)
         own = [one for one in steps if one.layer.shares is None]
         self.weights = {one.layer.name: tuple(_weights(one, dtype, learns[one.layer.name])) for one in own}
-        kept = {ref for _, ref in design.outputs}
-        last: dict[Ref, str] = {}
-        for one in steps:
-            name = one.layer.name
-            for number in range(len(one.y)):
-                last[Ref(name, number)] = name
-            for ref in one.layer.inputs:
-                last[ref] = name
-        self.last: dict[str, list[Ref]] = {}
-        for ref, name in last.items():
-            if ref not in kept:
-                self.last.setdefault(name, []).append(ref)
 
 
 def _weights(one: Step, dtype: str, learns: set[str]) -> Iterator[Weight]:
@@ -128,13 +117,13 @@ class Run:
         for node, value in zip(self.plan.design.inputs, self.inputs, strict=True):
             self.tape.hold(value)
             self._values[Ref(node.name)] = value
-        for region, group in self._groups():
-            if region is None or not self.tape.grad:
-                for one in group:
-                    self._layer(one, self._values)
-                    self._forget(one)
-            else:
-                self._recomputed(group)
+        for part in self.plan.parts:
+            if isinstance(part, Segment) and self.tape.grad:
+                self._recomputed(part)
+                continue
+            for one in part.steps if isinstance(part, Segment) else (part,):
+                self._layer(one, self._values)
+                self._forget(one.last)
         outputs = [self._values[ref] for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs)]
         for value in outputs:
             self.tape.hold(value)
@@ -147,52 +136,39 @@ class Run:
         self._keeping.clear()
         return outputs
 
-    def _groups(self) -> Iterator[tuple[str | None, list[Step]]]:
-        """Layers one by one, those of a recomputed block together."""
-        group: list[Step] = []
-        for one in self.plan.steps:
-            if group and (one.layer.checkpoint is None or one.layer.checkpoint != group[-1].layer.checkpoint):
-                yield group[-1].layer.checkpoint, group
-                group = []
-            group.append(one)
-        if group:
-            yield group[-1].layer.checkpoint, group
-
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer
         tape.layer = layer.name
         before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
         tape.grad = grad and not layer.no_grad
-        result = layer.op.forward(tape, self._weights[layer.shares or layer.name], x, one.y)
+        result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result
         if layer.no_grad:
             outputs = [aten.detached(tape, value) for value in outputs]
         tape.grad = grad
-        for number, value in enumerate(outputs):
+        for ref, value in zip(one.writes, outputs, strict=True):
             value.uses += 1
-            values[Ref(layer.name, number)] = value
-            self.dtypes[Ref(layer.name, number)] = value.dtype
+            values[ref] = value
+            self.dtypes[ref] = value.dtype
         tape.close()
         if tape.grad:
             _name(layer.name, outputs)
             if tape.region is None and tape.phase == "forward":  # not where it is recomputed
                 self._keeping += [(layer.name, node, tuple(node.saved)) for node in tape.nodes[before:]]
 
-    def _forget(self, one: Step) -> None:
-        for ref in self.plan.last.get(one.layer.name, ()):
+    def _forget(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
             self.tape.release(self._values.pop(ref))
 
-    def _recomputed(self, group: list[Step]) -> None:
+    def _recomputed(self, segment: Segment) -> None:
         """A block under torch.utils.checkpoint: what it reads is kept, and nothing else."""
         tape = self.tape
-        inside = {one.layer.name for one in group}
-        read = {ref: one.layer.name for one in reversed(group) for ref in one.layer.inputs if ref.node not in inside}
-        read = {ref: read[ref] for one in group for ref in one.layer.inputs if ref in read}
-        arguments = {ref: self._values[ref] for ref in read}
+        readers = {ref: one.layer.name for one in reversed(segment.steps) for ref in one.layer.inputs}
+        arguments = {ref: self._values[ref] for ref in segment.reads}
 
         def block(own: dict[Ref, Value]) -> None:
-            for one in group:
+            for one in segment.steps:
                 self._layer(one, own)
 
         def again() -> None:
@@ -209,11 +185,9 @@ class Run:
         own = dict(arguments)
         block(own)
         tape.leave()
-        self._keeping += [(read[ref], region, (value.storage,)) for ref, value in arguments.items()]
-        gone = {ref for one in group for ref in self.plan.last.get(one.layer.name, ())}
+        self._keeping += [(readers[ref], region, (value.storage,)) for ref, value in arguments.items()]
         self._values |= {ref: value for ref, value in own.items() if ref not in arguments}
-        for ref in gone:
-            tape.release(self._values.pop(ref))
+        self._forget(segment.last)
 
     def infer(self) -> tuple[int, list[tuple[str, str, int]]]:
         """An inference: bytes that it allocates in all, and its events.

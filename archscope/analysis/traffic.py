@@ -28,7 +28,6 @@ from typing import Any, NamedTuple, TypeVar
 from archscope.analysis.account import Row, analyze
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import Step, walk
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.tape import Storage, Tape, Value
@@ -36,6 +35,8 @@ from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.setting.precision import Precision, precision_of
+from archscope.steps import Segment, Step, segments
 
 _Result = TypeVar("_Result")
 
@@ -45,40 +46,6 @@ MODES = ("train", "infer")
 #: kinds of layers that a machine runs at different speeds: those that contract, and those that only move
 CONTRACTING = ("convolution", "pointwise", "grouped", "depthwise", "product", "recurrent")
 MOVING = ("elementwise", "normalization", "pooling", "update")
-#: of the former, those that cuDNN runs
-CUDNN = ("convolution", "pointwise", "grouped", "depthwise", "recurrent")
-
-
-class Numbers(NamedTuple):
-    """How numbers are held and multiplied.
-
-    Attributes:
-        multiplied: number types in which contractions run, the first that a device has.
-        floating: the type of weights and inputs.
-        lower: the type that torch.autocast lowers to, if any.
-        convolved: those of what cuDNN runs, convolutions and recurrent layers, where they are others.
-    """
-
-    multiplied: tuple[str, ...]
-    floating: str
-    lower: str | None = None
-    convolved: tuple[str, ...] = ()
-
-    def of(self, kind: str) -> tuple[str, ...]:
-        """Number types in which a kind of layer runs, the first that a device has."""
-        return self.convolved if self.convolved and kind in CUDNN else self.multiplied
-
-
-#: by the name that ``--dtype`` takes; float32 as torch runs it by default: ``torch.backends.cudnn.allow_tf32`` is True,
-#: and ``torch.get_float32_matmul_precision()`` "highest"; torch's word for float32 in full everywhere is "ieee"
-NUMBERS = {
-    "float32": Numbers(("float32",), "float32", convolved=("tf32", "float32")),
-    "tf32": Numbers(("tf32",), "float32", convolved=("tf32", "float32")),
-    "ieee": Numbers(("float32",), "float32"),
-    "bf16": Numbers(("bf16",), "bfloat16"),
-    "fp16": Numbers(("fp16",), "float16"),
-    "amp": Numbers(("bf16", "fp16"), "float32", "bfloat16"),  # float16 is as wide
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +131,6 @@ class Part:
         return {"name": self.name, "op": self.op, "kind": self.kind, **moved}
 
 
-def numbers(dtype: str) -> Numbers:
-    """The numbers of a ``--dtype``.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if dtype not in NUMBERS:
-        raise UsageError(f"unknown dtype {dtype}; one of {', '.join(NUMBERS)}")
-    return NUMBERS[dtype]
-
-
 def traffic(
     design: Design,
     *,
@@ -189,7 +145,7 @@ def traffic(
     """All parts of a step in the order of the forward pass; in training the loss and the update at the end.
 
     Args:
-        dtype: one of :data:`NUMBERS`.
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
         mode: ``train``, or ``infer``: the forward pass alone.
         device: ``cpu`` or ``cuda``, whose kernels run.
         channels_last: whether maps and kernels lie so.
@@ -201,13 +157,13 @@ def traffic(
     if mode not in MODES:
         hint = suggestion(mode, MODES)
         raise UsageError(f"unknown mode {mode}; {hint or 'one of ' + ', '.join(MODES)}")
-    form, training = numbers(dtype), mode == "train"
+    form, training = precision_of(dtype).runs("what a step moves"), mode == "train"
     seen = _Seen(design, batch, form, training=training, device=device, channels_last=channels_last)
-    again = _recomputed(design, seen) if training else frozenset()
+    again = frozenset(_recomputed(seen)) if training else frozenset()
     rows = analyze(design, batch=batch).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
     if compile:
-        parts = list(fused(design, seen.steps, rows, parts, ITEM_BYTES[form.lower or form.floating]))
+        parts = list(fused(design, seen.steps, rows, parts, ITEM_BYTES[form.narrowest]))
     if mode == "train" and seen.written["loss", LOSS]:
         parts += [seen.loss(), seen.update(optimizer)]
     return tuple(parts)
@@ -223,14 +179,14 @@ class _Seen:
     """
 
     def __init__(
-        self, design: Design, batch: int, form: Numbers, *, training: bool, device: str, channels_last: bool
+        self, design: Design, batch: int, form: Precision, *, training: bool, device: str, channels_last: bool
     ) -> None:
         self.form, self.batch = form, batch
-        self.steps = walk(design.graph, batch)
-        plain = replace(design, layers=tuple(replace(layer, checkpoint=None) for layer in design.layers))
+        self.steps = design.steps(batch)
+        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), form.floating)
         self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
-        self.run = Run(Plan(plain, batch, walk(plain.graph, batch), form.floating), self._tape, nhwc=channels_last)
+        self.run = Run(plan, self._tape, nhwc=channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
@@ -438,18 +394,12 @@ def _read(one: Step, seen: _Seen, outputs: int) -> int:
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 
-def _recomputed(design: Design, seen: _Seen) -> frozenset[str]:
+def _recomputed(seen: _Seen) -> Iterator[str]:
     """The layers that the backward pass runs again: of each block those up to the last one that keeps something."""
-    blocks: dict[str, list[str]] = {}
-    for layer in design.layers:
-        if layer.checkpoint is not None:
-            blocks.setdefault(layer.checkpoint, []).append(layer.name)
-    return frozenset(name for layers in blocks.values() for name in _needed(layers, seen))
-
-
-def _needed(layers: list[str], seen: _Seen) -> Iterator[str]:
-    keeping = [number for number, name in enumerate(layers) if seen.kept.get(name)]
-    yield from layers[: keeping[-1] + 1] if keeping else ()
+    for part in segments(seen.steps):
+        names = [step.layer.name for step in part.steps] if isinstance(part, Segment) else []
+        keeping = [number for number, name in enumerate(names) if seen.kept.get(name)]
+        yield from names[: keeping[-1] + 1] if keeping else ()
 
 
 def kind_of(one: Step) -> str:

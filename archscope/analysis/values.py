@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.traversal import Step
 from archscope.graph import Ref
 from archscope.ops.base import ReadsByValues
 from archscope.ops.contents import Known, elements
@@ -17,6 +16,7 @@ from archscope.ops.indexing import Flip, Roll
 from archscope.ops.logic import Compare, Logical, LogicalNot
 from archscope.ops.readings import Reads
 from archscope.ops.tensors import Cast, Constant
+from archscope.steps import Step
 
 if TYPE_CHECKING:
     from archscope.ops.contents import Elements

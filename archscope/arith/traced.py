@@ -57,13 +57,18 @@ class Traced(Reading):
         """The plain value."""
         return self.value
 
+    def texts(self) -> tuple[str, str]:
+        """The formula in symbols, and with its numbers."""
+        symbols, _, numbers, _ = _written(self)
+        return symbols, numbers
+
     def formula(self) -> str:
         """The formula in symbols: ``floor((H_in + 2 x P_h - K_h) / S_h) + 1``."""
-        return _write(self, worked=False)[0]
+        return self.texts()[0]
 
     def worked(self) -> str:
         """The same formula with its numbers: ``floor((227 + 2 x 0 - 11) / 4) + 1``."""
-        return _write(self, worked=True)[0]
+        return self.texts()[1]
 
     def __bool__(self) -> bool:
         raise TypeError("a formula must not branch on a number: use where()")
@@ -139,48 +144,61 @@ def _operate(name: str, apply: Callable[[Any, Any], Any], left: Any, right: Any)
 
 def number(value: Any) -> str:
     """A number as prose prints it: thousands separated, a fraction to two places."""
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if type(value) is int:
+        return f"{value:,}"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
-def _write(value: Any, *, worked: bool) -> tuple[str, int]:
-    """The text of a value and how tightly its outermost operator binds."""
+#: a value in writing: its formula in symbols, how tightly its outermost operator binds, and both for that with numbers
+_Text = tuple[str, int, str, int]
+
+
+def _written(value: Any) -> _Text:
     source = value.source if isinstance(value, Traced) else None
-    if source is None:
-        literal = plain(value)
-        if isinstance(literal, float):  # as given, since the result depends on every digit
-            return str(literal).removesuffix(".0"), _ATOM
-        return number(literal), _ATOM if not isinstance(literal, int) or literal >= 0 else 2
     if isinstance(source, str):
-        return (number(value.value) if worked else source), _ATOM
+        return source, _ATOM, number(value.value), _ATOM
+    if source is None:
+        return _literal(plain(value))
     name, arguments = source
-    if name == "where":
-        condition, yes, no = arguments
-        if worked:
-            return _write(yes if plain(condition) else no, worked=True)
-        texts = [_write(a, worked=False)[0] for a in (yes, condition, no)]
-        return f"({texts[0]} if {texts[1]} else {texts[2]})", _ATOM
-    if name in ("//", "ceil_div"):
-        rounding = "floor" if name == "//" else "ceil"
-        return f"{rounding}({_infix('exact_div', arguments, worked=worked)[0]})", _ATOM
-    if name == "floor_mul":
-        return f"floor({_infix('*', arguments, worked=worked)[0]})", _ATOM
     if name in _SIGNS:
-        return _infix(name, arguments, worked=worked)
-    inner = ", ".join(_write(a, worked=worked)[0] for a in arguments)
-    return f"{_FUNCTIONS.get(name, name)}({inner})", _ATOM
+        return _infix(name, arguments)
+    if name == "where":
+        yes, condition, no = map(_written, (arguments[1], arguments[0], arguments[2]))
+        _, _, numbers, binds = yes if plain(arguments[0]) else no
+        return f"({yes[0]} if {condition[0]} else {no[0]})", _ATOM, numbers, binds
+    if name in _ROUNDED:
+        rounding, inner = _ROUNDED[name]
+        symbols, _, numbers, _ = _infix(inner, arguments)
+        return f"{rounding}({symbols})", _ATOM, f"{rounding}({numbers})", _ATOM
+    function, texts = _FUNCTIONS.get(name, name), [_written(argument) for argument in arguments]
+    symbols, numbers = ", ".join(text[0] for text in texts), ", ".join(text[2] for text in texts)
+    return f"{function}({symbols})", _ATOM, f"{function}({numbers})", _ATOM
 
 
+def _literal(value: Any) -> _Text:
+    # a real number as given, since the result depends on every digit
+    text = str(value).removesuffix(".0") if isinstance(value, float) else number(value)
+    strength = _SIGNS["-"][1] if isinstance(value, int) and value < 0 else _ATOM
+    return text, strength, text, strength
+
+
+#: functions that round what an operator gives: what they are called, and the operator
+_ROUNDED = {"//": ("floor", "exact_div"), "ceil_div": ("ceil", "exact_div"), "floor_mul": ("floor", "*")}
 _FUNCTIONS = {"maximum": "max", "minimum": "min"}
 
 
-def _infix(name: str, arguments: tuple[Any, ...], *, worked: bool) -> tuple[str, int]:
+def _infix(name: str, arguments: tuple[Any, Any]) -> _Text:
     sign, strength = _SIGNS[name]
-    (left, left_strength), (right, right_strength) = (_write(a, worked=worked) for a in arguments)
-    if left_strength < strength:
-        left = f"({left})"
+    left, left_binds, left_worked, left_worked_binds = _written(arguments[0])
+    right, right_binds, right_worked, right_worked_binds = _written(arguments[1])
     # a - (b - c) and a / (b x c) keep their parentheses; a + (b + c) and a x (b x c) need none
-    if right_strength < strength or (right_strength == strength and name not in ("+", "*")):
+    tight = strength if name in ("+", "*") else strength + 1
+    if left_binds < strength:
+        left = f"({left})"
+    if left_worked_binds < strength:
+        left_worked = f"({left_worked})"
+    if right_binds < tight:
         right = f"({right})"
-    return f"{left}{sign}{right}", strength
+    if right_worked_binds < tight:
+        right_worked = f"({right_worked})"
+    return f"{left}{sign}{right}", strength, f"{left_worked}{sign}{right_worked}", strength

@@ -11,10 +11,6 @@ FLOATING = ("float64", "float32", "float16", "bfloat16", "float8")
 #: those in whose place torch's kernels sum in float32
 NARROW = ("float16", "bfloat16")
 
-#: types in which a design's weights and activations may be counted: floating ones, and int8 as after quantisation
-COUNTED = (*FLOATING, "int8")
-
-
 #: kinds of numbers, each of which takes in those before it
 _KINDS = (("bool",), ("uint8", "int8", "int16", "int32", "int64"), FLOATING)
 

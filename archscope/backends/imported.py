@@ -11,7 +11,7 @@ from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
 from archscope.load import load
-from archscope.shown import Told
+from archscope.shown import Shown
 from archscope.spec.folding import readable, said
 from archscope.spec.writer import to_yaml
 
@@ -44,7 +44,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Imported(Told):
+class Imported(Shown, report="imported"):
     """An imported model: its design, as it loads from its spec, and the proof that it is the model.
 
     Attributes:

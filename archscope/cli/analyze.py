@@ -9,18 +9,11 @@ import click
 from archscope.analysis import Account, analyze
 from archscope.analysis.devices import DEVICES
 from archscope.cli import options
-from archscope.files import write
-from archscope.report.data import to_csv, to_json
-from archscope.report.markdown import to_markdown
-from archscope.report.sheet import write_csv
-from archscope.report.terminal import render
-from archscope.table import COLUMNS, DEFAULT, Table, choose, tabulate_account
+from archscope.report.results.account import AccountReport
+from archscope.table import COLUMNS, DEFAULT, choose
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
-
-MOST_ROWS = 120
-MOST_ROWS_OF_MARKDOWN = 40  # a screen or two of a pull request
 
 
 @click.command("analyze")
@@ -31,10 +24,7 @@ MOST_ROWS_OF_MARKDOWN = 40  # a screen or two of a pull request
 @click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
 @options.sizes
 @options.variant
-@click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
-@click.option("--json", "json_file", metavar="FILE", help="Write every figure as JSON.")
-@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
-@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
+@options.formats(AccountReport)
 @click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also how long it takes at least.")
 @click.option(
     "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
@@ -50,10 +40,7 @@ def command(
     dtype: str,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    csv_file: str | None,
-    json_file: str | None,
-    markdown_file: str | None,
-    html_file: str | None,
+    outputs: options.Outputs,
     device: str | None,
     profile_file: str | None,
     quiet: bool,
@@ -76,39 +63,25 @@ def command(
     if columns == "help":
         options.column_help(COLUMNS.values())
         return
-    piped = options.to_stdout(csv_file, json_file, markdown_file, html_file)
-    if html_file is not None and len(specs) > 1:
+    if outputs["html"] is not None and len(specs) > 1:
         raise click.UsageError(
             "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
         )
-    if html_file is None and (device or profile_file):
+    if outputs["html"] is None and (device or profile_file):
         raise click.UsageError("--device and --profile are for a report: add --html FILE")
     names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
-    accounts = [analyze(design, batch=batch, dtype=dtype) for design in designs]
+    accounts = tuple(analyze(design, batch=batch, dtype=dtype) for design in designs)
     fixed = depth if isinstance(depth, int) else None
+    report = AccountReport(accounts, names, fixed, depth == "all", sort, by_kind)
 
-    def tables(most: int | None) -> list[Table]:
-        """The tables, blocks folded until each has so many rows, unless it is said how deep to fold."""
-        most = None if depth == "all" else most
-        return [
-            tabulate_account(account, names, depth=fixed, sort=sort, most=most, by_kind=by_kind) for account in accounts
-        ]
-
-    if csv_file is not None:
-        write_csv(to_csv(tables(None)), csv_file)
-    if json_file is not None:
-        write(to_json(accounts), json_file)
-    if markdown_file is not None:
-        write(to_markdown(tables(MOST_ROWS_OF_MARKDOWN)), markdown_file)
-    if html_file is not None:
+    def page() -> str:
         from archscope.report.page import design_page
 
-        write(design_page(accounts[0], times=_times(accounts[0], device, profile_file)), html_file)
-    if not piped:
-        width = options.terminal_width()
-        click.echo("\n\n".join(render(table, width) for table in tables(MOST_ROWS)))
+        return design_page(accounts[0], times=_times(accounts[0], device, profile_file))
+
+    outputs.write(report, html=page)
 
 
 def _times(account: Account, device: str | None, profile_file: str | None) -> list[Times]:
@@ -121,11 +94,10 @@ def _times(account: Account, device: str | None, profile_file: str | None) -> li
         from archscope.analysis.roofline import predict
         from archscope.cli import calibrations
 
-        dtype = {"bfloat16": "bf16", "float16": "fp16"}.get(account.dtype, account.dtype)
         calibration = calibrations.wanted(device, None, bound=False)
         for mode in ("train", "infer"):
             prediction = predict(
-                design, device=device, batch=account.batch, dtype=dtype, mode=mode, calibration=calibration
+                design, device=device, batch=account.batch, dtype=account.dtype, mode=mode, calibration=calibration
             )
             found.append(of_prediction(prediction))
     return found

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import write
-from archscope.report import speed
+from archscope.report.results.calibration import CalibrationReport
 from archscope.report.schema import dumped
 
 
 @click.command("calibrate")
 @options.device
 @click.option(
-    "--dtype", "dtypes", type=click.Choice(list(NUMBERS)), multiple=True, help="May be repeated.  [default: float32]"
+    "--precision",
+    "--dtype",
+    "dtypes",
+    type=options.PrecisionName(),
+    multiple=True,
+    help="May be repeated.  [default: float32]",
 )
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
 @click.option("--output", metavar="FILE", help="Where to store it, instead of in your folder; - prints it.")
+@options.formats(CalibrationReport)
 @options.manners
-def command(device: str, dtypes: tuple[str, ...], seconds: float, output: str | None, quiet: bool) -> None:
+def command(
+    device: str, dtypes: tuple[str, ...], seconds: float, output: str | None, outputs: options.Outputs, quiet: bool
+) -> None:
     """Measure what a device achieves on typical layers, so that predictions become estimates.
 
     `archscope predict` and `archscope profile` find what is stored here.
@@ -41,5 +48,7 @@ def command(device: str, dtypes: tuple[str, ...], seconds: float, output: str | 
             raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from None
         target = str(path)
     write(dumped(found.as_data()), target)
-    if target != "-" and not quiet:
-        click.echo(f"{speed.calibration_text(found)}\n\nstored in {target}")
+    told = target != "-" and not quiet
+    outputs.write(CalibrationReport(found), quiet=not told)
+    if told and not outputs.piped:
+        click.echo(f"\nstored in {target}")

@@ -12,7 +12,6 @@ import click
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.difference import Difference, diff
@@ -69,9 +68,7 @@ class VariantType(click.ParamType):
     help="Names that tell --stages apart (1 unasked), blocks that --diff opens (unasked, up to 120 rows); or `all`.",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@click.option(
-    "--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="amp is torch.autocast."
-)
+@options.precision
 @click.option(
     "--optimizer",
     type=click.Choice([name for name in OPTIMIZERS if name != "none"]),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from archscope.analysis import explain
 from archscope.cli import options
-from archscope.design import incomplete
-from archscope.report.explanation import to_data
-from archscope.report.schema import dumped
+from archscope.report.results.explanation import ExplanationReport
 
 
 @click.command("explain")
@@ -18,7 +14,7 @@ from archscope.report.schema import dumped
 @click.argument("layer", required=False)
 @options.sizes
 @options.variant
-@click.option("--json", "as_json", is_flag=True, help="The same as data.")
+@options.formats(ExplanationReport)
 @options.manners
 def command(
     spec: str,
@@ -27,7 +23,7 @@ def command(
     dtype: str,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    as_json: bool,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Show the arithmetic of every figure: symbols, then numbers, then the result.
@@ -39,9 +35,4 @@ def command(
     archscope explain resnet50 layer1.0 --batch 32
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    explanations = explain(design, layer, batch=batch, dtype=dtype)
-    if as_json:
-        click.echo(dumped(to_data(design, explanations)), nl=False)
-    else:
-        said = [str(replace(one, incomplete=None)) for one in explanations]  # once, for all of them
-        click.echo("\n\n".join([*said, *filter(None, [incomplete(design)])]))
+    outputs.write(ExplanationReport(explain(design, layer, batch=batch, dtype=dtype)))

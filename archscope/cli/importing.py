@@ -12,7 +12,7 @@ import click
 
 from archscope import files
 from archscope.cli import options
-from archscope.report.imports import imported as told
+from archscope.report.results.imported import ImportedReport
 
 if TYPE_CHECKING:
     from archscope.backends.imported import Imported
@@ -54,6 +54,7 @@ class ExampleInput(click.ParamType):
 @click.option("--flat", is_flag=True, help="A plain list of layers: no blocks, no repeats.")
 @click.option("--opaque", is_flag=True, help="Keep what no layer can represent as a black box with measured totals.")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write the spec; - is standard output.")
+@options.formats(ImportedReport)
 @options.manners
 @click.pass_context
 def command(
@@ -65,6 +66,7 @@ def command(
     flat: bool,
     opaque: bool,
     output: str,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Turn a model into a spec that can be read, changed, compared and swept, and prove that it is the model.
@@ -89,6 +91,7 @@ def command(
 
     Exit codes: 0 all figures are the original's, 1 written, but a figure differs, 2 refused.
     """
+    options.to_stdout(output, *outputs.targets)
     if output != "-":
         files.check_place(output)
     if target.endswith(".onnx"):
@@ -103,8 +106,7 @@ def command(
             files.write(content, str(Path(output).parent / beside))
     if not quiet:
         options.warn(one.within(output) for one in found.design.warnings)
-    if not quiet or not found.ok:
-        click.echo(told(found), err=output == "-")
+    outputs.write(ImportedReport(found), quiet=quiet and found.ok, err=output == "-")
     ctx.exit(0 if found.ok else 1)
 
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import click
 
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import CEILING, Wish, most, remedies, room
-from archscope.analysis.memory import PRECISIONS, Memory, memory
+from archscope.analysis.memory import Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import ArchscopeError
-from archscope.files import write
-from archscope.report.memory import to_csv, to_data, to_text
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
+from archscope.report.results.memory import MemoryReport
 from archscope.report.text import binary
 
 _UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -73,14 +71,7 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 @click.option(
     "--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True, help="none: no training."
 )
-@click.option(
-    "--dtype",
-    "precision",
-    type=click.Choice(PRECISIONS),
-    default="float32",
-    show_default=True,
-    help="bf16-mixed and fp16-mixed are torch.autocast; bf16 and fp16 are of weights and inputs.",
-)
+@options.precision
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda", *DEVICES]),
@@ -108,15 +99,14 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 )
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
-@click.option("--csv", "csv_file", metavar="FILE", help="Write what is kept as CSV to a file, or to -.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the whole ledger as JSON.")
 @click.option("--plot", metavar="FILE", help="Draw memory over the training step (.svg, .png, .pdf).")
+@options.formats(MemoryReport)
 @options.manners
 def command(
     spec: str,
     batch: int,
     optimizer: str,
-    precision: str,
+    dtype: str,
     device: str,
     limit: int | None,
     context: int | None,
@@ -126,9 +116,8 @@ def command(
     layers: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    csv_file: str | None,
-    json_file: str | None,
     plot: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Tell what a training step takes and what inference needs, to the byte, where the peak is, and what fits.
@@ -147,24 +136,22 @@ def command(
         from archscope.files import check_target
 
         check_target(plot)
-    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    setting = Setting(optimizer, precision, device, accumulate, channels_last, torch)
+    setting = Setting(optimizer, dtype, device, accumulate, channels_last, torch)
     found = setting.of(design, batch)
-    if csv_file is not None:
-        write_csv(to_csv(found), csv_file)
-    if json_file is not None:
-        write(dumped(to_data(found)), json_file)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 
         save(memory_timeline(found), plot)
-    if not piped:
-        click.echo(to_text(found, every=layers))
-        space = room(device, limit, context)
-        if space is not None:
-            lines = [within(device, limit, context, space), *fitting(spec, sets, found, setting, space)]
-            click.echo("\n" + "\n".join(lines))
+    space = room(device, limit, context)
+
+    @cache
+    def fits() -> tuple[str, ...]:
+        if space is None:
+            return ()
+        return within(device, limit, context, space), *fitting(spec, sets, found, setting, space)
+
+    outputs.write(MemoryReport(found, layers, fits))
 
 
 def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: Setting, limit: int) -> Iterator[str]:

@@ -5,26 +5,36 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from archscope.autograd.dtypes import COUNTED
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, numberless
-from archscope.errors import MissingLibrary
+from archscope.errors import MissingLibrary, UsageError
 from archscope.load import load
+from archscope.report.formats import FORMATS
+from archscope.report.formats.terminal import printed
+from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 from archscope.spec import library
 
 if TYPE_CHECKING:
+    from archscope.report.blocks import Report
     from archscope.spec.document import Document
     from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PRECISIONS = (
+    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
+    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
+    "and inputs; of float8 only what weights and activations weigh is known."
+)
 
 
 class Spec(click.ParamType):
@@ -78,6 +88,24 @@ class Depth(click.ParamType):
         return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
 
 
+class PrecisionName(click.ParamType):
+    """A word for a precision; its printed name is what a command gets."""
+
+    name = "precision"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(PRECISIONS)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return precision_of(value).name
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in WORDS if word.startswith(incomplete)]
+
+
 class Names(click.ParamType):
     """Names of columns, separated by commas; a ``-`` may stand before one."""
 
@@ -117,11 +145,16 @@ def variant(function: _Command) -> _Command:
     )(function)
 
 
-def sizes(function: _Command) -> _Command:
-    """``--batch`` and ``--dtype``."""
-    function = click.option(
-        "--dtype", type=click.Choice(COUNTED), default="float32", show_default=True, help="Floating type."
+def precision(function: _Command) -> _Command:
+    """``--precision``."""
+    return click.option(
+        "--precision", "--dtype", "dtype", type=PrecisionName(), default="float32", show_default=True, help=_PRECISIONS
     )(function)
+
+
+def sizes(function: _Command) -> _Command:
+    """``--batch`` and ``--precision``."""
+    function = precision(function)
     return click.option(
         "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
     )(function)
@@ -156,18 +189,14 @@ def device(function: _Command) -> _Command:
 
 
 def step(function: _Command) -> _Command:
-    """``--batch``, ``--dtype`` and ``--mode`` of a step that takes time."""
-    from archscope.analysis.traffic import MODES, NUMBERS
+    """``--batch``, ``--precision`` and ``--mode`` of a step that takes time."""
+    from archscope.analysis.traffic import MODES
 
-    numbers = (
-        "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
-        "bf16 and fp16 are of weights and inputs; amp is torch.autocast."
-    )
     for option in (
+        precision,
         click.option(
             "--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass."
         ),
-        click.option("--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help=numbers),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step."),
     ):
         function = option(function)
@@ -188,10 +217,8 @@ def calibration(function: _Command) -> _Command:
 
 
 def layer_rows(function: _Command) -> _Command:
-    """``--top``, ``--layers``, ``--csv`` and ``--json``."""
+    """``--top`` and ``--layers``."""
     for option in (
-        click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON to a file, or to -."),
-        click.option("--csv", "csv_file", metavar="FILE", help="Write a row a layer as CSV to a file, or to -."),
         click.option("--layers", is_flag=True, help="Every layer in order, not only the slowest."),
         click.option(
             "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many of the slowest layers."
@@ -224,6 +251,62 @@ def torch_side(module: str) -> Any:
         if error.name != "torch":
             raise
         raise MissingLibrary("this needs PyTorch: `pip install 'archscope[torch]'`") from None
+
+
+class Outputs:
+    """The files that a result goes to, by format."""
+
+    def __init__(self, targets: Mapping[str, str | None]) -> None:
+        """Hold what ``--csv`` and the others say.
+
+        Raises:
+            UsageError: several go to standard output.
+        """
+        self._targets = {name: target for name, target in targets.items() if target is not None}
+        self.piped = to_stdout(*self._targets.values())
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All files."""
+        return tuple(self._targets.values())
+
+    def __getitem__(self, name: str) -> str | None:
+        """Where a format goes to, if it is asked for."""
+        return self._targets.get(name)
+
+    def write(self, report: Report, *, quiet: bool = False, err: bool = False, **views: Callable[[], str]) -> None:
+        """Write a report to the files, and print it, unless a file goes to standard output.
+
+        Args:
+            quiet: do not print it.
+            err: print it on standard error.
+            views: what makes a format's file in its stead: an interactive page.
+        """
+        for name, target in self._targets.items():
+            text = views[name]() if name in views else FORMATS[name].text(report)
+            FORMATS[name].write(text, target)
+        if not quiet and (err or not self.piped) and (text := printed(report, terminal_width())):
+            click.echo(text, err=err)
+
+
+def formats(report: type[Report]) -> Callable[[_Command], _Command]:
+    """``--csv``, ``--json`` and an option for every other format of a report; the command is given ``outputs``."""
+
+    def decorated(function: _Command) -> _Command:
+        @wraps(function)
+        def command(**given: Any) -> Any:
+            targets = {name: given.pop(f"{name}_file") for name in FORMATS}
+            return function(outputs=Outputs(targets), **given)
+
+        for name, format_ in reversed(FORMATS.items()):
+            option = click.option(
+                f"--{name}", f"{name}_file", metavar="FILE", is_flag=False, flag_value="-", help=f"{format_.HELP}"
+            )
+            command = option(command)
+        command.report = report  # type: ignore[attr-defined]  # whose schema `archscope schema` prints
+        return command  # type: ignore[return-value]
+
+    return decorated
 
 
 @contextmanager

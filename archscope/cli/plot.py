@@ -10,10 +10,10 @@ import click
 from archscope.analysis import analyze
 from archscope.analysis.account import Account
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.memory import PRECISIONS, memory
+from archscope.analysis.memory import memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import MODES, NUMBERS
+from archscope.analysis.traffic import MODES
 from archscope.cli import calibrations, options
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
@@ -124,12 +124,10 @@ def field(spec: str, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> No
     show_default=True,
     help="Whose update.",
 )
-@click.option(
-    "--dtype", "precision", type=click.Choice(PRECISIONS), default="float32", show_default=True, help="Number type."
-)
+@options.precision
 @_picture
 def memory_(
-    spec: str, batch: int, optimizer: str, precision: str, output: str, sets: Sets, inputs: Inputs, quiet: bool
+    spec: str, batch: int, optimizer: str, dtype: str, output: str, sets: Sets, inputs: Inputs, quiet: bool
 ) -> None:
     """Memory over a training step of one design.
 
@@ -138,7 +136,7 @@ def memory_(
     from archscope.report import figures
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, batch=batch, optimizer=optimizer, precision=precision)
+    found = memory(design, batch=batch, optimizer=optimizer, precision=dtype)
     _save(figures.memory_timeline(found), output)
 
 
@@ -146,7 +144,7 @@ def memory_(
 @options.one_spec
 @click.option("--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="Whose ceilings.")
 @_batch
-@click.option("--dtype", type=click.Choice(list(NUMBERS)), default="float32", show_default=True, help="Number type.")
+@options.precision
 @click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
 @options.calibration
 @click.option("--bound", is_flag=True, help="The bound by published peaks, also where a calibration is stored.")

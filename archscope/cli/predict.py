@@ -8,10 +8,7 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
 from archscope.cli import calibrations, options
-from archscope.files import write
-from archscope.report import speed, speed_data
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
+from archscope.report.results.prediction import PredictionReport
 
 
 @click.command("predict")
@@ -37,6 +34,7 @@ from archscope.report.sheet import write_csv
 @click.option("--bound", is_flag=True, help="The bound by published peaks, also where a calibration is stored.")
 @options.variant
 @options.layer_rows
+@options.formats(PredictionReport)
 @options.manners
 def command(
     spec: str,
@@ -54,8 +52,7 @@ def command(
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     top: int,
     layers: bool,
-    csv_file: str | None,
-    json_file: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Say how long a step takes on a device, layer by layer, without torch and without the device.
@@ -70,7 +67,6 @@ def command(
     archscope predict resnet50 --device a100-40gb --batch 64 --channels-last --compile
     archscope predict my.yaml --device cpu
     """
-    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     calibration = calibrations.wanted(device, calibration_file, bound=bound or (compiled and not calibration_file))
     if launch is not None and calibration is not None:
@@ -87,9 +83,4 @@ def command(
         channels_last=channels_last,
         compile=compiled,
     )
-    if csv_file is not None:
-        write_csv(speed_data.prediction_csv(found), csv_file)
-    if json_file is not None:
-        write(dumped(speed_data.prediction_data(found)), json_file)
-    if not piped:
-        click.echo(speed.prediction_text(found, top=top, every=layers))
+    outputs.write(PredictionReport(found, top, layers))

@@ -7,10 +7,7 @@ from typing import Any
 import click
 
 from archscope.cli import calibrations, options
-from archscope.files import write
-from archscope.report import speed, speed_data
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
+from archscope.report.results.profile import ProfileReport
 
 
 @click.command("profile")
@@ -23,6 +20,7 @@ from archscope.report.sheet import write_csv
 @options.calibration
 @options.variant
 @options.layer_rows
+@options.formats(ProfileReport)
 @options.manners
 def command(
     spec: str,
@@ -39,8 +37,7 @@ def command(
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     top: int,
     layers: bool,
-    csv_file: str | None,
-    json_file: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Time a design, whole and by layer, on this machine, and hold it against the machine's peak and the prediction.
@@ -52,7 +49,6 @@ def command(
     archscope profile resnet50 --batch 64 --dtype bf16 --channels-last
     archscope profile my.yaml --mode infer --measure-peak --json profile.json
     """
-    piped = options.to_stdout(csv_file, json_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     torch_side = options.torch_side("profile")
     machine = options.torch_side("machine")
@@ -78,12 +74,7 @@ def command(
             calibration=calibration,
             tick=tick,
         )
-    if csv_file is not None:
-        write_csv(speed_data.profile_csv(found), csv_file)
-    if json_file is not None:
-        write(dumped(speed_data.profile_data(found)), json_file)
-    if not piped:
-        click.echo(speed.profile_text(found, top=top, every=layers))
+    outputs.write(ProfileReport(found, top, layers))
 
 
 def _remark_threads(measured: int | None, here: Any) -> None:

@@ -7,18 +7,12 @@ from typing import Any
 
 import click
 
-from archscope.analysis import analyze
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.cli import options
-from archscope.cli.analyze import MOST_ROWS
 from archscope.design import Design
 from archscope.errors import MissingLibrary
-from archscope.report.data import to_csv
-from archscope.report.receptive_field import to_data, to_text
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
-from archscope.report.terminal import render
-from archscope.table import FIELDS, field_columns, tabulate_account
+from archscope.report.formats import FORMATS
+from archscope.report.results.fields import FieldsReport
 
 
 class Places(click.ParamType):
@@ -43,14 +37,13 @@ class Places(click.ParamType):
 @click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
 @click.option("--measure", is_flag=True, help="With --unit: hold it against gradients of the built module (torch).")
 @click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
-@click.option("--csv", "csv_file", metavar="FILE", help="Without LAYER: write CSV to a file, or to -.")
-@click.option("--json", "as_json", is_flag=True, help="With LAYER: the same as data.")
 @click.option("--plot", metavar="FILE", help="Draw the growth of the field through the network (.svg, .png, .pdf).")
 @click.option("--draw", metavar="FILE", help="Draw the fields of middle units over the input.")
 @click.option("--layers", metavar="A,B,...", help="With --draw: the layers, instead of LAYER.")
 @click.option("--image", metavar="FILE", help="With --draw: a picture to draw over.")
 @click.option("--heat", metavar="FILE", help="With --unit: draw the effective receptive field, by gradients (torch).")
 @options.variant
+@options.formats(FieldsReport)
 @options.manners
 def command(
     spec: str,
@@ -60,8 +53,6 @@ def command(
     source: str | None,
     measure: bool,
     depth: int | str | None,
-    csv_file: str | None,
-    as_json: bool,
     plot: str | None,
     draw: str | None,
     layers: str | None,
@@ -69,6 +60,7 @@ def command(
     heat: str | None,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Tell what part of the input a unit can see: size, jump, start and padding, for every layer and axis.
@@ -94,18 +86,17 @@ def command(
             check_target(target)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     fields = receptive_fields(design)
-    agrees = True
-    if layer is None and not targets:
-        _table(design, depth, csv_file)
-    elif layer is not None:
-        found = to_data(fields, layer, unit, pixel, source)
-        if measure and unit is not None:
-            agrees = _measured(design, layer, unit, source, found)
-        click.echo(dumped(found).rstrip() if as_json else to_text(found))
+    measured = _measured(design, layer, unit, source) if measure and layer is not None and unit is not None else None
+    fixed = depth if isinstance(depth, int) else None
+    report = FieldsReport(fields, layer, unit, pixel, source, measured, fixed, depth == "all")
+    if layer is not None:
+        outputs.write(report)
+    elif outputs.targets or not targets:
+        outputs.write(report, quiet=bool(targets), csv=lambda: FORMATS["csv"].text(report.sheet))
     _pictures(design, plot, draw, heat, layers.split(",") if layers else [layer or ""], image, unit)
     if targets and not quiet:
         click.echo(f"written: {', '.join(targets)}", err=True)
-    click.get_current_context().exit(0 if agrees else 1)
+    click.get_current_context().exit(1 if measured is not None and measured["agrees"] is False else 0)
 
 
 def _check(
@@ -126,19 +117,8 @@ def _check(
         raise click.UsageError("--draw needs a LAYER, or --layers A,B,...")
 
 
-def _table(design: Design, depth: int | str | None, csv_file: str | None) -> None:
-    account = analyze(design)
-    fixed = depth if isinstance(depth, int) else None
-    if csv_file is not None:
-        write_csv(to_csv([tabulate_account(account, FIELDS, depth=fixed)]), csv_file)
-    if csv_file != "-":
-        most = None if depth == "all" else MOST_ROWS
-        shown = tabulate_account(account, field_columns(account), depth=fixed, most=most)
-        click.echo(render(shown, options.terminal_width()))
-
-
-def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None, found: dict[str, Any]) -> bool:
-    """Hold what a unit sees against gradients, place by place; whether nothing speaks against it."""
+def _measured(design: Design, layer: str, unit: Sequence[int], source: str | None) -> dict[str, Any]:
+    """What a unit sees held against gradients, place by place."""
     import numpy as np
 
     from archscope.analysis.influence import sees
@@ -148,12 +128,11 @@ def _measured(design: Design, layer: str, unit: Sequence[int], source: str | Non
     agrees: bool | None = bool(np.array_equal(measured.reached, seen))
     if measured.hidden:  # a place that is reached must be seen all the same
         agrees = False if (measured.reached & ~seen).any() else None
-    found["unit"]["measured"] = {
+    return {
         "places": int(measured.reached.sum()),
         "agrees": agrees,
         "hidden": [{"layer": hidden.layer, "why": hidden.why} for hidden in measured.hidden],
     }
-    return agrees is not False
 
 
 def _torch_side() -> Any:

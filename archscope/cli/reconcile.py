@@ -9,9 +9,7 @@ import click
 from archscope.analysis.peers import Measured, reconcile
 from archscope.cli import options
 from archscope.design import Design
-from archscope.files import write
-from archscope.report.reconciliation import hold, render, to_csv, to_json, to_markdown
-from archscope.report.sheet import write_csv
+from archscope.report.results.reconciliation import ReconciliationReport
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
@@ -21,9 +19,7 @@ _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install '
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once.")
 @click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
 @options.variant
-@click.option("--csv", "csv_file", metavar="FILE", help="Write CSV to a file, or to - (then nothing else is printed).")
-@click.option("--json", "json_file", metavar="FILE", help="Write every figure and term as JSON.")
-@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
+@options.formats(ReconciliationReport)
 @options.manners
 @click.pass_context
 def command(
@@ -33,9 +29,7 @@ def command(
     no_run: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    csv_file: str | None,
-    json_file: str | None,
-    markdown_file: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Tell what fvcore, torch's counter, torchinfo, ptflops, thop and Keras report, and what makes the difference.
@@ -49,22 +43,14 @@ def command(
     archscope reconcile my.yaml --batch 8 --no-run
     archscope reconcile mobilenet_v2 --json -
     """
-    piped = options.to_stdout(csv_file, json_file, markdown_file)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     found = reconcile(design, batch)
     measured = {} if no_run else _measured(design, batch)
-    peers = hold(found, measured or {})
-    if csv_file is not None:
-        write_csv(to_csv(found, peers), csv_file)
-    if json_file is not None:
-        write(to_json(found, peers), json_file)
-    if markdown_file is not None:
-        write(to_markdown(found, peers), markdown_file)
-    if not piped:
-        click.echo(render(found, peers, options.terminal_width()))
+    report = ReconciliationReport(found, measured or {})
+    outputs.write(report)
     if measured is None and not quiet:
         click.echo(_NO_TORCH, err=True)
-    ctx.exit(0 if all(one.ok for one in peers) else 1)
+    ctx.exit(0 if all(one.ok for one in report.peers) else 1)
 
 
 def _measured(design: Design, batch: int) -> Mapping[str, Measured] | None:

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 import click
 
 from archscope.cli import options
+from archscope.cli.main import LazyGroup, main
 from archscope.files import write
+from archscope.report import node_link
+from archscope.report.schema import Schema
+from archscope.spec import schema as of_specs
 
 #: the function that makes each schema, by what it is the schema of
 _SCHEMAS = {
-    "spec": "archscope.spec.schema:schema",
-    "analyze": "archscope.report.data:schema",
-    "explain": "archscope.report.explanation:schema",
-    "receptive-field": "archscope.report.receptive_field:schema",
     "compare": "archscope.report.comparison:schema",
     "sweep": "archscope.report.sweep:schema",
-    "memory": "archscope.report.memory:schema",
-    "predict": "archscope.report.speed_data:prediction_schema",
-    "profile": "archscope.report.speed_data:profile_schema",
-    "calibrate": "archscope.report.speed_data:calibration_schema",
-    "reconcile": "archscope.report.reconciliation:schema",
-    "export": "archscope.report.node_link:schema",
 }
 
 
+def _old(of: str) -> Schema:
+    module, _, function = of.partition(":")
+    schema: Schema = getattr(import_module(module), function)()
+    return schema
+
+
+#: schemas of what is no report
+_OTHERS: dict[str, Callable[[], Schema]] = {
+    **{name: partial(_old, of) for name, of in _SCHEMAS.items()},
+    "export": node_link.schema,
+}
+
+
+def _reporting() -> dict[str, Callable[[], Schema]]:
+    """The commands that write reports, each with what makes the schema of its JSON."""
+    commands = {name: main.get_command(click.Context(main), name) for name in LazyGroup.COMMANDS if name != "schema"}
+    reports = {name: getattr(command and command.callback, "report", None) for name, command in commands.items()}
+    return {name: report.schema for name, report in reports.items() if report is not None}
+
+
+#: the function that makes each schema, by what it is the schema of
+SCHEMAS = {"spec": of_specs.schema, **_reporting(), **_OTHERS}
+
+
 @click.command("schema")
-@click.argument("of", type=click.Choice(list(_SCHEMAS)), default="spec")
+@click.argument("of", type=click.Choice(list(SCHEMAS)), default="spec")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write it; - is standard output.")
 @options.manners
 def command(of: str, output: str, quiet: bool) -> None:
@@ -44,5 +64,4 @@ def command(of: str, output: str, quiet: bool) -> None:
     The others say of every figure its unit and how it is counted. Each file begins with the version of its format,
     which changes when a reader of the old one would break (in the JSON of `export` it is an attribute of the graph).
     """
-    module, _, function = _SCHEMAS[of].partition(":")
-    write(json.dumps(getattr(import_module(module), function)(), indent=1) + "\n", output)
+    write(json.dumps(SCHEMAS[of](), indent=1) + "\n", output)

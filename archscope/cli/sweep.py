@@ -15,7 +15,6 @@ import click
 
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.analysis.traffic import NUMBERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import check_place, write
@@ -80,7 +79,9 @@ class Count(click.ParamType):
 @click.option("--seed", type=click.IntRange(min=0), help="Which ones.  [default: 0]")
 @click.option("--method", type=click.Choice(METHODS), help="How they are drawn.  [default: random]")
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.  [default: 1]")
-@click.option("--dtype", type=click.Choice(list(NUMBERS)), help="amp is torch.autocast.  [default: float32]")
+@click.option(
+    "--precision", "--dtype", "dtype", type=options.PrecisionName(), help="How numbers are held.  [default: float32]"
+)
 @click.option(
     "--optimizer",
     type=click.Choice([name for name in OPTIMIZERS if name != "none"]),

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from archscope.cli import options
-from archscope.design import incomplete
 from archscope.errors import MissingLibrary, SpecError
 from archscope.files import write
 from archscope.load import read_document
-from archscope.report import checks
 from archscope.report.errata import page
-from archscope.report.text import figure
-from archscope.report.text import value as written
-from archscope.verify import Verdict, Verification, verify
+from archscope.report.results.verification import VerificationReport
+from archscope.verify import Verification, verify
 
 
 @click.command("verify")
@@ -27,9 +25,17 @@ from archscope.verify import Verdict, Verification, verify
     "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and hold every figure against that."
 )
 @click.option("--errata", metavar="FILE", help="Write a Markdown page of the published figures that are wrong.")
+@options.formats(VerificationReport)
 @options.manners
 @click.pass_context
-def command(ctx: click.Context, specs: tuple[str, ...], with_torch: bool, errata: str | None, quiet: bool) -> None:
+def command(
+    ctx: click.Context,
+    specs: tuple[str, ...],
+    with_torch: bool,
+    errata: str | None,
+    outputs: options.Outputs,
+    quiet: bool,
+) -> None:
     """Check published figures (expect:) and limits (budget:): ok, or by how much they differ.
 
     SPEC may also be a folder: every design in it is checked. Exit code 1 if a check fails, 2 if a spec is wrong.
@@ -41,37 +47,39 @@ def command(ctx: click.Context, specs: tuple[str, ...], with_torch: bool, errata
     archscope verify specs/ --errata reports/errata.md
     """
     designs = [path for spec in specs for path in _designs(spec)]
+    options.to_stdout(errata, *outputs.targets)
     quiet = quiet or errata == "-"
-    failed = wrong = figures = 0
     check = _torch_check() if with_torch else None
+    results = _verified(designs, quiet=quiet)
+    if errata is not None:
+        right = [result for result in results.values() if isinstance(result, Verification)]
+        write(page(right, " ".join(specs), errata), errata)
+    proofs: dict[str, Sequence[Any]] = {}
+    for path, result in results.items():
+        if isinstance(result, SpecError):
+            click.echo(str(result), err=True)
+            continue
+        if not quiet:
+            options.warn(result.design.warnings)
+        if check is not None:
+            proofs[path] = tuple(check(result.design))
+    report = VerificationReport(results, proofs, quiet)
+    outputs.write(report)
+    ctx.exit(2 if report.wrong else 1 if report.failed else 0)
+
+
+def _verified(designs: Sequence[str], *, quiet: bool) -> dict[str, Verification | SpecError]:
+    """What becomes of each spec; the error of a single one is raised."""
+    results: dict[str, Verification | SpecError] = {}
     with click.progressbar(designs, label="verifying", file=sys.stderr, hidden=_no_bar(designs, quiet)) as bar:
-        results: list[Verification | SpecError] = []
         for path in bar:
             try:
-                results.append(verify(options.load_design(path, quiet=True)))
+                results[path] = verify(options.load_design(path, quiet=True))
             except SpecError as error:
                 if len(designs) == 1:
                     raise
-                results.append(error)
-    if errata is not None:
-        right = [result for result in results if isinstance(result, Verification)]
-        write(page(right, " ".join(specs), errata), errata)
-    for path, result in zip(designs, results, strict=True):
-        if isinstance(result, SpecError):
-            wrong += 1
-            click.echo(f"{click.style('wrong', fg='red')}  {path}")
-            click.echo(str(result), err=True)
-            continue
-        failed += sum(not verdict.ok for verdict in result.verdicts)
-        figures += len(result.verdicts)
-        _print(result, every=len(designs) == 1, quiet=quiet)
-        for one in check(result.design) if check is not None else ():
-            figures, failed = figures + 1, failed + (not one.ok)
-            if not one.ok or not quiet:
-                click.echo(checks.line(one, f"{result.design.title}: torch: "))
-    if not quiet:
-        click.echo(_summary(len(designs), figures, failed, wrong))
-    ctx.exit(2 if wrong else 1 if failed else 0)
+                results[path] = error
+    return results
 
 
 def _torch_check() -> Any:
@@ -82,7 +90,7 @@ def _torch_check() -> Any:
     return check
 
 
-def _no_bar(designs: list[str], quiet: bool) -> bool:
+def _no_bar(designs: Sequence[str], quiet: bool) -> bool:
     return quiet or len(designs) < 2 or not sys.stderr.isatty()
 
 
@@ -101,49 +109,3 @@ def _is_library(path: Path) -> bool:
         return read_document(path).is_library
     except SpecError:
         return False  # verifying it will say what is wrong
-
-
-def _print(result: Verification, *, every: bool, quiet: bool) -> None:
-    name, lacking = result.design.title, incomplete(result.design)
-    if not quiet:
-        options.warn(result.design.warnings)
-    if lacking is not None and not quiet:
-        click.echo(f"{result.design.name}: {lacking}; so are its figures")
-    if not every and result.ok:
-        if not quiet:
-            count = _count(len(result.verdicts), "figure") if result.verdicts else "nothing to check"
-            click.echo(f"{click.style('ok', fg='green')}     {name}: {count}")
-        return
-    for verdict in result.verdicts:
-        if not verdict.ok or (every and not quiet):
-            click.echo(_verdict(name, verdict))
-
-
-def _verdict(name: str, verdict: Verdict) -> str:
-    computed = figure(verdict.computed)
-    if verdict.ok:
-        note = f"   {verdict.note}" if verdict.note else ""
-        return f"{click.style('ok', fg='green')}     {name}: {verdict.figure} = {computed}{note}"
-    expected = figure(verdict.expected)
-    differs = ""
-    if verdict.difference is not None and isinstance(verdict.expected, (int, float)):
-        share = f" ({100 * verdict.difference / verdict.expected:+.3g}%)" if verdict.expected else ""
-        differs = f", {_signed(verdict.difference)}{share}"
-    note = f"   {verdict.note}" if verdict.note else ""
-    what = f"{name}: {verdict.figure}: expected {expected}, computed {computed}{differs}{note}"
-    return f"{click.style('FAILED', fg='red')} {what}"
-
-
-def _signed(difference: float) -> str:
-    return f"{'+' if difference >= 0 else '-'}{written(abs(difference), 'count')}"
-
-
-def _summary(designs: int, figures: int, failed: int, wrong: int) -> str:
-    text = f"{_count(designs, 'design')}, {_count(figures, 'figure')}: {figures - failed} ok"
-    if failed:
-        text += f", {failed} failed"
-    return text + (f", {_count(wrong, 'spec')} wrong" if wrong else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -143,9 +143,10 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
     def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
         if 3 not in known:
             return self.reads(x, y, output)
-        told = met_by(known[3].value, x[3].dtype) if fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        truth = x[3].dtype == "bool"
+        told = met_by(known[3].value, truth=truth) if fixed(x[3].shape[-2] == x[0].shape[-2]) else None
         if told is None and known[3].array is not None:
-            told = _met_in(known[3].array, x[3].dtype, x[0].shape[-2], x[1].shape[-2])
+            told = _met_in(known[3].array, x[0].shape[-2], x[1].shape[-2], truth=truth)
         return self.reads(x, y, output) if told is None else self._reads(x, told)
 
     def _reads(self, x: Tensors, window: Window) -> tuple[Along, ...]:
@@ -185,14 +186,14 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         return layer
 
 
-def _met_in(mask: Any, dtype: str | None, queries: int, keys: int) -> Window | None:
+def _met_in(mask: Any, queries: int, keys: int, *, truth: bool) -> Window | None:
     """The window of the keys that a query meets under a mask; ``None`` if they are others by sample or by head."""
     import numpy as np
 
     if any(size > 1 for size in mask.shape[:-2]):
         return None
     table = mask.reshape(mask.shape[-2:])
-    return Met(np.broadcast_to(table != 0 if dtype == "bool" else table != -np.inf, (queries, keys)))
+    return Met(np.broadcast_to(table != 0 if truth else table != -np.inf, (queries, keys)))
 
 
 @register

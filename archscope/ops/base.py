@@ -173,6 +173,8 @@ class Op(ABC):
     follows: ClassVar[Mapping[str, int]] = {}
 
     fields: ClassVar[tuple[FieldInfo, ...]] = ()
+    #: names of the arguments that must be given
+    required: ClassVar[tuple[str, ...]] = ()
     _by_name: ClassVar[dict[str, FieldInfo]] = {}
     _defaults: ClassVar[dict[str, Any]] = {}
     _repeated: ClassVar[tuple[tuple[str, SameAs], ...]] = ()
@@ -190,9 +192,9 @@ class Op(ABC):
             if info is None:
                 raise TypeError(f"{type(self).__name__} has no argument {name!r}")
             given[name] = info.kind.read(value, self.rank)
-        for info in self.fields:
-            if info.required and info.name not in given:
-                raise TypeError(f"{type(self).__name__} needs the argument {info.name!r}")
+        for name in self.required:
+            if name not in given:
+                raise TypeError(f"{type(self).__name__} needs the argument {name!r}")
         self._settle(given)
 
     @classmethod
@@ -230,9 +232,8 @@ class Op(ABC):
         ``None`` for an op without arguments, and for one of several inputs whose arguments may all be left out:
         nobody would think of one of them.
         """
-        required = next((info.name for info in cls.fields if info.required), None)
-        if required is not None or cls.arity.least > 1:
-            return required
+        if cls.required or cls.arity.least > 1:
+            return next(iter(cls.required), None)
         return next(iter(cls.order()), None)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -472,6 +473,7 @@ def register(cls: _OpClass) -> _OpClass:
     """Enter a final op class into the registry; what it declares by ``argument(...)`` are its arguments."""
     cls.fields = field_infos(cls)
     cls._by_name = {info.name: info for info in cls.fields}
+    cls.required = tuple(info.name for info in cls.fields if info.required)
     cls._defaults = {
         f.name: f.default if isinstance(f.default, SameAs) else f.kind.read(f.default, cls.rank)
         for f in cls.fields

@@ -264,6 +264,8 @@ class _Turning(Window):
         for unit in range(count):
             turn, phase = divmod(unit, period)
             places = self.places(phase, size_in, size_out)
+            if span.grow and not places:  # what sees nothing does not grow as the others do
+                return None
             moved = turn * advance
             first, size = union(span, range(places.start + moved, places.stop + moved, places.step))
             firsts.append(first)

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from archscope.report.blocks import Checked
 from archscope.report.text import value
 
 if TYPE_CHECKING:
     from archscope.backends.proof import Check
 
 
-def line(one: Check, about: str = "") -> str:
+def checked(one: Check, about: str = "") -> Checked:
     """``ok`` with the figure, ``FAILED`` with both, or that it was not measured.
 
     Args:
         about: what stands before the figure's name.
     """
-    note = f"   {one.note}" if one.note else ""
+    what = f"{about}{one.label}"
     if one.measured is None:
-        stated = _text(one.stated)
-        what = f"{about}{one.label}: stated {stated}, not measured" if stated else f"{about}{one.label}: not measured"
-        return f"{click.style('open', fg='yellow')}   {what}{note}"
+        stated = f"stated {_text(one.stated)}, " if _text(one.stated) else ""
+        return Checked("open", f"{what}: {stated}not measured", one.note)
     if one.ok:
-        return f"{click.style('ok', fg='green')}     {about}{one.label} = {_text(one.measured)}{note}"
-    what = f"{one.label}: stated {_text(one.stated)}, measured {_text(one.measured)}"
-    return f"{click.style('FAILED', fg='red')} {about}{what}{note}"
+        return Checked("ok", f"{what} = {_text(one.measured)}", one.note)
+    return Checked("FAILED", f"{what}: stated {_text(one.stated)}, measured {_text(one.measured)}", one.note)
 
 
 def _text(figure: int | str) -> str:

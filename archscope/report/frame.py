@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.account import Account, analyze
-from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, METRICS
 from archscope.design import Design, incomplete
 from archscope.errors import MissingLibrary
 from archscope.report.sheet import INCOMPLETE
@@ -23,14 +21,6 @@ from archscope.report.sheet import INCOMPLETE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from archscope.analysis.explain import Explanation
-    from archscope.analysis.memory import Memory
-    from archscope.analysis.peers import Reconciliation
-    from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.analysis.roofline import Prediction
-    from archscope.backends.imported import Imported
-    from archscope.backends.torch.imports.summary import Summary
-    from archscope.backends.torch.profile import Profile
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -74,58 +64,6 @@ def _columns(result: Any) -> list[str] | None:
     return record_names(result)
 
 
-def _account(account: Account) -> Records:
-    for row in account.rows:
-        yield {
-            "name": row.name,
-            "kind": row.kind,
-            "category": row.category,
-            "input_shape": tuple(tensor.sizes for tensor in row.x),
-            **{name: getattr(row, name) for name in (*LAYER_FIGURES, *METRICS)},
-            **{name: account.field_figure(row.name, name) for name in FIELD_FIGURES},
-            "kept_bytes": account.memory.by_layer[row.name],
-        }
-
-
-def _design(design: Design) -> Records:
-    return _account(analyze(design))
-
-
-def _imported(found: Imported) -> Records:
-    return _design(found.design)
-
-
-def _summary(found: Summary) -> Records:
-    return _account(found.account)
-
-
-def _fields(fields: ReceptiveFields) -> Records:
-    from archscope.report.receptive_field import axis_data
-
-    for layer in fields.design.layers:
-        for field in fields[layer.name]:
-            yield {"name": layer.name, **axis_data(field)}
-
-
-def _memory(found: Memory) -> Records:
-    for piece in found.kept:
-        yield {"layer": piece.layer, "what": piece.what, "kept_bytes": piece.bytes, "shared_with": piece.shared}
-
-
-def _parts(found: Prediction | Profile) -> Records:
-    return (part.record() for part in found.parts)
-
-
-def _reconciliation(found: Reconciliation) -> Records:
-    from archscope.report.reconciliation import hold, records
-
-    return (one for peer in hold(found, {}) for one in records(peer))
-
-
-def _explanation(found: Explanation) -> Records:
-    return found.as_dict()["lines"]  # type: ignore[no-any-return]
-
-
 def _sweep(found: Sweep) -> Records:
     from archscope.report.sweep import sweep_records
 
@@ -134,15 +72,5 @@ def _sweep(found: Sweep) -> Records:
 
 #: the rows of each kind of result, and the column that names them; by name, for some belong to the torch side
 _RECORDS: dict[str, tuple[Callable[[Any], Records], str]] = {
-    "Account": (_account, "name"),
-    "Design": (_design, "name"),
-    "Explanation": (_explanation, "figure"),
-    "Imported": (_imported, "name"),
-    "Memory": (_memory, "layer"),
-    "Prediction": (_parts, "name"),
-    "Profile": (_parts, "name"),
-    "ReceptiveFields": (_fields, "name"),
-    "Reconciliation": (_reconciliation, "peer"),
-    "Summary": (_summary, "name"),
     "Sweep": (_sweep, "number"),
 }

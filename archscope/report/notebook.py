@@ -11,23 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archscope.analysis.account import Account, analyze
-from archscope.arith.traced import number
 from archscope.report.frame import missing_in
-from archscope.report.terminal import Cells, footer, setting
-from archscope.report.text import binary, value
-from archscope.table import DEFAULT, Line, Table, field_columns, tabulate_account
+from archscope.report.terminal import Cells
+from archscope.report.text import value
+from archscope.table import Line, Table
 
 if TYPE_CHECKING:
-    from archscope.analysis.explain import Explanation
-    from archscope.analysis.memory import Memory
-    from archscope.analysis.peers import Reconciliation
-    from archscope.analysis.receptive_field import ReceptiveFields
-    from archscope.analysis.roofline import Prediction
-    from archscope.backends.imported import Imported
-    from archscope.backends.torch.imports.summary import Summary
-    from archscope.backends.torch.profile import Profile
-    from archscope.design import Design
     from archscope.shown import Shown
     from archscope.sweeps.model import Sweep
 
@@ -43,74 +32,6 @@ def html(result: Shown) -> str:
     if lacking is not None and not any(escape(lacking) in part for part in parts):
         parts.append(_notes([lacking]))
     return f'<div class="archscope" style="overflow-x:auto">{"".join(parts)}</div>'
-
-
-def _account(account: Account, columns: Sequence[str] = DEFAULT) -> Iterable[str]:
-    table = tabulate_account(account, columns, most=MOST_ROWS)
-    yield _headline(account.design.title, setting(account))
-    yield _layers(table)
-    yield _notes(footer(table, ".frame has"))
-
-
-def _design(design: Design) -> Iterable[str]:
-    return _account(analyze(design))
-
-
-def _fields(fields: ReceptiveFields) -> Iterable[str]:
-    account = analyze(fields.design)
-    return _account(account, field_columns(account))
-
-
-def _explanation(found: Explanation) -> Iterable[str]:
-    rows = [[line.figure, line.formula, line.worked, number(line.result), line.note] for line in found.lines]
-    yield _headline(found.layer, found.title)
-    yield _table(Cells(["figure", "formula", "with numbers", "result", ""], rows, [True, True, True, False, True]))
-
-
-def _memory(found: Memory) -> Iterable[str]:
-    from archscope.report.memory import ledger, notes, setting
-
-    facts = [
-        (title, "", "", note) if size is None else (title, binary(size), f"{size:,} B", note)
-        for part in ledger(found)
-        for title, size, note in part
-    ]
-    pieces = sorted(found.kept, key=lambda piece: -piece.bytes)[:MOST_LISTED]
-    rows = [
-        [piece.layer, piece.what, binary(piece.bytes), f"{piece.bytes / found.kept_bytes:.1%}", ", ".join(piece.shared)]
-        for piece in pieces
-    ]
-    yield _headline(found.design.title, setting(found))
-    yield _facts(facts)
-    yield _table(Cells(["kept by", "what", "size", "%", "and by"], rows, [True, True, False, False, True]))
-    yield _notes([*_rest(len(found.kept)), *notes(found)])
-
-
-def _prediction(found: Prediction) -> Iterable[str]:
-    from archscope.report.speed import prediction_cells, prediction_facts, prediction_notes, prediction_setting
-
-    yield _headline(found.design.title, prediction_setting(found))
-    yield _facts(prediction_facts(found))
-    yield _table(prediction_cells(found, MOST_LISTED))
-    yield _notes([*_rest(len(found.parts)), *prediction_notes(found)])
-
-
-def _profile(found: Profile) -> Iterable[str]:
-    from archscope.report.speed import machine_lines, profile_cells, profile_facts, profile_setting, sum_of_parts
-
-    yield _headline(found.design.title, profile_setting(found))
-    yield _facts(profile_facts(found))
-    yield _table(profile_cells(found, MOST_LISTED))
-    yield _notes([*_rest(len(found.parts)), sum_of_parts(found), *machine_lines(found.machine)])
-
-
-def _reconciliation(found: Reconciliation) -> Iterable[str]:
-    from archscope.report.reconciliation import cells, hold, sentences
-
-    peers = hold(found, {})
-    yield _headline(found.design.title, f"batch {found.batch}; {found.macs:,} MACs, {found.params:,} params")
-    yield _table(cells(peers))
-    yield _notes(sentences(peers))
 
 
 def _sweep(found: Sweep) -> Iterable[str]:
@@ -131,32 +52,8 @@ def _sweep(found: Sweep) -> Iterable[str]:
     yield _notes([*_rest(len(best.rows)), *sweep.notes(found)])
 
 
-def _imported(found: Imported) -> Iterable[str]:
-    from archscope.report.imports import imported
-
-    yield from _account(analyze(found.design))
-    yield _notes(click.unstyle(imported(found)).splitlines())
-
-
-def _summary(found: Summary) -> Iterable[str]:
-    from archscope.report.imports import summary_notes
-
-    yield from _account(found.account)
-    yield _notes(summary_notes(found))
-
-
 #: by name, for some belong to the torch side
 _DRAWN: dict[str, Callable[[Any], Iterable[str]]] = {
-    "Account": _account,
-    "Design": _design,
-    "Explanation": _explanation,
-    "Imported": _imported,
-    "Memory": _memory,
-    "Prediction": _prediction,
-    "Profile": _profile,
-    "ReceptiveFields": _fields,
-    "Reconciliation": _reconciliation,
-    "Summary": _summary,
     "Sweep": _sweep,
 }
 

@@ -85,6 +85,11 @@ def titled(command: str, schema: Schema) -> Schema:
     return {**head, **schema}
 
 
+def either(command: str, *documents: Schema) -> Schema:
+    """The schema of a command that writes one of several documents."""
+    return titled(command, {"oneOf": [{key: one[key] for key in one if key != "$schema"} for one in documents]})
+
+
 def version_is(version: int) -> Schema:
     """The version of a format."""
     return {"const": version, "description": "version of this format; another one if a reader would break"}

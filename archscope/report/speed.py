@@ -1,250 +1,167 @@
-"""Bounds and estimates of times, measured ones, and calibrations, for a terminal."""
+"""What the reports on times share: the columns of the parts of a step, ceilings, the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from archscope.analysis.roofline import Prediction
-from archscope.analysis.traffic import Part
-from archscope.design import incomplete
-from archscope.report.terminal import Cells, grid
-from archscope.report.text import binary, duration, short
+from archscope.analysis.estimates import Estimate
+from archscope.analysis.roofline import Bound, Prediction
+from archscope.analysis.traffic import MODES
+from archscope.report import schema as js
+from archscope.report.blocks import Field
+from archscope.report.text import binary, short
 
 if TYPE_CHECKING:
-    from archscope.analysis.calibration import Calibration
     from archscope.backends.torch.machine import Machine
-    from archscope.backends.torch.profile import Profile, Timed
 
-_NOTE = {
-    True: "estimates, from the measured speed of each kind of layer",
-    False: "bounds: no step is faster, granted that; `archscope calibrate` makes estimates of them",
+#: names of figures, each with its unit (text has none) and what it is
+Columns = dict[str, tuple[str, str]]
+
+_CALCULATED = "time, at least or estimated (as the label says),"
+_FORWARD, _BACKWARD = "of the forward pass", "of the backward pass"
+#: the columns of the parts of a step, with unit and convention
+WORK: Columns = {
+    "name": ("", "the layer, or `the loss`, or `the update`"),
+    "op": ("", "kind of the layer"),
+    "kind": ("", "kind of the work, as calibrations tell it apart"),
+    "forward_flops": ("FLOPs", f"2 x MACs {_FORWARD}"),
+    "forward_bytes": ("bytes", f"read and written {_FORWARD}"),
+    "forward_calls": ("calls", f"kernels {_FORWARD}"),
+    "backward_flops": ("FLOPs", f"2 x MACs {_BACKWARD}"),
+    "backward_bytes": ("bytes", f"read and written {_BACKWARD}"),
+    "backward_calls": ("calls", f"kernels {_BACKWARD}"),
+}
+PREDICTED: Columns = {
+    "forward_seconds": ("seconds", f"{_CALCULATED} {_FORWARD}"),
+    "backward_seconds": ("seconds", f"{_CALCULATED} {_BACKWARD}"),
+    "limit": ("", "what limits the longer pass: compute, memory, launch, or none"),
+}
+TIMED: Columns = {
+    "forward_median": ("seconds", f"median time {_FORWARD}"),
+    "forward_spread": ("seconds", f"within which half of the times {_FORWARD} lie"),
+    "backward_median": ("seconds", f"median time {_BACKWARD}; none where no gradient passes"),
+    "backward_spread": ("seconds", f"within which half of the times {_BACKWARD} lie"),
+    "runs": ("runs", "how often it was timed"),
+    "calculated": ("seconds", f"{_CALCULATED} of both passes; none where no ceilings are known"),
+}
+SETTING: Columns = {
+    "design": ("", "name of the design"),
+    "device": ("", "cpu or cuda"),
+    "batch": ("samples", "in a step"),
+    "dtype": ("", "of the numbers: one of the precisions"),
+    "mode": ("", "train: a step; infer: a forward pass"),
+    "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
+    "compiled": ("", "whether the whole ran under torch.compile"),
+}
+MACHINE: Columns = {
+    "cpu": ("", "the processor"),
+    "cores": ("cores", "that the process may use"),
+    "threads": ("threads", "that torch uses"),
+    "memory": ("bytes", "of the host"),
+    "gpu": ("", "the GPU; empty where the CPU is measured"),
+    "gpu_memory": ("bytes", "of the GPU"),
+    "driver": ("", "version of the GPU's driver"),
+    "cuda": ("", "version of CUDA"),
+    "cudnn": ("", "version of cuDNN"),
+    "torch": ("", "version of PyTorch"),
+    "python": ("", "version of Python"),
+    "archscope": ("", "version of archscope"),
+    "os": ("", "the operating system"),
+    "date": ("", "when, in UTC"),
+}
+#: those of the columns above that are neither text nor plain numbers
+TYPES: dict[str, js.Schema] = {
+    "mode": js.chosen(MODES),
+    "limit": js.chosen((*Bound._fields, "none")),
+    "backward_median": js.nullable(js.number()),
+    "backward_spread": js.nullable(js.number()),
+    "calculated": js.nullable(js.number()),
+    "channels_last": js.flag(),
+    "compiled": js.flag(),
 }
 
 
-def _title(name: str) -> str:
-    return click.style(name, bold=True)
+def seconds(about: str) -> js.Schema:
+    """The schema of a time."""
+    return js.number(about, "seconds")
 
 
-#: a figure: its title (two blanks before it if it is a part of the one above), its value, and a note
-Fact = tuple[str, str, str]
+CEILINGS = js.record(
+    {
+        "name": js.text("of the device"),
+        "flops": js.mapping(js.number("", "FLOP/s"), "by number type: float32, tf32, bf16, fp16"),
+        "bandwidth": js.number("of its memory, read and written together", "bytes/s"),
+        "source": js.text("who says so"),
+        "cache": js.size("of the cache that all its cores share"),
+        "clock": js.number("highest clock, relative to the one that the FLOP/s are at", "ratio"),
+        "kind": js.text("cpu or cuda"),
+    }
+)
+PREDICTION: dict[str, js.Schema] = {
+    "label": js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds"),
+    "granted": js.many(js.text("what the bound grants"), "nothing where it is an estimate"),
+    "seconds": seconds("of the step"),
+    "forward": seconds("of the forward pass, with the loss"),
+    "backward": seconds("of the backward pass"),
+    "update": seconds("of the optimizer's update; the three add up to the step"),
+    "limited_by": js.record({name: seconds(f"of the passes that {name} limits") for name in Bound._fields}),
+    "ceilings": CEILINGS,
+    "estimate": js.nullable(
+        js.record(
+            {
+                "seconds": seconds("of the step, estimated by published timings of other networks"),
+                "median": js.number("of the relative errors of networks whose family was left out, half are below"),
+                "ninetieth": js.number("and nine tenths are below"),
+                "networks": js.count(),
+                "source": js.text("where the timings are published"),
+                "batches": js.many(js.count(), "the smallest and the largest of them"),
+            },
+            about="beside a bound; none where no such timings are fitted",
+        )
+    ),
+}
 
 
-def _line(title: str, value: str, note: str) -> str:
-    return f"{title:12} {value:>12}" + (f"   {note}" if note else "")
+def fields(columns: Columns) -> tuple[Field, ...]:
+    """Columns as records have them."""
+    return tuple(Field(name, unit) for name, (unit, _) in columns.items())
 
 
-def _share(part: float, whole: float | None) -> str:
-    return f"{part / whole:.1%}" if whole else ""
+def predicted(found: Prediction) -> dict[str, Any]:
+    """A prediction as plain data, its setting and its parts aside."""
+    return {
+        "label": found.label,
+        "granted": list(found.granted),
+        "seconds": found.seconds,
+        "forward": found.forward,
+        "backward": found.backward,
+        "update": found.update,
+        "limited_by": found.limited(),
+        "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
+        "estimate": None if found.estimate is None else _estimated(found.estimate),
+    }
 
 
-def _per_second(samples: float) -> str:
+def _estimated(found: Estimate) -> dict[str, Any]:
+    fit = found.fit
+    told = {name: getattr(fit, name) for name in ("median", "ninetieth", "networks", "source")}
+    return {"seconds": found.seconds, **told, "batches": list(fit.batches)}
+
+
+def machine_schema() -> js.Schema:
+    """The schema of where something was measured."""
+    device = {"device": SETTING["device"]}
+    return js.record(js.columns(device | MACHINE, TYPES), about="where it was measured")
+
+
+def share(part: float, whole: float | None) -> float | None:
+    """A part of a whole, where there is one."""
+    return part / whole if whole else None
+
+
+def per_second(samples: float) -> str:
+    """A throughput."""
     return f"{samples:.3g} samples/s" if samples < 1000 else f"{short(samples)} samples/s"
-
-
-# -- predictions ---
-
-
-def prediction_text(found: Prediction, *, top: int, every: bool = False) -> str:
-    """Totals, then the layers that take longest (or all, in order)."""
-    facts = [_line(*fact) for fact in prediction_facts(found)]
-    table = grid(*prediction_cells(found, top, every=every)) + _rest(len(found.parts), top, every=every)
-    notes = [click.style(note, dim=True) for note in prediction_notes(found)]
-    return "\n".join([f"{_title(found.design.title)}   {prediction_setting(found)}", "", *facts, "", table, "", *notes])
-
-
-def prediction_setting(found: Prediction) -> str:
-    """What the times are of, and under which assumptions on how torch runs it."""
-    dtype = f"{found.dtype} ({found.mixed})" if found.mixed else found.dtype
-    more = ", channels last" if found.channels_last else ""
-    run = "compiled" if found.compiled else "layer by layer"
-    return f"batch {found.batch}, {dtype}, {found.mode}{more}, {run} on {found.ceilings.name}"
-
-
-def prediction_facts(found: Prediction) -> Iterator[Fact]:
-    """The totals."""
-    work = found.work
-    throughput = _per_second(found.batch / found.seconds) if found.seconds else ""
-    most = f"{'' if found.calibrated else 'at most '}{throughput}" if throughput else ""
-    yield "step", duration(found.seconds), f"{found.label}; {most}" if most else found.label
-    if not found.calibrated:
-        yield "  granted", "", ", ".join(found.granted)
-        yield _estimate(found)
-    if found.mode == "train":
-        yield "  forward", duration(found.forward), "with the loss"
-        yield "  backward", duration(found.backward), ""
-        yield "  update", duration(found.update), ""
-    yield "work", short(work.flops, "FLOP"), f"{short(work.bytes, 'B')} moved in {work.calls:,} calls"
-    limits = ", ".join(f"{limit} {_share(took, found.seconds)}" for limit, took in found.limited().items() if took)
-    yield "limited by", "", limits or "none"
-
-
-def _estimate(found: Prediction) -> Fact:
-    """About how long the step takes, by published timings."""
-    one = found.estimate
-    if one is None:
-        return "estimate", "", "none: no published timings of such steps are fitted for this device"
-    fit = one.fit
-    errors = f"off by {fit.median:.0%} in half, by at most {fit.ninetieth:.0%} in 90% of networks of other families"
-    outside = f"; fitted on batches of {fit.batches[0]:,} to {fit.batches[1]:,}" if one.outside else ""
-    return "estimate", duration(one.seconds), f"{_per_second(found.batch / one.seconds)}; {errors}{outside}"
-
-
-def prediction_notes(found: Prediction) -> list[str]:
-    """What the times are, from what, and what they lack."""
-    ceilings = found.ceilings
-    flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
-    peaks = f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}"
-    fitted = f"the estimate is fitted on {found.estimate.fit.source}" if found.estimate is not None else ""
-    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [fitted, incomplete(found.design)])]
-
-
-def prediction_cells(found: Prediction, top: int, *, every: bool = False) -> Cells:
-    """The parts that take longest, or all in order."""
-    parts = list(found.parts) if every else sorted(found.parts, key=lambda one: -one.seconds)[:top]
-    rows = [
-        [
-            *_named(one.part),
-            duration(one.forward.seconds),
-            duration(one.backward.seconds),
-            _share(one.seconds, found.seconds),
-            _share((one.part.forward + one.part.backward).flops, found.work.flops),
-            one.limit,
-        ]
-        for one in parts
-    ]
-    titles = ["layer", "op", "forward", "backward", "time", "work", "limited by"]
-    return Cells(titles, rows, [True, True, False, False, False, False, True])
-
-
-def _named(part: Part) -> list[str]:
-    return [part.name, part.op]
-
-
-def _rest(there: int, top: int, *, every: bool) -> str:
-    return f"\nand {there - top} more; `--layers` shows all" if top < there and not every else ""
-
-
-# -- profiles ---
-
-
-def profile_text(found: Profile, *, top: int, every: bool = False) -> str:
-    """Totals, then the layers that take longest against those that have most work, then the machine."""
-    lines = [f"{_title(found.design.title)}   {profile_setting(found)}", ""]
-    for facts in (_times, _rates, _memory):
-        lines += [*(_line(*fact) for fact in facts(found)), ""]
-    if every or top:
-        table = grid(*profile_cells(found, top, every=every)) + _rest(len(found.parts), top, every=every)
-        lines += [table + _hardest(found, top), ""]
-    lines.append(sum_of_parts(found))
-    return "\n".join([*lines, "", *(click.style(line, dim=True) for line in machine_lines(found.machine))])
-
-
-def profile_setting(found: Profile) -> str:
-    """What was timed."""
-    setting = found.setting
-    more = ", channels last" if setting.channels_last else ""
-    more += ", compiled" if found.compiled else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
-
-
-def profile_facts(found: Profile) -> Iterator[Fact]:
-    """The totals: times, rates, memory."""
-    for facts in (_times, _rates, _memory):
-        yield from facts(found)
-
-
-def _times(found: Profile) -> Iterator[Fact]:
-    step = found.whole["step"]
-    each = f"{_per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
-    yield ("step", duration(step.median), each)
-    for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
-        note = "with the loss" if phase == "forward" else ""
-        yield (f"  {phase}", duration(found.whole[phase].median), note)
-    prediction = found.prediction
-    if prediction is None:
-        yield ("at least", "", "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them")
-    elif found.error is None:
-        yield ("at least", duration(prediction.seconds), f"{_share(prediction.seconds, found.seconds)} of the time")
-    else:
-        yield ("estimate", duration(prediction.seconds), f"{found.error:+.1%} off")
-
-
-def _rates(found: Profile) -> Iterator[Fact]:
-    peak, ceilings = found.peak, found.ceilings
-    known = peak is not None and ceilings is not None
-    of_peak = f"{_share(found.flops, peak)} of {short(peak, 'FLOP/s')}" if peak else ""
-    yield ("work", short(found.work.flops, "FLOP"), "of contractions, 2 x MACs")
-    yield ("  achieved", short(found.flops, "FLOP/s"), of_peak)
-    of_band = f"{_share(found.bandwidth, ceilings.bandwidth)} of {short(ceilings.bandwidth, 'B/s')}" if ceilings else ""
-    yield ("moved", short(found.work.bytes, "B"), "at least")
-    yield ("  achieved", short(found.bandwidth, "B/s"), of_band)
-    if known and ceilings is not None:
-        yield ("  ceilings", "", ceilings.source)
-
-
-def _memory(found: Profile) -> Iterator[Fact]:
-    yield ("memory", binary(found.measured_memory), "measured at the peak of a step")
-    off = found.measured_memory / found.predicted_memory - 1
-    yield (
-        "  predicted",
-        binary(found.predicted_memory),
-        f"the measured is {off:+.2%} of it, with what kernels take for themselves",
-    )
-
-
-def profile_cells(found: Profile, top: int, *, every: bool = False) -> Cells:
-    """The parts that take longest, or all in order."""
-    total, flops = found.sum_of_parts, found.work.flops
-    ranked = sorted(found.parts, key=lambda one: -one.seconds)
-    parts = list(found.parts) if every else ranked[:top]
-    rows = [_profile_row(one, total, flops) for one in parts]
-    titles = ["layer", "op", "forward", "backward", "time", "work", "FLOP/s", "B/s"]
-    left = [True, True, *(False,) * 6]
-    if found.prediction is not None:
-        titles.append(found.prediction.label)
-        left.append(False)
-    return Cells(titles, rows, left)
-
-
-def _profile_row(one: Timed, total: float, flops: int) -> list[str]:
-    work = one.part.forward + one.part.backward
-    row = [
-        *_named(one.part),
-        duration(one.forward.median),
-        duration(one.backward.median) if one.backward is not None else "",
-        _share(one.seconds, total),
-        _share(work.flops, flops),
-        short(work.flops / one.seconds) if work.flops else "",
-        short(work.bytes / one.seconds) if work.bytes else "",
-    ]
-    return row if one.predicted is None else [*row, duration(one.predicted.seconds)]
-
-
-def _hardest(found: Profile, top: int) -> str:
-    """Where the order by work is another than the order by time."""
-    ranked = sorted(found.parts, key=lambda one: -one.seconds)
-    working = [one for one in found.parts if one.part.forward.flops]
-    hardest = sorted(working, key=lambda one: -(one.part.forward + one.part.backward).flops)[: min(top, 5)]
-    if not hardest:
-        return ""
-    names = ", ".join(f"{one.part.name} ({_ordinal(ranked.index(one) + 1)} by time)" for one in hardest)
-    return f"\n\nmost work: {names}"
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
-def sum_of_parts(found: Profile) -> str:
-    """What the parts take one by one, against the whole."""
-    what = "the whole" if not found.compiled else "the compiled whole (layer by layer it is not compiled)"
-    return (
-        f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
-    )
 
 
 def machine_lines(here: Machine) -> list[str]:
@@ -256,20 +173,3 @@ def machine_lines(here: Machine) -> list[str]:
         lines.append(f"{here.gpu}, {binary(here.gpu_memory)}, {versions}")
     lines.append(f"torch {here.torch}, Python {here.python}, archscope {here.archscope}, {here.os}; {here.date}")
     return lines
-
-
-# -- calibrations ---
-
-
-def calibration_text(found: Calibration) -> str:
-    """The ceilings of a device, and the share of them that each kind of layer achieves."""
-    ceilings = found.ceilings
-    lines = [_title(found.device), ""]
-    lines += [_line(number, short(peak, "FLOP/s"), "products") for number, peak in ceilings.flops.items()]
-    lines.append(_line("memory", short(ceilings.bandwidth, "B/s"), "copies, read and written"))
-    lines += [_line(f"a call {phase}", duration(cost), "") for phase, cost in found.launch.items()]
-    for dtype, phases in found.efficiency.items():
-        ahead, back = phases["forward"], phases["backward"]
-        rows = [[kind, f"{share:.1%}", f"{back[kind]:.1%}" if kind in back else ""] for kind, share in ahead.items()]
-        lines += ["", grid([f"{dtype}: share of the ceiling", "forward", "backward"], rows, [True, False, False])]
-    return "\n".join(lines)

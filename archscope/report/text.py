@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from archscope.arith.traced import number
 from archscope.printable import printable
 
 
@@ -14,26 +16,25 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 def value(content: Any, style: str) -> str:
     """A cell as people read it: thousands separated, shares in percent, nothing where there is nothing."""
-    if content is None:
-        return ""
-    if style == "shape":
-        nested = content and isinstance(content[0], tuple)
-        return ", ".join(shape(part) for part in content) if nested else shape(content)
-    if style == "axes":
-        return " x ".join(f"{part:,g}" for part in content)
-    if style == "share":
-        return f"{100 * content:.2f}%"
-    if style == "ratio":
-        return f"{content:,.2f}"
-    if style == "percent":
-        return f"{content:g}%"
-    if style == "seconds":
-        return duration(content)
-    if style in ("count", "number"):
-        if isinstance(content, int):  # exactly; the format of floats would round it
-            return f"{content:,}"
-        return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
-    return str(content)
+    return "" if content is None else _STYLES.get(style, str)(content)
+
+
+def _shapes(content: tuple[Any, ...]) -> str:
+    nested = content and isinstance(content[0], tuple)
+    return ", ".join(map(shape, content)) if nested else shape(content)
+
+
+def _number(content: float) -> str:
+    if isinstance(content, int):  # exactly; the format of floats would round it
+        return f"{content:,}"
+    return f"{content:,.6g}" if isinstance(content, float) and not content.is_integer() else f"{content:,.0f}"
+
+
+def short_value(content: Any, style: str, unit: str = "") -> str:
+    """A cell as people read it where room is scarce: counts to four digits."""
+    if content is None or style != "count":
+        return value(content, style)
+    return binary(content) if unit == "bytes" else short(content)
 
 
 def figure(content: Any) -> str:
@@ -46,8 +47,10 @@ def plain(content: Any, style: str) -> Any:
     if style == "shape" and content is not None:
         nested = content and isinstance(content[0], tuple)
         return ";".join("x".join(map(str, part)) for part in (content if nested else (content,)))
-    if style == "axes" and content is not None:
+    if style == "axes" and isinstance(content, tuple | list):
         return "x".join(map(str, content))
+    if style == "names":
+        return ";".join(content)
     return content
 
 
@@ -93,3 +96,20 @@ def duration(seconds: float) -> str:
             number = seconds / scale
             break
     return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+
+
+#: how contents are written, by style; others are text
+_STYLES: dict[str, Callable[[Any], str]] = {
+    "shape": _shapes,
+    "axes": lambda content: " x ".join(f"{part:,g}" for part in content),
+    "share": lambda content: f"{100 * content:.2f}%",
+    "part": lambda content: f"{content:.1%}",
+    "ratio": lambda content: f"{content:,.2f}",
+    "percent": lambda content: f"{content:g}%",
+    "seconds": duration,
+    "bytes": binary,
+    "short": short,
+    "exact": number,
+    "count": _number,
+    "number": _number,
+}

@@ -77,10 +77,12 @@ def construct(
     """
     names = ScopeNames(context.variables, flow)
     values: dict[str, Any] = {}
+    unknown: list[str] = []
     complete, listed = True, False
     for name, (node, _) in arguments.values.items():
         info = _argument(op_class, name)
         if info is None:
+            unknown.append(name)
             continue
         value = problems.value(node, names, context, info)
         try:
@@ -96,23 +98,35 @@ def construct(
             problems.add(f"`{name}` of {op_class.__name__}: {error.message}", node.mark, hint, context)
             value = UNKNOWN
         complete = complete and value is not UNKNOWN
-    unknown = [(name, key) for name, (_, key) in arguments.values.items() if _argument(op_class, name) is None]
-    required = [info.name for info in op_class.fields if info.required]
-    missing = [name for name in required if name not in arguments.values]
-    complete = complete and not missing
-    meant = {closest(name, [info.name for info in op_class.fields]) for name, _ in unknown}  # told as misspellings
-    meant |= {words.other_argument(name) for name, _ in unknown}
-    missing = [f"`{name}`" for name in missing if name not in meant]
-    if missing and not listed:
-        hint = f"`{op_class.__name__}: {{{', '.join(f'{name}: ...' for name in required)}}}`"
-        problems.add(f"{op_class.__name__} needs {' and '.join(missing)}", entry.mark, hint, context)
-    for name, key in unknown:
-        node, _ = arguments.values[name]
-        problems.add(*_unknown_argument(op_class, name, key, node), context)
-    if unknown or not complete:
+    missing = [name for name in op_class.required if name not in arguments.values]
+    if unknown or missing:
+        _tell_names(op_class, entry, arguments, unknown, [] if listed else missing, context, problems)
+        return None
+    if not complete:
         return None
     stated = {name: values.pop(name) for name in op_class.follows if name in values}
     return op_class.bound(values), {name: value for name, value in stated.items() if value is not None}
+
+
+def _tell_names(
+    op_class: type[Op],
+    entry: Entry,
+    arguments: Arguments,
+    unknown: list[str],
+    missing: list[str],
+    context: Context,
+    problems: Problems,
+) -> None:
+    """Tell of arguments that an op does not have, and of those that it needs."""
+    meant = {closest(name, [info.name for info in op_class.fields]) for name in unknown}  # told as misspellings
+    meant |= {words.other_argument(name) for name in unknown}
+    missing = [f"`{name}`" for name in missing if name not in meant]
+    if missing:
+        hint = f"`{op_class.__name__}: {{{', '.join(f'{name}: ...' for name in op_class.required)}}}`"
+        problems.add(f"{op_class.__name__} needs {' and '.join(missing)}", entry.mark, hint, context)
+    for name in unknown:
+        node, key = arguments.values[name]
+        problems.add(*_unknown_argument(op_class, name, key, node), context)
 
 
 def _unknown_argument(op_class: type[Op], name: str, key: Mark, node: Node) -> tuple[str, Mark, str]:

@@ -50,7 +50,7 @@ class _Call(NamedTuple):
     Attributes:
         flow: the tensor that arrives.
         sources: the tensors of its ``from:``, if it has one.
-        path: the full name that it gets.
+        path, name: the full name that it gets.
     """
 
     entry: Entry
@@ -58,6 +58,7 @@ class _Call(NamedTuple):
     sources: list[Flow] | None
     context: Context
     path: tuple[str, ...]
+    name: str
 
 
 def expand(
@@ -90,8 +91,10 @@ class _Expander:
         self._recipes: dict[str, _Call] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
         self._labels: dict[int, dict[int, str]] = {}
+        self._plain_names: set[str] = set()  # given names that are the same wherever they stand
         self._scopes: list[Scope] = []
         self._ops: dict[Op, Op] = {}
+        self._bare: dict[type[Op], Op] = {}  # those without arguments
         self._inference = Inference()
         self._place = Mark(document.source, 1, 1)  # of the entry that was read last
         self._freezing = Freezing()
@@ -132,7 +135,7 @@ class _Expander:
             () if overrides or inputs else tuple(document.accuracy),  # nobody trained the variant
             document.source.name,
             tuple(self._scopes),
-        )
+        ).inferred(self._references.outputs)
         unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
@@ -160,7 +163,8 @@ class _Expander:
                 continue
             self._place = entry.mark
             self._problems.spend(1, entry.mark)
-            if self._problems.truth(entry.modifier("when"), flow, context, default=True):
+            when = entry.modifier("when")
+            if when is None or self._problems.truth(when, flow, context, default=True):
                 flow = self._run_entry(node, entry, flow, context)
         return flow
 
@@ -179,14 +183,17 @@ class _Expander:
             alone = self._one_source("repeat", entry, sources, context)
             return self._repeat(entry, flow, context, label) if alone else UNKNOWN
         assert label is not None
-        name = self._label(entry, label, flow, context)
-        if name is None or not self._free((*context.path, name), entry, context):
+        own = self._label(entry, label, flow, context)
+        if own is None:
             return UNKNOWN
-        path = (*context.path, name)
-        call = _Call(entry, flow, sources, self._flagged(entry, flow, context, path), path)
-        self._recipes[".".join(path)] = call
+        path = (*context.path, own)
+        name = ".".join(path)
+        if not self._free(name, entry, context):
+            return UNKNOWN
+        call = _Call(entry, flow, sources, self._flagged(entry, flow, context, path), path, name)
+        self._recipes[name] = call
         flow = self._perform(call)
-        return self._named(path, flow) if self._free(path, entry, context) else UNKNOWN  # a branch may have taken it
+        return self._named(name, flow) if self._free(name, entry, context) else UNKNOWN  # a branch may have taken it
 
     def _region(self, context: Context) -> str:
         """A name for some layers that have none together."""
@@ -199,9 +206,8 @@ class _Expander:
         self._problems.add(f"a {what} starts from one tensor, not {len(sources)}", entry.mark, "", context)
         return False
 
-    def _free(self, path: tuple[str, ...], entry: Entry, context: Context) -> bool:
+    def _free(self, name: str, entry: Entry, context: Context) -> bool:
         """Whether nothing has this name yet; a mistake if something has, or if it is too long with all around it."""
-        name = ".".join(path)
         if len(name) > LONGEST_PATH:
             message = f"a full name of {len(name):,} characters; the most is {LONGEST_PATH:,}"
             self._problems.add(message, entry.mark, "shorter names of the blocks around it", context)
@@ -215,17 +221,17 @@ class _Expander:
         self._problems.add(f"two parts of the design are called `{name}`{where}", entry.mark, hint, context)
         return False
 
-    def _named(self, path: tuple[str, ...], flow: Flow) -> Flow:
+    def _named(self, name: str, flow: Flow) -> Flow:
         """Give what was just laid its name."""
-        self._references.declare(".".join(path), flow)
+        self._references.declare(name, flow)
         return flow
 
     def _label(self, entry: Entry, label: str, flow: Flow, context: Context) -> str | None:
         """The name of an entry, ``{...}`` in it evaluated; ``None`` after a mistake or behind one."""
         node = entry.modifier("name")
-        if node is None:
+        if node is None or label in self._plain_names:
             return label
-        problem, hint = "", ""
+        problem, hint, written = "", "", label
         try:
             if len(label) > LONGEST_NAME:
                 raise ExpressionError(f"a name of {len(label):,} characters; the most is {LONGEST_NAME}")
@@ -241,7 +247,10 @@ class _Expander:
             hint = "letters, digits, _ and -; dots between parts"
         if problem:
             self._problems.add(problem, node.mark, hint, context)
-        return None if problem else label
+            return None
+        if label == written != GIVEN:
+            self._plain_names.add(label)
+        return label
 
     def _flagged(self, entry: Entry, flow: Flow, context: Context, place: tuple[str, ...]) -> Context:
         """The context inside an entry that may say ``freeze:``, ``checkpoint:`` or ``no_grad:``.
@@ -249,9 +258,10 @@ class _Expander:
         Args:
             place: the full name of the entry, or of the list that its own entries have their names in.
         """
-        freeze, checkpoint, no_grad = map(entry.modifier, ("freeze", "checkpoint", "no_grad"))
-        if freeze is None and checkpoint is None and no_grad is None:
+        said = entry.modifiers
+        if not said or ("freeze" not in said and "checkpoint" not in said and "no_grad" not in said):
             return context
+        freeze, checkpoint, no_grad = map(said.get, ("freeze", "checkpoint", "no_grad"))
         truth = self._problems.truth
         region = context.checkpoint
         if region is None and truth(checkpoint, flow, context, default=False):
@@ -377,18 +387,20 @@ class _Expander:
             if label is None:
                 flow = self._run_items(entry.body, flow, self._flagged(entry, flow, inner, context.path))
                 continue
-            name = self._label(entry, label, flow, inner)
-            if name is None:
+            own = self._label(entry, label, flow, inner)
+            if own is None:
                 return UNKNOWN
-            path = (*context.path, name) if templated else (*context.path, name, str(i))
-            if not self._free(path, entry, context):
+            path = (*context.path, own) if templated else (*context.path, own, str(i))
+            name = ".".join(path)
+            if not self._free(name, entry, context):
                 return UNKNOWN
             inner = self._flagged(entry, flow, inner, path)._replace(path=path)
-            self._scopes.append(Scope(".".join(path), None, self._own(inner)))
-            flow = self._named(path, self._run_list(entry.body, flow, inner))
-        if label is None or templated or count == 0 or not self._free((*context.path, label), entry, context):
+            self._scopes.append(Scope(name, None, self._own(inner)))
+            flow = self._named(name, self._run_list(entry.body, flow, inner))
+        if label is None or templated or count == 0:
             return flow
-        return self._named((*context.path, label), flow)
+        name = ".".join((*context.path, label))
+        return self._named(name, flow) if self._free(name, entry, context) else flow
 
     def _call(self, block: Block, call: _Call) -> Flow:
         entry, context = call.entry, call.context
@@ -413,7 +425,7 @@ class _Expander:
         trail = (here, *context.trail)
         inner = context._replace(variables=variables, path=call.path, border=len(call.path), given=given, trail=trail)
         known = tuple(flow.ref for flow in given if flow.ref is not None)
-        self._scopes.append(Scope(".".join(call.path), block.name, self._own(inner), known))
+        self._scopes.append(Scope(call.name, block.name, self._own(inner), known))
         return self._run_list(block.body, given[0], inner)
 
     def _own(self, context: Context) -> tuple[tuple[str, Any], ...]:
@@ -501,15 +513,14 @@ class _Expander:
         if arguments is None:
             return UNKNOWN
         flows = self._gather(op_class, call, arguments)
-        made = construct(op_class, entry, arguments, flows[0] if flows else call.flow, context, problems)
-        if made is None or any(flow.tensor is None for flow in flows):
+        made = self._made(op_class, call, arguments, flows)
+        x = tuple([flow.tensor for flow in flows if flow.tensor is not None])
+        if made is None or len(x) < len(flows):
             return UNKNOWN
         op, stated = made
-        op = self._ops.setdefault(op, op)  # equal ops are one, so that what is known of one is known of all
         if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
-            flows = []  # it needs no input, so the chain's tensor is not one
+            flows, x = [], ()  # it needs no input, so the chain's tensor is not one
         problems.spend(len(flows), entry.mark)
-        x = tuple(flow.tensor for flow in flows if flow.tensor is not None)
         outputs, violations = self._inference.apply(op, x)
         if violations:
             x = self._marked(flows)
@@ -520,13 +531,25 @@ class _Expander:
             report(violation, op_class, entry, arguments, x, first, declared, context, problems)
         if violations or not followed(op, stated, x, arguments, context, problems):
             return UNKNOWN
-        return self._add(op, x, outputs, tuple(flow.ref for flow in flows if flow.ref is not None), call)
+        return self._add(op, x, outputs, tuple([flow.ref for flow in flows if flow.ref is not None]), call)
+
+    def _made(
+        self, op_class: type[Op], call: _Call, arguments: Arguments, flows: list[Flow]
+    ) -> tuple[Op, dict[str, Any]] | None:
+        """As :func:`construct`; equal ops are one, so that what is known of one is known of all."""
+        if not arguments.values and not op_class.required:
+            if op_class not in self._bare:
+                op = op_class.bound({})
+                self._bare[op_class] = self._ops.setdefault(op, op)
+            return self._bare[op_class], {}
+        arriving = flows[0] if flows else call.flow
+        made = construct(op_class, call.entry, arguments, arriving, call.context, self._problems)
+        return made and (self._ops.setdefault(made[0], made[0]), made[1])
 
     def _marked(self, flows: list[Flow]) -> Tensors:
         """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
-        laid = LayerGraph(self._inputs, self._layers.values(), ())
-        tensors = self._references.outputs
-        return tuple(laid.marked(ref.node, tensors[ref.node])[ref.output] for ref, _, _ in flows if ref is not None)
+        marked = LayerGraph(self._inputs, self._layers.values(), (), self._references.outputs).marked(1)
+        return tuple(marked[ref.node][ref.output] for ref, _, _ in flows if ref is not None)
 
     def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""
@@ -550,7 +573,7 @@ class _Expander:
         return flows
 
     def _add(self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: _Call) -> Flow:
-        entry, context, name = call.entry, call.context, ".".join(call.path)
+        entry, context, name = call.entry, call.context, call.name
         if len(self._layers) >= MOST_LAYERS:
             raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
         shares = self._shared(op, x, call) if context.reuse is not None else None
@@ -566,8 +589,10 @@ class _Expander:
     def _frozen(self, op: Op, x: Tensors, call: _Call) -> tuple[str, ...]:
         """The parameters of a layer that are frozen."""
         freezes = call.context.freezes
+        if not freezes:
+            return ()
         self._problems.spend(sum(len(freeze.patterns or ()) for freeze in freezes) // 8, call.entry.mark)
-        return self._freezing.frozen(freezes, call.path, op.parameters(*x)) if freezes else ()
+        return self._freezing.frozen(freezes, call.path, op.parameters(*x))
 
     def _shared(self, op: Op, x: Tensors, call: _Call) -> str | None:
         """The layer whose weights a reused layer shares; ``None`` (and a mistake) if they do not fit."""

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -24,11 +25,17 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-#: what no text holds: control characters, and halves of surrogate pairs
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_BEGINS_NUMBERS = frozenset("0123456789+-.")
+#: what no text holds: control characters, and halves of surrogate pairs
 _NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: arithmetic that YAML's brackets would part: an index or a call
 _INDEXED = re.compile(r"(?<=[:,\[{] )[-+(]*[A-Za-z_][\w.]*[\[(]|(?<=[\[{])[-+(]*[A-Za-z_][\w.]*[\[(]")
+#: what is no key of a mapping: what is wrong with it, and a hint
+_NO_KEYS = {
+    "": ("a key is missing before the colon", "as in `name: value`"),
+    "<<": ("merge keys are no part of the spec language", "what several layers share goes into a block"),
+}
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 #: what an entry of a list of layers may say besides its op or block
@@ -213,7 +220,7 @@ class _Composer:
     """Nodes from events, with limits. Iterative, so that nesting cannot exhaust Python's stack."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source, self._lines = source, source.lines
         self._anchors: dict[str, Node | None] = {}  # None while the node is still being built
         self._values = 0
         self._problems: list[Diagnostic] = []
@@ -249,22 +256,20 @@ class _Composer:
         start, end = event.start_mark, event.end_mark
         assert start is not None  # every event of a text has marks
         assert end is not None
-        length = end.column - start.column if end.line == start.line else 1
-        return Mark(self._source, start.line + 1, start.column + 1, max(1, length))
+        line, column = start.line, start.column
+        length = end.column - column if end.line == line else 1
+        return Mark(self._source, line + 1, column + 1, max(1, length))
 
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
-        mark = self._mark(event)
+        mark, text, style = self._mark(event), event.value, event.style
         self._refuse_tag(event.tag, mark)
-        strange = _NO_TEXT.search(event.value)  # written as an escape, "\x1b"
+        strange = _NO_TEXT.search(text) if style == '"' else None  # written as an escape, "\x1b"
         if strange is not None:
             raise _no_text(strange, mark)
-        unquoted = event.style is None or event.style == ""
-        value = resolve(event.value) if unquoted else event.value
-        lines = self._source.lines
-        line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-        inset = 0 if unquoted else 1
-        verbatim = line.startswith(event.value, mark.column - 1 + inset)
-        node = ScalarNode(value, mark, inset if verbatim else None, event.value)
+        line = self._lines[mark.line - 1] if mark.line <= len(self._lines) else ""
+        inset = 1 if style else 0
+        verbatim = line.startswith(text, mark.column - 1 + inset)
+        node = ScalarNode(text if style else resolve(text), mark, inset if verbatim else None, text)
         self._count(mark)
         self._name(event.anchor, node)
         return node
@@ -323,31 +328,30 @@ class _Composer:
     def _close(self, opened: _Open, event: yaml.Event) -> Node:
         nodes, mark, end = opened.nodes, opened.mark, self._mark(event)
         if opened.flow and end.line == mark.line:
-            mark = mark._replace(length=end.column + end.length - mark.column)
+            mark = Mark(self._source, mark.line, mark.column, end.column + end.length - mark.column)
         node: Node
         if opened.is_map:
             entries: dict[str, Node] = {}
             keys: dict[str, Mark] = {}
             for key, value in zip(nodes[::2], nodes[1::2], strict=True):
                 assert isinstance(key, ScalarNode)
-                self._check_key(key, keys)
-                entries[key.text], keys[key.text] = value, key.mark
+                text = key.text
+                if text in keys or text in _NO_KEYS:
+                    self._refuse_key(key, keys)
+                entries[text], keys[text] = value, key.mark
             node = MapNode(entries, keys, mark)
         else:
             node = ListNode(nodes, mark)
         self._name(opened.anchor, node)
         return node
 
-    def _check_key(self, key: ScalarNode, earlier: dict[str, Mark]) -> None:
-        message = hint = ""
+    def _refuse_key(self, key: ScalarNode, earlier: dict[str, Mark]) -> None:
         if key.text in earlier:
-            message = f"`{key.text}` stands twice in this mapping (first on line {earlier[key.text].line})"
-        elif not key.text:
-            message, hint = "a key is missing before the colon", "as in `name: value`"
-        elif key.text == "<<":
-            message, hint = "merge keys are no part of the spec language", "what several layers share goes into a block"
-        if message:
-            self._problems.append(Diagnostic(message, key.mark, hint))
+            first = f"first on line {earlier[key.text].line}"
+            message, hint = f"`{key.text}` stands twice in this mapping ({first})", ""
+        else:
+            message, hint = _NO_KEYS[key.text]
+        self._problems.append(Diagnostic(message, key.mark, hint))
         if len(self._problems) >= MOST_REPORTED:
             raise SpecError(self._problems)
 
@@ -360,8 +364,7 @@ class _Composer:
             raise _failure(f"the tag {tag} has no meaning in a spec", mark)
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
+class _Open(NamedTuple):
     """A collection whose end has not been read yet."""
 
     mark: Mark
@@ -379,10 +382,10 @@ def resolve(text: str) -> Plain:
     """An unquoted scalar by YAML 1.2's core schema (underscores in integers allowed besides)."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INFINITE.fullmatch(text):
-        return float(text.replace(".", ""))
+    if text[0] not in _BEGINS_NUMBERS:
+        return text
     if _INT.fullmatch(text):
         return int(text) if len(text) <= 100 else text
-    if _FLOAT.fullmatch(text) and isfinite(float(text)):
-        return float(text)
-    return text
+    if _FLOAT.fullmatch(text):
+        return float(text) if isfinite(float(text)) else text
+    return float(text.replace(".", "")) if _INFINITE.fullmatch(text) else text

@@ -8,9 +8,9 @@ from typing import Any
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.analysis.traffic import NUMBERS
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import DTYPES, Maybe, SameAs, Size, value_schema
+from archscope.setting.precision import WORDS
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
@@ -157,7 +157,7 @@ def _sweep() -> dict[str, Any]:
         "top": whole | {"description": "how many of the best are shown"},
         "sample": {"description": "some designs of a space that is too large", "anyOf": [whole, drawn]},
         "batch": whole | {"description": "samples at once"},
-        "dtype": {"enum": list(NUMBERS)},
+        "dtype": {"enum": list(WORDS)},
         "optimizer": {"enum": [name for name in OPTIMIZERS if name != "none"]},
         "device": {"enum": ["cpu", *DEVICES]},
     }
@@ -223,7 +223,7 @@ def _op(op: type[Op]) -> dict[str, Any]:
     if merging:
         properties["inputs"] = {"$ref": "#/$defs/branches"}
     mapping: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-    required = [info.name for info in op.fields if info.required]
+    required = list(op.required)
     if required:
         mapping["required"] = required
     forms: list[dict[str, Any]] = [mapping]

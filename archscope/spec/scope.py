@@ -222,7 +222,7 @@ class Problems:
             Stop: it is too much.
         """
         self._work += work
-        if self and self._work > MOST_WORK // _SHARE_BEHIND_MISTAKES:
+        if self._work > MOST_WORK // _SHARE_BEHIND_MISTAKES and self:
             raise Stop  # the mistakes found so far say more
         if self._work > MOST_WORK:
             hint = "blocks that call themselves twice, or repeats in repeats, soon are too many"

@@ -263,9 +263,9 @@ class _Section:
             return None
 
     def _dtype(self, node: Node) -> Stated | None:
-        from archscope.analysis.traffic import NUMBERS
+        from archscope.setting.precision import WORDS
 
-        return self._one_of(node, "dtype", NUMBERS)
+        return self._one_of(node, "precision", WORDS)
 
     def _optimizer(self, node: Node) -> Stated | None:
         from archscope.analysis.optimizers import OPTIMIZERS

@@ -162,7 +162,7 @@ def in_order(title: str, values: Sequence[Any], named: Iterable[tuple[str, Any]]
     """
     op = REGISTRY[title]
     names, own = op.order(), _given(op)
-    needed = max((names.index(info.name) + 1 for info in op.fields if info.required), default=0)
+    needed = max((names.index(name) + 1 for name in op.required), default=0)
     order = names if len(values) >= needed else own
     if len(values) > len(order):
         return ""
@@ -192,7 +192,7 @@ def _call(text: str, blocks: Mapping[str, Sequence[str]]) -> str:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         call = None
     if not isinstance(call, ast.Call):  # YAML parts it at its commas
-        names = [info.name for info in REGISTRY[word].fields if info.required] if word in REGISTRY else blocks[word]
+        names = list(REGISTRY[word].required) if word in REGISTRY else blocks[word]
         inner = ", ".join(f"{name}: ..." for name in names)
         return f"arguments stand behind a colon: `{word}: {{{inner or '...'}}}`"
     values = [_literal(one) for one in call.args]

@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.graph import Layer, Ref
 from archscope.ops import Op
@@ -29,7 +28,7 @@ def to_yaml(design: Design) -> str:
     previous: Ref | None = Ref(design.inputs[0].name)
     layers: list[dict[str, Any]] = []
     open_region: str | None = None
-    for step in walk(design.graph):
+    for step in design.steps():
         layer = step.layer
         entry = _entry(layer, previous, several, layer.op.parameters(*step.x))
         if layer.checkpoint is None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.account import analyze
-from archscope.analysis.traffic import numbers
 from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
@@ -88,7 +87,7 @@ class Plan:
 
     def _side(self, design: Design, values: Mapping[str, Any]) -> Side:
         setting = self.question.setting._replace(batch=values.get("batch", self.question.setting.batch))
-        account = analyze(design, batch=setting.batch, dtype=numbers(setting.dtype).floating)
+        account = analyze(design, batch=setting.batch, dtype=setting.dtype)
         return Side(design.name, account, setting)
 
 

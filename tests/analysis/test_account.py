@@ -1,8 +1,14 @@
 """Totals by layer, block, kind and category; the frame; impossible requests."""
 
+from dataclasses import is_dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
 import archscope
+import archscope.analysis
+import archscope.ops
 from archscope.analysis.cost import COST_FIELDS
 from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError
@@ -106,6 +112,24 @@ def test_results_are_frozen(account):
         account.batch = 3
 
 
+@pytest.mark.parametrize("package", [archscope.analysis, archscope.ops], ids=lambda package: package.__name__)
+def test_what_is_declared_is_frozen(package):
+    """Results, settings and kinds are values: safe to cache, to share, to send to a worker."""
+    modules = [import_module(f"{package.__name__}.{one.name}") for one in iter_modules(package.__path__)]
+    declared = {
+        one for module in modules for one in vars(module).values() if isinstance(one, type) and is_dataclass(one)
+    }
+    assert len(declared) > 10
+    assert not [one for one in declared if not one.__dataclass_params__.frozen]
+
+
+def test_what_adds_is_the_sum_of_the_layers_and_nothing_else_is(account):
+    for name, metric in METRICS.items():
+        parts = [getattr(row, name) for row in account.rows]
+        total = getattr(account.total, name)
+        assert (sum(part or 0 for part in parts) == total) == metric.additive, name
+
+
 def test_unknown_names_are_refused_with_a_suggestion(account):
     with pytest.raises(UsageError, match="small has no layer or block `Liner`; did you mean `Linear`"):
         account["Liner"]
@@ -116,10 +140,10 @@ def test_unknown_names_are_refused_with_a_suggestion(account):
 def test_impossible_batches_and_dtypes_are_refused(account):
     with pytest.raises(UsageError, match="batch must be at least 1, not 0"):
         archscope.analyze(account.design, batch=0)
-    with pytest.raises(UsageError, match="unknown dtype float31"):
+    with pytest.raises(UsageError, match="unknown precision float31; did you mean `float32`"):
         archscope.analyze(account.design, dtype="float31")
-    for dtype in ("bool", "int64", "int32", "uint8"):
-        with pytest.raises(UsageError, match=f"are not held in {dtype}; one of float64, float32"):
+    for dtype in ("bool", "int64", "int32", "uint8", "int8"):
+        with pytest.raises(UsageError, match=f"{dtype} is no floating type, .*one of float32, tf32"):
             archscope.analyze(account.design, dtype=dtype)
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.cuda import CachingAllocator, OutOfMemory
+from archscope.analysis.cuda import CachingAllocator, OutOfMemory, Traffic
 from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
+from archscope.autograd.tape import Storage
 
 
 @pytest.mark.parametrize(
@@ -189,3 +190,80 @@ def test_a_recurrent_layer_keeps_its_input_its_outputs_and_a_reserve():
     steps = 2 * 7
     assert found.by_layer["it"] == 4 * steps * (4 + 5 + 4 * 5 + 2 * 5)
     assert memory(design, batch=2, precision="bf16-mixed", device="cuda").by_layer["it"] > found.by_layer["it"] / 2
+
+
+REQUESTS = st.lists(st.tuples(st.booleans(), st.integers(1, 32 * MIB)), max_size=40)
+
+
+def _gone_through(requests, limit):
+    """What an allocator says behind every request, and that memory was out."""
+    allocator, held, said = CachingAllocator(limit), [], []
+    try:
+        for free, size in requests:
+            if free and held:
+                allocator.give(held.pop(size % len(held)))
+            else:
+                held.append(allocator.take(size))
+            said.append((allocator.allocated, allocator.reserved, held[-1].place if held else None))
+    except OutOfMemory:
+        said.append("out")
+    return said, allocator.alike
+
+
+@given(REQUESTS, st.integers(1, 200), st.floats(0, 1))
+def test_all_goes_alike_within_the_limits_that_are_said_to_be_alike(requests, limit, where):
+    said, (least, above) = _gone_through(requests, limit * MIB)
+    assert least <= limit * MIB < above
+    other = least + int(where * (min(above, 1000 * MIB) - 1 - least))
+    assert _gone_through(requests, other)[0] == said
+
+
+@st.composite
+def traffics(draw):
+    """A step that makes and frees what it likes, in any order, and some parameters."""
+    sizes = draw(st.lists(st.integers(1, 24 * MIB), min_size=1, max_size=12))
+    storages = [Storage(size, "", "") for size in sizes]
+    order = draw(st.permutations([*range(len(sizes))] * 2))
+    seen, step = set(), []
+    for number in order:
+        step.append((storages[number], number not in seen))
+        seen.add(number)
+    standing = tuple(Storage(size, "", "") for size in draw(st.lists(st.integers(1, 4 * MIB), max_size=3)))
+    return Traffic(standing, tuple(step), (Storage(MIB, "", ""),), (), draw(st.sampled_from([0, MIB])))
+
+
+@given(traffics())
+def test_a_step_runs_within_the_least_limit_and_not_within_less(traffic):
+    least = traffic.least()
+    assert least % (2 * MIB) == 0
+    assert traffic.fits(least)
+    assert not traffic.fits(least - 2 * MIB)
+    assert traffic.least_allocated() <= traffic.most()[0] <= least <= traffic.most()[1]
+
+
+@given(traffics(), st.integers(0, 100))
+def test_what_is_at_least_allocated_is_what_a_sum_says(traffic, more):
+    """No limit below it lets a step through: there the replay says the same."""
+    live, most = 0, 0
+    for storage, born in traffic.step:
+        size = (storage.bytes + 511) // 512 * 512
+        live += size if born else -size
+        most = max(most, live)
+    standing = sum((storage.bytes + 511) // 512 * 512 for storage in traffic.standing)
+    assert traffic.least_allocated() == standing + MIB + traffic.workspace + most
+    allocator = CachingAllocator(traffic.least_allocated() - 1 - more * 512)
+    with pytest.raises(OutOfMemory):
+        for _ in zip(range(2), traffic.steps(allocator), strict=False):
+            pass
+
+
+def test_the_least_limit_takes_few_replays(monkeypatch):
+    """Bisecting the 107 segments between both bounds takes seven, behind one without a limit and one at the upper."""
+    made = []
+    begin = CachingAllocator.__init__
+    monkeypatch.setattr(CachingAllocator, "__init__", lambda self, *limit: made.append(limit) or begin(self, *limit))
+    ledger = memory(archscope.load("resnet18"), batch=32, optimizer="adam", device="cuda")
+    needed, replays = ledger.needed, len(made)
+    assert (ledger.cuda.reserved - ledger.cuda.allocated) // (2 * MIB) == 107
+    assert needed < ledger.cuda.reserved
+    assert replays < 9

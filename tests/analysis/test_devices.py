@@ -41,17 +41,17 @@ def test_peaks_follow_from_the_hardware(key):
     ceilings = DEVICES[key].ceilings
     assert math.isclose(ceilings.flops["float32"], units * 2 * clock * 1e9, rel_tol=0.01)
     assert math.isclose(ceilings.bandwidth, bus / 8 * pin * 1e9, rel_tol=0.01)
-    assert math.isclose(ceilings.flops["fp16"], TENSOR[key] * ceilings.flops["float32"], rel_tol=0.02)
+    assert math.isclose(ceilings.flops["float16"], TENSOR[key] * ceilings.flops["float32"], rel_tol=0.02)
 
 
 @pytest.mark.parametrize("key", DEVICES)
 def test_narrow_numbers_are_as_fast_as_one_another_and_tf32_half_of_them(key):
     flops = DEVICES[key].ceilings.flops
     if key in ("t4", "v100"):  # Turing and Volta have neither
-        assert set(flops) == {"float32", "fp16"}
+        assert set(flops) == {"float32", "float16"}
         return
-    assert flops["bf16"] == flops["fp16"]
-    assert math.isclose(flops["tf32"], flops["bf16"] / 2, rel_tol=0.02)
+    assert flops["bfloat16"] == flops["float16"]
+    assert math.isclose(flops["tf32"], flops["bfloat16"] / 2, rel_tol=0.02)
 
 
 #: MHz: what nvidia-smi lets a card run at; MiB of L2: of a memory controller, times how many there are
@@ -64,6 +64,18 @@ CACHES = {
     "l40s": 8 * 12, "a100-80gb": 4 * 10, "h100": 5 * 10, "h200": 5 * 12, "v100": 0.75 * 8, "rtx5090": 6 * 16,
     "rtxpro6000-maxq": 8 * 16,
 }  # fmt: skip
+
+
+#: MiB of memory: "memory.total" of nvidia-smi
+TOTALS = {
+    "t4": 15 * 1024, "l4": 23034, "a10": 23028, "rtx3090": 24 * 1024, "rtx4090": 24564, "a100-40gb": 40 * 1024,
+    "l40s": 46068, "a100-80gb": 80 * 1024, "h100": 81559, "h200": 143771, "v100": 16160, "rtx5090": 32607,
+    "rtxpro6000-maxq": 97887,
+}  # fmt: skip
+
+
+def test_the_memory_is_what_nvidia_smi_reports():
+    assert {key: one.memory / 2**20 for key, one in DEVICES.items()} == TOTALS
 
 
 @pytest.mark.parametrize("key", DEVICES)

@@ -17,13 +17,13 @@ from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, Part
 
 #: the table of each column, and how its steps ran
 COLUMNS = {
-    "infer-amp-nchw-pt240-cu124-rtx3090": Setting("rtx3090", "amp", "infer", False, False),
-    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting("rtx3090", "amp", "infer", True, False),
-    "train-amp-nhwc-pt112-cu113-rtx3090": Setting("rtx3090", "amp", "train", True, False),
-    "infer-amp-nchw-pt291-cu128-4090": Setting("rtx4090", "amp", "infer", False, False),
-    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting("rtx4090", "amp", "infer", False, True),
-    "infer-amp-nchw-pt291-cu130-5090": Setting("rtx5090", "amp", "infer", False, False),
-    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting("rtxpro6000-maxq", "amp", "infer", False, False),
+    "infer-amp-nchw-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", False, False),
+    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", True, False),
+    "train-amp-nhwc-pt112-cu113-rtx3090": Setting("rtx3090", "fp16-mixed", "train", True, False),
+    "infer-amp-nchw-pt291-cu128-4090": Setting("rtx4090", "fp16-mixed", "infer", False, False),
+    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting("rtx4090", "fp16-mixed", "infer", False, True),
+    "infer-amp-nchw-pt291-cu130-5090": Setting("rtx5090", "fp16-mixed", "infer", False, False),
+    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting("rtxpro6000-maxq", "fp16-mixed", "infer", False, False),
 }
 LARGE = {"depths": [3, 4, 23, 3], "groups": 64, "width_per_group": 4}
 #: by timm's name: our design, its variables, the size of its input, and batch and samples/s in every column

@@ -103,3 +103,41 @@ def test_a_traced_op_keeps_words_and_flags(design):
     assert traced.padding == "same"
     assert traced.bias is True
     assert traced.kernel_size[0].formula() == "K_h"
+
+
+def test_the_field_of_a_window_is_the_recurrence(design):
+    """AlexNet's: 11 of stride 4, a pool of 3 by 2, then 5 with a padding of 2."""
+    conv2 = lines(design, "conv2")
+    assert conv2["receptive_field_h"].endswith("= 19 + (5 - 1) x 1 x 8 = 51")
+    assert conv2["jump_w"] == "jump_w = jump_w_in x S_w = 8 x 1 = 8"
+    assert conv2["field_start_w"].endswith("= 0 - 2 x 8 = -16")
+
+
+FIELDS = """
+input: [2, 8]
+layers:
+  - {name: add, Add: [[{name: three, Conv1d: {out_channels: 2, kernel_size: 3, padding: 1}}], []]}
+  - {name: causal, CumSum: {dim: 2}}
+  - {name: apart, Conv1d: {out_channels: 2, kernel_size: 3, stride: 2}}
+  - {name: turned, Flip: {dims: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "field"),
+    [
+        ("add", "receptive_field = 3    (the hull of three 3, input 1)"),
+        # of 8 places: -1 to 1, -1 to 2, ..., -1 to 8
+        ("causal", "receptive_field = 10    (unit u sees -1 to 1 + u: 3 to 10)"),
+        ("apart", "receptive_field = 9    (unit u sees -1 to 3 + 2 u: 5 to 9)"),  # up to the units 2, 4, 6 of those
+        ("turned", "receptive_field = 9    (unit u sees -1 to 7 - 2 u: 5 to 9)"),
+    ],
+)
+def test_what_units_see_in_words(layer, field):
+    assert lines(archscope.load(FIELDS), layer)["receptive_field"] == field
+
+
+def test_arguments_are_shown_as_they_are_written():
+    text = "input: [3, 9, 9]\nlayers:\n  - {name: it, Conv2d: {out_channels: 4, kernel_size: [3, 5], stride: [2, 2]}}\n"
+    (explanation,) = archscope.explain(archscope.load(text), "it")
+    assert explanation.title == "Conv2d(out_channels=4, kernel_size=[3, 5], stride=2)"

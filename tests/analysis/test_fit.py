@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import largest_batch, most, remedies, room
+from archscope.analysis.fit import largest_batch, most, recomputed, remedies, room
 from archscope.analysis.memory import memory
 from archscope.errors import UsageError
 
@@ -26,6 +26,7 @@ def test_the_largest_that_fits(slope, offset, limit, guess):
 def test_the_numbers_behind_one_that_does_not_fit_are_tried():
     """Blocks may fall better for a larger batch."""
     assert most(lambda number: number <= 40 or number in (42, 43)) == 43
+    assert most(lambda number: number <= 40 or number == 42) == 42
     assert most(lambda number: False) is None
 
 
@@ -99,3 +100,21 @@ def test_without_a_training_step_there_is_nothing_to_accumulate():
     found = [remedy.what for remedy in remedies(design, 10**4, 10**8, optimizer="none", device="cpu")]
     assert found[0] == f"a batch of {largest_batch(design, 10**8, optimizer='none'):,}"
     assert not any("accumulated" in what or "checkpoint" in what for what in found)
+
+
+def test_blocks_are_recomputed_by_the_beginnings_of_their_names():
+    text = """
+input: [3]
+blocks:
+  inner: [{Linear: 3, name: fc}]
+  outer: [{inner: , name: a}, {ReLU: , name: act}]
+layers:
+  - {Linear: 3, name: stem}
+  - {outer: , name: one}
+  - {outer: , name: two, checkpoint: true}
+"""
+    design = archscope.load(text)
+    own = design.layers[-1].checkpoint
+    assert [layer.name for layer in design.layers] == ["stem", "one.a.fc", "one.act", "two.a.fc", "two.act"]
+    assert [layer.checkpoint for layer in recomputed(design, 1).layers] == [None, "one", "one", own, own]
+    assert [layer.checkpoint for layer in recomputed(design, 2).layers] == [None, "one.a", None, own, own]

@@ -106,3 +106,24 @@ def test_a_map_that_is_too_large_to_go_through_is_refused(size, layer):
     for question in (sees, seen_by):
         with pytest.raises(UsageError, match=r"place by place, of at most [0-9,]*; there are [0-9,]* on the way"):
             question(design, "last", [5])
+
+
+def test_regions_in_words():
+    text = "input: [2, 6, 8]\nlayers:\n  - {name: conv, Conv2d: {out_channels: 2, kernel_size: 3}}\n"
+    text += "  - {name: flat, Flatten}\n  - {name: fc, Linear: 4}\n"
+    design = archscope.load(text)
+    assert str(sees(design, "conv", [1, 2]).seen) == "h 1 to 3, w 2 to 4"
+    assert str(seen_by(design, "fc", [1, 2])) == "everything"
+    blind = archscope.load(
+        "input: [2, 6]\nlayers: [{name: last, ConvTranspose1d: {out_channels: 2, kernel_size: 1, stride: 2}}]"
+    )
+    assert str(sees(blind, "last", [1]).seen) == "nothing"
+
+
+def test_the_share_of_a_field_that_lies_in_the_padding():
+    design = archscope.load(
+        "input: [2, 6, 8]\nlayers: [{name: it, Conv2d: {out_channels: 2, kernel_size: 3, padding: 1}}]"
+    )
+    assert sees(design, "it", [0, 0]).padding_share == pytest.approx(1 - 2 * 2 / 9)
+    assert sees(design, "it", [2, 7]).padding_share == pytest.approx(1 - 3 * 2 / 9)
+    assert sees(design, "it", [2, 3]).padding_share == 0

@@ -13,7 +13,6 @@ import archscope
 from archscope.analysis.memory import memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import walk
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
 from archscope.backends.torch.build import build, inputs
@@ -267,7 +266,7 @@ def test_an_inference_holds_what_torch_holds(name):
 def timeline(design, batch, optimizer, *, autocast=False, accumulate=False, channels_last=False, watched=True):
     """Bytes that live at every allocation of a step; torch adds gradients out of place where a mode watches it."""
     tape = Tape(watched=watched, lower="bfloat16" if autocast else None)
-    run = Run(Plan(design, batch, walk(design.graph, batch)), tape, nhwc=channels_last)
+    run = Run(Plan(design, batch, design.steps(batch)), tape, nhwc=channels_last)
     run.prepare(optimizer, accumulate=accumulate)
     run.step(optimizer, foreach=False)
     return [live for *_, live in tape.events]
@@ -597,6 +596,8 @@ def test_the_peak_names_its_layer_and_what_lives_then():
     ledger = memory(archscope.load("resnet18"), batch=2, optimizer="adam")
     assert ledger.training == ledger.top.live == max(moment.live for moment in ledger.timeline)
     assert sum(piece.bytes for piece in ledger.at_peak) == sum(ledger.peak_by_kind.values()) == ledger.training
+    sizes = [piece.bytes for piece in ledger.at_peak]
+    assert sizes == sorted(sizes, reverse=True)
     known = {"parameters": ledger.parameters, "buffers": ledger.buffers, "optimizer state": ledger.optimizer_state}
     assert ledger.peak_by_kind.items() >= known.items()
     assert 0 < ledger.peak_by_kind["gradients"] <= ledger.gradients

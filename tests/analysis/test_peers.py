@@ -216,7 +216,7 @@ def test_every_op_has_a_rule_and_every_rule_an_op(peer):
 def test_an_unknown_op_refuses(rules):
     design = archscope.load("lenet5")
     known = {name: rule for name, rule in rules.items() if name != "Linear"}
-    found = base.work_by(known)(design, archscope.analysis.traversal.walk(design.graph))
+    found = base.work_by(known)(design, design.steps())
     assert found.refused == ("Linear",)
     assert found.total is None
 

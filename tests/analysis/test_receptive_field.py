@@ -330,3 +330,23 @@ def test_units_that_see_all_beside_others_are_not_all_units():
     one = field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 2}", shape="[2, 8]")
     assert (one.sees, one.smallest, one.size) == ("a part", 1, 8)
     assert field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 1}", shape="[2, 8]").sees == "all"
+
+
+def test_the_fields_of_paths_that_cross_are_smallest_where_they_do():
+    """x_u beside x_(7-u), whichever comes first: 8 places apart at the ends, 2 in the middle."""
+    for branches in ("[[{Flip: {dims: 2}}], []]", "[[], [{Flip: {dims: 2}}]]"):
+        one = field(f"Add: {branches}", shape="[2, 8]")
+        assert (one.smallest, one.size) == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("layers", "padding"),
+    [
+        ([CONV.format(3, 1, 1, 1), "CumSum: {dim: 2}"], (1, 1)),  # -1 to 1 first, -1 to 8 last
+        ([CONV.format(5, 1, 2, 1), "Flip: {dims: 2}"], (2, 2)),
+        (["ZeroPad1d: [3, 0]", CONV.format(4, 1, 0, 1), "CumSum: {dim: 2}"], (3, 0)),
+        (["ZeroPad1d: [0, 3]", CONV.format(4, 1, 0, 1), "Flip: {dims: 2}"], (0, 3)),
+    ],
+)
+def test_the_padding_of_what_is_ordered(layers, padding):
+    assert field(*layers, shape="[2, 8]").padding == padding

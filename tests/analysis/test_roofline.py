@@ -19,7 +19,7 @@ layers:
   - {name: relu, ReLU}
 """
 SIZE, WEIGHTS, FLOPS = 16 * 512 * 512, 9 * 16 * 16, 2 * 9 * 16 * 16 * 512 * 512
-CEILINGS = Ceilings("a device", {"float32": 1e12, "bf16": 1e15}, 1e11, "a test")
+CEILINGS = Ceilings("a device", {"float32": 1e12, "bfloat16": 1e15}, 1e11, "a test")
 
 
 def calibration(**changes):
@@ -208,7 +208,7 @@ def test_fourier_on_a_titan_x():
 
 
 def test_amp_takes_what_the_device_has():
-    assert peak_of(Ceilings("t4", {"float32": 8e12, "fp16": 65e12}, 3e11, ""), "amp") == 65e12
+    assert peak_of(Ceilings("t4", {"float32": 8e12, "float16": 65e12}, 3e11, ""), "amp") == 65e12
     assert peak_of(CEILINGS, "amp") == 1e15
 
 
@@ -216,10 +216,10 @@ def test_amp_takes_what_the_device_has():
     ("options", "message"),
     [
         ({"device": "h201"}, "no peaks are known of the device h201; did you mean `h200`"),
-        ({"device": "t4", "dtype": "bf16"}, "no peak of bf16 is known of NVIDIA T4; of float32, fp16"),
+        ({"device": "t4", "dtype": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4; of float32, float16"),
         (
             {"calibration": calibration(), "dtype": "bf16"},
-            "is of float32, not of bf16; `archscope calibrate --dtype bf",
+            "is of float32, not of bfloat16; `archscope calibrate --precision bf",
         ),
     ],
 )

@@ -3,8 +3,7 @@
 import pytest
 
 import archscope
-from archscope.analysis.traffic import LOSS, UPDATE, Moved, kind_of, traffic
-from archscope.analysis.traversal import walk
+from archscope.analysis.traffic import LOSS, UPDATE, Moved, Part, kind_of, traffic
 from archscope.errors import UsageError
 
 #: input 3 x 8 x 8 = 192; conv 4 x 6 x 6 = 144 with 4 x 27 + 4 = 112 parameters; linear 144 x 10 + 10 = 1450
@@ -131,12 +130,12 @@ def test_what_is_recomputed_moves_its_forward_pass_again():
 )
 def test_kinds(layer, kind):
     design = archscope.load(f"input: [4, 8, 8]\nlayers:\n  - {{name: it, {layer}}}\n")
-    assert [kind_of(one) for one in walk(design.graph)] == [kind]
+    assert [kind_of(one) for one in design.steps()] == [kind]
 
 
 def test_a_recurrence_is_a_kind():
     design = archscope.load("input: [5, 8]\nlayers:\n  - LSTM: 4\n")
-    assert kind_of(walk(design.graph)[0]) == "recurrent"
+    assert kind_of(design.steps()[0]) == "recurrent"
 
 
 def test_what_no_window_reads_is_skipped():
@@ -144,6 +143,42 @@ def test_what_no_window_reads_is_skipped():
     found = parts("input: [4, 8, 8]\nlayers:\n  - {name: it, Conv2d: {out_channels: 8, kernel_size: 1, stride: 2}}\n")
     assert found["it"].skipped == 4 * 4 * (64 - 16)
     assert found["it"].beyond("forward", 0) == 4 * (4 * 16 + 4 * 8 + 8 + 8 * 16)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "product"),
+    [
+        # of each group: places of the output x window of its input x its output channels
+        ("[4, 8, 9]", "Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}", (2, 2 * 6 * 7, 2 * 9, 3)),
+        ("[4, 8]", "Linear: 6", (1, 2 * 4, 8, 6)),
+        # of a transposed one the other way round: places of the input x its channels x window of the output
+        ("[4, 8]", "ConvTranspose1d: {out_channels: 6, kernel_size: 3, groups: 2}", (2, 2 * 8, 2, 3 * 3)),
+        ("[5, 3, 4]", "MatMul: , from: [input, turned]", (2 * 5, 3, 4, 3)),
+        ("[3, 4]", "MatMul: , from: [input, turned]", (2, 3, 4, 3)),
+        ("[4, 8]", "ReLU", None),
+    ],
+)
+def test_the_product_of_matrices_that_a_layer_is(shape, layer, product):
+    spec = f"input: {shape}\nlayers:\n  - {{name: turned, Transpose: {{dim0: -2, dim1: -1}}}}\n"
+    found = parts(f"{spec}  - {{name: it, {layer if 'from' in layer else layer + ', from: input'}}}\n", batch=2)["it"]
+    assert found.product == product
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("elementwise", (100 - 8) + (90 - 3 * 8)), ("update", (100 - 8) + (90 - 8))]
+)
+def test_what_a_cache_holds_passes_by_memory(kind, left):
+    """What is read may lie there once, what each of three kernels writes, too; what an update writes lives on."""
+    part = Part("it", "op", kind, Moved(0, 100, 90, 3))
+    assert part.beyond("forward", 8) == left
+    assert part.beyond("forward", 0) == 190
+    assert part.beyond("forward", 1000) == 0
+
+
+def test_a_convolution_in_three_dimensions_is_spared_nothing():
+    """Winograd's and Fourier's are of planes."""
+    found = parts("input: [4, 9, 9, 9]\nlayers:\n  - {name: it, Conv3d: {out_channels: 8, kernel_size: 3}}\n")["it"]
+    assert found.fewer("float32") == 1
 
 
 @pytest.mark.parametrize(
@@ -201,7 +236,10 @@ def test_a_compiled_step_in_mixed_precision_reads_narrow_numbers():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"dtype": "int8"}, "unknown dtype int8; one of float32, tf32"), ({"mode": "trian"}, "did you mean `train`")],
+    [
+        ({"dtype": "int8"}, "int8 is no floating type"),
+        ({"mode": "trian"}, "did you mean `train`"),
+    ],
 )
 def test_mistakes(options, message):
     with pytest.raises(UsageError, match=message):

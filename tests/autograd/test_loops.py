@@ -5,7 +5,6 @@ import pytest
 import archscope
 from archscope.analysis.memory import memory
 from archscope.analysis.run import Plan, Run
-from archscope.analysis.traversal import walk
 from archscope.autograd import recurrent
 from archscope.autograd.loops import LONG, MOST_EVENTS, SHOWN
 from archscope.autograd.tape import Tape
@@ -40,7 +39,7 @@ def steps(monkeypatch):
 
 def run(it, *, cuts, watched=False):
     """A design that has run, all steps of its loops or some."""
-    one = Run(Plan(it, 2, walk(it.graph, 2)), Tape(watched=watched, cuts=cuts))
+    one = Run(Plan(it, 2, it.steps(2)), Tape(watched=watched, cuts=cuts))
     inferred = one.infer()
     one.prepare("sgd", accumulate=False)
     one.step("sgd", foreach=False)

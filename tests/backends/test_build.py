@@ -165,8 +165,8 @@ def test_what_nobody_reads_any_more_is_dropped():
     network = build(archscope.load("lenet5")).eval()
     values = network.start(*inputs(network.design))
     most = 0
-    for call in network.calls:
-        network.run(call, values)
+    for step in network.steps:
+        network.run(step, values)
         most = max(most, len(values))
     assert most <= 2
     assert list(values) == [Ref(network.design.layers[-1].name)]

@@ -7,7 +7,6 @@ import pytest
 from archscope.analysis.calibration import from_data
 from archscope.analysis.devices import Ceilings
 from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, kind_of
-from archscope.analysis.traversal import walk
 from archscope.backends.torch import calibrate as module
 from archscope.backends.torch.calibrate import _Found, _shares, calibrate, typical
 from archscope.errors import UsageError
@@ -16,7 +15,7 @@ CEILINGS = Ceilings("a device", {"float32": 1e12}, 1e11, "a test")
 
 
 def test_the_typical_layers_are_of_all_kinds():
-    kinds = {kind_of(walk(design.graph)[-1]) for design in typical()}
+    kinds = {kind_of(design.steps()[-1]) for design in typical()}
     assert kinds == {*CONTRACTING, *MOVING} - {"update"}
 
 

@@ -74,8 +74,8 @@ def _gradients(design: archscope.Design, layer: str, output: int, seed: int) -> 
     (node,) = design.inputs
     source = (torch.rand(1, *node.shape, dtype=torch.float64) + 0.5).requires_grad_()
     values = network.start(source)
-    for call in network.calls:
-        network.run(call._replace(done=()), values)
+    for step in network.steps:
+        values |= network.call(step.layer, values)
     result = values[Ref(layer, output)]
     rows = []
     for place in itertools.product(*map(range, result.shape[1:])):

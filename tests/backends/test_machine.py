@@ -90,7 +90,7 @@ def test_devices(monkeypatch):
 def test_ceilings():
     """2 x 16^3 FLOPs in the only second that is measured: a product that takes longer is not tried again, larger."""
     found = measure_peaks("cpu", ["float32", "amp"], seconds=0, clock=Steady())
-    assert found.flops == {"float32": 2 * 16**3, "bf16": 2 * 16**3}
+    assert found.flops == {"float32": 2 * 16**3, "bfloat16": 2 * 16**3}
     assert found.bandwidth == 2 * 4096  # read, and written
     assert found.source.startswith("measured")
 

@@ -14,6 +14,7 @@ from archscope.backends.torch.profile import profile
 from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import CpuClock, CudaClock, arithmetic, rounds, timing
 from archscope.errors import UsageError
+from archscope.setting.precision import precision_of
 from tests.analysis.test_roofline import calibration
 
 SPEC = """
@@ -27,7 +28,7 @@ layers:
   - {name: fc, Linear: 10}
 """
 NAMES = ["conv", "bn", "relu", "flat", "fc", "the loss", "the update"]
-CEILINGS = Ceilings("a device", {"float32": 1e12, "bf16": 1e12}, 1e11, "a test")
+CEILINGS = Ceilings("a device", {"float32": 1e12, "bfloat16": 1e12}, 1e11, "a test")
 
 
 class Ticks:
@@ -164,7 +165,7 @@ def test_flags_are_as_they_were(setting):
 
 def test_flags_are_as_they_were_behind_an_error():
     flags = _flags()
-    with pytest.raises(ZeroDivisionError), arithmetic("float32", "cpu"):
+    with pytest.raises(ZeroDivisionError), arithmetic(precision_of("float32"), "cpu"):
         1 / 0  # noqa: B018
     assert _flags() == flags
 
@@ -188,9 +189,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_built(monkeypatch):
     [
         ({"device": "cuda"}, "there is no CUDA device here; --device cpu works"),
         ({"dtype": "tf32"}, "tf32 is a format of CUDA devices from Ampere on"),
-        ({"dtype": "int8"}, "unknown dtype int8"),
+        ({"dtype": "int8"}, "int8 is no floating type"),
         ({"mode": "test"}, "unknown mode test"),
-        ({"dtype": "fp16", "ceilings": CEILINGS}, "no peak of fp16 is known of a device"),
+        ({"dtype": "fp16", "ceilings": CEILINGS}, "no peak of float16 is known of a device"),
     ],
 )
 def test_refusals(options, message, monkeypatch):
@@ -265,9 +266,9 @@ def test_the_clock_of_the_host_goes_forward():
 
 
 def test_a_profile_is_a_value_that_can_be_written():
-    from archscope.report.speed_data import profile_data
+    from archscope.report.results.profile import ProfileReport
 
-    data = json.loads(json.dumps(profile_data(small(ceilings=CEILINGS))))
+    data = json.loads(json.dumps(ProfileReport(small(ceilings=CEILINGS)).data()))
     assert data["whole"]["step"] == {"median": 3.0, "spread": 0.0, "runs": 5}
     assert data["machine"]["torch"] == torch.__version__
 

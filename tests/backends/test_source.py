@@ -19,7 +19,6 @@ from ruff import find_ruff_bin
 
 import archscope
 import tests.ops.records
-from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.source import torch_source
 from archscope.backends.torch.source.write import unformatted
@@ -61,7 +60,7 @@ def single(case: Case) -> Design | None:
     results = tuple((f"y{number}", Ref("it", number)) for number in range(len(case.op.outputs(*case.inputs))))
     design = Design("one", given_inputs or (Input("x", (1,)),), (layer,), results)
     try:
-        if any(len(walk(design.graph, batch)[0].y) != len(results) for batch in (1, 2)):
+        if any(len(design.steps(batch)[0].y) != len(results) for batch in (1, 2)):
             return None  # it splits the batch
     except UsageError:
         return None  # its arguments are for another batch

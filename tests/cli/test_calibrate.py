@@ -45,7 +45,7 @@ def test_it_is_stored_under_the_name_of_the_device(asked):
 def test_another_place_and_other_types(asked, tmp_path):
     target = tmp_path / "mine.json"
     run("--dtype", "bf16", "--dtype", "amp", "--seconds", "5", "--output", str(target), "--quiet")
-    assert asked[0]["dtypes"] == ("bf16", "amp")
+    assert asked[0]["dtypes"] == ("bfloat16", "bf16-mixed")
     assert from_data(json.loads(target.read_text()), "") == calibration()
     assert not calibrations.place_of("a device").exists()
 
@@ -64,4 +64,4 @@ def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
 
 
 def test_a_dtype_that_is_none():
-    assert "'int8' is not one of" in run("--dtype", "int8", code=2).stderr
+    assert "int8 is no floating type" in run("--dtype", "int8", code=2).stderr

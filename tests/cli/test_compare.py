@@ -167,7 +167,7 @@ def test_files(tmp_path):
         (("vgg16", "--bound"), "--calibration and --bound are about times: add --device"),
         (("vgg16", "--calibration", "a.json"), "--calibration and --bound are about times: add --device"),
         (("vgg16", "--device", "cpu"), "`archscope calibrate --device cpu` measures them"),
-        (("vgg16", "--device", "t4", "--dtype", "bf16"), "no peak of bf16 is known of NVIDIA T4"),
+        (("vgg16", "--device", "t4", "--dtype", "bf16"), "no peak of bfloat16 is known of NVIDIA T4"),
         (("resnet51",), "did you mean `resnet50`"),
     ],
 )

@@ -26,9 +26,9 @@ def run(*arguments, code=0):
 
 def test_a_bound_by_published_peaks():
     out = run("lenet5", "--device", "h200", "--batch", "8", "--dtype", "bf16").stdout
-    assert "LeNet-5   batch 8, bf16, train, layer by layer on NVIDIA H200" in out
+    assert "LeNet-5   batch 8, bfloat16, train, layer by layer on NVIDIA H200" in out
     assert "at least" in out
-    assert "bf16 989.5 TFLOP/s" in out
+    assert "bfloat16 989.5 TFLOP/s" in out
     assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out
 
 
@@ -124,7 +124,7 @@ def test_a_calibration_in_a_file(tmp_path):
     [
         (("lenet5",), "Missing option '--device'"),
         (("lenet5", "--device", "h300"), "'h300' is not one of"),
-        (("lenet5", "--device", "t4", "--dtype", "bf16"), "no peak of bf16 is known of NVIDIA T4"),
+        (("lenet5", "--device", "t4", "--dtype", "bf16"), "no peak of bfloat16 is known of NVIDIA T4"),
         (("lenet5", "--device", "cpu"), "`archscope calibrate --device cpu` measures them"),
         (("lenet5", "--device", "cpu", "--calibration", "no.json"), "no.json cannot be read: No such file"),
     ],

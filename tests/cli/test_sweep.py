@@ -136,7 +136,7 @@ def test_options_replace_what_the_spec_says():
     assert data("swept.yaml", "--seed", "9")["sample"] == {"method": "random", "count": 6, "seed": 9}
     assert data("swept.yaml", *WIDTHS, "--where", "macs > 0", "--top", "1")["passed"] == 4
     found = data("swept.yaml", "--batch", "3", "--dtype", "bf16", "--optimizer", "adam", "--device", "h200", "--bound")
-    assert (found["batch"], found["dtype"], found["optimizer"], found["device"]) == (3, "bf16", "adam", "h200")
+    assert (found["batch"], found["dtype"], found["optimizer"], found["device"]) == (3, "bfloat16", "adam", "h200")
 
 
 def test_samples_follow_from_their_seed():
@@ -364,7 +364,7 @@ def test_shell_completion(line, begun, found):
         ("little.yaml --vary width=4,8 --frontier", "--frontier writes the frontier of --pareto"),
         ("little.yaml --vary width=4,8 --bound", "add --device"),
         ("little.yaml --vary width=4,8 --columns train_seconds", "times are those of a device"),
-        ("little.yaml --vary width=4,8 --device t4 --dtype bf16", "no peak of bf16 is known of NVIDIA T4"),
+        ("little.yaml --vary width=4,8 --device t4 --dtype bf16", "no peak of bfloat16 is known of NVIDIA T4"),
         ("little.yaml --vary width=4,8 --resume", "nothing to resume or restart"),
         ("little.yaml --vary width=4,8 -o a.csv --resume --restart", "resumed or restarted, not both"),
         ("little.yaml --vary width=4,8 -o a.txt", "none of the files that -o writes"),

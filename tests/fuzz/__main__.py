@@ -6,7 +6,7 @@ import multiprocessing as mp
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import click
@@ -31,6 +31,7 @@ class Report:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
+        self.commands: Counter[str] = Counter()
         self.failures: dict[str, Found] = {}
         self.slowest, self.largest = Outcome(""), Outcome("")
         self.cpu = 0.0
@@ -38,6 +39,7 @@ class Report:
     def add(self, number: int, given: Input, outcome: Outcome) -> None:
         self.counts[outcome.kind] += 1
         self.kinds[given.kind] += 1
+        self.commands[given.arguments[0]] += 1
         self.cpu += outcome.cpu
         self.slowest = max(self.slowest, outcome, key=lambda one: one.cpu)
         self.largest = max(self.largest, outcome, key=lambda one: one.memory)
@@ -48,7 +50,7 @@ class Report:
 
     def __str__(self) -> str:
         total = sum(self.counts.values())
-        lines = [f"{total:,} inputs ({', '.join(f'{n:,} {kind}' for kind, n in self.kinds.most_common())})"]
+        lines = [f"{total:,} inputs ({_listed(self.kinds)})", f"commands: {_listed(self.commands)}"]
         lines += [f"{count:9,}  {kind}" for kind, count in self.counts.most_common()]
         lines.append(
             f"{self.cpu:,.0f} s of CPU, at most {self.slowest.cpu:.2f} s and {self.largest.memory / 1e6:.0f} MB for one"
@@ -56,7 +58,11 @@ class Report:
         return "\n".join(lines)
 
 
-def run(seed: int, numbers: range) -> Iterator[tuple[int, Input, Outcome]]:
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+
+
+def run(seed: int, numbers: Sequence[int]) -> Iterator[tuple[int, Input, Outcome]]:
     """The outcome of every input."""
     with Runner() as runner:
         for number in numbers:
@@ -64,7 +70,7 @@ def run(seed: int, numbers: range) -> Iterator[tuple[int, Input, Outcome]]:
             yield number, given, runner.run(given)
 
 
-def _job(arguments: tuple[int, range]) -> list[tuple[int, Input, Outcome]]:
+def _job(arguments: tuple[int, Sequence[int]]) -> list[tuple[int, Input, Outcome]]:
     return list(run(*arguments))
 
 
@@ -85,23 +91,25 @@ def told(given: Input) -> str:
 @click.option("--count", default=2000, show_default=True, help="How many inputs.")
 @click.option("--seed", default=0, show_default=True, help="Another one draws others.")
 @click.option("--start", default=0, show_default=True, help="The number of the first.")
+@click.option("--only", help="No others than these numbers: 17,4711.")
 @click.option("--jobs", default=1, show_default=True, help="Processes at work.")
 @click.option("--shrink", default=200, show_default=True, help="Runs spent on making one failing input smaller.")
-def main(count: int, seed: int, start: int, jobs: int, shrink: int) -> None:
+def main(count: int, seed: int, start: int, only: str | None, jobs: int, shrink: int) -> None:
     """Try hostile inputs, print a table of what came of them, and the smallest input of each kind of failure."""
     report, begun = Report(), time.monotonic()
-    numbers = range(start, start + count)
+    numbers = [*map(int, only.split(","))] if only else range(start, start + count)
     if jobs == 1:
         for done, one in enumerate(run(seed, numbers), 1):
             report.add(*one)
             _, given, outcome = one
-            if report.counts[outcome.kind] == 1 and not outcome.fine:
-                click.echo(f"{one[0]}: {outcome.kind} ({given.kind}, {given.size} characters)", err=True)
+            if not outcome.fine:
+                took = f"{outcome.cpu:.2f} s, {outcome.memory / 1e6:.0f} MB"
+                click.echo(f"{one[0]}: {outcome.kind} ({given.kind}, {given.size} characters, {took})", err=True)
             if done % 5000 == 0:
                 failed = sum(n for kind, n in report.counts.items() if not Outcome(kind).fine)
                 click.echo(f"{done:,} inputs, {failed} failures, {time.monotonic() - begun:,.0f} s", err=True)
     else:
-        parts = [(seed, numbers[i : i + 500]) for i in range(0, count, 500)]
+        parts = [(seed, numbers[i : i + 500]) for i in range(0, len(numbers), 500)]
         with mp.get_context("spawn").Pool(jobs) as pool:
             for batch in pool.imap(_job, parts):
                 for one in batch:

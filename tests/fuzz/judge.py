@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import category
 
 import archscope
 from archscope.errors import ArchscopeError
@@ -27,10 +26,8 @@ ROOM = 300e6
 
 _POSITION = re.compile(r":\d+:\d+: error: ")
 _PACKAGE = str(Path(archscope.__file__).parent)
-_WHITE = "\n\t"
-#: classes of characters that no terminal is sent: controls, and marks that turn the direction of writing
-_RAW = ("Cc", "Cs")
-_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+#: what no terminal is sent: controls (but for tabs and line ends), halves of pairs, marks that turn the writing
+_RAW = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class Outcome(NamedTuple):
@@ -108,11 +105,11 @@ _ABOUT_ALL = (
 
 
 def _wrong_text(given: Input, out: str, err: str) -> str:
-    raw = next((c for c in (*out, *err) if (category(c) in _RAW and c not in _WHITE) or c in _TURNING), None)
+    raw = _RAW.search(out) or _RAW.search(err)
     form = " ".join(arg for arg in given.arguments if arg.startswith("-") or arg in ("torch", "dot", "mermaid", "json"))
     command = f"{given.arguments[0]} {form}"
     if raw is not None:
-        return f"raw U+{ord(raw):04X} in {command}"
+        return f"raw U+{ord(raw[0]):04X} in {command}"
     if out.startswith("<!doctype html>"):
         return _wrong_page(out)
     forms = [form for option, form in pairwise(given.arguments) if option == "--to"]

@@ -123,6 +123,8 @@ def test_an_array_that_says_more_than_its_layer_is_not_read(spec):
     ("value", "message"),
     [
         ("arrange", "got 'arrange'"),
+        ("arrange", "did you mean `arange`?"),
+        ("arnge(start=1)", "did you mean `arange`?"),
         ("arange(stop=3)", "'stop=3' is no argument of arange"),
         ("arange(start=a)", "`start` of arange: expected a number, got 'a'"),
         ("[1, [x]]", "expected numbers, got 'x'"),

@@ -10,7 +10,6 @@ import torch
 
 import archscope
 from archscope.analysis.memory import memory
-from archscope.analysis.traversal import walk
 from archscope.backends.torch.build import build
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.legal import apply
@@ -33,7 +32,7 @@ def test_positions_count_what_is_not_padding():
     found = build(design)(torch.tensor([[7, 9, 4, 1, 1], [3, 1, 1, 1, 1]]))
     assert found.tolist() == [[2, 3, 4, 1, 1], [2, 1, 1, 1, 1]]
     assert found.dtype == torch.int64
-    assert [step.y[0].dtype for step in walk(design.graph)] == ["bool", "int32", "int64", "int64", "int64"]
+    assert [step.y[0].dtype for step in design.steps()] == ["bool", "int32", "int64", "int64", "int64"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,7 @@ def test_no_gradient_flows_through(between):
     first, *_, last = design.layers
     assert network.layer(first.name).weight.grad is None
     assert network.layer(last.name).weight.grad is not None
-    steps = walk(design.graph)
+    steps = design.steps()
     assert steps[-1].needs == (False,)
     assert archscope.analyze(design).rows[-1].cost.input_grad_macs == 0
     assert memory(design, batch=2).kept_bytes == kept(design, 2)
@@ -101,7 +100,7 @@ def test_a_floor_hands_zeros_on():
     network = build(design)
     network(torch.rand(2, 4)).sum().backward()
     assert not network.layer(design.layers[0].name).weight.grad.any()
-    assert walk(design.graph)[-1].needs == (True,)
+    assert design.steps()[-1].needs == (True,)
 
 
 MADE = """

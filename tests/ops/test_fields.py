@@ -2,7 +2,10 @@
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from archscope.ops import REGISTRY
 from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Shape, Text
 
 SHAPES = Listed(Listed(Index()))
@@ -57,3 +60,33 @@ def test_only_what_may_be_without_dimensions_takes_no_sizes() -> None:
         Shape().read([], None)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate([], {**Shape().schema(), "$defs": {"expression": {"type": "string"}}})
+
+
+#: values of every sort that a spec may hold
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.sampled_from([-2.5, -1.0, 0.0, 0.5, 1.0, 2.0, 7.25]),
+    lambda one: st.lists(one, max_size=7),
+    max_leaves=7,
+)
+#: a mapping is held as pairs, which a spec does not write
+KINDS = sorted(
+    {info.kind for op in REGISTRY.values() for info in op.fields if not isinstance(info.kind, Named)}, key=repr
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_the_schema_allows_what_is_read(kind: Kind) -> None:
+    """No literal value is taken that an editor marks as wrong; of single numbers none is refused that it lets pass."""
+    validator = jsonschema.Draft202012Validator({**kind.schema(), "$defs": {"expression": {"type": "string"}}})
+
+    @given(VALUES, st.sampled_from([None, 1, 2, 3]))
+    def agrees(value: object, rank: int | None) -> None:
+        try:
+            kind.read(value, rank)
+            taken = True
+        except FieldError:
+            taken = False
+        if taken or not isinstance(value, list):
+            assert validator.is_valid(value) == taken
+
+    agrees()

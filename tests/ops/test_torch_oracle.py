@@ -183,3 +183,48 @@ def test_borders_are_padded_along_as_many_axes_as_torch_pads(mode: str) -> None:
                 taken = False
             _, violations = apply(REGISTRY["Pad"](pad=(1, 1) * pairs, mode=mode), (Tensor(tuple(x.shape)),))
             assert not violations if taken else violations, (ndims, pairs)
+
+
+@each_op
+def test_what_nothing_arrives_at_torch_refuses_too(name: str) -> None:
+    """But for what stands by itself."""
+
+    @settings(RELAXED, max_examples=1)
+    @given(RECORDS[name].cases)
+    def holds(case: Case) -> None:
+        alone = case._replace(inputs=())
+        _, violations = apply(*alone)
+        if violations:
+            assert standing(case.op) is None
+        else:
+            run(alone)
+
+    holds()
+
+
+SMALLEST = [
+    *((f"Conv{rank}d", {"out_channels": 1, "kernel_size": 3}, 3, rank) for rank in (1, 2, 3)),
+    *((f"ConvTranspose{rank}d", {"out_channels": 1, "kernel_size": 3, "padding": 1}, 1, rank) for rank in (1, 2, 3)),
+    *((f"{kind}Pool{rank}d", {"kernel_size": 3}, 3, rank) for kind in ("Max", "Avg", "LP") for rank in (1, 2, 3)),
+    *((f"ZeroPad{rank}d", {"padding": -1}, 3, rank) for rank in (1, 2, 3)),
+    *((f"ReflectionPad{rank}d", {"padding": 1}, 2, rank) for rank in (1, 2, 3)),
+    ("Upsample", {"scale_factor": 0.5}, 2, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "size", "rank"), SMALLEST)
+def test_the_smallest_map_is_taken_and_the_next_refused(
+    name: str, arguments: dict[str, Any], size: int, rank: int
+) -> None:
+    """As torch does: the cases of a record are those that the op's own checks let pass."""
+    given = {"norm_type": 2, **arguments} if name.startswith("LP") else arguments
+    for side in (size, size - 1):
+        case = Case(REGISTRY[name](**given), (Tensor((2, 4, *(side,) * rank)),))
+        outputs, violations = apply(*case)
+        try:
+            ran = run(case, "cpu")
+            taken = all(y.numel() for y in ran.outputs)
+        except (RuntimeError, ValueError):
+            taken = False
+        assert taken == (side == size) == (not violations)
+        assert not taken or tuple(measured(y) for y in ran.outputs) == stated(outputs)

@@ -4,7 +4,9 @@ import click
 import pytest
 
 from archscope.backends.proof import Check
-from archscope.report.checks import line
+from archscope.report.blocks import Checks
+from archscope.report.checks import checked
+from archscope.report.formats.terminal import drawn
 
 
 @pytest.mark.parametrize(
@@ -18,4 +20,4 @@ from archscope.report.checks import line
     ],
 )
 def test_a_line_says_what_there_is(one, said):
-    assert click.unstyle(line(one, "a: ")) == said
+    assert click.unstyle(drawn(Checks((checked(one, "a: "),)), 160)) == said

@@ -56,6 +56,11 @@ LINES = [
     ("calibrate", "calibrate --output -"),
     ("reconcile", "reconcile SPEC --no-run --json -"),
     ("reconcile", "reconcile lenet5 --json -"),
+    ("receptive-field", "receptive-field lenet5 --json -"),
+    ("list", "list --json -"),
+    ("verify", "verify lenet5 alexnet --json -"),
+    ("verify", "verify lenet5 SPEC --torch --json -"),
+    ("import", "import tests/data/models.py:Net --input 3x16x16 -o IMPORTED --json -"),
     ("export", "export SPEC --to json"),
     ("export", "export googlenet_aux --to json"),
 ]
@@ -83,7 +88,8 @@ def small(tmp_path, monkeypatch):
 
 
 def output(line, folder):
-    places = {"SPEC": str(folder / "spec.yaml"), "CALIBRATION": str(folder / "calibration.json")}
+    places = {"SPEC": str(folder / "spec.yaml"), "CALIBRATION": str(folder / "calibration.json"),
+              "IMPORTED": str(folder / "imported.yaml")}  # fmt: skip
     return run(*(places.get(word, word) for word in line.split()))
 
 

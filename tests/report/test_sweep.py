@@ -28,7 +28,7 @@ from archscope.report.sweep import (
 from archscope.sweeps.merging import Merger
 from archscope.sweeps.model import Reason
 from archscope.sweeps.space import Axis, Sample, Space
-from tests.report.test_notebook import NASTY, Page
+from tests.report.formats.test_html import NASTY, Page
 from tests.sweeps.grids import AXES, COLUMNS, QUESTION, swept
 
 #: the five with the fewest MACs, by hand: width, depth, kind, input, params, MACs = params x (input / 4)² x depth

@@ -102,7 +102,7 @@ def test_what_loads_is_valid(text: str) -> None:
         "sweep: {vary: {a: 1}, sort: [a]}\n",
         "sweep: {vary: {a: 1}, sample: {seed: 1}}\n",
         "sweep: {vary: {a: 1}, sample: {count: 3, method: grid}}\n",
-        "sweep: {vary: {a: 1}, dtype: float16}\n",
+        "sweep: {vary: {a: 1}, dtype: int8}\n",
         "sweep: {vary: {a: 1}, where: 3}\n",
         "sweep: {vary: {a: 1}, varied: 3}\n",
     ],

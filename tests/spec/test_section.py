@@ -301,7 +301,12 @@ MISTAKES = [
         "did you mean `sobol`?",
     ),
     Mistake(
-        "an unknown dtype", SWEEP + "  dtype: fp61\n", "6:10", "fp61", "unknown dtype `fp61`", "did you mean `fp16`?"
+        "an unknown precision",
+        SWEEP + "  dtype: fp166\n",
+        "6:10",
+        "fp166",
+        "unknown precision `fp166`",
+        "did you mean `fp16`?",
     ),
     Mistake(
         "no optimizer",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
 from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
-from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.shown import Shown
@@ -32,7 +31,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Reconciliation(Shown):
+class Reconciliation(Shown, report="reconciliation"):
     """What all peers report of a design, as modelled.
 
     Attributes:
@@ -58,7 +57,7 @@ def reconcile(design: Design, batch: int = 1) -> Reconciliation:
     """
     if batch < 1:
         raise UsageError(f"the batch must be at least 1, not {batch}")
-    steps = walk(design.graph, batch)
+    steps = design.steps(batch)
     readings = {
         name: Reading(peer, peer.work(design, steps) if peer.work else None, peer.params(design, steps))
         for name, peer in PEERS.items()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from archscope.analysis.traversal import Step
 from archscope.arith import prod
 from archscope.design import Design
 from archscope.ops.base import REGISTRY, Tensor, Tensors
+from archscope.steps import Step
 
 #: what a term may be about, in the order in which a bridge lists them
 TERMS = (

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, each, macs, nothing, unseen
-from archscope.analysis.traversal import Step
 from archscope.arith import prod
+from archscope.steps import Step
 
 
 def _convolution(step: Step) -> Iterable[Part]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from archscope.analysis.cost import second_biases
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Part, Peer
-from archscope.analysis.traversal import Step
+from archscope.steps import Step
 
 
 def _weights(step: Step) -> Iterable[Part]:

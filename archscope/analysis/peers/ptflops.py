@@ -13,8 +13,8 @@ from math import inf, prod
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Bridge, Part, Peer, Rule, Term, bias_each, macs, nothing, unseen
-from archscope.analysis.traversal import Step
 from archscope.design import Design
+from archscope.steps import Step
 
 
 def _input(name: str, count: int = 1) -> Rule:

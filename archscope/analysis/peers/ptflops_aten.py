@@ -13,12 +13,12 @@ from math import prod
 from archscope.analysis.peers import base, ptflops
 from archscope.analysis.peers.base import Bridge, Part, Peer, bias_each, macs, nothing
 from archscope.analysis.peers.torch_counter import NO_FORMULA, fused, lstm
-from archscope.analysis.traversal import Step
 from archscope.autograd.strides import contiguous, is_contiguous
 from archscope.autograd.tape import Tape, Value
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.steps import Step
 
 Lies = tuple[Value, ...]
 
@@ -112,7 +112,7 @@ def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
     found: dict[str, Lies] = {}
     for step in steps:
         name = step.layer.name
-        own = weights.setdefault(step.layer.shares or name, _weights(tape, step))
+        own = weights.setdefault(step.layer.owner, _weights(tape, step))
         found[name] = tuple(values[ref] for ref in step.layer.inputs)
         result = step.layer.op.forward(tape, own, found[name], step.y)
         for number, value in enumerate((result,) if isinstance(result, Value) else result):

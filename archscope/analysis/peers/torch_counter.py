@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Part, Peer, macs, nothing, unseen
-from archscope.analysis.traversal import Step
+from archscope.steps import Step
 
 
 def _twice(step: Step) -> Iterable[Part]:

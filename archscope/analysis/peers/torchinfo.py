@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, macs, nothing, numel, unseen
-from archscope.analysis.traversal import Step
 from archscope.arith import prod
+from archscope.steps import Step
 
 
 def _split(step: Step) -> tuple[int, int]:

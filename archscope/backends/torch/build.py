@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from archscope.analysis.traversal import Step, walk
 from archscope.design import Design, incomplete
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError
-from archscope.graph import Ref
+from archscope.graph import Layer, Ref
 from archscope.ops import Op
 from archscope.ops.base import Tensors
+from archscope.steps import Segment, Step, segments
 
 DTYPES = {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
@@ -47,26 +47,6 @@ class Function(nn.Module):
         self._function = self.op.module(torch, *self.x)
 
 
-class Call(NamedTuple):
-    """One layer at work.
-
-    Attributes:
-        layer: its name.
-        module: the name of the layer whose module it is: its own, or the one whose weights it shares.
-        inputs: what it reads.
-        checkpoint: the block around it that is recomputed in the backward pass, if any.
-        done: what nobody reads after it.
-        no_grad: whether it runs without gradients.
-    """
-
-    layer: str
-    module: str
-    inputs: tuple[Ref, ...]
-    checkpoint: str | None
-    done: tuple[Ref, ...]
-    no_grad: bool = False
-
-
 class Network(nn.Module):
     """The module of a design.
 
@@ -77,7 +57,7 @@ class Network(nn.Module):
 
     Attributes:
         design: what it is the module of.
-        calls: its layers in the order of execution.
+        steps: its layers in the order of execution.
         names: of the layers' submodules, by layer.
     """
 
@@ -85,23 +65,11 @@ class Network(nn.Module):
         super().__init__()
         self.design = design
         self.names: dict[str, str] = {}
-        kept = {ref for _, ref in design.outputs}
-        readers: dict[Ref, str] = {}
-        for layer in design.layers:
-            readers |= dict.fromkeys(layer.inputs, layer.name)
-        calls = []
-        for step in steps:
-            layer = step.layer
-            if layer.shares is None:
-                self._enter(layer.path, _module(step))
-            made = [Ref(layer.name, number) for number in range(len(step.y))]
-            last = [ref for ref in layer.inputs if readers[ref] == layer.name]
-            done = tuple(
-                dict.fromkeys(ref for ref in (*last, *(r for r in made if r not in readers)) if ref not in kept)
-            )
-            module = layer.shares or layer.name
-            calls.append(Call(layer.name, module, layer.inputs, layer.checkpoint, done, layer.no_grad))
-        self.calls = tuple(calls)
+        self.steps = tuple(steps)
+        self._parts = tuple(segments(self.steps))
+        for step in self.steps:
+            if step.layer.shares is None:
+                self._enter(step.layer.path, _module(step))
 
     def _enter(self, path: tuple[str, ...], module: nn.Module) -> None:
         """Give a layer's module its place; blocks are plain modules."""
@@ -141,58 +109,49 @@ class Network(nn.Module):
             raise TypeError(f"{self.design.name} takes {', '.join(names)}")
         return {Ref(name): given[name] for name in names}
 
-    def run(self, call: Call, values: dict[Ref, Any]) -> None:
+    def run(self, step: Step, values: dict[Ref, Any]) -> None:
         """Run one layer on the tensors so far, add its outputs, and drop what nobody reads any more."""
-        with torch.no_grad() if call.no_grad else nullcontext():
-            y = self.layer(call.module)(*(values[ref] for ref in call.inputs))
-        for number, tensor in enumerate(y if isinstance(y, (tuple, list)) else (y,)):  # an input may be its own output
-            values[Ref(call.layer, number)] = tensor.detach() if call.no_grad else tensor
-        for ref in call.done:
+        values |= self.call(step.layer, values)
+        for ref in step.last:
             values.pop(ref, None)
+
+    def call(self, layer: Layer, values: Mapping[Ref, Any], *, grad: bool = False) -> dict[Ref, Any]:
+        """The outputs of one layer, of the tensors so far; an input may be one of them.
+
+        Args:
+            grad: whether gradients pass a layer that runs without them (``no_grad``), too.
+        """
+        stopped = layer.no_grad and not grad
+        with torch.no_grad() if stopped else nullcontext():
+            y = self.layer(layer.owner)(*(values[ref] for ref in layer.inputs))
+        made = enumerate(y if isinstance(y, (tuple, list)) else (y,))
+        return {Ref(layer.name, number): tensor.detach() if stopped else tensor for number, tensor in made}
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The output of the design, or a dictionary of its outputs by name."""
         values = self.start(*inputs, **named)
-        for calls in self._regions():
-            if calls[0].checkpoint is not None and torch.is_grad_enabled():
-                self._recompute(calls, values)
-            else:
-                for call in calls:
-                    self.run(call, values)
+        for part in self._parts:
+            if isinstance(part, Segment) and torch.is_grad_enabled():
+                self._recompute(part, values)
+                continue
+            for step in part.steps if isinstance(part, Segment) else (part,):
+                self.run(step, values)
         results = {name: values[ref] for name, ref in self.design.outputs}
         return next(iter(results.values())) if len(results) == 1 else results
 
-    def _regions(self) -> Iterator[list[Call]]:
-        """Layers one by one, those of a recomputed block together."""
-        group: list[Call] = []
-        for call in self.calls:
-            if group and (call.checkpoint is None or call.checkpoint != group[-1].checkpoint):
-                yield group
-                group = []
-            group.append(call)
-        if group:
-            yield group
-
-    def _recompute(self, calls: list[Call], values: dict[Ref, Any]) -> None:
+    def _recompute(self, segment: Segment, values: dict[Ref, Any]) -> None:
         """Run a block under torch.utils.checkpoint: only what it reads from outside is kept."""
-        inside = {call.layer for call in calls}
-        read = list(dict.fromkeys(ref for call in calls for ref in call.inputs if ref.node not in inside))
-        outputs = {ref for _, ref in self.design.outputs}
-        later = {ref for call in self.calls if call.layer not in inside for ref in call.inputs} | outputs
-        given = [ref for ref in dict.fromkeys(ref for call in self.calls for ref in call.inputs) if ref.node in inside]
-        given = [ref for ref in dict.fromkeys([*given, *outputs]) if ref.node in inside and ref in later]
 
         def block(*tensors: Any) -> tuple[Any, ...]:
-            own = dict(zip(read, tensors, strict=True))
-            for call in calls:
-                self.run(call._replace(done=()), own)
-            return tuple(own[ref] for ref in given)
+            own = dict(zip(segment.reads, tensors, strict=True))
+            for step in segment.steps:
+                own |= self.call(step.layer, own)
+            return tuple(own[ref] for ref in segment.gives)
 
-        results = checkpoint(block, *(values[ref] for ref in read), use_reentrant=False)
-        values.update(zip(given, results, strict=True))
-        for call in calls:
-            for ref in call.done:
-                values.pop(ref, None)
+        results = checkpoint(block, *(values[ref] for ref in segment.reads), use_reentrant=False)
+        values.update(zip(segment.gives, results, strict=True))
+        for ref in segment.last:
+            values.pop(ref, None)
 
 
 def free_name(around: nn.Module, part: str) -> str:
@@ -251,7 +210,7 @@ def build(
         UsageError: there is no such device.
         SpecError: a file of values cannot be read.
     """
-    steps = walk(design.graph)
+    steps = design.steps()
     with seeded(seed), _on(device):
         network = Network(design, steps if only is None else [step for step in steps if step.layer.name in only])
     return network if dtype is None else network.to(dtype)

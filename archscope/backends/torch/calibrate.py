@@ -15,6 +15,7 @@ from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds
 from archscope.design import Design
 from archscope.load import load
+from archscope.setting.precision import precision_of
 
 _BATCH = {"cpu": 4, "cuda": 64}
 _LEAST, _WARM = 3, 2
@@ -78,7 +79,7 @@ def calibrate(
     """Calibrate a device.
 
     Args:
-        dtypes: of :data:`~archscope.analysis.traffic.NUMBERS`.
+        dtypes: words for :data:`~archscope.setting.precision.PRECISIONS`.
         seconds: to spend in all, about.
         tick: is told the share that is done.
 
@@ -91,9 +92,10 @@ def calibrate(
     done, total = 0, len(dtypes) * (len(_TYPICAL) + 1)
     each = seconds * (1 - _SHARE_OF_PEAKS) / total
     efficiency, launch = {}, dict.fromkeys(PASSES, 0.0)
-    for number, dtype in enumerate(dtypes):
+    for number, precision in enumerate(map(precision_of, dtypes)):
+        dtype = precision.name
         found: list[_Found] = []
-        with arithmetic(dtype, device):
+        with arithmetic(precision, device):
             tiny = list(_measured(_design(*_TINY), Setting(device, 1, dtype, "train"), each, clock))
             if not number:
                 launch = {phase: _call_cost(tiny, phase) for phase in PASSES}

@@ -21,7 +21,6 @@ from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
-from archscope.graph import Ref
 from archscope.ops.tensors import standing
 
 __all__ = ["Check", "check", "kept_by", "plain", "same_tensors"]
@@ -86,12 +85,13 @@ def _shapes(account: Account, network: Network, batch: int) -> Check:
     values = network.start(*inputs(account.design, batch, "meta"))
     wrong = ""
     with torch.no_grad():
-        for call, row in zip(network.calls, account.rows, strict=True):
-            network.run(call._replace(done=()), values)
-            shapes = [tuple(values[Ref(call.layer, number)].shape) for number in range(len(row.y))]
+        for step, row in zip(network.steps, account.rows, strict=True):
+            made = network.call(step.layer, values)
+            values |= made
+            shapes = [tuple(tensor.shape) for tensor in made.values()]
             if shapes != [tensor.shape for tensor in row.y] and not wrong:
-                wrong = f"{call.layer} gives {shapes}"
-            for ref in call.done:
+                wrong = f"{row.name} gives {shapes}"
+            for ref in step.last:
                 values.pop(ref, None)
     right = f"{len(account.rows)} layers"
     return Check("output shapes", right, wrong or right, f"batch {batch}, meta device")

@@ -20,11 +20,11 @@ import torch
 
 from archscope.analysis.influence import box_dims, check_place
 from archscope.analysis.receptive_field import receptive_fields
-from archscope.backends.torch.build import DTYPES, Call, Network, build
+from archscope.backends.torch.build import DTYPES, Network, build
 from archscope.backends.torch.monotonous import Monotonous
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.graph import Ref
+from archscope.graph import Layer, Ref
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -274,31 +274,31 @@ def _forward(network: Network, name: str, generator: torch.Generator, *, structu
     else:
         raise _Stopped(Hidden(name, "holds whole numbers: no gradient reaches it"))
     run = _Run(values, source)
-    kinds = {layer.name: type(layer.op).__name__ for layer in network.design.layers}
     decided = {Ref(node.name) for node in network.design.inputs}
-    for call in network.calls:
+    for step in network.steps:
+        layer = step.layer
         if changed is None:
-            _call(network, call, values)
+            values |= _call(network, layer, values)
             continue
         changed.noted.clear()
         changed.looked_up = False
         with changed:
-            _call(network, call, values)
-        made = {ref: tensor for ref, tensor in values.items() if ref.node == call.layer}
-        if kinds[call.layer] not in _KNOWN and not decided.isdisjoint(call.inputs):
+            made = _call(network, layer, values)
+        values |= made
+        if layer.kind not in _KNOWN and not decided.isdisjoint(layer.inputs):
             decided |= set(made)
-        read = {ref: values[ref] for ref in call.inputs}
+        read = {ref: values[ref] for ref in layer.inputs}
         whys = [*changed.noted, *_whys(read, made, decided, marked, looked_up=changed.looked_up)]
         felt = any(tensor.requires_grad or tensor is marked for tensor in read.values())
-        run.hidden += [Hidden(call.layer, why) for why in whys if felt]
+        run.hidden += [Hidden(layer.name, why) for why in whys if felt]
     return run
 
 
-def _call(network: Network, call: Call, values: dict[Ref, Any]) -> None:
+def _call(network: Network, layer: Layer, values: dict[Ref, Any]) -> dict[Ref, Any]:
     try:
-        network.run(call._replace(done=(), no_grad=False), values)  # what has no gradient has an influence
+        return network.call(layer, values, grad=True)  # what has no gradient has an influence
     except UsageError as error:
-        raise _Stopped(Hidden(call.layer, f"cannot be run: {error}")) from None
+        raise _Stopped(Hidden(layer.name, f"cannot be run: {error}")) from None
 
 
 def _whys(

@@ -16,9 +16,9 @@ import torch
 
 from archscope import __version__
 from archscope.analysis.devices import Ceilings, processor
-from archscope.analysis.traffic import numbers
-from archscope.backends.torch.timing import FLOATING, Clock, arithmetic, clock_of, rounds
+from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds, torch_type
 from archscope.errors import UsageError
+from archscope.setting.precision import Precision, precision_of
 
 _SIDES = {"cpu": (256, 512, 1024, 2048), "cuda": (1024, 2048, 4096, 8192)}  # of square matrices that are multiplied
 _LONG = 0.05  # seconds of a product behind which no larger one is tried: some types are emulated, and very slow
@@ -139,13 +139,11 @@ def measure_peaks(device: str, dtypes: Iterable[str], *, seconds: float = 2.0, c
     """
     clock = clock or clock_of(device)
     flops = {}
-    for dtype in dtypes:
-        if dtype != "amp" or device == "cuda":
-            flops[numbers(dtype).multiplied[0]] = _product_rate(device, dtype, seconds, clock)
-        else:
-            flops["bf16"] = _product_rate(device, "bf16", seconds, clock)
-        if "tf32" in numbers(dtype).convolved and "tf32" not in flops and _has_tf32(device):
-            flops["tf32"] = _product_rate(device, "tf32", seconds, clock)
+    for precision in map(precision_of, dtypes):
+        number = precision.runs("how fast it is").multiplied[0]
+        flops[number] = _product_rate(device, precision, seconds, clock)
+        if "tf32" in precision.convolved and "tf32" not in flops and _has_tf32(device):
+            flops["tf32"] = _product_rate(device, precision_of("tf32"), seconds, clock)
     title = machine(device).title
     bandwidth = _copy_rate(device, seconds, clock)
     source = "measured: square products, and copies"
@@ -169,10 +167,10 @@ def _kibibytes(place: Path) -> int:
     return int(text[:-1]) * {"K": 1, "M": 1024}[text[-1]]
 
 
-def _product_rate(device: str, dtype: str, seconds: float, clock: Clock) -> float:
-    floating = torch.bfloat16 if dtype == "amp" else FLOATING[numbers(dtype).floating]
+def _product_rate(device: str, precision: Precision, seconds: float, clock: Clock) -> float:
+    floating = torch_type(precision.narrowest)
     rate = 0.0
-    with arithmetic(dtype, device), torch.no_grad():
+    with arithmetic(precision, device), torch.no_grad():
         for side in _SIDES[device]:
             a, b = (torch.rand(side, side, device=device).to(floating) for _ in range(2))
             out = torch.empty_like(a)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from archscope.analysis.traversal import Step, walk
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.design import Design
 from archscope.errors import MissingLibrary, UsageError
@@ -19,6 +18,7 @@ from archscope.files import files_replaced
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import Op
 from archscope.ops.pooling import AdaptiveAvgPool2d, AvgPool2d
+from archscope.steps import Step
 
 #: ops that torch's exporter says in ONNX whatever their arguments; a layer of another one is tried alone first, which
 #: takes a second, before the whole is, which may take minutes
@@ -92,7 +92,7 @@ def _said(op: Op) -> bool:
 def _refused(design: Design) -> Iterator[str]:
     """What torch cannot say in ONNX, by name: what may be such a layer is tried alone, of equal ones the first."""
     alike: dict[Any, list[Step]] = {}
-    for step in walk(design.graph, 2):
+    for step in design.steps(2):
         if not _said(step.layer.op):
             alike.setdefault((step.layer.op, step.x), []).append(step)
     for steps in [*alike.values()][:_MOST_TRIED]:

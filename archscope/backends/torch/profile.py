@@ -15,7 +15,7 @@ from torch import profiler
 
 from archscope.analysis.calibration import Calibration
 from archscope.analysis.devices import DEVICES, Ceilings, known_as
-from archscope.analysis.memory import Memory, memory, precision_of
+from archscope.analysis.memory import Memory, memory
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.backends.torch.build import refuse_opaque
@@ -24,6 +24,7 @@ from archscope.backends.torch.step import Setting, Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.setting.precision import precision_of
 from archscope.shown import Shown
 
 #: steps of each kind that are timed at least
@@ -66,7 +67,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Profile(Shown):
+class Profile(Shown, report="profile"):
     """The measured times of a design.
 
     Attributes:
@@ -150,7 +151,7 @@ def profile(
 
     Args:
         device: ``auto`` is a GPU where there is one.
-        dtype: float32, tf32 (CUDA), ieee, bf16 or fp16 (weights and inputs), or amp (torch.autocast).
+        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`; tf32 is of CUDA devices.
         compile: time the whole under torch.compile; layer by layer it is not compiled.
         seconds: to spend, behind the warm-up; at least 5 steps of each are timed.
         ceilings: of the device, where it is not in the table of devices or was measured.
@@ -165,7 +166,8 @@ def profile(
     refuse_opaque(design, "profiled")
     device = resolve(device)
     here, clock = machine(device), clock or clock_of(device)
-    setting = Setting(device, batch, dtype, mode, channels_last)
+    precision = precision_of(dtype).runs("how fast it is")
+    setting = Setting(device, batch, precision.name, mode, channels_last)
     parts = traffic(design, batch=batch, dtype=dtype, mode=mode, device=device, channels_last=channels_last)
     if calibration is not None or ceilings is None:
         ceilings = calibration.ceilings if calibration is not None else published(here)
@@ -178,7 +180,7 @@ def profile(
         prediction = told(compile=True) if compile else layerwise
     ledger = _ledger(design, setting)
     _check_room(ledger, mode, free_memory(device))
-    with _refusals(design, setting), arithmetic(dtype, device):
+    with _refusals(design, setting), arithmetic(precision, device):
         step = Step(design, setting, clock)
         if compile:
             step.whole = torch.compile(step.network)
@@ -213,7 +215,7 @@ def _ledger(design: Design, setting: Setting) -> Memory:
     return memory(
         design,
         batch=setting.batch,
-        precision=precision_of(setting.dtype),
+        precision=setting.dtype,
         optimizer="sgd" if setting.mode == "train" else "none",
         device=device,
         channels_last=setting.channels_last,

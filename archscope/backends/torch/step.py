@@ -15,12 +15,12 @@ from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from archscope.analysis.traffic import LOSS, NUMBERS, UPDATE
-from archscope.analysis.traversal import walk
-from archscope.backends.torch.build import Call, build, inputs, seeded
-from archscope.backends.torch.timing import FLOATING, Clock, lowered
+from archscope.analysis.traffic import LOSS, UPDATE
+from archscope.backends.torch.build import build, inputs, seeded
+from archscope.backends.torch.timing import Clock, lowered, torch_type
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.graph import Layer, Ref
+from archscope.setting.precision import precision_of
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type
 
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        dtype: one of :data:`~archscope.analysis.traffic.NUMBERS`.
+        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
         mode: ``train`` or ``infer``.
     """
 
@@ -81,7 +81,7 @@ class Step:
 
     def __init__(self, design: Design, setting: Setting, clock: Clock, *, seed: int = 0) -> None:
         self.setting, self._clock = setting, clock
-        floating = FLOATING[NUMBERS[setting.dtype].floating]
+        floating = torch_type(precision_of(setting.dtype).floating)
         self.network = build(design, seed=seed, device=setting.device, dtype=floating)
         self.network.train(setting.mode == "train")
         with seeded(seed):
@@ -90,9 +90,6 @@ class Step:
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network
-        steps = walk(design.graph, setting.batch)
-        self._made = {one.layer.name: len(one.y) for one in steps}
-        self._inplace = {one.layer.name for one in steps if one.layer.op.arguments().get("inplace")}
         self.trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.SGD(self.trained, RATE) if self.trained and setting.mode == "train" else None
         self.targets: list[torch.Tensor] | None = None
@@ -110,7 +107,7 @@ class Step:
         return self._optimizer is not None
 
     def _autocast(self) -> Any:
-        return lowered(self.setting.dtype, self.setting.device)
+        return lowered(precision_of(self.setting.dtype), self.setting.device)
 
     # -- the whole step ---
 
@@ -196,26 +193,26 @@ class Step:
         return [*spans, Span(UPDATE, "forward", begin, self._clock.mark())]
 
     def _calls(self, values: dict[Ref, Any]) -> Iterator[tuple[Span, _Work]]:
-        for call in self.network.calls:
-            before = _each_edge(values[ref] for ref in dict.fromkeys(call.inputs))
-            inplace = call.layer in self._inplace and torch.is_grad_enabled()
+        for step in self.network.steps:
+            layer = step.layer
+            before = _each_edge(values[ref] for ref in dict.fromkeys(layer.inputs))
+            inplace = bool(layer.op.arguments().get("inplace")) and torch.is_grad_enabled()
             if inplace:
-                self._isolate(call, values)
-            own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in call.inputs}
+                self._isolate(layer, values)
+            own = {ref: values[ref] if inplace else _leaf(values[ref]) for ref in layer.inputs}
             cut = _each_edge(own.values()) if inplace else tuple(x for x in own.values() if _graded(x))
             begin = self._clock.mark()
-            self.network.run(call._replace(done=()), own)
-            span = Span(call.layer, "forward", begin, self._clock.mark())
-            made = {ref: own[ref] for ref in (Ref(call.layer, number) for number in range(self._made[call.layer]))}
+            made = self.network.call(layer, own)
+            span = Span(layer.name, "forward", begin, self._clock.mark())
             values |= made
-            trained = tuple(p for p in self.network.layer(call.module).parameters() if p.requires_grad)
-            for ref in call.done:
+            trained = tuple(p for p in self.network.layer(layer.owner).parameters() if p.requires_grad)
+            for ref in step.last:
                 values.pop(ref, None)
-            yield span, _Work(call.layer, before, cut, _edges(made.values()), trained)
+            yield span, _Work(layer.name, before, cut, _edges(made.values()), trained)
 
-    def _isolate(self, call: Call, values: dict[Ref, Any]) -> None:
+    def _isolate(self, layer: Layer, values: dict[Ref, Any]) -> None:
         """What is overwritten stays in the graph of the layer before it; a view, or what begins one, cannot."""
-        for ref in call.inputs:
+        for ref in layer.inputs:
             if values[ref].requires_grad and (values[ref].is_leaf or values[ref]._is_view()):
                 values[ref] = values[ref].clone()
 

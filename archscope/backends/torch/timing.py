@@ -13,8 +13,13 @@ from typing import Any, Protocol
 import torch
 
 from archscope.errors import UsageError
+from archscope.setting.precision import Precision
 
-FLOATING = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+def torch_type(name: str) -> torch.dtype:
+    """A type of elements by its name."""
+    found: torch.dtype = getattr(torch, name)
+    return found
 
 
 class Clock(Protocol):
@@ -124,30 +129,30 @@ def rounds(
 
 
 @contextmanager
-def arithmetic(dtype: str, device: str) -> Iterator[None]:
-    """float32 as the dtype says, cuDNN at its best; then all as it was.
+def arithmetic(precision: Precision, device: str) -> Iterator[None]:
+    """float32 as the precision says, cuDNN at its best; then all as it was.
 
     ``tf32`` is everything in TF32, ``float32`` what cuDNN runs (torch's default), ``ieee`` nothing.
 
     Raises:
         UsageError: TF32 is wanted of a CPU, or of a GPU that has none.
     """
-    if dtype == "tf32" and (device == "cpu" or torch.cuda.get_device_capability() < (8, 0)):
-        raise UsageError("tf32 is a format of CUDA devices from Ampere on; --dtype float32 runs here")
+    if precision.name == "tf32" and (device == "cpu" or torch.cuda.get_device_capability() < (8, 0)):
+        raise UsageError("tf32 is a format of CUDA devices from Ampere on; --precision float32 runs here")
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:
-        torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
-        cudnn.allow_tf32, cudnn.benchmark = dtype in ("tf32", "float32"), True
+        torch.set_float32_matmul_precision("high" if precision.name == "tf32" else "highest")
+        cudnn.allow_tf32, cudnn.benchmark = "tf32" in precision.convolved, True
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])
         cudnn.allow_tf32, cudnn.benchmark = before[1:]
 
 
-def lowered(dtype: str, device: str) -> Any:
-    """torch.autocast for ``amp``: to bfloat16, on GPUs before Ampere to float16; else nothing."""
-    lower = torch.bfloat16
+def lowered(precision: Precision, device: str) -> Any:
+    """torch.autocast to what a mixed precision lowers to, on GPUs before Ampere to float16; else nothing."""
+    lower = torch_type(precision.lower or "bfloat16")
     if device == "cuda" and torch.cuda.get_device_capability() < (8, 0):
         lower = torch.float16
-    return torch.autocast(device, lower, enabled=dtype == "amp")
+    return torch.autocast(device, lower, enabled=precision.lower is not None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from archscope.analysis.traversal import walk
 from archscope.design import Design
 from archscope.diagnostics import Source
 from archscope.errors import SpecError
@@ -63,7 +62,7 @@ def _folded(design: Design, apart: dict[Path, int], opened: set[Path], *, whole:
     join_single(root)
     families = Families(root, apart, wrapped, runs=runs)
     tensors: dict[Ref, Tensor] = {Ref(node.name): node.tensor(1) for node in design.inputs}
-    for step in walk(design.graph):
+    for step in design.steps():
         tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
     bodies = Bodies(design, root, families, wrapped, tensors)
     parts: dict[str, Any] = {"name": design.name}

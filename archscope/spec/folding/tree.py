@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from archscope.analysis.traversal import Step, walk
 from archscope.design import Design, Scope
 from archscope.graph import Ref
+from archscope.steps import Step
 
 Path = tuple[str, ...]
 
@@ -68,7 +68,7 @@ def tree(design: Design, *, whole: bool = True, opened: Iterable[Path] = ()) -> 
         whole: whether a block that is another one applied again is told as such, and not layer by layer.
         opened: names of blocks that are to be no parts: their layers stand among those around them.
     """
-    steps = list(walk(design.graph))
+    steps = list(design.steps())
     paths = [step.layer.path for step in steps]
     mirrored = _mirrored(steps) if whole else {}
     names = {*paths, *((node.name,) for node in design.inputs)}

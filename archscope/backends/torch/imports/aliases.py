@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from archscope.backends.torch.imports.trace import Call, Trace, Value
+from archscope.backends.torch.imports.program import Call, Program, Value
 
 
 def in_place(call: Call) -> bool:
@@ -19,13 +19,13 @@ def _shares(call: Call) -> bool:
     schema = getattr(call.function, "_schema", None)
     if schema is None or not call.values or not any(one.alias_info is not None for one in schema.returns):
         return False
-    return not call.target.startswith("aten.contiguous") or call.values[0].laid
+    return not call.target.startswith("aten.contiguous") or call.values[0].contiguous
 
 
 class Aliases:
     """The tensors of a program by the memory that they lie in."""
 
-    def __init__(self, program: Trace) -> None:
+    def __init__(self, program: Program) -> None:
         self._itself: dict[str, str] = {}
         self._memory: dict[str, str] = {}
         self._last: dict[str, float] = {}

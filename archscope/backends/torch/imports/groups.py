@@ -1,4 +1,4 @@
-"""Calls that are one layer together: composed layers of torch.nn, stochastic depth, and black boxes."""
+"""Calls that are one layer together: composed layers of torch.nn, sums of several, stochastic depth."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._ops import HigherOrderOperator
 
-from archscope.backends.torch.imports.lift import NAMES, SILENT, Arguments, Lifting, base
-from archscope.backends.torch.imports.model import Refusal
-from archscope.backends.torch.imports.telling import told
-from archscope.backends.torch.imports.trace import Call, Held, Size, Value
-from archscope.errors import UsageError
+from archscope.backends.importing.sizes import Size
+from archscope.backends.torch.imports.instances import SILENT
+from archscope.backends.torch.imports.lifting import Lifting
+from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.ops import REGISTRY, Op
-from archscope.spec.draft import Unfit
 
-Made = Callable[[], None]
+Make = Callable[[], None]
 
 
-def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None) -> Made | None:
+def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None) -> Make | None:
     """How the calls of a module are entered as one layer; ``None`` where each stands for itself."""
-    if any(base(call) in ("aten.rand", "aten.bernoulli", "aten.bernoulli_") for call in calls):
+    if any(call.packet in ("aten.rand", "aten.bernoulli", "aten.bernoulli_") for call in calls):
         return _stochastic_depth(lifting, calls)
-    own = [call for call in calls if base(call) not in SILENT]
-    if len(own) > 1 and len({base(call) for call in own}) == 1 and base(own[0]) in _JOINING:
+    own = [call for call in calls if call.packet not in SILENT]
+    if len(own) > 1 and len({call.packet for call in own}) == 1 and own[0].packet in _JOINING:
         return _joined(lifting, own)
     if module is None or type(module).__name__ not in REGISTRY:
         return None
@@ -52,33 +49,33 @@ _SAY_MORE = {
 _JOINING = {"aten.add": "Add", "aten.mul": "Multiply", "aten.maximum": "Maximum", "aten.minimum": "Minimum"}
 
 
-def _joined(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
+def _joined(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
     """Several tensors joined one after the other, and nothing besides: one layer."""
-    read, given = lifting.around(calls)
+    read, results = lifting.uses.around(calls)
     chained = all(after.values[:1] == list(before.outputs) for before, after in pairwise(calls))
-    if not chained or given != list(calls[-1].outputs) or len(read) != len(calls) + 1:
+    if not chained or results != list(calls[-1].outputs) or len(read) != len(calls) + 1:
         return None
-    if any(len(call.values) != 2 or lifting.arguments(call).get("alpha", 1) != 1 for call in calls):
+    if any(len(call.values) != 2 or call.arguments.get("alpha", 1) != 1 for call in calls):
         return None
 
-    op = lifting.op(_JOINING[base(calls[0])])
+    op = lifting.op(_JOINING[calls[0].packet])
 
     def make() -> Any:
         refs = [lifting.ref(value, calls[0]) for value in read]
-        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+        return lifting.draft.layer(lifting.instances.name(calls[0]), op, refs)
 
     return lambda: lifting.represent(calls[-1], read, make)
 
 
-def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Made | None:
+def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Make | None:
     """A layer of torch.nn that is made of several calls, by its own arguments."""
     if isinstance(module, nn.MultiheadAttention) and not _plain(lifting, calls):
         return None
-    read, given = lifting.around(calls)
+    read, results = lifting.uses.around(calls)
     held = {value.name: lifting.program.held[value.name] for value in read if value.name in lifting.program.held}
     inputs = [value for value in read if value.name not in held]
     cls = REGISTRY[type(module).__name__]
-    if len(given) != 1 or len(inputs) not in cls.arity or len(inputs) == 2 != cls.arity.least:
+    if len(results) != 1 or len(inputs) not in cls.arity or len(inputs) == 2 != cls.arity.least:
         return None
     arguments = arguments_of(module, cls)
     if isinstance(module, nn.MultiheadAttention):
@@ -91,13 +88,13 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mad
             return None
         weights[one.name[len(path) + 1 :]] = one.value
 
-    last = next(call for call in calls if given[0] in call.outputs)
+    last = next(call for call in calls if results[0] in call.outputs)
 
     def make() -> Any:
         if weights:
-            return lifting.layer(calls[0], op, inputs, weights, frozenset(base(call) for call in calls))
+            return lifting.layer(calls[0], op, inputs, weights, frozenset(call.packet for call in calls))
         refs = [lifting.ref(value, calls[0]) for value in inputs]
-        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+        return lifting.draft.layer(lifting.instances.name(calls[0]), op, refs)
 
     return lambda: lifting.represent(last, inputs, make)
 
@@ -117,13 +114,13 @@ def _plain(lifting: Lifting, calls: Sequence[Call]) -> bool:
 
 def _product(lifting: Lifting, calls: Sequence[Call]) -> Arguments:
     """The arguments of the one product of attention among calls; none if there are several, or none."""
-    products = [call for call in calls if base(call) == "aten.scaled_dot_product_attention"]
-    return lifting.arguments(products[0]) if len(products) == 1 else {}
+    products = [call for call in calls if call.packet == "aten.scaled_dot_product_attention"]
+    return products[0].arguments if len(products) == 1 else {}
 
 
 def arguments_of(module: nn.Module, cls: type[Op]) -> dict[str, Any]:
     """The arguments of an op as the attributes of its torch layer say them."""
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for info in cls.fields:
         value = getattr(module, info.name, None)
         if isinstance(module, nn.MultiheadAttention) and info.name in ("bias", "add_bias_kv"):
@@ -131,24 +128,24 @@ def arguments_of(module: nn.Module, cls: type[Op]) -> dict[str, Any]:
         elif isinstance(value, torch.Tensor) or (info.name == "bias" and value is None):
             value = value is not None
         if value is not None:
-            found[info.name] = list(value) if isinstance(value, tuple) else value
-    return found
+            arguments[info.name] = list(value) if isinstance(value, tuple) else value
+    return arguments
 
 
-def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
+def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
     """Whole samples, or the whole batch, left out at random: noise of one number a sample, times the input."""
-    read, given = lifting.around(calls)
+    read, results = lifting.uses.around(calls)
     inputs = [value for value in read if value.name not in lifting.program.held]
-    if len(inputs) != 1 or len(given) != 1 or inputs[0].shape != given[0].shape:
+    if len(inputs) != 1 or len(results) != 1 or inputs[0].shape != results[0].shape:
         return None
     kept: float | None = None
     noise: Value | None = None
     for call in calls:
-        arguments = lifting.arguments(call)
-        if base(call) in ("aten.rand", "aten.bernoulli", "aten.bernoulli_"):
+        arguments = call.arguments
+        if call.packet in ("aten.rand", "aten.bernoulli", "aten.bernoulli_"):
             noise = call.outputs[0]
             kept = arguments.get("p", kept)
-        elif base(call) in ("aten.add", "aten.add_") and kept is None and noise is not None:
+        elif call.packet in ("aten.add", "aten.add_") and kept is None and noise is not None:
             number = next((one for one in (arguments["self"], arguments["other"]) if isinstance(one, float)), None)
             kept = number
     if noise is None or kept is None or any(size != 1 for size in noise.shape[1:]):
@@ -156,81 +153,11 @@ def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Made | None:
     mode = "row" if noise.shape and isinstance(noise.shape[0], Size) else "batch"
     drop = float(f"{1 - kept:.12g}")  # 1 - 0.9 is 0.09999999999999998
 
-    last = next(call for call in calls if given[0] in call.outputs)
+    last = next(call for call in calls if results[0] in call.outputs)
 
     def make() -> Any:
         refs = [lifting.ref(inputs[0], calls[0])]
         op = lifting.op("StochasticDepth", p=drop, mode=mode)
-        return lifting.draft.layer(lifting.instance(calls[0]), op, refs)
+        return lifting.draft.layer(lifting.instances.name(calls[0]), op, refs)
 
     return lambda: lifting.represent(last, inputs, make)
-
-
-def opaque(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
-    """Calls as a declared black box with the totals that the original has.
-
-    Raises:
-        UsageError: what it gives has no batch.
-    """
-    from archscope.backends.torch.imports.measure import measured
-
-    read, given = lifting.around(calls)
-    own = lifting.only_in(calls)
-    held = [lifting.program.held[value.name] for value in read if value.name in own]
-    inputs = [value for value in read if value.name not in own]
-    inputs.sort(key=lambda value: value.shape[:1] != (Size(1, 0),))  # the first one lends the batch
-    path = refusal.place
-    if any(isinstance(call.function, HigherOrderOperator) for call in calls):
-        raise UsageError(_no_box(refusal, f"what it does cannot be measured; needed: {refusal.needed}"))
-    _refuse_closed(lifting, refusal, inputs, held, given)
-    named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
-    try:
-        totals = measured(lifting, calls, inputs, held, given)
-    except Exception as error:
-        why = str(error) if type(error) is ValueError else told(error)
-        raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
-    op = lifting.op(
-        "Opaque",
-        of=calls[0].frames[-1].kind if path else calls[0].target,
-        reason=refusal.what,
-        output_shapes=[list(lifting.shape(value)[1:]) for value in given],
-        output_dtypes=[NAMES[value.dtype] or "float" for value in given],
-        parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
-        buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
-        buffer_dtypes={name: NAMES.get(one.value.dtype) or "float" for name, one in named.items() if not one.learnt},
-        **totals,
-    )
-    refs = [lifting.ref(value, calls[0]) for value in inputs]
-    try:
-        made = lifting.draft.layer(lifting.instance(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
-    except Unfit as error:
-        raise UsageError(_no_box(refusal, str(error))) from None
-    lifting.keeps(made[0], {name: one.name for name, one in named.items()})
-    for value, ref in zip(given, made, strict=True):
-        lifting.enter(value, ref)
-
-
-def _refuse_closed(
-    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], given: Sequence[Value]
-) -> None:
-    """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
-
-    Raises:
-        UsageError: it does not.
-    """
-    for value in [*given, *(one.value for one in held)]:
-        if value.dtype not in NAMES:
-            raise UsageError(_no_box(refusal, f"it has a tensor of {value.dtype}, which designs do not know"))
-    for value in given:
-        if not value.shape or value.shape[0] != Size(1, 0):
-            why = f"it gives a tensor of {lifting.shape(value)} whose first dimension is not the batch"
-            raise UsageError(_no_box(refusal, why))
-    if not given:
-        raise UsageError(_no_box(refusal, "nothing reads what it gives"))
-    if not any(value.shape and value.shape[0] == Size(1, 0) for value in inputs):
-        raise UsageError(_no_box(refusal, "it reads no tensor whose first dimension is the batch"))
-
-
-def _no_box(refusal: Refusal, why: str) -> str:
-    place = refusal.place or "the model itself"
-    return f"{place}: {refusal.what}; it cannot be kept as a black box either, for {why}"

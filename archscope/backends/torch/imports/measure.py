@@ -9,14 +9,15 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
+from archscope.backends.importing.sizes import Size, at
 from archscope.backends.torch.counting import counter
-from archscope.backends.torch.imports.lift import Lifting
-from archscope.backends.torch.imports.trace import Call, Held, Size, Value
+from archscope.backends.torch.imports.lifting import Lifting
+from archscope.backends.torch.imports.program import Call, Held, Value
 from archscope.backends.torch.imports.twin import fake_mode
 
 
 def measured(
-    lifting: Lifting, calls: Sequence[Call], inputs: Sequence[Value], held: Sequence[Held], given: Sequence[Value]
+    lifting: Lifting, calls: Sequence[Call], inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
 ) -> dict[str, Any]:
     """The figures of a black box, for one sample: MACs, and what is kept for the backward pass.
 
@@ -27,7 +28,8 @@ def measured(
         ValueError: they are not in proportion to the batch. And whatever torch raises.
     """
     with fake_mode():
-        one, other = (_run(lifting, calls, inputs, held, given, batch) for batch in (lifting.batch, lifting.batch + 1))
+        batches = lifting.batch, lifting.batch + 1
+        one, other = (_run(lifting, calls, inputs, held, results, batch) for batch in batches)
     figures: dict[str, Any] = {}
     for name in ("macs", "backward_macs", "kept_bytes"):
         figures[name] = rate = other[name] - one[name]
@@ -44,12 +46,12 @@ def _run(
     calls: Sequence[Call],
     inputs: Sequence[Value],
     held: Sequence[Held],
-    given: Sequence[Value],
+    results: Sequence[Value],
     batch: int,
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for value in inputs:
-        values[value.name] = _empty(value, batch, trained=value.name in lifting.needs)
+        values[value.name] = _empty(value, batch, trained=value.name in lifting.uses.trained)
     for one in held:
         values[one.value.name] = _empty(one.value, batch, trained=one.trained)
     saved: dict[int, Any] = {}
@@ -65,11 +67,11 @@ def _run(
             for call in calls:
                 _apply(call, values, batch)
         forward = work.get_total_flops() // 2
-        results = [values[value.name] for value in given if values[value.name].requires_grad]
-        if results:
-            torch.autograd.backward([result.sum() for result in results])
+        learnt = [values[value.name] for value in results if values[value.name].requires_grad]
+        if learnt:
+            torch.autograd.backward([result.sum() for result in learnt])
         backward = work.get_total_flops() // 2 - forward
-    entering, leaving = (_places(values, some) for some in (inputs, given))
+    entering, leaving = (_places(values, some) for some in (inputs, results))
     known = {*entering, *leaving, *_places(values, [one.value for one in held])}
     return {
         "macs": forward,
@@ -85,7 +87,7 @@ def _places(values: dict[str, Any], some: Sequence[Value]) -> list[int]:
 
 
 def _empty(value: Value, batch: int, *, trained: bool) -> torch.Tensor:
-    shape = [size.at(batch) if isinstance(size, Size) else size for size in value.shape]
+    shape = [at(size, batch) for size in value.shape]
     tensor = torch.empty(shape, dtype=value.dtype, device="cpu")
     return tensor.requires_grad_(trained and value.dtype.is_floating_point)
 

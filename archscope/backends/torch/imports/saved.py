@@ -20,7 +20,8 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from archscope.backends.torch.imports.trace import Trace, batch_of, laid_over, resized
+from archscope.backends.torch.imports.program import Program
+from archscope.backends.torch.imports.trace import batch_of, laid_over, resized
 from archscope.backends.torch.imports.twin import fake_mode
 from archscope.errors import UsageError
 
@@ -39,7 +40,7 @@ _CHECKS = ("_assert_scalar", "sym_constrain_range")
 MOST_READINGS = 200
 
 
-def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Trace:
+def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Program:
     """The calls of a saved program.
 
     Args:

@@ -13,7 +13,6 @@ from torch import nn
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import Memory, memory
 from archscope.analysis.receptive_field import ReceptiveFields
-from archscope.autograd.dtypes import COUNTED
 from archscope.backends.imported import Imported
 from archscope.backends.torch.imports import Examples, given, imported
 from archscope.backends.torch.imports.targets import DTYPES
@@ -21,14 +20,14 @@ from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import floating
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.shown import Told
+from archscope.setting.precision import PRECISIONS
+from archscope.shown import Shown
 
 Sizes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
-_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16", "float64": "float64"}
 
 
-@dataclass(frozen=True, repr=False)
-class Summary(Told):
+@dataclass(frozen=True)
+class Summary(Shown, report="summary"):
     """A model's account; ``str()`` of it is the layer table with its totals, memory, receptive field and proof.
 
     Attributes:
@@ -54,15 +53,12 @@ class Summary(Told):
     @cached_property
     def memory(self) -> Memory:
         """What a training step (SGD) holds, and an inference."""
-        return memory(self.design, batch=self.batch, precision=_PRECISIONS.get(self.dtype, "float32"))
+        return memory(self.design, batch=self.batch, precision=self.dtype)
 
     @property
     def fields(self) -> ReceptiveFields:
         """The receptive fields of all layers."""
         return self.account.fields
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 def summary(
@@ -99,7 +95,7 @@ def summary(
     )
     own = batch_of((inputs, kwargs)) if batch is None else batch
     dtype = floating(model)
-    return Summary(imported(target, opaque=opaque), own, dtype if dtype in COUNTED else "float32")
+    return Summary(imported(target, opaque=opaque), own, dtype if dtype in PRECISIONS else "float32")
 
 
 def _inputs(sizes: Sizes, dtypes: Sequence[torch.dtype | str] | None) -> Examples:

@@ -13,9 +13,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import fx
@@ -23,118 +22,15 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from archscope.backends.importing.sizes import Size, size_of
 from archscope.backends.torch.build import Network
+from archscope.backends.torch.imports.program import Call, Frame, Held, Program, Value
 from archscope.backends.torch.imports.regions import marked, own_backward, recomputed
 from archscope.backends.torch.imports.telling import place, told
 from archscope.errors import UsageError
 
 
-class Size(NamedTuple):
-    """A number that depends on the batch: ``rate * batch + rest``."""
-
-    rate: int
-    rest: int
-
-    def at(self, batch: int) -> int:
-        """The number at a batch."""
-        return self.rate * batch + self.rest
-
-
-#: an instance of a module at work: the key that torch gives it, its path, and the full name of its class
-class Frame(NamedTuple):
-    """A module around a call."""
-
-    key: str
-    path: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the program.
-
-    Attributes:
-        name: of the node that makes it, with the number of the output where there are several.
-        shape: each size, and how it depends on the batch.
-        laid: whether its elements lie in their order in memory.
-    """
-
-    name: str
-    shape: tuple[int | Size, ...]
-    dtype: torch.dtype
-    laid: bool = field(default=True, compare=False)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the program.
-
-    Attributes:
-        target: ``aten.conv2d.default``.
-        function: what is called.
-        args: tensors are :class:`Value`, numbers that depend on the batch are :class:`Size`.
-        outputs: the tensors that it makes.
-        frames: the modules around it, the outermost first.
-        grad: whether gradients are recorded.
-        recomputed: the number of the part that it is recomputed with in the backward pass, if it is.
-        own: the ``torch.autograd.Function`` that it stands in, if any, and the number of that.
-    """
-
-    target: str
-    function: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    outputs: tuple[Value | None, ...]
-    frames: tuple[Frame, ...]
-    grad: bool
-    recomputed: int | None = None
-    own: str | None = None
-
-    @property
-    def values(self) -> list[Value]:
-        """The tensors that it reads."""
-        return [leaf for leaf in pytree.tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Value)]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A tensor that the model holds.
-
-    Attributes:
-        name: in ``state_dict()``; of tied ones the first.
-        learnt: whether it is a parameter.
-        trained: whether it is a parameter that needs a gradient.
-        persistent: whether it is in ``state_dict()``.
-    """
-
-    name: str
-    value: Value
-    learnt: bool
-    trained: bool
-    persistent: bool = True
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A program.
-
-    Attributes:
-        batch: at which it was traced (and one more).
-        inputs: the tensors that the model is given, by name.
-        held: parameters and buffers that it reads, by the name of their values.
-        constants: tensors that are neither, and were made before it ran.
-        outputs: by name.
-    """
-
-    batch: int
-    inputs: Mapping[str, Value]
-    held: Mapping[str, Held]
-    constants: Mapping[str, torch.Tensor]
-    calls: tuple[Call, ...]
-    outputs: Mapping[str, Value]
-
-
-def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Trace:
+def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Program:
     """The calls of a model.
 
     Args:
@@ -153,7 +49,7 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
 
 def laid_over(
     module: torch.nn.Module, first: Any, second: Any, batch: int, weights: Mapping[int, torch.Tensor] | None = None
-) -> Trace:
+) -> Program:
     """What a program at a batch and the same program at one more have in common.
 
     Args:
@@ -272,11 +168,11 @@ class _Overlay:
         self._constants: dict[str, torch.Tensor] = {}
         self._held: dict[str, Held] = {}
 
-    def trace(self) -> Trace:
+    def trace(self) -> Program:
         """What both have in common."""
         inputs = self._placeholders()
         results = self._walk(self._first.graph_module, self._second.graph_module, grad=True)
-        return Trace(self._batch, inputs, self._held, self._constants, tuple(self._calls), self._outputs(results))
+        return Program(self._batch, inputs, self._held, self._constants, tuple(self._calls), self._outputs(results))
 
     def _placeholders(self) -> dict[str, Value]:
         """The inputs of the program by name; what it holds is entered on the way."""
@@ -440,8 +336,7 @@ class _Overlay:
         if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
             why = "makes a tensor whose size depends on the values of another, so no one design describes it"
             raise UsageError(f"{type(self._module).__name__} {why}")
-        rate = int(other) - int(one)
-        return int(one) if rate == 0 else Size(rate, int(one) - rate * self._batch)
+        return size_of(int(one), int(other), self._batch)
 
 
 def _lie(tensor: torch.Tensor) -> tuple[Any, ...]:

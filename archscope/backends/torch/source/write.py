@@ -13,7 +13,6 @@ from typing import Any
 from torch import nn
 
 from archscope.analysis.account import analyze
-from archscope.analysis.traversal import Step, walk
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes
@@ -25,6 +24,7 @@ from archscope.graph import Ref
 from archscope.spec.folding.formulas import ABSENT
 from archscope.spec.folding.overlay import Child, Local
 from archscope.spec.folding.tree import Part, tree
+from archscope.steps import Step
 
 
 def unformatted(design: Design) -> str:
@@ -38,7 +38,7 @@ def unformatted(design: Design) -> str:
     root = tree(design)
     _check_recomputed(design, root)
     tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
-    for step in walk(design.graph):
+    for step in design.steps():
         tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
     classes = Classes(root, tensors, _class_name(design.name))
     network = build(design, device="meta")

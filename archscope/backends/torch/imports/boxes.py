@@ -1,0 +1,85 @@
+"""Parts of a model that no layer can represent, as black boxes with the totals that the original has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch._ops import HigherOrderOperator
+
+from archscope.backends.importing.refusals import Refusal
+from archscope.backends.importing.sizes import BATCH
+from archscope.backends.torch.imports.entities import DTYPES
+from archscope.backends.torch.imports.lifting import Lifting
+from archscope.backends.torch.imports.measure import measured
+from archscope.backends.torch.imports.program import Call, Held, Value
+from archscope.backends.torch.imports.telling import told
+from archscope.errors import UsageError
+from archscope.spec.draft import Unfit
+
+
+def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
+    """Calls as a declared black box with the totals that the original has.
+
+    Raises:
+        UsageError: what it gives has no batch.
+    """
+    read, results = lifting.uses.around(calls)
+    own = lifting.uses.only_in(calls)
+    held = [lifting.program.held[value.name] for value in read if value.name in own]
+    inputs = [value for value in read if value.name not in own]
+    inputs.sort(key=lambda value: value.shape[:1] != (BATCH,))  # the first one lends the batch
+    path = refusal.place
+    if any(isinstance(call.function, HigherOrderOperator) for call in calls):
+        raise UsageError(_no_box(refusal, f"what it does cannot be measured; needed: {refusal.needed}"))
+    _refuse_closed(lifting, refusal, inputs, held, results)
+    named = {one.name.removeprefix(f"{path}.") if path else one.name: one for one in held}
+    try:
+        totals = measured(lifting, calls, inputs, held, results)
+    except Exception as error:
+        why = str(error) if type(error) is ValueError else told(error)
+        raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
+    op = lifting.op(
+        "Opaque",
+        of=calls[0].frames[-1].kind if path else calls[0].target,
+        reason=refusal.what,
+        output_shapes=[list(lifting.shape(value)[1:]) for value in results],
+        output_dtypes=[DTYPES[value.dtype] or "float" for value in results],
+        parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
+        buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
+        buffer_dtypes={name: DTYPES.get(one.value.dtype) or "float" for name, one in named.items() if not one.learnt},
+        **totals,
+    )
+    refs = [lifting.ref(value, calls[0]) for value in inputs]
+    try:
+        made = lifting.draft.layer(lifting.instances.name(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
+    except Unfit as error:
+        raise UsageError(_no_box(refusal, str(error))) from None
+    lifting.sources.state[made[0]] = {name: one.name for name, one in named.items()}
+    for value, ref in zip(results, made, strict=True):
+        lifting.enter(value, ref)
+
+
+def _refuse_closed(
+    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
+) -> None:
+    """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
+
+    Raises:
+        UsageError: it does not.
+    """
+    for value in [*results, *(one.value for one in held)]:
+        if value.dtype not in DTYPES:
+            raise UsageError(_no_box(refusal, f"it has a tensor of {value.dtype}, which designs do not know"))
+    for value in results:
+        if not value.shape or value.shape[0] != BATCH:
+            why = f"it gives a tensor of {lifting.shape(value)} whose first dimension is not the batch"
+            raise UsageError(_no_box(refusal, why))
+    if not results:
+        raise UsageError(_no_box(refusal, "nothing reads what it gives"))
+    if not any(value.shape and value.shape[0] == BATCH for value in inputs):
+        raise UsageError(_no_box(refusal, "it reads no tensor whose first dimension is the batch"))
+
+
+def _no_box(refusal: Refusal, why: str) -> str:
+    place = refusal.place or "the model itself"
+    return f"{place}: {refusal.what}; it cannot be kept as a black box either, for {why}"

@@ -1,0 +1,294 @@
+"""A traced model on its way to a design, and what the rules of calls ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from archscope.backends.importing.refusals import Refusal, Unsupported
+from archscope.backends.importing.sizes import BATCH, Size, at
+from archscope.backends.torch.imports.aliases import Aliases, in_place
+from archscope.backends.torch.imports.entities import DTYPES, Broken, Constant, Entity, Weight
+from archscope.backends.torch.imports.instances import Instances
+from archscope.backends.torch.imports.model import Target
+from archscope.backends.torch.imports.program import Arguments, Call, Held, Program, Value
+from archscope.backends.torch.imports.sources import Sources
+from archscope.backends.torch.imports.uses import Uses
+from archscope.errors import UsageError
+from archscope.graph import Ref
+from archscope.ops import REGISTRY, Op, Tensor
+from archscope.ops.fields import FieldError
+from archscope.spec.draft import Draft, Unfit
+
+
+class Lifting:
+    """A traced model on its way to a design.
+
+    Layers with weights come where these are at home, functions become the ops that they are.
+
+    Attributes:
+        batch: at which the program was traced.
+        draft: the design so far.
+        sources: the layers that give what the model holds.
+        refusals: what cannot be represented, by the key of the innermost module around it, or by the call.
+        notes: what a user should know.
+        aliases: which tensors lie in one memory.
+        instances: the modules at work.
+        uses: who reads what.
+        boxed: names of the values that calls read which become black boxes.
+    """
+
+    def __init__(self, program: Program, target: Target) -> None:
+        self.program, self.batch = program, program.batch
+        self.draft = Draft(target.name, batch=program.batch, source=target.source)
+        self.instances, self.uses, self.aliases = Instances(program.calls), Uses(program), Aliases(program)
+        self.sources = Sources(self.draft, program, target, self.instances, self.lends)
+        self.refusals: dict[str, Refusal] = {}
+        self.notes: list[str] = []
+        self.boxed: set[str] = set()
+        self._values: dict[str, Entity] = {}
+        self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
+        self._latest: Ref | None = None
+
+    # -- what becomes of values ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Enter what the model is given, and what it holds."""
+        inputs = self.program.inputs
+        alone = len(inputs) == 1 and all(value.dtype.is_floating_point for value in inputs.values())
+        for name, value in inputs.items():
+            self._values[value.name] = self._input("input" if alone else name, value)
+        for name, held in self.program.held.items():
+            self._values[name] = Weight(held)
+        for name, tensor in self.program.constants.items():
+            self._values[name] = Constant(tensor.detach().cpu(), Value(name, tuple(tensor.shape), tensor.dtype))
+
+    def _input(self, name: str, value: Value) -> Ref:
+        first = value.shape[0] if value.shape else 0
+        if first != BATCH:
+            raise UsageError(
+                f"the first dimension of the input {name} is not the batch: its shape is {self.shape(value)}"
+            )
+        if value.dtype not in DTYPES:
+            raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
+        self._latest = ref = self.draft.input(name, self.shape(value)[1:], DTYPES[value.dtype])
+        return ref
+
+    def entity(self, value: Value) -> Entity:
+        """What has become of a value."""
+        return self._values[value.name]
+
+    def enter(self, value: Value, entity: Entity) -> None:
+        """Say what has become of a value."""
+        self._values[value.name] = entity
+        if isinstance(entity, Ref) and value.shape[:1] == (BATCH,):
+            self._latest = entity
+
+    def enter_all(self, call: Call, entities: Sequence[Entity]) -> None:
+        """Say what has become of the outputs of a call."""
+        for value, entity in zip(call.outputs, entities, strict=False):
+            if value is not None:
+                self.enter(value, entity)
+        if in_place(call) and call.outputs and call.outputs[0] is not None:
+            entity = self._values[call.outputs[0].name]
+            self._values |= dict.fromkeys(self.aliases.changed(call.values[0]), entity)
+
+    def represent(self, call: Call, read: Iterable[Value], make: Callable[[], Any]) -> None:
+        """Enter what a call gives, or that it cannot be represented.
+
+        Args:
+            read: what it is made of.
+            make: gives what has become of its outputs.
+        """
+        with self.refusing(call):
+            if any(isinstance(self._values[value.name], Broken) for value in read):
+                self.enter_all(call, [Broken()] * len(call.outputs))
+                return
+            result = make()
+            several = isinstance(result, (list, tuple)) and not isinstance(result, Ref)
+            self.enter_all(call, result if several else [result])
+
+    @contextmanager
+    def refusing(self, call: Call) -> Iterator[None]:
+        """Note what cannot be represented of a call, in the words of whoever found it out."""
+        try:
+            yield
+        except Unsupported as error:
+            self.refuse(call, error)
+        except (Unfit, FieldError, TypeError) as error:
+            self.refuse(call, Unsupported(f"{call.target}: {error}", "an op that takes this"))
+
+    def refuse(self, call: Call, why: Unsupported) -> None:
+        """Note that a call cannot be represented; what follows from it is not asked."""
+        alone = call.outputs[0].name if call.outputs and call.outputs[0] else call.target
+        key = call.own or (call.frames[-1].key if call.frames else alone)
+        self.refusals.setdefault(key, why.at(call.module))
+        self.enter_all(call, [Broken()] * len(call.outputs))
+
+    # -- what rules ask --------------------------------------------------------------------------------------------
+
+    def number(self, value: Any) -> float | int | bool | None:
+        """The number that a value is known to be; ``None`` where it is a tensor."""
+        if isinstance(value, (int, float, bool)):
+            return value
+        entity = self.entity(value) if isinstance(value, Value) else None
+        if isinstance(entity, Constant) and entity.tensor.numel() == 1 and entity.tensor.ndim == 0:
+            number: float | int | bool = entity.tensor.item()
+            return number
+        return None
+
+    def shape(self, value: Value | Constant) -> tuple[int, ...]:
+        """The shape at the batch of the trace."""
+        of = value.value if isinstance(value, Constant) else value
+        return tuple(self.size(size) for size in of.shape)
+
+    def size(self, size: int | Size) -> int:
+        """A size at the batch of the trace."""
+        return at(size, self.batch)
+
+    def ref(self, of: Value | Entity, call: Call | None) -> Ref:
+        """A tensor of the design; weights and constants become layers that give them.
+
+        Raises:
+            Unsupported: it depends on the batch as no layer does.
+        """
+        entity = self._values[of.name] if isinstance(of, Value) else of
+        if isinstance(entity, Ref):
+            return entity
+        if isinstance(entity, Weight):
+            return self.sources.of(entity.held)
+        if isinstance(entity, Constant):
+            return self.sources.constant(entity, call)
+        raise Unsupported("a tensor that was not made", "a model that does not read it")
+
+    def emit(self, call: Call, op: str, inputs: Iterable[Value | Entity], **arguments: Any) -> Any:
+        """A layer for a call; its outputs, or its only one.
+
+        Raises:
+            Unsupported: there is no such op, or it does not take these arguments.
+        """
+        made = self.op(op, **arguments)
+        outputs = self._place(call, made, [self.ref(one, call) for one in inputs])
+        return outputs[0] if len(outputs) == 1 else list(outputs)
+
+    def op(self, name: str, **arguments: Any) -> Op:
+        """An op of the registry.
+
+        Raises:
+            Unsupported: there is none.
+        """
+        if name not in REGISTRY:
+            raise Unsupported(f"there is no op {name}", f"an op {name}")
+        return REGISTRY[name](**arguments)
+
+    def _place(self, call: Call, op: Op, inputs: Sequence[Ref]) -> tuple[Ref, ...]:
+        block = self.instances.name(call)
+        if self.instances.alone(call) and block:
+            return self.draft.layer(block, op, inputs)
+        return self.draft.layer(block, op, inputs, numbered=True)
+
+    def layer(
+        self,
+        call: Call,
+        op: Op,
+        inputs: Iterable[Value | Entity],
+        weights: Mapping[str, Value | None],
+        users: frozenset[str] = frozenset(),
+    ) -> tuple[Ref, ...]:
+        """A layer with weights, at the place where they are at home; its outputs.
+
+        Args:
+            weights: parameters and buffers by the names that the op has for them.
+            users: functions that may read them; that of the call if left out.
+
+        Raises:
+            Unsupported: the weights do not live together under these names, or others use them otherwise.
+        """
+        held = self.home(call, weights, users or frozenset([call.packet]))
+        refs = [self.ref(one, call) for one in inputs]
+        x = tuple(self.draft.tensor(ref) for ref in refs)
+        self._agree(call, op, x, held)
+        names = tuple(one.name for one in held.values())
+        first, same = self._homes.get(names, (None, op))
+        if same != op:
+            raise Unsupported(f"{names[0]} serves two layers with different arguments", "a tied weight")
+        if first is not None:
+            name = self.instances.name(call) or f"{_prefix(held) or type(op).__name__}_again"
+            return self.draft.layer(name, op, refs, shares=first)
+        frozen = [name for name, one in held.items() if one.learnt and not one.trained]
+        prefix = _prefix(held)
+        made = self.draft.layer(prefix, op, refs, frozen=frozen, numbered=not prefix)
+        counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
+        self.sources.state[made[0]] = {**{name: one.name for name, one in held.items()}, **counts}
+        self._homes[names] = made[0], op
+        return made
+
+    def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
+        """The weights of a layer, if they are at home in one module under their own names and serve nothing else.
+
+        Raises:
+            Unsupported: they do not.
+        """
+        held = {}
+        for name, value in weights.items():
+            entity = None if value is None else self.entity(value)
+            if value is None:
+                continue
+            if not isinstance(entity, Weight):
+                raise Unsupported(f"{call.target} with a {name} that is computed", "a layer whose weight is an input")
+            held[name] = entity.held
+        if not held:
+            raise Unsupported(f"{call.target} without weights", "a layer with weights")
+        prefixes = {_stem(one.name, name) for name, one in held.items()}
+        if None in prefixes or len(prefixes) > 1:
+            raise Unsupported(
+                f"{call.target} with {', '.join(one.name for one in held.values())}", "weights that live in one module"
+            )
+        for one in held.values():
+            others = self.uses.functions[one.value.name] - users
+            if others or one in self.sources or one.value.name in self.boxed:
+                raise Unsupported(f"{one.name} serves {call.target} and {', '.join(sorted(others))}", "a tied weight")
+            if call.packet in users and len(users) == 1 and len(self.uses.company[one.value.name]) > 1:
+                raise Unsupported(f"{one.name} serves {call.target} with other weights as well", "a tied weight")
+        return held
+
+    def _agree(self, call: Call, op: Op, x: tuple[Tensor, ...], held: Mapping[str, Held]) -> None:
+        stated = {**op.parameters(*x), **op.buffers(*x)}
+        missing = {
+            name: tensor for name, tensor in stated.items() if name not in held and name != "num_batches_tracked"
+        }
+        wrong = [
+            name for name, one in held.items() if name not in stated or stated[name].shape != self.shape(one.value)
+        ]
+        if missing or wrong:
+            raise Unsupported(
+                f"{call.target} with other weights than {type(op).__name__} has: {', '.join([*missing, *wrong])}",
+                "an op with these weights",
+            )
+
+    def only_use(self, held: Held) -> bool:
+        """Whether a weight is read once, and no layer gives it yet."""
+        return self.uses.times[held.value.name] == 1 and held not in self.sources
+
+    def lends(self) -> Ref:
+        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
+        assert self._latest is not None
+        return self._latest
+
+
+def _stem(name: str, own: str) -> str | None:
+    """The module in which a weight lives, if it has the name that the op gives it."""
+    if name == own:
+        return ""
+    return name.removesuffix(f".{own}") if name.endswith(f".{own}") else None
+
+
+def _prefix(held: Mapping[str, Held]) -> str:
+    """The module in which the weights of a layer live; empty for the model itself."""
+    own, one = next(iter(held.items()))
+    return _stem(one.name, own) or ""
+
+
+#: how a call is represented: what has become of its outputs
+Rule = Callable[[Lifting, Call, Arguments], Any]

@@ -1,0 +1,105 @@
+"""Reports as HTML: a piece for notebooks, and a page that stands alone.
+
+Everything that comes from a design is escaped. The piece needs no template engine, and has little style of its own, so
+that it suits light notebooks and dark ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from archscope.report.blocks import Cell, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Report, Room, Sums
+from archscope.report.formats.base import Format
+
+#: of a notebook, where the rest is in the frame; and of a page
+PIECE, PAGE = Room(rows=60, rest=".frame has"), Room(rows=None)
+_FAINT = "opacity:.7;font-size:smaller"
+
+
+class Html(Format):
+    """A page in the style of the interactive ones."""
+
+    NAME, HELP = "html", "Write a report as one self-contained page."
+
+    def text(self, report: Report) -> str:
+        from markupsafe import Markup
+
+        from archscope.report.page.render import render
+
+        return render(
+            "report.html",
+            styles=("style.css", "report.css"),
+            scripts=("theme.js",),
+            title=report.headline().name,
+            body=Markup("\n".join(_Html().texts(report, PAGE))),
+        )
+
+
+def piece(report: Report) -> str:
+    """A report as a piece of HTML."""
+    parts = "".join(_Html().texts(report, PIECE))
+    return f'<div class="archscope" style="overflow-x:auto">{parts}</div>'
+
+
+class _Html(Drawing):
+    def headline(self, block: Headline) -> str:
+        return f"<p><b>{escape(block.name)}</b> {'<br>'.join(map(escape, (block.words, *block.about)))}</p>"
+
+    def notes(self, block: Notes) -> str:
+        style = f' style="{_FAINT}"' if block.faint else ""
+        return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>" if block.lines else ""
+
+    def equations(self, block: Equations) -> str:
+        return self.grid(block.grid)
+
+    def checks(self, block: Checks) -> str:
+        return self.grid(block.grid)
+
+    def sums(self, block: Sums) -> str:
+        return self.notes(Notes(block.sentences))
+
+    def facts(self, block: Facts) -> str:
+        most = max((len(fact.values) for fact in block.rows), default=0)
+        left = [True, *(False for _ in range(most)), True]
+        rows = []
+        for fact in block.rows:
+            values = [*fact.values, *("" for _ in range(most - len(fact.values)))]
+            rows.append(_row([fact.title, *values, fact.note], left, level=fact.level))
+        return _titled(block.title) + _table([], rows, left)
+
+    def grid(self, block: Grid) -> str:
+        left = [head.left for head in block.heads]
+        rows = []
+        for row in (*block.rows, *block.totals):
+            texts = [_text(cell) for cell in block.cells(row)]
+            style = "border-top:1px solid;" if row in block.totals[:1] else ""
+            style += "font-weight:bold;" if row in block.totals[-1:] or row.role == "block" else ""
+            first = texts[0] if row.label is None else row.label
+            rows.append(_row([first, *texts[1:]], left, level=row.level, style=style))
+        titles = [" ".join(filter(None, [head.title, head.below])) for head in block.heads]
+        more = f'<p style="{_FAINT}">{escape(block.more)}</p>' if block.more else ""
+        return _titled(block.title) + _table(titles, rows, left) + more
+
+
+def _titled(title: str) -> str:
+    return f"<p>{escape(title)}</p>" if title else ""
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell.text()} ({cell.beside})" if cell.beside else cell.text()
+
+
+def _table(titles: Sequence[str], rows: Iterable[str], left: Sequence[bool]) -> str:
+    head = f"<thead>{_row(titles, left, tag='th')}</thead>" if titles else ""
+    style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
+
+
+def _row(texts: Sequence[str], left: Sequence[bool], *, level: int = 0, style: str = "", tag: str = "td") -> str:
+    cells = []
+    for column, (text, on_the_left) in enumerate(zip(texts, left, strict=True)):
+        indent = 0.5 if column else 0.5 + level
+        side = "left" if on_the_left else "right"
+        cells.append(f'<{tag} style="{style}text-align:{side};padding:0 .5em 0 {indent}em">{escape(text)}</{tag}>')
+    return f"<tr>{''.join(cells)}</tr>"

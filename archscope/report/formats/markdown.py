@@ -1,0 +1,135 @@
+"""Markdown that pastes into a pull request: names show as the text they are, numbers stand on the right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from archscope.report.blocks import (
+    Cell,
+    Checks,
+    Drawing,
+    Equations,
+    Fact,
+    Facts,
+    Grid,
+    Headline,
+    Notes,
+    Report,
+    Room,
+    Row,
+    Sums,
+)  # fmt: skip
+from archscope.report.formats.base import Format
+
+#: a screen or two of a pull request
+ROOM = Room(rows=40)
+
+#: what has a meaning in GitHub's Markdown; > has it in front alone, # before a word, an underscore not within one
+_MEANT = re.compile(r"[\\`*\[\]<|~$&]|^>|(?<!\S)#|(?<![^\W_])_|_(?![^\W_])")
+
+_CODE = re.compile(r"(`(?:--|archscope )[\w -]+`)")
+
+
+class Markdown(Format):
+    """Headlines, lists and tables."""
+
+    NAME, HELP = "markdown", "Write Markdown."
+
+    def text(self, report: Report) -> str:
+        drawing = _Markdown()
+        texts = drawing.texts(report, ROOM)
+        return "\n\n".join([*texts, *filter(None, ["\n".join(drawing.counted)])]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that shows as itself, in a line of its own and in a cell of a table; white space is a blank."""
+    return _escaped(" ".join(text.split()))
+
+
+def _escaped(text: str) -> str:
+    return _MEANT.sub(lambda found: f"\\{found[0]}", text)
+
+
+def grid(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[bool]) -> str:
+    """A table of cells that are Markdown.
+
+    Args:
+        left: for each column, whether it is text; numbers stand on the right.
+    """
+    rule = ["---" if text else "---:" for text in left]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, rule, *rows))
+
+
+class _Markdown(Drawing):
+    """Blocks with an empty line between them.
+
+    Attributes:
+        counted: how the figures of tables are counted, a line each; they stand below all.
+    """
+
+    def __init__(self) -> None:
+        self.counted: dict[str, None] = {}
+
+    def headline(self, block: Headline) -> str:
+        parts = [f"### {escaped(block.name)}", *filter(None, [escaped(block.words), self._lines(block.about)])]
+        return "\n\n".join(parts)
+
+    def notes(self, block: Notes) -> str:
+        return self._lines(block.lines)
+
+    def _lines(self, lines: Iterable[str]) -> str:
+        return "  \n".join(map(_said, lines))
+
+    def equations(self, block: Equations) -> str:
+        return self.grid(block.grid)
+
+    def checks(self, block: Checks) -> str:
+        return self.grid(block.grid)
+
+    def sums(self, block: Sums) -> str:
+        return "\n".join(f"- {escaped(line)}" for line in block.sentences)
+
+    def facts(self, block: Facts) -> str:
+        return _titled(block.title, "\n".join(map(_fact, block.rows)))
+
+    def grid(self, block: Grid) -> str:
+        rows = [self._row(block, row) for row in block.rows if row.role != "heading"]
+        drawn = grid(
+            [escaped(head.title) for head in block.heads],
+            [*rows, *(self._row(block, row) for row in block.totals)],
+            [head.left for head in block.heads],
+        )
+        lines = (f"- {escaped(head.title)}: {escaped(head.convention)}" for head in block.heads if head.convention)
+        self.counted.update(dict.fromkeys(lines))
+        return "\n\n".join(filter(None, [_titled(block.title, drawn), _said(block.more)]))
+
+    def _row(self, block: Grid, row: Row) -> list[str]:
+        """The cells of a row; its full name stands for itself, without the indent, where there is one."""
+        first, *texts = (escaped(_text(cell)) for cell in block.cells(row))
+        total = row.role == "total"
+        if row.label is not None and (total or not first):
+            first = "&nbsp;&nbsp;" * row.level + escaped(row.label)
+        return [f"**{text}**" if total and text else text for text in (first, *texts)]
+
+
+def _said(line: str) -> str:
+    """A line of text, the options and commands in it as code."""
+    parts = _CODE.split(" ".join(line.split()))
+    return "".join(part if at % 2 else _escaped(part) for at, part in enumerate(parts))
+
+
+def _titled(title: str, text: str) -> str:
+    return f"#### {escaped(title)}\n\n{text}" if title else text
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell.text()} ({cell.beside})" if cell.beside else cell.text().strip()
+
+
+def _fact(fact: Fact) -> str:
+    """A line of a list: ``- step: 12 ms; at least``."""
+    said = [", ".join(filter(None, fact.values)), fact.note]
+    if not fact.title:
+        return f"- {escaped(' '.join(filter(None, said)))}"
+    return f"{'  ' * fact.level}- {escaped(fact.title)}: {escaped('; '.join(filter(None, said)))}"

@@ -1,0 +1,46 @@
+"""A design by itself: its account at batch 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from archscope.analysis.account import analyze
+from archscope.design import Design
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Headline, Records, Report, Room, Said
+from archscope.report.results.account import AccountReport, inputs
+
+
+@dataclass(frozen=True)
+class DesignReport(Report):
+    """What is told of its account."""
+
+    found: Design
+
+    @cached_property
+    def _account(self) -> AccountReport:
+        return AccountReport(analyze(self.found))
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found)
+
+    def headline(self) -> Headline:
+        layers = len(self.found.layers)
+        return Headline(self.found.title, f"input {inputs(self.found)}, {layers} layer{'s' * (layers != 1)}")
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        return self._account.blocks(room)
+
+    def records(self) -> Records:
+        return self._account.records()
+
+    def data(self) -> dict[str, Any]:
+        return self._account.data()
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return AccountReport.schema()

@@ -1,0 +1,75 @@
+"""The arithmetic of layers; its records are equations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.analysis.explain import Explanation, Explanations
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Equations, Field, Headline, Records, Report, Room, Said
+from archscope.report.results.account import setting
+
+_FIELDS = tuple(map(Field, ("layer", "figure", "formula", "worked", "result", "note")))
+
+
+@dataclass(frozen=True)
+class ExplanationReport(Report):
+    """The equations of one layer, or of several."""
+
+    found: Explanation | Explanations
+
+    @property
+    def layers(self) -> tuple[Explanation, ...]:
+        """One or several."""
+        return (self.found,) if isinstance(self.found, Explanation) else self.found.layers
+
+    @property
+    def said(self) -> Said:
+        found = self.found
+        return Said(found.incomplete) if isinstance(found, Explanation) else Said.of(found.account.design)
+
+    def headline(self) -> Headline:
+        if isinstance(self.found, Explanation):
+            return Headline(self.found.layer, self.found.title, self.said.lines)
+        account = self.found.account
+        return Headline(account.design.title, setting(account), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        yield self.headline()
+        if isinstance(self.found, Explanation):
+            yield Equations(self.found.lines)
+        else:
+            yield from (Equations(one.lines, one.layer, one.title) for one in self.layers)
+
+    def records(self) -> Records:
+        rows = (
+            (one.layer, line.figure, line.formula, line.worked, line.result, line.note)
+            for one in self.layers
+            for line in one.lines
+        )
+        key = "figure" if isinstance(self.found, Explanation) else "layer"
+        return Records(_FIELDS, rows, key, self.said.lacking)
+
+    def data(self) -> dict[str, Any]:
+        of = self.found.design if isinstance(self.found, Explanation) else self.found.account.design.name
+        return self.headed({"design": of, "layers": [one.as_dict() for one in self.layers]})
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        line = {
+            "figure": js.text("what is computed"),
+            "formula": js.text("in symbols; empty for a bare fact"),
+            "worked": js.text("the formula with its numbers"),
+            "result": js.number("the value"),
+            "note": js.text("a word on the convention or the reason; may be empty"),
+        }
+        layer = {
+            "layer": js.text("its full name"),
+            "title": js.text("the op with the arguments that were given"),
+            "lines": js.many(js.record(line), "the equations, in the order of computation"),
+            "incomplete": js.lacking(),
+        }
+        fields = {"design": js.text("its name"), "layers": js.many(js.record(layer))}
+        return js.document("explain", cls.VERSION, fields)

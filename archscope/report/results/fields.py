@@ -1,0 +1,276 @@
+"""What units see of the input, in all layers or in one; its records are the axes that a layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from archscope.analysis.account import analyze
+from archscope.analysis.receptive_field import Field as Seen
+from archscope.analysis.receptive_field import ReceptiveFields, apart_words
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Field, Headline, Records, Report, Room, Said
+from archscope.report.results.account import AccountReport
+from archscope.table import FIELDS, field_columns
+
+Places = tuple[int, ...]
+
+#: what is told of an axis; lengths are in places of the input
+_AXIS = (
+    "axis", "extent", "sees_all", "mixed_by", "reach", "untold_from", "untold_why", "receptive_field",
+    "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding", "aligned",
+    "apart",
+)  # fmt: skip
+_UNITS = dict.fromkeys(
+    ("extent", "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center"), "places"
+)
+
+
+@dataclass(frozen=True)
+class FieldsReport(Report):
+    """The table of all layers, or all that is known of one.
+
+    Attributes:
+        layer: its name.
+        unit, pixel: a unit of its map, and a place of the input.
+        source: the input that is seen, where there are several.
+        measured: what gradients say of the unit, as data.
+        depth, every: of the table, as :class:`~archscope.report.results.account.AccountReport` takes them.
+    """
+
+    found: ReceptiveFields
+    layer: str | None = None
+    unit: Places | None = None
+    pixel: Places | None = None
+    source: str | None = None
+    measured: Mapping[str, Any] | None = None
+    depth: int | None = None
+    every: bool = False
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.design)
+
+    @cached_property
+    def _account(self) -> AccountReport:
+        account = analyze(self.found.design)
+        return AccountReport(account, field_columns(account), self.depth, self.every)
+
+    @property
+    def sheet(self) -> AccountReport:
+        """The table for machines: a row a layer, all columns."""
+        return AccountReport(self._account.found, FIELDS, self.depth)
+
+    def headline(self) -> Headline:
+        if self.layer is None:
+            return Headline(self.found.design.title, "receptive fields", self.said.lines)
+        told = self._layer
+        lines = tuple(_lines(told)) if told["axes"] else ("  sees no input",)
+        return Headline(told["layer"], about=(*lines, *self.said.lines))
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        if self.layer is None:
+            yield from self._account.blocks(room)
+        else:
+            yield self.headline()
+
+    def records(self) -> Records:
+        names = [layer.name for layer in self.found.design.layers] if self.layer is None else [self.layer]
+        axes = [(name, _axis(field)) for name in names for field in self.found.of(name, input=self.source)]
+        rows = ([name, *axis.values()] for name, axis in axes)
+        fields = [Field("name"), *(Field(name, _UNITS.get(name, "")) for name in _AXIS)]
+        return Records(fields, rows, "name", self.said.lacking)
+
+    @cached_property
+    def _layer(self) -> dict[str, Any]:
+        """All that is known of the field of the layer, as data."""
+        assert self.layer is not None
+        told: dict[str, Any] = _of_layer(self.found, self.layer, self.source)
+        design = self.found.design
+        if self.unit is not None or self.pixel is not None:
+            from archscope.analysis.influence import seen_by, sees
+
+            if self.unit is not None:
+                sight = sees(design, self.layer, self.unit, input=self.source)
+                told["unit"] = {
+                    "place": list(self.unit),
+                    "field": None if sight.unclipped is None else [list(ends) for ends in sight.unclipped],
+                    "sees": {"first": sight.seen.first, "last": sight.seen.last, "places": sight.seen.count},
+                    "words": str(sight.seen),
+                    "padding_share": sight.padding_share,
+                    **({} if self.measured is None else {"measured": dict(self.measured)}),
+                }
+            if self.pixel is not None:
+                units = seen_by(design, self.layer, self.pixel, input=self.source)
+                told["pixel"] = {
+                    "place": list(self.pixel),
+                    "seen_by": {"first": units.first, "last": units.last, "units": units.count},
+                    "words": str(units),
+                }
+        return told
+
+    def data(self) -> dict[str, Any]:
+        if self.layer is not None:
+            return self.headed(self._layer)
+        design = self.found.design
+        layers = [_of_layer(self.found, layer.name, self.source) for layer in design.layers]
+        return self.headed({"design": design.name, "layers": layers})
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return _schema(cls.VERSION)
+
+
+def _of_layer(fields: ReceptiveFields, layer: str, source: str | None) -> dict[str, Any]:
+    return {"layer": fields.layer(layer), "axes": list(map(_axis, fields.of(layer, input=source)))}
+
+
+def _axis(field: Seen) -> dict[str, Any]:
+    """A field along one axis as plain data."""
+    apart = field.apart
+    return {
+        "axis": field.axis,
+        "extent": field.extent,
+        "sees_all": field.sees == "all",
+        "mixed_by": field.mixed_by or None,
+        "reach": list(field.reach) if field.whole else None,
+        "untold_from": field.untold_from or None,
+        "untold_why": field.untold_why or None,
+        "receptive_field": field.size,
+        "smallest": field.smallest,
+        "smallest_path": field.paths[0],
+        "largest_path": field.paths[1],
+        "jump": float(field.jump),
+        "start": field.start,
+        "center": float(field.center),
+        "effective_padding": list(field.padding),
+        "aligned": field.aligned,
+        "apart": None
+        if apart is None
+        else {"layer": apart.layer, "first": str(apart.first), "second": str(apart.second), "by": float(apart.by)},
+    }
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    """What is told of a layer, in words."""
+    for axis in found["axes"]:
+        size = f"{axis['receptive_field']:,}"
+        if axis["smallest"] != axis["receptive_field"]:
+            size = f"{axis['smallest']:,} to {size}"
+        if axis["mixed_by"] is not None:
+            first, last = axis["reach"]
+            seen = f"all {axis['extent']:,}" if axis["sees_all"] else f"{first:,} to {last:,} of {axis['extent']:,}"
+            yield (
+                f"  {axis['axis']}  sees {seen}: {axis['mixed_by']} mixes everything, of which each part sees {size}"
+            )
+            continue
+        if axis["untold_from"] is not None:
+            yield (
+                f"  {axis['axis']}  not told: {axis['untold_from']} {axis['untold_why']}; each place that it reads "
+                f"sees {size}, and --unit finds exactly what a unit sees"
+            )
+            continue
+        before, after = axis["effective_padding"]
+        yield (
+            f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
+            f"(center {axis['center']:g}), effective padding {before} and {after}"
+        )
+        if axis["smallest_path"] != axis["largest_path"]:
+            yield f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}"
+        if not axis["aligned"]:
+            apart = axis["apart"]
+            words = apart_words(apart["layer"], apart["first"], apart["second"], f"{apart['by']:g}")
+            yield f"     not aligned: {words}"
+    if "unit" in found:
+        yield from _unit_words(found["unit"])
+    if "pixel" in found:
+        pixel = found["pixel"]
+        place = ", ".join(map(str, pixel["place"]))
+        units = pixel["seen_by"]["units"]
+        yield f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}"
+
+
+def _unit_words(unit: dict[str, Any]) -> Iterator[str]:
+    place = ", ".join(map(str, unit["place"]))
+    yield f"  unit ({place}) sees {unit['words']}: {unit['sees']['places']:,} places"
+    if unit["padding_share"]:
+        field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
+        yield f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding"
+    if "measured" in unit:
+        yield from _measured_words(unit["measured"])
+
+
+def _measured_words(measured: dict[str, Any]) -> list[str]:
+    hidden = [f"     not measured: {one['layer']} {one['why']}" for one in measured["hidden"]]
+    reached = f"{measured['places']:,} places"
+    if measured["agrees"] is None:
+        return [*hidden, f"     gradients reach {reached} for certain, all of them among these"]
+    verdict = "the same" if measured["agrees"] else "NOT the same"
+    return [f"     measured by gradients of the built module: {reached}, {verdict}", *hidden]
+
+
+def _schema(version: int) -> js.Schema:
+    """Of one layer, or of all."""
+    place = js.sizes("a place along the axes, counted from 0")
+    box = {"first": place, "last": place}
+    apart = js.record(
+        {
+            "layer": js.text("where the paths meet"),
+            "first": js.text("the tensor whose field lies first"),
+            "second": js.text("the tensor whose field lies last"),
+            "by": js.number("distance of the centres", "places"),
+        }
+    )
+    axis = {
+        "axis": js.text("name of the axis of the input"),
+        "extent": js.count("length of the input along it", "places"),
+        "sees_all": js.flag("whether every unit sees the whole input"),
+        "mixed_by": js.nullable(js.text("the layer that mixed everything")),
+        "reach": js.nullable(js.many(js.count(), "first and last place that is seen of what was mixed [places]")),
+        "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
+        "untold_why": js.nullable(js.text("the reason")),
+        "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
+        "smallest": js.count("size of the smallest field over units", "places"),
+        "smallest_path": js.count("size of the field by the path with the smallest", "places"),
+        "largest_path": js.count("size of the field by the path with the largest", "places"),
+        "jump": js.number("effective stride: between neighbouring units", "places"),
+        "start": js.count("first place that the first unit sees, counted from 0; negative in the padding"),
+        "center": js.number("centre of the first unit's field; the first place is centred at 0.5"),
+        "effective_padding": js.many(js.count(), "how far the first and the last field hang over the borders [places]"),
+        "aligned": js.flag("whether all paths to a unit have the same centre"),
+        "apart": js.nullable(apart),
+    }
+    hidden = {"layer": js.text("a layer that gradients do not show"), "why": js.text("the reason")}
+    measured = {
+        "places": js.count("that gradients through the built module reach", "places"),
+        "agrees": js.nullable(js.flag("whether these are those; null where gradients do not tell all")),
+        "hidden": js.many(js.record(hidden), "the layers that may hide an influence"),
+    }
+    unit = {
+        "place": place,
+        "field": js.nullable(js.many(js.sizes("first and last place, borders left aside"))),
+        "sees": js.record({**box, "places": js.count("that the unit sees", "places")}),
+        "words": js.text("what it sees, in words"),
+        "padding_share": js.number("of the field that lies in the padding", "share"),
+        "measured": js.record(measured),
+    }
+    pixel = {
+        "place": place,
+        "seen_by": js.record({**box, "units": js.count("that see the place", "units")}),
+        "words": js.text("which units see it, in words"),
+    }
+    of_layer = {
+        "layer": js.text("full name of the layer"),
+        "axes": js.many(js.record(axis), "of the input, those that the layer sees"),
+        "unit": js.record(unit, optional=["measured"], about="with --unit"),
+        "pixel": js.record(pixel, about="with --pixel"),
+    }
+    bare = {name: of_layer[name] for name in ("layer", "axes")}
+    whole = {"design": js.text("its name"), "layers": js.many(js.record(bare), "in order of execution")}
+    return js.either(
+        "receptive-field",
+        js.document("receptive-field LAYER", version, of_layer, optional=["unit", "pixel"]),
+        js.document("receptive-field", version, whole),
+    )

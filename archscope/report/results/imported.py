@@ -1,0 +1,118 @@
+"""An imported model: what was made of it, and the proof; its records are layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archscope.analysis.account import analyze
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Checked, Checks, Headline, Records, Report, Room, Said
+from archscope.report.checks import checked, verdict
+from archscope.report.results.account import AccountReport
+from archscope.report.text import binary
+
+if TYPE_CHECKING:
+    from archscope.backends.imported import Imported
+
+_MOST_LISTED, _MOST_PLACES = 10, 3
+
+
+@dataclass(frozen=True)
+class ImportedReport(Report):
+    """The proof of an import, and what a user should know, a line each."""
+
+    found: Imported
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.design)
+
+    def headline(self) -> Headline:
+        found = self.found
+        kind = "a flat list of layers" if found.flat else "a readable spec"
+        words = f"{len(found.design.layers)} layers, {kind} of {len(found.spec.splitlines())} lines"
+        return Headline(found.design.name, words, self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        yield self.headline()
+        lines = (*map(checked, self.found.proof), *(Checked("", one) for one in remarks(self.found)))
+        yield Checks(lines, (verdict(self.found.proof),))
+
+    def records(self) -> Records:
+        return AccountReport(analyze(self.found.design)).records()
+
+    def data(self) -> dict[str, Any]:
+        found = self.found
+        return self.headed(
+            {
+                "design": found.design.name,
+                "flat": found.flat,
+                "ok": found.ok,
+                "proof": [
+                    {
+                        "what": one.what,
+                        "batch": one.batch,
+                        "stated": one.stated,
+                        "measured": one.measured,
+                        "ok": one.ok,
+                        "note": one.note,
+                    }
+                    for one in found.proof
+                ],
+                "unused": [one._asdict() for one in found.unused],
+                "notes": list(found.notes),
+                "opaque": list(found.opaque),
+            }
+        )
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        figure = {"type": ["integer", "string"]}
+        proof = {
+            "what": js.text("the figure"),
+            "batch": js.nullable(js.count("that it is of, where it stands beside figures of one sample", "samples")),
+            "stated": {**figure, "description": "by the design"},
+            "measured": {"type": ["integer", "string", "null"], "description": "of the original; null where not known"},
+            "ok": js.flag("whether they do not differ"),
+            "note": js.text("how it was measured, why it was not, or why it differs and is not wrong"),
+        }
+        unused = {"path": js.text(), "kind": js.text("its class"), "params": js.count("parameters in it", "elements")}
+        fields = {
+            "design": js.text("its name"),
+            "flat": js.flag("whether the spec is a plain list of layers"),
+            "ok": js.flag("whether no figure differs from the original's"),
+            "proof": js.many(js.record(proof)),
+            "unused": js.many(js.record(unused), "what never ran"),
+            "notes": js.many(js.text(), "what a user should know"),
+            "opaque": js.many(js.text(), "layers that are kept as black boxes"),
+        }
+        return js.document("import", cls.VERSION, fields)
+
+
+def remarks(found: Imported) -> Iterator[str]:
+    """What never ran, and other notes."""
+    listed = found.unused[:_MOST_LISTED]
+    for part in listed:
+        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs: no gradient reaches it"
+    if len(found.unused) > len(listed):
+        yield f"unused: and {len(found.unused) - len(listed)} more"
+    yield from (f"note: {note}" for note in _grouped(found.notes))
+    if found.kept is not None and found.kept.arrays:
+        arrays = found.kept.arrays.values()
+        size = binary(sum(one.nbytes for one in arrays))
+        count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
+        yield f"note: the values of {count} ({size}) are in {found.kept.file}, which belongs beside the spec"
+
+
+def _grouped(notes: Iterable[str]) -> Iterator[str]:
+    """Notes, what is said of several places (``PLACE: NOTE``) once."""
+    places: dict[str, list[str]] = {}
+    for note in notes:
+        place, colon, text = note.partition(": ")
+        known = colon and " " not in place
+        places.setdefault(text if known else note, []).extend([place] if known else [])
+    for text, found in places.items():
+        more = f", and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
+        yield f"{', '.join(found[:_MOST_PLACES])}{more}: {text}" if found else text

@@ -1,0 +1,216 @@
+"""The memory of a design; its records are the pieces that are kept for the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
+from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.report import schema as js
+from archscope.report.blocks import (
+    Block,
+    Fact,
+    Facts,
+    Field,
+    Grid,
+    Head,
+    Headline,
+    Notes,
+    Records,
+    Report,
+    Room,
+    Row,
+    Said,
+)
+from archscope.report.text import binary
+from archscope.setting.precision import PRECISIONS
+
+_NOTES = {
+    "inputs": "with the targets of the loss",
+    "gradients": "of the parameters, as far as they have come",
+    "kept": "what autograd still keeps of the forward pass",
+    "in passing": "activations and gradients on their way",
+}
+_HEADS = (Head("kept by"), Head("what"), Head("size", "bytes"), Head("%", "part"), Head("and by"))
+_FIELDS = (Field("layer"), Field("what"), Field("kept_bytes", "bytes"), Field("shared_with", style="names"))
+
+
+@dataclass(frozen=True)
+class MemoryReport(Report):
+    """The ledger.
+
+    Attributes:
+        every: tell all that is kept, in the order of the forward pass, not only the largest pieces.
+        fits: finds lines on what fits into a limit, for people.
+    """
+
+    found: Memory
+    every: bool = False
+    fits: Callable[[], Sequence[str]] = tuple
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.design)
+
+    def headline(self) -> Headline:
+        return Headline(self.found.design.title, setting(self.found), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        yield self.headline()
+        yield Facts(tuple(map(tuple, _ledger(self.found))), widths=(20, 12, 20))
+        yield Notes(tuple(_weights(self.found)), faint=False)
+        if self.found.kept:
+            yield self._kept(room)
+        if fits := self.fits():
+            yield Notes(tuple(fits), faint=False)
+
+    def _kept(self, room: Room) -> Grid:
+        found = self.found
+        pieces = found.kept if self.every else sorted(found.kept, key=lambda piece: -piece.bytes)[: room.listed]
+        rows = [
+            Row((one.layer, one.what, one.bytes, one.bytes / (found.kept_bytes or 1), ", ".join(one.shared)))
+            for one in pieces
+        ]
+        title = "kept, in the order of the forward pass" if self.every else "kept, the largest first"
+        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.kept) - len(rows), "--layers"))
+
+    def records(self) -> Records:
+        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.kept)
+        return Records(_FIELDS, rows, "layer", self.said.lacking)
+
+    def data(self) -> dict[str, Any]:
+        return self.headed(_data(self.found))
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return js.document("memory", cls.VERSION, _schema())
+
+
+def setting(found: Memory) -> str:
+    """How the step is run."""
+    more = ", gradients accumulate" if found.accumulate else ""
+    more += ", channels last" if found.channels_last else ""
+    more += f", torch {found.torch}"
+    return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
+
+
+def _size(title: str, size: int, note: str = "", level: int = 0) -> Fact:
+    return Fact(title, (binary(size), f"{size:,} B"), note, level)
+
+
+def _ledger(found: Memory) -> Iterator[list[Fact]]:
+    """The sizes in their parts: the training step, what it keeps, what CUDA shows, the inference."""
+    if found.timeline:
+        top = found.top
+        at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
+        parts = (_size(kind, size, _NOTES.get(kind, ""), 1) for kind, size in found.peak_by_kind.items())
+        yield [_size("training step", found.training, f"the most at once: {at}; of this"), *parts]
+        yield [
+            _size("kept for backward", found.kept_bytes, "what autograd keeps in all"),
+            _size("gradients", found.gradients),
+        ]
+    if found.cuda is not None:
+        least, likely = map(binary, found.cuda.cudnn)
+        yield [
+            _size("on CUDA", found.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
+            _size("cuBLAS workspace", found.cuda.workspace, "in it", 1),
+            Fact("cuDNN workspace", (), f"{least} to {likely} more, as it chooses its algorithms", 1),
+            _size("segments", found.cuda.reserved, "torch.cuda.max_memory_reserved()", 1),
+        ]
+    yield [
+        _size("inference", found.inference, "parameters, buffers and what else lives at once"),
+        _size("activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else "", 1),
+        _size("without reuse", found.activations, "all that is allocated", 1),
+    ]
+
+
+def _weights(found: Memory) -> Iterator[str]:
+    """What the weights alone take."""
+    forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
+    yield f"weights alone: {forms}"
+    yield f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
+
+
+def _data(found: Memory) -> dict[str, Any]:
+    """The ledger as plain data, all sizes in bytes."""
+    return {
+        "design": found.design.name,
+        "batch": found.batch,
+        "precision": found.precision,
+        "optimizer": found.optimizer,
+        "device": found.device,
+        "accumulate": found.accumulate,
+        "channels_last": found.channels_last,
+        "torch": found.torch,
+        "training": found.training,
+        "needed": found.needed,
+        "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
+        "cuda": found.cuda and found.cuda._asdict(),
+        "parameters": found.parameters,
+        "buffers": found.buffers,
+        "gradients": found.gradients,
+        "optimizer_state": found.optimizer_state,
+        "inputs": found.inputs,
+        "kept_bytes": found.kept_bytes,
+        "inference": found.inference,
+        "activations": found.activations,
+        "activation_peak": found.peak,
+        "activation_peak_layer": found.peak_layer,
+        "weights": {form: found.weights_as(form) for form in WEIGHT_BITS},
+        "kept": [
+            {"layer": piece.layer, "what": piece.what, "bytes": piece.bytes, "shared_with": list(piece.shared)}
+            for piece in found.kept
+        ],
+        "timeline": [moment._asdict() for moment in found.timeline],
+    }
+
+
+def _schema() -> dict[str, js.Schema]:
+    """What each field is."""
+    peak = {
+        "phase": js.chosen(PHASES),
+        "layer": js.text("at work"),
+        **{kind: js.size(f"what lives then of: {kind}") for kind in KINDS},
+    }
+    cuda = {
+        "allocated": js.size("torch.cuda.max_memory_allocated() of a step, without cuDNN's workspace"),
+        "reserved": js.size("torch.cuda.max_memory_reserved(), without the CUDA context"),
+        "workspace": js.size("of cuBLAS, in both"),
+        "cudnn": js.many(js.size(), "least and most that cuDNN's workspaces add, as it chooses its algorithms"),
+    }
+    piece = {
+        "layer": js.text("the first that keeps it"),
+        "what": js.text("what it is"),
+        "bytes": js.size(),
+        "shared_with": js.many(js.text(), "the other layers that keep it"),
+    }
+    moment = {"phase": js.chosen(PHASES), "layer": js.text("at work"), "live": js.size("that live then")}
+    return {
+        "design": js.text("name of the design"),
+        "batch": js.count("in a step", "samples"),
+        "precision": js.chosen(PRECISIONS),
+        "optimizer": js.chosen(OPTIMIZERS),
+        "device": js.text("cpu, cuda, or a device of the table"),
+        "accumulate": js.flag("whether gradients live from step to step"),
+        "channels_last": js.flag("whether maps and kernels lie in torch's format of that name"),
+        "torch": js.text("the version of torch whose ways the step has"),
+        "training": js.size("at the peak of a training step"),
+        "needed": js.size("that a device has to have for it, without the CUDA context and cuDNN's workspaces"),
+        "peak": js.nullable(js.record(peak, about="the moment of that peak; none without training")),
+        "cuda": js.nullable(js.record(cuda, about="what the step shows on a CUDA device")),
+        "parameters": js.size(),
+        "buffers": js.size(),
+        "gradients": js.size("of all trained parameters"),
+        "optimizer_state": js.size(),
+        "inputs": js.size("of the inputs, with the targets of the loss"),
+        "kept_bytes": js.size("that autograd keeps of the forward pass"),
+        "inference": js.size("at the peak of an inference"),
+        "activations": js.size("that an inference allocates, none reused"),
+        "activation_peak": js.size("that live at once at inference besides parameters and buffers"),
+        "activation_peak_layer": js.text("the layer at which they do"),
+        "weights": js.record({form: js.size(f"of the parameters in {form}") for form in WEIGHT_BITS}),
+        "kept": js.many(js.record(piece), "what is kept for the backward pass, in the order of the forward pass"),
+        "timeline": js.many(js.record(moment), "all allocations of a training step"),
+    }

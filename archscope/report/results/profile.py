@@ -1,0 +1,223 @@
+"""How long a step took here; its records are the parts of the step, times in seconds, with what was run, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.speed import (
+    MACHINE,
+    PREDICTION,
+    SETTING,
+    TIMED,
+    TYPES,
+    WORK,
+    fields,
+    machine_lines,
+    machine_schema,
+    per_second,
+    predicted,
+    seconds,
+    share,
+)  # fmt: skip
+from archscope.report.text import binary, duration, short, value
+
+if TYPE_CHECKING:
+    from archscope.backends.torch.profile import Profile, Timed
+    from archscope.backends.torch.timing import Timing
+
+_HEADS = (
+    Head("layer"), Head("op"), Head("forward", "seconds"), Head("backward", "seconds"), Head("time", "part"),
+    Head("work", "part"), Head("FLOP/s", "short"), Head("B/s", "short"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ProfileReport(Report):
+    """Totals, then the parts that take longest against those that have most work, then the machine.
+
+    Attributes:
+        top: so many of them.
+        every: all of them, in order.
+    """
+
+    VERSION = 2
+    found: Profile
+    top: int | None = None
+    every: bool = False
+
+    @property
+    def said(self) -> Said:
+        return Said.of(self.found.design)
+
+    def headline(self) -> Headline:
+        return Headline(self.found.design.title, _setting(self.found), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        found, top = self.found, room.listed if self.top is None else self.top
+        yield self.headline()
+        yield Facts((tuple(_times(found)), tuple(_rates(found)), tuple(_memory(found))))
+        if self.every or top:
+            yield self._parts(room, top)
+            yield Notes(tuple(_hardest(found, top)), faint=False)
+        yield Notes((_sum_of_parts(found),), faint=False)
+        yield Notes(tuple(machine_lines(found.machine)))
+
+    def _parts(self, room: Room, top: int) -> Grid:
+        found = self.found
+        parts = found.parts if self.every else sorted(found.parts, key=lambda one: -one.seconds)[:top]
+        heads = _HEADS if found.prediction is None else (*_HEADS, Head(found.prediction.label, "seconds"))
+        rows = tuple(Row(_cells(one, found)) for one in parts)
+        return Grid(heads, rows, more=room.more(len(found.parts) - len(rows), "--layers"))
+
+    def records(self) -> Records:
+        found = self.found
+        place = {"design": found.design.name, "compiled": found.compiled}
+        place |= found.setting._asdict() | found.machine.as_data()
+        parts = ({**one.record(), **place} for one in found.parts)
+        return Records.of(fields(WORK | TIMED | SETTING | MACHINE), parts, "name", self.said.lacking)
+
+    def data(self) -> dict[str, Any]:
+        found = self.found
+        return self.headed(
+            {
+                "design": found.design.name,
+                **found.setting._asdict(),
+                "compiled": found.compiled,
+                "whole": {phase: _timing(one) for phase, one in found.whole.items()},
+                "sum_of_parts": found.sum_of_parts,
+                "throughput": found.throughput,
+                "flops": found.flops,
+                "bandwidth": found.bandwidth,
+                "memory": {"measured": found.measured_memory, "predicted": found.predicted_memory},
+                "prediction": None
+                if found.prediction is None
+                else {**predicted(found.prediction), "error": found.error},
+                "machine": found.machine.as_data(),
+                "parts": [one.record() for one in found.parts],
+            }
+        )
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        timing = js.record(
+            {"median": seconds("median"), "spread": seconds("within which half of the times lie"), "runs": js.count()}
+        )
+        error = js.nullable(js.number("by which an estimate is off, relative to the time measured; a bound has none"))
+        fields = {
+            **js.columns(SETTING, TYPES),
+            "whole": js.mapping(timing, "by phase: forward (in training with the loss), backward, update, step"),
+            "sum_of_parts": seconds("of all parts, each timed alone"),
+            "throughput": js.number("achieved", "samples/second"),
+            "flops": js.number("achieved", "FLOP/s"),
+            "bandwidth": js.number("achieved, of the bytes that have to be moved", "bytes/s"),
+            "memory": js.record(
+                {
+                    "measured": js.size("at the peak of a step"),
+                    "predicted": js.size("without what kernels take for themselves"),
+                }
+            ),
+            "prediction": js.nullable(
+                js.record({**PREDICTION, "error": error}, about="none where no ceilings are known")
+            ),
+            "machine": machine_schema(),
+            "parts": js.many(js.record(js.columns(WORK | TIMED, TYPES)), "of the step, in order"),
+        }
+        return js.document("profile", cls.VERSION, fields)
+
+
+def _setting(found: Profile) -> str:
+    """What was timed."""
+    setting = found.setting
+    more = ", channels last" if setting.channels_last else ""
+    more += ", compiled" if found.compiled else ""
+    return f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
+
+
+def _part(part: float, whole: float | None) -> str:
+    return value(share(part, whole), "part")
+
+
+def _times(found: Profile) -> Iterator[Fact]:
+    step = found.whole["step"]
+    each = f"{per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
+    yield Fact("step", (duration(step.median),), each)
+    for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
+        note = "with the loss" if phase == "forward" else ""
+        yield Fact(phase, (duration(found.whole[phase].median),), note, 1)
+    prediction = found.prediction
+    if prediction is None:
+        yield Fact(
+            "at least", ("",), "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them"
+        )
+    elif found.error is None:
+        yield Fact(
+            "at least", (duration(prediction.seconds),), f"{_part(prediction.seconds, found.seconds)} of the time"
+        )
+    else:
+        yield Fact("estimate", (duration(prediction.seconds),), f"{found.error:+.1%} off")
+
+
+def _rates(found: Profile) -> Iterator[Fact]:
+    peak, ceilings = found.peak, found.ceilings
+    known = peak is not None and ceilings is not None
+    of_peak = f"{_part(found.flops, peak)} of {short(peak, 'FLOP/s')}" if peak else ""
+    yield Fact("work", (short(found.work.flops, "FLOP"),), "of contractions, 2 x MACs")
+    yield Fact("achieved", (short(found.flops, "FLOP/s"),), of_peak, 1)
+    of_band = f"{_part(found.bandwidth, ceilings.bandwidth)} of {short(ceilings.bandwidth, 'B/s')}" if ceilings else ""
+    yield Fact("moved", (short(found.work.bytes, "B"),), "at least")
+    yield Fact("achieved", (short(found.bandwidth, "B/s"),), of_band, 1)
+    if known and ceilings is not None:
+        yield Fact("ceilings", ("",), ceilings.source, 1)
+
+
+def _memory(found: Profile) -> Iterator[Fact]:
+    yield Fact("memory", (binary(found.measured_memory),), "measured at the peak of a step")
+    off = found.measured_memory / found.predicted_memory - 1
+    note = f"the measured is {off:+.2%} of it, with what kernels take for themselves"
+    yield Fact("predicted", (binary(found.predicted_memory),), note, 1)
+
+
+def _cells(one: Timed, found: Profile) -> list[Any]:
+    work = one.part.forward + one.part.backward
+    row = [
+        one.part.name,
+        one.part.op,
+        one.forward.median,
+        one.backward.median if one.backward is not None else None,
+        share(one.seconds, found.sum_of_parts),
+        share(work.flops, found.work.flops),
+        work.flops / one.seconds if work.flops else None,
+        work.bytes / one.seconds if work.bytes else None,
+    ]
+    return row if one.predicted is None else [*row, one.predicted.seconds]
+
+
+def _hardest(found: Profile, top: int) -> Iterator[str]:
+    """Where the order by work is another than the order by time."""
+    ranked = sorted(found.parts, key=lambda one: -one.seconds)
+    working = [one for one in found.parts if one.part.forward.flops]
+    hardest = sorted(working, key=lambda one: -(one.part.forward + one.part.backward).flops)[: min(top, 5)]
+    if hardest:
+        names = ", ".join(f"{one.part.name} ({_ordinal(ranked.index(one) + 1)} by time)" for one in hardest)
+        yield f"most work: {names}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _sum_of_parts(found: Profile) -> str:
+    """What the parts take one by one, against the whole."""
+    what = "the whole" if not found.compiled else "the compiled whole (layer by layer it is not compiled)"
+    return (
+        f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
+    )
+
+
+def _timing(one: Timing) -> dict[str, float]:
+    return {"median": one.median, "spread": one.spread, "runs": one.runs}

@@ -1,0 +1,184 @@
+"""Published figures and limits held against what is computed; the records are the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archscope.design import incomplete
+from archscope.errors import SpecError
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Checked, Checks, Field, Headline, Records, Report, Room, Said
+from archscope.report.checks import checked
+from archscope.report.text import figure
+from archscope.report.text import value as written
+from archscope.verify import Verdict, Verification
+
+if TYPE_CHECKING:
+    from archscope.backends.proof import Check
+
+_FIELDS = tuple(
+    Field(name, style="axes" if name in ("expected", "computed") else "text")
+    for name in ("design", "figure", "expected", "computed", "ok", "note")
+)
+
+
+@dataclass(frozen=True)
+class VerificationReport(Report):
+    """A line a figure; of several designs the figures that fail, and a count of the others.
+
+    Attributes:
+        found: a verification, or what became of each spec by its path.
+        proofs: of a design, by the path of its spec: its figures held against a module of torch.
+        quiet: only what fails, and no summary.
+    """
+
+    found: Verification | Mapping[str, Verification | SpecError]
+    proofs: Mapping[str, Sequence[Check]] = field(default_factory=dict)
+    quiet: bool = False
+
+    @property
+    def specs(self) -> Mapping[str, Verification | SpecError]:
+        """What became of each spec."""
+        return {self.found.design.file: self.found} if isinstance(self.found, Verification) else self.found
+
+    @property
+    def verified(self) -> list[Verification]:
+        """The designs among them."""
+        return [one for one in self.specs.values() if isinstance(one, Verification)]
+
+    @property
+    def failed(self) -> int:
+        """Figures that are not as stated."""
+        stated = sum(not one.ok for result in self.verified for one in result.verdicts)
+        return stated + sum(not one.ok for proof in self.proofs.values() for one in proof)
+
+    @property
+    def wrong(self) -> int:
+        """Specs that are no designs."""
+        return len(self.specs) - len(self.verified)
+
+    @property
+    def said(self) -> Said:
+        designs = [one.design for one in self.verified]
+        lacking = incomplete(*designs) if len(designs) != 1 else incomplete(designs[0])
+        return Said(lacking, Said.of(*designs).warnings)
+
+    def headline(self) -> Headline:
+        if isinstance(self.found, Verification):
+            return Headline(self.found.design.title, self._summary(), self.said.lines)
+        return Headline("Published figures and limits", self._summary())
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        lines = [line for path, result in self.specs.items() for line in self._lines(path, result)]
+        yield Checks(tuple(lines), () if self.quiet else (self._summary(),))
+
+    def _lines(self, path: str, result: Verification | SpecError) -> Iterator[Checked]:
+        if isinstance(result, SpecError):
+            yield Checked("wrong", path)
+            return
+        name, lacking, every = result.design.title, incomplete(result.design), len(self.specs) == 1
+        if lacking is not None and not self.quiet:
+            yield Checked("", f"{result.design.name}: {lacking}; so are its figures")
+        if not every and result.ok:
+            if not self.quiet:
+                count = _count(len(result.verdicts), "figure") if result.verdicts else "nothing to check"
+                yield Checked("ok", f"{name}: {count}")
+        else:
+            for one in result.verdicts:
+                if not one.ok or (every and not self.quiet):
+                    yield _checked(name, one)
+        for proved in self.proofs.get(path, ()):
+            if not proved.ok or not self.quiet:
+                yield checked(proved, f"{name}: torch: ")
+
+    def _summary(self) -> str:
+        figures = sum(len(one.verdicts) for one in self.verified) + sum(map(len, self.proofs.values()))
+        text = f"{_count(len(self.specs), 'design')}, {_count(figures, 'figure')}: {figures - self.failed} ok"
+        text += f", {self.failed} failed" if self.failed else ""
+        return text + (f", {_count(self.wrong, 'spec')} wrong" if self.wrong else "")
+
+    def records(self) -> Records:
+        rows = [
+            (result.design.name, one.figure, one.expected, one.computed, one.ok, one.note, incomplete(result.design))
+            for result in self.verified
+            for one in result.verdicts
+        ]
+        return Records(_FIELDS, [row[:-1] for row in rows], "design", [row[-1] for row in rows])
+
+    def data(self) -> dict[str, Any]:
+        return self.headed({"specs": [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]})
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        figure = {"type": ["number", "string", "array"], "items": {"type": "integer"}}
+        verdict = {
+            "figure": js.text("with the layer in front"),
+            "expected": {**figure, "description": "as published, or a limit as the spec writes it"},
+            "computed": js.nullable({"anyOf": [js.number(), js.many(js.number())]}),
+            "ok": js.flag("whether they agree within the allowed difference"),
+            "note": js.text("the source, and what was published where that is wrong"),
+        }
+        proof = {
+            "what": js.text("a figure held against a module of torch"),
+            "stated": {"type": ["integer", "string"]},
+            "measured": {"type": ["integer", "string", "null"]},
+            "ok": js.flag(),
+            "note": js.text(),
+        }
+        spec = {
+            "spec": js.text("its path; empty where it was no file"),
+            "design": js.nullable(js.text("its name; none where the spec is wrong")),
+            "error": js.nullable(js.text("what is wrong with the spec")),
+            "incomplete": js.lacking(),
+            "verdicts": js.many(js.record(verdict)),
+            "torch": js.nullable(js.many(js.record(proof), "with --torch")),
+        }
+        return js.document("verify", cls.VERSION, {"specs": js.many(js.record(spec))})
+
+
+def _of_spec(path: str, result: Verification | SpecError, proof: Sequence[Check] | None) -> dict[str, Any]:
+    right = result if isinstance(result, Verification) else None
+    return {
+        "spec": path,
+        "design": right.design.name if right else None,
+        "error": None if right else str(result),
+        "incomplete": incomplete(right.design) if right else None,
+        "verdicts": [
+            {
+                "figure": one.figure,
+                "expected": one.expected,
+                "computed": one.computed,
+                "ok": one.ok,
+                "note": one.note,
+            }
+            for one in (right.verdicts if right else ())
+        ],
+        "torch": None
+        if proof is None
+        else [
+            {"what": one.label, "stated": one.stated, "measured": one.measured, "ok": one.ok, "note": one.note}
+            for one in proof
+        ],
+    }
+
+
+def _checked(name: str, verdict: Verdict) -> Checked:
+    computed = figure(verdict.computed)
+    if verdict.ok:
+        return Checked("ok", f"{name}: {verdict.figure} = {computed}", verdict.note)
+    differs = ""
+    if verdict.difference is not None and isinstance(verdict.expected, (int, float)):
+        share = f" ({100 * verdict.difference / verdict.expected:+.3g}%)" if verdict.expected else ""
+        differs = f", {_signed(verdict.difference)}{share}"
+    what = f"{name}: {verdict.figure}: expected {figure(verdict.expected)}, computed {computed}{differs}"
+    return Checked("FAILED", what, verdict.note)
+
+
+def _signed(difference: float) -> str:
+    return f"{'+' if difference >= 0 else '-'}{written(abs(difference), 'count')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
