@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.analysis.account import Account, Total, analyze
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
-from archscope.errors import MissingLibrary, UsageError, suggestion
+from archscope.errors import UsageError, suggestion
 from archscope.setting.precision import precision_of
+from archscope.shown import Shown
 from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from archscope.analysis.calibration import Calibration
     from archscope.analysis.memory import Memory
     from archscope.analysis.roofline import Prediction
@@ -260,7 +259,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown, report="comparison"):
     """Designs side by side.
 
     Attributes:
@@ -306,22 +305,6 @@ class Comparison:
             Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
             for name in _merged(found)
         )
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """A pandas frame with a row a design, indexed by label, and a column a figure.
-
-        Raises:
-            MissingLibrary: pandas is not installed.
-        """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
-        index = pd.Index(self.labels, name="design")
-        columns = {figure.name: [row[at] for row in self.values] for at, figure in enumerate(self.figures)}
-        result: pd.DataFrame = pd.DataFrame(columns, index=index)
-        return result
 
 
 def compare(

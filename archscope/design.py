@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
+from archscope.autograd.dtypes import HELD
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError
 from archscope.graph import Input, Layer, LayerGraph, Ref
-from archscope.ops.base import Tensors
+from archscope.ops.base import Op, Tensors
 from archscope.ops.opaque import Opaque
 from archscope.shown import Shown
 from archscope.steps import Step, steps_of
@@ -127,16 +128,22 @@ class Design(Shown, report="design"):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
-    def steps(self, batch: int = 1) -> tuple[Step, ...]:
+    def steps(self, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
         """All layers with their tensors at a batch size; inferred once.
 
+        Args:
+            floating: the floating type of the run, which says what stands beside types that the design names.
+
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
         """
-        return self._steps(batch) if type(batch) is int else steps_of(self.graph, batch)  # a sweep may vary it
+        floating = floating if self.graph.typed else "float32"
+        if type(batch) is not int:  # a sweep may vary it
+            return steps_of(self.graph, batch, floating)
+        return self._steps(batch, floating)
 
     @cached_property
-    def _steps(self) -> Callable[[int], tuple[Step, ...]]:
+    def _steps(self) -> Callable[[int, str], tuple[Step, ...]]:
         return lru_cache(_MOST_BATCHES)(partial(steps_of, self.graph))
 
     @cached_property
@@ -178,6 +185,25 @@ class Design(Shown, report="design"):
 _DERIVED = {name for name, value in vars(Design).items() if isinstance(value, cached_property)}
 #: batches of which a design holds its steps
 _MOST_BATCHES = 4
+
+
+def of_one_type(design: Design) -> Design:
+    """The same design where no floating type is named: all its numbers are those of the run, casts do nothing."""
+    if not design.graph.typed:
+        return design
+    inputs = tuple(replace(node, dtype=None) if node.floating else node for node in design.inputs)
+    layers = tuple(
+        replace(
+            layer, dtype=None, op=layer.op.replace(dtype="float") if vars(layer.op).get("dtype") in HELD else layer.op
+        )
+        for layer in design.layers
+    )
+    return replace(design, inputs=inputs, layers=layers)
+
+
+def _of_the_run(op: Op) -> Op:
+    """An op whose own numbers are those of the run."""
+    return op.replace(dtype="float") if vars(op).get("dtype") in HELD else op
 
 
 #: black boxes that are called by name

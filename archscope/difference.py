@@ -25,6 +25,7 @@ from archscope.analysis.metrics import Figures
 from archscope.comparison import Setting, labels
 from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
+from archscope.shown import Shown
 
 ADDED, REMOVED, CHANGED, AFFECTED = KINDS = ("added", "removed", "changed", "affected")
 
@@ -34,7 +35,7 @@ class Edit(NamedTuple):
 
     Attributes:
         name: an argument of the op, or ``op``, ``name``, ``reads``, ``input_shape``, ``frozen``, ``no_grad``,
-            ``checkpoint``, ``reuse``.
+            ``dtype``, ``checkpoint``, ``reuse``.
         before, after: ``None`` where there is none.
     """
 
@@ -85,7 +86,7 @@ class Change(Figures):
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Shown, report="difference"):
     """What makes the second of two designs of the first.
 
     Attributes:
@@ -211,7 +212,7 @@ class _Laid:
         build: Hashable
         if node.key[1]:
             layer = side.layer(node)
-            words = (layer.op, layer.frozen, layer.no_grad, layer.shares is None, layer.checkpoint is None)
+            words = (layer.op, layer.frozen, layer.no_grad, layer.dtype, layer.shares is None, layer.checkpoint is None)
             build = layer.kind
         else:
             words = tuple(child.words for child in node.children)
@@ -311,6 +312,7 @@ class _Laid:
                     yield Edit(name, given[name], now[name])
         yield from _edit("frozen", before.frozen, after.frozen)
         yield from _edit("no_grad", before.no_grad, after.no_grad)
+        yield from _edit("dtype", before.dtype, after.dtype)
         yield from _edit("checkpoint", before.checkpoint is not None, after.checkpoint is not None)
         shares = None if before.shares is None else self._partners.get(before.shares, before.shares)
         yield from _edit("reuse", shares, after.shares)

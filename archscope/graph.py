@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import Reading
+from archscope.autograd.dtypes import HELD
 from archscope.diagnostics import Mark
 from archscope.errors import UsageError
 from archscope.ops import Op, Tensor
@@ -38,12 +39,17 @@ class Input:
 
     Attributes:
         shape: without the batch.
-        dtype: ``None`` is the floating type in which the design is analysed.
+        dtype: ``None`` is the floating type in which the design is run.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str | None = None
+
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating numbers, of whatever type."""
+        return self.tensor(1).floating
 
     def tensor(self, batch: int) -> Tensor:
         """The input with its batch dimension."""
@@ -63,6 +69,8 @@ class Layer:
         no_grad: whether it runs under torch.no_grad: nothing is kept of it, and no gradient passes it.
         mark: where the spec declares it.
         named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
+        dtype: the floating type of its parameters and buffers whatever the precision of the run, if it is marked; of
+            one that shares, that of the layer that owns them.
     """
 
     name: str
@@ -74,6 +82,26 @@ class Layer:
     mark: Mark | None = field(default=None, compare=False, repr=False)
     named: bool = field(default=False, compare=False, repr=False)
     no_grad: bool = False
+    dtype: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """The floating type in which it is held whatever the precision of the run, if it, or its op, states one."""
+        stated = vars(self.op).get("dtype")
+        return stated if stated in HELD else self.dtype
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its parameters, for the tensors that it reads, with the type that its mark gives them."""
+        return self._typed(self.op.parameters(*x))
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its buffers, likewise."""
+        return self._typed(self.op.buffers(*x))
+
+    def _typed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.dtype is None:
+            return state
+        return {name: one if one.dtype else one._replace(dtype=self.dtype) for name, one in state.items()}
 
     @property
     def owner(self) -> str:
@@ -129,7 +157,9 @@ class LayerGraph:
         for name, ref in self.outputs:
             if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._tensors: dict[int, Mapping[str, Tensors]] = {} if tensors is None else {1: tensors}
+        self._tensors: dict[tuple[int, str], Mapping[str, Tensors]] = {}
+        if tensors is not None:
+            self._tensors[1, "float32"] = tensors
 
     def _nodes(self) -> Iterator[Input | Layer]:
         yield from self.inputs
@@ -153,26 +183,35 @@ class LayerGraph:
         """All layers, each after those that it reads."""
         return self._layers
 
-    def tensors(self, batch: int) -> Mapping[str, Tensors]:
-        """The tensors that every node gives, at a batch size.
+    @cached_property
+    def typed(self) -> bool:
+        """Whether a floating type is named anywhere, so that the types of tensors depend on that of the run."""
+        inputs = any(node.dtype in HELD for node in self.inputs)
+        return inputs or any(layer.held or layer.op.types.named for layer in self._layers)
+
+    def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, and in a run of a floating type.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
+                is marked beside it).
         """
+        floating = floating if self.typed else "float32"
         if type(batch) is not int or batch not in _ASKED_OFTEN:
-            return self._inferred(batch)
-        if batch not in self._tensors:
-            self._tensors[batch] = self._inferred(batch)
-        return self._tensors[batch]
+            return self._inferred(batch, floating)
+        if (batch, floating) not in self._tensors:
+            self._tensors[batch, floating] = self._inferred(batch, floating)
+        return self._tensors[batch, floating]
 
-    def _inferred(self, batch: int) -> dict[str, Tensors]:
+    def _inferred(self, batch: int, floating: str) -> dict[str, Tensors]:
         found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
-        inference = Inference()
+        inference = Inference(floating)
         for layer in self._layers:
             x = tuple([found[node][output] for node, output in layer.inputs])
-            found[layer.name], violations = inference.apply(layer.op, x)
+            found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
             if violations:
-                raise UsageError(f"{layer.name} does not allow batch {batch}: {violations[0].message}")
+                run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
+                raise UsageError(f"{layer.name} does not allow {run}: {violations[0].message}")
         return found
 
     @cached_property
@@ -191,13 +230,13 @@ class LayerGraph:
             return {}  # what splits the batch gives as many tensors as there are samples
         return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
 
-    def marked(self, batch: int) -> Mapping[str, Tensors]:
-        """The tensors that every node gives, at a batch size, each with its batch dimension.
+    def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
 
         Raises:
-            UsageError: a layer does not allow this batch.
+            UsageError: a layer does not allow this batch, or this type.
         """
-        tensors = self.tensors(batch)
+        tensors = self.tensors(batch, floating)
         return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
 
     @cached_property

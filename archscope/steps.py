@@ -36,16 +36,16 @@ class Step(NamedTuple):
     region: str | None
 
 
-def steps_of(graph: LayerGraph, batch: int = 1) -> tuple[Step, ...]:
-    """All layers of a graph with their tensors at a batch size.
+def steps_of(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
+    """All layers of a graph with their tensors at a batch size, in a run of a floating type.
 
     The backward pass takes the gradient of a floating tensor if something that is trained lies upstream of it, and an
     output of the graph downstream of it, with nothing between that stops gradients.
 
     Raises:
-        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it).
+        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
     """
-    forward, needing = _forward(graph, graph.marked(batch))
+    forward, needing = _forward(graph, graph.marked(batch, floating))
     outputs = {ref for _, ref in graph.outputs}
     return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
 
@@ -65,7 +65,7 @@ def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[St
         needs = tuple([flows and ref in needing for ref in layer.inputs])
         writes = tuple([Ref(layer.name, number) for number in range(len(y))])
         if learns or True in needs:
-            needing.update([ref for ref, tensor in zip(writes, y, strict=True) if tensor.dtype is None])
+            needing.update([ref for ref, tensor in zip(writes, y, strict=True) if tensor.floating])
         steps.append(Step(layer, x, y, needs, learns, writes, (), layer.checkpoint))
     return steps, needing
 

@@ -124,3 +124,65 @@ def _marked(layers: list[Entry], chance: Random) -> list[Entry]:
         if chance.random() < 0.08:
             found.append("Detach")
     return found
+
+
+#: floating types of mixed designs, and how an entry says that of the run
+_TYPES = ("float", "bfloat16", "float64")
+
+
+@st.composite
+def mixed(draw: st.DrawFn) -> str:
+    """The text of a valid spec whose layers are held in several floating types (JSON, which is YAML)."""
+    first = draw(st.sampled_from(_TYPES))
+    layers: list[Entry] = []
+    kind = first
+    for _ in range(draw(st.integers(1, 6))):
+        entries, kind = draw(_typed(kind))
+        layers += entries
+    layers.append({"Linear": 3, "dtype": kind})
+    return json.dumps({"inputs": {"input": {"shape": [4, 6], "dtype": first}}, "layers": layers}, indent=1)
+
+
+@st.composite
+def _typed(draw: st.DrawFn, kind: str) -> tuple[list[Entry], str]:
+    """Layers behind a tensor of a type, and the type that they give."""
+    held, other = {"dtype": kind}, draw(st.sampled_from(_TYPES))
+    choice = draw(st.sampled_from(["cast", "linear", "plain", "norm", "rms", "join", "gate", "attention", "block"]))
+    if choice == "cast":
+        return [{"Cast": other}], other
+    if choice == "linear":
+        return [{"Linear": {"out_features": 6, "bias": draw(st.booleans())}, **held}], kind
+    if choice == "plain":
+        plain = draw(
+            st.sampled_from(["ReLU", "GELU", "Softsign", {"Softmax": -1}, {"Scale": 2}, {"Clamp": {"min": 0}}])
+        )
+        return [plain], kind
+    if choice == "norm":
+        norm = draw(st.sampled_from(["LayerNorm", "BatchNorm1d", {"GroupNorm": 2}]))
+        wide = kind == "bfloat16" and draw(st.booleans())
+        entry = {norm: None} if isinstance(norm, str) else dict(norm)
+        return [{**entry, "dtype": "float32" if wide else kind}], kind
+    if choice == "rms":
+        return [{"RMSNorm": None, "dtype": other}], kind
+    if choice == "block":
+        inner = [{"Cast": other}, {"Linear": 6}, "ReLU", {"LayerNorm": None}]
+        return [{"layers": [*inner], "dtype": other}], other
+    if choice == "attention":
+        return [{"ScaledDotProductAttention": {"inputs": [[], [], []]}}], kind
+    branch = [{"Cast": other}, {"Linear": 6, "dtype": other}]
+    if choice == "join":
+        op = draw(st.sampled_from(["Add", "Multiply", "Maximum", "Concat", "Stack"]))
+        pair = draw(st.permutations([branch, []]))
+        conv = {"Conv1d": {"out_channels": 4, "kernel_size": 1}, "dtype": _joined(kind, other)}
+        behind = {"Concat": [conv], "Stack": [{"Mean": {"dim": 0}}]}.get(op, [])
+        arguments = {"inputs": list(pair), "dim": {"Concat": 1, "Stack": 0}[op]} if behind else list(pair)
+        return [{op: arguments}, *behind], _joined(kind, other)
+    shape: list[int] = draw(st.sampled_from([[6], [1, 6], []]))
+    gate = [{"Parameter": {"shape": shape, "init": 0.5}, "dtype": other}]
+    return [{"Multiply": [[], gate]}], _joined(kind, other) if shape else kind
+
+
+def _joined(one: str, other: str) -> str:
+    """The type to which torch promotes two, in a run of float32."""
+    order = {"bfloat16": 0, "float": 1, "float64": 2}
+    return max(one, other, key=order.__getitem__)

@@ -294,9 +294,9 @@ class Held(list[int]):
     made: list[int]
 
 
-def inference(design: Design, batch: int = 1) -> Held:
+def inference(design: Design, batch: int = 1, *, fake: bool = True) -> Held:
     """What lives at every allocation of an inference, parameters and buffers among it."""
-    with FakeTensorMode(), torch.no_grad():
+    with FakeTensorMode() if fake else nullcontext(), torch.no_grad():
         network = build(design).eval()
         given = inputs(design, batch)
         living = Living()

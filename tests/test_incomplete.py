@@ -13,12 +13,14 @@ import yaml
 from click.testing import CliRunner
 
 import archscope
+from archscope import shown as showing
 from archscope.backends.imported import Imported
 from archscope.backends.torch.imports.summary import Summary
+from archscope.backends.torch.profile import Profile
 from archscope.cli import main
 from archscope.design import incomplete
-from archscope.report import frame, notebook
 from archscope.spec import library
+from archscope.verify import verify
 
 SPEC = """
 name: box
@@ -51,7 +53,7 @@ SHOWN = {
     ],
     "explain": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html", "BOX head", "BOX --json"],
     "sweep": ["BOX --vary width=4 -o a.csv --json a.json --markdown a.md", "BOX --vary width=4 -o a.parquet",
-              "BOX --vary width=4 -o a.html"],
+              "BOX --vary width=4 -o a.html", "BOX --vary width=4 --csv a.csv --html a.html"],
     "graph": ["BOX -o a.svg"],
     "plot stages": ["BOX -o a.svg"],
     "plot layers": ["BOX -o a.svg"],
@@ -195,7 +197,10 @@ def results(text):
     return {
         "Design": design,
         "Account": archscope.analyze(design),
+        "Comparison": archscope.compare([design]),
+        "Difference": archscope.diff(design, archscope.load(text.replace("width: 4", "width: 5"))),
         "Explanation": archscope.explain(design, "head")[0],
+        "Explanations": archscope.explain(design),
         "Memory": archscope.memory(design),
         "Prediction": archscope.predict(design, device="h200"),
         "ReceptiveFields": archscope.receptive_fields(design),
@@ -203,19 +208,22 @@ def results(text):
         "Sweep": archscope.sweep(text, {"width": [4]}),
         "Imported": imported,
         "Summary": Summary(imported, 1, "float32"),
+        "Verification": verify(design),
     }
-
-
-MOVED = (
-    "Account", "Design", "Explanation", "Imported", "Memory", "Prediction", "Profile", "ReceptiveFields",
-    "Reconciliation", "Summary",
-)  # fmt: skip
 
 
 def test_every_result_that_shows_itself_says_it():
     told = "incomplete: 2 opaque layers (part.one, part.two)"
     found, complete = results(BOX), results(PLAIN)
-    assert {*found, "Profile"} == {*notebook._DRAWN, *MOVED} == {*frame._RECORDS, *MOVED}  # a profile would run it
+    kinds = {one.__name__ for one in showing.Shown.__subclasses__()}
+    assert {
+        *found,
+        Profile.__name__,
+        "Calibration",
+    } == kinds  # a profile would have to run it, a calibration is of no design
+    two = found.pop("Difference")
+    assert TOLD.search(two._repr_html_())
+    assert TOLD.match(two.frame.attrs["incomplete"])
     for name, one in found.items():
         assert told in one._repr_html_(), name
         assert one.frame.attrs == {"incomplete": told}, name

@@ -82,7 +82,7 @@ class Row(Figures):
         """Parameters of the dense layer that would join the same maps; of layers with weights only."""
         return dense_params(self.x, self.y) if self.cost.weight_layers else None
 
-    @property
+    @cached_property
     def path(self) -> tuple[str, ...]:
         """The name by its blocks."""
         return tuple(self.name.split("."))
@@ -226,7 +226,7 @@ FIELD: dict[str, Callable[[Field], Any]] = {
 
 def _whole_number(value: int | Fraction) -> int | float:
     """A fraction as an integer where it is one, else as a real number."""
-    if not isinstance(value, Fraction):
+    if type(value) is int or not isinstance(value, Fraction):
         return value
     return int(value) if value.denominator == 1 else float(value)
 
@@ -255,7 +255,8 @@ def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Accoun
         raise UsageError(f"the batch must be at least 1, not {batch}")
     precision = precision_of(dtype)
     known: dict[tuple[Any, ...], Cost] = {}
-    rows = tuple(_row(step, precision.floating, known) for step in design.steps(batch))
+    floating = precision.floating
+    rows = tuple(_row(step, floating, known) for step in design.steps(batch, floating))
     return Account(design, batch, precision.name, rows, _depth(design, rows))
 
 
@@ -263,9 +264,12 @@ def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
-    key = (id(op), x, needs, learns, layer.frozen, shared)
+    mark = layer.dtype
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark)
     if key not in known:
-        known[key] = cost_of(op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
+        known[key] = cost_of(
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark
+        )
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

@@ -87,6 +87,7 @@ def cost_of(
     frozen: Collection[str] = (),
     shared: bool = False,
     dtype: str = "float32",
+    mark: str | None = None,
 ) -> Cost:
     """The cost of one layer.
 
@@ -96,15 +97,17 @@ def cost_of(
         frozen: those of its parameters that are not trained.
         shared: its parameters are another layer's, and counted there.
         dtype: the floating type of parameters and activations.
+        mark: the floating type of the layer's own parameters and buffers, if it is another one.
     """
     parameters, buffers = op.parameters(*x), op.buffers(*x)
     counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
     states = [(tensor, elements(tensor.shape)) for tensor in buffers.values()]
     contractions = tuple(op.contractions(x, y))
     outputs = () if op.view else y
-    item = ITEM_BYTES[dtype]
+    held = mark or dtype
+    item = ITEM_BYTES[held]
     params = total(counts.values())
-    buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or dtype] for tensor, count in states)
+    buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or held] for tensor, count in states)
     output_bytes = _bytes(outputs, dtype)
     moved = 0 if op.view else total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes))
     return Cost(
@@ -112,7 +115,7 @@ def cost_of(
         trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
-        running_stats=0 if shared else total(count for tensor, count in states if tensor.dtype is None),
+        running_stats=0 if shared else total(count for tensor, count in states if tensor.floating),
         second_biases=0 if shared else second_biases(op, counts),
         macs=total(c.macs for c in contractions),
         elementwise=op.elementwise(x, y),

@@ -16,10 +16,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from archscope.analysis.devices import MIB
-from archscope.autograd.tape import Storage
+from archscope.autograd.graph import Storage
 
 _LEAST, _SMALL, _SMALL_SEGMENT, _LARGE_SEGMENT, _LARGE = 512, MIB, 2 * MIB, 20 * MIB, 10 * MIB
-_PLACE = 64  # bits of a place: behind a size in one number, which is compared quickly
+_PLACE = 128  # bits of a place, and more than all segments take: behind a size in one number, quick to compare
 _PLACES = (1 << _PLACE) - 1
 _NO_LIMIT = 1 << _PLACE
 _SETTLED = 8  # steps; few designs need more than three until the last one asks for nothing

@@ -130,7 +130,7 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
         UsageError: there is no layer or block of that name.
     """
     design, dtype = account.design, precision_of(account.dtype).floating
-    steps = design.steps(account.batch)
+    steps = design.steps(account.batch, dtype)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
@@ -139,22 +139,29 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.kept:
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
-    known = _Known({}, {})
+    known = _Known({}, {}, {})
     found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
     return Explanations(account, tuple(replace(one, incomplete=lacking, design=design.name) for one in found))
 
 
 class _Known(NamedTuple):
-    """What was worked out for the layers before, since repeated blocks are alike: the lines, and the traced windows."""
+    """What was worked out for the layers before, since repeated blocks are alike.
+
+    Attributes:
+        lines: those of a layer but for its fields.
+        windows: as they are traced.
+        passed: the lines of fields that pass through layers, by field.
+    """
 
     lines: dict[Any, tuple[Line, ...]]
+    passed: dict[tuple[int, str], tuple[Line, ...]]
     windows: dict[Any, Reads]
 
 
 def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
-    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares)
+    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
     if key not in known.lines:
         known.lines[key] = tuple(_lines(step, dtype))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
@@ -181,7 +188,8 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     for name, tensor in op.buffers(*tx).items():
         yield _line(name, elements(tensor.shape), "buffer")
     shared = layer.shares is not None
-    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype)
+    mark = layer.dtype
+    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
     if plain(cost.params):
         trained = plain(cost.trainable_params)
         told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
@@ -223,23 +231,39 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
     for key, field in seen.items():
         suffix = f"_{field.axis}" if len(seen) > 1 else ""
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
-        moved = _recurrence(step, before, suffix, known) if before is not None else None
-        if field.whole:
-            places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
-            note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
-            yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
-        elif field.untold_from:
-            note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
-            yield _line(f"receptive_field{suffix}", field.size, note)
-        elif moved is not None:
-            yield _line(f"receptive_field{suffix}", moved.size[0])
-            yield _line(f"jump{suffix}", moved.jump)
-            yield _line(f"field_start{suffix}", moved.first[0])
-        else:
-            paths = _paths(step, key, fields) if field.table is None else ""
-            yield _line(f"receptive_field{suffix}", field.size, _words(paths, _ends(field), _less(field)))
-            yield Line(f"jump{suffix}", "", "", _number(field.jump))
-            yield _line(f"field_start{suffix}", field.start)
+        if before is not field:
+            moved = _recurrence(step, before, suffix, known) if before is not None else None
+            yield from _axis_lines(field, suffix, moved, _paths(step, key, fields))
+            continue
+        place = (id(field), suffix)  # it passes through
+        if place not in known.passed:
+            known.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
+        yield from known.passed[place]
+
+
+def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> Iterator[Line]:
+    """The lines of one axis.
+
+    Args:
+        moved: the field in symbols, where a window has slid.
+        paths: what the inputs of a merge see.
+    """
+    if field.whole:
+        places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
+        note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
+        yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
+    elif field.untold_from:
+        note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
+        yield _line(f"receptive_field{suffix}", field.size, note)
+    elif moved is not None:
+        yield _line(f"receptive_field{suffix}", moved.size[0])
+        yield _line(f"jump{suffix}", moved.jump)
+        yield _line(f"field_start{suffix}", moved.first[0])
+    else:
+        hull = "" if field.table is not None else paths
+        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
+        yield Line(f"jump{suffix}", "", "", _number(field.jump))
+        yield _line(f"field_start{suffix}", field.start)
 
 
 def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:

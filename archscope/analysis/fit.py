@@ -15,6 +15,8 @@ from archscope.errors import ArchscopeError, UsageError
 CEILING = 2**20  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
 _GUESSED_AT = 8  # a batch whose memory tells about that of others
+_NEAR = 32  # a guess is near that differs by less than such a part
+_GUESSES = 3
 _DEEPEST = 3  # names of a path
 _MOST_PARTS = 64  # of a batch, whose gradients are accumulated
 
@@ -43,7 +45,7 @@ def most(fits: Callable[[int], bool], *, guess: int = 1, ceiling: int = CEILING)
 
 def _above(fits: Callable[[int], bool], low: int, ceiling: int) -> tuple[int, int]:
     """A number that fits and a larger one that does not, or is beyond the ceiling, from one that does."""
-    width = max(1, low // 16)
+    width = max(1, low // _NEAR)
     while low + width <= ceiling and fits(low + width):
         low, width = low + width, 2 * width
     return low, min(low + width, ceiling + 1)
@@ -51,10 +53,47 @@ def _above(fits: Callable[[int], bool], low: int, ceiling: int) -> tuple[int, in
 
 def _below(fits: Callable[[int], bool], high: int) -> tuple[int, int]:
     """The same from one that does not fit."""
-    width = max(1, high // 16)
+    width = max(1, high // _NEAR)
     while high - width > 1 and not fits(high - width):
         high, width = high - width, 2 * width
     return max(1, high - width), high
+
+
+def guessed(
+    size: Callable[[int], int | None], limit: int, first: int, *, power: int = 1, ceiling: int = CEILING
+) -> int:
+    """A number that about fits into a limit, where what it takes grows as its power.
+
+    Args:
+        size: what a number takes; ``None`` where there is no such number.
+        first: the first guess.
+    """
+    begin, number = size(1), max(1, min(first, ceiling))
+    for _ in range(_GUESSES):
+        taken = size(number)
+        if begin is None or taken is None or number == 1:
+            break
+        growth = (taken - begin) / (number**power - 1)
+        better = 1 + max(0, limit - begin) / growth if growth > 0 else ceiling**power
+        better = max(1, min(int(better ** (1 / power)), ceiling))
+        near = abs(better - number) <= number // _NEAR
+        number = better
+        if near:
+            break
+    return number
+
+
+def probes(
+    ledger: Callable[[int], Memory | None], limit: int
+) -> tuple[Callable[[int], int | None], Callable[[int], bool]]:
+    """What a step of some size takes, and whether it fits into a limit; each is found out once."""
+
+    @cache
+    def found(number: int) -> tuple[int | None, bool]:
+        one = ledger(number)
+        return (None, False) if one is None else (one.training, one.fits(limit))
+
+    return lambda number: found(number)[0], lambda number: found(number)[1]
 
 
 class Wish(NamedTuple):
@@ -81,16 +120,8 @@ class Wish(NamedTuple):
 
     def largest(self, limit: int) -> int | None:
         """The largest batch that fits into a limit; none if not even one sample does."""
-        return most(lambda batch: self.fits(batch, limit), guess=self._guess(limit))
-
-    def _guess(self, limit: int) -> int:
-        """A batch that about fits: what autograd keeps grows as the batch does."""
-        found = self.ledger(_GUESSED_AT)
-        if found is None:
-            return 1
-        standing = found.parameters + found.buffers + found.optimizer_state
-        growing = found.kept_bytes if found.timeline else found.peak
-        return max(0, limit - standing) * _GUESSED_AT // growing if growing else 1
+        size, fits = probes(self.ledger, limit)
+        return most(fits, guess=guessed(size, limit, _GUESSED_AT))
 
     def but(self, **changed: Any) -> Wish:
         """The same with other settings."""

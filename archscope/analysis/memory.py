@@ -21,8 +21,9 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
-from archscope.autograd.tape import Storage, Tape
+from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -99,6 +100,7 @@ class Memory(Shown, report="memory"):
         torch: the version of torch whose ways the step has.
         traffic: what a step asks of the allocator of a CUDA device, if it is one.
         unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
+        at_peak: all that lives at the peak of a training step, the largest first.
     """
 
     design: Design
@@ -121,6 +123,7 @@ class Memory(Shown, report="memory"):
     torch: str = spelled(TORCH)
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
     unfolded: int = 0
+    at_peak: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
 
     @cached_property
     def cuda(self) -> OnCuda | None:
@@ -180,21 +183,6 @@ class Memory(Shown, report="memory"):
         return self.parameters + self.buffers + self.peak
 
     @cached_property
-    def at_peak(self) -> tuple[Piece, ...]:
-        """All that lives at the peak of a training step, the largest first."""
-        device, held = "cpu" if self.device == "cpu" else "cuda", precision_of(self.precision)
-        setting = _Setting(self.optimizer, held, device, self.accumulate, self.channels_last, version(self.torch))
-        plan = _plan(self.design, self.batch, held)
-        run = _ran(plan, setting, traffic=True).run
-        living = run.tape.living(self.timeline.index(self.top))
-        kinds = _kinds(run)
-        pieces = [
-            Piece(kinds.get(one, "in passing"), one.layer, _of_steps(one, times), one.bytes * times)
-            for one, times in living.items()
-        ]
-        return tuple(sorted(pieces, key=lambda piece: -piece.bytes))
-
-    @cached_property
     def peak_by_kind(self) -> dict[str, int]:
         """Bytes of each of :data:`KINDS` at the peak of a training step; they add up to it."""
         found = dict.fromkeys(KINDS, 0)
@@ -247,7 +235,7 @@ def memory(
     kind = "cuda" if on_cuda else "cpu"
     plan = _plan(design, batch, held)
     setting = _Setting(optimizer, held, kind, accumulate, channels_last, version(torch))
-    run, before, (activations, inferring) = _ran(plan, setting, traffic=on_cuda)
+    run, before, (activations, inferring) = _ran(plan, setting)
     traffic = _traffic(run, device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
@@ -271,7 +259,17 @@ def memory(
         torch=spelled(setting.torch),
         traffic=traffic,
         unfolded=0 if traffic is None else _more_unfolded(run),
+        at_peak=tuple(sorted(_at_peak(run), key=lambda piece: -piece.bytes)),
     )
+
+
+def _at_peak(run: Run) -> Iterator[Piece]:
+    """What lives when most does."""
+    live = [live for _, _, live in run.tape.events]
+    kinds = _kinds(run)
+    for storage, times in run.tape.living(live.index(max(live))).items() if live else ():
+        kind = kinds.get(storage, "in passing")
+        yield Piece(kind, storage.layer, _of_steps(storage, times), storage.bytes * times)
 
 
 def _kinds(run: Run) -> dict[Storage, str]:
@@ -323,7 +321,7 @@ class _Setting(NamedTuple):
 
 
 def _plan(design: Design, batch: int, precision: Precision) -> Plan:
-    return Plan(design, batch, design.steps(batch), precision.floating)
+    return Plan(design, batch, design.steps(batch, precision.floating), precision.floating)
 
 
 class _Ran(NamedTuple):
@@ -339,15 +337,15 @@ class _Ran(NamedTuple):
     inferred: tuple[int, list[tuple[str, str, int]]]
 
 
-def _ran(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool = True) -> _Ran:
+def _ran(plan: Plan, setting: _Setting, *, cuts: bool = True) -> _Ran:
     """Run a design; loops of very many steps in part, if what they do is alike."""
-    run = _start(plan, setting, traffic=traffic, cuts=cuts)
+    run = _start(plan, setting, cuts=cuts)
     before = run.tape.live
     try:
         inferred = run.infer()
         _train(run, setting)
     except Uneven:
-        return _ran(plan, setting, traffic=traffic, cuts=False)
+        return _ran(plan, setting, cuts=False)
     return _Ran(run, before, inferred)
 
 
@@ -355,13 +353,13 @@ def _of_steps(storage: Storage, times: int) -> str:
     return storage.what if times == 1 else f"{storage.what}, {times:,} times"
 
 
-def _start(plan: Plan, setting: _Setting, *, traffic: bool, cuts: bool) -> Run:
+def _start(plan: Plan, setting: _Setting, *, cuts: bool) -> Run:
     tape = Tape(
         device=setting.device,
         lower=setting.precision.lower,
         floating=plan.dtype,
         torch=setting.torch,
-        traffic=traffic,
+        traffic=True,
         cuts=cuts,
     )
     return Run(plan, tape, nhwc=setting.channels_last)

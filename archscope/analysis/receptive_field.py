@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate, combinations
@@ -75,7 +76,8 @@ def apart_words(layer: str, first: str, second: str, by: str) -> str:
     return f"at {layer} the centres {whose} are {by} apart"
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True)
+class Field:
     """The fields of the units of a tensor along one axis of an input.
 
     Attributes:
@@ -126,7 +128,7 @@ class Field(NamedTuple):
         """The one dimension along which it is known what each unit sees; ``None`` where there is none."""
         return self.dims[0] if self.dims and self.located else None
 
-    @property
+    @cached_property
     def sees(self) -> str:
         """``all`` of the input, ``a part`` of it, ``at most`` so much, or ``not told``."""
         if self.untold_from and not self.whole:
@@ -139,7 +141,7 @@ class Field(NamedTuple):
             return "all" if self.table.all_see(0, self.extent - 1) else "a part"
         return "all" if self.whole and self.reach == (0, self.extent - 1) else "a part"
 
-    @property
+    @cached_property
     def reach(self) -> tuple[int, int]:
         """First and last place of the input that some unit saw before all were mixed."""
         if self.table is not None:
@@ -160,12 +162,12 @@ class Field(NamedTuple):
         seen = [(first, first + size - 1) for first, size in (span.of(unit) for span in self.spans) if size]
         return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else (0, -1)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Places from the first to the last that a unit sees; where units differ, the most."""
         return self._extremes()[1]
 
-    @property
+    @cached_property
     def smallest(self) -> int:
         """The same; where units differ, the fewest."""
         return self._extremes()[0]
@@ -187,25 +189,25 @@ class Field(NamedTuple):
             return self.size, self.size
         return self.small.extremes(self.units)[1], self.large.extremes(self.units)[1]
 
-    @property
+    @cached_property
     def jump(self) -> int | Fraction:
         """Places of the input between neighbouring units: the effective stride; of unequal ones the largest."""
         if self.table is not None:
             return self.pace
         return max(span.stride for span in self.spans)
 
-    @property
+    @cached_property
     def start(self) -> int:
         """The first place that the first unit sees, counted from 0; negative in the padding."""
         return self.region(0)[0]
 
-    @property
+    @cached_property
     def center(self) -> Fraction:
         """Centre of the first unit's field, the first place of the input being centred at 0.5."""
         first, last = self.region(0)
         return half(first + last + 1)
 
-    @property
+    @cached_property
     def padding(self) -> tuple[int, int]:
         """Effective padding: how far the fields of the outermost units hang over the input's borders."""
         ends = self.region(0), self.region((self.units if self.table is None else self.table.units) - 1)
@@ -218,9 +220,18 @@ class Field(NamedTuple):
         """Whether all paths to a unit have the same centre."""
         return self.apart is None
 
+    def changed(self, **changes: Any) -> Field:
+        """The same with other values of some attributes; ``dataclasses.replace`` takes five times as long."""
+        field = object.__new__(Field)
+        vars(field).update({name: vars(self)[name] for name in _ATTRIBUTES})
+        vars(field).update(changes)
+        return field
+
     def _spans(self) -> Iterator[Span]:
         yield from (*self.spans, self.small, self.large, self.early, self.late)
 
+
+_ATTRIBUTES = tuple(one.name for one in dataclass_fields(Field))
 
 #: fields by the input and the dimension of it that they are about
 Fields = Mapping[tuple[str, int], Field]
@@ -320,13 +331,13 @@ def _tell(design: Design, steps: tuple[Step, ...], tensors: dict[Ref, Fields]) -
     shapes = {Ref(step.layer.name, output): of.shape for step in steps for output, of in enumerate(step.y)}
     for (ref, key), extent in extents(design.inputs, steps, wanted).items():
         field = tensors[ref][key]
-        field = field._replace(at_most=extent.at_most, pace=field.pace if field.untold_from else field.jump)
+        field = field.changed(at_most=extent.at_most, pace=field.pace if field.untold_from else field.jump)
         dims = tuple(sorted(field.dims))
         if not (field.whole and table(extent, dims, shapes[ref]).all_see(*field.reach)):
             dims = varying(extent, dims)
             found = table(extent, dims, shapes[ref])
-            field = field._replace(table=found, dims=dims, units=shapes[ref][dims[0]] if dims else 1, located=True)
-            field = field._replace(whole=False, mixed_by="", untold_from="", untold_why="")
+            field = field.changed(table=found, dims=dims, units=shapes[ref][dims[0]] if dims else 1, located=True)
+            field = field.changed(whole=False, mixed_by="", untold_from="", untold_why="")
         tensors[ref] = {**tensors[ref], key: field}
 
 
@@ -362,7 +373,7 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Valu
             if laid:
                 beside.add(key)
             if not exact or (laid and not moved):
-                passed = passed._replace(at_most=passed.at_most or layer)
+                passed = passed.changed(at_most=passed.at_most or layer)
             arriving.setdefault(key, []).append((ref, passed))
     return {key: _joined(layer, paths, beside=key in beside) for key, paths in arriving.items()}
 
@@ -404,26 +415,26 @@ def through(
     if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
         return field
     dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
-    laid = field._replace(
+    laid = field.changed(
         dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
     )
     if field.whole:
         return laid
     if field.untold_from:
-        return laid._replace(pace=field.pace * _pace(entries, field.dims, shape, out))
+        return laid.changed(pace=field.pace * _pace(entries, field.dims, shape, out))
     if not field.located or type(_window(entries[0])) is Placed:
-        known = laid._replace(among=field.units) if field.located else laid
+        known = laid.changed(among=field.units) if field.located else laid
         return _unlocated(known, entries, along, layer, field.jump * _pace(entries, field.dims, shape, out))
     (dim,), window = field.dims, _window(entries[0])
     if window is None or window is WHOLE:
         place = 0 if fixed(shape[dim] == 1) else dict(along.only).get(dim)
         if place is not None:  # the unit that is there, or taken, is what all see
             return _mapped(laid, lambda span: _of_one(span, fixed(place)))
-        return laid._replace(whole=True, mixed_by=layer, among=field.units)
+        return laid.changed(whole=True, mixed_by=layer, among=field.units)
     if window is SAME:
         return laid
     mapped = _mapped(laid, lambda span: window.seen(span, shape[dim], laid.units), layer)
-    return mapped._replace(pace=field.jump * window.pace(shape[dim], laid.units)) if mapped.untold_from else mapped
+    return mapped.changed(pace=field.jump * window.pace(shape[dim], laid.units)) if mapped.untold_from else mapped
 
 
 def _window(entry: Axis | None) -> Any:
@@ -444,11 +455,11 @@ def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str
     """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
     windows = [_window(entry) for entry in entries]
     if all(window is SAME or type(window) is Placed for window in windows):
-        return laid._replace(located=False)
+        return laid.changed(located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
-        return laid._replace(whole=True, mixed_by=layer)
+        return laid.changed(whole=True, mixed_by=layer)
     why = "reads some places of what was laid anew"
-    return laid._replace(located=False, untold_from=layer, untold_why=why, pace=pace)
+    return laid.changed(located=False, untold_from=layer, untold_why=why, pace=pace)
 
 
 def _of_one(span: Span, unit: int) -> Span:
@@ -465,10 +476,10 @@ def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = ""
             known[id(span)] = change(span)
             if known[id(span)] is None:
                 why = f"has {field.units:,} units, of which no closed form tells what each sees"
-                return field._replace(located=False, untold_from=layer, untold_why=why)
+                return field.changed(located=False, untold_from=layer, untold_why=why)
     spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
     small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
-    return field._replace(spans=spans, small=small, large=large, early=early, late=late)
+    return field.changed(spans=spans, small=small, large=large, early=early, late=late)
 
 
 def _crossing(one: Span, other: Span, units: int) -> Iterator[int]:
@@ -497,7 +508,7 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False)
         return paths[0][1]
     joined = _hulled(layer, paths, beside=beside)
     at_most = next((field.at_most for _, field in paths if field.at_most), "")
-    return joined if joined.at_most == at_most else joined._replace(at_most=at_most)
+    return joined if joined.at_most == at_most else joined.changed(at_most=at_most)
 
 
 def _hulled(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool) -> Field:
@@ -510,10 +521,10 @@ def _hulled(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool) -> Fiel
     if settled is not None and settled.whole and beside and not all(field.whole for field in fields):
         part = next(field for field in fields if not field.whole)
         why = "lays units that see all beside others"
-        settled = part._replace(located=False, untold_from=part.untold_from or layer, untold_why=part.untold_why or why)
+        settled = part.changed(located=False, untold_from=part.untold_from or layer, untold_why=part.untold_why or why)
     if settled is not None:
         blended = any(field.blended for field in fields)
-        return settled._replace(dims=dims, units=of.units, blended=blended)
+        return settled.changed(dims=dims, units=of.units, blended=blended)
     first = of
     if all(field == first for field in fields):
         return first
@@ -530,7 +541,7 @@ def _hulled(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool) -> Fiel
         gap = max(gap, _twice_center(late.late, last) - _twice_center(early.early, last))
     if apart is None and located and gap:
         apart = Apart(layer, early_ref, late_ref, half(gap))
-    return first._replace(
+    return first.changed(
         dims=dims,
         blended=any(field.blended for field in fields),
         spans=hull([span for field in fields for span in field.spans]),

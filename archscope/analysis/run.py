@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.autograd import aten
+from archscope.autograd.graph import INSIDE, Node, Region, Storage, Value
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
@@ -53,11 +54,10 @@ class Plan:
 
 
 def _weights(one: Step, dtype: str, learns: set[str]) -> Iterator[Weight]:
-    op = one.layer.op
-    for name, tensor in op.parameters(*one.x).items():
+    for name, tensor in one.layer.parameters(*one.x).items():
         trained = name not in one.layer.frozen
         yield Weight(name, tensor.shape, tensor.dtype or dtype, True, trained, name in learns)
-    for name, tensor in op.buffers(*one.x).items():
+    for name, tensor in one.layer.buffers(*one.x).items():
         yield Weight(name, tensor.shape, tensor.dtype or dtype, False, False, False)
 
 
@@ -91,7 +91,9 @@ class Run:
         self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
         found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
         self.constants = [
-            tape.given(*_typed(tensor, plan.dtype), f"value of {layer.name}") for layer, tensor in found if tensor
+            tape.given(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
+            for layer, tensor in found
+            if tensor
         ]
         if nhwc:
             for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
@@ -244,7 +246,7 @@ class Run:
     def _target_shapes(self) -> Iterator[tuple[int, ...]]:
         shapes = {Ref(one.layer.name, number): y for one in self.plan.steps for number, y in enumerate(one.y)}
         for ref in dict.fromkeys(ref for _, ref in self.plan.design.outputs):
-            if ref in shapes and shapes[ref].dtype is None and _classifies(shapes[ref].shape):
+            if ref in shapes and shapes[ref].floating and _classifies(shapes[ref].shape):
                 batch, *sizes = shapes[ref].shape
                 yield (batch * sizes[0],) if len(sizes) == 2 else (batch, *sizes[1:])
 

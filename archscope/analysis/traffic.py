@@ -30,7 +30,8 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
-from archscope.autograd.tape import Storage, Tape, Value
+from archscope.autograd.graph import Storage, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
@@ -182,7 +183,7 @@ class _Seen:
         self, design: Design, batch: int, form: Precision, *, training: bool, device: str, channels_last: bool
     ) -> None:
         self.form, self.batch = form, batch
-        self.steps = design.steps(batch)
+        self.steps = design.steps(batch, form.floating)
         plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), form.floating)
         self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
         self._tape.training = self._tape.grad = training
@@ -216,7 +217,7 @@ class _Seen:
 
     def width(self, ref: Ref, tensor: Tensor) -> int:
         """Bytes of a tensor as it was seen."""
-        return tensor.numel * ITEM_BYTES[tensor.dtype or self.run.dtypes.get(ref, self.form.floating)]
+        return tensor.numel * ITEM_BYTES[self.run.dtypes.get(ref, tensor.dtype or self.form.floating)]
 
     def loss(self) -> Part:
         """The loss reads the outputs."""
@@ -386,11 +387,10 @@ def _forward(one: Step, seen: _Seen, flops: int, outputs: int) -> Moved:
 
 def _read(one: Step, seen: _Seen, outputs: int) -> int:
     """Bytes that a forward pass reads: inputs, parameters, buffers."""
-    op = one.layer.op
     inputs = sum(seen.width(ref, tensor) for ref, tensor in zip(one.layer.inputs, one.x, strict=True))
-    own = [*op.parameters(*one.x).values(), *op.buffers(*one.x).values()]
+    own = [*one.layer.parameters(*one.x).values(), *one.layer.buffers(*one.x).values()]
     state = sum(tensor.numel * ITEM_BYTES[tensor.dtype or seen.form.floating] for tensor in own)
-    looked_up = all(tensor.dtype is not None for tensor in one.x)
+    looked_up = not any(tensor.floating for tensor in one.x)
     return inputs + (minimum(state, outputs) if looked_up else state)
 
 

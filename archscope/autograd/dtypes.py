@@ -8,6 +8,9 @@ ITEM_BYTES = {
 
 FLOATING = ("float64", "float32", "float16", "bfloat16", "float8")
 
+#: floating types in which a layer can be held, and tensors be cast to
+HELD = ("float64", "float32", "float16", "bfloat16")
+
 #: those in whose place torch's kernels sum in float32
 NARROW = ("float16", "bfloat16")
 

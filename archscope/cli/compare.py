@@ -15,12 +15,9 @@ from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import calibrations, options
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.difference import Difference, diff
-from archscope.files import write
 from archscope.load import read_document
-from archscope.report.comparison import comparison_csv, comparison_data, comparison_markdown, comparison_text
-from archscope.report.difference import difference_csv, difference_data, difference_markdown, difference_text
-from archscope.report.schema import dumped
-from archscope.report.sheet import write_csv
+from archscope.report.results.comparison import ComparisonReport
+from archscope.report.results.difference import DifferenceReport
 
 
 class Variant(NamedTuple):
@@ -82,15 +79,7 @@ class VariantType(click.ParamType):
 @options.calibration
 @click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
 @options.variant
-@click.option(
-    "--csv",
-    "csv_file",
-    metavar="FILE",
-    help="Write a row a design as CSV to a file, or to - (then nothing else is printed); with --diff a row a layer.",
-)
-@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON.")
-@click.option("--markdown", "markdown_file", metavar="FILE", help="Write Markdown.")
-@click.option("--html", "html_file", metavar="FILE", help="Write a report as one self-contained page.")
+@options.formats(ComparisonReport)
 @options.manners
 def command(
     specs: tuple[str, ...],
@@ -108,10 +97,7 @@ def command(
     bound: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
-    csv_file: str | None,
-    json_file: str | None,
-    markdown_file: str | None,
-    html_file: str | None,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Put designs, or variants of one, side by side, with ratios to a baseline.
@@ -132,7 +118,6 @@ def command(
     if columns == "help":
         options.column_help(FIGURES.values())
         return
-    piped = options.to_stdout(csv_file, json_file, markdown_file, html_file)
     chosen = None if columns is None else [name.strip() for name in columns.split(",")]
     choose_figures(chosen or [])  # before any work: a wrong name ends here
     many = len(specs) * (1 + len(variants))
@@ -156,26 +141,14 @@ def command(
     )
     laid = _laid(found) if difference else None
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
-    at = (deep or 1) if stages else None
-    if csv_file is not None:
-        write_csv(comparison_csv(found) if laid is None else difference_csv(laid), csv_file)
-    if json_file is not None:
-        content = comparison_data(found, depth=deep or 1) | (
-            {} if laid is None else {"difference": difference_data(laid)}
-        )
-        write(dumped(content), json_file)
-    if markdown_file is not None:
-        more = "" if laid is None else "\n" + difference_markdown(laid, depth=deep)
-        write(comparison_markdown(found, depth=at) + more, markdown_file)
-    if html_file is not None:
+    differs = None if laid is None else DifferenceReport(laid, deep)
+
+    def page() -> str:
         from archscope.report.page import comparison_page
 
-        write(comparison_page(found, laid), html_file)
-    if not piped:
-        width = options.terminal_width()
-        click.echo(comparison_text(found, width, depth=at))
-        if laid is not None:
-            click.echo("\n" + difference_text(laid, width, depth=deep))
+        return comparison_page(found, laid)
+
+    outputs.write(ComparisonReport(found, (deep or 1) if stages else None, deep or 1, differs), html=page)
 
 
 def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:

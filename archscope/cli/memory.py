@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from archscope.analysis.devices import DEVICES
-from archscope.analysis.fit import CEILING, Wish, most, remedies, room
+from archscope.analysis.fit import CEILING, Wish, guessed, most, probes, remedies, room
 from archscope.analysis.memory import Memory, memory
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.autograd.versions import TORCH, spelled
@@ -22,6 +22,7 @@ from archscope.report.text import binary
 
 _UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _RESOLUTION_STEP = 32  # most networks halve a map five times
+_WIDE, _WIDEST = 16, 1024  # steps from which the largest input is guessed, and that are tried
 
 
 class Size(click.ParamType):
@@ -188,12 +189,9 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
     if least is None:
         return
 
-    def fits(number: int) -> bool:
-        ledger = resized(number + least - 1)
-        return ledger is not None and ledger.fits(limit)
-
-    wider = (limit / found.needed) ** 0.5 * shapes[0][1]  # maps grow as the square of the side
-    side = most(fits, guess=int(wider / _RESOLUTION_STEP) - least + 1, ceiling=1024)
+    taken, fits = probes(lambda number: resized(number + least - 1), limit)
+    guess = guessed(taken, limit, max(1, _WIDE - least), power=2, ceiling=_WIDEST)
+    side = most(fits, guess=guess, ceiling=_WIDEST)
     if side is None or (side == 1 and resized(least + 1) is None):
         return
     side += least - 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
-from importlib import import_module
 
 import click
 
@@ -16,22 +14,8 @@ from archscope.report import node_link
 from archscope.report.schema import Schema
 from archscope.spec import schema as of_specs
 
-#: the function that makes each schema, by what it is the schema of
-_SCHEMAS = {
-    "compare": "archscope.report.comparison:schema",
-    "sweep": "archscope.report.sweep:schema",
-}
-
-
-def _old(of: str) -> Schema:
-    module, _, function = of.partition(":")
-    schema: Schema = getattr(import_module(module), function)()
-    return schema
-
-
 #: schemas of what is no report
 _OTHERS: dict[str, Callable[[], Schema]] = {
-    **{name: partial(_old, of) for name, of in _SCHEMAS.items()},
     "export": node_link.schema,
 }
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archscope import shown
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.cli import calibrations, options
 from archscope.errors import UsageError
 from archscope.files import check_place, write
 from archscope.load import read_document
-from archscope.report.schema import dumped
+from archscope.report.results.sweep import SweepReport
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 
@@ -109,12 +110,11 @@ class Count(click.ParamType):
 @click.option(
     "--design", "number", type=click.IntRange(min=0), help="Only the design of this number, as a space of its own."
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON, to - for standard output.")
-@click.option("--markdown", "markdown_file", metavar="FILE", help="Write the result as Markdown.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at work.")
 @click.option("--scheduler", metavar="ADDRESS", help="Let a Dask cluster do the work: tcp://host:8786.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted sweep into the same file.")
 @click.option("--restart", is_flag=True, help="Begin an interrupted sweep anew.")
+@options.formats(SweepReport)
 @options.manners
 def command(
     spec: str,
@@ -140,12 +140,11 @@ def command(
     only_frontier: bool,
     emitted: str | None,
     number: int | None,
-    json_file: str | None,
-    markdown_file: str | None,
     workers: int,
     scheduler: str | None,
     resume: bool,
     restart: bool,
+    outputs: options.Outputs,
     quiet: bool,
 ) -> None:
     """Account for a whole space of designs: all combinations of what --vary says.
@@ -166,9 +165,9 @@ def command(
     if columns == "help":
         options.column_help(SWEPT.values())
         return
-    piped = options.to_stdout(json_file, markdown_file, emitted, *outs)
+    piped = options.to_stdout(*outputs.targets, emitted, *outs)
     rows, page = _targets(outs)
-    _check_places(json_file, markdown_file, emitted)
+    _check_places(*outputs.targets, emitted)
     document = read_document(spec)
     timed = device or (document.sweep.device.text if document.sweep and document.sweep.device else None)
     if timed is None and (calibration_file or bound):
@@ -208,13 +207,14 @@ def command(
             say=lambda text: click.echo(text, err=True),
             on_progress=on_progress,
         )
-    _write(plan, found, only_frontier and rows, page, json_file, markdown_file)
+    if rows and only_frontier:
+        with shown.REPORTS["rows"](rows, plan, None) as writer:
+            writer.write(found.frontier)
+    if page is not None:
+        write(_page(plan, found, page), page)
     if emitted is not None:
         _emit(plan, found, emitted)
-    if not piped:
-        from archscope.report.sweep import sweep_text
-
-        click.echo(sweep_text(found, options.terminal_width()))
+    outputs.write(SweepReport(found), quiet=piped, html=lambda: _page(plan, found, outputs["html"] or ""))
     if not found.complete:
         again = "; --resume goes on" if journal is not None else ""
         click.echo(f"stopped after {found.tally.designs:,} of {plan.space.count:,} designs{again}", err=True)
@@ -300,30 +300,16 @@ def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]
         yield moved
 
 
-def _write(
-    plan: Plan, found: Sweep, rows: str | bool | None, page: str | None, json_file: str | None, markdown: str | None
-) -> None:
-    """Everything but the rows, which were written as they came."""
-    from archscope import shown
-    from archscope.report.sweep import sweep_data, sweep_markdown
+def _page(plan: Plan, found: Sweep, target: str) -> str:
+    """The report as a page, with the specs of its designs where the spec is a file."""
+    from archscope.report.page import sweep_page
+    from archscope.sweeps.emit import extended
 
-    if rows:
-        with shown.REPORTS["rows"](rows, plan, None) as writer:
-            writer.write(found.frontier)
-    if json_file is not None:
-        write(dumped(sweep_data(found)), json_file)
-    if markdown is not None:
-        write(sweep_markdown(found), markdown)
-    if page is not None:
-        from archscope.report.page import sweep_page
-        from archscope.sweeps.emit import extended
-
-        try:
-            extended(plan.document.source.name, page)
-            specs: Callable[[int], str] | None = lambda number: _spec(plan, number, page)  # noqa: E731
-        except UsageError:  # the spec is no file
-            specs = None
-        write(sweep_page(found, specs), page)
+    try:
+        extended(plan.document.source.name, target)
+    except UsageError:  # the spec is no file
+        return sweep_page(found, None)
+    return sweep_page(found, lambda number: _spec(plan, number, target))
 
 
 def _spec(plan: Plan, number: int, target: str) -> str:

@@ -33,6 +33,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.contents import Known, met_by
 from archscope.ops.fields import Flag, Maybe, Real, Size
+from archscope.ops.promotion import Alike
 from archscope.ops.readings import AtMost
 from archscope.ops.shapes import wanted_type
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, Met, UpTo, Window, mixing
@@ -52,6 +53,7 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
     arity = Arity(3, 4)
     takes = "any"
+    types = Alike(wide=4)
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
     }  # fmt: skip
@@ -104,9 +106,9 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
     def _mask_checks(self, mask: Tensor, scores: tuple[int, ...]) -> Iterator[Check]:
         yield Check(
-            mask.dtype in (None, "bool"),
+            mask.floating or mask.dtype == "bool",
             "the mask must hold floating or bool values, not {t} ones",
-            t=mask.dtype or "floating",
+            t=mask.dtype,
         )
         yield Check(not self.is_causal, "is_causal is for attention without a mask", field="is_causal")
         fits = 2 <= len(mask.shape) <= len(scores)

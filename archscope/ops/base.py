@@ -16,10 +16,13 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from archscope.arith import prod
 from archscope.autograd import aten
-from archscope.autograd.tape import Tape, Value
+from archscope.autograd.dtypes import FLOATING
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.contents import Known
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
+from archscope.ops.promotion import ALIKE, Law
 from archscope.ops.readings import Reads
 from archscope.ops.windows import pointwise
 
@@ -33,7 +36,7 @@ class Tensor(NamedTuple):
 
     Attributes:
         shape: every dimension, the batch first.
-        dtype: ``int64``, ``bool``, ...; ``None`` is the floating type in which the design is analysed.
+        dtype: ``int64``, ``bool``, ``bfloat16``, ...; ``None`` is the floating type in which the design is run.
         batch: which dimension is the batch, where a graph has found out: ``None`` for a parameter, and for what
             follows from parameters alone.
     """
@@ -51,6 +54,11 @@ class Tensor(NamedTuple):
     def numel(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating numbers, of whatever type."""
+        return self.dtype is None or self.dtype in FLOATING
 
     def with_shape(self, *shape: int) -> Tensor:
         """A tensor of the same type and another shape."""
@@ -155,6 +163,8 @@ class Op(ABC):
     ndims: ClassVar[tuple[int, ...] | None] = None
     #: dtype that the inputs must have: ``None`` is floating, ``number`` is floating or whole, ``any`` is every one
     takes: ClassVar[str | None] = None
+    #: which floating types it takes side by side, and which it gives
+    types: ClassVar[Law] = ALIKE
     #: names of dimensions in formulas, by the number of dimensions
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = CHANNELS_FIRST
     #: whether the output shares its input's memory

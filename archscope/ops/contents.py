@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from archscope.arith import fixed, plain
+from archscope.autograd.dtypes import HELD
 from archscope.errors import UsageError, suggestion
 from archscope.ops.fields import FieldError, Kind
 from archscope.ops.windows import From, Listed, Ramp, Slide, UpTo, Window
@@ -260,19 +261,20 @@ def places_of(value: Any, dim: int, ndim: int, size: int) -> Window | None:
     return None
 
 
-def met_by(value: Any, dtype: str | None) -> Window | None:
+def met_by(value: Any, *, truth: bool) -> Window | None:
     """The window of the keys that a query meets under a mask that is known; ``None`` if that is no triangle.
 
     Args:
-        value: what the mask holds, as a Constant does: of truth values, or minus infinity where nothing is met.
+        value: what the mask holds, as a Constant does.
+        truth: whether these are truth values; else it holds minus infinity where nothing is met.
     """
     word = called(value)
     if word is None or word.word not in ("tril", "triu"):
         return None
     diagonal, held_, below = int(word.arguments["diagonal"]), word.arguments["value"], word.word == "tril"
-    if dtype == "bool" and held_:
+    if truth and held_:
         return UpTo(diagonal) if below else From(diagonal)
-    if dtype is None and held_ == -inf:
+    if not truth and held_ == -inf:
         return From(diagonal + 1) if below else UpTo(diagonal - 1)
     return None
 
@@ -313,7 +315,8 @@ def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
     """
     known = _AT_HAND.get(str(stored))
     values = known if known is not None else _read(stored, shape)
-    if values.dtype.kind not in {"float": "fiub", "bool": "b"}.get(dtype, "iub"):
+    kinds = "b" if dtype == "bool" else "fiub" if dtype in ("float", *HELD) else "iub"
+    if values.dtype.kind not in kinds:
         raise UsageError(f"{stored} holds {values.dtype}, and its layer says {dtype}")
     return values
 
@@ -371,7 +374,7 @@ def _header(member: Any) -> tuple[int, ...]:
 
 def fits(value: Any, dtype: str) -> bool:
     """Whether a tensor of a type can hold what a value says, as far as that can be told without its file."""
-    if dtype == "float" or stored_in(value) is not None:
+    if dtype in ("float", *HELD) or stored_in(value) is not None:
         return True
     word = called(value)
     least, most = {"int64": (-_LARGEST, _LARGEST), "int32": (-(2**31), 2**31 - 1), "bool": (0, 1)}[dtype]

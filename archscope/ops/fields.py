@@ -14,6 +14,7 @@ from math import isfinite, isnan, trunc
 from typing import Any, ClassVar, NamedTuple
 
 from archscope.arith import fixed, is_real, plain
+from archscope.autograd.dtypes import HELD
 from archscope.errors import suggestion
 
 #: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
@@ -21,8 +22,10 @@ LARGEST = 2**63 - 1
 #: chunks, sections or stacked layers beyond this are a mistake: each is a tensor with a shape of its own
 MOST_PARTS = 1024
 
-#: types of the numbers that a tensor holds; ``float`` is the floating type in which the design is analysed
-DTYPES = ("float", "int64", "int32", "bool")
+#: types of the numbers that a tensor holds; ``float`` is the floating type of the layer: its mark's, else the run's
+DTYPES = ("float", *HELD, "int64", "int32", "bool")
+#: floating types in which a layer can be held
+MARKS = ("float", *HELD)
 
 #: stands for the default of an argument that must be given
 REQUIRED: Any = object()

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from archscope.arith import prod
+from archscope.autograd.dtypes import HELD
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
+from archscope.ops.promotion import OWN, Given
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 #: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
@@ -48,14 +50,20 @@ def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
     return op.layout.get(ndim) or ("N", *(f"d{i}" for i in range(1, ndim)))
 
 
-def apply(op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
-    """The outputs of an op on plain numbers, or what is wrong with it (then no outputs)."""
+def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32") -> tuple[Tensors, list[Violation]]:
+    """The outputs of an op on plain numbers, or what is wrong with it (then no outputs).
+
+    Args:
+        mark: the floating type in which the layer is held, if that is not the one of the run.
+        floating: the floating type of the run.
+    """
     violations = [*_structure_violations(op), *_input_violations(op, x)]
     if violations:
         return (), violations
     try:
         violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
-        outputs = () if violations else op.outputs(*x)
+        violations += () if violations else _type_violations(op, x, mark, floating)
+        outputs = () if violations else _typed(op, x, mark, floating)
     except OverflowError:  # a real factor that takes a size beyond what a double holds
         return (), [Violation(f"{type(op).__name__} would make a tensor of more than 2^63 - 1 elements")]
     if violations:
@@ -77,17 +85,71 @@ def _placed(tensor: Tensor, x: Tensors) -> Tensor:
     return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
+def _given(x: Tensors, floating: str) -> list[Given]:
+    """The floating tensors of those that arrive."""
+    return [
+        Given(number, tensor.dtype or floating, not tensor.shape)
+        for number, tensor in enumerate(x, 1)
+        if tensor.floating
+    ]
+
+
+def _mixed(x: Tensors, mark: str | None) -> bool:
+    """Whether any floating type is named; else all are that of the run."""
+    return mark is not None or any(tensor.dtype in HELD for tensor in x)
+
+
+def _type_violations(op: Op, x: Tensors, mark: str | None, floating: str) -> Iterator[Violation]:
+    if not _mixed(x, mark):
+        return
+    own = (mark or floating) if op.types is not OWN and has_type(op, x) else None
+    name = type(op).__name__
+    for clash in op.types.clashes(_given(x, floating), own):
+        which = f"input {clash.number}" if len(x) > 1 else "what arrives"
+        what = "its weights are" if clash.first == "the weights" else f"{clash.first} is"
+        cast = "float" if clash.wanted == floating else clash.wanted
+        hint = f"`Cast: {cast}` before it"
+        if own:
+            hint += f", or `dtype: {'float' if clash.dtype == floating else clash.dtype}` beside the layer"
+        yield Violation(f"{name}: {what} {clash.wanted}, and {which} is {clash.dtype}; torch does not mix them", hint)
+
+
+def has_type(op: Op, x: Tensors) -> bool:
+    """Whether a layer has a floating type of its own that a mark can tell: of its state, or of what it makes."""
+    if op.types is OWN and op.arguments().get("dtype", "float") != "float":
+        return False
+    return op.types is OWN or any(one.floating for one in (*op.parameters(*x).values(), *op.buffers(*x).values()))
+
+
+def _typed(op: Op, x: Tensors, mark: str | None, floating: str) -> Tensors:
+    """The outputs, their floating types told; ``None`` is that of the run."""
+    outputs = op.outputs(*(tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x))
+    if floating == "float32" and not _mixed((*x, *outputs), mark):
+        return outputs
+    dtypes = [tensor.dtype or op.types.result(_given(x, floating), mark or floating) for tensor in outputs]
+    return tuple(
+        tensor._replace(dtype=None if dtype == floating else dtype)
+        for tensor, dtype in zip(outputs, dtypes, strict=True)
+    )
+
+
 class Inference:
-    """:func:`apply`, remembered: the layers of repeated blocks ask the same again."""
+    """:func:`apply`, remembered: the layers of repeated blocks ask the same again.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, Tensors], tuple[Op, Tensors, list[Violation]]] = {}
+    Args:
+        floating: the floating type of the run.
+    """
 
-    def apply(self, op: Op, x: Tensors) -> tuple[Tensors, list[Violation]]:
+    def __init__(self, floating: str = "float32") -> None:
+        self._floating = floating
+        self._known: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
+
+    def apply(self, op: Op, x: Tensors, mark: str | None = None) -> tuple[Tensors, list[Violation]]:
         """As :func:`apply`."""
-        key = (id(op), x)
+        key = (id(op), x, mark)
         if key not in self._known:
-            self._known[key] = (op, *apply(op, x))  # the op is kept, so that its id stays its own
+            # the op is kept, so that its id stays its own
+            self._known[key] = (op, *apply(op, x, mark, self._floating))
         _, outputs, violations = self._known[key]
         return outputs, violations
 
@@ -116,9 +178,10 @@ def _input_violations(op: Op, x: Tensors) -> Iterator[Violation]:
             wanted = " or ".join(f"({', '.join(dim_names(type(op), n))})" for n in op.ndims)
             message = f"{name} needs {wanted}; {which} is {_described(tensor)}"
             yield Violation(message, _rank_hint(op, tensor), rank=True)
-        if tensor.dtype not in _TAKEN.get(op.takes, (op.takes,)):
+        kind = None if tensor.floating else tensor.dtype
+        if kind not in _TAKEN.get(op.takes, (op.takes,)):
             wanted = "floating or whole" if op.takes == "number" else op.takes or "floating"
-            yield Violation(f"{name} needs {wanted} values; {which} has {tensor.dtype or 'floating'} ones")
+            yield Violation(f"{name} needs {wanted} values; {which} has {kind or 'floating'} ones")
 
 
 def _described(tensor: Tensor) -> str:

@@ -28,12 +28,15 @@ from archscope.ops.base import (
 from archscope.ops.contents import Known
 from archscope.ops.fields import Choice, Maybe, Real
 from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, broadcast_reads, common_dtype
+from archscope.ops.promotion import PROMOTED
 from archscope.ops.readings import AtMost, Kept
 from archscope.ops.tensors import as_in, suits
 
 
 class _OneAnElement(Broadcasting):
     """One operation an output element."""
+
+    types = PROMOTED
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel
@@ -118,13 +121,14 @@ def _truth(tensor: Tensor, what: str) -> Check:
         "{w} must hold truth values (bool), not {d} ones",
         hint="Compare makes some, and so does `Cast: bool`",
         w=what,
-        d=tensor.dtype or "floating",
+        d="floating" if tensor.floating else tensor.dtype,
     )
 
 
 class _Choosing(ReadsByValues, NoWeights, NoContraction):
     """One choice an output element, by the truth values of an input."""
 
+    types = PROMOTED
     #: the number of the truth values, and of what is taken where they hold, and where not
     truth: ClassVar[int]
     taken: ClassVar[tuple[int | None, int | None]]

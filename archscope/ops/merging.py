@@ -32,6 +32,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Index
+from archscope.ops.promotion import PROMOTED, Promoted
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Placed
 
@@ -110,6 +111,7 @@ class _Elementwise(Broadcasting):
     """A function that joins two tensors, and the result with the next one; types are promoted as in torch."""
 
     takes = "any"
+    types = PROMOTED
     elementwise_rule = "one operation an output element for each input after the first"
     #: the function of torch that joins two tensors, from the left to the right
     function: ClassVar[str]
@@ -146,13 +148,14 @@ class _Elementwise(Broadcasting):
 
 
 def common_dtype(x: Tensors) -> str | None:
-    """The type of what is computed of several tensors, as torch promotes theirs."""
+    """The type of what is computed of several tensors, as torch promotes theirs; floating ones are not told apart."""
     return reduce(_promoted, x).dtype
 
 
 def _promoted(a: Tensor, b: Tensor) -> Tensor:
     """A tensor of the type to which two are promoted, with as many dimensions as the larger one."""
-    dtype = promoted(a.dtype or "float32", b.dtype or "float32", scalars=(not a.shape, not b.shape))
+    kinds = ["float32" if tensor.floating else str(tensor.dtype) for tensor in (a, b)]
+    dtype = promoted(kinds[0], kinds[1], scalars=(not a.shape, not b.shape))
     return Tensor(max(a.shape, b.shape, key=len), None if dtype == "float32" else dtype)
 
 
@@ -202,6 +205,7 @@ class Divide(_Elementwise):
     """The first tensor by the second (torch.div); floating, whatever arrives."""
 
     whole = False
+    types = Promoted(whole="float32")
     arity = TWO
     function = "div"
 
@@ -236,18 +240,19 @@ class _Joining(NoWeights, NoWork):
 
     arity = Arity(1, None)
     takes = "any"
+    types = PROMOTED
 
     def _like_first(self, x: Tensors, free: int | None) -> Iterator[Check]:
         """Every input has the type and the dimensions of the first, but for the ``free`` one."""
         name, first = type(self).__name__, x[0]
         for number, other in enumerate(x[1:], 2):
             yield Check(
-                other.dtype == first.dtype,
+                other.dtype == first.dtype or (other.floating and first.floating),
                 "{op}: input 1 holds {first} numbers and input {number} {second} numbers",
                 op=name,
-                first=first.dtype or "floating",
+                first="floating" if first.floating else first.dtype,
                 number=number,
-                second=other.dtype or "floating",
+                second="floating" if other.floating else other.dtype,
             )
             yield Check(
                 len(other.shape) == len(first.shape),

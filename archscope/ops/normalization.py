@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from archscope.arith import exact_div, prod
 from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
+from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -39,11 +40,14 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
+from archscope.ops.promotion import FIRST, NORMALISED, Given, Law
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
 class _Affine(TorchLayer, NoContraction, SameShape):
     """A normalisation with a learnt scale, and perhaps a learnt shift, for each channel or feature."""
+
+    types: ClassVar[Law] = NORMALISED
 
     def _scale_and_shift(self, shape: tuple[int, ...], *, scale: bool, shift: bool) -> dict[str, Tensor]:
         weight = {"weight": Tensor(shape)} if scale else {}
@@ -94,11 +98,25 @@ class _RunningNorm(_Affine):
 
 
 def _statistics(t: Tape, w: Weights, x: Value) -> str:
-    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's."""
+    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's.
+
+    Raises:
+        UsageError: autocast has given the input a type that torch does not take beside the state's.
+    """
     state = [value.dtype for value in w.values() if value.dtype in FLOATING]
     if not state:
         return x.dtype
-    return "float32" if t.device == "cuda" else state[0]
+    for clash in NORMALISED.clashes([Given(1, x.dtype, scalar=False)], state[0]):
+        raise UsageError(
+            f"{t.layer}: its weights are {clash.wanted}, and under autocast what arrives is {clash.dtype}; "
+            "torch does not mix them"
+        )
+    return "float32" if t.device == "cuda" and x.dtype != "float64" else state[0]
+
+
+def _widened(t: Tape, w: Weights) -> Weights:
+    """Weights as a normalisation gets them that autocast runs in float32 on CUDA."""
+    return {name: aten.widened(t, value, ("cuda",)) for name, value in w.items()}
 
 
 class _BatchNorm(_RunningNorm):
@@ -241,7 +259,7 @@ class GroupNorm(_Affine, NoBuffers):
         return (spatial(Grouped(channels, channels), [WHOLE] * (len(x[0].shape) - 2)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        a = aten.copied(t, aten.widened(t, x[0], ("cuda",)))
+        a, w = aten.copied(t, aten.widened(t, x[0], ("cuda",))), _widened(t, w)
         kind = _statistics(t, w, a)
         groups = (a.shape[0], self.num_groups)
         return aten.normalized(t, a, (w.get("weight"), w.get("bias")), groups, dtype=kind)
@@ -316,7 +334,7 @@ class LayerNorm(_TrailingNorm):
         return self.bias
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        a = aten.widened(t, x[0], ("cuda",))
+        a, w = aten.widened(t, x[0], ("cuda",)), _widened(t, w)
         kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
         return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind, in_order=True)
@@ -326,6 +344,7 @@ class LayerNorm(_TrailingNorm):
 class RMSNorm(_TrailingNorm):
     """x / sqrt(mean of x^2 + eps) x weight, over the last dimensions (torch.nn.RMSNorm)."""
 
+    types = FIRST
     statistics = 3
     elementwise_rule = "3 an element (square, add; multiply), and one for the scale"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from archscope.autograd.dtypes import FLOATING, ITEM_BYTES, promoted
-from archscope.autograd.tape import together
+from archscope.autograd.gradients import together
 from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,
@@ -26,11 +26,12 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.fields import Choice, Index, Listed, Maybe, Named, Size, Text
+from archscope.ops.fields import DTYPES, Choice, Index, Listed, Maybe, Named, Size, Text
+from archscope.ops.promotion import PROMOTED
 from archscope.ops.windows import ALL, SAME, Along
 
 _SHAPE = Listed(Index(1))
-_DTYPE = Choice(("float", "int64", "int32", "bool"))
+_DTYPE = Choice(DTYPES)
 
 
 @register
@@ -48,6 +49,7 @@ class Opaque(Op):
 
     arity = Arity(1, None)
     takes = "any"
+    types = PROMOTED
     layout = FEATURES_LAST
     elementwise_rule = "unknown: none is counted, and reports say that the design is incomplete"
 
@@ -162,7 +164,7 @@ class Opaque(Op):
             size = self.kept_bytes * x[0].shape[0] * ITEM_BYTES[dtype] // ITEM_BYTES["float32"]
             rest = t.make((size,), "uint8", "what it keeps, as measured")
             saved.append(rest)
-        results = [value for value, tensor in zip(made, y, strict=True) if tensor.dtype is None]
+        results = [value for value, tensor in zip(made, y, strict=True) if tensor.floating]
         if results:
             t.link(results, tuple(floating), together, *saved)
         return made

@@ -29,6 +29,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Index, Integers, Shape
+from archscope.ops.promotion import FIRST
 from archscope.ops.readings import in_order
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, WHOLE, Along, permuted
@@ -245,6 +246,7 @@ class Expand(_View):
     """
 
     arity = Arity(1, 2)
+    types = FIRST
 
     sizes: tuple[int, ...] = argument(Shape(rest=True))
 

@@ -45,7 +45,7 @@ class CumSum(_Scan):
     elementwise_rule = "one addition an element"
 
     def outputs(self, *x: Tensor) -> Tensors:
-        return (Tensor(x[0].shape, None if x[0].dtype is None else "int64"),)
+        return (Tensor(x[0].shape, x[0].dtype if x[0].floating else "int64"),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)

@@ -35,6 +35,7 @@ from archscope.ops.base import (
 )
 from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
 from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.promotion import OWN
 from archscope.ops.windows import mixing
 
 
@@ -66,9 +67,10 @@ class Detach(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
 
 @register
 class Cast(Pointwise, NoWeights, NoWork, NoChecks):
-    """The input in another type (torch.Tensor.to); ``float`` is the floating type of the design."""
+    """The input in another type (torch.Tensor.to); ``float`` is the floating type of the run, or of its mark."""
 
     takes = "any"
+    types = OWN
 
     dtype: str = argument(Choice(DTYPES))
 
@@ -76,7 +78,7 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
         return (Tensor(x[0].shape, _typed(self.dtype)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.converted(t, x[0], t.floating if self.dtype == "float" else self.dtype)
+        return aten.converted(t, x[0], y[0].dtype or t.floating)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         if self.dtype != "float":
@@ -152,10 +154,10 @@ _LARGEST = {"int64": 2**53, "int32": 2**31 - 1, "bool": 1}
 
 def suits(number: float, x: Tensor, field: str) -> Iterator[Check]:
     """A number can stand beside the elements of a tensor: any beside floating ones, else one of their kind."""
-    if x.dtype is not None:
+    if not x.floating:
         value = fixed(number)
         yield Check(
-            float(value).is_integer() and abs(value) <= _LARGEST[x.dtype],
+            float(value).is_integer() and abs(value) <= _LARGEST[str(x.dtype)],
             "{f} ({v:g}) must be one of the {d} numbers that arrive",
             field=field,
             hint="`Cast: float` before it makes them floating",
@@ -167,7 +169,7 @@ def suits(number: float, x: Tensor, field: str) -> Iterator[Check]:
 
 def as_in(x: Tensor, number: float) -> float:
     """A number as it stands beside the elements of a tensor in Python."""
-    return number if x.dtype is None else int(number)
+    return number if x.floating else int(number)
 
 
 class _Table(PlainTorchLayer, NoBuffers, NoContraction):
@@ -290,6 +292,7 @@ class _Held(NoWork):
 
     arity = Arity(0, 1)
     takes = "any"
+    types = OWN
     differentiable = False
 
     shape: tuple[int, ...] = argument(Shape(scalar=True))

@@ -6,9 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archscope.files import write
+from archscope.report.text import plain
+
+if TYPE_CHECKING:
+    from archscope.report.blocks import Records
 
 #: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
@@ -41,6 +45,13 @@ def to_csv(
     if lacking is not None and any(lacking):
         heads.append(INCOMPLETE)
     return "".join(f"{to_row(row)}\n" for row in (heads, *rows))
+
+
+def of_records(records: Records) -> str:
+    """Records as rows, each value as machines read it."""
+    fields, rows, _, lacking = records
+    cells = ([plain(one, field.style) for one, field in zip(row, fields, strict=True)] for row in rows)
+    return to_csv([(field.name, field.unit) for field in fields], cells, lacking=lacking)
 
 
 def to_row(cells: Sequence[Any]) -> str:

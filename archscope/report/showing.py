@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archscope.report import frame as old_frame
-from archscope.report import notebook
 from archscope.report.blocks import report_of
 from archscope.report.formats.frame import frame as frame_of
 from archscope.report.formats.html import piece
@@ -23,28 +21,20 @@ _WIDTH = 120
 
 def name(result: Shown) -> str:
     """What it is of, in a line."""
-    if not result.REPORT:
-        return type(result).__name__
     headline = report_of(result).headline()
     return ", ".join(filter(None, [headline.name, headline.words]))
 
 
 def text(result: Shown) -> str:
     """What its command prints, without colours."""
-    if not result.REPORT:
-        return repr(result)
     return click.unstyle(printed(report_of(result), _WIDTH))
 
 
 def html(result: Shown) -> str:
     """A piece of a notebook."""
-    if not result.REPORT:
-        return notebook.html(result)
     return piece(report_of(result))
 
 
 def frame(result: Shown) -> pd.DataFrame:
     """A row a record."""
-    if not result.REPORT:
-        return old_frame.frame(result)
     return frame_of(report_of(result))

@@ -19,6 +19,11 @@ def value(content: Any, style: str) -> str:
     return "" if content is None else _STYLES.get(style, str)(content)
 
 
+def signed(cost: int) -> str:
+    """``+1,234``; nothing is ``0``."""
+    return f"{cost:+,}" if cost else "0"
+
+
 def _shapes(content: tuple[Any, ...]) -> str:
     nested = content and isinstance(content[0], tuple)
     return ", ".join(map(shape, content)) if nested else shape(content)
@@ -49,6 +54,10 @@ def plain(content: Any, style: str) -> Any:
         return ";".join("x".join(map(str, part)) for part in (content if nested else (content,)))
     if style == "axes" and isinstance(content, tuple | list):
         return "x".join(map(str, content))
+    if style == "value" and (isinstance(content, bool) or not isinstance(content, int | float)):
+        from archscope.spec.values import value_text
+
+        return value_text(content)
     if style == "names":
         return ";".join(content)
     return content
@@ -105,6 +114,7 @@ _STYLES: dict[str, Callable[[Any], str]] = {
     "share": lambda content: f"{100 * content:.2f}%",
     "part": lambda content: f"{content:.1%}",
     "ratio": lambda content: f"{content:,.2f}",
+    "signed": signed,
     "percent": lambda content: f"{content:g}%",
     "seconds": duration,
     "bytes": binary,

@@ -27,7 +27,7 @@ class Entry:
         argument: what stands behind the word, or the count of a repeat.
         body: the layers of a repeat or a group.
         index: the variable that counts a repeat.
-        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``.
+        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``, ``dtype``.
     """
 
     form: str

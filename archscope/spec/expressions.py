@@ -348,7 +348,9 @@ def shown(value: Any) -> str:
 
 def extent(value: Any) -> int:
     """How many values a list holds, lists in lists written out; 1 of anything else."""
-    return sum(map(extent, value)) if isinstance(value, (list, tuple)) else 1
+    if not isinstance(value, (list, tuple)):
+        return 1
+    return len(value) + sum([extent(part) - 1 for part in value if isinstance(part, (list, tuple))])
 
 
 def _unary(node: ast.UnaryOp, names: Names) -> Any:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, lcm
 from typing import Any
 
 from archscope.spec.reader import resolve
@@ -61,15 +61,15 @@ def read_range(text: str, most: int = MOST_VALUES) -> Sequence[Any]:
     manner = match[3]
     if not manner:
         return _stepped(text, start, stop, amount, most, whole=_is_whole(match[1]) and _is_whole(match[4] or "1"))
+    whole = _is_whole(match[1]) and _is_whole(match[2])
     if manner == "lin":
-        values: Iterator[Decimal | Fraction] = _even(start, stop, _points(text, match[4], most))
-    elif start <= 0 or stop <= 0:
+        return _even(start, stop, _points(text, match[4], most), whole=whole)
+    if start <= 0 or stop <= 0:
         raise ValuesError(f"`{text}` multiplies, and so its ends are larger than 0", _FORMS)
-    elif manner == "log":
+    if manner == "log":
         values = _logarithmic(start, stop, _points(text, match[4], most))
     else:
         values = _multiplied(text, start, stop, amount, most)
-    whole = _is_whole(match[1]) and _is_whole(match[2])
     return tuple(dict.fromkeys(round(value) if whole else float(value) for value in values))
 
 
@@ -104,12 +104,22 @@ def _stepped(text: str, start: Decimal, stop: Decimal, by: Decimal, most: int, *
         raise too_many(f"`{text}`", most)
     if whole:
         return tuple(int(first) + place * int(step) for place in range(steps + 1))
-    return tuple(dict.fromkeys(float(first + place * step) for place in range(steps + 1)))
+    return _line(first, step, steps + 1, whole=False)
 
 
-def _even(start: Decimal, stop: Decimal, points: int) -> Iterator[Fraction]:
-    first, gap = Fraction(start), (Fraction(stop) - Fraction(start)) / (points - 1)
-    return (first + place * gap for place in range(points))
+def _even(start: Decimal, stop: Decimal, points: int, *, whole: bool) -> Sequence[Any]:
+    return _line(Fraction(start), (Fraction(stop) - Fraction(start)) / (points - 1), points, whole=whole)
+
+
+def _line(first: Fraction, gap: Fraction, points: int, *, whole: bool) -> Sequence[Any]:
+    """So many values with a gap between them, each once: exact, over their common denominator, until rounded."""
+    below = lcm(first.denominator, gap.denominator)
+    begin, step = int(first * below), int(gap * below)
+    above = range(begin, begin + points * step, step) if step else (begin,)
+    if not whole:
+        return tuple(dict.fromkeys(number / below for number in above))
+    halves = (divmod(2 * number + below, 2 * below) for number in above)  # half of them is a whole number and the rest
+    return tuple(dict.fromkeys(value - (value % 2 if not rest else 0) for value, rest in halves))
 
 
 def _logarithmic(start: Decimal, stop: Decimal, points: int) -> Iterator[Decimal]:

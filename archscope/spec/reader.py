@@ -39,7 +39,7 @@ _NO_KEYS = {
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 #: what an entry of a list of layers may say besides its op or block
-MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad")
+MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad", "dtype")
 
 #: A scalar's value; a string may be an expression, which only the place where it stands can tell.
 Plain = int | float | bool | str | None

@@ -9,7 +9,7 @@ from archscope.analysis.devices import DEVICES
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.ops import REGISTRY, Op
-from archscope.ops.fields import DTYPES, Maybe, SameAs, Size, value_schema
+from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
 from archscope.setting.precision import WORDS
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
@@ -176,6 +176,12 @@ def _freezing() -> dict[str, Any]:
     return {"description": about, "anyOf": [*_FLAG["anyOf"], _list_of(_STRING)]}
 
 
+def _dtype() -> dict[str, Any]:
+    """What may stand behind ``dtype:`` beside a layer."""
+    about = "the floating type of its parameters and buffers, whatever the precision of the run; float is that one"
+    return {"description": about, "anyOf": [{"enum": list(MARKS)}, {"$ref": "#/$defs/expression"}]}
+
+
 def _modifiers() -> dict[str, Any]:
     reference = {"anyOf": [_STRING, _list_of(_STRING)]}
     return {
@@ -185,6 +191,7 @@ def _modifiers() -> dict[str, Any]:
         "freeze": _freezing(),
         "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
         "no_grad": _FLAG | {"description": "run without gradients: nothing is kept of it, and no gradient passes it"},
+        "dtype": _dtype(),
     }
 
 

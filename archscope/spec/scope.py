@@ -80,6 +80,7 @@ class Context(NamedTuple):
         freezes: what the entries around it freeze.
         checkpoint: the region around it that is recomputed.
         no_grad: whether it runs without gradients.
+        dtype: the floating type in which the layers are held, if that is not the one of the run.
         reuse: path of the entry that is applied again, and of its first application.
         given: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
         trail: the block calls around it, innermost first.
@@ -92,6 +93,7 @@ class Context(NamedTuple):
     freezes: tuple[Freeze, ...] = ()
     checkpoint: str | None = None
     no_grad: bool = False
+    dtype: str | None = None
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     given: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()

@@ -80,6 +80,8 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str], parameters: Co
         entry["freeze"] = frozen_as(layer, parameters)
     if layer.no_grad:
         entry["no_grad"] = True
+    if layer.dtype is not None and layer.shares is None:
+        entry["dtype"] = layer.dtype
     return entry
 
 

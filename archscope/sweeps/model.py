@@ -255,7 +255,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep(Shown):
+class Sweep(Shown, report="sweep"):
     """The result of a sweep.
 
     Attributes:

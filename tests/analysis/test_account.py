@@ -123,6 +123,15 @@ def test_what_is_declared_is_frozen(package):
     assert not [one for one in declared if not one.__dataclass_params__.frozen]
 
 
+def test_the_work_of_the_backward_pass(account):
+    """Of each convolution and product both gradients, but of the first no gradient of the input."""
+    first, inner, last = 16 * 16 * 8 * 3 * 9, 16 * 16 * 8 * 8 * 9, 8 * 10
+    assert account.total.input_grad_macs == 2 * inner + last
+    assert account.total.weight_grad_macs == first + 2 * inner + last
+    assert account.total.backward_macs == first + 4 * inner + 2 * last
+    assert account.total.backward_flops == 2 * (first + 4 * inner + 2 * last)
+
+
 def test_what_adds_is_the_sum_of_the_layers_and_nothing_else_is(account):
     for name, metric in METRICS.items():
         parts = [getattr(row, name) for row in account.rows]

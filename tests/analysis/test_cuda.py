@@ -12,7 +12,7 @@ import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory, Traffic
 from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
-from archscope.autograd.tape import Storage
+from archscope.autograd.graph import Storage
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,17 @@ def test_a_recurrent_layer_keeps_its_input_its_outputs_and_a_reserve():
     steps = 2 * 7
     assert found.by_layer["it"] == 4 * steps * (4 + 5 + 4 * 5 + 2 * 5)
     assert memory(design, batch=2, precision="bf16-mixed", device="cuda").by_layer["it"] > found.by_layer["it"] / 2
+
+
+def test_requests_of_any_size_keep_apart():
+    """The largest tensor has 2^63 - 1 elements of 8 bytes; where nothing is short, thousands of them have places."""
+    allocator, largest = CachingAllocator(), 8 * (2**63 - 1)
+    blocks = [allocator.take(size) for _ in range(40) for size in (largest, 4 * MIB, 1)]
+    assert len({block.place for block in blocks}) == len(blocks)
+    for block in blocks:
+        allocator.give(block)
+    assert [allocator.take(largest).size for _ in range(40)] == [2**66] * 40
+    assert allocator.reserved == 40 * 2**66 + 8 * 20 * MIB + 2 * MIB
 
 
 REQUESTS = st.lists(st.tuples(st.booleans(), st.integers(1, 32 * MIB)), max_size=40)

@@ -66,6 +66,24 @@ CACHES = {
 }  # fmt: skip
 
 
+#: as the data sheets print them: GB/s; TFLOP/s in float32, TF32 and half precision, dense
+PRINTED = {
+    "t4": (320, 8.1, None, 65), "l4": (300, 30.3, 60, 121), "a10": (600, 31.2, 62.5, 125),
+    "rtx3090": (936, 35.6, 35.6, 71), "rtx4090": (1008, 82.6, 82.6, 165.2), "a100-40gb": (1555, 19.5, 156, 312),
+    "l40s": (864, 91.6, 183, 362), "a100-80gb": (2039, 19.5, 156, 312), "h100": (3350, 67, 989 / 2, 1979 / 2),
+    "h200": (4800, 67, 989 / 2, 1979 / 2), "v100": (900, 15.7, None, 125), "rtx5090": (1792, 104.8, 104.8, 209.5),
+    "rtxpro6000-maxq": (1792, 110, 220, 439),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", DEVICES)
+def test_the_peaks_are_those_that_are_printed(key):
+    bandwidth, *peaks = PRINTED[key]
+    device = DEVICES[key]
+    assert (device.bandwidth, device.teraflops["float32"]) == (bandwidth, peaks[0])
+    assert {*device.teraflops.values()} == {peak for peak in peaks if peak is not None}
+
+
 #: MiB of memory: "memory.total" of nvidia-smi
 TOTALS = {
     "t4": 15 * 1024, "l4": 23034, "a10": 23028, "rtx3090": 24 * 1024, "rtx4090": 24564, "a100-40gb": 40 * 1024,

@@ -13,7 +13,7 @@ import archscope
 from archscope.analysis.devices import DEVICES
 from archscope.analysis.estimates import Setting, estimate, fits, work
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, Part
+from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, Part, traffic
 
 #: the table of each column, and how its steps ran
 COLUMNS = {
@@ -152,3 +152,30 @@ def test_an_estimate_is_the_sum_of_work_times_its_factors():
 )
 def test_where_nothing_is_published_there_is_no_estimate(options):
     assert predict(archscope.load("lenet5"), **options).estimate is None
+
+
+def test_a_setting_in_words():
+    assert str(Setting("rtx3090", "fp16-mixed", "train", True, True)) == (
+        "fp16-mixed, train, channels last, compiled on NVIDIA GeForce RTX 3090"
+    )
+    assert str(Setting("rtx4090", "fp16-mixed", "infer", False, False)) == (
+        "fp16-mixed, infer on NVIDIA GeForce RTX 4090"
+    )
+
+
+def test_a_compiled_step_is_estimated_by_its_products_and_the_elementwise_work_of_a_plain_one():
+    """What is fused moves nothing, and takes time all the same; the factors were fitted on that."""
+    setting = COLUMNS["infer-amp-nchw-pt291-cu128-4090-dynamo"]
+    design, ceilings = archscope.load("resnet18"), DEVICES[setting.device].ceilings
+    options = {"dtype": setting.dtype, "mode": setting.mode, "batch": 256}
+    found = predict(design, device=setting.device, compile=True, **options).estimate
+    plain, compiled = (
+        work(traffic(design, optimizer="sgd", compile=compile, **options), ceilings, setting.dtype)
+        for compile in (False, True)  # noqa: A001
+    )
+    factors = fits()[setting].factors
+    contracting = {kind for kind in factors if kind.split()[0] in {*CONTRACTING, "attention"}}
+    products = sum(factors[kind] * compiled.get(kind, 0) for kind in contracting)
+    others = sum(factors[kind] * plain.get(kind, 0) for kind in {*factors} - contracting - {"calls"})
+    assert others > 0.1 * products
+    assert found.seconds == pytest.approx(products + others, rel=0.05)  # and the calls, which are few

@@ -39,6 +39,7 @@ def lines(design, layer, **options):
 
 def test_a_convolution_as_a_textbook_writes_it(design):
     conv1 = lines(design, "conv1")
+    assert [*conv1][:5] == ["C_out", "H_out", "W_out", "weight", "bias"]  # the batch passes through
     assert conv1["weight"] == "weight = K_h x K_w x C_in / groups x C_out = 11 x 11 x 3 / 1 x 96 = 34,848"
     assert conv1["params"].endswith("= 11 x 11 x 3 / 1 x 96 + 96 = 34,944")
     assert conv1["H_out"].endswith("= floor((227 + 2 x 0 - 1 x (11 - 1) - 1) / 4) + 1 = 55")
@@ -73,6 +74,9 @@ def test_as_data(design):
     data = explanation.as_dict()
     assert data["layer"] == "conv1"
     assert {"figure", "formula", "worked", "result", "note"} == set(data["lines"][0])
+    assert str(explanation).splitlines() == [
+        "conv1: Conv2d(out_channels=96, kernel_size=11, stride=4)", *(f"  {line}" for line in explanation.lines)
+    ]  # fmt: skip
 
 
 def evaluate(worked: str) -> float:

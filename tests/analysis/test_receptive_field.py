@@ -59,7 +59,7 @@ def test_windows(layers, size, jump, start):
 
 def test_a_pixel_shuffle_makes_places_of_channels():
     one = fields(["{Conv2d: {out_channels: 4, kernel_size: 3}, name: conv}", "{PixelShuffle: 2, name: up}"])["up"]
-    assert [(axis.size, axis.jump) for axis in one] == [(3, Fraction(1, 2))] * 2
+    assert [(axis.size, axis.jump, axis.start) for axis in one] == [(3, Fraction(1, 2), 0)] * 2
 
 
 def test_axes_differ():
@@ -337,6 +337,12 @@ def test_the_fields_of_paths_that_cross_are_smallest_where_they_do():
     for branches in ("[[{Flip: {dims: 2}}], []]", "[[], [{Flip: {dims: 2}}]]"):
         one = field(f"Add: {branches}", shape="[2, 8]")
         assert (one.smallest, one.size) == (2, 8)
+    # from 3 u - 1 and from 21 - 3 u on, 3 places each: |22 - 6 u| apart, which is 2 at unit 4 and 22 at unit 0
+    strided = f"{{{CONV.format(3, 3, 0, 1)}}}"
+    branches = (f"[{{ZeroPad1d: [1, 0]}}, {strided}]", f"[{strided}, {{Flip: {{dims: 2}}}}]")
+    for first, second in (branches, branches[::-1]):
+        one = field(f"Add: [{first}, {second}]", shape="[2, 24]")
+        assert (one.smallest, one.size) == (2 + 3, 22 + 3)
 
 
 @pytest.mark.parametrize(

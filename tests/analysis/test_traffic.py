@@ -155,11 +155,13 @@ def test_what_no_window_reads_is_skipped():
         ("[4, 8]", "ConvTranspose1d: {out_channels: 6, kernel_size: 3, groups: 2}", (2, 2 * 8, 2, 3 * 3)),
         ("[5, 3, 4]", "MatMul: , from: [input, turned]", (2 * 5, 3, 4, 3)),
         ("[3, 4]", "MatMul: , from: [input, turned]", (2, 3, 4, 3)),
+        ("[5, 3, 4]", "MatMul: , from: [input, weights]", (2 * 5, 3, 4, 6)),
         ("[4, 8]", "ReLU", None),
     ],
 )
 def test_the_product_of_matrices_that_a_layer_is(shape, layer, product):
     spec = f"input: {shape}\nlayers:\n  - {{name: turned, Transpose: {{dim0: -2, dim1: -1}}}}\n"
+    spec += "  - {name: weights, Parameter: {shape: [1, 1, 4, 6]}}\n"
     found = parts(f"{spec}  - {{name: it, {layer if 'from' in layer else layer + ', from: input'}}}\n", batch=2)["it"]
     assert found.product == product
 

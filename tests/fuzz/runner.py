@@ -108,6 +108,7 @@ compare lenet5 alexnet --html -
 reconcile lenet5 --no-run
 export lenet5 --to dot
 export lenet5 --to torch
+export text_cnn --to torch
 export lenet5 --to json
 predict lenet5 --device t4
 sweep lenet5 --vary batch=1:3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import archscope
 from archscope.backends.torch.build import build
 from archscope.errors import SpecError
+from archscope.ops.contents import BEGINNINGS, fits
 from tests.spec.asking import marked
 
 INF = float("inf")
@@ -137,3 +139,26 @@ def test_what_no_tensor_holds_is_told_in_its_place(value, message):
         archscope.load(f"input: [4]\nlayers:\n  - Constant: {{shape: [4], value: {quoted}}}\n")
     assert message in str(caught.value)
     assert "<text>:3:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [0, 1, 2, -1, -(2**31), -(2**31) - 1, 2**31 - 1, 2**31, 2**40, 0.5, -2.5, float("inf")]
+)
+@pytest.mark.parametrize("dtype", ["float", "int64", "int32", "bool"])
+def test_a_type_holds_what_torch_keeps_in_it(value, dtype):
+    """What comes back from a tensor of that type as it was."""
+    try:
+        kept = torch.tensor(value, dtype=torch.float64 if dtype == "float" else getattr(torch, dtype))
+        whole = dtype == "float" or isinstance(value, int)  # a fraction, of which torch keeps the whole, is a mistake
+        assert fits(value, dtype) == (whole and kept.item() == value)
+    except (RuntimeError, OverflowError):
+        assert not fits(value, dtype)
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_the_beginnings_are_those_of_torch(name):
+    theirs = inspect.signature(getattr(torch.nn.init, f"{name}_")).parameters
+    for key, value in BEGINNINGS[name].items():
+        assert theirs[key].default == value, key
+    needed = {key for key, one in theirs.items() if one.default is inspect.Parameter.empty}
+    assert needed == {"tensor"}

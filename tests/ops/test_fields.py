@@ -1,12 +1,14 @@
 """Kinds of arguments that hold words, lists and names."""
 
+import math
+
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archscope.ops import REGISTRY
-from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Shape, Text
+from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Real, Shape, Text
 
 SHAPES = Listed(Listed(Index()))
 NAMED = Named(Listed(Index()))
@@ -55,6 +57,30 @@ def test_what_is_none_of_them_is_refused_in_words(kind: Kind, given: object, say
     assert refused.value.message == says
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        (math.nan, False), (math.inf, True), (2**63, False), (-(2**63), False), (2**63 - 1, True), (1e300, True),
+        (True, False), ("1", False), (None, False), (7, True),
+    ],
+)  # fmt: skip
+def test_real_numbers(value: object, taken: bool) -> None:
+    """Whole ones as far as torch's integers go."""
+    if taken:
+        assert Real().read(value, None) == float(value)  # type: ignore[arg-type]
+    else:
+        with pytest.raises(FieldError, match="expected a number, got"):
+            Real().read(value, None)
+
+
+def test_real_numbers_within_limits() -> None:
+    share = Real(0, 1)
+    assert [share.read(value, None) for value in (0, 0.5, 1)] == [0.0, 0.5, 1.0]
+    for value in (-0.1, 1.1):
+        with pytest.raises(FieldError, match="expected a number from 0 to 1, got"):
+            share.read(value, None)
+
+
 def test_only_what_may_be_without_dimensions_takes_no_sizes() -> None:
     with pytest.raises(FieldError, match="expected at least one size, got an empty list"):
         Shape().read([], None)
@@ -86,7 +112,7 @@ def test_the_schema_allows_what_is_read(kind: Kind) -> None:
             taken = True
         except FieldError:
             taken = False
-        if taken or not isinstance(value, list):
+        if taken or not isinstance(value, list) or not value:
             assert validator.is_valid(value) == taken
 
     agrees()

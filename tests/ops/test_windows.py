@@ -167,6 +167,7 @@ SPANS = st.sampled_from(
         Span(1, (5,), (0,)),
         Span(0, (0,), (1,), 1, even=False),
         Span(2, (-1,), (60,), -2, even=False),
+        Span(0, (0, 0, -1), (1, 2, 4), 3, even=False),
         Span(-1, (40,), (1,), even=False),
         Span(-4, (90, 88, 85), (2, 4, 3), even=False),
     ]
@@ -207,6 +208,7 @@ def test_the_fields_of_units_hold_those_of_what_they_read(case: Case, span: Span
         assert of(behind, unit) == together(map(span.of, np.flatnonzero(case.reads[unit]).tolist())), unit
 
 
+@settings(max_examples=examples(300))
 @given(CASES, SPANS)
 def test_a_field_is_said_as_shortly_as_can_be(case: Case, span: Span) -> None:
     """Fewer units than take turns do not repeat themselves; even are those that move on and see equally many."""

@@ -59,7 +59,6 @@ LINES = [
     ("receptive-field", "receptive-field lenet5 --json -"),
     ("list", "list --json -"),
     ("verify", "verify lenet5 alexnet --json -"),
-    ("verify", "verify lenet5 SPEC --torch --json -"),
     ("import", "import tests/data/models.py:Net --input 3x16x16 -o IMPORTED --json -"),
     ("export", "export SPEC --to json"),
     ("export", "export googlenet_aux --to json"),

@@ -120,6 +120,16 @@ def test_log_ranges_are_those_of_numpy(start: int, stop: int, points: int) -> No
     assert values == pytest.approx(list(dict.fromkeys(np.geomspace(start + 0.5, stop + 0.5, points)))[: len(values)])
 
 
+@given(CENTS, CENTS, st.integers(2, 40), st.booleans())
+def test_even_ranges_are_those_of_fractions(start: int, stop: int, points: int, whole: bool) -> None:
+    """Half a whole number is rounded to the even one, as Python's round does."""
+    given = (f"{start}", f"{stop}") if whole else (f"{start / 100:.2f}", f"{stop / 100:.2f}")
+    first, last = map(Fraction, given)
+    exact = [first + place * (last - first) / (points - 1) for place in range(points)]
+    expected = tuple(dict.fromkeys(round(value) if whole else float(value) for value in exact))
+    assert read_values(":".join(given) + f":lin{points}", "width") == expected
+
+
 PLAIN = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 WORDS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(
     lambda w: w not in ("true", "false", "null")

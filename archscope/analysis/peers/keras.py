@@ -17,7 +17,7 @@ from archscope.steps import Step
 
 def _weights(step: Step) -> Iterable[Part]:
     states = step.layer.op.buffers(*step.x).values()
-    count = base.numel(tensor for tensor in states if tensor.dtype is None)
+    count = base.numel(tensor for tensor in states if tensor.floating)
     yield Part("running statistics", count, "mean and variance, which are not trained")
     counts = {name: tensor.numel for name, tensor in step.layer.op.parameters(*step.x).items()}
     second = second_biases(step.layer.op, counts)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from archscope.autograd.dtypes import HELD
 from archscope.design import Design, incomplete
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError
@@ -18,7 +19,7 @@ from archscope.ops import Op
 from archscope.ops.base import Tensors
 from archscope.steps import Segment, Step, segments
 
-DTYPES = {"int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+DTYPES = {name: getattr(torch, name) for name in (*HELD, "int64", "int32", "bool")}
 
 
 class Function(nn.Module):
@@ -57,19 +58,19 @@ class Network(nn.Module):
 
     Attributes:
         design: what it is the module of.
-        steps: its layers in the order of execution.
+        layer_steps: its layers in the order of execution.
         names: of the layers' submodules, by layer.
     """
 
-    def __init__(self, design: Design, steps: Iterable[Step]) -> None:
+    def __init__(self, design: Design, steps: Iterable[Step], dtype: torch.dtype | None = None) -> None:
         super().__init__()
         self.design = design
         self.names: dict[str, str] = {}
-        self.steps = tuple(steps)
-        self._parts = tuple(segments(self.steps))
-        for step in self.steps:
+        self.layer_steps = tuple(steps)
+        self._parts = tuple(segments(self.layer_steps))
+        for step in self.layer_steps:
             if step.layer.shares is None:
-                self._enter(step.layer.path, _module(step))
+                self._enter(step.layer.path, _module(step, dtype))
 
     def _enter(self, path: tuple[str, ...], module: nn.Module) -> None:
         """Give a layer's module its place; blocks are plain modules."""
@@ -160,7 +161,8 @@ def free_name(around: nn.Module, part: str) -> str:
     return f"{part}_" if taken or f"{part}_" in around._modules else part
 
 
-def _module(step: Step) -> nn.Module:
+def _module(step: Step, dtype: torch.dtype | None) -> nn.Module:
+    """The module of a layer, in the type that it is held in, else in that of the run."""
     try:
         module = step.layer.op.module(torch, *step.x)
     except UsageError as error:  # a file of values
@@ -169,7 +171,9 @@ def _module(step: Step) -> nn.Module:
         module = Function(step.layer.op, step.x)
     for name in step.layer.frozen:
         module.get_parameter(name).requires_grad_(False)
-    return module
+    held = step.layer.held
+    kind = dtype if held is None else DTYPES[held]
+    return module if kind is None else module.to(kind)
 
 
 def refuse_opaque(design: Design, what: str) -> None:
@@ -203,7 +207,7 @@ def build(
     Args:
         seed: of the initial weights; the generator of the process then stays as it was.
         device: ``meta`` builds designs of any size without memory.
-        dtype: floating type of the parameters; torch's default if left out.
+        dtype: floating type of the parameters that have none of their own (``dtype:``); torch's default if left out.
         only: the layers that are built and called, with all that they are computed from; all if left out.
 
     Raises:
@@ -212,8 +216,7 @@ def build(
     """
     steps = design.steps()
     with seeded(seed), _on(device):
-        network = Network(design, steps if only is None else [step for step in steps if step.layer.name in only])
-    return network if dtype is None else network.to(dtype)
+        return Network(design, steps if only is None else [one for one in steps if one.layer.name in only], dtype)
 
 
 @contextmanager
@@ -234,12 +237,19 @@ def _on(device: str | torch.device) -> torch.device:
         raise UsageError(f"there is no device {device}: {str(error).splitlines()[0]}") from None
 
 
-def inputs(design: Design, batch: int = 1, device: str | torch.device = "cpu") -> tuple[torch.Tensor, ...]:
-    """Random inputs of a design (whole numbers are 0)."""
+def inputs(
+    design: Design, batch: int = 1, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
+) -> tuple[torch.Tensor, ...]:
+    """Random inputs of a design (whole numbers are 0).
+
+    Args:
+        dtype: of the floating ones that have no type of their own; torch's default if left out.
+    """
     drawn = []
     for node in design.inputs:
-        if node.dtype is None:
-            drawn.append(torch.rand(batch, *node.shape, device=device))
+        if node.floating:
+            tensor = torch.rand(batch, *node.shape, device=device)
+            drawn.append(tensor.to(DTYPES[node.dtype] if node.dtype else dtype or tensor.dtype))
         else:
-            drawn.append(torch.zeros(batch, *node.shape, dtype=DTYPES[node.dtype], device=device))
+            drawn.append(torch.zeros(batch, *node.shape, dtype=DTYPES[str(node.dtype)], device=device))
     return tuple(drawn)

@@ -85,7 +85,7 @@ def _shapes(account: Account, network: Network, batch: int) -> Check:
     values = network.start(*inputs(account.design, batch, "meta"))
     wrong = ""
     with torch.no_grad():
-        for step, row in zip(network.steps, account.rows, strict=True):
+        for step, row in zip(network.layer_steps, account.rows, strict=True):
             made = network.call(step.layer, values)
             values |= made
             shapes = [tuple(tensor.shape) for tensor in made.values()]

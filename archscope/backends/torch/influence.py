@@ -22,7 +22,7 @@ from archscope.analysis.influence import box_dims, check_place
 from archscope.analysis.receptive_field import receptive_fields
 from archscope.backends.torch.build import DTYPES, Network, build
 from archscope.backends.torch.monotonous import Monotonous
-from archscope.design import Design
+from archscope.design import Design, of_one_type
 from archscope.errors import UsageError
 from archscope.graph import Layer, Ref
 
@@ -173,7 +173,7 @@ class Measurement:
         self._generator = torch.Generator().manual_seed(seed)
         try:
             for scale in _SCALES if structural else (None,):
-                network = build(design, seed=seed, only=self._needed).double().eval().requires_grad_(False)
+                network = build(of_one_type(design), seed=seed, only=self._needed).double().eval().requires_grad_(False)
                 if scale is not None:
                     _make_positive(network, self._generator, scale)
                 self._runs.append(_forward(network, name, self._generator, structural=structural))
@@ -275,7 +275,7 @@ def _forward(network: Network, name: str, generator: torch.Generator, *, structu
         raise _Stopped(Hidden(name, "holds whole numbers: no gradient reaches it"))
     run = _Run(values, source)
     decided = {Ref(node.name) for node in network.design.inputs}
-    for step in network.steps:
+    for step in network.layer_steps:
         layer = step.layer
         if changed is None:
             values |= _call(network, layer, values)

@@ -85,8 +85,7 @@ class Step:
         self.network = build(design, seed=seed, device=setting.device, dtype=floating)
         self.network.train(setting.mode == "train")
         with seeded(seed):
-            drawn = inputs(design, setting.batch, setting.device)
-        self.inputs = tuple(tensor.to(floating) if tensor.is_floating_point() else tensor for tensor in drawn)
+            self.inputs = inputs(design, setting.batch, setting.device, floating)
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network
@@ -193,7 +192,7 @@ class Step:
         return [*spans, Span(UPDATE, "forward", begin, self._clock.mark())]
 
     def _calls(self, values: dict[Ref, Any]) -> Iterator[tuple[Span, _Work]]:
-        for step in self.network.steps:
+        for step in self.network.layer_steps:
             layer = step.layer
             before = _each_edge(values[ref] for ref in dict.fromkeys(layer.inputs))
             inplace = bool(layer.op.arguments().get("inplace")) and torch.is_grad_enabled()

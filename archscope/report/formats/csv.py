@@ -5,7 +5,6 @@ from __future__ import annotations
 from archscope.report import sheet
 from archscope.report.blocks import Report
 from archscope.report.formats.base import Format
-from archscope.report.text import plain
 
 
 class Csv(Format):
@@ -14,6 +13,4 @@ class Csv(Format):
     NAME, HELP, MARK = "csv", "Write CSV.", sheet.BOM
 
     def text(self, report: Report) -> str:
-        fields, rows, _, lacking = report.records()
-        cells = ([plain(one, field.style) for one, field in zip(row, fields, strict=True)] for row in rows)
-        return sheet.to_csv([(field.name, field.unit) for field in fields], cells, lacking=lacking)
+        return sheet.of_records(report.records())

@@ -72,7 +72,8 @@ class _Markdown(Drawing):
         self.counted: dict[str, None] = {}
 
     def headline(self, block: Headline) -> str:
-        parts = [f"### {escaped(block.name)}", *filter(None, [escaped(block.words), self._lines(block.about)])]
+        about = "\n".join(f"- {_said(line)}" for line in block.about)
+        parts = [f"### {escaped(block.name)}", *filter(None, [escaped(block.words), about])]
         return "\n\n".join(parts)
 
     def notes(self, block: Notes) -> str:

@@ -75,16 +75,19 @@ class _Terminal(Drawing):
         """A title, values below values, and a note in as many lines as it takes."""
         title = f"{'  ' * fact.level}{fact.title}"
         if not fact.values:
-            return f"{title}: {fact.note}"
+            return f"{title}: {fact.note}" if fact.title else f"{title}{fact.note}"
         values = " ".join(f"{text:>{width}}" for text, width in zip(fact.values, widths[1:], strict=False))
-        head = f"{title:{widths[0]}} {values}   " if widths[0] else f"{values}  "
+        head = f"{title:{widths[0]}} {values}   " if widths[0] else f"{title}{values}  "
         return self._hanging(head, fact.note)
 
     def _hanging(self, head: str, text: str) -> str:
         below = " " * len(head)
-        lines = textwrap.wrap(
-            text, max(self._width, len(head) + _NARROWEST_TEXT), initial_indent=head, subsequent_indent=below
-        )
+        room = max(self._width, len(head) + _NARROWEST_TEXT)
+        heads = [head, *(below for _ in text.splitlines()[1:])]
+        lines = [
+            textwrap.fill(one, room, initial_indent=first, subsequent_indent=below)
+            for first, one in zip(heads, text.splitlines(), strict=False)
+        ]
         return "\n".join(lines) or head.rstrip()
 
     def equations(self, block: Equations) -> str:
@@ -286,7 +289,7 @@ def _lengths(texts: Iterable[str]) -> list[int]:
 def _fact_widths(block: Facts) -> list[int]:
     """Of titles and of each value."""
     facts = [fact for fact in block.rows if fact.values]
-    titles = max((len(fact.title) + 2 * fact.level for fact in facts), default=0)
+    titles = max((len(fact.title) + 2 * fact.level for fact in facts if fact.title), default=0)
     values = (max((len(one.values[at]) for one in facts if len(one.values) > at), default=0) for at in range(9))
     return [max(width, most) for width, most in zip(block.widths, (titles, *values), strict=False)]
 

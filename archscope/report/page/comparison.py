@@ -11,11 +11,12 @@ from archscope.analysis.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
 from archscope.design import hold_drawn
 from archscope.difference import Difference
-from archscope.report.comparison import comparison_csv, figure_title, notes, setting_text, times_text
-from archscope.report.difference import difference_lines, said, signed
 from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render
-from archscope.report.text import short, value
+from archscope.report.results.comparison import ComparisonReport, figure_title, notes, setting_text, times_text
+from archscope.report.results.difference import difference_lines, said
+from archscope.report.sheet import of_records
+from archscope.report.text import short, signed, value
 from archscope.table import Column
 
 #: figures whose stages are drawn
@@ -37,7 +38,7 @@ def comparison_page(found: Comparison, difference: Difference | None = None) -> 
         scripts=("theme.js", "clipboard.js", "page.js", "comparison.js"),
         found=found,
         kinds=KINDS,
-        csv=comparison_csv(found),
+        csv=of_records(ComparisonReport(found).records()),
         heading=_heading(found),
         setting=setting_text(found),
         baseline=found.sides[found.baseline],

@@ -279,10 +279,10 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
     """What the scripts work with: every column, every line of arithmetic, each text and number once."""
     places = {line.cells[0]: place for place, line in enumerate(table.lines)}
     explanations = explain_account(account)
+    lines = {id(line): line for one in explanations for line in one.lines}  # alike layers have the same ones
     arithmetic: dict[str, int] = {}
-    worked = {
-        one.layer: [arithmetic.setdefault(str(line), len(arithmetic)) for line in one.lines] for one in explanations
-    }
+    numbers = {key: arithmetic.setdefault(str(line), len(arithmetic)) for key, line in lines.items()}
+    worked = {one.layer: [numbers[id(line)] for line in one.lines] for one in explanations}
     memory = account.memory
     return {
         "design": account.design.title,

@@ -7,11 +7,11 @@ from itertools import accumulate, islice, pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.report.comparison import device_name
 from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
-from archscope.report.sweep import rate_text, size_text
+from archscope.report.results.comparison import device_name
+from archscope.report.results.sweep import rate_text, size_text
 from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 

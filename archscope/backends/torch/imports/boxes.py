@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch._ops import HigherOrderOperator
 
+from archscope.backends.importing.draft import Unfit
 from archscope.backends.importing.refusals import Refusal
 from archscope.backends.importing.sizes import BATCH
 from archscope.backends.torch.imports.entities import DTYPES
@@ -14,7 +15,6 @@ from archscope.backends.torch.imports.measure import measured
 from archscope.backends.torch.imports.program import Call, Held, Value
 from archscope.backends.torch.imports.telling import told
 from archscope.errors import UsageError
-from archscope.spec.draft import Unfit
 
 
 def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH, Size, at
 from archscope.backends.torch.imports.aliases import Aliases, in_place
@@ -19,7 +20,6 @@ from archscope.errors import UsageError
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.fields import FieldError
-from archscope.spec.draft import Draft, Unfit
 
 
 class Lifting:
@@ -43,13 +43,12 @@ class Lifting:
         self.program, self.batch = program, program.batch
         self.draft = Draft(target.name, batch=program.batch, source=target.source)
         self.instances, self.uses, self.aliases = Instances(program.calls), Uses(program), Aliases(program)
-        self.sources = Sources(self.draft, program, target, self.instances, self.lends)
+        self.sources = Sources(self.draft, program, target, self.instances)
         self.refusals: dict[str, Refusal] = {}
         self.notes: list[str] = []
         self.boxed: set[str] = set()
         self._values: dict[str, Entity] = {}
         self._homes: dict[tuple[str, ...], tuple[Ref, Op]] = {}
-        self._latest: Ref | None = None
 
     # -- what becomes of values ------------------------------------------------------------------------------------
 
@@ -72,7 +71,7 @@ class Lifting:
             )
         if value.dtype not in DTYPES:
             raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
-        self._latest = ref = self.draft.input(name, self.shape(value)[1:], DTYPES[value.dtype])
+        self.sources.latest = ref = self.draft.input(name, self.shape(value)[1:], DTYPES[value.dtype])
         return ref
 
     def entity(self, value: Value) -> Entity:
@@ -83,7 +82,7 @@ class Lifting:
         """Say what has become of a value."""
         self._values[value.name] = entity
         if isinstance(entity, Ref) and value.shape[:1] == (BATCH,):
-            self._latest = entity
+            self.sources.latest = entity
 
     def enter_all(self, call: Call, entities: Sequence[Entity]) -> None:
         """Say what has become of the outputs of a call."""
@@ -270,11 +269,6 @@ class Lifting:
     def only_use(self, held: Held) -> bool:
         """Whether a weight is read once, and no layer gives it yet."""
         return self.uses.times[held.value.name] == 1 and held not in self.sources
-
-    def lends(self) -> Ref:
-        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
-        assert self._latest is not None
-        return self._latest
 
 
 def _stem(name: str, own: str) -> str | None:

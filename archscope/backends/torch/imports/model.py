@@ -8,11 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from archscope.backends.constants import Kept
-from archscope.backends.imported import Refusal, Unused
+from archscope.backends.imported import Unused
+from archscope.backends.importing.constants import Kept
 from archscope.design import Design
-
-__all__ = ["Lifted", "Refusal", "Target", "Unused"]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from archscope.backends.constants import Kept, contents
+from archscope.backends.importing.constants import Kept, value_of
+from archscope.backends.importing.draft import Draft
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.sizes import Size, at
 from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight, without_values
@@ -16,26 +17,21 @@ from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.program import Call, Held, Program
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
-from archscope.spec.draft import Draft
 
 
 class Sources:
     """The layers of a draft that give what the model holds, each entered when it is first asked for.
 
-    Args:
-        lender: gives a tensor that has the batch.
-
     Attributes:
+        latest: the last tensor made that has the batch.
         kept: values that go into a file beside the spec.
         state: what the parameters and buffers of a layer are called in the original, by the layer's output.
         unknown: layers whose values nobody knows.
     """
 
-    def __init__(
-        self, draft: Draft, program: Program, target: Target, instances: Instances, lender: Callable[[], Ref]
-    ) -> None:
+    def __init__(self, draft: Draft, program: Program, target: Target, instances: Instances) -> None:
         self._draft, self._batch, self._target, self._instances = draft, program.batch, target, instances
-        self._lender = lender
+        self.latest: Ref | None = None
         self._weights: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
         self.kept = Kept(target.name)
@@ -46,6 +42,11 @@ class Sources:
         """Whether there is a layer that gives a weight."""
         return held.name in self._weights
 
+    def lender(self) -> Ref:
+        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
+        assert self.latest is not None
+        return self.latest
+
     def of(self, held: Held) -> Ref:
         """The layer that gives a weight."""
         if held.name not in self._weights:
@@ -54,7 +55,7 @@ class Sources:
 
     def expanded(self, weight: Weight) -> Ref:
         """The layer that gives a weight to every sample."""
-        return self.enter(weight.held, [self._lender()])
+        return self.enter(weight.held, [self.lender()])
 
     def enter(self, held: Held, lends: Sequence[Ref] = ()) -> Ref:
         """A new layer that gives a weight; to every sample of a tensor that has these.
@@ -122,7 +123,7 @@ class Sources:
 
         shape = [1, *rest] if rows == 1 else [1, rows, *rest]
         value = self._value(samples[:1].reshape(shape))
-        made = then("Constant", self._lender(), shape=shape, dtype=dtype, expand=True, **value)
+        made = then("Constant", self.lender(), shape=shape, dtype=dtype, expand=True, **value)
         if rows > 1:
             made = then("Flatten", made, start_dim=0, end_dim=1)
         elif constant.tensor.stride(dim):
@@ -147,10 +148,7 @@ class Sources:
         if tensor is None or without_values(tensor):
             return {}
         values = tensor.detach().cpu()
-        if values.dtype in (torch.float16, torch.bfloat16):
-            values = values.float()
-        value = contents(values.numpy(), self.kept)
-        return {} if value is None else {"value": value}
+        return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.kept)
 
     def _place(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""

@@ -1,0 +1,258 @@
+"""Designs side by side; the records are designs, or with a difference the layers that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
+from archscope.design import incomplete
+from archscope.report import schema as js
+from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.results.difference import COSTS, DifferenceReport
+from archscope.report.results.difference import schemas as difference_schemas
+from archscope.table import COLUMNS, Column
+
+
+@dataclass(frozen=True)
+class ComparisonReport(Report):
+    """Figures as rows, designs as columns, each with its ratio to the baseline.
+
+    Attributes:
+        stages: also stages, told apart by so many names of a layer's path; none, if not given.
+        depth: of the stages in data.
+        difference: also what makes the second of two designs of the first.
+    """
+
+    found: Comparison
+    stages: int | None = None
+    depth: int = 1
+    difference: DifferenceReport | None = None
+
+    @property
+    def said(self) -> Said:
+        return Said.of(*(side.design for side in self.found.sides))
+
+    def headline(self) -> Headline:
+        count = len(self.found.sides)
+        return Headline(f"{count} design{'s' * (count != 1)}", setting_text(self.found), self.said.lines)
+
+    def blocks(self, room: Room) -> Iterator[Block]:
+        found = self.found
+        yield self.headline()
+        yield self._grid(tuple(_figure_rows(found)))
+        if self.stages is not None:
+            stages = found.stages(self.stages)
+            for name in STAGE_FIGURES:
+                title = f"{COLUMNS[name].title} by block, and their share of the total"
+                yield self._grid(tuple(_stage_rows(found, stages, name)), title)
+        yield Notes(tuple(notes(found)))
+        if self.difference is not None:
+            yield from self.difference.blocks(room)
+
+    def _grid(self, rows: tuple[Row, ...], title: str = "") -> Grid:
+        found = self.found
+        several = len(found.sides) > 1
+        heads = (
+            Head(label, "count", below="baseline" if several and at == found.baseline else "")
+            for at, label in enumerate(found.labels)
+        )
+        return Grid((Head(""), *heads), rows, title=title, pinned=(0, found.baseline + 1))
+
+    def records(self) -> Records:
+        if self.difference is not None:
+            return self.difference.records()
+        found = self.found
+        rows = ([label, *values] for label, values in zip(found.labels, found.values, strict=True))
+        fields = [Field("design"), *(Field(one.name, one.unit, one.style) for one in found.figures)]
+        return Records(fields, rows, "design", [incomplete(side.design) for side in found.sides])
+
+    def data(self) -> dict[str, Any]:
+        whole = self.headed(_data(self.found, self.depth))
+        return whole if self.difference is None else whole | {"difference": self.difference.data()}
+
+    @classmethod
+    def schema(cls) -> js.Schema:
+        return _schema(cls.VERSION)
+
+
+def setting_text(found: Comparison) -> str:
+    """How the designs are run, and what ratios are to."""
+    ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
+    return run_text(found.setting) + ratios
+
+
+def run_text(setting: Setting) -> str:
+    """How designs are run: ``batch 32, bf16, sgd on NVIDIA H200``."""
+    place = f" on {device_name(setting)}" if setting.device else ""
+    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}"
+
+
+def device_name(setting: Setting) -> str:
+    """The device of a setting that has one, as its maker calls it."""
+    from archscope.analysis.devices import DEVICES
+
+    return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
+
+
+def figure_title(found: Comparison, figure: Column) -> str:
+    """A figure in words; of a time, whether it is a bound."""
+    return f"{figure.title}, {found.times}" if figure.style == "seconds" else figure.title
+
+
+def times_text(ratio: float | None) -> str:
+    """``2.22x``."""
+    if ratio is None:
+        return ""
+    return f"{ratio:,.2f}x" if ratio >= 0.095 or not ratio else f"{ratio:.2g}x"
+
+
+def _figure_rows(found: Comparison) -> Iterator[Row]:
+    ratios = found.ratios
+    for at, figure in enumerate(found.figures):
+        if figure.style != "text":
+            cells = (
+                Cell(
+                    values[at],
+                    figure.style,
+                    figure.unit,
+                    "" if side == found.baseline else times_text(ratios[side][at]),
+                )
+                for side, values in enumerate(found.values)
+            )
+            yield Row((figure_title(found, figure), *cells))
+
+
+def _stage_rows(found: Comparison, stages: Sequence[Stage], name: str) -> Iterator[Row]:
+    """A row a stage; one that has nothing of the figure in any design is left out."""
+    totals = [getattr(side.account.total, name) for side in found.sides]
+    for stage in stages:
+        counts = [None if part is None else getattr(part, name) for part in stage.parts]
+        if any(counts):
+            pairs = zip(counts, totals, strict=True)
+            yield Row((stage.name, *(_stage_cell(count, total, COLUMNS[name]) for count, total in pairs)))
+
+
+def _stage_cell(count: int | None, total: int, column: Column) -> Cell:
+    share = f"{count / total:.1%}" if total and count is not None else ""
+    return Cell(count, "count", column.unit, share)
+
+
+def notes(found: Comparison) -> Iterator[str]:
+    """What is said in words, by whom it is about; and what the figures are that need it."""
+    for at, figure in enumerate(found.figures):
+        if figure.style == "text":
+            told: dict[str, list[str]] = {}
+            for label, values in zip(found.labels, found.values, strict=True):
+                if values[at] is not None:
+                    told.setdefault(values[at], []).append(label)
+            for words, about in told.items():
+                yield f"{figure.title} of {', '.join(about)}: {words}"
+    if any(figure.name == "receptive_field" for figure in found.figures):
+        yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
+    if any(figure.style == "seconds" for figure in found.figures):
+        yield time_note(found.setting)
+
+
+def time_note(setting: Setting) -> str:
+    """What times on a device are."""
+    from archscope.analysis.roofline import ceilings_of, granted, mixed
+
+    if setting.calibration is not None:
+        return f"times on {device_name(setting)} are estimates"
+    ceilings = ceilings_of(setting.device or "")
+    other = f"; {setting.dtype}: {mixed(ceilings, setting.dtype)}" if mixed(ceilings, setting.dtype) else ""
+    grants = ", ".join(granted(ceilings, setting.dtype))
+    return f"times on {device_name(setting)} are bounds: no step is faster, granted {grants}{other}"
+
+
+def _data(found: Comparison, depth: int) -> dict[str, Any]:
+    """All figures, with the stages that ``depth`` tells apart."""
+    setting = found.setting
+    return {
+        **_setting_data(found),
+        "optimizer": setting.optimizer,
+        "times": found.times or None,
+        "baseline": found.labels[found.baseline],
+        "figures": [
+            {"name": one.name, "title": one.title, "unit": one.unit, "convention": one.convention}
+            for one in found.figures
+        ],
+        "designs": [
+            {
+                "label": side.label,
+                "name": side.design.name,
+                "source": side.design.source,
+                "file": side.design.file,
+                "incomplete": incomplete(side.design),
+                "vars": dict(side.design.vars),
+                "inputs": {node.name: list(node.shape) for node in side.design.inputs},
+                "accuracy": [{"name": a.name, "value": a.value, "source": a.source} for a in side.design.accuracy],
+                "figures": {one.name: content for one, content in zip(found.figures, values, strict=True)},
+                "ratios": {one.name: r for one, r in zip(found.figures, ratios, strict=True) if r is not None},
+            }
+            for side, values, ratios in zip(found.sides, found.values, found.ratios, strict=True)
+        ],
+        "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
+    }
+
+
+def _setting_data(found: Comparison) -> dict[str, Any]:
+    return {"batch": found.setting.batch, "dtype": found.setting.dtype, "device": found.setting.device}
+
+
+def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
+    parts = {
+        label: {
+            "layers": part.layers,
+            "output_shape": part.output_shape,
+            **{name: getattr(part, name) for name in COSTS},
+            "kept_bytes": kept,
+        }
+        for label, part, kept in zip(found.labels, stage.parts, stage.kept_bytes, strict=True)
+        if part is not None
+    }
+    return {"name": stage.name, "designs": parts}
+
+
+def _schema(version: int) -> js.Schema:
+    """What each field is, with the difference where it is asked for."""
+    costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
+    setting = {
+        "batch": js.count("that runs at once", "samples"),
+        "dtype": js.text("of the numbers"),
+        "device": js.nullable(js.text("whose times and memory")),
+    }
+    known = {
+        "name": js.text("as elsewhere"),
+        "title": js.text("as people read it"),
+        "unit": js.text("empty for text"),
+        "convention": js.text("how it is counted"),
+    }
+    design = {
+        "label": js.text("tells the designs apart"),
+        "name": js.text("as the spec gives it"),
+        "source": js.text("the paper or document that it follows"),
+        "file": js.text("the spec; empty where it was no file"),
+        "incomplete": js.lacking(),
+        "vars": js.mapping({}, "the variables in force"),
+        "inputs": js.mapping(js.sizes()),
+        "accuracy": js.many(js.record({"name": js.text(), "value": js.number(), "source": js.text()}), "as recorded"),
+        "figures": js.mapping({}, "by name; `figures` above says what they are"),
+        "ratios": js.mapping(js.number(), "to the baseline, of the figures that have one"),
+    }
+    part = {"layers": js.count(), "output_shape": js.nullable(js.sizes()), **costs}
+    stage = {"name": js.text(), "designs": js.mapping(js.record(part), "by label; only those that have the stage")}
+    difference, change = difference_schemas(version)
+    fields = {
+        **setting,
+        "optimizer": js.text("of the training step"),
+        "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
+        "baseline": js.text("label of the design that ratios are to"),
+        "figures": js.many(js.record(known)),
+        "designs": js.many(js.record(design)),
+        "stages": js.many(js.record(stage), "by block"),
+        "difference": difference,
+    }
+    return js.document("compare", version, fields, optional=["difference"], defs={"change": change})

@@ -1,0 +1,154 @@
+"""Designs whose layers are held in several floating types, against torch."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import archscope
+from archscope.analysis.memory import memory
+from archscope.backends.torch.build import build, inputs
+from archscope.backends.torch.check import kept_by
+from archscope.backends.torch.influence import influence
+from archscope.errors import UsageError
+from tests.analysis.test_memory import timeline
+from tests.designs import mixed
+from tests.examples import examples
+from tests.oracle import inference, step
+
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")  # of RMSNorm: it is slower
+MANY = settings(max_examples=examples(75), deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@given(mixed(), st.sampled_from(["sgd", "adam"]), st.booleans())
+@MANY
+def test_a_step_of_mixed_designs_takes_what_torch_takes(text, optimizer, autocast):
+    design = archscope.load(text)
+    assume(archscope.analyze(design).total.params)
+    assert timeline(design, 2, optimizer, autocast=autocast) == step(
+        design, 2, optimizer, autocast=autocast, fake=False
+    )
+
+
+@given(mixed())
+@MANY
+def test_mixed_designs_weigh_what_torch_holds(text):
+    design = archscope.load(text)
+    network = build(design)
+    made: dict[str, list[torch.Tensor]] = {}
+    for name, path in network.names.items():
+        network.get_submodule(path).register_forward_hook(partial(_note, made, name))
+    network.eval()(*inputs(design, 2))
+    account, used = archscope.analyze(design, batch=2), memory(design, batch=2)
+    for row in account.rows:
+        assert [one.dtype or "float32" for one in row.y] == [_type(one) for one in made[row.name]], row.name
+        module = network.layer(row.name)
+        assert row.cost.param_bytes == sum(one.nbytes for one in module.parameters())
+        assert row.cost.buffer_bytes == sum(one.nbytes for one in module.buffers())
+        assert row.cost.activation_bytes in (0, sum(one.nbytes for one in made[row.name]))
+    assert used.parameters == sum(one.nbytes for one in network.parameters())
+    assert used.buffers == sum(one.nbytes for one in network.buffers())
+    assert [moment.live for moment in used.inferring] == inference(design, 2, fake=False)
+
+
+def _note(made, name, module, x, y):
+    made[name] = list(y) if isinstance(y, (tuple, list)) else [y]
+
+
+def _type(tensor):
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+class Llamalike(nn.Module):
+    """Weights in bfloat16, a router and a norm's arithmetic in float32, as such models are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 16, dtype=torch.bfloat16)
+        self.scale = nn.Parameter(torch.ones(16, dtype=torch.bfloat16))
+        self.router = nn.Linear(16, 3)
+        self.head = nn.Linear(16, 5, dtype=torch.bfloat16)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.inner(x)
+        wide = x.to(torch.float32)
+        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-6)
+        x = self.scale * wide.to(torch.bfloat16)
+        return self.router(x.float()), self.head(x)
+
+
+SAID = """
+inputs: {input: {shape: [4, 8], dtype: bfloat16}}
+layers:
+  - {name: inner, Linear: 16, dtype: bfloat16}
+  - {name: wide, Cast: float32}
+  - {name: square, Power: 2}
+  - {name: mean, Mean: {dim: -1, keepdim: true}}
+  - {name: shifted, Shift: 1e-6}
+  - Rsqrt
+  - {name: normal, Multiply: [wide, Rsqrt]}
+  - {name: narrow, Cast: bfloat16}
+  - {name: scale, Parameter: [16], dtype: bfloat16}
+  - {name: x, Multiply: [scale, narrow]}
+  - {name: for_router, Cast: float, from: x}
+  - {name: router, Linear: 3, from: for_router}
+  - {name: head, Linear: 5, from: x, dtype: bfloat16}
+outputs: {routes: router, logits: head}
+"""
+
+
+def test_a_model_of_two_types_is_accounted_as_torch_holds_it():
+    model = Llamalike()
+    x = torch.rand(2, 4, 8).bfloat16()
+    account = archscope.analyze(archscope.load(SAID), batch=2)
+    assert account.total.param_bytes == sum(one.nbytes for one in model.parameters()) == 2 * (144 + 16 + 85) + 4 * 51
+    assert [(row.output_shape, row.y[0].dtype) for row in account.rows[-2:]] == [((4, 3), None), ((4, 5), "bfloat16")]
+    assert [one.dtype for one in model(x)] == [torch.float32, torch.bfloat16]
+    assert memory(account.design, batch=2).kept_bytes == kept_by(model, lambda: model(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_mark_is_stronger_than_the_precision_of_the_run(dtype):
+    design = archscope.load(SAID)
+    network = build(design, dtype=dtype)
+    held = {name: _type(one) for name, one in network.named_parameters()}
+    run = _type(torch.empty(0, dtype=dtype))
+    assert {held["inner.weight"], held["inner.bias"], held["scale.weight"], held["head.weight"]} == {"bfloat16"}
+    assert held["router.weight"] == run
+    routes, logits = network(*inputs(design, 2, dtype=dtype)).values()
+    assert (_type(routes), _type(logits)) == (run, "bfloat16")
+    account = archscope.analyze(design, batch=2, dtype=run)
+    assert account.total.param_bytes == sum(one.nbytes for one in network.parameters())
+    assert memory(design, batch=2, precision=run).parameters == account.total.param_bytes
+
+
+CLASH = "input: [8]\nlayers:\n  - {name: a, Linear: 4}\n  - {Cast: float32}\n  - {name: b, Linear: 4, dtype: float32}\n"
+
+
+def test_a_run_in_a_type_that_does_not_go_with_a_mark_is_refused_as_torch_does():
+    design = archscope.load(CLASH + "  - {name: c, Linear: 2}\n")
+    with pytest.raises(RuntimeError, match="same dtype"):
+        build(design, dtype=torch.bfloat16)(torch.rand(2, 8).bfloat16())
+    with pytest.raises(UsageError, match="c does not allow batch 1 in bfloat16: Linear: its weights are bfloat16, and"):
+        archscope.analyze(design, dtype="bfloat16")
+
+
+def test_autocast_leaves_float64_as_it_is():
+    """A layer in float64 keeps its input in it; one in float32 keeps 2 x 4 numbers of 2 bytes."""
+    text = "inputs: {input: {shape: [4], dtype: float64}}\nlayers:\n  - {name: a, Linear: 4, dtype: float64}\n"
+    text += "  - {Cast: float}\n  - Linear: 4\n"
+    design = archscope.load(text)
+    network, x = build(design), inputs(design, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = kept_by(network, lambda: network(*x))
+    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes == expected == 2 * 4 * 8 + 2 * 4 * 2 + 4 * 4 * 2
+
+
+def test_fields_are_measured_whatever_the_types():
+    design = archscope.load(SAID)
+    assert influence(design, "head", (2,)).tolist() == [False, False, True, False]
