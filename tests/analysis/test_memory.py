@@ -704,6 +704,14 @@ def test_two_states_for_lamb_and_none_without_training():
     assert set(OPTIMIZERS) == {*TORCH, "lamb", "none"}
 
 
+def test_lamb_makes_a_denominator_and_an_update_of_each_parameter():
+    """You et al., Large Batch Optimization for Deep Learning, algorithm 2: r = m / (sqrt(v) + eps)."""
+    design = layers(f"{{{CONV}, name: a}}", f"{{{CONV}, name: b}}")
+    parameters = sum(1 for _ in build(design).parameters())
+    ours, plain = (len(timeline(design, 2, optimizer)) for optimizer in ("lamb", "sgd"))
+    assert ours - plain == 2 * parameters
+
+
 def test_frozen_parameters_have_no_gradient():
     design = layers(f"{{{CONV}, name: a, freeze: true}}", f"{{{CONV}, name: b}}")
     ledger = memory(design, optimizer="momentum")
