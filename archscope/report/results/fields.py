@@ -20,8 +20,8 @@ Places = tuple[int, ...]
 #: what is told of an axis; lengths are in places of the input
 _AXIS = (
     "axis", "extent", "sees_all", "mixed_by", "reach", "one_by_one", "at_most", "untold_from", "untold_why",
-    "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding", "aligned",
-    "apart",
+    "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding",
+    "aligned", "apart",
 )  # fmt: skip
 _UNITS = dict.fromkeys(
     ("extent", "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center"), "places"
