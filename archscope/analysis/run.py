@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.autograd import aten
+from archscope.autograd.graph import INSIDE, Node, Region, Storage, Value
 from archscope.autograd.strides import channels_last
-from archscope.autograd.tape import INSIDE, Node, Region, Storage, Tape, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
+from archscope.setting.optimizers import OPTIMIZERS, update
 from archscope.steps import Segment, Step, segments
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from archscope.autograd import aten
 from archscope.autograd.dtypes import promoted
+from archscope.autograd.gradients import passed_on
+from archscope.autograd.graph import Gradients, Node, Value
 from archscope.autograd.strides import Strides
-from archscope.autograd.tape import Gradients, Node, Tape, Value, passed_on
+from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FUSED_ATTENTION, spelled
 from archscope.errors import UsageError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from archscope.autograd import aten
-from archscope.autograd.tape import Tape, Value
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 
 
 def einsum(t: Tape, x: tuple[Value, ...], terms: tuple[str, ...], out: str) -> Value:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from archscope.autograd.tape import Storage
+    from archscope.autograd.graph import Storage
 
 #: loops of more steps are cut to so many, of which one stands for those left out
 LONG, SHOWN, LIKE = 64, 12, 6

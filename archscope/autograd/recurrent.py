@@ -14,7 +14,9 @@ from math import prod
 from typing import NamedTuple
 
 from archscope.autograd import aten
-from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value, together
+from archscope.autograd.gradients import together
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.tape import Tape
 from archscope.errors import UsageError
 
 #: what gives the product of an input with its weights, where a step wants it

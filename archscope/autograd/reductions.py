@@ -8,7 +8,8 @@ from __future__ import annotations
 from math import isinf
 
 from archscope.autograd.aten import like
-from archscope.autograd.tape import Gradients, Node, Shape, Tape, Value
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.tape import Tape
 
 
 def logsumexp(t: Tape, x: Value, shape: Shape) -> Value:

@@ -17,111 +17,12 @@ from math import prod
 from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
+from archscope.autograd.gradients import accumulate, as_strided, copy_slices
+from archscope.autograd.graph import INSIDE, Back, Node, Region, Shape, Storage, Value
 from archscope.autograd.loops import LONG, Entry, Loop, Mark, Stretched
-from archscope.autograd.strides import Strides, contiguous, fills
+from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
 from archscope.errors import UsageError
-
-Shape = tuple[int, ...]
-
-#: the word on a tensor that is made within a layer and has none of its own
-INSIDE = "an intermediate result"
-
-
-class Storage:
-    """A piece of memory.
-
-    Attributes:
-        held: how many tensors and nodes hold it.
-        layer: the layer that made it.
-        what: a word on it.
-        state: whether it belongs to the model (parameters, buffers), which is counted apart.
-    """
-
-    __slots__ = ("bytes", "held", "layer", "state", "what")
-
-    def __init__(self, size: int, layer: str, what: str, *, state: bool = False) -> None:
-        self.bytes, self.layer, self.what, self.state = size, layer, what, state
-        self.held = 0
-
-
-class Value:
-    """A tensor: a view of a storage.
-
-    Attributes:
-        strides: ``None`` where the elements lie in their order.
-        node: what gave it, where it needs a gradient; its ``slot``-th output.
-        uses: how many places hold it.
-        base: what it is a view of, as autograd knows it.
-    """
-
-    __slots__ = ("base", "dtype", "node", "shape", "slot", "storage", "strides", "uses")
-
-    def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Strides | None = None) -> None:
-        self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
-        self.node: Node | None = None
-        self.base: Value | None = None
-        self.slot = 0
-        self.uses = 1
-        storage.held += 1
-
-
-Gradients = Sequence[Value | None]
-Back = Callable[["Tape", "Node", Gradients], Gradients]
-
-
-class Node:
-    """A function of the backward graph.
-
-    Attributes:
-        order: when it was made; the engine runs the last one first.
-        inputs: what its forward call read, and so what it gives gradients of.
-        back: how it does.
-        saved: what it keeps until it has run.
-        outputs: how many gradients reach it.
-        waiting: gradients that have to arrive yet.
-        region: the block that is recomputed before it runs, if any.
-        parameter: where the gradients end.
-        edges: for each input, the node that gave it when it was read, and as which of its outputs.
-        held: how many tensors and nodes lead to it; without any it is gone, and with it what it keeps.
-        gone: whether it is.
-    """
-
-    __slots__ = (
-        "arrived", "back", "edges", "gone", "held", "inputs", "layer", "order", "outputs", "parameter", "region",
-        "saved", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, order: float, layer: str, inputs: tuple[Value, ...], back: Back, outputs: int) -> None:
-        self.order, self.layer, self.inputs, self.back, self.outputs = order, layer, inputs, back, outputs
-        self.edges = [(value.node, value.slot) for value in inputs]
-        self.saved: list[Storage] = []
-        self.arrived: dict[int, Value] = {}
-        self.waiting = self.held = 0
-        self.region: Region | None = None
-        self.parameter: Value | None = None
-        self.gone = False
-
-    def __lt__(self, other: Node) -> bool:
-        return self.order > other.order
-
-
-class Region:
-    """A block that is recomputed in the backward pass (torch.utils.checkpoint, ``use_reentrant=False``).
-
-    Attributes:
-        read: what it reads from outside, kept until its last node that keeps something has run.
-        again: runs its forward pass once more.
-        nodes: its nodes; what they list as saved they only get when it is recomputed.
-        left: how many nodes that keep something have yet to run.
-        fresh: whether it has not been recomputed yet.
-    """
-
-    def __init__(self, read: list[Value], again: Callable[[], None]) -> None:
-        self.read, self.again = read, again
-        self.nodes: list[Node] = []
-        self.left = 0
-        self.fresh = True
 
 
 class _Enough(Exception):
@@ -192,7 +93,7 @@ class Tape:
         value = Value(Storage(size, self.layer, what, state=True), shape, dtype)
         self._born(value.storage)
         if leaf and self.grad:
-            value.node = Node(float("inf"), self.layer, (), _accumulate, 1)
+            value.node = Node(float("inf"), self.layer, (), accumulate, 1)
             value.node.parameter = value
         return value
 
@@ -466,8 +367,8 @@ class Tape:
             self.link(y, (self._before(x),), back, *saved)
         else:
             base = x.base
-            self.link(base, (self._before(base),), _copy_slices(x, base, back), *saved)
-            self.link(y, (base,), _as_strided)
+            self.link(base, (self._before(base),), copy_slices(x, base, back), *saved)
+            self.link(y, (base,), as_strided)
         self._attach(x, y.node, y.slot)
         return y
 
@@ -565,7 +466,7 @@ class Tape:
         return new
 
     def _cast_to(self, gradient: Value, dtype: str) -> Value:
-        return self.make(gradient.shape, dtype, "a gradient, cast", gradient.strides if _dense(gradient) else None)
+        return self.make(gradient.shape, dtype, "a gradient, cast", gradient.strides if gradient.dense else None)
 
     def _summed_to(self, gradient: Value, shape: Shape) -> Value:
         """at::sum_to: a gradient summed over what was broadcast."""
@@ -596,8 +497,8 @@ class Tape:
         if before is None:
             self.hold(gradient)
             node.arrived[slot] = gradient
-        elif self.watched or before.uses > 1 or before.storage.held > 1 or not _dense(before):
-            laid = before.strides if _dense(before) else None
+        elif self.watched or before.uses > 1 or before.storage.held > 1 or not before.dense:
+            laid = before.strides if before.dense else None
             total = self.make(before.shape, before.dtype, "the sum of gradients", laid)
             self.hold(total)
             self.close()
@@ -633,62 +534,3 @@ class Tape:
                 self._forget(node)
         self._again = False
         self.nodes, self.phase, self.layer, self._wanted = nodes, phase, layer, 0
-
-
-def _dense(value: Value) -> bool:
-    """Whether a tensor fills its memory without gaps or repeats."""
-    return value.strides is None or fills(value.shape, value.strides)
-
-
-def _accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
-    """A gradient reaches its parameter: taken as it is, copied, or added (torch::autograd::AccumulateGrad)."""
-    gradient, parameter = gradients[0], node.parameter
-    assert gradient is not None
-    assert parameter is not None
-    if node in tape.gradients:
-        return ()
-    same = gradient.strides is None or _steps(gradient) == _steps(parameter)
-    if gradient.uses > 1 or not same:
-        gradient = tape.make(parameter.shape, parameter.dtype, "the gradient, copied")
-    tape.hold(gradient)
-    tape.gradients[node] = gradient
-    return ()
-
-
-def _steps(value: Value) -> list[int]:
-    strides = contiguous(value.shape) if value.strides is None else value.strides
-    return [stride for size, stride in zip(value.shape, strides, strict=True) if size != 1]
-
-
-def _copy_slices(view: Value, base: Value, back: Back) -> Back:
-    """The gradient of a tensor a view of which was overwritten (torch::autograd::CopySlices)."""
-
-    def copied(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
-        whole = tape.make(base.shape, base.dtype, "", base.strides)
-        piece = tape.make(view.shape, view.dtype)
-        inner = Node(node.order, node.layer, (view,), back, 1)
-        (result,) = back(tape, inner, [piece])
-        tape.drop(piece, *(() if result is None or result is piece else (result,)))
-        return [whole]
-
-    return copied
-
-
-def _as_strided(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
-    """The gradient of a view, laid into zeros."""
-    base = node.inputs[0]
-    return [tape.make(base.shape, base.dtype, "", base.strides)]
-
-
-def together(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
-    """All gradients by one kernel."""
-    wanted = [value for value in node.inputs if value.node is not None]
-    if len(node.inputs) == 1:
-        return [tape.make(wanted[0].shape, wanted[0].dtype)]
-    made = iter(tape.make_all(*((value.shape, value.dtype, "") for value in wanted)))
-    return [None if value.node is None else next(made) for value in node.inputs]
-
-
-def passed_on(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
-    """The gradient itself, to every input."""
-    return [gradients[0]] * len(node.inputs)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archscope.backends.constants import Kept
+from archscope.backends.importing.constants import Kept
 from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
@@ -27,20 +27,6 @@ class Unused(NamedTuple):
     path: str
     kind: str
     params: int
-
-
-class Refusal(NamedTuple):
-    """What a design cannot represent.
-
-    Attributes:
-        place: the path of the module.
-        what: the call that is meant: ``aten.fft_fftn``.
-        needed: what would be needed: ``an op for the Fourier transform``.
-    """
-
-    place: str
-    what: str
-    needed: str
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from archscope.arith import prod
 from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
-from archscope.autograd.tape import Tape, Value
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law

@@ -10,23 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from archscope.arith import fixed
 from archscope.design import Design, Scope
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
-from archscope.errors import SpecError, closest, suggestion
-from archscope.graph import Input, Layer, LayerGraph, Ref
+from archscope.errors import SpecError
+from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op
-from archscope.ops.base import Tensors
-from archscope.ops.fields import MARKS
-from archscope.ops.legal import Inference, apply, has_type
 from archscope.spec import frame, words
-from archscope.spec.binding import Arguments, construct, followed, read_arguments, report
+from archscope.spec.binding import Arguments, read_arguments
+from archscope.spec.calls import EntryCall, bind
 from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, labels, read_entry
-from archscope.spec.expressions import TEMPLATE, ExpressionError, Word, fill, in_words, shown
-from archscope.spec.freezing import Freeze, Freezing, as_patterns
+from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
+from archscope.spec.flags import Flags
+from archscope.spec.laying import Laying
 from archscope.spec.limits import DEEPEST_CALLS, LONGEST_NAME, LONGEST_PATH, MOST_LAYERS
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import GIVEN, References
@@ -43,25 +42,6 @@ from archscope.spec.scope import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-#: modifiers that hold of all layers inside an entry
-_FLAGS = frozenset(("freeze", "checkpoint", "no_grad", "dtype"))
-
-
-class _Call(NamedTuple):
-    """An entry about to be carried out.
-
-    Attributes:
-        flow: the tensor that arrives.
-        sources: the tensors of its ``from:``, if it has one.
-        path, name: the full name that it gets.
-    """
-
-    entry: Entry
-    flow: Flow
-    sources: list[Flow] | None
-    context: Context
-    path: tuple[str, ...]
-    name: str
 
 
 def expand(
@@ -89,19 +69,14 @@ class _Expander:
         self._problems = Problems(document.problems, most_problems)
         self._references = References(self._problems)
         self._variables: dict[str, Any] = {}
-        self._inputs: list[Input] = []
-        self._layers: dict[str, Layer] = {}
-        self._recipes: dict[str, _Call] = {}  # how every named entry was carried out, for `reuse`
+        self._flags = Flags(self._problems)
+        self._laying = Laying(document, self._references, self._flags.freezing, self._problems)
+        self._recipes: dict[str, EntryCall] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
         self._labels: dict[int, dict[int, str]] = {}
         self._plain_names: set[str] = set()  # given names that are the same wherever they stand
         self._scopes: list[Scope] = []
-        self._ops: dict[Op, Op] = {}
-        self._bare: dict[type[Op], Op] = {}  # those without arguments
-        self._inference = Inference()
         self._place = Mark(document.source, 1, 1)  # of the entry that was read last
-        self._freezing = Freezing()
-        self._regions = 0
 
     def expand(self, overrides: Mapping[str, Node], inputs: Mapping[str, ListNode]) -> Design:
         document = self._document
@@ -109,13 +84,13 @@ class _Expander:
         try:
             self._variables = frame.variables(document, overrides, self._problems)
             context = Context(self._variables)
-            self._inputs, flow = frame.inputs(document, inputs, context, self._references, self._problems)
+            self._laying.inputs, flow = frame.inputs(document, inputs, context, self._references, self._problems)
             if document.layers is None:
                 if "layers:" in document.broken:
                     raise Stop
                 hint = "a file of blocks is for `include:`"
                 raise self._problems.fatal("a design has no `layers:`", self._place, hint)
-            freezes = self._freezes(document.freeze, flow, context, ())
+            freezes = self._flags.freezes(document.freeze, flow, context, ())
             flow = self._run_list(document.layers, flow, context._replace(freezes=freezes))
             outputs = list(frame.outputs(document, flow, self._place, context, self._references, self._problems))
         except Stop:
@@ -127,8 +102,8 @@ class _Expander:
             raise SpecError(list(self._problems))
         design = Design(
             document.name or "design",
-            tuple(self._inputs),
-            tuple(self._layers.values()),
+            tuple(self._laying.inputs),
+            tuple(self._laying.layers.values()),
             tuple(outputs),
             document.citation,
             document.description,
@@ -143,7 +118,7 @@ class _Expander:
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
-        return design.with_warnings([*self._problems.warnings, *self._freezing.unfit(), *unread])
+        return design.with_warnings([*self._problems.warnings, *self._flags.freezing.unfit(), *unread])
 
     # -- lists and entries -----------------------------------------------------------------------------------------
 
@@ -179,7 +154,7 @@ class _Expander:
             assert entry.body is not None
             if not self._one_source("group", entry, sources, context):
                 return UNKNOWN
-            return self._run_items(entry.body, flow, self._flagged(entry, flow, context, context.path))
+            return self._run_items(entry.body, flow, self._flags.inside(entry, flow, context, context.path))
         assert context.labels is not None
         label = context.labels.get(id(node))
         if entry.form == "repeat":
@@ -193,15 +168,10 @@ class _Expander:
         name = ".".join(path)
         if not self._free(name, entry, context):
             return UNKNOWN
-        call = _Call(entry, flow, sources, self._flagged(entry, flow, context, path), path, name)
+        call = EntryCall(entry, flow, sources, self._flags.inside(entry, flow, context, path), path, name)
         self._recipes[name] = call
         flow = self._perform(call)
         return self._named(name, flow) if self._free(name, entry, context) else UNKNOWN  # a branch may have taken it
-
-    def _region(self, context: Context) -> str:
-        """A name for some layers that have none together."""
-        self._regions += 1
-        return ".".join((*context.path, f"group_{self._regions}"))
 
     def _one_source(self, what: str, entry: Entry, sources: list[Flow] | None, context: Context) -> bool:
         if sources is None or len(sources) == 1:
@@ -255,81 +225,6 @@ class _Expander:
             self._plain_names.add(label)
         return label
 
-    def _flagged(self, entry: Entry, flow: Flow, context: Context, place: tuple[str, ...]) -> Context:
-        """The context inside an entry that may say ``freeze:``, ``checkpoint:``, ``no_grad:`` or ``dtype:``.
-
-        Args:
-            place: the full name of the entry, or of the list that its own entries have their names in.
-        """
-        said = entry.modifiers
-        if not said or _FLAGS.isdisjoint(said):
-            return context
-        freeze, checkpoint, no_grad, dtype = map(said.get, ("freeze", "checkpoint", "no_grad", "dtype"))
-        truth = self._problems.truth
-        region = context.checkpoint
-        if region is None and truth(checkpoint, flow, context, default=False):
-            region = ".".join(place) if place != context.path else self._region(context)
-        return context._replace(
-            freezes=self._freezes(freeze, flow, context, place),
-            checkpoint=region,
-            no_grad=context.no_grad or truth(no_grad, flow, context, default=False),
-            dtype=self._marked_type(dtype, flow, context),
-        )
-
-    def _marked_type(self, node: Node | None, flow: Flow, context: Context) -> str | None:
-        """The floating type in which the layers inside an entry are held; ``None`` is that of the run."""
-        if node is None:
-            return context.dtype
-        value = self._problems.value(node, ScopeNames(context.variables, flow), context)
-        if value is UNKNOWN:
-            return context.dtype
-        if value not in MARKS:
-            hint = suggestion(str(value), MARKS) or f"one of {', '.join(MARKS)}"
-            self._problems.add(f"{in_words(value)} is no floating type to hold a layer in", node.mark, hint, context)
-            return context.dtype
-        return None if value == "float" else str(value)
-
-    def _freezes(self, node: Node | None, flow: Flow, context: Context, place: tuple[str, ...]) -> tuple[Freeze, ...]:
-        """What is frozen inside an entry: what is around it, and what it says itself."""
-        if node is None:
-            return context.freezes
-        if isinstance(node, ListNode):
-            pairs = tuple(self._pattern(item, flow, context) for item in node.items)
-            return (*context.freezes, self._freezing.declare(Freeze(place, tuple(pair for pair in pairs if pair))))
-        value = self._problems.value(node, ScopeNames(context.variables, flow), context)
-        words = as_patterns(value)
-        if words is not None:
-            patterns = tuple((word, node.mark) for word in words)
-            return (*context.freezes, self._freezing.declare(Freeze(place, patterns)))
-        told = ("yes", "no", "on", "off")
-        if (
-            isinstance(value, Word)
-            and isinstance(node, ScalarNode)
-            and value == node.text
-            and value.lower() not in told
-        ):
-            hint = f"`freeze: [{value}]` freezes the parameters of that name"
-            self._problems.add(f"unknown name `{value}`", node.mark, hint, context)
-            return context.freezes
-        stated = self._problems.truth(node, flow, context, default=False)
-        return (*context.freezes, Freeze(place, None)) if stated else context.freezes
-
-    def _pattern(self, node: Node, flow: Flow, context: Context) -> tuple[str, Mark] | None:
-        """A pattern of names, ``{...}`` in it evaluated; ``None`` after a mistake or behind one."""
-        if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value:
-            hint = 'as in `freeze: [bias]` or `freeze: ["*.bias", "layer1.*"]`'
-            self._problems.add("a pattern of parameter names is expected here", node.mark, hint, context)
-            return None
-        try:
-            if len(node.value) > LONGEST_NAME:
-                raise ExpressionError(f"a name of {len(node.value):,} characters; the most is {LONGEST_NAME}")
-            return fill(node.value, ScopeNames(context.variables, flow)), node.mark
-        except Unknown:
-            return None
-        except ExpressionError as error:
-            self._problems.add(error.message, node.mark, error.hint, context)
-            return None
-
     def _sources(self, entry: Entry, context: Context) -> list[Flow] | None:
         node = entry.modifier("from")
         if node is None:
@@ -337,7 +232,7 @@ class _Expander:
         nodes = node.items if isinstance(node, ListNode) else [node]
         return [self._references.refer(item, context) for item in nodes]
 
-    def _perform(self, call: _Call) -> Flow:
+    def _perform(self, call: EntryCall) -> Flow:
         """Carry out an entry under a name."""
         entry, context = call.entry, call.context
         if entry.form == "reuse":
@@ -402,7 +297,7 @@ class _Expander:
             if entry.index is not None:
                 inner = context._replace(variables={**context.variables, entry.index: i})
             if label is None:
-                flow = self._run_items(entry.body, flow, self._flagged(entry, flow, inner, context.path))
+                flow = self._run_items(entry.body, flow, self._flags.inside(entry, flow, inner, context.path))
                 continue
             own = self._label(entry, label, flow, inner)
             if own is None:
@@ -411,7 +306,7 @@ class _Expander:
             name = ".".join(path)
             if not self._free(name, entry, context):
                 return UNKNOWN
-            inner = self._flagged(entry, flow, inner, path)._replace(path=path)
+            inner = self._flags.inside(entry, flow, inner, path)._replace(path=path)
             self._scopes.append(Scope(name, None, self._own(inner)))
             flow = self._named(name, self._run_list(entry.body, flow, inner))
         if label is None or templated or count == 0:
@@ -419,7 +314,7 @@ class _Expander:
         name = ".".join((*context.path, label))
         return self._named(name, flow) if self._free(name, entry, context) else flow
 
-    def _call(self, block: Block, call: _Call) -> Flow:
+    def _call(self, block: Block, call: EntryCall) -> Flow:
         entry, context = call.entry, call.context
         given = (call.flow,) if call.sources is None else tuple(call.sources)
         if block.takes is not None and len(given) > block.takes:
@@ -435,7 +330,7 @@ class _Expander:
             raise self._problems.fatal(
                 f"blocks call blocks {DEEPEST_CALLS} levels deep, `{block.name}` among them", entry.mark, hint, context
             )
-        variables = self._bind(block, call._replace(flow=given[0]))
+        variables = bind(block, call._replace(flow=given[0]), self._variables, self._problems)
         if variables is None:
             return UNKNOWN
         here = BlockCall(block.name, tuple(name for name, _ in block.parameters), variables, entry.mark)
@@ -453,49 +348,7 @@ class _Expander:
         values = ((name, call.variables[name]) for name in call.parameters)
         return tuple((name, value) for name, value in values if isinstance(value, (int, float, str)))
 
-    def _bind(self, block: Block, call: _Call) -> dict[str, Any] | None:
-        """The variables inside a block: the design's, and the parameters of the call."""
-        context = call.context
-        given = self._given(block, call.entry, context)
-        if given is None:
-            return None
-        variables = dict(self._variables)
-        complete = True
-        stray = set() if not isinstance(call.entry.argument, MapNode) else set(call.entry.argument.entries) - set(given)
-        meant = {closest(word, [name for name, _ in block.parameters]) for word in stray}  # told as misspellings
-        for name, default in block.parameters:
-            if name in given:
-                value = self._problems.value(given[name], ScopeNames(context.variables, call.flow), context)
-            elif default is not None:
-                node = ScalarNode(default, block.mark, inset=None)
-                value = self._problems.value(node, ScopeNames(variables, call.flow), context)
-            else:
-                value = UNKNOWN
-                if name not in meant:
-                    message = f"the block `{block.name}` needs `{name}`"
-                    self._problems.add(message, call.entry.mark, f"its signature is {block.signature}", context)
-            complete = complete and value is not UNKNOWN
-            variables[name] = value
-        return variables if complete else None
-
-    def _given(self, block: Block, entry: Entry, context: Context) -> dict[str, Node] | None:
-        """The arguments of a call by name; a bare value is the first."""
-        node, names = entry.argument, [name for name, _ in block.parameters]
-        if node is None or (isinstance(node, ScalarNode) and node.value is None):
-            return {}
-        if not isinstance(node, MapNode):
-            if names:
-                return {names[0]: node}
-            self._problems.add(f"the block `{block.name}` takes no arguments", node.mark, "", context)
-            return None
-        for name in node.entries:
-            if name not in names:
-                hint = suggestion(name, names) or f"its signature is {block.signature}"
-                message = f"the block `{block.name}` has no parameter `{name}`"
-                self._problems.add(message, node.keys[name], hint, context)
-        return {name: value for name, value in node.entries.items() if name in names}
-
-    def _reuse(self, call: _Call) -> Flow:
+    def _reuse(self, call: EntryCall) -> Flow:
         entry, context = call.entry, call.context
         word = self._references.filled(entry.word, entry.mark, context)
         full = None if word is None else self._references.find(word, entry.mark, context)
@@ -524,66 +377,14 @@ class _Expander:
 
     # -- layers ----------------------------------------------------------------------------------------------------
 
-    def _lay(self, op_class: type[Op], call: _Call) -> Flow:
-        """Bind an op to its inputs and add the layer."""
-        entry, context, problems = call.entry, call.context, self._problems
-        arguments = read_arguments(op_class, entry, context, problems)
+    def _lay(self, op_class: type[Op], call: EntryCall) -> Flow:
+        """A layer behind those that there are."""
+        arguments = read_arguments(op_class, call.entry, call.context, self._problems)
         if arguments is None:
             return UNKNOWN
-        flows = self._gather(op_class, call, arguments)
-        made = self._made(op_class, call, arguments, flows)
-        x = tuple([flow.tensor for flow in flows if flow.tensor is not None])
-        if made is None or len(x) < len(flows):
-            return UNKNOWN
-        op, stated = made
-        if op.arity.least == 0 and call.sources is None and not arguments.inputs and apply(op, ())[0]:
-            flows, x = [], ()  # it needs no input, so the chain's tensor is not one
-        problems.spend(len(flows), entry.mark)
-        dtype = self._held(op, x, call)
-        outputs, violations = self._inference.apply(op, x, dtype)
-        if violations:
-            x = self._marked(flows)
-            violations = apply(op, x, dtype)[1]
-        for violation in violations:
-            first = self._inputs[0].shape if self._inputs else ()
-            declared = len(next(iter(self._document.inputs.values())).shape.items)
-            report(violation, op_class, entry, arguments, x, first, declared, context, problems)
-        if violations or not followed(op, stated, x, arguments, context, problems):
-            return UNKNOWN
-        return self._add(op, x, outputs, tuple([flow.ref for flow in flows if flow.ref is not None]), call, dtype)
+        return self._laying.lay(op_class, call, arguments, self._gather(op_class, call, arguments))
 
-    def _held(self, op: Op, x: Tensors, call: _Call) -> str | None:
-        """The floating type in which a layer is held, if it has one that is not that of the run."""
-        entry, context = call.entry, call.context
-        if context.reuse is not None:
-            original = self._layers.get(self._first_name(call))
-            return None if original is None else original.dtype
-        if context.dtype is None or has_type(op, x):
-            return context.dtype
-        if entry.modifier("dtype") is not None:
-            message = f"`dtype:` says nothing here: {type(op).__name__} has no floating parameters and buffers"
-            self._problems.warn(message, entry.mark, "what arrives says in which type it computes")
-        return None
-
-    def _made(
-        self, op_class: type[Op], call: _Call, arguments: Arguments, flows: list[Flow]
-    ) -> tuple[Op, dict[str, Any]] | None:
-        """As :func:`construct`; equal ops are one, so that what is known of one is known of all."""
-        if not arguments.values and not op_class.required:
-            if op_class not in self._bare:
-                op = op_class.bound({})
-                self._bare[op_class] = self._ops.setdefault(op, op)
-            return self._bare[op_class], {}
-        arriving = flows[0] if flows else call.flow
-        made = construct(op_class, call.entry, arguments, arriving, call.context, self._problems)
-        return made and (self._ops.setdefault(made[0], made[0]), made[1])
-
-    def _marked(self, flows: list[Flow]) -> Tensors:
-        """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
-        marked = LayerGraph(self._inputs, self._layers.values(), (), self._references.outputs).marked(1)
-        return tuple(marked[ref.node][ref.output] for ref, _, _ in flows if ref is not None)
-
-    def _gather(self, op_class: type[Op], call: _Call, arguments: Arguments) -> list[Flow]:
+    def _gather(self, op_class: type[Op], call: EntryCall, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""
         context, references = call.context, self._references
         if arguments.inputs is None:
@@ -603,51 +404,3 @@ class _Expander:
                 result = references.refer(item, context)
             flows.append(references.chosen(result, item.mark, context))
         return flows
-
-    def _add(self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: _Call, dtype: str | None) -> Flow:
-        entry, context, name = call.entry, call.context, call.name
-        if len(self._layers) >= MOST_LAYERS:
-            raise self._problems.fatal(f"more than {MOST_LAYERS:,} layers", entry.mark, "", context)
-        shares = self._shared(op, x, call) if context.reuse is not None else None
-        named = entry.modifier("name") is not None
-        frozen = self._layers[shares].frozen if shares else self._frozen(op, x, call)
-        layer = Layer(name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad, dtype)
-        self._layers[name] = layer
-        self._references.outputs[name] = outputs
-        if op.main_output is None and len(outputs) > 1:
-            return Flow(Ref(name), None, len(outputs))
-        return Flow(Ref(name, op.main_output or 0), outputs[op.main_output or 0])
-
-    def _frozen(self, op: Op, x: Tensors, call: _Call) -> tuple[str, ...]:
-        """The parameters of a layer that are frozen."""
-        freezes = call.context.freezes
-        if not freezes:
-            return ()
-        self._problems.spend(sum(len(freeze.patterns or ()) for freeze in freezes) // 8, call.entry.mark)
-        return self._freezing.frozen(freezes, call.path, op.parameters(*x))
-
-    @staticmethod
-    def _first_name(call: _Call) -> str:
-        """The layer that a reused one is applied as first."""
-        assert call.context.reuse is not None
-        again, first = call.context.reuse
-        return ".".join((*first, *call.path[len(again) :]))
-
-    def _shared(self, op: Op, x: Tensors, call: _Call) -> str | None:
-        """The layer whose weights a reused layer shares; ``None`` (and a mistake) if they do not fit."""
-        entry, context = call.entry, call.context
-        name = self._first_name(call)
-        original = self._layers.get(name)
-        if original is None:
-            self._problems.add(f"the first use has no layer `{name}`", entry.mark, "", context)
-            return None
-        tensors = tuple(self._references.outputs[ref.node][ref.output] for ref in original.inputs)
-        before, now = original.op.parameters(*tensors), op.parameters(*x)
-        for parameter, tensor in now.items():
-            if before.get(parameter) != tensor:
-                was = list(before[parameter].shape) if parameter in before else "absent"
-                would = f"{parameter} is {was} there and would be {list(tensor.shape)}"
-                hint = "the same weights need the same channels"
-                self._problems.add(f"`{name}` cannot be reused here: {would}", entry.mark, hint, context)
-                break  # the other parameters differ for the same reason
-        return original.shares or name

@@ -165,7 +165,7 @@ def test_what_nobody_reads_any_more_is_dropped():
     network = build(archscope.load("lenet5")).eval()
     values = network.start(*inputs(network.design))
     most = 0
-    for step in network.steps:
+    for step in network.layer_steps:
         network.run(step, values)
         most = max(most, len(values))
     assert most <= 2

@@ -74,7 +74,7 @@ def _gradients(design: archscope.Design, layer: str, output: int, seed: int) -> 
     (node,) = design.inputs
     source = (torch.rand(1, *node.shape, dtype=torch.float64) + 0.5).requires_grad_()
     values = network.start(source)
-    for step in network.steps:
+    for step in network.layer_steps:
         values |= network.call(step.layer, values)
     result = values[Ref(layer, output)]
     rows = []

@@ -16,7 +16,9 @@ from torch import nn
 
 import tests.ops.records
 from archscope.autograd import aten
-from archscope.autograd.tape import Tape, Value, passed_on
+from archscope.autograd.gradients import passed_on
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 from archscope.backends.torch.check import plain, saving
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing

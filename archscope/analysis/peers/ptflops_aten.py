@@ -13,8 +13,9 @@ from math import prod
 from archscope.analysis.peers import base, ptflops
 from archscope.analysis.peers.base import Bridge, Part, Peer, bias_each, macs, nothing
 from archscope.analysis.peers.torch_counter import NO_FORMULA, fused, lstm
+from archscope.autograd.graph import Value
 from archscope.autograd.strides import contiguous, is_contiguous
-from archscope.autograd.tape import Tape, Value
+from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Rules(dict[str, R]):
     """Rules by the names of what they represent; each name has one."""
 
-    def rule(self, *names: str) -> Callable[[R], R]:
+    def rule(self, *names: str) -> Callable[[F], F]:
         """Enter the function below as the rule of these names."""
 
-        def enter(rule: R) -> R:
-            self.enter(dict.fromkeys(names, rule))
+        def enter(rule: F) -> F:
+            self.enter(dict.fromkeys(names, cast(R, rule)))
             return rule
 
         return enter

@@ -5,6 +5,7 @@ A model is read at two batches. What differs between them depends on the batch, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -32,3 +33,14 @@ def size_of(one: int, other: int, batch: int) -> int | Size:
 def at(size: int | Size, batch: int) -> int:
     """A size at a batch."""
     return size.at(batch) if isinstance(size, Size) else size
+
+
+def in_words(shape: Sequence[int | Size]) -> str:
+    """A shape as a function of the batch: ``batch x 3 x 224``."""
+    return " x ".join(map(_word, shape)) or "a single number"
+
+
+def _word(size: int | Size) -> str:
+    if not isinstance(size, Size):
+        return str(size)
+    return ("batch" if size.rate == 1 else f"{size.rate} batch") + (f" + {size.rest}" if size.rest else "")

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.onnx.file import Array, Node
-from archscope.backends.onnx.values import Fixed, Refused
+from archscope.backends.onnx.values import Constant
 
 #: a tensor of more elements is not evaluated
 MOST_ELEMENTS = 2**22
@@ -34,11 +35,11 @@ def foldable(node: Node) -> bool:
     return node.kind in _FOLDED
 
 
-def evaluated(node: Node, inputs: Sequence[Fixed | None], opsets: Sequence[Any]) -> list[Fixed] | None:
+def evaluated(node: Node, inputs: Sequence[Constant | None], opsets: Sequence[Any]) -> list[Constant] | None:
     """The outputs of a node that no input of the graph decides; ``None`` where they would be too large.
 
     Raises:
-        Refused: the node cannot be evaluated on these values.
+        Unsupported: the node cannot be evaluated on these values.
     """
     steady = all(value is None or value.steady for value in inputs)
     results = []
@@ -49,12 +50,12 @@ def evaluated(node: Node, inputs: Sequence[Fixed | None], opsets: Sequence[Any])
             if _elements(node, arrays) > MOST_ELEMENTS:
                 return None
             results.append(_runner(node, tuple(given), opsets)(given))
-        except Refused:
+        except Unsupported:
             raise
         except Exception as error:  # the evaluator tells what is wrong by every kind of exception
-            told = str(error).strip().splitlines()
-            raise Refused(f"it cannot be evaluated: {told[0][:150] if told else type(error).__name__}") from None
-    return [Fixed((one, other)) for one, other in zip(results[0], results[-1], strict=True)]
+            lines = str(error).strip().splitlines()
+            raise Unsupported(f"it cannot be evaluated: {lines[0][:150] if lines else type(error).__name__}") from None
+    return [Constant((one, other)) for one, other in zip(results[0], results[-1], strict=True)]
 
 
 def _runner(node: Node, given: tuple[str, ...], opsets: Sequence[Any]) -> Callable[[Mapping[str, Array]], list[Array]]:

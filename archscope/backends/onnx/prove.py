@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from math import prod
 
 from archscope.analysis.account import Account, analyze
+from archscope.backends.importing.sizes import Size, at, in_words
 from archscope.backends.onnx.file import Port
 from archscope.backends.onnx.reading import OnnxModel
-from archscope.backends.onnx.values import BATCHES, Size, at, pairs
+from archscope.backends.onnx.values import BATCHES, sizes
 from archscope.backends.proof import Check
 from archscope.graph import Ref
 
@@ -23,7 +24,7 @@ def prove_shapes(model: OnnxModel) -> Iterator[Check]:
     yield _elements(model, accounts[0])
     one, other = (_results(account, batch) for account, batch in zip(accounts, BATCHES, strict=True))
     for port, *shapes in zip(model.outputs, one, other, strict=True):
-        yield _output(port, pairs(*shapes), model.batch)
+        yield _output(port, sizes(*shapes), model.batch)
 
 
 def _results(account: Account, batch: int) -> list[tuple[int, ...]]:
@@ -59,25 +60,16 @@ def _elements(model: OnnxModel, account: Account) -> Check:
     return Check("elements of parameters and buffers", stated, measured + computed, note)
 
 
-def _output(port: Port, sizes: tuple[Size, ...], batch: int | None) -> Check:
+def _output(port: Port, shape: tuple[int | Size, ...], batch: int | None) -> Check:
     """The shape of an output; sizes that the file leaves open are taken as they are."""
-    stated = [_size(size) for size in sizes]
+    stated = [in_words([size]) for size in shape]
     what, shown = f"shape of {port.name}", " x ".join(stated)
     if port.dims is None:
         return Check(what, shown, None, "the file does not tell it")
-    told = [str(dim) for dim in port.dims]
-    note = f"the file says {' x '.join(told) or 'a single number'}"
-    if len(told) == len(stated):
-        for place, (dim, size) in enumerate(zip(port.dims, sizes, strict=True)):
+    written = [str(dim) for dim in port.dims]
+    note = f"the file says {' x '.join(written) or 'a single number'}"
+    if len(written) == len(stated):
+        for place, (dim, size) in enumerate(zip(port.dims, shape, strict=True)):
             if isinstance(dim, str) or (batch is not None and at(size, batch) == dim):
-                told[place] = stated[place]
-    return Check(what, shown, " x ".join(told), note)
-
-
-def _size(size: Size) -> str:
-    """A size as a function of the batch."""
-    times = size[1] - size[0]
-    rest = size[0] - times * BATCHES[0]
-    if not times:
-        return str(rest)
-    return ("batch" if times == 1 else f"{times} batch") + (f" + {rest}" if rest else "")
+                written[place] = stated[place]
+    return Check(what, shown, " x ".join(written), note)

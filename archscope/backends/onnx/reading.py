@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archscope.backends.constants import Kept
-from archscope.backends.imported import Refusal
+from archscope.backends.importing.constants import Kept
+from archscope.backends.importing.refusals import Refusal
 from archscope.backends.onnx.file import Array, Graph, Port, opened
-from archscope.backends.onnx.lift import Lift, Made
-from archscope.backends.onnx.rules import RULES
-from archscope.backends.onnx.values import BATCHES, Fixed, Refused
+from archscope.backends.onnx.lift import Lifter
+from archscope.backends.onnx.lifting import Made
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
-from archscope.spec.draft import Draft
 
-#: a message tells so many refusals
-_MOST_TOLD = 20
+#: a message lists so many refusals
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
-class Weight:
+class LayerTensor:
     """A parameter or a buffer of a layer.
 
     Attributes:
@@ -62,7 +60,7 @@ class OnnxModel:
     inputs: tuple[str, ...]
     outputs: tuple[Port, ...]
     stored: Mapping[str, tuple[int, ...]]
-    weights: Mapping[str, Mapping[str, Weight]] = field(repr=False)
+    weights: Mapping[str, Mapping[str, LayerTensor]] = field(repr=False)
     constants: Mapping[str, Array | None] = field(repr=False)
     batch: int | None = None
     notes: tuple[str, ...] = ()
@@ -87,15 +85,14 @@ def read_onnx(
     """
     graph = opened(path)
     name = name or Path(path).stem
-    lift = Lift(graph, _given(graph, input), RULES, name)
-    lift.run()
-    _outputs(lift)
-    if lift.refusals:
-        raise UsageError(_told(os.fspath(path), lift.refusals))
-    return _finished(lift, os.fspath(path), name)
+    lifter = Lifter(graph, _by_input(graph, input), name)
+    lifter.run()
+    if lifter.lifting.refusals:
+        raise UsageError(_listed(os.fspath(path), lifter.lifting.refusals))
+    return _finished(lifter, os.fspath(path))
 
 
-def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
+def _by_input(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
     if sizes is None or isinstance(sizes, Mapping):
         return sizes or {}
     if len(graph.inputs) != 1:
@@ -104,81 +101,62 @@ def _given(graph: Graph, sizes: Any) -> Mapping[str, Sequence[int]]:
     return {graph.inputs[0].name: sizes}
 
 
-def _told(path: str, refusals: Sequence[Refusal]) -> str:
+def _listed(path: str, refusals: Sequence[Refusal]) -> str:
     counts = Counter(f"{one.place}: {one.what}" + (f"; needed: {one.needed}" if one.needed else "") for one in refusals)
     lines = [f"  {line}" + (f" ({count} times)" if count > 1 else "") for line, count in counts.items()]
-    if len(lines) > _MOST_TOLD:
-        lines[_MOST_TOLD:] = [f"  ... and {len(lines) - _MOST_TOLD} more"]
+    if len(lines) > _MOST_LISTED:
+        lines[_MOST_LISTED:] = [f"  ... and {len(lines) - _MOST_LISTED} more"]
     return "\n".join([f"{path} cannot be said as a design:", *lines])
 
 
-def _outputs(lift: Lift) -> None:
-    """Outputs that no input decides become layers, too."""
-    for port in lift.graph.outputs:
-        try:
-            value = lift.known(port.name)
-            if value is None and not lift.refusals:
-                raise Refused("nothing gives it", "a node that does")
-            if isinstance(value, Fixed):
-                lift.settle(port.name, lift.wire(value))
-        except Refused as error:
-            lift.refusals.append(Refusal(f"output {port.name}", error.what, error.needed))
-
-
-def _finished(lift: Lift, path: str, name: str) -> OnnxModel:
-    graph = lift.graph
-    found = {port.name: lift.known(port.name) for port in graph.outputs}
-    results = {output: ref for output, ref in found.items() if isinstance(ref, Ref)}
-    live = _live(lift.made, results.values())
-    draft = Draft(name, batch=BATCHES[0], source=f"ONNX file, made by {graph.producer}" if graph.producer else "")
-    entered = [port.name for port in graph.inputs]
-    refs = {
-        key: draft.input(port.replace("/", "_"), node.shape, node.dtype)
-        for (key, node), port in zip(lift.inputs.items(), entered, strict=True)
-    }
-    for (key, made), (label, numbered) in zip(live.items(), _named(live), strict=True):
-        inputs = [Ref(refs[ref.node].node, ref.output) for ref in made.inputs]
-        shares = None if made.shares is None else refs[made.shares]
-        refs[key] = draft.layer(label, made.op, inputs, numbered=numbered, shares=shares)[0]
+def _finished(lifter: Lifter, path: str) -> OnnxModel:
+    lift, graph = lifter.lifting, lifter.lifting.graph
+    values = {port.name: lift.get(port.name) for port in graph.outputs}
+    results = {output: ref for output, ref in values.items() if isinstance(ref, Ref)}
+    lift.draft.prune(results.values())
+    live = {key: lift.made[key] for key in lift.draft.keys}
+    for key, (label, numbered) in zip(live, _names(live.values()), strict=True):
+        lift.draft.call(key, label, numbered=numbered)
     for output, ref in results.items():
-        draft.output(output.replace("/", "_"), Ref(refs[ref.node].node, ref.output))
-    design = draft.design()
-    weights: dict[str, Mapping[str, Weight]] = {}
+        lift.draft.output(output.replace("/", "_"), ref)
+    design = lift.draft.design()
+    weights: dict[str, Mapping[str, LayerTensor]] = {}
     constants: dict[str, Array | None] = {}
     for layer, made in zip(design.layers, live.values(), strict=True):
         if "" in made.weights:
             value = made.weights[""]
-            told = value.known and (value.steady or lift.batch is None)
+            certain = value.known and (value.steady or lift.batch is None)
             if "value" not in made.op.given():
-                constants[layer.name] = value.arrays[0] if told else None
-        elif made.weights and made.shares is None:
+                constants[layer.name] = value.arrays[0] if certain else None
+        elif made.weights and layer.shares is None:
             weights[layer.name] = {
-                part: Weight(value.source, value.shape, value.arrays[0] if value.known else None)
+                part: LayerTensor(value.source, value.shape, value.arrays[0] if value.known else None)
                 for part, value in made.weights.items()
             }
     used = {value.source for made in live.values() for part, value in made.weights.items() if part and value.source}
     return OnnxModel(
         path,
         design,
-        tuple(entered),
+        tuple(port.name for port in graph.inputs),
         graph.outputs,
         {source: graph.stored[source].array.shape for source in graph.stored if source in used},
         weights,
         constants,
         lift.batch,
-        tuple(_notes(lift, used)),
+        tuple(_notes(lifter, used)),
         lift.kept,
     )
 
 
-def _notes(lift: Lift, used: set[str]) -> Iterable[str]:
+def _notes(lifter: Lifter, used: set[str]) -> Iterable[str]:
+    lift, doubled = lifter.lifting, lifter.lifting.owners.doubled
     if lift.batch is not None:
         yield f"the file is written for a batch of {lift.batch}; the design takes any"
-    if lift.folded:
-        yield f"{lift.folded} nodes that no input decides were evaluated"
-    if lift.doubled:
-        names = ", ".join(sorted(lift.doubled)[:5])
-        yield f"{len(lift.doubled)} stored tensors are weights of several layers, each of which counts its own: {names}"
+    if lifter.folded:
+        yield f"{lifter.folded} nodes that no input decides were evaluated"
+    if doubled:
+        names = ", ".join(sorted(doubled)[:5])
+        yield f"{len(doubled)} stored tensors are weights of several layers, each of which counts its own: {names}"
     read = {name for node in lift.graph.nodes for name in node.inputs}
     unused = [name for name in lift.graph.stored if name not in read]
     if unused:
@@ -191,25 +169,15 @@ def _notes(lift: Lift, used: set[str]) -> Iterable[str]:
         yield f"{len(idle)} stored tensors are constants, not weights: {', '.join(idle[:5])}"
 
 
-def _live(made: Mapping[str, Made], results: Iterable[Ref]) -> dict[str, Made]:
-    """The layers that contribute to an output."""
-    reached = {ref.node for ref in results}
-    for key, layer in reversed(list(made.items())):
-        if key in reached:
-            reached.update(ref.node for ref in layer.inputs)
-            reached.update(filter(None, [layer.shares]))
-    return {key: layer for key, layer in made.items() if key in reached}
-
-
-def _named(live: Mapping[str, Made]) -> Iterable[tuple[str, bool]]:
+def _names(live: Collection[Made]) -> Iterable[tuple[str, bool]]:
     """What each layer is called: after its weights; after its module, where it is the only one in it.
 
     Others are called after their ops, in the block of their module.
     """
-    counts = Counter(layer.name for layer in live.values())
-    paths = [layer.name.split(".") for layer in live.values()]
+    counts = Counter(layer.name for layer in live)
+    paths = [layer.name.split(".") for layer in live]
     blocks = {".".join(parts[:depth]) for parts in paths for depth in range(1, len(parts))}
-    for layer in live.values():
+    for layer in live:
         if layer.stemmed:
             yield layer.longer if layer.name in blocks else layer.name, False
         else:

@@ -58,7 +58,7 @@ class Network(nn.Module):
 
     Attributes:
         design: what it is the module of.
-        steps: its layers in the order of execution.
+        layer_steps: its layers in the order of execution.
         names: of the layers' submodules, by layer.
     """
 
@@ -66,9 +66,9 @@ class Network(nn.Module):
         super().__init__()
         self.design = design
         self.names: dict[str, str] = {}
-        self.steps = tuple(steps)
-        self._parts = tuple(segments(self.steps))
-        for step in self.steps:
+        self.layer_steps = tuple(steps)
+        self._parts = tuple(segments(self.layer_steps))
+        for step in self.layer_steps:
             if step.layer.shares is None:
                 self._enter(step.layer.path, _module(step, dtype))
 

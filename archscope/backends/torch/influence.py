@@ -275,7 +275,7 @@ def _forward(network: Network, name: str, generator: torch.Generator, *, structu
         raise _Stopped(Hidden(name, "holds whole numbers: no gradient reaches it"))
     run = _Run(values, source)
     decided = {Ref(node.name) for node in network.design.inputs}
-    for step in network.steps:
+    for step in network.layer_steps:
         layer = step.layer
         if changed is None:
             values |= _call(network, layer, values)

@@ -8,17 +8,15 @@ from typing import Any
 from archscope.design import Design
 from archscope.diagnostics import Source
 from archscope.errors import SpecError
-from archscope.graph import Ref
-from archscope.ops import Tensor
 from archscope.spec.document import load_document
 from archscope.spec.expansion import expand
 from archscope.spec.folding.bodies import Bodies
-from archscope.spec.folding.families import ALONE, Families
 from archscope.spec.folding.layout import document
-from archscope.spec.folding.regions import SplitRegion, join_single, mark_regions
-from archscope.spec.folding.tree import Path, tree
-from archscope.spec.folding.values import Unsaid
+from archscope.spec.folding.slots import Unsaid
 from archscope.spec.writer import to_yaml
+from archscope.structure.likeness import ALONE, Families
+from archscope.structure.parts import Path, tensors, tree
+from archscope.structure.regions import SplitRegion, join_single, mark_regions
 
 __all__ = ["readable", "said"]
 
@@ -61,10 +59,7 @@ def _folded(design: Design, apart: dict[Path, int], opened: set[Path], *, whole:
     wrapped = mark_regions(root)
     join_single(root)
     families = Families(root, apart, wrapped, runs=runs)
-    tensors: dict[Ref, Tensor] = {Ref(node.name): node.tensor(1) for node in design.inputs}
-    for step in design.steps():
-        tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
-    bodies = Bodies(design, root, families, wrapped, tensors)
+    bodies = Bodies(design, root, families, wrapped, tensors(design))
     parts: dict[str, Any] = {"name": design.name}
     if design.source:
         parts["source"] = design.source
@@ -78,7 +73,7 @@ def _folded(design: Design, apart: dict[Path, int], opened: set[Path], *, whole:
     parts["layers"] = bodies.layers
     last = bodies.last
     if [ref for _, ref in design.outputs] != [last] or design.outputs[0][0] != "output":
-        parts["outputs"] = {name: bodies.told(ref) for name, ref in design.outputs}
+        parts["outputs"] = {name: bodies.references.outside(ref) for name, ref in design.outputs}
     return document(parts)
 
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from archscope.design import Design
 from archscope.graph import Layer, Ref
 from archscope.ops import Op, Tensor
-from archscope.ops.fields import FieldError
-from archscope.spec.document import BLOCK_NAME, ENTRY_KEYS
 from archscope.spec.folding.branches import Item, structured
-from archscope.spec.folding.families import Families, Run, flow, pattern
-from archscope.spec.folding.formulas import ABSENT
+from archscope.spec.folding.entries import Entry, argument, bare, called, regions, shortened, ungrouped, used
 from archscope.spec.folding.layout import Quoted, in_line
-from archscope.spec.folding.overlay import Child, Unlike, overlaid
-from archscope.spec.folding.tree import Part, Path
-from archscope.spec.folding.values import MADE, Expression, Place, Scope, Slot, Unsaid, Variables
-from archscope.spec.references import GIVEN
+from archscope.spec.folding.naming import BlockNames
+from archscope.spec.folding.references import References
+from archscope.spec.folding.slots import MADE, Expression, Place, Slot, Unsaid
+from archscope.spec.folding.values import Scope
+from archscope.spec.folding.variables import Variables
 from archscope.spec.writer import frozen_as, reads_nothing_unasked
-
-#: arguments that stand alone, though they have a default
-_BARE = ("p", "negative_slope", "dim")
+from archscope.structure.arithmetic import ABSENT
+from archscope.structure.likeness import Families, Run, flow
+from archscope.structure.names import pattern
+from archscope.structure.overlay import Child, Unlike, overlaid
+from archscope.structure.parts import Part, Path, mirrors
 
 Flows = list[Ref | None]
-Entry = Any
-
 #: a part with so many layers that is repeated in one place is worth a block of its own
 _WORTH_A_BLOCK = 4
 #: more rounds than these are not listed one by one: never, and not where that is longer, lists of numbers and all
@@ -49,17 +46,12 @@ class Bodies:
     def __init__(
         self, design: Design, root: Part, families: Families, wrapped: set[Part], tensors: dict[Ref, Tensor]
     ) -> None:
-        self._design, self._families, self._wrapped, self._tensors = design, families, wrapped, tensors
-        self._root = root
-        self._parts = {part.path: part for part in root.every() if not isinstance(part, Run)}
-        self._names = {part.name for part in self._parts.values()}
-        self._steps = {part.name: part.step for part in self._parts.values() if part.step is not None}
-        self._homes = {p.again for p in self._parts.values() if p.again is not None and p.step is not None}
-        self._inputs = {node.name for node in design.inputs}
+        self._design, self._families, self._wrapped = design, families, wrapped
         self._scopes: dict[int, Scope] = {}
         self._numbers: dict[Part, int] = {}
-        self._taken: set[str] = set()
-        self._hints = {scope.name: scope.block for scope in design.scopes if scope.block}
+        self.references = References(design, root, self._numbers, tensors)
+        self._homes = {p.again for p in root.every() if p.again is not None and p.step is not None}
+        self._block_names = BlockNames(design)
         self._sites = self._count_sites(root)
         self.variables = Variables()
         self.blocks: list[tuple[Scope, list[Entry]]] = []
@@ -95,7 +87,7 @@ class Bodies:
             alone = all(len(one.parts) == 1 for one in members)
             if not repeated or scope.name or alone or layers < _WORTH_A_BLOCK:
                 return None
-        block = Scope(self._block_name(members), members, self.variables)
+        block = Scope(self._block_names.of(members), members, self.variables)
         self._scopes[family] = block
         self._numbers |= {one: number for number, one in enumerate(members)}
         places = [Place(one, number) for number, one in enumerate(members)]
@@ -105,29 +97,9 @@ class Bodies:
         block.sketched = False
         block.settle()
         entries, _ = self._body(block, places, flows)
-        block.forget_but(_used(entries))
+        block.forget_but(used(entries))
         self.blocks.append((block, entries))
         return block
-
-    def _block_name(self, members: list[Part]) -> str:
-        hints = Counter(self._hints[one.name] for one in members if one.name in self._hints)
-        stems = Counter(re.sub(r"[^A-Za-z]+$|^[^A-Za-z]+", "", one.label[-1]) for one in members)
-        stem, count = stems.most_common(1)[0]
-        if hints:
-            word = hints.most_common(1)[0][0]
-        elif stem and (count == len(members) or (2 * count > len(members) and len(_kinds(members[0])) > 3)):
-            word = stem
-        else:
-            word = _content(members[0])
-        word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word).lower()
-        word = re.sub(r"[^a-z0-9_]", "_", word).strip("_")
-        if not BLOCK_NAME.fullmatch(word) or word in ENTRY_KEYS:
-            word = "block"
-        stem, number = word, 2
-        while word in self._taken:
-            word, number = f"{stem}_{number}", number + 1
-        self._taken.add(word)
-        return word
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +116,7 @@ class Bodies:
                 raise
             if len(places) == 1:
                 raise Unsaid(part=places[0].part.path) from None
-            raise Unsaid(pattern(place.part) for place in places) from None
+            raise Unsaid(pattern(place.part.path) for place in places) from None
 
     def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
         children, result = overlaid([place.part for place in places])
@@ -156,7 +128,7 @@ class Bodies:
         automatic = self._automatic(children, scope)
         items = structured(children, result, apart)
         entries, after = self._items(scope, places, items, flows, automatic)
-        return (_regions(entries, children) if wrapped else entries), after
+        return (regions(entries, children) if wrapped else entries), after
 
     def _automatic(self, children: Sequence[Child], scope: Scope) -> set[Path]:
         """Labels that entries have without a name of their own."""
@@ -200,7 +172,7 @@ class Bodies:
                     before = truth
                 else:
                     before = None
-                entries += map(_shortened, found)
+                entries += map(shortened, found)
             flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
         return entries, flows
 
@@ -213,10 +185,10 @@ class Bodies:
             condition = before[-1]["when"]
             if "in_" in condition:
                 group = before.pop()
-                found[:] = [{"when": condition, "layers": [*_ungrouped(group), _shortened(found[0])]}]
+                found[:] = [{"when": condition, "layers": [*ungrouped(group), shortened(found[0])]}]
                 return
         else:
-            slot = Slot(places, truth, child.label[-1], "", self._arriving(flows))
+            slot = Slot(places, truth, child.label[-1], "", self.references.arriving(flows))
             condition = Expression(scope.holds(slot))
         found[0]["when"] = condition
 
@@ -265,7 +237,7 @@ class Bodies:
                 refs = [read[number] for read in reads]
                 branch = item.branches[number] if item.branches is not None else None
                 if branch is None:
-                    inputs.append([] if refs == flows else self._told(places, refs))
+                    inputs.append([] if refs == flows else self.references.common(places, refs))
                     continue
                 inside, after = self._items(scope, places, branch, flows, automatic)
                 if after != refs:
@@ -274,7 +246,9 @@ class Bodies:
         else:
             entry |= self._from(places, reads, flows, optional=reads_nothing_unasked(op))
         first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
-        arguments = self._arguments(scope, places, ops, self._word(places[0], parts[0]), self._arriving(first))
+        arguments = self._arguments(
+            scope, places, ops, self.references.word(places[0], parts[0]), self.references.arriving(first)
+        )
         if (
             not scope.name
             and len(steps) == 1
@@ -282,7 +256,7 @@ class Bodies:
             and self._is_result(steps[0].layer)
         ):
             arguments["out_features"] = Expression(self.variables.add("classes", op.arguments()["out_features"]))
-        return {type(op).__name__: _called(op, arguments, inputs), **entry}
+        return {type(op).__name__: called(op, arguments, inputs), **entry}
 
     def _arguments(
         self, scope: Scope, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
@@ -291,17 +265,12 @@ class Bodies:
         found = {}
         for info in ops[0].fields:
             if info.name in given:
-                values = [_bare(op, info.name) for op in ops]
+                values = [bare(op, info.name) for op in ops]
                 found[info.name] = scope.express(Slot(places, values, info.name, label, arriving, info.name in MADE))
         return found
 
     def _is_result(self, layer: Layer) -> bool:
         return [ref.node for _, ref in self._design.outputs] == [layer.name]
-
-    def _word(self, place: Place, part: Part) -> str:
-        """What a part is called, or the one around it if that is a number; empty where both are."""
-        inside = part.path[len(self._call_of(place).path) :]
-        return next((word for word in reversed(inside) if not word[:1].isdigit()), "")
 
     def _from(
         self, places: list[Place], reads: list[tuple[Ref, ...]], flows: Flows, *, optional: bool = False
@@ -313,16 +282,16 @@ class Bodies:
         """
         if not reads[0] or (not optional and all(read == (given,) for read, given in zip(reads, flows, strict=True))):
             return {}
-        told = [self._told(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
+        told = [self.references.common(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
         return {"from": told[0] if len(told) == 1 else told}
 
     def _again(self, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         if parts[0].step is None:
             for part in parts:
-                first = self._parts.get(part.again or ())
-                if first is None or len(part.inputs) != 1 or len(first.inputs) != 1 or not _mirrors(part, first):
+                first = self.references.parts.get(part.again or ())
+                if first is None or len(part.inputs) != 1 or len(first.inputs) != 1 or not mirrors(part, first):
                     raise Unsaid
-        words = {self._relative(place, part.again or ()) for place, part in zip(places, parts, strict=True)}
+        words = {self.references.relative(place, part.again or ()) for place, part in zip(places, parts, strict=True)}
         if len(words) > 1:
             raise Unsaid
         word = words.pop()
@@ -347,16 +316,16 @@ class Bodies:
             and "repeat" in only
             and only.get("name") == "{i}"
             and not source
-            and "i" not in _used(only)
+            and "i" not in used(only)
         ):
             return {key: value for key, value in only.items() if key not in ("name", "index")}
         return {**source, "layers": entries}
 
     def _call(self, scope: Scope, places: list[Place], parts: list[Part], block: Scope) -> Entry:
         first = [part.inputs[0] if part.inputs else None for part in parts]
-        arriving = self._arriving(first)
+        arriving = self.references.arriving(first)
         arguments: dict[str, Any] = {}
-        label = self._word(places[0], parts[0])
+        label = self.references.word(places[0], parts[0])
         for name in _signature(block):
             usual = block.default(name)
             values = [block.parameters[name][self._numbers[part]] for part in parts]
@@ -388,7 +357,7 @@ class Bodies:
         if single or len(times) > 1 or not called or max(times) > _MOST_LISTED:
             return [entry]
         count, cost, kept = max(times), scope.cost(mark), scope.mark()
-        varying = entry["index"] in _used(_argument(entry["layers"][0]))
+        varying = entry["index"] in used(argument(entry["layers"][0]))
         scope.back(mark)
         entries = []
         for number in range(count):
@@ -428,7 +397,7 @@ class Bodies:
         if block is not None:
             around = [Place(place.part, place.call, place.indexes) for place in inner]
             call = {"name": name, **self._call(scope, around, rounds, block), **recomputed}
-            return {**head, **source, "layers": [_shortened(call)]}
+            return {**head, **source, "layers": [shortened(call)]}
         entries, _ = self._body(scope, inner, given)
         return {**head, "name": name, **source, **recomputed, "layers": entries}
 
@@ -439,214 +408,7 @@ class Bodies:
         names = ["stage", "i", "j", "k", "l", "m"] if nested else ["i", "j", "k", "l", "m"]
         return next(name for name in names if name not in taken)
 
-    def told(self, ref: Ref) -> str:
-        """What a tensor is called outside of all blocks."""
-        return self._reference(Place(self._root, 0), ref)
-
-    # -- tensors and names -----------------------------------------------------------------------------------------
-
-    def _arriving(self, refs: Sequence[Ref | None]) -> dict[str, list[Any]]:
-        """What `in_channels` and `in_features` are."""
-        if any(ref is None for ref in refs):
-            return {}
-        shapes = [self._tensors[ref].shape for ref in refs if ref is not None]
-        if not all(shapes):
-            return {}  # a tensor of no dimension has neither
-        last = {"in_features": [shape[-1] for shape in shapes]}
-        if any(len(shape) < 3 for shape in shapes):
-            return last
-        channels = {"in_channels": [shape[1] for shape in shapes]}
-        return {**last, **channels} if all(len(shape) == 3 for shape in shapes) else {**channels, **last}
-
-    def _told(self, places: list[Place], refs: Sequence[Ref]) -> str:
-        """What a tensor is called in a list, wherever the list stands.
-
-        Raises:
-            Unsaid: not the same everywhere.
-        """
-        words = {self._reference(place, ref) for place, ref in zip(places, refs, strict=True)}
-        if len(words) > 1:
-            raise Unsaid
-        return words.pop()
-
-    def _call_of(self, place: Place) -> Part:
-        part = place.part
-        while part not in self._numbers and part.path:
-            part = self._parts[part.path[:-1]] if part.path[:-1] in self._parts else self._above(part)
-        return part
-
-    def _above(self, part: Part) -> Part:
-        path = part.path[:-1]
-        while path not in self._parts:
-            path = path[:-1]
-        return self._parts[path]
-
-    def _reference(self, place: Place, ref: Ref) -> str:
-        call = self._call_of(place)
-        if call.path and ref in call.inputs:
-            number = call.inputs.index(ref)
-            return f"{GIVEN}[{number}]" if len(call.inputs) > 1 else GIVEN
-        if ref.node in self._inputs:
-            return self._relative(place, (ref.node,))
-        step = self._steps[ref.node]
-        path = step.layer.path
-        if step.layer.op.main_output is None and len(step.y) > 1:
-            return f"{self._relative(place, path)}[{ref.output}]"
-        if ref.output != (step.layer.op.main_output or 0):
-            return f"{self._relative(place, path)}[{ref.output}]"
-        for depth in range(1, len(path)):
-            part = self._parts.get(path[:depth])
-            if part is not None and place.part.path[:depth] != path[:depth] and flow(part) == ref:
-                return self._relative(place, part.path)
-        return self._relative(place, path)
-
-    def _relative(self, place: Place, path: Path) -> str:
-        """What a layer or part is called in a list: its path behind the lists that both stand in.
-
-        Raises:
-            Unsaid: something else has that name there, or it lies outside of the block.
-        """
-        around, border = place.part.path, len(self._call_of(place).path)
-        if around[:border] != path[:border]:
-            raise Unsaid
-        lists = [depth for depth in range(border, len(around) + 1) if around[:depth] in self._parts]
-        for depth in reversed(lists):
-            if depth >= len(path) or around[:depth] != path[:depth]:
-                continue
-            name = path[depth:]
-            deeper = (".".join((*around[:other], *name)) for other in lists if other > depth)
-            if not any(other in self._names or other in self._inputs for other in deeper):
-                return ".".join(name)
-        raise Unsaid
-
 
 def _signature(block: Scope) -> list[str]:
     """The parameters in the order of the signature."""
     return sorted(block.parameters, key=lambda name: block.default(name) is not ABSENT)
-
-
-def _kinds(part: Part) -> list[str]:
-    """The ops of its layers."""
-    return [one.kind for one in part.every() if one.step is not None]
-
-
-def _content(part: Part) -> str:
-    """A word for a part after the layers in it."""
-    kinds = _kinds(part)
-    short = {"Conv1d": "conv", "Conv2d": "conv", "Conv3d": "conv", "BatchNorm2d": "bn", "Linear": "linear"}
-    separable = [kind.startswith("Conv") for kind in kinds].count(True) == 2 and _is_depthwise(part)
-    if separable:
-        return "separable"
-    if len(kinds) <= 3:
-        return "_".join(dict.fromkeys(short.get(kind, kind.lower()) for kind in kinds))
-    if any(kind.endswith("Attention") for kind in kinds):
-        return "transformer_layer"
-    if "Add" in kinds:
-        return "residual"
-    return "module" if "Concat" in kinds else "unit"
-
-
-def _is_depthwise(part: Part) -> bool:
-    """Whether its first layer is a convolution of every channel by itself."""
-    step = next(one.step for one in part.every() if one.step is not None)
-    return step.layer.op.arguments().get("groups", 1) == step.x[0].shape[1] > 1 if step.x else False
-
-
-def _mirrors(part: Part, first: Part) -> bool:
-    """Whether applying a part again gives another: the same layers in the same order, wired alike."""
-    mine, others = ([one for one in some.every() if one.step is not None] for some in (part, first))
-    if len(mine) != len(others):
-        return False
-    named = {Ref(a.name, n): Ref(b.name, n) for a, b in zip(mine, others, strict=True) for n in range(len(a.outputs))}
-    named[part.inputs[0]] = first.inputs[0]
-    return all(
-        a.path[len(part.path) :] == b.path[len(first.path) :]
-        and a.step is not None and b.step is not None
-        and a.step.layer.op == b.step.layer.op
-        and tuple(named.get(ref) for ref in a.inputs) == b.inputs
-        for a, b in zip(mine, others, strict=True)
-    )  # fmt: skip
-
-
-def _bare(op: Op, name: str) -> Any:
-    """An argument; one number where all axes have the same."""
-    value = op.arguments()[name]
-    info = op.field(name)
-    if not isinstance(value, tuple) or len(set(value)) != 1 or info is None:
-        return value
-    try:
-        return value[0] if info.kind.read(value[0], op.rank) == value else value
-    except FieldError:
-        return value
-
-
-def _called(op: Op, arguments: dict[str, Any], inputs: list[Entry] | None) -> Any:
-    """What stands behind an op's name."""
-    bare = op.arity.most is None or op.arity.least > 1
-    if inputs is not None:
-        return inputs if not arguments and bare else {"inputs": inputs, **arguments}
-    first = op.field(op.bare() or "")
-    if first is not None and list(arguments) == [first.name] and (first.required or first.name in _BARE):
-        value = arguments[first.name]
-        listed = isinstance(value, (tuple, list))
-        if value is not None and not (listed and bare):
-            return value
-    return arguments or None
-
-
-def _argument(entry: Entry) -> Any:
-    """What stands behind the word of a named entry."""
-    return [value for key, value in entry.items() if key not in ENTRY_KEYS]
-
-
-def _ungrouped(entry: Entry) -> list[Entry]:
-    """The entries that a condition is about."""
-    if "layers" in entry and "name" not in entry:
-        return list(entry["layers"])
-    return [_shortened({key: value for key, value in entry.items() if key != "when"})]
-
-
-def _shortened(entry: Entry) -> Entry:
-    """A word alone where nothing else is said."""
-    if isinstance(entry, dict) and len(entry) == 1:
-        ((word, value),) = entry.items()
-        if value is None:
-            return word
-    return entry
-
-
-def _used(value: Any) -> set[str]:
-    """The words in expressions and names of an entry, its own name and index apart."""
-    if isinstance(value, dict):
-        return {
-            word
-            for key, inner in value.items()
-            if key != "index"
-            for word in _used(inner)
-            if (key, inner) != ("name", "{i}")
-        }
-    if isinstance(value, (list, tuple)):
-        return {word for inner in value for word in _used(inner)}
-    return set(re.findall(r"\w+", value)) if isinstance(value, str) else set()
-
-
-def _regions(entries: list[Entry], children: Sequence[Child]) -> list[Entry]:
-    """Entries that are recomputed together in groups."""
-    grouped: list[Entry] = []
-    region: str | None = None
-    for entry, child in zip(entries, children, strict=True):
-        found = _region(child.some)
-        if found is not None and found == region:
-            grouped[-1]["layers"].append(entry)
-        elif found is not None:
-            grouped.append({"layers": [entry], "checkpoint": True})
-        else:
-            grouped.append(entry)
-        region = found
-    return grouped
-
-
-def _region(part: Part) -> str | None:
-    """The region that a part is recomputed with, if that is more than the part."""
-    regions = {one.step.layer.checkpoint for one in part.every() if one.step is not None}
-    return None if part.recomputed or len(regions) > 1 else regions.pop()

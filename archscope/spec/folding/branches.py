@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from archscope.spec.folding.families import flow
-from archscope.spec.folding.overlay import Child, Local
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.likeness import flow
+from archscope.structure.overlay import Child, Local
+from archscope.structure.parts import Part, Path
 
 #: more layers than this are no branch
 _LONGEST = 60

@@ -3,120 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
-from typing import Any, NamedTuple
+from typing import Any
 
-from archscope.spec.document import ENTRY_KEYS, is_variable
-from archscope.spec.expressions import FUNCTIONS
-from archscope.spec.folding.formulas import ABSENT, Vector, agrees, linear, mapped, one, same, two, whole
-from archscope.spec.folding.tree import Part, Path
+from archscope.spec.folding.slots import Expression, Place, Slot, Unsaid
+from archscope.spec.folding.variables import RESERVED_NAMES, Variables, identifier, variable, written
+from archscope.structure.arithmetic import (
+    ABSENT,
+    Vector,
+    agrees,
+    columns,
+    constant,
+    equal,
+    formulas,
+    linear,
+    one,
+    present,
+    same,
+    truths,
+    two,
+    usual,
+    whole,
+)
+from archscope.structure.parts import Part
 
-#: parameters are called after arguments, in the words of specs/
-_SHORT = {
-    "out_channels": "out",
-    "out_features": "out",
-    "kernel_size": "kernel",
-    "num_heads": "heads",
-    "hidden_size": "hidden",
-    "normalized_shape": "shape",
-    "num_features": "features",
-    "num_groups": "groups",
-}
 _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "strides"}
-_USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
-#: arguments that are numbers of channels or features made
-MADE = {"out_channels", "out_features"}
 #: the longest list of lists that stands for a formula
 _LONGEST_TABLE = 64
-
-
-class Unsaid(Exception):
-    """Something that the language has no words for here.
-
-    Attributes:
-        patterns: names of the parts that were to be said at once.
-        part: the only part that was to be said.
-    """
-
-    def __init__(self, patterns: Iterable[Path] = (), part: Path = ()) -> None:
-        super().__init__()
-        self.patterns, self.part = frozenset(patterns), part
-
-
-class Expression(str):
-    """Arithmetic, as distinct from a word."""
-
-    __slots__ = ()
-
-
-class Place(NamedTuple):
-    """Where a list of layers stands once.
-
-    Attributes:
-        part: whose list it is.
-        call: the number of the call of the block around it.
-        indexes: the rounds of the repeats around it, the outermost first.
-    """
-
-    part: Part
-    call: int
-    indexes: tuple[tuple[str, int], ...] = ()
-
-
-class Variables:
-    """The lists that become variables of the design."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def add(self, name: str, value: Any) -> str:
-        """A variable with a value; one that there is already, if it has that value and that name."""
-        for known, held in self.values.items():
-            if held == value and known.rstrip("_0123456789") == name:
-                return known
-        name = free(name, {*self.values, *RESERVED_NAMES})
-        self.values[name] = value
-        return name
-
-
-class Slot(NamedTuple):
-    """A value in a list of layers, wherever the list stands.
-
-    Attributes:
-        values: one a place; ``ABSENT`` where it does not matter.
-        field: the argument.
-        label: a word for the layer; may be empty.
-        arriving: what `in_channels` and `in_features` are.
-        made: whether it is a number of channels or features that is made.
-    """
-
-    places: Sequence[Place]
-    values: Vector
-    field: str
-    label: str = ""
-    arriving: Mapping[str, list[Any]] = {}
-    made: bool = False
-
-    @property
-    def name(self) -> str:
-        """What a parameter for it is called."""
-        return _SHORT.get(self.field, self.field)
-
-    @property
-    def constant(self) -> bool:
-        """Whether it is the same everywhere."""
-        present = [value for value in self.values if value is not ABSENT]
-        return all(same(value, present[0]) for value in present)
-
-    def where(self, index: str, number: int, *, other: bool = False) -> Slot:
-        """Its values in the rounds of a number, or in all others."""
-        chosen = [(dict(place.indexes)[index] == number) != other for place in self.places]
-        return self._replace(values=[v if here else ABSENT for v, here in zip(self.values, chosen, strict=True)])
-
-    def follows(self) -> str | None:
-        """What arrives, where it is that."""
-        return next((name for name, vector in self.arriving.items() if agrees(vector, self.values)), None)
 
 
 class Scope:
@@ -154,7 +68,7 @@ class Scope:
         """
         follows = slot.follows()
         if slot.constant:
-            value = next(value for value in slot.values if value is not ABSENT)
+            value = present(slot.values)[0]
             return Expression(follows) if slot.field == "groups" and follows and value > 1 else value
         if slot.field == "groups" and follows:
             return Expression(follows)
@@ -163,48 +77,43 @@ class Scope:
             return listed
         if self.name and _constant([place.call for place in slot.places], slot.values):
             return Expression(self._of_call(slot))
-        found = self._of_round(slot)
-        if found is None and self.name:
-            found = self._listed(slot)
-        if found is None:
+        text = self._of_round(slot)
+        if text is None and self.name:
+            text = self._listed(slot)
+        if text is None:
             raise Unsaid
-        return Expression(found)
+        return Expression(text)
 
     def _elementwise(self, slot: Slot) -> Any:
         """A list of which every number is the same everywhere, or something that has a name."""
-        lengths = {len(value) if isinstance(value, tuple) else 0 for value in slot.values if value is not ABSENT}
-        if len(lengths) > 1 or lengths == {0}:
+        numbers = columns(slot.values)
+        if not numbers:
             return None
-        known = {**slot.arriving, **self._spread(slot.places)}
-        found: list[Any] = []
-        for number in range(lengths.pop()):
-            column = slot._replace(values=[v if v is ABSENT else v[number] for v in slot.values])
-            name = next((key for key, vector in known.items() if agrees(vector, column.values)), None)
-            if column.constant:
-                found.append(next(value for value in column.values if value is not ABSENT))
+        candidates = {**slot.arriving, **self._spread(slot.places)}
+        elements: list[Any] = []
+        for column in numbers:
+            name = equal(candidates, column)
+            if constant(column):
+                elements.append(present(column)[0])
             elif name is not None:
-                found.append(Expression(name))
+                elements.append(Expression(name))
             else:
                 return None
-        return found
+        return elements
 
     def _of_call(self, slot: Slot) -> str:
         """A value that is the same in all places of a call."""
-        known = self._spread(slot.places)
-        for key in sorted(known, key=lambda key: key.partition("_")[0] != slot.name):
-            if agrees(known[key], slot.values):
-                return key
-        follows = slot.follows()
-        if follows is not None:
-            return follows
-        known = {key: vector for key, vector in known.items() if _covers(vector, slot.values)}
+        candidates = self._spread(slot.places)
+        likely = dict(sorted(candidates.items(), key=lambda item: item[0].partition("_")[0] != slot.name))
+        name = equal(likely, slot.values) or slot.follows()
+        if name is not None:
+            return name
+        candidates = {key: vector for key, vector in candidates.items() if _covers(vector, slot.values)}
         if whole(slot.values):
-            sources = [known, dict(slot.arriving)] if slot.made else [known]
-            for form in (one, linear):
-                for found in (text for some in sources for text in form(some, slot.values)):
-                    return found
-            for found in two(known, slot.values):
-                return found
+            sources = [candidates, slot.arriving] if slot.made else [candidates]
+            texts = chain(formulas((one, linear), sources, slot.values), two(candidates, slot.values))
+            for text in texts:
+                return text
         return self._add(slot.name, self._by_call(slot), slot.label, made=slot.made)
 
     def _by_call(self, slot: Slot) -> list[Any]:
@@ -231,7 +140,7 @@ class Scope:
             self._ambiguous.add(name)
         if name in self._ambiguous and label:
             name = _joint(label, name)
-        name = free(name, {*self.parameters, *RESERVED_NAMES})
+        name = variable(name, {*self.parameters, *RESERVED_NAMES})
         self.parameters[name], self._labels[name] = vector, label
         self.made |= {name} if made else set()
         return name
@@ -244,7 +153,7 @@ class Scope:
         """Call parameters of one kind after their layers, where there are several."""
         for name in self._ambiguous & set(self.parameters):
             label = self._labels[name]
-            better = free(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
+            better = variable(_joint(label, name), {*self.parameters, *RESERVED_NAMES}) if label else name
             self.parameters = {better if key == name else key: held for key, held in self.parameters.items()}
             self.made |= {better} if name in self.made else set()
 
@@ -252,32 +161,29 @@ class Scope:
         """A value that differs from round to round: arithmetic over indexes, lists, and what arrives."""
         if all(isinstance(value, bool) for value in slot.values if value is not ABSENT):
             return self.holds(slot)
-        known = self._spread(slot.places)
-        for key, vector in known.items():
-            if agrees(vector, slot.values):
-                return key
+        candidates = self._spread(slot.places)
         return (
-            slot.follows()
-            or self._counted(slot, known)
+            equal(candidates, slot.values)
+            or slot.follows()
+            or self._counted(slot, candidates)
             or self._either(slot)
             or self._first(slot)
             or self._parted(slot)
             or self._table(slot)
         )
 
-    def _counted(self, slot: Slot, known: dict[str, list[Any]]) -> str | None:
+    def _counted(self, slot: Slot, candidates: dict[str, list[Any]]) -> str | None:
         """Arithmetic over an index, over what has a name, or over what arrives."""
         if not whole(slot.values):
             return None
-        sources = [known, dict(slot.arriving)] if slot.made else [known]
-        arithmetic = (text for some in sources for text in one(some, slot.values))
-        return next(chain(_progress(slot), arithmetic), None)
+        sources = [candidates, slot.arriving] if slot.made else [candidates]
+        return next(chain(_progress(slot), formulas((one,), sources, slot.values)), None)
 
     def _either(self, slot: Slot) -> str | None:
         """``2 if stage > 0 and i == 0 else 1``."""
         if not whole(slot.values):
             return None
-        distinct = list(dict.fromkeys(value for value in slot.values if value is not ABSENT))
+        distinct = list(dict.fromkeys(present(slot.values)))
         if len(distinct) != 2:
             return None
         for chosen, other in (distinct, distinct[::-1]):
@@ -291,12 +197,11 @@ class Scope:
         """``stride if i == 0 else 1``."""
         for index in _indexes(slot.places)[::-1]:
             first, rest = slot.where(index, 0), slot.where(index, 0, other=True)
-            if not rest.constant or not _some(rest.values) or not _some(first.values):
+            if not rest.constant or not present(rest.values) or not present(first.values):
                 continue
             text = self.express(first)
-            constant = next(value for value in rest.values if value is not ABSENT)
             inner = f"({text})" if isinstance(text, str) and " if " in text else written(text)
-            return f"{inner} if {index} == 0 else {written(constant)}"
+            return f"{inner} if {index} == 0 else {written(present(rest.values)[0])}"
         return None
 
     def _parted(self, slot: Slot) -> str | None:
@@ -305,7 +210,7 @@ class Scope:
             return None
         for index in _indexes(slot.places):
             parts = [slot.where(index, 0), slot.where(index, 0, other=True)]
-            if all(_some(part.values) for part in parts):
+            if all(present(part.values) for part in parts):
                 found = [part.follows() or next(one(dict(slot.arriving), part.values), None) for part in parts]
                 if None not in found:
                     return f"{found[0]} if {index} == 0 else {found[1]}"
@@ -373,11 +278,8 @@ class Scope:
                 yield f"{a} and {b}"
 
     def _atoms(self, slot: Slot) -> Iterator[tuple[str, list[Any]]]:
-        known = self._spread(slot.places)
-        for key, vector in known.items():
-            if all(isinstance(value, bool) for value in vector if value is not ABSENT):
-                yield key, vector
-                yield f"not {key}", mapped(vector, lambda value: not value)
+        candidates = self._spread(slot.places)
+        yield from truths(candidates)
         for index in _indexes(slot.places):
             numbers = [dict(place.indexes)[index] for place in slot.places]
             yield f"{index} == 0", [number == 0 for number in numbers]
@@ -386,7 +288,7 @@ class Scope:
                 count, rounds = self._counts[index]
                 last = count - 1 if isinstance(count, int) else f"{count} - 1"
                 yield f"{index} < {last}", [dict(p.indexes)[index] < rounds[_key(p, index)] - 1 for p in slot.places]
-        for key, vector in known.items():
+        for key, vector in candidates.items():
             if not whole(vector) or ABSENT in vector:
                 continue
             if key == "stride":
@@ -425,11 +327,8 @@ class Scope:
         missing = len(values) < len(self.parameters[name])
         if any(isinstance(value, (list, tuple)) for value in values):
             return ABSENT if not missing else values[0]
-        if False in [value for value in values if isinstance(value, bool)]:
-            return False
-        usual = _USUAL.get(name, ABSENT)
-        if usual in values:
-            return usual
+        if (value := usual(name, values)) is not ABSENT:
+            return value
         most = max(values, key=values.count)
         often = name not in self.made and len(values) > 2 and 2 * values.count(most) >= len(values)
         return most if missing or often else ABSENT
@@ -439,9 +338,6 @@ class Scope:
         given = [name for name in self.parameters if self.default(name) is ABSENT]
         usual = [f"{name}={written(self.default(name))}" for name in self.parameters if name not in given]
         return f"{self.name}({', '.join([*given, *usual])})"
-
-
-RESERVED_NAMES = {*FUNCTIONS, *ENTRY_KEYS, "i", "j", "k", "stage", "input"}
 
 
 def _key(place: Place, index: str) -> Any:
@@ -465,10 +361,6 @@ def _progress(slot: Slot) -> Iterator[str]:
         factor = second // first if first > 0 and table[1][0] == 1 else 0
         if factor > 1 and all(value == first * factor**number for number, value in table):
             yield f"{first} * {factor}**{index}" if first != 1 else f"{factor}**{index}"
-
-
-def _some(values: Vector) -> bool:
-    return any(value is not ABSENT for value in values)
 
 
 def _plural(name: str) -> str:
@@ -514,31 +406,6 @@ def _reader(held: Mapping[tuple[int, ...], Any], some: tuple[str, ...]) -> Calla
     return read
 
 
-def free(name: str, taken: set[str]) -> str:
-    """The name, with a number if something else has it."""
-    stem, number = name, 2
-    while name in taken or not is_variable(name):
-        name, number = f"{stem}_{number}", number + 1
-    return name
-
-
 def _joint(label: str, name: str) -> str:
     """The name of a parameter for one layer: `branch1` is how many channels that makes."""
     return identifier(label + name[3:] if re.match(r"out(_|$)", name) else f"{label}_{name}")
-
-
-def identifier(label: str) -> str:
-    """A label as the name of a variable."""
-    word = re.sub(r"\W+", "_", label).strip("_").lower()
-    return word if word[:1].isalpha() else f"with_{word}"
-
-
-def written(value: Any) -> str:
-    """A value inside an expression."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(written, value))}]"
-    if isinstance(value, str):
-        return str(value)
-    return (
-        {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else str(value)
-    )

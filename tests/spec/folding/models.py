@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from archscope.backends.importing.draft import Draft
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
-from archscope.spec.draft import Draft
 
 
 class Model(Draft):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from archscope.backends.onnx.lift import Rule
+from archscope.backends.importing.rules import Rules
+from archscope.backends.onnx.lifting import Rule
 from archscope.backends.onnx.rules import layers, pointwise, recurrent, shaping
 
 #: by the node's op type
-RULES: Mapping[str, Rule] = {**layers.RULES, **pointwise.RULES, **recurrent.RULES, **shaping.RULES}
+RULES: Rules[Rule] = Rules.of(layers.RULES, pointwise.RULES, recurrent.RULES, shaping.RULES)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from archscope.arith import ceil_div
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.rules import Rules
 from archscope.backends.onnx.file import Node
-from archscope.backends.onnx.lift import Lift, Rule
-from archscope.backends.onnx.values import Fixed, Refused, Value, varies
+from archscope.backends.onnx.lifting import GraphLifting, Rule
+from archscope.backends.onnx.values import Constant, Value, varies
 from archscope.graph import Ref
+
+RULES: Rules[Rule] = Rules()
 
 
 def _windows(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> tuple[dict[str, Any], list[tuple[int, int]]]:
@@ -33,39 +37,40 @@ def _windows(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> tuple[d
     return given, ends
 
 
-def _padded(lift: Lift, x: Ref, ends: Sequence[tuple[int, int]], value: float = 0.0) -> Ref:
+def _padded(lift: GraphLifting, x: Ref, ends: Sequence[tuple[int, int]], value: float = 0.0) -> Ref:
     """The tensor with its axes padded, by a layer of its own."""
     if not any(end for both in ends for end in both):
         return x
     padding = [end for both in reversed(ends) for end in both]
     if value == 0:
-        return lift.one(f"ZeroPad{len(ends)}d", x, padding=padding)
-    return lift.one(f"ConstantPad{len(ends)}d", x, padding=padding, value=value)
+        return lift.emit(f"ZeroPad{len(ends)}d", x, padding=padding)
+    return lift.emit(f"ConstantPad{len(ends)}d", x, padding=padding, value=value)
 
 
-def _axes(lift: Lift, x: Ref) -> int:
+def _axes(lift: GraphLifting, x: Ref) -> int:
     axes = len(lift.shape(x)) - 2
     if not 1 <= axes <= 3:
-        raise Refused(f"it has {axes} spatial axes", "one to three of them")
+        raise Unsupported(f"it has {axes} spatial axes", "one to three of them")
     if any(map(varies, lift.sizes(x)[1:])):
-        raise Refused("its maps or channels grow with the batch", "the batch in dimension 0")
+        raise Unsupported("its maps or channels grow with the batch", "the batch in dimension 0")
     return axes
 
 
-def _bias(lift: Lift, node: Node, place: int) -> Fixed | None:
+def _bias(lift: GraphLifting, node: Node, place: int) -> Constant | None:
     """A bias; zeros that are computed are none."""
-    if not lift.given(node, place):
+    if not lift.has(node, place):
         return None
     value = lift.weight(node, place, "bias")
     return None if not value.source and value.number == 0 else value
 
 
-def _parts(**weights: Fixed | None) -> dict[str, Fixed]:
+def _parts(**weights: Constant | None) -> dict[str, Constant]:
     return {name: value for name, value in weights.items() if value is not None}
 
 
-def _conv(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("Conv")
+def _conv(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel = _axes(lift, x), weight.shape[2:]
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
@@ -73,14 +78,15 @@ def _conv(lift: Lift, node: Node) -> Ref:
         given["padding"] = [near for near, _ in ends]
     else:
         x = _padded(lift, x, ends)
-    return lift.one(
+    return lift.emit(
         f"Conv{axes}d", x, out_channels=weight.shape[0], kernel_size=kernel, bias=bias is not None,
         groups=int(node.attributes.get("group", 1)), weights=_parts(weight=weight, bias=bias), **given,
     )  # fmt: skip
 
 
-def _conv_transpose(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("ConvTranspose")
+def _conv_transpose(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel, groups = _axes(lift, x), weight.shape[2:], int(node.attributes.get("group", 1))
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
@@ -95,15 +101,16 @@ def _conv_transpose(lift: Lift, node: Node) -> Ref:
             less, more = whole // 2, whole - whole // 2
             ends.append((less, more) if auto == "SAME_UPPER" else (more, less))
     both = [max(min(near, far), 0) for near, far in ends]
-    y = lift.one(
+    y = lift.emit(
         f"ConvTranspose{axes}d", x, out_channels=weight.shape[1] * groups, kernel_size=kernel, groups=groups,
         padding=both, output_padding=extra, bias=bias is not None, weights=_parts(weight=weight, bias=bias), **given,
     )  # fmt: skip
     return _padded(lift, y, [(p - near, p - far) for p, (near, far) in zip(both, ends, strict=True)])
 
 
-def _max_pool(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("MaxPool")
+def _max_pool(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
     if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
@@ -111,44 +118,48 @@ def _max_pool(lift: Lift, node: Node) -> Ref:
     else:
         x = _padded(lift, x, ends, -math.inf)
     ceil = bool(node.attributes.get("ceil_mode", 0))
-    return lift.one(f"MaxPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+    return lift.emit(f"MaxPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
 
 
-def _average_pool(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("AveragePool")
+def _average_pool(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
     if "dilation" in given:
-        raise Refused("an average with dilation", "an average pool that takes dilation")
+        raise Unsupported("an average with dilation", "an average pool that takes dilation")
     counted = bool(node.attributes.get("count_include_pad", 0))
     if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
         given["padding"] = [near for near, _ in ends]
     elif counted:
         x = _padded(lift, x, ends)
     else:
-        raise Refused(f"an average that leaves out uneven padding {ends}", "an average pool with padding of each end")
+        raise Unsupported(
+            f"an average that leaves out uneven padding {ends}", "an average pool with padding of each end"
+        )
     if not counted and any(given.get("padding", ())):
         given["count_include_pad"] = False
     ceil = bool(node.attributes.get("ceil_mode", 0))
-    return lift.one(f"AvgPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+    return lift.emit(f"AvgPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
 
 
-def _lp_pool(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("LpPool")
+def _lp_pool(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
     if "dilation" in given:
-        raise Refused("a power average with dilation", "a power pool that takes dilation")
+        raise Unsupported("a power average with dilation", "a power pool that takes dilation")
     ceil, power = bool(node.attributes.get("ceil_mode", 0)), float(node.attributes.get("p", 2))
-    return lift.one(
+    return lift.emit(
         f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, ceil_mode=ceil, **given
     )
 
 
 def _global(kind: str) -> Rule:
-    def rule(lift: Lift, node: Node) -> Ref:
-        x = lift.wire(lift.value(node.inputs[0]))
-        return lift.one(f"{kind}{_axes(lift, x)}d", x, output_size=1)
+    def rule(lift: GraphLifting, node: Node) -> Ref:
+        x = lift.ref(lift.value(node.inputs[0]))
+        return lift.emit(f"{kind}{_axes(lift, x)}d", x, output_size=1)
 
     return rule
 
@@ -156,7 +167,7 @@ def _global(kind: str) -> Rule:
 # -- normalisation -----------------------------------------------------------------------------------------------------
 
 
-def _affine(lift: Lift, node: Node) -> tuple[bool, bool, dict[str, Fixed]]:
+def _affine(lift: GraphLifting, node: Node) -> tuple[bool, bool, dict[str, Constant]]:
     """Whether scale and shift are learnt, and which they are; ones and zeros of no layer's are not."""
     scale, shift = lift.weight(node, 1, "scale"), lift.weight(node, 2, "shift")
     if scale.uniform == 1 and shift.uniform == 0 and not any("." in value.source for value in (scale, shift)):
@@ -165,14 +176,15 @@ def _affine(lift: Lift, node: Node) -> tuple[bool, bool, dict[str, Fixed]]:
     return True, shifts, _parts(weight=scale, bias=shift if shifts else None)
 
 
-def _batch_norm(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("BatchNormalization")
+def _batch_norm(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     if node.attributes.get("training_mode", 0):
-        raise Refused("a batch norm that is training", "a model that was exported for inference")
+        raise Unsupported("a batch norm that is training", "a model that was exported for inference")
     affine, shifts, weights = _affine(lift, node)
     running = {"running_mean": lift.weight(node, 3, "mean"), "running_var": lift.weight(node, 4, "variance")}
     axes = max(len(lift.shape(x)) - 2, 1)
-    return lift.one(
+    return lift.emit(
         f"BatchNorm{axes}d", x, eps=rounded(node.attributes.get("epsilon", 1e-5)), affine=affine, bias=shifts,
         momentum=rounded(1 - node.attributes.get("momentum", 0.9)), weights=weights | running,
     )  # fmt: skip
@@ -183,121 +195,129 @@ def rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _instance_norm(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("InstanceNormalization")
+def _instance_norm(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     affine, shifts, weights = _affine(lift, node)
     eps, axes = rounded(node.attributes.get("epsilon", 1e-5)), _axes(lift, x)
-    return lift.one(f"InstanceNorm{axes}d", x, eps=eps, affine=affine, bias=shifts, weights=weights)
+    return lift.emit(f"InstanceNorm{axes}d", x, eps=eps, affine=affine, bias=shifts, weights=weights)
 
 
-def _group_norm(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("GroupNormalization")
+def _group_norm(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     affine, shifts, weights = _affine(lift, node)
     if affine and weights["weight"].shape != (lift.shape(x)[1],):
-        raise Refused("a scale for each group", "a group norm with a scale for each group (opset 18)")
+        raise Unsupported("a scale for each group", "a group norm with a scale for each group (opset 18)")
     eps = rounded(node.attributes.get("epsilon", 1e-5))
     groups = int(node.attributes["num_groups"])
-    return lift.one("GroupNorm", x, num_groups=groups, eps=eps, affine=affine, bias=shifts, weights=weights)
+    return lift.emit("GroupNorm", x, num_groups=groups, eps=eps, affine=affine, bias=shifts, weights=weights)
 
 
-def _layer_norm(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("LayerNormalization")
+def _layer_norm(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     shape = lift.shape(x)
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     scale, shift = lift.weight(node, 1, "scale"), _bias(lift, node, 2)
     learnt = shift is not None or bool(scale.source) or scale.number != 1
-    return lift.one(
+    return lift.emit(
         "LayerNorm", x, normalized_shape=shape[axis:], eps=rounded(node.attributes.get("epsilon", 1e-5)),
         elementwise_affine=learnt, bias=shift is not None or not learnt,
         weights=_parts(weight=scale if learnt else None, bias=shift),
     )  # fmt: skip
 
 
-def _rms_norm(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("RMSNormalization")
+def _rms_norm(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     shape, scale = lift.shape(x), lift.weight(node, 1, "scale")
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     learnt = bool(scale.source) or scale.number != 1
-    return lift.one(
+    return lift.emit(
         "RMSNorm", x, normalized_shape=shape[axis:], eps=rounded(node.attributes.get("epsilon", 1e-5)),
         elementwise_affine=learnt, weights=_parts(weight=scale if learnt else None),
     )  # fmt: skip
 
 
-def _lrn(lift: Lift, node: Node) -> Ref:
-    x, given = lift.wire(lift.value(node.inputs[0])), node.attributes
+@RULES.rule("LRN")
+def _lrn(lift: GraphLifting, node: Node) -> Ref:
+    x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
     alpha, beta, k = (rounded(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
-    return lift.one("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
+    return lift.emit("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
 
 
 # -- dense layers ------------------------------------------------------------------------------------------------------
 
 
-def _gemm(lift: Lift, node: Node) -> Ref:
-    given, x = node.attributes, lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("Gemm")
+def _gemm(lift: GraphLifting, node: Node) -> Ref:
+    given, x = node.attributes, lift.ref(lift.value(node.inputs[0]))
     if given.get("transA", 0):
-        x = lift.one("Transpose", x, dim0=0, dim1=1)
+        x = lift.emit("Transpose", x, dim0=0, dim1=1)
     if given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
-        raise Refused("a product that is scaled (alpha, beta)", "alpha = beta = 1")
+        raise Unsupported("a product that is scaled (alpha, beta)", "alpha = beta = 1")
     weight, bias = lift.value(node.inputs[1]), _bias(lift, node, 2) if _is_bias(lift, node) else None
-    if isinstance(weight, Fixed) and not lift.tied(weight):
+    if isinstance(weight, Constant) and not lift.tied(weight):
         rows = weight if given.get("transB", 0) else _turned(weight)
         fits = bias is None or bias.shape == rows.shape[:1]
-        y = lift.one(
+        y = lift.emit(
             "Linear", x, out_features=rows.shape[0], bias=bias is not None and fits,
             weights=_parts(weight=rows, bias=bias if fits else None),
         )  # fmt: skip
-        return y if fits or bias is None else lift.one("Add", y, lift.wire(bias))
-    other = lift.wire(weight)
-    y = lift.one("MatMul", x, lift.one("Transpose", other, dim0=0, dim1=1) if given.get("transB", 0) else other)
-    return lift.one("Add", y, lift.wire(lift.value(node.inputs[2]))) if lift.given(node, 2) else y
+        return y if fits or bias is None else lift.emit("Add", y, lift.ref(bias))
+    other = lift.ref(weight)
+    y = lift.emit("MatMul", x, lift.emit("Transpose", other, dim0=0, dim1=1) if given.get("transB", 0) else other)
+    return lift.emit("Add", y, lift.ref(lift.value(node.inputs[2]))) if lift.has(node, 2) else y
 
 
-def _is_bias(lift: Lift, node: Node) -> bool:
-    return lift.given(node, 2) and lift.fixed(node.inputs[2]) is not None
+def _is_bias(lift: GraphLifting, node: Node) -> bool:
+    return lift.has(node, 2) and lift.constant(node.inputs[2]) is not None
 
 
-def _turned(weight: Fixed) -> Fixed:
+def _turned(weight: Constant) -> Constant:
     """A matrix transposed: ONNX has the features that arrive first."""
     turned = weight.arrays[0].T
-    return weight.laid((turned, turned), ("Permute", {"dims": [1, 0]}))
+    return weight.rearranged((turned, turned), ("Permute", {"dims": [1, 0]}))
 
 
-def _matmul(lift: Lift, node: Node) -> Ref:
+@RULES.rule("MatMul")
+def _matmul(lift: GraphLifting, node: Node) -> Ref:
     first, second = (lift.value(name) for name in node.inputs[:2])
-    if isinstance(second, Fixed) and second.learnt and len(second.shape) == 2 and not lift.tied(second):
+    if isinstance(second, Constant) and second.learnt and len(second.shape) == 2 and not lift.tied(second):
         sum_, bias = _added(lift, node, second.shape[1])
         weights = _parts(weight=_turned(second), bias=bias)
-        y = lift.one("Linear", lift.wire(first), out_features=second.shape[1], bias=bias is not None, weights=weights)
+        y = lift.emit("Linear", lift.ref(first), out_features=second.shape[1], bias=bias is not None, weights=weights)
         if sum_ is not None:
             lift.ahead[sum_.outputs[0]] = y
         return y
-    return lift.one("MatMul", lift.wire(first), lift.wire(second))
+    return lift.emit("MatMul", lift.ref(first), lift.ref(second))
 
 
-def _added(lift: Lift, node: Node, features: int) -> tuple[Node | None, Fixed | None]:
+def _added(lift: GraphLifting, node: Node, features: int) -> tuple[Node | None, Constant | None]:
     """The sum that alone reads a product, and the weight that it adds, where that is a bias."""
     following = lift.following(node)
     if following is None or following.kind != "Add":
         return None, None
     for name in following.inputs:
-        value = lift.known(name)
-        if isinstance(value, Fixed) and value.learnt and value.shape == (features,) and not lift.tied(value):
+        value = lift.get(name)
+        if isinstance(value, Constant) and value.learnt and value.shape == (features,) and not lift.tied(value):
             return following, value
     return None, None
 
 
-def _attention(lift: Lift, node: Node) -> Ref:
-    given = [lift.wire(lift.value(name)) for name in node.inputs[:4] if name]
+@RULES.rule("Attention")
+def _attention(lift: GraphLifting, node: Node) -> Ref:
+    given = [lift.ref(lift.value(name)) for name in node.inputs[:4] if name]
     if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in given[:3]):
-        raise Refused(
+        raise Unsupported(
             "attention over a cache, or over heads that are not apart", "query, key and value of 4 dimensions"
         )
     if node.attributes.get("softcap", 0.0):
-        raise Refused("attention whose scores are capped", "an attention with softcap")
+        raise Unsupported("attention whose scores are capped", "an attention with softcap")
     query, key = (lift.shape(ref) for ref in given[:2])
     scale = node.attributes.get("scale")
-    return lift.one(
+    return lift.emit(
         "ScaledDotProductAttention", *given, is_causal=bool(node.attributes.get("is_causal", 0)),
         scale=None if scale is None else float(scale), enable_gqa=query[1] != key[1],
     )  # fmt: skip
@@ -306,20 +326,21 @@ def _attention(lift: Lift, node: Node) -> Ref:
 # -- resizing ----------------------------------------------------------------------------------------------------------
 
 
-def _resize(lift: Lift, node: Node) -> Ref:
-    x = lift.wire(lift.value(node.inputs[0]))
+@RULES.rule("Resize", "Upsample")
+def _resize(lift: GraphLifting, node: Node) -> Ref:
+    x = lift.ref(lift.value(node.inputs[0]))
     axes, mode = _axes(lift, x), node.attributes.get("mode", "nearest")
     old = node.kind == "Upsample" or len(node.inputs) == 2
     scales, sizes = (1, 3) if old else (2, 3)
     if node.attributes.get("axes") is not None and list(node.attributes["axes"]) != list(range(2, axes + 2)):
-        raise Refused("it resizes some of the axes", "the spatial axes")
+        raise Unsupported("it resizes some of the axes", "the spatial axes")
     place = node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     words = {1: "linear", 2: "bilinear", 3: "trilinear"}
     kind = {"nearest": "nearest", "linear": words[axes], "cubic": "bicubic"}.get(mode, mode)
     given: dict[str, Any] = {"mode": kind}
     if kind != "nearest" and place == "align_corners":
         given["align_corners"] = True
-    wanted = lift.fixed(node.inputs[sizes]) if lift.given(node, sizes) else None
+    wanted = lift.constant(node.inputs[sizes]) if lift.has(node, sizes) else None
     if wanted is not None and wanted.known and wanted.arrays[0].size:
         given["size"] = [int(size) for size in wanted.arrays[0][-axes:]]
     else:
@@ -327,52 +348,37 @@ def _resize(lift: Lift, node: Node) -> Ref:
         if factors is None:
             factors = lift.weight(node, scales, "scales").arrays[0]
         given["scale_factor"] = [rounded(float(factor)) for factor in factors[-axes:]]
-    return lift.one("Upsample", x, **given)
+    return lift.emit("Upsample", x, **given)
 
 
-def _depth_to_space(lift: Lift, node: Node) -> Ref:
-    x, block = lift.wire(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
+@RULES.rule("DepthToSpace")
+def _depth_to_space(lift: GraphLifting, node: Node) -> Ref:
+    x, block = lift.ref(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
     if node.attributes.get("mode", "DCR") == "CRD":
-        return lift.one("PixelShuffle", x, upscale_factor=block)
+        return lift.emit("PixelShuffle", x, upscale_factor=block)
     _, channels, height, width = lift.shape(x)
-    x = lift.one("Reshape", x, shape=[block, block, channels // block**2, height, width])
-    x = lift.one("Permute", x, dims=[0, 3, 4, 1, 5, 2])
-    return lift.one("Reshape", x, shape=[channels // block**2, height * block, width * block])
+    x = lift.emit("Reshape", x, shape=[block, block, channels // block**2, height, width])
+    x = lift.emit("Permute", x, dims=[0, 3, 4, 1, 5, 2])
+    return lift.emit("Reshape", x, shape=[channels // block**2, height * block, width * block])
 
 
-def _space_to_depth(lift: Lift, node: Node) -> Ref:
-    x, block = lift.wire(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
+@RULES.rule("SpaceToDepth")
+def _space_to_depth(lift: GraphLifting, node: Node) -> Ref:
+    x, block = lift.ref(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
     _, channels, height, width = lift.shape(x)
-    x = lift.one("Reshape", x, shape=[channels, height // block, block, width // block, block])
-    x = lift.one("Permute", x, dims=[0, 3, 5, 1, 2, 4])
-    return lift.one("Reshape", x, shape=[channels * block**2, height // block, width // block])
+    x = lift.emit("Reshape", x, shape=[channels, height // block, block, width // block, block])
+    x = lift.emit("Permute", x, dims=[0, 3, 5, 1, 2, 4])
+    return lift.emit("Reshape", x, shape=[channels * block**2, height // block, width // block])
 
 
-def _identity(lift: Lift, node: Node) -> Value:
+@RULES.rule("Dropout", "Identity")
+def _identity(lift: GraphLifting, node: Node) -> Value:
     return lift.value(node.inputs[0])
 
 
-RULES: Mapping[str, Rule] = {
-    "Attention": _attention,
-    "AveragePool": _average_pool,
-    "BatchNormalization": _batch_norm,
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
-    "DepthToSpace": _depth_to_space,
-    "Dropout": _identity,
-    "Gemm": _gemm,
-    "GlobalAveragePool": _global("AdaptiveAvgPool"),
-    "GlobalMaxPool": _global("AdaptiveMaxPool"),
-    "GroupNormalization": _group_norm,
-    "Identity": _identity,
-    "InstanceNormalization": _instance_norm,
-    "LRN": _lrn,
-    "LayerNormalization": _layer_norm,
-    "LpPool": _lp_pool,
-    "MatMul": _matmul,
-    "MaxPool": _max_pool,
-    "RMSNormalization": _rms_norm,
-    "Resize": _resize,
-    "SpaceToDepth": _space_to_depth,
-    "Upsample": _resize,
-}
+RULES.enter(
+    {
+        "GlobalAveragePool": _global("AdaptiveAvgPool"),
+        "GlobalMaxPool": _global("AdaptiveMaxPool"),
+    }
+)

@@ -7,64 +7,68 @@ from typing import Any
 
 import numpy as np
 
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.rules import Rules
 from archscope.backends.onnx.file import Node
-from archscope.backends.onnx.lift import Lift, Rule
-from archscope.backends.onnx.values import Fixed, Refused
+from archscope.backends.onnx.lifting import GraphLifting, Rule
+from archscope.backends.onnx.values import Constant
 from archscope.graph import Ref
+
+RULES: Rules[Rule] = Rules()
 
 #: the order of the gates in ONNX, and that in torch
 _GATES: Mapping[str, tuple[str, str]] = {"LSTM": ("iofc", "ifco"), "GRU": ("zrh", "rzh"), "RNN": ("h", "h")}
 
 
 def _rule(kind: str) -> Rule:
-    def rule(lift: Lift, node: Node) -> list[Ref]:
+    def rule(lift: GraphLifting, node: Node) -> list[Ref]:
         return _recurrent(lift, node, kind)
 
     return rule
 
 
-def _recurrent(lift: Lift, node: Node, kind: str) -> list[Ref]:
-    x, given = lift.wire(lift.value(node.inputs[0])), node.attributes
+def _recurrent(lift: GraphLifting, node: Node, kind: str) -> list[Ref]:
+    x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
     direction = given.get("direction", "forward")
     if direction == "reverse":
-        raise Refused("it runs backwards alone", "a recurrent layer in the reverse direction")
+        raise Unsupported("it runs backwards alone", "a recurrent layer in the reverse direction")
     for place, name in ((4, "lengths"), (5, "first hidden state"), (6, "first cell state"), (7, "peepholes")):
-        state = lift.fixed(node.inputs[place]) if lift.given(node, place) else None
-        if lift.given(node, place) and (place == 4 or state is None or state.number != 0):
-            raise Refused(f"it is given {name}", "a recurrent layer that starts with zeros")
+        state = lift.constant(node.inputs[place]) if lift.has(node, place) else None
+        if lift.has(node, place) and (place == 4 or state is None or state.number != 0):
+            raise Unsupported(f"it is given {name}", "a recurrent layer that starts with zeros")
     if kind == "GRU" and not given.get("linear_before_reset", 0):
-        raise Refused("its reset gate comes before the product", "a GRU with linear_before_reset = 0")
+        raise Unsupported("its reset gate comes before the product", "a GRU with linear_before_reset = 0")
     if given.get("layout", 0):
-        raise Refused("its layout is batch first", "layout = 0")
+        raise Unsupported("its layout is batch first", "layout = 0")
     hidden, directions = int(given["hidden_size"]), 2 if direction == "bidirectional" else 1
     weights = {"ih": lift.weight(node, 1, "weight"), "hh": lift.weight(node, 2, "recurrent weight")}
-    bias = lift.weight(node, 3, "bias") if lift.given(node, 3) else None
+    bias = lift.weight(node, 3, "bias") if lift.has(node, 3) else None
     options: dict[str, Any] = {} if directions == 1 else {"bidirectional": True}
     if kind == "RNN":
         names = {name.decode() if isinstance(name, bytes) else name for name in given.get("activations", ["Tanh"])}
         if names not in ({"Tanh"}, {"Relu"}):
-            raise Refused(f"its activations are {', '.join(sorted(names))}", "Tanh or Relu")
+            raise Unsupported(f"its activations are {', '.join(sorted(names))}", "Tanh or Relu")
         options["nonlinearity"] = names.pop().lower()
     elif given.get("activations"):
-        raise Refused("its activations are not the usual ones", "those of the paper")
+        raise Unsupported("its activations are not the usual ones", "those of the paper")
     refs = lift.layer(
         kind, x, hidden_size=hidden, bias=bias is not None, weights=_weights(kind, weights, bias, hidden, directions),
         **options,
     )  # fmt: skip
     length, batch = lift.sizes(x)[:2]
     if directions == 1:  # ONNX has a dimension of the directions before that of the samples
-        return [lift.reshaped(refs[0], [length, (1, 1), batch, (hidden, hidden)]), *refs[1:]]
-    whole = lift.reshaped(refs[0], [length, batch, (2, 2), (hidden, hidden)])
-    return [lift.one("Transpose", whole, dim0=1, dim1=2), *refs[1:]]
+        return [lift.reshaped(refs[0], [length, 1, batch, hidden]), *refs[1:]]
+    whole = lift.reshaped(refs[0], [length, batch, 2, hidden])
+    return [lift.emit("Transpose", whole, dim0=1, dim1=2), *refs[1:]]
 
 
 def _weights(
-    kind: str, weights: Mapping[str, Fixed], bias: Fixed | None, hidden: int, directions: int
-) -> dict[str, Fixed]:
+    kind: str, weights: Mapping[str, Constant], bias: Constant | None, hidden: int, directions: int
+) -> dict[str, Constant]:
     """The weights by torch's names, the gates in its order."""
     here, there = _GATES[kind]
     order = [here.index(gate) for gate in there]
-    parts: dict[str, Fixed] = {}
+    parts: dict[str, Constant] = {}
     for number in range(directions):
         suffix = "l0" + ("_reverse" if number else "")
         for name, value in weights.items():
@@ -73,14 +77,14 @@ def _weights(
             rows = len(order) * hidden
             for which, name in enumerate(("ih", "hh")):
                 part = bias.arrays[0][:, which * rows : (which + 1) * rows]
-                parts[f"bias_{name}_{suffix}"] = _part(bias.laid((part, part)), number, order, hidden)
+                parts[f"bias_{name}_{suffix}"] = _part(bias.rearranged((part, part)), number, order, hidden)
     return parts
 
 
-def _part(value: Fixed, direction: int, order: list[int], hidden: int) -> Fixed:
+def _part(value: Constant, direction: int, order: list[int], hidden: int) -> Constant:
     gates = np.split(value.arrays[0][direction], len(order))
     ordered = np.concatenate([gates[place] for place in order]) if value.known else value.arrays[0][direction]
-    return value.laid((ordered, ordered))
+    return value.rearranged((ordered, ordered))
 
 
-RULES: Mapping[str, Rule] = {kind: _rule(kind) for kind in _GATES}
+RULES.enter({kind: _rule(kind) for kind in _GATES})

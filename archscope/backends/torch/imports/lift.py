@@ -13,6 +13,8 @@ from torch import nn
 from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
 
+from archscope.backends.imported import Unused
+from archscope.backends.importing.draft import Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import Size
 from archscope.backends.torch.imports.aliases import in_place
@@ -20,7 +22,7 @@ from archscope.backends.torch.imports.boxes import box
 from archscope.backends.torch.imports.entities import Broken, Constant, Entity
 from archscope.backends.torch.imports.groups import recognised
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.backends.torch.imports.model import Lifted, Target, Unused
+from archscope.backends.torch.imports.model import Lifted, Target
 from archscope.backends.torch.imports.program import Call, Program, Value
 from archscope.backends.torch.imports.rules import RULES
 from archscope.backends.torch.imports.saved import trace_program
@@ -29,7 +31,6 @@ from archscope.backends.torch.imports.uses import random
 from archscope.design import Scope
 from archscope.errors import UsageError
 from archscope.ops.fields import FieldError
-from archscope.spec.draft import Unfit
 
 #: what is done at the first call of those that are one layer together
 Make = Callable[[], None]

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from archscope.backends.constants import Kept, contents
+from archscope.backends.importing.constants import Kept, value_of
+from archscope.backends.importing.draft import Draft
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.sizes import Size, at
-from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight, without_values
+from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight, without_values, word
 from archscope.backends.torch.imports.instances import Instances
 from archscope.backends.torch.imports.model import Target
 from archscope.backends.torch.imports.program import Call, Held, Program
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
-from archscope.spec.draft import Draft
 
 
 class Sources:
     """The layers of a draft that give what the model holds, each entered when it is first asked for.
 
-    Args:
-        lender: gives a tensor that has the batch.
-
     Attributes:
+        latest: the last tensor made that has the batch.
         kept: values that go into a file beside the spec.
         state: what the parameters and buffers of a layer are called in the original, by the layer's output.
         unknown: layers whose values nobody knows.
     """
 
-    def __init__(
-        self, draft: Draft, program: Program, target: Target, instances: Instances, lender: Callable[[], Ref]
-    ) -> None:
+    def __init__(self, draft: Draft, program: Program, target: Target, instances: Instances) -> None:
         self._draft, self._batch, self._target, self._instances = draft, program.batch, target, instances
-        self._lender = lender
+        self.latest: Ref | None = None
         self._weights: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
         self.kept = Kept(target.name)
@@ -46,6 +42,11 @@ class Sources:
         """Whether there is a layer that gives a weight."""
         return held.name in self._weights
 
+    def lender(self) -> Ref:
+        """A tensor that has the batch: the last one made, which is not kept for longer by that."""
+        assert self.latest is not None
+        return self.latest
+
     def of(self, held: Held) -> Ref:
         """The layer that gives a weight."""
         if held.name not in self._weights:
@@ -54,7 +55,7 @@ class Sources:
 
     def expanded(self, weight: Weight) -> Ref:
         """The layer that gives a weight to every sample."""
-        return self.enter(weight.held, [self._lender()])
+        return self.enter(weight.held, [self.lender()])
 
     def enter(self, held: Held, lends: Sequence[Ref] = ()) -> Ref:
         """A new layer that gives a weight; to every sample of a tensor that has these.
@@ -69,12 +70,13 @@ class Sources:
         if held.learnt:
             op = REGISTRY["Parameter"](shape=shape, **expand)
         else:
-            dtype = DTYPES[held.value.dtype] or "float"
+            dtype = self._word(held.value.dtype)
             arguments = {"dtype": dtype, "persistent": held.persistent, **self._value(tensor)}
             op = REGISTRY["Buffer"](shape=shape, **arguments, **expand)
         frozen = (_own_name(held),) if held.learnt and not held.trained else ()
         with self._draft.under(checkpoint=self._draft.checkpoint):  # whoever reads it may do so with gradients
-            made = self._draft.layer(self._place(held), op, lends, frozen=frozen)[0]
+            mark = self._word(held.value.dtype) if held.learnt and held.value.dtype != self._target.floating else None
+            made = self._draft.layer(self._place(held), op, lends, frozen=frozen, dtype=mark)[0]
         self._weights[held.name] = made
         if not held.learnt and without_values(tensor):
             self.unknown.append(made)
@@ -96,7 +98,7 @@ class Sources:
         if len(grown) > 1:
             raise Unsupported(f"a constant of {self._shape(constant)} that grows with the batch", "an op that makes it")
         block = self._instances.name(call) if call is not None else ""
-        dtype = DTYPES[constant.tensor.dtype] or "float"
+        dtype = self._word(constant.tensor.dtype)
         if grown:
             made = self._repeated(constant, grown[0], block, dtype)
         else:
@@ -122,7 +124,7 @@ class Sources:
 
         shape = [1, *rest] if rows == 1 else [1, rows, *rest]
         value = self._value(samples[:1].reshape(shape))
-        made = then("Constant", self._lender(), shape=shape, dtype=dtype, expand=True, **value)
+        made = then("Constant", self.lender(), shape=shape, dtype=dtype, expand=True, **value)
         if rows > 1:
             made = then("Flatten", made, start_dim=0, end_dim=1)
         elif constant.tensor.stride(dim):
@@ -133,6 +135,9 @@ class Sources:
 
     def _shape(self, constant: Constant) -> tuple[int, ...]:
         return tuple(at(size, self._batch) for size in constant.value.shape)
+
+    def _word(self, dtype: torch.dtype) -> str:
+        return word(dtype, self._target.floating)
 
     def _original(self, held: Held) -> torch.Tensor | None:
         """A buffer as the original has it."""
@@ -147,10 +152,7 @@ class Sources:
         if tensor is None or without_values(tensor):
             return {}
         values = tensor.detach().cpu()
-        if values.dtype in (torch.float16, torch.bfloat16):
-            values = values.float()
-        value = contents(values.numpy(), self.kept)
-        return {} if value is None else {"value": value}
+        return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.kept)
 
     def _place(self, held: Held) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""

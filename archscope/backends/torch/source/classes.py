@@ -16,9 +16,11 @@ from archscope.backends.torch.source.overlay import Class
 from archscope.graph import Ref
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.base import TorchLayer
-from archscope.spec.folding.formulas import ABSENT
-from archscope.spec.folding.overlay import Child, Unlike, fit, overlaid, trim
-from archscope.spec.folding.tree import Part
+from archscope.structure.arithmetic import ABSENT
+from archscope.structure.likeness import clusters
+from archscope.structure.names import free, pattern
+from archscope.structure.overlay import Child, Unlike, fit, overlaid, trim
+from archscope.structure.parts import Part
 
 
 class Classes:
@@ -52,8 +54,8 @@ class Classes:
 
     def _key(self, part: Part, around: tuple[Any, ...]) -> None:
         block = part.scope.block if part.scope is not None else None
-        pattern = part.label if part.scope is None else tuple(re.sub(r"\d+", "#", label) for label in part.label)
-        key = ("block", block) if block is not None else (*around, pattern)
+        label = part.label if part.scope is None else pattern(part.label)
+        key = ("block", block) if block is not None else (*around, label)
         self._keys[part] = key
         self._groups.setdefault(key, []).append(part)
         for child in part.parts:
@@ -85,15 +87,8 @@ class Classes:
         except (Unlike, Inexpressible):
             if any(self._keys.get(child) == key for part in parts for child in part.parts):
                 return self._by_height(parts, key)
-        clusters: list[list[Part]] = []
-        for part in parts:
-            for cluster in clusters:
-                if fit([*cluster, part]):
-                    cluster.append(part)
-                    break
-            else:
-                clusters.append([part])
-        return [self._made(cluster, (*key, number)) for number, cluster in enumerate(clusters)]
+        together = clusters([[part] for part in parts], fit)
+        return [self._made([parts[at] for at in some], (*key, number)) for number, some in enumerate(together)]
 
     def _by_height(self, parts: list[Part], key: tuple[Any, ...]) -> list[Class]:
         """A block within itself that no one class fits: a class for each number of levels below."""
@@ -216,9 +211,7 @@ class Classes:
             block = around.scope.block if around.scope is not None else None
             word = block or re.sub(r"s$", "", around.label[-1] if around.label else self._root_name)
         name = _camel(word) or "Part"
-        stem, number = name, 2
-        while name in self._names or name == self._root_name:
-            name, number = f"{stem}{number}", number + 1
+        name = free(name, {*self._names, self._root_name}, joint="")
         self._names.add(name)
         return name
 

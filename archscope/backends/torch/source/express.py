@@ -10,7 +10,24 @@ from math import inf
 from operator import eq
 from typing import Any
 
-from archscope.spec.folding.formulas import ABSENT, Vector, agrees, comparisons, linear, mapped, one, same, two, whole
+from archscope.structure.arithmetic import (
+    ABSENT,
+    Vector,
+    agrees,
+    columns,
+    comparisons,
+    constant,
+    equal,
+    formulas,
+    linear,
+    mapped,
+    one,
+    present,
+    truths,
+    two,
+    whole,
+)
+from archscope.structure.names import free
 
 #: parameters that tell what arrives
 _ARRIVING = re.compile(r"(in|x\d+)_(channels|features)")
@@ -45,7 +62,7 @@ class Parameters:
     def __init__(self, known: dict[str, list[Any]], taken: set[str]) -> None:
         self._known, self._taken = known, taken
         self.used: dict[str, list[Any]] = {}
-        self._found: dict[str, list[Any]] = {}
+        self._sources: dict[str, list[Any]] = {}
 
     def express(self, values: Vector, name: str, *, fallback: str = "", new: bool = True) -> str:
         """Source for a value.
@@ -59,17 +76,14 @@ class Parameters:
         Raises:
             Inexpressible: it may not, and has to.
         """
-        present = [value for value in values if value is not ABSENT]
-        if all(same(value, present[0]) for value in present):
-            return self._likely(values, name) or literal(present[0])
-        source = self._arithmetic(values, name)
-        if source is None and all(isinstance(value, tuple) for value in present):
-            source = self._elementwise(values, name)
+        if constant(values):
+            return self._likely(values, name) or literal(present(values)[0])
+        source = self._arithmetic(values, name) or self._elementwise(values, name)
         if source is None:
             if not new:
                 raise Inexpressible(name)
             source = self._add(values, name if name not in self.used else fallback or name)
-        self._found[source] = list(values)
+        self._sources[source] = list(values)
         return source
 
     def holds(self, truth: Vector, name: str, *, new: bool = True) -> str:
@@ -95,18 +109,12 @@ class Parameters:
     def _arithmetic(self, values: Vector, name: str) -> str | None:
         candidates = self._candidates(name)
         preferred = {key: value for key, value in candidates.items() if key in self.used or key == name}
-        for some in (preferred, candidates):
-            for key, vector in some.items():
-                if agrees(vector, values):
-                    self._use(key)
-                    return key
-        if not all(type(value) is int for value in values if value is not ABSENT):
-            return None
-        for form in (one, linear, two):
-            for source in (found for some in (preferred, candidates) for found in form(some, values)):
-                self._use(source)
-                return source
-        return None
+        source = equal(preferred, values) or equal(candidates, values)
+        if source is None and whole(values):
+            source = next(formulas((one, linear, two), (preferred, candidates), values), None)
+        if source is not None:
+            self._use(source)
+        return source
 
     def _likely(self, values: Vector, name: str) -> str | None:
         """The parameter that a part takes which is not everywhere: its numbers are too few to tell, so names decide."""
@@ -119,14 +127,11 @@ class Parameters:
         return None
 
     def _elementwise(self, values: Vector, name: str) -> str | None:
-        lengths = {len(value) for value in values if value is not ABSENT}
-        if len(lengths) != 1:
+        numbers = columns(values)
+        if numbers is None:
             return None
         try:
-            parts = [
-                self.express([v if v is ABSENT else v[i] for v in values], name, new=False)
-                for i in range(lengths.pop())
-            ]
+            parts = [self.express(column, name, new=False) for column in numbers]
         except Inexpressible:
             return None
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
@@ -135,17 +140,14 @@ class Parameters:
         arriving = self._known.get("in_channels")
         plain = {key: values for key, values in self._known.items() if key == "in_channels" or values != arriving}
         candidates = {**self.used, **plain}
-        for key, values in candidates.items():
-            if all(isinstance(value, bool) for value in values if value is not ABSENT):
-                yield key, values
-                yield f"not {key}", [v if v is ABSENT else not v for v in values]
+        yield from truths(candidates)
         numbers = {key: values for key, values in candidates.items() if whole(values)}
         for key, values in numbers.items():
             yield f"{key} > 0", mapped(values, lambda v: v > 0)
             yield f"{key} == 0", mapped(values, lambda v: v == 0)
             yield f"{key} == 1", mapped(values, lambda v: v == 1)
             yield f"{key} > 1", mapped(values, lambda v: v > 1)
-        yield from comparisons({**self.used, **self._found})
+        yield from comparisons({**self.used, **self._sources})
         yield from comparisons(numbers)
         for key, values in candidates.items():
             for value in {v for v, holds in zip(values, truth, strict=True) if holds is True and v is not ABSENT}:
@@ -153,9 +155,7 @@ class Parameters:
                     yield f"{key} == {literal(value)}", mapped(values, partial(eq, value))
 
     def _add(self, values: Vector, name: str) -> str:
-        stem, number = name, 2
-        while name in self._taken or name in self.used:
-            name, number = f"{stem}_{number}", number + 1
+        name = free(name, {*self._taken, *self.used})
         self.used[name] = list(values)
         return name
 

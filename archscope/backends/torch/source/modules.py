@@ -10,9 +10,9 @@ from archscope.backends.torch.source.calls import HELD, constructor, held, writt
 from archscope.backends.torch.source.express import Inexpressible, Name, Parameters, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.ops import Op
-from archscope.spec.folding.formulas import ABSENT
-from archscope.spec.folding.overlay import Unlike
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.arithmetic import ABSENT
+from archscope.structure.overlay import Unlike
+from archscope.structure.parts import Part, Path
 
 _SCALARS = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size", "normalized_shape")
 

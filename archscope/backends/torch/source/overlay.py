@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.backends.torch.source.express import Parameters
-from archscope.spec.folding.formulas import ABSENT
-from archscope.spec.folding.overlay import Child, Local
-from archscope.spec.folding.tree import Part
-
-_USUAL: dict[str, Any] = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
+from archscope.structure.arithmetic import ABSENT, present, usual
+from archscope.structure.overlay import Child, Local
+from archscope.structure.parts import Part
 
 
 @dataclass(eq=False)
@@ -39,15 +37,11 @@ class Class:
         """The values, or, where none of them matters, any that the parameter has elsewhere."""
         if any(value is not ABSENT for value in values):
             return values
-        return [next(value for value in self.parameters.used[parameter] if value is not ABSENT)] * len(values)
+        return present(self.parameters.used[parameter])[:1] * len(values)
 
     def default(self, parameter: str) -> Any:
         """The usual value of a parameter, where it has one; else ``ABSENT``."""
-        values = self.parameters.used[parameter]
-        if False in [value for value in values if isinstance(value, bool)]:
-            return False
-        usual = _USUAL.get(parameter, ABSENT)
-        return usual if usual is not ABSENT and any(value == usual for value in values) else ABSENT
+        return usual(parameter, self.parameters.used[parameter])
 
     def signature(self) -> list[str]:
         """The parameters, those with a default last."""

@@ -20,11 +20,12 @@ from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design, hold_drawn
 from archscope.errors import UsageError
-from archscope.graph import Ref
-from archscope.spec.folding.formulas import ABSENT
-from archscope.spec.folding.overlay import Child, Local
-from archscope.spec.folding.tree import Part, tree
+from archscope.ops.legal import has_type
 from archscope.steps import Step
+from archscope.structure.arithmetic import ABSENT
+from archscope.structure.names import free, numbered
+from archscope.structure.overlay import Child, Local
+from archscope.structure.parts import Part, tensors, tree
 
 
 def unformatted(design: Design) -> str:
@@ -37,10 +38,7 @@ def unformatted(design: Design) -> str:
     hold_drawn("source", design)
     root = tree(design)
     _check_recomputed(design, root)
-    tensors = {Ref(node.name): node.tensor(1) for node in design.inputs}
-    for step in design.steps():
-        tensors |= {Ref(step.layer.name, number): tensor for number, tensor in enumerate(step.y)}
-    classes = Classes(root, tensors, _class_name(design.name))
+    classes = Classes(root, tensors(design), _class_name(design.name))
     network = build(design, device="meta")
     texts = [_ClassText(one, design, network).text() for one in classes.ordered]
     body = "\n\n".join(texts)
@@ -188,9 +186,7 @@ class _ClassText:
         return _reached(own)
 
     def _unused(self, name: str) -> str:
-        number, stem = 2, name
-        while name in self._taken or free_name(self._around, name) != name:
-            name, number = f"{stem}_{number}", number + 1
+        name = free(name, lambda one: one in self._taken or free_name(self._around, one) != one)
         self._taken.add(name)
         return name
 
@@ -234,7 +230,7 @@ class _ClassText:
         self._forward = [f"def forward({signature}) -> {kind}:", *(f"    {line}" for line in lines)]
         self._forward.append(f"    return {result}")
         if self._root:
-            self._init += self._frozen()
+            self._init += [*self._types(), *self._frozen()]
 
     def _input_names(self) -> list[str]:
         count = len(self._class.parts[0].inputs)
@@ -410,14 +406,26 @@ class _ClassText:
             name, count = f"{stem}_{count}", count + 1
         return name
 
+    def _types(self) -> Iterator[str]:
+        """What is held in a floating type of its own, as few parts as say it."""
+        waiting = [self._class.parts[0]]
+        while waiting:
+            part = waiting.pop(0)
+            made = [step for step in _leaves(part) if constructor(step.layer.op, step.x) is not None]
+            held = {step.layer.held for step in made if step.layer.held or has_type(step.layer.op, step.x)}
+            if part.again is not None or held <= {None}:
+                continue
+            if len(held) == 1:
+                place = _reached(self._own(part.path)) if part.path else "self"
+                yield f"{place}.to(torch.{held.pop()})"
+            else:
+                waiting += part.parts
+
     def _frozen(self) -> Iterator[str]:
         """What is not trained, as few parts as say it."""
 
-        def leaves(part: Part) -> list[Step]:
-            return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
-
         def frozen(part: Part) -> bool:
-            steps = leaves(part)
+            steps = _leaves(part)
             whole = all(len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)) for step in steps)
             return whole and any(step.layer.frozen for step in steps)
 
@@ -434,6 +442,11 @@ class _ClassText:
                     yield f"{place}.{name}.requires_grad_(False)"
             else:
                 waiting += part.parts
+
+
+def _leaves(part: Part) -> list[Step]:
+    """The layers of a part that have weights of their own, if any."""
+    return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
 
 
 def _cut(child: Child, call: str) -> str:
@@ -464,10 +477,7 @@ class _Run:
     @property
     def numbers(self) -> list[int]:
         """The numbers in their names."""
-        return [int(_NUMBERED.fullmatch(child.label[0])[2]) for child in self.children]  # type: ignore[index]
-
-
-_NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)")
+        return [label[1] for child in self.children if (label := numbered(child.label[0])) is not None]
 
 
 def _equal(children: list[Child]) -> list[Child]:
@@ -475,14 +485,14 @@ def _equal(children: list[Child]) -> list[Child]:
     run: list[Child] = []
     stem, number = "", 0
     for child in children:
-        match = _NUMBERED.fullmatch(child.label[0])
-        if len(child.label) > 1 or match is None or child.op is not None or not child.module or child.optional:
+        here = numbered(child.label[0])
+        if len(child.label) > 1 or here is None or child.op is not None or not child.module or child.optional:
             break
         if child.some.recomputed or child.some.again is not None or len(child.some.outputs) != 1:
             break
         if run and (child.module != run[0].module or child.label[0] != f"{stem}{number + 1}"):
             break
-        stem, number = match[1], int(match[2])
+        stem, number = here
         run.append(child)
     return run
 

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 
 import archscope
 from archscope.analysis.memory import Memory
+from archscope.backends.importing.draft import Draft
 from archscope.backends.torch.build import inputs
 from archscope.backends.torch.imports.lift import lift
 from archscope.backends.torch.imports.model import Target
 from archscope.ops import Tensor
 from archscope.ops.legal import apply
-from archscope.spec.draft import Draft
 from archscope.spec.library import names
 from archscope.table import COLUMNS, tabulate_account
 from tests.designs import designs

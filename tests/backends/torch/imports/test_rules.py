@@ -119,7 +119,7 @@ def test_what_is_changed_in_place_is_read_as_it_is_then():
     found = archscope.from_torch(InPlace(), torch.rand(2, 4))
     assert found.ok
     assert [layer.kind for layer in found.design.layers] == [
-        "Scale", "ReLU", "Shift", "Scale", "Sigmoid", "Unsqueeze", "Flatten", "Add", "Unsqueeze", "Flatten", "Add",
+        "Scale", "ReLU", "Shift", "Scale", "Sigmoid", "Unsqueeze", "Squeeze", "Add", "Unsqueeze", "Squeeze", "Add",
     ]  # fmt: skip
     by_name = {layer.name: layer for layer in found.design.layers}
     for name in ("Sigmoid", "Unsqueeze_2"):

@@ -150,7 +150,7 @@ def test_a_layer_that_runs_along_the_batch_is_noted(layer, shape):
 
 def test_no_exception_of_ours_is_told_as_one_of_theirs():
     """The words of an internal exception are no message to a user: none has its class in it."""
-    parts = [import_module(f"archscope.{name}") for name in ("backends.importing.refusals", "spec.draft")]
+    parts = [import_module(f"archscope.{name}") for name in ("backends.importing.refusals", "backends.importing.draft")]
     ours = [one for part in parts for _, one in inspect.getmembers(part, inspect.isclass)]
     internal = [one.__name__ for one in ours if issubclass(one, Exception) and one.__module__.startswith("archscope")]
     assert {"Unsupported", "Unfit"} <= set(internal)

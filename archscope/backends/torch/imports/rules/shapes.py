@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.importing.reshaping import reshaping
 from archscope.backends.importing.rules import Rules
 from archscope.backends.importing.sizes import BATCH, Size
 from archscope.backends.torch.imports.entities import Constant, Weight
@@ -21,122 +21,6 @@ RULES: Rules[Rule] = Rules()
 # -- shapes ------------------------------------------------------------------------------------------------------------
 
 
-class _Product(NamedTuple):
-    """A product of sizes of which one at most depends on the batch: ``rate * batch + rest``."""
-
-    rate: int
-    rest: int
-
-    def times(self, size: int | Size) -> _Product:
-        """The product with one size more."""
-        if not isinstance(size, Size):
-            return _Product(self.rate * size, self.rest * size)
-        if self.rate:
-            raise Unsupported("a shape with the batch in two dimensions", "one dimension that has the batch")
-        return _Product(self.rest * size.rate, self.rest * size.rest)
-
-
-_UNIT = _Product(0, 1)
-
-
-def _product(sizes: Sequence[int | Size]) -> _Product:
-    so_far = _UNIT
-    for size in sizes:
-        so_far = so_far.times(size)
-    return so_far
-
-
-def reshaped(lifting: Lifting, call: Call, value: Value, before: Sequence[Any], after: Sequence[Any]) -> Any:
-    """A tensor in another shape: the leading dimensions that hold the same elements apart from those behind them."""
-    before, after = list(before), list(after)
-    if before == after:
-        return lifting.ref(value, call)
-    if not before or not after:
-        raise Unsupported(f"{call.target} of or to a tensor without dimensions", "a tensor with dimensions")
-    leading, made = _leading(before, after)
-    ref = lifting.ref(value, call)
-    if leading > 1:
-        ref = lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=leading - 1)
-    behind, wanted = before[leading:], after[made:]
-    if behind != wanted:
-        ref = _behind(lifting, call, ref, behind, wanted)
-    if made > 1:
-        sizes = [-1 if isinstance(size, Size) else size for size in after[:made]]
-        ref = lifting.emit(call, "Unflatten", [ref], dim=0, unflattened_size=sizes)
-    return ref
-
-
-def _leading(before: list[Any], after: list[Any]) -> tuple[int, int]:
-    """The fewest leading dimensions of both shapes that hold the same elements."""
-    one, other = _product(before[:1]), _product(after[:1])
-    i = j = 1
-    while one != other:
-        if i < len(before) and (_below(one, other) or j == len(after)):
-            one, i = one.times(before[i]), i + 1
-        elif j < len(after):
-            other, j = other.times(after[j]), j + 1
-        else:
-            raise Unsupported("a reshape that mixes the batch", "the batch in a dimension of its own")
-    return i, j
-
-
-def _below(one: _Product, other: _Product) -> bool:
-    return (one.rate, one.rest) < (other.rate, other.rest)
-
-
-def _behind(lifting: Lifting, call: Call, ref: Ref, before: list[Any], after: list[Any]) -> Ref:
-    """Other dimensions behind the first, by the op that says it best."""
-    dims = len(before) + 1
-    made: Ref
-    if len(after) == 1 and len(before) > 1:
-        made = lifting.emit(call, "Flatten", [ref])
-    elif len(after) == len(before) - 1 and (at := _gone(before, after)) is not None:
-        made = lifting.emit(call, "Squeeze", [ref], dim=at + 1)
-    elif len(after) == len(before) + 1 and (at := _gone(after, before)) is not None:
-        made = lifting.emit(call, "Unsqueeze", [ref], dim=at + 1)
-    elif (span := _joined(before, after)) is not None:
-        made = lifting.emit(call, "Flatten", [ref], start_dim=span[0] + 1, **_end(span[1] + 1, dims))
-    elif (span := _joined(after, before)) is not None and all(isinstance(size, int) for size in _cut(after, span)):
-        made = lifting.emit(call, "Unflatten", [ref], dim=span[0] + 1, unflattened_size=_cut(after, span))
-    else:
-        grown = [size for size in after if isinstance(size, Size)]
-        if len(grown) > 1:
-            raise Unsupported("a shape with the batch in two dimensions", "one dimension that has the batch")
-        made = lifting.emit(call, "Reshape", [ref], shape=[-1 if isinstance(size, Size) else size for size in after])
-    return made
-
-
-def _cut(shape: list[Any], span: tuple[int, int]) -> list[Any]:
-    return shape[span[0] : span[1] + 1]
-
-
-def _end(last: int, dims: int) -> dict[str, int]:
-    return {} if last == dims - 1 else {"end_dim": last}
-
-
-def _gone(longer: list[Any], shorter: list[Any]) -> int | None:
-    """Where the longer of two shapes has a 1 more."""
-    for at, size in enumerate(longer):
-        if size == 1 and longer[:at] + longer[at + 1 :] == shorter:
-            return at
-    return None
-
-
-def _joined(longer: list[Any], shorter: list[Any]) -> tuple[int, int] | None:
-    """The first and the last of the neighbours in the longer shape that are one dimension in the shorter one."""
-    if len(longer) <= len(shorter):
-        return None
-    start = 0
-    while start < len(shorter) and longer[start] == shorter[start]:
-        start += 1
-    end = 0
-    while end < len(shorter) - start and longer[-1 - end] == shorter[-1 - end]:
-        end += 1
-    if len(shorter) - start - end != 1 or len(longer) - start - end < 2:
-        return None
-    return start, len(longer) - end - 1
-
-
 @RULES.rule(
     "view", "reshape", "_unsafe_view", "reshape_as", "view_as", "flatten",
     "unflatten", "squeeze", "unsqueeze", "ravel",
@@ -147,7 +31,10 @@ def view(lifting: Lifting, call: Call, a: Arguments) -> Any:
     assert made is not None
     if isinstance(lifting.entity(value), Weight) and tuple(value.shape) == tuple(made.shape):
         return lifting.entity(value)
-    return reshaped(lifting, call, value, value.shape, made.shape)
+    ref = lifting.ref(value, call)
+    for kind, arguments in reshaping(value.shape, made.shape, squeezes=call.functional == "squeeze"):
+        ref = lifting.emit(call, kind, [ref], **arguments)
+    return ref
 
 
 @RULES.rule("expand", "expand_as", "broadcast_to")
@@ -171,7 +58,9 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     rows = made.shape[0].rate if grown == [0] and isinstance(made.shape[0], Size) and not made.shape[0].rest else 0
     if rows > 1:
         ref = lifting.emit(call, "Unsqueeze", [ref], dim=1)
-        ref = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)])
+        ref = lifting.emit(
+            call, "Expand", [ref, lifting.sources.lender()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)]
+        )
         return lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=1)
     if any(isinstance(made.shape[at], Size) for at in grown[1 if over_batch else 0 :]):
         raise Unsupported(f"{call.target} of another dimension than the first to the batch", "the batch first")
@@ -180,7 +69,7 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
         raise Unsupported(
             f"{call.target} of the first dimension to {made.shape[0]}", "a first dimension that is the batch"
         )
-    return lifting.emit(call, "Expand", [ref, lifting.lends()] if over_batch else [ref], sizes=sizes)
+    return lifting.emit(call, "Expand", [ref, lifting.sources.lender()] if over_batch else [ref], sizes=sizes)
 
 
 @RULES.rule(
@@ -370,7 +259,7 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if isinstance(times[0], Size):
         if times[0] != BATCH or any(one != 1 for one in times[1:]):
             raise Unsupported(f"{call.target} by the batch", "expand")
-        expanded = lifting.emit(call, "Expand", [ref, lifting.lends()], sizes=[-1] * len(times))
+        expanded = lifting.emit(call, "Expand", [ref, lifting.sources.lender()], sizes=[-1] * len(times))
         return lifting.emit(call, "Contiguous", [expanded])
     return lifting.emit(call, "Tile", [ref], dims=times) if any(one != 1 for one in times) or ref is value else ref
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archscope.graph import Ref
-from archscope.spec.folding.overlay import Unlike, overlaid
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.names import numbered, pattern
+from archscope.structure.overlay import Unlike, overlaid
+from archscope.structure.parts import Part, Path
 
-_NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]*)")
 #: so much apart that no parts of that name are alike; one less, and those of the same layers are
 ALONE = 2
 #: the share of their layers that parts have in common at least, if those that only some have are to be optional
@@ -67,7 +66,7 @@ class Families:
             for part in levels[depth]:
                 if runs:
                     self._find_runs(part)
-                alone = part in wrapped or apart.get(pattern(part)) == ALONE
+                alone = part in wrapped or apart.get(pattern(part.path)) == ALONE
                 self._enlist(part, part.path if alone else None)
             self._join(levels[depth], apart)
         if runs:
@@ -112,22 +111,20 @@ class Families:
         """Make one family of those whose names differ by numbers only, where their layers allow it."""
         patterns: dict[Path, dict[int, int]] = {}
         for part in parts:
-            members = patterns.setdefault(pattern(part), {})
+            members = patterns.setdefault(pattern(part.path), {})
             members[self.of(part)] = members.get(self.of(part), 0) + 1
         for name, counts in patterns.items():
             if name in apart or len(counts) < 2:
                 continue
-            kept: list[int] = []
-            for number in sorted(counts, key=lambda n: (-len(self._some[n][0].parts), -counts[n])):
-                other = next((one for one in kept if self._fits(one, number)), None)
-                if other is None:
-                    kept.append(number)
-                else:
-                    self._joined[number] = other
-                    self._some[other] += self._some[number]
+            order = sorted(counts, key=lambda n: (-len(self._some[n][0].parts), -counts[n]))
+            for numbers in clusters([self._some[number] for number in order], self._fit):
+                first, *others = (order[number] for number in numbers)
+                for other in others:
+                    self._joined[other] = first
+                    self._some[first] += self._some[other]
 
-    def _fits(self, one: int, other: int) -> bool:
-        some = [*self._some[one], *self._some[other]]
+    def _fit(self, some: list[Part]) -> bool:
+        """Whether parts are nearly alike: one block fits all, with at least half of the layers in all of them."""
         names = [{child.label for child in part.parts} for part in some]
         if len(set.intersection(*names)) < _ALIKE * len(set.union(*names)):
             return False
@@ -154,7 +151,7 @@ class Families:
             if len(rounds) < 2 and not self._lone(around):
                 found += rounds
                 continue
-            prefix, first = numbered(rounds[0]) or ("", 0)
+            prefix, first = numbered(rounds[0].label[-1]) or ("", 0)
             inside = {id(leaf) for one in rounds for leaf in one.every()}
             made = {ref for one in rounds for ref in one.outputs}
             inputs = dict.fromkeys(ref for one in rounds for ref in one.inputs if ref not in made)
@@ -195,7 +192,7 @@ class Families:
             return False
         if self.of(before) != self.of(part) or before.recomputed != part.recomputed:
             return False
-        number, here = numbered(before), numbered(part)
+        number, here = numbered(before.label[-1]), numbered(part.label[-1])
         given = flow(before)
         if number is None or here is None or here != (number[0], number[1] + 1) or given not in part.inputs:
             return False
@@ -204,12 +201,15 @@ class Families:
         return rest == before.inputs[:place] + before.inputs[place + 1 :]
 
 
-def numbered(part: Part) -> tuple[str, int] | None:
-    """The name of a part as what stands before its number, and that number."""
-    match = _NUMBERED.fullmatch(part.label[-1])
-    return (match[1], int(match[2])) if match else None
-
-
-def pattern(part: Part) -> Path:
-    """The full name of a part without its numbers."""
-    return tuple(re.sub(r"\d+", "#", label) for label in part.path)
+def clusters(groups: Sequence[list[Part]], fits: Callable[[list[Part]], bool]) -> list[list[int]]:
+    """Groups of parts by number, together that fit: a group joins the first others that it fits with."""
+    together: list[tuple[list[int], list[Part]]] = []
+    for number, group in enumerate(groups):
+        for numbers, parts in together:
+            if fits([*parts, *group]):
+                numbers.append(number)
+                parts.extend(group)
+                break
+        else:
+            together.append(([number], [*group]))
+    return [numbers for numbers, _ in together]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from archscope.backends.importing.sizes import Size, size_of
 from archscope.design import Design
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.legal import Violation, apply
+from archscope.ops.legal import apply
 from archscope.spec.limits import LONGEST_NAME
+from archscope.structure.names import free
 
 
 class Unfit(Exception):
@@ -27,7 +29,7 @@ class Draft:
 
     Args:
         name: of the design.
-        batch: at which the layers are checked.
+        batch: at which the layers are checked; at one more, too.
         floating: the floating type of the run, with which they are checked.
     """
 
@@ -36,9 +38,9 @@ class Draft:
     ) -> None:
         self._name, self._batch, self._source, self._description = name, batch, source, description
         self._inputs: list[Input] = []
-        self._layers: list[Layer] = []
+        self._layers: dict[str, Layer] = {}
         self._outputs: list[tuple[str, Ref]] = []
-        self._tensors: dict[str, Tensors] = {}
+        self._tensors: dict[str, tuple[Tensors, Tensors]] = {}
         self._wanted: dict[str, tuple[str, bool]] = {}
         self.no_grad = False
         self.checkpoint: str | None = None
@@ -51,10 +53,10 @@ class Draft:
             shape: without the batch.
             dtype: ``None`` is the floating type in which the design is analysed.
         """
-        label = _numbered(_legal(name.replace(".", "_")), {node.name for node in self._inputs})
+        label = free(_legal(name.replace(".", "_")), {node.name for node in self._inputs})
         node = Input(label, tuple(shape), dtype)
         self._inputs.append(node)
-        self._tensors[label] = (node.tensor(self._batch),)
+        self._tensors[label] = (node.tensor(self._batch),), (node.tensor(self._batch + 1),)
         return Ref(label)
 
     def layer(
@@ -80,28 +82,50 @@ class Draft:
         Raises:
             Unfit: the op does not take these inputs.
         """
-        owner = self._layers[int(shares.node[1:])] if shares else None
+        owner = self._layers[shares.node] if shares else None
         held = dtype if owner is None else owner.dtype
-        outputs, violations = apply(op, tuple(self.tensor(ref) for ref in inputs), held, self.floating)
-        if violations:
-            raise Unfit(_told(violations))
-        key = f"#{len(self._layers)}"
-        self._layers.append(
-            Layer(
-                key,
-                op,
-                tuple(inputs),
-                shares=None if owner is None else owner.name,
-                frozen=tuple(frozen) if owner is None else owner.frozen,
-                checkpoint=self.checkpoint,
-                named=not numbered,
-                no_grad=self.no_grad,
-                dtype=held,
-            )
+        outputs = self._applied(op, inputs, held, 0), self._applied(op, inputs, held, 1)
+        key = f"#{len(self._tensors)}"
+        self._layers[key] = Layer(
+            key,
+            op,
+            tuple(inputs),
+            shares=None if owner is None else owner.name,
+            frozen=tuple(frozen) if owner is None else owner.frozen,
+            checkpoint=self.checkpoint,
+            no_grad=self.no_grad,
+            dtype=held,
         )
-        self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)
         self._tensors[key] = outputs
-        return tuple(Ref(key, number) for number in range(len(outputs)))
+        self.call(key, name, numbered=numbered)
+        return tuple(Ref(key, number) for number in range(len(outputs[0])))
+
+    def _applied(self, op: Op, inputs: Sequence[Ref], dtype: str | None, which: int) -> Tensors:
+        x = tuple(self._tensors[ref.node][which][ref.output] for ref in inputs)
+        outputs, violations = apply(op, x, dtype, self.floating)
+        if violations:
+            raise Unfit("; ".join(violation.message for violation in violations))
+        return outputs
+
+    def call(self, key: str, name: str, *, numbered: bool = False) -> None:
+        """Say what a layer is called, by the node of its references: as in :meth:`layer`."""
+        self._layers[key] = replace(self._layers[key], named=not numbered)
+        self._wanted[key] = (".".join(_legal(part) for part in name.split(".")) if name else "", numbered)
+
+    def prune(self, results: Iterable[Ref]) -> None:
+        """Forget the layers that contribute to none of these tensors."""
+        reached = {ref.node for ref in results}
+        for key, layer in reversed(self._layers.items()):
+            if key in reached:
+                reached.update(ref.node for ref in layer.inputs)
+                reached.update(filter(None, [layer.shares]))
+        self._layers = {key: layer for key, layer in self._layers.items() if key in reached}
+        self._wanted = {key: self._wanted[key] for key in self._layers}
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The nodes of the layers' references, in the order of execution."""
+        return self._layers.keys()
 
     @contextmanager
     def under(self, *, no_grad: bool = False, checkpoint: str | None = None) -> Iterator[None]:
@@ -121,11 +145,18 @@ class Draft:
     def output(self, name: str, ref: Ref) -> None:
         """A named result."""
         taken = {given for given, _ in self._outputs}
-        self._outputs.append((_numbered(_legal(name.replace(".", "_")), taken), ref))
+        self._outputs.append((free(_legal(name.replace(".", "_")), taken), ref))
 
     def tensor(self, ref: Ref) -> Tensor:
         """A tensor at the batch of the draft."""
-        return self._tensors[ref.node][ref.output]
+        return self._tensors[ref.node][0][ref.output]
+
+    def sizes(self, ref: Ref) -> tuple[int | Size, ...]:
+        """The shape of a tensor at any batch."""
+        one, other = (tensors[ref.output].shape for tensors in self._tensors[ref.node])
+        if len(one) != len(other):
+            raise Unfit("the number of its dimensions depends on the batch")
+        return tuple(size_of(a, b, self._batch) for a, b in zip(one, other, strict=True))
 
     def names(self) -> dict[str, str]:
         """The layers' names by the nodes of their references."""
@@ -133,11 +164,11 @@ class Draft:
         names: dict[str, str] = {}
 
         def take(key: str, name: str) -> None:
-            names[key] = free = _numbered(name, taken)
-            parts = free.split(".")
+            names[key] = name = free(name, taken)
+            parts = name.split(".")
             taken.update(".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
 
-        kinds = {layer.name: layer.kind for layer in self._layers}
+        kinds = {layer.name: layer.kind for layer in self._layers.values()}
         wanted = {key: name for key, (name, numbered) in self._wanted.items() if not numbered}
         blocks = {name[:at] for name in wanted.values() for at, letter in enumerate(name) if letter == "."}
         for key, name in wanted.items():
@@ -168,7 +199,7 @@ class Draft:
                 inputs=tuple(map(named, layer.inputs)),
                 shares=None if layer.shares is None else names[layer.shares],
             )
-            for layer in self._layers
+            for layer in self._layers.values()
         )
         return Design(
             self._name,
@@ -183,14 +214,3 @@ class Draft:
 def _legal(part: str) -> str:
     """A part of a name in the letters that names are made of."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", part)[:LONGEST_NAME] or "_"
-
-
-def _numbered(name: str, taken: set[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free
-
-
-def _told(violations: list[Violation]) -> str:
-    return "; ".join(violation.message for violation in violations)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from archscope.graph import Ref
 from archscope.ops import Op
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.parts import Part, Path
 
 #: where a value comes from within a class: an input (its number), or a part (its label) and which of its outputs
 Local = tuple[int, Path]
@@ -66,7 +66,10 @@ class Child:
         """Whether it is a layer with nothing to remember, so that one module may serve in several places."""
         steps = [part.step for part in self.parts if part is not None]
         return all(
-            step is not None and not step.layer.op.parameters(*step.x) and not step.layer.op.buffers(*step.x)
+            step is not None
+            and step.layer.dtype is None
+            and not step.layer.op.parameters(*step.x)
+            and not step.layer.op.buffers(*step.x)
             for step in steps
         )
 

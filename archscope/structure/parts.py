@@ -9,6 +9,7 @@ from typing import Any
 
 from archscope.design import Design, Scope
 from archscope.graph import Ref
+from archscope.ops import Tensor
 from archscope.steps import Step
 
 Path = tuple[str, ...]
@@ -104,6 +105,14 @@ def tree(design: Design, *, whole: bool = True, opened: Iterable[Path] = ()) -> 
     return root
 
 
+def tensors(design: Design) -> dict[Ref, Tensor]:
+    """What flows between the layers of a design, for one sample."""
+    flows = {Ref(node.name): node.tensor(1) for node in design.inputs}
+    for step in design.steps():
+        flows |= dict(zip(step.writes, step.y, strict=True))
+    return flows
+
+
 def _enter(stack: list[Part], part: Part) -> None:
     part.label = part.path[len(stack[-1].path) :]
     stack[-1].parts.append(part)
@@ -154,7 +163,7 @@ def _mirrored(steps: list[Step]) -> dict[Path, Path]:
 
 def _reaching(steps: list[Step], mirrored: dict[Path, Path]) -> set[Path]:
     """Blocks with layers whose weights are at home outside of them."""
-    found = set()
+    reaching = set()
     for step in steps:
         if step.layer.shares is None:
             continue
@@ -163,8 +172,8 @@ def _reaching(steps: list[Step], mirrored: dict[Path, Path]) -> set[Path]:
         home = home if inside is None else mirrored[inside]
         for block in _above(step.layer.path) if inside is None else _above(inside):
             if home[: len(block)] != block:
-                found.add(block)
-    return found
+                reaching.add(block)
+    return reaching
 
 
 def _connect(root: Part, design: Design, steps: list[Step]) -> None:
@@ -191,3 +200,19 @@ def _connect(root: Part, design: Design, steps: list[Step]) -> None:
         part.recomputed = all(layer.checkpoint == part.name for layer in inside)
     root.inputs = tuple(Ref(node.name) for node in design.inputs)
     root.outputs = tuple(ref for _, ref in design.outputs)
+
+
+def mirrors(part: Part, first: Part) -> bool:
+    """Whether applying a part again gives another: the same layers in the same order, wired alike."""
+    mine, others = ([one for one in some.every() if one.step is not None] for some in (part, first))
+    if len(mine) != len(others):
+        return False
+    named = {Ref(a.name, n): Ref(b.name, n) for a, b in zip(mine, others, strict=True) for n in range(len(a.outputs))}
+    named[part.inputs[0]] = first.inputs[0]
+    return all(
+        a.path[len(part.path) :] == b.path[len(first.path) :]
+        and a.step is not None and b.step is not None
+        and a.step.layer.op == b.step.layer.op
+        and tuple(named.get(ref) for ref in a.inputs) == b.inputs
+        for a, b in zip(mine, others, strict=True)
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from archscope.spec.folding.tree import Part, Path
+from archscope.structure.parts import Part, Path
 
 
 class SplitRegion(Exception):

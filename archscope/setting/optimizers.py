@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from archscope.autograd.tape import Tape, Value
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 
 
 class Optimizer(NamedTuple):

@@ -64,7 +64,7 @@ def contents(values: Array, kept: Kept | None = None) -> Any:
     if values.size == 0:
         return None
     try:
-        value = _told(values)
+        value = _words(values)
         if value is None and values.size <= MOST_SPELLED:
             value = tuple(number(_short(one), "numbers") for one in values.reshape(-1))
     except FieldError:  # nan, or a whole number that no double holds
@@ -72,7 +72,15 @@ def contents(values: Array, kept: Kept | None = None) -> Any:
     return str(kept.keep(values)) if value is None and kept is not None else value
 
 
-def _told(values: Array) -> Any:
+def value_of(values: Array | None, kept: Kept) -> dict[str, Any]:
+    """The argument of a layer that gives what is known; none where nobody knows it, or it is no number."""
+    if values is None or values.dtype.kind not in "fiub":
+        return {}
+    value = contents(values.astype(np.float32) if values.dtype == np.float16 else values, kept)
+    return {} if value is None else {"value": value}
+
+
+def _words(values: Array) -> Any:
     """What an array holds, in words that say it exactly; ``None`` where there are none."""
     first = values.flat[0]
     if bool((values == first).all()):

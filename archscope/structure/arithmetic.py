@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import permutations
-from operator import add, mul
+from operator import add, itemgetter, mul, not_
 from typing import Any
 
 #: a value in a place that does not have it
@@ -14,6 +14,8 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 Vector = Sequence[Any]
 #: what arithmetic may use: a vector by name
 Candidates = Mapping[str, list[Any]]
+#: a kind of arithmetic: what it makes of candidates that has the wanted values
+Form = Callable[[Candidates, Vector], Iterator[str]]
 
 
 def same(a: Any, b: Any) -> bool:
@@ -29,6 +31,55 @@ def agrees(candidate: Vector, values: Vector) -> bool:
 def whole(values: Vector) -> bool:
     """Whether all values are whole numbers."""
     return all(type(value) is int for value in values if value is not ABSENT)
+
+
+def present(values: Vector) -> list[Any]:
+    """The values that matter."""
+    return [value for value in values if value is not ABSENT]
+
+
+def constant(values: Vector) -> bool:
+    """Whether all values that matter are the same."""
+    values = present(values)
+    return all(same(value, values[0]) for value in values)
+
+
+def equal(candidates: Candidates, values: Vector) -> str | None:
+    """The first candidate that has the wanted values."""
+    return next((name for name, vector in candidates.items() if agrees(vector, values)), None)
+
+
+def columns(values: Vector) -> list[list[Any]] | None:
+    """Lists of one length as a vector for each of their numbers; ``None`` where they are no such lists."""
+    lengths = {len(value) if isinstance(value, tuple) else -1 for value in present(values)}
+    if len(lengths) != 1 or lengths == {-1}:
+        return None
+    return [mapped(values, itemgetter(number)) for number in range(lengths.pop())]
+
+
+def formulas(forms: Iterable[Form], sources: Sequence[Candidates], values: Vector) -> Iterator[str]:
+    """The values as arithmetic of these forms, the first form over all sources first."""
+    return (text for form in forms for candidates in sources for text in form(candidates, values))
+
+
+def truths(candidates: Candidates) -> Iterator[tuple[str, list[Any]]]:
+    """Candidates that hold or do not, as conditions."""
+    for name, vector in candidates.items():
+        if all(isinstance(value, bool) for value in present(vector)):
+            yield name, vector
+            yield f"not {name}", mapped(vector, not_)
+
+
+#: what parameters of these names are, where a call says nothing
+_USUAL = {"stride": 1, "groups": 1, "dilation": 1, "padding": 0}
+
+
+def usual(name: str, values: Vector) -> Any:
+    """The value that a parameter has where nothing is said; ``ABSENT`` where it has none."""
+    if any(value is False for value in values):
+        return False
+    value = _USUAL.get(name, ABSENT)
+    return value if value is not ABSENT and any(one == value for one in values) else ABSENT
 
 
 def mapped(values: Vector, function: Callable[[Any], Any]) -> list[Any]:

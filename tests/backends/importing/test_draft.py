@@ -3,8 +3,8 @@
 import pytest
 
 import archscope
+from archscope.backends.importing.draft import Draft, Unfit
 from archscope.ops import REGISTRY
-from archscope.spec.draft import Draft, Unfit
 from archscope.spec.writer import to_yaml
 
 

@@ -1,0 +1,176 @@
+"""Functions of the elements of two tensors, broadcast; choices between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+from archscope.autograd.aten.casting import widened
+from archscope.autograd.aten.kernels import kernel, like
+from archscope.autograd.dtypes import FLOATING, promoted
+from archscope.autograd.gradients import passed_on
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import fills
+from archscope.autograd.tape import Tape
+
+
+def broadcast(first: Shape, second: Shape) -> Shape:
+    """The common shape."""
+    if first == second:
+        return first
+    length = max(len(first), len(second))
+    pairs = zip((1,) * (length - len(first)) + first, (1,) * (length - len(second)) + second, strict=True)
+    return tuple(b if a == 1 else a for a, b in pairs)
+
+
+def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
+    """The result of an elementwise function of two tensors."""
+    return elementwise(t, (a, b), dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)), what)
+
+
+def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
+    """The result of an elementwise function; it lies as the first tensor that has its shape, if that has no gaps."""
+    shape = reduce(broadcast, (v.shape for v in x))
+    first = next((v for v in x if v.shape == shape), None)
+    strides = None if first is None or first.strides is None or not fills(shape, first.strides) else first.strides
+    return t.make(shape, dtype, what, strides)
+
+
+def add(t: Tape, a: Value, b: Value) -> Value:
+    """a + b: the gradient goes to both (and is summed where one was broadcast)."""
+    y = pointwise(t, a, b)
+    t.link(y, (a, b), passed_on)
+    return y
+
+
+def subtract(t: Tape, a: Value, b: Value) -> Value:
+    """a - b."""
+    y = pointwise(t, a, b)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [gradient, like(t, gradient) if b.node is not None else None]
+
+    t.link(y, (a, b), back)
+    return y
+
+
+def multiply(t: Tape, a: Value, b: Value, what: str = "") -> Value:
+    """a b: each side is kept where the other one needs a gradient."""
+    y = pointwise(t, a, b, what)
+    saved = [other for other, side in ((b, a), (a, b)) if side.node is not None]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        sides = ((a, b), (b, a))
+        return [pointwise(t, gradient, other) if side.node is not None else None for side, other in sides]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def divide(t: Tape, a: Value, b: Value) -> Value:
+    """a / b; of whole numbers it has torch's default type, whatever that of the design."""
+    floating = a.dtype in FLOATING or b.dtype in FLOATING
+    y = pointwise(t, a, b, dtype=None if floating else "float32")
+    saved = (a, b) if b.node is not None else (b,)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        second = None
+        if b.node is not None:
+            ratio = pointwise(t, a, b)  # -grad * ((a / b) / b)
+            squared = pointwise(t, ratio, b)
+            negated = like(t, gradient)
+            second = pointwise(t, negated, squared)
+            t.drop(ratio, squared, negated)
+        first = pointwise(t, gradient, b) if a.node is not None else None
+        return [first, second]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def extremum(t: Tape, a: Value, b: Value) -> Value:
+    """The larger or the smaller of two tensors; where they are equal, each gets half of the gradient."""
+    y = pointwise(t, a, b)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        results: list[Value | None] = []
+        for side in (a, b):
+            if side.node is None:
+                results.append(None)
+                continue
+            half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
+            equal = pointwise(t, a, b, "", "bool")
+            results.append(elementwise(t, (equal, half, gradient), gradient.dtype))
+            less = pointwise(t, a, b, "", "bool")
+            t.drop(half, equal, less)
+        return results
+
+    t.link(y, (a, b), back, a, b)
+    return y
+
+
+def scaled(t: Tape, x: Value) -> Value:
+    """A tensor times a number, or its negative."""
+    return kernel(t, x, x.shape)
+
+
+def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
+    """x to a number; the derivative is grad * (exponent * x^(exponent - 1))."""
+    x = widened(t, x, ("cuda",))
+    y = like(t, x, what)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        if exponent == 0:
+            return [t.make(x.shape, x.dtype)]
+        raised, times = like(t, x), like(t, x)
+        result = pointwise(t, gradient, x)
+        t.drop(raised, times)
+        return [result]
+
+    t.link(y, (x,), back, x)
+    return y
+
+
+def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
+    """torch.where: each gets the gradient where it was chosen, and zeros elsewhere."""
+    y = elementwise(t, (condition, a, b), promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)))
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        results: list[Value | None] = []
+        for side in (a, b):
+            if side.node is None:
+                results.append(None)
+                continue
+            zero = t.make((), gradient.dtype)
+            results.append(elementwise(t, (condition, gradient), gradient.dtype))
+            t.drop(zero)
+        return results
+
+    t.link(y, (a, b), back, condition)
+    return y
+
+
+def masked_fill(t: Tape, x: Value, mask: Value) -> Value:
+    """torch.masked_fill: the gradient is zero where the mask is set."""
+    shape = broadcast(x.shape, mask.shape)
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [t.make(gradient.shape, gradient.dtype)]
+
+    t.link(y, (x,), back, mask)
+    return y

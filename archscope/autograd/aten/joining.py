@@ -1,0 +1,143 @@
+"""Tensors joined, taken apart, repeated, and moved round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+from archscope.autograd.aten.casting import autocast
+from archscope.autograd.aten.kernels import as_formatted, one_like
+from archscope.autograd.aten.views import one_ordered, strides_of
+from archscope.autograd.dtypes import FLOATING, promoted
+from archscope.autograd.gradients import passed_on
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.tape import Tape
+from archscope.errors import UsageError
+
+
+def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
+    """torch.cat: each gets its slice of the gradient."""
+    x, dtype = _alike(t, x)
+    formats = {as_formatted(value, shape) for value in x}
+    y = t.make(shape, dtype, "", formats.pop() if len(formats) == 1 else None)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = strides_of(gradient)
+        return [t.view(gradient, value.shape, steps) if value.node is not None else None for value in x]
+
+    t.link(y, tuple(x), back)
+    return y
+
+
+def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
+    """Tensors that are joined, and the type of the result; autocast widens to float32 where one is of that type.
+
+    float64 counts for nothing there, and stays.
+
+    Raises:
+        UsageError: autocast does not know a type beside others (at::autocast::prioritize).
+    """
+    dtype = reduce(promoted, (value.dtype for value in x))
+    if t.lower is None or len({value.dtype for value in x}) == 1:
+        return x, dtype
+    narrow = {value.dtype for value in x} - {"float64"}
+    odd = narrow - {t.lower, "float32"}
+    if odd and dtype in FLOATING:
+        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
+    return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
+
+
+def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
+    """torch.stack."""
+    x, dtype = _alike(t, x)
+    y = t.make(shape, dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        steps = strides_of(gradient)
+        rest = (*steps[:dim], *steps[dim + 1 :])
+        return [t.view(gradient, value.shape, rest) if value.node is not None else None for value in x]
+
+    t.link(y, tuple(x), back)
+    return y
+
+
+def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
+    """torch.unbind along the first dimension: the gradients are stacked, zeros for those that do not arrive.
+
+    Args:
+        shown: how many of them are told: the others are like these.
+    """
+    parts = [t.view(x, x.shape[1:], strides_of(x)[1:]) for _ in range(shown)]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = [t.make(x.shape[1:], x.dtype) for gradient in gradients if gradient is None]
+        joined = t.make(x.shape, x.dtype)
+        t.drop(*zeros)
+        return [joined]
+
+    t.link(parts, (x,), back)
+    return parts
+
+
+def rolled(t: Tape, x: Value) -> Value:
+    """torch.roll: joined anew from its parts; so is the gradient."""
+    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
+    t.link(y, (x,), one_like)
+    return y
+
+
+def tiled(t: Tape, x: Value, shape: Shape) -> Value:
+    """torch.tile: always a copy; the gradients of the repeats are summed."""
+    y = t.make(shape, x.dtype)
+    t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
+    return y
+
+
+def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """at::_pad_circular: the map is copied into a larger one, whose borders are then copied within it."""
+    rank = len(ends)
+    sizes = [size + left + right for size, (left, right) in zip(x.shape[-rank:], ends, strict=True)]
+    y = t.make((*x.shape[:-rank], *sizes), x.dtype, "the input, padded")
+    source = x
+    for number, (left, right) in reversed(list(enumerate(ends))):
+        dim = len(x.shape) - rank + number
+        size = source.shape[dim] + min(left, 0) + min(right, 0)
+        source = _sliced(t, source, dim, size)
+
+    def first(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        whole, piece = t.make(y.shape, y.dtype), t.make(source.shape, y.dtype)
+        t.drop(whole)
+        return [piece]
+
+    filled = t.view(y, y.shape, None)
+    t.link(filled, (source,), first)
+    for number, pair in reversed(list(enumerate(ends))):
+        for size in pair:
+            if size > 0:
+                filled = _wrapped(t, filled, len(x.shape) - rank + number, size)
+    return filled
+
+
+def _sliced(t: Tape, x: Value, dim: int, size: int) -> Value:
+    y = t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides_of(x))
+    t.link(y, (x,), one_ordered)
+    return y
+
+
+def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
+    """A border of a map overwritten by a slice of the map (torch::autograd::CopySlices)."""
+    border = _sliced(t, x, dim, size)
+    y = t.view(x, x.shape, None)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        whole, piece = t.make(x.shape, x.dtype), t.make(border.shape, x.dtype)
+        zeros = t.make(border.shape, x.dtype)
+        t.drop(zeros)
+        return [whole, piece]
+
+    t.link(y, (x, border), back)
+    return y

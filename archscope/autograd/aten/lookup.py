@@ -1,0 +1,51 @@
+"""Rows looked up in tables."""
+
+from __future__ import annotations
+
+from archscope.autograd.aten.views import one_ordered, reshape
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.tape import Tape
+
+
+def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
+    """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
+    y = t.make(shape, weight.dtype)
+    t.link(y, (weight,), one_ordered, indices)
+    return y
+
+
+def embedding_bag(t: Tape, weight: Value, indices: Value, mode: str, *, padded: bool) -> Value:
+    """torch.nn.functional.embedding_bag over the rows of a matrix of indices; its gradient is a whole table.
+
+    Offsets are made for the rows; the kernel gives the bag of each index (not where it sums at once, is_fast_path), the
+    size of each bag, and where a maximum was found. The first is made an element longer than it is.
+    """
+    bags, length = indices.shape
+    offsets = t.make((bags,), "int64", "the offsets of the bags")
+    flat = reshape(t, indices, (bags * length,))
+    found = (bags, weight.shape[1]) if mode == "max" else (bags,)
+    y, *others = t.make_all(
+        ((bags, weight.shape[1]), weight.dtype, ""),
+        ((0 if mode == "sum" and not padded else bags * length + 1,), "int64", "the bag of each index"),
+        ((bags,), "int64", "the sizes of the bags"),
+        (found, "int64", "where the maxima are"),
+    )
+    t.link(y, (weight,), one_ordered, flat, offsets, *others)
+    t.drop(offsets, *others)
+    return y
+
+
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
+    """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        zeros = t.make(x.shape, x.dtype)
+        if not t.watched:
+            return [zeros]
+        summed = t.make(x.shape, x.dtype)
+        t.drop(zeros)
+        return [summed]
+
+    t.link(y, (x,), back, places, *kept)
+    return y

@@ -1,0 +1,120 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archscope.autograd.aten.activations import derived, plus
+from archscope.autograd.aten.casting import cast, widened
+from archscope.autograd.aten.elementwise import divide, multiply, power, scaled
+from archscope.autograd.aten.kernels import kernel, like, one_like
+from archscope.autograd.aten.reductions import mean
+from archscope.autograd.aten.views import ordered
+from archscope.autograd.dtypes import NARROW, promoted
+from archscope.autograd.gradients import passed_on, together
+from archscope.autograd.graph import Shape, Value
+from archscope.autograd.strides import fills
+from archscope.autograd.tape import Tape
+
+
+def normalized(
+    t: Tape,
+    x: Value,
+    weights: Sequence[Value | None],
+    statistics: Shape,
+    *,
+    dtype: str,
+    kept: Sequence[Value] = (),
+    in_order: bool = False,
+) -> Value:
+    """A normalisation: its output and two statistics by one kernel, all gradients by one.
+
+    Args:
+        in_order: the kernel reads a copy in order where the input is not, and so lies its output.
+    """
+    copy = t.make(x.shape, x.dtype) if in_order and not ordered(x) else None
+    y, mean, deviation = t.make_all(
+        (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
+    )
+    if copy is not None:
+        t.drop(copy)
+    elif x.strides is not None and fills(x.shape, x.strides):
+        y.strides = x.strides
+    t.link(y, (x, *(w for w in weights if w is not None)), together, x, mean, deviation, *kept)
+    t.drop(mean, deviation)
+    return y
+
+
+def repeat(t: Tape, x: Value, times: int) -> Value:
+    """A vector, several times in a row."""
+    y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
+    t.link(y, (x,), passed_on if times == 1 else one_like)
+    return y
+
+
+def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
+    """The same in another type."""
+    start = t.begin()
+    y = repeat(t, cast(t, x, dtype), times)
+    t.end(start, y)
+    return y
+
+
+def averaged(t: Tape, shape: Shape, dtype: str) -> None:
+    """A running statistic, averaged over the samples and copied to where it is kept, in float32 at least."""
+    start = t.begin()
+    statistic = t.make(shape, dtype)
+    if dtype != promoted(dtype, "float32"):
+        like(t, statistic, "", "float32")
+    t.end(start)
+
+
+def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
+    """at::rms_norm: x * rsqrt(mean(x^2) + eps), times the weight.
+
+    CUDA has a kernel for it where the weight has the input's type (``_fused_rms_norm``: it keeps the input, the weight
+    and the reciprocal roots), and autocast runs it in float32 there. Elsewhere it is composed, of float32 numbers where
+    they are narrower (aten/src/ATen/native/layer_norm.cpp, rms_norm_composite).
+    """
+    x = widened(t, x, ("cuda",))
+    rows = (*x.shape[:-dims], *(1 for _ in range(dims)))
+    if t.device == "cuda" and (weight is None or weight.dtype == x.dtype):
+        return _fused_rms_norm(t, x, weight, rows)
+    wide = cast(t, x, "float32") if x.dtype in NARROW else x
+    squares = power(t, wide, 2)
+    average = mean(t, squares, rows)
+    root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
+    t.drop(squares, average)
+    y = multiply(t, wide, root, "the normalised input")
+    if weight is not None:
+        before, y = y, multiply(t, y, weight)
+        t.drop(before)
+    if wide is not x:
+        t.drop(wide)
+    return cast(t, y, x.dtype)
+
+
+def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:
+    wide = "float32" if x.dtype in NARROW else x.dtype
+    y, roots = t.make_all((x.shape, x.dtype, ""), (rows, wide, "the reciprocal roots"))
+    given = (x,) if weight is None else (x, weight)
+    t.link(y, given, together, *given, roots)
+    return y
+
+
+def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
+    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows."""
+    squares = multiply(t, x, x)
+    batch, channels, *sizes = x.shape
+    padded = kernel(t, squares, (batch, channels + size - 1, *sizes))
+    padded.storage.what = "the squares, padded"
+    t.drop(squares)
+    averages = kernel(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), x.shape, saves="input")
+    t.drop(padded)
+    times = scaled(t, averages)
+    base = plus(t, times)
+    base.storage.what = "what the power is taken of"
+    t.drop(times)
+    raised = power(t, base, beta, "the power")
+    t.drop(averages, base)
+    return divide(t, x, raised)

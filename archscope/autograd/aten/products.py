@@ -1,0 +1,160 @@
+"""Products: of matrices and batches of them, dense layers, convolutions."""
+
+from __future__ import annotations
+
+from math import prod
+
+from archscope.autograd.aten.casting import lowered
+from archscope.autograd.aten.elementwise import add, broadcast
+from archscope.autograd.aten.kernels import as_formatted
+from archscope.autograd.aten.views import copied, expand, laid, ordered, reshape, swapped, view
+from archscope.autograd.gradients import passed_on, together
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import channels_last
+from archscope.autograd.tape import Tape
+
+
+def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
+    """x A^T + b on the last dimension (at::linear): rows joined, one product; or, on a strided input, at::matmul."""
+    start = t.begin()
+    x, weight, *rest = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
+    out, features = weight.shape
+    flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
+    if not flat and weight.node is None and not ordered(x):  # at::matmul joins no rows then (should_fold)
+        y = _matmul(t, x, t.view(weight, (features, out), (1, features)))
+        y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
+        t.end(start, y)
+        return y
+    read = x if flat else laid(t, x, (prod(x.shape[:-1]), features), linked=True)
+    y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
+    if not flat:
+        y = view(t, y, (*x.shape[:-1], out), None, unsafe=not at_once)
+        if rest and not at_once:
+            y = add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
+    t.end(start, y)
+    return y
+
+
+def added(t: Tape, x: Value, other: Value) -> Value:
+    """x += other."""
+    y = t.view(x, x.shape, x.strides)
+    t.link(y, (x, other), passed_on)
+    return y
+
+
+def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
+    """x A^T, perhaps + b (at::mm, at::addmm)."""
+    turned = t.view(weight, weight.shape, None)
+    t.link(turned, (weight,), passed_on)
+    y = t.make((x.shape[0], weight.shape[0]), x.dtype)
+    saved = [other for other, side in ((weight, x), (x, weight)) if side.node is not None]
+
+    def multiplied(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
+        return [_like_matrix(t, x) if x.node is not None else None, second]
+
+    def shifted(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        first = _like_matrix(t, x) if x.node is not None else None
+        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
+        return [gradients[0], first, second]
+
+    if bias is None:
+        t.link(y, (x, turned), multiplied, *saved)
+    else:
+        t.link(y, (bias, x, turned), shifted, *saved)
+    return y
+
+
+def _like_matrix(t: Tape, x: Value) -> Value:
+    """The gradient of a factor of a product; that of a matrix which lies by columns does so, too (at::mm alone)."""
+    by_columns = x.strides is not None and len(x.shape) == 2 and x.strides == (1, x.shape[0])
+    return t.make(x.shape, x.dtype, "", x.strides if by_columns else None)
+
+
+def batched(t: Tape, a: Value, b: Value, shape: Shape, what: str = "") -> Value:
+    """at::bmm of tensors (..., n, m) and (..., m, p) whose leading dimensions are joined already."""
+    y = t.make(shape, a.dtype, what)
+    saved = [other for other, side in ((b, a), (a, b)) if side.node is not None]
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        second = _like_matrix(t, b) if b.node is not None else None
+        return [_like_matrix(t, a) if a.node is not None else None, second]
+
+    t.link(y, (a, b), back, *saved)
+    return y
+
+
+def matmul(t: Tape, a: Value, b: Value) -> Value:
+    """at::matmul of tensors of two or more dimensions; it casts, as each of the products in it would."""
+    start = t.begin()
+    y = _matmul(t, *lowered(t, a, b))
+    t.end(start, y)
+    return y
+
+
+def _matmul(t: Tape, a: Value, b: Value) -> Value:
+    if len(a.shape) == len(b.shape) == 2:
+        return batched(t, a, b, (a.shape[0], b.shape[1]))
+    if _folds(a, b):
+        return _folded(t, a, b)
+    if len(a.shape) == len(b.shape) == 3 and a.shape[0] != b.shape[0]:
+        if a.shape[0] == 1 and a.node is not None:
+            return _folded(t, reshape(t, a, a.shape[1:]), b)
+        if b.shape[0] == 1 and b.node is not None:
+            return _folded(t, a, reshape(t, b, b.shape[1:]))
+    leading = broadcast(a.shape[:-2], b.shape[:-2])
+    n, m, p = *a.shape[-2:], b.shape[-1]
+    joined = prod(leading)
+    left = reshape(t, expand(t, a, (*leading, n, m)), (joined, n, m))
+    right = reshape(t, expand(t, b, (*leading, m, p)), (joined, m, p))
+    return view(t, batched(t, left, right, (joined, n, p)), (*leading, n, p), None, unsafe=True)
+
+
+def _folds(a: Value, b: Value) -> bool:
+    """Whether at::matmul joins all rows of the larger tensor into one matrix (should_fold)."""
+    larger, smaller = (a, b) if len(a.shape) >= len(b.shape) else (b, a)
+    if len(larger.shape) < 3 or len(smaller.shape) > 2:
+        return False
+    return smaller.node is not None or (larger is a and ordered(a))
+
+
+def _folded(t: Tape, a: Value, b: Value) -> Value:
+    """The product with a matrix: the larger tensor's rows joined; from the left, the product of the transposes."""
+    turned = len(b.shape) > len(a.shape)
+    larger, matrix = (swapped(t, b, -1, -2), swapped(t, a, 0, 1)) if turned else (a, b)
+    rows = prod(larger.shape[:-1])
+    y = batched(t, reshape(t, larger, (rows, larger.shape[-1])), matrix, (rows, matrix.shape[1]))
+    y = view(t, y, (*larger.shape[:-1], matrix.shape[1]), None, unsafe=True)
+    return copied(t, swapped(t, y, -1, -2)) if turned else y
+
+
+def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> Value:
+    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own."""
+    rows = prod(a.shape[:-1])
+    left, right = reshape(t, a, (rows, a.shape[-1])), reshape(t, b, (rows, b.shape[-1]))
+    y = t.make((rows, weight.shape[0]), a.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        return [t.make(v.shape, v.dtype) if v.node is not None else None for v in (left, weight, right)]
+
+    t.link(y, (left, weight, right), back, left, weight, right)
+    y = reshape(t, y, (*a.shape[:-1], weight.shape[0]))
+    return y if bias is None else add(t, y, bias)
+
+
+def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Shape) -> Value:
+    """at::convolution: all its gradients are made by one kernel."""
+    given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
+    x, weight = given[:2]
+    strides = as_formatted(x, shape) or (as_formatted(weight, shape) if not t.lower else None)
+    y = t.make(shape, x.dtype, "", strides)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        results = together(t, node, gradients)
+        for value, result in zip(given[:2], results, strict=False):
+            if result is not None and strides is not None:
+                result.strides = channels_last(value.shape)
+        return results
+
+    t.link(y, given, back if strides else together, x, weight)
+    return y

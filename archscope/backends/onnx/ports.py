@@ -1,0 +1,67 @@
+"""The inputs and outputs of a graph: their types, and sizes without the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from archscope.backends.importing.refusals import Unsupported
+from archscope.backends.onnx.file import Port
+from archscope.errors import UsageError
+
+#: types of tensors by ONNX's names
+DTYPES: Mapping[str, str | None] = {
+    "FLOAT": None, "FLOAT16": None, "DOUBLE": None, "BFLOAT16": None,
+    "INT64": "int64", "INT32": "int32", "BOOL": "bool",
+}  # fmt: skip
+
+
+def shapes(
+    ports: Sequence[Port], given: Mapping[str, Sequence[int]]
+) -> Iterator[tuple[Port, tuple[int, ...] | Unsupported]]:
+    """Each input and its shape without the batch, or why it can be none of a design.
+
+    Args:
+        given: sizes of the inputs that the file leaves open.
+
+    Raises:
+        UsageError: there is no such input.
+    """
+    by_name: dict[str, int] = {}
+    for port in ports:
+        if port.name in given and port.dims is not None and len(given[port.name]) == len(port.dims) - 1:
+            pairs = zip(port.dims[1:], given[port.name], strict=True)
+            by_name |= {dim: size for dim, size in pairs if isinstance(dim, str)}
+    unknown = sorted(set(given) - {port.name for port in ports})
+    if unknown:
+        names = ", ".join(port.name for port in ports) or "none"
+        raise UsageError(f"the model has no input {unknown[0]}; its inputs: {names}")
+    for port in ports:
+        try:
+            yield port, _shape(port, given.get(port.name), by_name)
+        except Unsupported as error:
+            yield port, error
+
+
+def _shape(port: Port, given: Sequence[int] | None, by_name: Mapping[str, int]) -> tuple[int, ...]:
+    """The shape of an input without the batch."""
+    if port.dtype not in DTYPES:
+        raise Unsupported(f"it holds {port.dtype.lower() or 'no tensor'}", "one of " + ", ".join(DTYPES).lower())
+    if port.dims is None:
+        if given is None:
+            raise Unsupported("the file does not tell its shape", f"--input {port.name}=...")
+        return tuple(given)
+    if not port.dims:
+        raise Unsupported("it is a single number", "an input whose dimension 0 is the batch")
+    if given is not None:
+        written = [f"({size})" if isinstance(size, str) else str(size) for size in port.dims[1:]]
+        fits = len(given) == len(written) and all(
+            isinstance(size, str) or size == other for size, other in zip(port.dims[1:], given, strict=True)
+        )
+        if not fits:
+            raise Unsupported(f"{'x'.join(map(str, given))} does not fit its sizes {'x'.join(written)}")
+        return tuple(given)
+    shape = [by_name.get(size, 0) if isinstance(size, str) else size for size in port.dims[1:]]
+    if 0 in shape:
+        text = "x".join(str(size) for size in port.dims[1:])
+        raise Unsupported(f"the file leaves some of its sizes open: {text}", f"--input {port.name}=...")
+    return tuple(shape)
