@@ -65,7 +65,7 @@ RESULTS = {
     "Profile": (lambda: profile(lenet(), device="cpu", seconds=0), "samples/s"),
     "ReceptiveFields": (lambda: archscope.receptive_fields(lenet()), "5 x 5"),
     "Reconciliation": (lambda: archscope.reconcile(lenet()), f"{PARAMS:,}"),
-    "Summary": (lambda: archscope.Summary(imported(), 1, "float32"), str(6 * 5 + 5)),
+    "Summary": (lambda: archscope.Summary(imported(), archscope.Setting()), str(6 * 5 + 5)),
     "Sweep": (lambda: archscope.sweep("lenet5", {"classes": [10, 11]}), f"{PARAMS + 85:,}"),
     "Verification": (lambda: verify(lenet()), f"{PARAMS:,}"),
 }  # fmt: skip
