@@ -134,7 +134,8 @@ def _weights(found: Memory) -> Iterator[str]:
     """What the weights alone take."""
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     yield f"weights alone: {forms}"
-    yield f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
+    types = " and ".join(found.types)
+    yield f"a file of {types}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
 
 
 def _data(found: Memory) -> dict[str, Any]:
