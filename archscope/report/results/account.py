@@ -17,7 +17,8 @@ from archscope.analysis.metrics import (
 )  # fmt: skip
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
 from archscope.setting import OF_BYTES, OF_SAVED
 from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Column, Table, cell, tabulate_account
