@@ -9,11 +9,11 @@ from torch._ops import HigherOrderOperator
 from archscope.backends.importing.draft import Unfit
 from archscope.backends.importing.refusals import Refusal
 from archscope.backends.importing.sizes import BATCH
+from archscope.backends.torch.imports.calls import Call, ModelTensor, TraceTensor
 from archscope.backends.torch.imports.entities import DTYPES
+from archscope.backends.torch.imports.foreign import line_of
 from archscope.backends.torch.imports.lifting import Lifting
 from archscope.backends.torch.imports.measure import measured
-from archscope.backends.torch.imports.program import Call, Held, Value
-from archscope.backends.torch.imports.telling import told
 from archscope.errors import UsageError
 
 
@@ -36,7 +36,7 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     try:
         totals = measured(lifting, calls, inputs, held, results)
     except Exception as error:
-        why = str(error) if type(error) is ValueError else told(error)
+        why = str(error) if type(error) is ValueError else line_of(error)
         raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
     op = lifting.op(
         "Opaque",
@@ -60,7 +60,11 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
 
 
 def _refuse_closed(
-    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
+    lifting: Lifting,
+    refusal: Refusal,
+    inputs: Sequence[TraceTensor],
+    held: Sequence[ModelTensor],
+    results: Sequence[TraceTensor],
 ) -> None:
     """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
 
