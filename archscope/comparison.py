@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.account import Account, Total, analyze
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
+from archscope.setting.devices import DEVICES
 from archscope.shown import Shown
 from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
-    from archscope.analysis.calibration import Calibration
     from archscope.analysis.memory import Memory
-    from archscope.analysis.roofline import Prediction
 
 _BYTES = {
     "kept_bytes": "what autograd keeps of the forward pass",
@@ -105,89 +103,6 @@ def choose_figures(names: Sequence[str]) -> tuple[Column, ...]:
     return tuple(FIGURES[name] for name in dict.fromkeys(names))
 
 
-class Setting(NamedTuple):
-    """How the designs are run.
-
-    Attributes:
-        batch: samples at once.
-        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
-        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`, not ``none``.
-        device: whose times and whose memory: one of :data:`~archscope.analysis.devices.DEVICES`, or ``cpu``.
-        calibration: makes estimates of the times.
-    """
-
-    batch: int = 1
-    dtype: str = "float32"
-    optimizer: str = "sgd"
-    device: str | None = None
-    calibration: Calibration | None = None
-
-    def check(self) -> Setting:
-        """The same, if it can be.
-
-        Raises:
-            UsageError: an unknown dtype, optimizer or device, or a device without units for the dtype.
-        """
-        from archscope.analysis.optimizers import OPTIMIZERS
-        from archscope.analysis.roofline import ceilings_of, peak_of
-
-        dtype = precision_of(self.dtype).name
-        known = [name for name in OPTIMIZERS if name != "none"]
-        if self.optimizer not in known:
-            raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
-        if self.device == "cpu" and self.calibration is None:
-            raise UsageError("no peaks are published of a CPU; `archscope calibrate --device cpu` measures them")
-        if self.device is not None and self.calibration is None:
-            peak_of(ceilings_of(self.device or ""), dtype)
-        return self._replace(dtype=dtype)
-
-    def account(self, design: Design) -> Account:
-        """The account of a design."""
-        return analyze(design, batch=self.batch, dtype=self.dtype)
-
-    def memory(self, design: Design) -> Memory:
-        """The memory of a design."""
-        from archscope.analysis.memory import memory
-
-        return memory(design, batch=self.batch, **self._memory())
-
-    def largest_batch(self, design: Design) -> int | None:
-        """The largest batch that fits on the device; none if not even one sample does.
-
-        Raises:
-            UsageError: there is no device.
-        """
-        from archscope.analysis.devices import DEVICES
-        from archscope.analysis.fit import largest_batch
-
-        if self.device not in DEVICES:
-            raise _no_cuda("largest_batch")
-        return largest_batch(design, **self._memory())
-
-    def _memory(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer, "precision": self.dtype, "device": self.device or "cpu"}
-
-    def predict(self, design: Design, mode: str) -> Prediction:
-        """The predicted time of a step.
-
-        Raises:
-            UsageError: there is no device.
-        """
-        from archscope.analysis.roofline import predict
-
-        if self.device is None:
-            raise UsageError("times are those of a device: name one, such as h200")
-        return predict(
-            design,
-            device=self.device,
-            batch=self.batch,
-            dtype=self.dtype,
-            mode=mode,
-            optimizer=self.optimizer,
-            calibration=self.calibration,
-        )
-
-
 @dataclass(frozen=True)
 class Side:
     """One design of a comparison.
@@ -198,17 +113,21 @@ class Side:
 
     label: str
     account: Account
-    setting: Setting
+
+    @property
+    def setting(self) -> Setting:
+        """How it is run."""
+        return self.account.setting
 
     @property
     def design(self) -> Design:
         """The design."""
         return self.account.design
 
-    @cached_property
+    @property
     def memory(self) -> Memory:
-        """Its memory in the setting of the comparison."""
-        return self.setting.memory(self.design)
+        """Its memory."""
+        return self.account.memory
 
     def kept_by_block(self, depth: int = 1) -> dict[str, int]:
         """What autograd keeps of each block that the first ``depth`` names of a layer's path tell apart."""
@@ -225,11 +144,13 @@ class Side:
             UsageError: the figure needs a device, or cannot be told of this design.
         """
         if name in _SECONDS:
-            return self.setting.predict(self.design, _SECONDS[name][0]).seconds
+            return _seconds(self.account, _SECONDS[name][0])
+        if name == "training_bytes" and not self.setting.trains:
+            raise UsageError("training_bytes is a figure of training, and the setting is an inference")
         if name in _BYTES:
             return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
         if name == "largest_batch":
-            return self.setting.largest_batch(self.design)
+            return _largest_batch(self.account)
         if name in ON_CUDA:
             if self.memory.cuda is None:
                 raise _no_cuda(name)
@@ -289,7 +210,7 @@ class Comparison(Shown, report="comparison"):
     @property
     def times(self) -> str:
         """What times are: ``at least`` or ``estimate``; empty without a device."""
-        if self.setting.device is None:
+        if not self.setting.timed:
             return ""
         return "at least" if self.setting.calibration is None else "estimate"
 
@@ -307,39 +228,46 @@ class Comparison(Shown, report="comparison"):
         )
 
 
+def _seconds(account: Account, mode: str) -> float:
+    from archscope.analysis.roofline import predict
+
+    if mode == "train" and not account.setting.trains:
+        raise UsageError("train_seconds is a figure of training, and the setting is an inference")
+    return predict(account.design, account.setting, mode=mode).seconds
+
+
+def _largest_batch(account: Account) -> int | None:
+    from archscope.analysis.fit import largest_batch
+
+    if account.setting.device not in DEVICES:
+        raise _no_cuda("largest_batch")
+    return largest_batch(account.design, account.setting)
+
+
 def compare(
     designs: Sequence[Design],
+    setting: Setting | None = None,
     *,
     baseline: int | str = 0,
     figures: Sequence[str] | None = None,
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str = "sgd",
-    device: str | None = None,
-    calibration: Calibration | None = None,
+    **changes: Any,
 ) -> Comparison:
     """Compare designs.
 
     Args:
+        setting, changes: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
+            peaks are known; a calibration makes estimates of them, which else are bounds.
         baseline: the design that ratios are to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
-        batch: samples that run at once.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
-        optimizer: whose step is counted in memory and time.
-        device: one of :data:`~archscope.analysis.devices.DEVICES` (or ``cpu``, with a calibration): its times, and
-            memory as its functions need it. Without one there are no times, and memory is a CPU's.
-        calibration: makes estimates of the times, which else are bounds.
 
     Raises:
-        UsageError: no design, or an unknown baseline, figure, dtype, optimizer or device.
+        UsageError: no design, an unknown baseline or figure, or a setting that cannot be.
     """
     if not designs:
         raise UsageError("there is nothing to compare: name a design")
-    setting = Setting(batch, dtype, optimizer, device, calibration).check()
+    setting = timeable(Setting.of(setting, **changes))
     chosen = choose_figures(tuple(_default(designs, setting)) if figures is None else figures)
-    sides = tuple(
-        Side(label, setting.account(design), setting) for label, design in zip(labels(designs), designs, strict=True)
-    )
+    sides = tuple(Side(label, analyze(design, setting)) for label, design in zip(labels(designs), designs, strict=True))
     at = _baseline(baseline, sides)
     values = tuple(tuple(side.figure(figure.name) for figure in chosen) for side in sides)
     return Comparison(sides, at, setting, chosen, values)
@@ -349,16 +277,31 @@ def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     recorded = {fact.name for design in designs for fact in design.accuracy}
     sourced = any(fact.source for design in designs for fact in design.accuracy)
     for name in DEFAULT:
-        if name in _SECONDS:
-            there = setting.device is not None
+        if name in ("training_bytes", "train_seconds") and not setting.trains:
+            there = False
+        elif name in _SECONDS:
+            there = setting.timed
         elif name in ON_CUDA:
-            there = setting.device not in (None, "cpu")
+            there = setting.kind == "cuda"
         elif name == "accuracy_source":
             there = sourced
         else:
             there = FIGURES[name].style != "percent" or name in recorded
         if there:
             yield name
+
+
+def timeable(setting: Setting) -> Setting:
+    """The same, if the device has units for the precision, wherever times are told.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if setting.timed:
+        from archscope.analysis.roofline import peak_of
+
+        peak_of(setting.ceilings, setting.numbers)
+    return setting
 
 
 def _no_cuda(figure: str) -> UsageError:

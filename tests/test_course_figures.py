@@ -22,7 +22,7 @@ MiB = 2**20
 def account_of(shape: list[int], *layers: str, dtype: str = "float32") -> Account:
     """The account of some layers, written as in a spec, over one input."""
     entries = "".join(f"  - {layer}\n" for layer in layers)
-    return archscope.analyze(archscope.load(f"input: {shape}\nlayers:\n{entries}"), dtype=dtype)
+    return archscope.analyze(archscope.load(f"input: {shape}\nlayers:\n{entries}"), precision=dtype)
 
 
 def layer(shape: list[int], text: str, dtype: str = "float32") -> Row:

@@ -77,7 +77,7 @@ def test_the_python_block_runs(capsys):
     exec(code[1], names)
     account = names["account"]
     assert isinstance(account, archscope.Account)
-    assert account.batch == 32
+    assert account.setting.batch == 32
     assert "conv1_1" in capsys.readouterr().out
 
 

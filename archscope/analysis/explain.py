@@ -21,7 +21,7 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.windows import SAME, Along, Reads, Slide, Span
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
 from archscope.shown import Shown
 from archscope.steps import Step
 
@@ -72,6 +72,7 @@ class Explanation(Shown, report="explanation"):
         lines: the equations, in the order of computation.
         incomplete: what the figures of the design lack (:func:`archscope.design.incomplete`).
         design: its name.
+        setting: how it is run.
     """
 
     layer: str
@@ -79,14 +80,16 @@ class Explanation(Shown, report="explanation"):
     lines: tuple[Line, ...]
     incomplete: str | None = None
     design: str = ""
+    setting: Setting = Setting()
 
     def __str__(self) -> str:
         last = [] if self.incomplete is None else [f"  {self.incomplete}"]
         return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines), *last])
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data, without the design."""
-        return {name: content for name, content in asdict(self).items() if name != "design"}
+        """The same as plain data, without the design and how it is run."""
+        lines = [asdict(line) for line in self.lines]
+        return {"layer": self.layer, "title": self.title, "lines": lines, "incomplete": self.incomplete}
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,16 @@ class Explanations(Shown, Sequence[Explanation], report="explanation"):
         return len(self.layers)
 
 
-def explain(design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32") -> Explanations:
+def explain(design: Design, layer: str | None = None, setting: Setting | None = None, **changes: Any) -> Explanations:
     """Explain a layer, all layers of a block, or all layers of a design.
 
+    Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+
     Raises:
-        UsageError: there is no layer or block of that name, or an impossible batch or dtype.
+        UsageError: there is no layer or block of that name, or a setting that cannot be.
     """
-    return explain_account(analyze(design, batch=batch, dtype=dtype), layer)
+    return explain_account(analyze(design, setting, **changes), layer)
 
 
 def explain_account(account: Account, layer: str | None = None) -> Explanations:
@@ -128,20 +134,22 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design, dtype = account.design, precision_of(account.dtype).floating
-    steps = design.steps(account.batch, dtype)
+    design, setting = account.design, account.setting
+    steps = design.steps(setting.batch, setting.numbers.floating)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
     kept: dict[str, list[Kept]] = {}
-    for piece in account.memory.kept:
+    for piece in account.memory.kept if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
     known = _Known({}, {}, {})
-    found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
+    found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
-    return Explanations(account, tuple(replace(one, incomplete=lacking, design=design.name) for one in found))
+    return Explanations(
+        account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
+    )
 
 
 class _Known(NamedTuple):
@@ -158,13 +166,14 @@ class _Known(NamedTuple):
     windows: dict[Any, Reads]
 
 
-def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
+def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
     if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, dtype))
+        known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*known.lines[key], *_field_lines(step, fields, known), *_kept_lines(layer.name, kept))
+    seen = _field_lines(step, account.fields, known)
+    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, account.setting.precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -197,7 +206,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
-        "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
+        "bytes_moved": f"inputs, parameters, buffers and outputs, {_types_told(step, dtype)}",
     }
     for figure in _COUNTED:
         if plain(cost.macs) or not figure.endswith("macs"):
@@ -211,6 +220,13 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
                 yield _line(figure, value, METRICS[figure].unit if METRICS[figure].style == "ratio" else "")
         if plain(cost.weight_layers):
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
+
+
+def _types_told(step: Step, dtype: str) -> str:
+    """The floating types that a layer reads, holds and gives; that of the run first."""
+    own = [*step.layer.parameters(*step.x).values(), *step.layer.buffers(*step.x).values()]
+    kinds = {tensor.dtype or dtype for tensor in (*step.x, *own, *step.y) if tensor.floating}
+    return " and ".join(sorted(kinds, key=lambda kind: (kind != dtype, kind))) or dtype
 
 
 def _line(figure: str, value: Any, note: str = "") -> Line:
@@ -264,12 +280,12 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         yield _line(f"field_start{suffix}", field.start)
 
 
-def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
+def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
     """What the layer keeps for the backward pass, and who keeps it, too."""
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, float32{shared}")
+        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, {precision}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

@@ -42,6 +42,8 @@ def _cost(name: str, unit: str, convention: str) -> Metric:
 _METRICS = (
     _cost("params", "elements", "learnable elements; a reused layer's are counted once"),
     _cost("trainable_params", "elements", "learnable elements that are not frozen"),
+    _cost("unused_params", "elements", "learnable elements that no computation reads: they have no gradient"),
+    _cost("unused_buffers", "elements", "elements of buffers that no computation reads"),
     Metric("weights", "elements", "learnable elements that are not in bias vectors", lambda c: c.params - c.biases),
     _cost("biases", "elements", "learnable elements in bias vectors"),
     _cost("buffers", "elements", "state that is not learnt, batch counters included"),

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from archscope.analysis.optimizers import OPTIMIZERS, update
 from archscope.autograd import aten
 from archscope.autograd.graph import INSIDE, Node, RecomputedBlock, Storage, Value
 from archscope.autograd.strides import channels_last
@@ -15,6 +14,7 @@ from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
+from archscope.setting.optimizers import OPTIMIZERS, update
 from archscope.steps import Segment, Step, segments
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from archscope import __version__
 from archscope.diagnostics import Diagnostic
+from archscope.setting import MODES, PLACES
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS
 from archscope.table import COLUMNS
 
 Schema = dict[str, Any]
@@ -58,6 +61,25 @@ def _finite(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {name: _finite(value) for name, value in content.items()}
     return list(map(_finite, content)) if isinstance(content, (list, tuple)) else content
+
+
+def setting() -> Schema:
+    """The schema of how a design is run (:meth:`archscope.setting.Setting.data`), the same in every output."""
+    which = record({"device": text("that was measured"), "date": text()})
+    fields = {
+        "batch": count("at once", "samples"),
+        "precision": chosen(PRECISIONS),
+        "mode": chosen(MODES, "a training step, or a forward pass"),
+        "optimizer": chosen(OPTIMIZERS),
+        "device": chosen(PLACES, "whose kernels, allocator and peaks"),
+        "accumulate": flag("whether gradients live from step to step"),
+        "channels_last": flag("whether maps and kernels lie in torch's format of that name"),
+        "compile": flag("whether the whole runs under torch.compile"),
+        "launch": number("that each call costs at least, for bounds of times", "seconds"),
+        "torch": text("the version of torch whose ways a step has"),
+        "calibration": nullable(which),
+    }
+    return record(fields, about="how it is run")
 
 
 def lacking() -> Schema:

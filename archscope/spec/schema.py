@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
+from archscope.setting import PLACES
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
@@ -157,9 +157,10 @@ def _sweep() -> dict[str, Any]:
         "top": whole | {"description": "how many of the best are shown"},
         "sample": {"description": "some designs of a space that is too large", "anyOf": [whole, drawn]},
         "batch": whole | {"description": "samples at once"},
-        "dtype": {"enum": list(WORDS)},
+        "precision": {"enum": list(WORDS)},
+        "dtype": {"enum": list(WORDS), "description": "another word for precision"},
         "optimizer": {"enum": [name for name in OPTIMIZERS if name != "none"]},
-        "device": {"enum": ["cpu", *DEVICES]},
+        "device": {"enum": list(PLACES)},
     }
     return {
         "type": ["object", "null"],

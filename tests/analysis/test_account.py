@@ -109,7 +109,7 @@ def test_results_are_frozen(account):
     with pytest.raises(AttributeError):
         account.total.cost.params = 3
     with pytest.raises(AttributeError):
-        account.batch = 3
+        account.setting.batch = 3
 
 
 @pytest.mark.parametrize("package", [archscope.analysis, archscope.ops], ids=lambda package: package.__name__)
@@ -150,10 +150,10 @@ def test_impossible_batches_and_dtypes_are_refused(account):
     with pytest.raises(UsageError, match="batch must be at least 1, not 0"):
         archscope.analyze(account.design, batch=0)
     with pytest.raises(UsageError, match="unknown precision float31; did you mean `float32`"):
-        archscope.analyze(account.design, dtype="float31")
+        archscope.analyze(account.design, precision="float31")
     for dtype in ("bool", "int64", "int32", "uint8", "int8"):
         with pytest.raises(UsageError, match=f"{dtype} is no floating type, .*one of float32, tf32"):
-            archscope.analyze(account.design, dtype=dtype)
+            archscope.analyze(account.design, precision=dtype)
 
 
 def test_a_layer_that_does_not_allow_a_batch_says_so():

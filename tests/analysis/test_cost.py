@@ -9,7 +9,7 @@ from tests.oracle import measure
 def account(layers: str, shape: str = "[3, 32, 32]", batch: int = 1, dtype: str = "float32", inputs: str = ""):
     text = f"{inputs or f'input: {shape}'}\nlayers:\n" + layers
     design = archscope.load(text)
-    return design, archscope.analyze(design, batch=batch, dtype=dtype)
+    return design, archscope.analyze(design, batch=batch, precision=dtype)
 
 
 def test_a_convolution_by_hand():

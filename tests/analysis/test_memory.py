@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.memory import memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.errors import UsageError
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.spec.library import names
 from tests.designs import designs, gradients
 from tests.examples import examples
@@ -97,7 +97,7 @@ def test_designs_in_another_type_keep_what_autograd_saves(name, precision, dtype
 def test_a_float64_account_has_the_memory_of_float64():
     """A batch norm keeps its statistics in the type of its state, an attention the sums in that of its query."""
     design = small("vit_b_16")
-    narrow, wide = archscope.analyze(design), archscope.analyze(design, dtype="float64")
+    narrow, wide = archscope.analyze(design), archscope.analyze(design, precision="float64")
     assert wide.total.param_bytes == 2 * narrow.total.param_bytes == wide.memory.parameters
     assert wide.kept_bytes() == 2 * narrow.kept_bytes()
     assert wide.memory.gradients == wide.memory.parameters
@@ -704,6 +704,14 @@ def test_two_states_for_lamb_and_none_without_training():
     assert set(OPTIMIZERS) == {*TORCH, "lamb", "none"}
 
 
+def test_lamb_makes_a_denominator_and_an_update_of_each_parameter():
+    """You et al., Large Batch Optimization for Deep Learning, algorithm 2: r = m / (sqrt(v) + eps)."""
+    design = layers(f"{{{CONV}, name: a}}", f"{{{CONV}, name: b}}")
+    parameters = sum(1 for _ in build(design).parameters())
+    ours, plain = (len(timeline(design, 2, optimizer)) for optimizer in ("lamb", "sgd"))
+    assert ours - plain == 2 * parameters
+
+
 def test_frozen_parameters_have_no_gradient():
     design = layers(f"{{{CONV}, name: a, freeze: true}}", f"{{{CONV}, name: b}}")
     ledger = memory(design, optimizer="momentum")
@@ -733,7 +741,7 @@ def test_weights_alone():
         5 * 10**9,
         125 * 10**7,
     ]
-    account = archscope.analyze(design, dtype="float64")
+    account = archscope.analyze(design, precision="float64")
     assert account.total.param_bytes == 80 * 10**9
 
 

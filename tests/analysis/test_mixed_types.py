@@ -122,7 +122,7 @@ def test_a_mark_is_stronger_than_the_precision_of_the_run(dtype):
     assert held["router.weight"] == run
     routes, logits = network(*inputs(design, 2, dtype=dtype)).values()
     assert (_type(routes), _type(logits)) == (run, "bfloat16")
-    account = archscope.analyze(design, batch=2, dtype=run)
+    account = archscope.analyze(design, batch=2, precision=run)
     assert account.total.param_bytes == sum(one.nbytes for one in network.parameters())
     assert memory(design, batch=2, precision=run).parameters == account.total.param_bytes
 
@@ -135,7 +135,7 @@ def test_a_run_in_a_type_that_does_not_go_with_a_mark_is_refused_as_torch_does()
     with pytest.raises(RuntimeError, match="same dtype"):
         build(design, dtype=torch.bfloat16)(torch.rand(2, 8).bfloat16())
     with pytest.raises(UsageError, match="c does not allow batch 1 in bfloat16: Linear: its weights are bfloat16, and"):
-        archscope.analyze(design, dtype="bfloat16")
+        archscope.analyze(design, precision="bfloat16")
 
 
 def test_autocast_leaves_float64_as_it_is():

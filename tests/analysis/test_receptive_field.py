@@ -227,6 +227,7 @@ HUGE = 2**40
 def test_windows_are_never_gone_through(layers, size, sizes):
     one = field(*layers, shape=f"[1, {size}]")
     assert (one.sees == "not told") == (sizes is None)
+    assert one.located == (sizes is not None)
     if sizes is not None:
         assert (one.smallest, one.size) == sizes
 

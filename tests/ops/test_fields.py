@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archscope.ops import REGISTRY
-from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Real, Shape, Text
+from archscope.ops.fields import Choice, FieldError, Index, Kind, Listed, Maybe, Named, Real, Reals, Shape, Sizes, Text
 
 SHAPES = Listed(Listed(Index()))
 NAMED = Named(Listed(Index()))
@@ -55,6 +55,24 @@ def test_what_is_none_of_them_is_refused_in_words(kind: Kind, given: object, say
     with pytest.raises(FieldError) as refused:
         kind.read(given, None)
     assert refused.value.message == says
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (Sizes(), "an integer of at least 1, or a list of one an axis"),
+        (Sizes(0, per_axis=2), "an integer of at least 0, or a list of one an axis and end"),
+        (Real(), "a number"),
+        (Real(0), "a number of at least 0"),
+        (Real(0, 1), "a number from 0 to 1"),
+        (Reals(0), "a number of at least 0, or a list of one an axis"),
+        (Shape(rest=True), "an integer of at least 1, or -1; or a list of such"),
+        (Shape(scalar=True), "an integer of at least 1; or a list of such, which may be empty"),
+        (Maybe(Index(None)), "an integer, or null"),
+    ],
+)
+def test_kinds_in_words(kind: Kind, says: str) -> None:
+    assert kind.describe() == says
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ CONV = {"out_channels": 4, "kernel_size": 3}
     ("name", "arguments", "shapes", "says"),
     [
         ("ReLU", {}, [MAP, MAP], "ReLU takes 1 input; 2 given"),
+        ("MultiheadAttention", {"num_heads": 2}, [(2, 3, 4)] * 4, "MultiheadAttention takes 1 to 3 inputs; 4 given"),
         ("Where", {}, [MAP], "Where takes 3 inputs; 1 given"),
         ("Add", {}, [MAP] * 257, "Add takes at most 256 inputs; 257 given"),
         ("Add", {}, [MAP] * 256, ""),

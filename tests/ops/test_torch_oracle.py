@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from torch.utils import flop_counter
 
 import tests.ops.records
 from archscope.ops import REGISTRY, Tensor
+from archscope.ops.fields import FieldError, Maybe, Real
+from archscope.ops.fields import Kind as FieldKind
 from archscope.ops.legal import apply
 from archscope.ops.tensors import standing
 from tests.examples import examples
@@ -228,3 +230,41 @@ def test_the_smallest_map_is_taken_and_the_next_refused(
             taken = False
         assert taken == (side == size) == (not violations)
         assert not taken or tuple(measured(y) for y in ran.outputs) == stated(outputs)
+
+
+def _limited(kind: FieldKind) -> bool:
+    kind = kind.kind if isinstance(kind, Maybe) else kind
+    return isinstance(kind, Real) and (kind.low, kind.high) != (None, None)
+
+
+#: arguments that are real numbers within limits; torch takes any epsilon, and gives nan for what lies below it
+LIMITED = [
+    (name, info.name)
+    for name, op in sorted(REGISTRY.items())
+    for info in op.fields
+    if _limited(info.kind) and info.name not in ("eps", "scale_factor")
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), LIMITED)
+def test_the_limits_of_real_arguments_are_those_of_torch(name: str, argument: str) -> None:
+    case = find(RECORDS[name].cases, lambda case: True, settings=settings(RELAXED, phases=[Phase.generate]))
+    for value in (-0.25, 0.0, 0.5, 1.0, 1.25):
+        try:
+            op = type(case.op)(**{**case.op.given(), argument: value})
+            taken = True
+        except FieldError:
+            op = case.op.replace(**{argument: value})  # which asks nothing
+            taken = False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a dropout between layers of which there is one
+                module = op.module(torch, *case.inputs)
+                if isinstance(module, torch.nn.Module):
+                    module.train()
+                module(*(torch.rand(x.shape) for x in case.inputs))
+            runs = True
+        except (RuntimeError, ValueError):
+            runs = False
+        less = (name, value) == ("ScaledDotProductAttention", -0.25)  # torch draws none
+        assert taken == (runs and not less), value

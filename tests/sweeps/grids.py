@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from archscope.comparison import FIGURES, Setting
+from archscope.comparison import FIGURES
+from archscope.setting import Setting
 from archscope.sweeps.merging import Merger, moments
 from archscope.sweeps.model import Decision, Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space

@@ -60,8 +60,10 @@ class _Terminal(Drawing):
         return "\n\n".join(texts)
 
     def headline(self, block: Headline) -> str:
-        first = [_styled(block.name, bold=True), *filter(None, [block.words])]
-        return "\n".join(["   ".join(first), *self._lines(block.about, "  ")])
+        lines = list(self._lines(["   ".join(filter(None, [block.name, block.words]))], "  "))
+        if lines[0].startswith(block.name):
+            lines[0] = _styled(block.name, bold=True) + lines[0][len(block.name) :]
+        return "\n".join([*lines, *self._lines(block.about, "  ")])
 
     def notes(self, block: Notes) -> str:
         return "\n".join(_styled(line, dim=block.faint) for line in self._lines(block.lines))

@@ -19,11 +19,8 @@ from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report.blocks import Block, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
 from archscope.report.text import binary, shape, short
-from archscope.setting.precision import PRECISIONS, precision_of
+from archscope.setting import OF_BYTES, OF_SAVED
 from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Column, Table, cell, tabulate_account
-
-#: the columns of records where none are chosen: all but shares
-_EVERY = ("name", "kind", "category", "input_shape", *LAYER_FIGURES, *METRICS, *FIELD_FIGURES, *MEMORY_FIGURES)
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class AccountReport(Report):
         by_kind: a row for each kind of layer instead of each layer.
     """
 
+    VERSION = 2
     found: Account | tuple[Account, ...]
     columns: Sequence[str] = ()
     depth: int | None = None
@@ -57,14 +55,20 @@ class AccountReport(Report):
     def headline(self) -> Headline:
         if len(self.accounts) > 1:
             return Headline(f"{len(self.accounts)} designs", about=self.said.lines)
-        return _headline(self.accounts[0])
+        return self._headline(self.accounts[0])
 
     def blocks(self, room: Room) -> Iterator[Block]:
         for account in self.accounts:
             table = self._table(account, None if self.every else room.rows)
-            yield _headline(account)
+            yield self._headline(account)
             yield layers(table)
             yield Notes(tuple(_footer(table, room)))
+
+    def _headline(self, account: Account) -> Headline:
+        asked = MEMORY_FIGURES.keys() & {*self.columns, self.sort}
+        return Headline(
+            account.design.title, setting(account, *(OF_SAVED if asked else OF_BYTES)), Said.of(account.design).lines
+        )
 
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:
         return tabulate_account(
@@ -78,7 +82,7 @@ class AccountReport(Report):
 
     def records(self) -> Records:
         several = len(self.accounts) > 1
-        tables = [self._table(account, None, _EVERY) for account in self.accounts]
+        tables = [self._table(account, None, _every(account)) for account in self.accounts]
         lines = [
             (table.account.design, line) for table in tables for line in table.lines if line.role in ("layer", "folded")
         ]
@@ -98,13 +102,19 @@ class AccountReport(Report):
         return _schema(cls.VERSION)
 
 
-def _headline(account: Account) -> Headline:
-    return Headline(account.design.title, setting(account), Said.of(account.design).lines)
+def _every(account: Account) -> tuple[str, ...]:
+    """The columns of records where none are chosen: all but shares, and but what is not known of such a run."""
+    known = MEMORY_FIGURES if account.setting.runs else ()
+    return "name", "kind", "category", "input_shape", *LAYER_FIGURES, *METRICS, *FIELD_FIGURES, *known
 
 
-def setting(account: Account) -> str:
-    """What was accounted for: ``input 3 x 224 x 224, batch 32, float32``."""
-    return f"input {inputs(account.design)}, batch {account.batch}, {account.dtype}"
+def setting(account: Account, *shown: str) -> str:
+    """What was accounted for, and how it is run: ``input 3 x 224 x 224, batch 32, float32``.
+
+    Args:
+        shown: the fields of the setting that the figures depend on.
+    """
+    return f"input {inputs(account.design)}, {account.setting.words(*shown)}"
 
 
 def inputs(design: Design) -> str:
@@ -143,17 +153,16 @@ def _footer(table: Table, room: Room) -> Iterator[str]:
 
 
 def _design(account: Account) -> dict[str, Any]:
-    design = account.design
+    design, runs = account.design, account.setting.runs
     return {
         "name": design.name,
         "source": design.source,
         "file": design.file,
         "incomplete": incomplete(design),
-        "batch": account.batch,
-        "dtype": account.dtype,
+        "setting": account.setting.data(),
         "vars": dict(design.vars),
         "inputs": [
-            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or precision_of(account.dtype).floating}
+            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or account.setting.numbers.floating}
             for n in design.inputs
         ],
         "outputs": {name: str(ref) for name, ref in design.outputs},
@@ -176,7 +185,8 @@ def _design(account: Account) -> dict[str, Any]:
                 "frozen": list(row.frozen),
                 **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
                 "dense_params": row.dense_params,
-                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
+                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees")},
+                **{name: cell(account, row, COLUMNS[name]) if runs else None for name in MEMORY_FIGURES},
             }
             for layer, row in zip(design.layers, account.rows, strict=True)
         ],
@@ -198,8 +208,7 @@ def _schema(version: int) -> js.Schema:
         "source": js.text("the paper or document that it follows"),
         "file": js.text("the spec; empty where it was no file"),
         "incomplete": js.lacking(),
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.chosen(PRECISIONS, "precision, for the figures in bytes"),
+        "setting": js.setting(),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
@@ -222,7 +231,7 @@ def _schema(version: int) -> js.Schema:
         "dense_params": js.nullable(js.figure("dense_params")),
         **{name: js.figure(name) for name in FIELD_FIGURES},
         "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
-        **{name: js.figure(name) for name in MEMORY_FIGURES},
+        **{name: js.nullable(js.figure(name)) for name in MEMORY_FIGURES},
     }
     defs = {"figures": js.record(figures), "layer": js.record(layer)}
     return js.document("analyze", version, {"designs": js.many(js.record(design))}, defs=defs)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.report import schema as js
 from archscope.report.blocks import (
     Block,
@@ -25,7 +24,7 @@ from archscope.report.blocks import (
     Said,
 )
 from archscope.report.text import binary
-from archscope.setting.precision import PRECISIONS
+from archscope.setting import OF_MEMORY
 
 _NOTES = {
     "inputs": "with the targets of the loss",
@@ -46,6 +45,8 @@ class MemoryReport(Report):
         fits: finds lines on what fits into a limit, for people.
     """
 
+    VERSION = 2
+
     found: Memory
     every: bool = False
     fits: Callable[[], Sequence[str]] = tuple
@@ -55,7 +56,7 @@ class MemoryReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, setting(self.found), self.said.lines)
+        return Headline(self.found.design.title, self.found.setting.words(*OF_MEMORY), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -86,14 +87,6 @@ class MemoryReport(Report):
     @classmethod
     def schema(cls) -> js.Schema:
         return js.document("memory", cls.VERSION, _schema())
-
-
-def setting(found: Memory) -> str:
-    """How the step is run."""
-    more = ", gradients accumulate" if found.accumulate else ""
-    more += ", channels last" if found.channels_last else ""
-    more += f", torch {found.torch}"
-    return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
 
 
 def _size(title: str, size: int, note: str = "", level: int = 0) -> Fact:
@@ -137,13 +130,7 @@ def _data(found: Memory) -> dict[str, Any]:
     """The ledger as plain data, all sizes in bytes."""
     return {
         "design": found.design.name,
-        "batch": found.batch,
-        "precision": found.precision,
-        "optimizer": found.optimizer,
-        "device": found.device,
-        "accumulate": found.accumulate,
-        "channels_last": found.channels_last,
-        "torch": found.torch,
+        "setting": found.setting.data(),
         "training": found.training,
         "needed": found.needed,
         "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
@@ -189,13 +176,7 @@ def _schema() -> dict[str, js.Schema]:
     moment = {"phase": js.chosen(PHASES), "layer": js.text("at work"), "live": js.size("that live then")}
     return {
         "design": js.text("name of the design"),
-        "batch": js.count("in a step", "samples"),
-        "precision": js.chosen(PRECISIONS),
-        "optimizer": js.chosen(OPTIMIZERS),
-        "device": js.text("cpu, cuda, or a device of the table"),
-        "accumulate": js.flag("whether gradients live from step to step"),
-        "channels_last": js.flag("whether maps and kernels lie in torch's format of that name"),
-        "torch": js.text("the version of torch whose ways the step has"),
+        "setting": js.setting(),
         "training": js.size("at the peak of a training step"),
         "needed": js.size("that a device has to have for it, without the CUDA context and cuDNN's workspaces"),
         "peak": js.nullable(js.record(peak, about="the moment of that peak; none without training")),

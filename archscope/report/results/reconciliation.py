@@ -77,6 +77,7 @@ class ReconciliationReport(Report):
         measured: what the peers report, where they were run.
     """
 
+    VERSION = 2
     found: Reconciliation
     measured: Mapping[str, Measured] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class ReconciliationReport(Report):
     def headline(self) -> Headline:
         found = self.found
         counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, batch {found.batch}"
+        words = f"input {inputs(found.design)}, {found.setting.words('batch')}"
         return Headline(found.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -113,7 +114,7 @@ class ReconciliationReport(Report):
         return self.headed(
             {
                 "design": found.design.name,
-                "batch": found.batch,
+                "setting": found.setting.data(),
                 "macs": found.macs,
                 "params": found.params,
                 "peers": list(map(_peer, self.peers)),
@@ -225,7 +226,7 @@ def _schema(version: int) -> js.Schema:
     }
     fields = {
         "design": js.text("name of the design"),
-        "batch": js.count("that runs at once", "samples"),
+        "setting": js.setting(),
         "macs": js.figure("macs"),
         "params": js.figure("params"),
         "peers": js.many(js.record(peer, optional=["work"])),

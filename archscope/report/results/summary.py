@@ -12,8 +12,8 @@ from archscope.report.blocks import Block, Headline, Notes, Records, Report, Roo
 from archscope.report.checks import verdict
 from archscope.report.results.account import AccountReport
 from archscope.report.results.imported import remarks
-from archscope.report.results.memory import setting
 from archscope.report.text import binary, value
+from archscope.setting import OF_MEMORY
 
 if TYPE_CHECKING:
     from archscope.analysis.receptive_field import ReceptiveFields
@@ -57,7 +57,7 @@ def _lines(found: Summary) -> Iterator[str]:
     memory = found.memory
     yield (
         f"memory: training {binary(memory.training)}, of this {binary(memory.kept_bytes)} kept for backward; "
-        f"inference {binary(memory.inference)} ({setting(memory)})"
+        f"inference {binary(memory.inference)} ({memory.setting.words(*OF_MEMORY)})"
     )
     yield from _field(found.fields)
     yield from remarks(found.imported)

@@ -62,7 +62,7 @@ def small():
 
 RESULTS = {
     "design": design,
-    "account": lambda: archscope.analyze(design(), batch=3, dtype="float16"),
+    "account": lambda: archscope.analyze(design(), batch=3, precision="float16"),
     "memory": lambda: archscope.memory(small(), device="h100"),
     "fields": lambda: archscope.receptive_fields(small()),
     "prediction": lambda: archscope.predict(small(), device="l4"),
@@ -106,7 +106,7 @@ def test_a_prediction_and_its_parts():
     prediction = RESULTS["prediction"]()
     page = Page(prediction)
     assert {one.part.name for one in prediction.parts} <= {row[0] for row in page.rows}
-    assert "batch 1, float32 (convolutions in TF32, torch's default), train, layer by layer on NVIDIA L4" in page.text
+    assert "batch 1, float32, training with sgd, torch 2.13 on NVIDIA L4" in page.text
 
 
 def test_the_arithmetic_of_a_layer():

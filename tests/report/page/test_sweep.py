@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from archscope.comparison import Setting
 from archscope.report.page import sweep_page
+from archscope.setting import Setting
 from archscope.sweeps.model import Moments, Objective, Question, Reason, Rows, Sweep, Tally
 from archscope.sweeps.space import Axis, Space
 from archscope.table import COLUMNS, Column

@@ -66,10 +66,10 @@ def test_csv_of_several_designs_names_them(account):
 
 def test_json_holds_every_figure(account):
     content = json.loads(FORMATS["json"].text(AccountReport(account)))
-    assert content["format"] == 1
+    assert content["format"] == 2
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
-    assert design["batch"] == 2
+    assert design["setting"]["batch"] == 2
     assert design["totals"]["all"]["params"] == account.total.params
     assert design["totals"]["conv"]["layers"] == 1
     for row, layer in zip(account.rows, design["layers"], strict=True):

@@ -16,9 +16,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from archscope.backends.torch.imports.calls import ModelTensor, TraceTensor
 from archscope.graph import Ref
 
-#: how dtypes are called in a design; ``None`` is the floating type in which it is analysed
-DTYPES: Mapping[torch.dtype, str | None] = {
-    torch.float32: None, torch.float16: None, torch.bfloat16: None, torch.float64: None,
+#: how dtypes are called in a design
+DTYPES: Mapping[torch.dtype, str] = {
+    torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16", torch.float64: "float64",
     torch.int64: "int64", torch.int32: "int32", torch.bool: "bool",
 }  # fmt: skip
 
@@ -54,6 +54,11 @@ class Broken:
 
 
 Entity = Ref | LooseWeight | Constant | Broken | None
+
+
+def word(dtype: torch.dtype, floating: torch.dtype) -> str:
+    """How an op of a design calls a dtype; ``float`` is the floating type of the run."""
+    return "float" if dtype == floating else DTYPES[dtype]
 
 
 def without_values(tensor: torch.Tensor | None) -> bool:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH, LinearSize, at
 from archscope.backends.torch.imports.aliases import Aliases, in_place
 from archscope.backends.torch.imports.calls import Arguments, Call, ModelTensor, Trace, TraceTensor
-from archscope.backends.torch.imports.entities import DTYPES, Broken, Constant, Entity, LooseWeight
+from archscope.backends.torch.imports.entities import DTYPES, Broken, Constant, Entity, LooseWeight, word
 from archscope.backends.torch.imports.instances import Instances
 from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.sources import Sources
@@ -41,7 +43,10 @@ class Lifting:
 
     def __init__(self, program: Trace, target: ImportTarget) -> None:
         self.program, self.batch = program, program.batch
-        self.draft = Draft(target.name, batch=program.batch, source=target.source)
+        self.floating = target.floating
+        self.draft = Draft(
+            target.name, batch=program.batch, source=target.source, floating=DTYPES.get(target.floating, "float32")
+        )
         self.instances, self.uses, self.aliases = Instances(program.calls), Uses(program), Aliases(program)
         self.sources = Sources(self.draft, program, target, self.instances)
         self.refusals: dict[str, Refusal] = {}
@@ -71,7 +76,8 @@ class Lifting:
             )
         if value.dtype not in DTYPES:
             raise UsageError(f"the input {name} is of {value.dtype}, which designs do not know")
-        self.sources.latest = ref = self.draft.input(name, self.shape(value)[1:], DTYPES[value.dtype])
+        kind = self.word(value.dtype)
+        self.sources.latest = ref = self.draft.input(name, self.shape(value)[1:], None if kind == "float" else kind)
         return ref
 
     def entity(self, value: TraceTensor) -> Entity:
@@ -107,6 +113,7 @@ class Lifting:
             result = make()
             several = isinstance(result, (list, tuple)) and not isinstance(result, Ref)
             self.enter_all(call, result if several else [result])
+            self._hold_types(call)
 
     @contextmanager
     def refusing(self, call: Call) -> Iterator[None]:
@@ -125,6 +132,20 @@ class Lifting:
         self.refusals.setdefault(key, why.at(call.module))
         self.enter_all(call, [Broken()] * len(call.outputs))
 
+    def _hold_types(self, call: Call) -> None:
+        """Hold that what a call gives is of the type that the design says.
+
+        Raises:
+            Unsupported: it is not.
+        """
+        for value in call.outputs:
+            entity = None if value is None else self._values.get(value.name)
+            if value is None or not isinstance(entity, Ref) or not value.dtype.is_floating_point:
+                continue
+            stated = self.draft.tensor(entity).dtype or DTYPES[self.floating]
+            if stated != DTYPES.get(value.dtype):
+                raise Unsupported(f"{call.target} that gives {value.dtype}", f"an op that does, and not {stated}")
+
     # -- what rules ask --------------------------------------------------------------------------------------------
 
     def number(self, value: Any) -> float | int | bool | None:
@@ -141,6 +162,24 @@ class Lifting:
         """The shape at the batch of the trace."""
         of = value.value if isinstance(value, Constant) else value
         return tuple(self.size(size) for size in of.shape)
+
+    def word(self, dtype: torch.dtype) -> str:
+        """How an op of the design calls a dtype; ``float`` is the floating type of the model."""
+        return word(dtype, self.floating)
+
+    def mark(self, held: Iterable[ModelTensor]) -> str | None:
+        """The floating type of weights, where it is not the one of the model.
+
+        Raises:
+            Unsupported: they have several, or one that designs do not know.
+        """
+        kinds = {one.value.dtype: one.name for one in held if one.value.dtype.is_floating_point}
+        if len(kinds) > 1:
+            told = " and ".join(f"{name} of {kind}" for kind, name in kinds.items())
+            raise Unsupported(told, "a layer whose weights have one floating type")
+        if kinds and next(iter(kinds)) not in DTYPES:
+            raise Unsupported(f"{next(iter(kinds.values()))} of {next(iter(kinds))}", "a dtype that designs know")
+        return next((self.word(kind) for kind in kinds if kind != self.floating), None)
 
     def size(self, size: int | LinearSize) -> int:
         """A size at the batch of the trace."""
@@ -217,7 +256,8 @@ class Lifting:
             return self.draft.layer(name, op, refs, shares=first)
         frozen = [name for name, one in held.items() if one.learnt and not one.trained]
         prefix = _prefix(held)
-        made = self.draft.layer(prefix, op, refs, frozen=frozen, numbered=not prefix)
+        mark = self.mark(held.values())
+        made = self.draft.layer(prefix, op, refs, frozen=frozen, numbered=not prefix, dtype=mark)
         counts = {name: f"{prefix}.{name}".lstrip(".") for name in op.buffers(*x) if name not in held}
         self.sources.state[made[0]] = {**{name: one.name for name, one in held.items()}, **counts}
         self._homes[names] = made[0], op

@@ -27,6 +27,7 @@ class ImportTarget:
         notes: what a user should know about how it was made.
         shown: the inputs as they were given, where that is with another batch.
         original: the module of which ``module`` is a copy without numbers.
+        floating: the floating type in which the model runs: what is of another type is said so in the design.
     """
 
     module: nn.Module | None
@@ -38,6 +39,7 @@ class ImportTarget:
     notes: tuple[str, ...] = ()
     shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     original: nn.Module | None = None
+    floating: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)

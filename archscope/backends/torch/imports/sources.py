@@ -12,7 +12,7 @@ from archscope.backends.importing.draft import Draft
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.sizes import LinearSize, at
 from archscope.backends.torch.imports.calls import Call, ModelTensor, Trace
-from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight, without_values
+from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight, without_values, word
 from archscope.backends.torch.imports.instances import Instances
 from archscope.backends.torch.imports.model import ImportTarget
 from archscope.graph import Ref
@@ -70,12 +70,13 @@ class Sources:
         if held.learnt:
             op = REGISTRY["Parameter"](shape=shape, **expand)
         else:
-            dtype = DTYPES[held.value.dtype] or "float"
+            dtype = self._word(held.value.dtype)
             arguments = {"dtype": dtype, "persistent": held.persistent, **self._value(tensor)}
             op = REGISTRY["Buffer"](shape=shape, **arguments, **expand)
         frozen = (_own_name(held),) if held.learnt and not held.trained else ()
         with self._draft.under(checkpoint=self._draft.checkpoint):  # whoever reads it may do so with gradients
-            made = self._draft.layer(self._place(held), op, lends, frozen=frozen)[0]
+            mark = self._word(held.value.dtype) if held.learnt and held.value.dtype != self._target.floating else None
+            made = self._draft.layer(self._place(held), op, lends, frozen=frozen, dtype=mark)[0]
         self._weights[held.name] = made
         if not held.learnt and without_values(tensor):
             self.unknown.append(made)
@@ -97,7 +98,7 @@ class Sources:
         if len(grown) > 1:
             raise Unsupported(f"a constant of {self._shape(constant)} that grows with the batch", "an op that makes it")
         block = self._instances.name(call) if call is not None else ""
-        dtype = DTYPES[constant.tensor.dtype] or "float"
+        dtype = self._word(constant.tensor.dtype)
         if grown:
             made = self._repeated(constant, grown[0], block, dtype)
         else:
@@ -134,6 +135,9 @@ class Sources:
 
     def _shape(self, constant: Constant) -> tuple[int, ...]:
         return tuple(at(size, self._batch) for size in constant.value.shape)
+
+    def _word(self, dtype: torch.dtype) -> str:
+        return word(dtype, self._target.floating)
 
     def _original(self, held: ModelTensor) -> torch.Tensor | None:
         """A buffer as the original has it."""

@@ -46,7 +46,16 @@ def unary(lifting: Lifting, call: Call, a: Arguments) -> Any:
     given = {ours: a[theirs] for ours, theirs in arguments.items()}
     if in_place(call) and name in REGISTRY and REGISTRY[name].field("inplace") is not None:
         given["inplace"] = True
-    return lifting.emit(call, name, [next(iter(call.values))], **given)
+    return lifting.emit(call, name, [_in_type(lifting, call, next(iter(call.values)), a)], **given)
+
+
+def _in_type(lifting: Lifting, call: Call, value: TraceTensor, a: Arguments) -> TraceTensor | Ref:
+    """An input in the floating type that a call asks for, into which torch casts it first."""
+    dtype = a.get("dtype")
+    if dtype is None or not dtype.is_floating_point or dtype == value.dtype:
+        return value
+    made: Ref = lifting.emit(call, "Cast", [value], dtype=lifting.word(dtype))
+    return made
 
 
 @RULES.rule("hardtanh", "clamp", "clamp_min", "clamp_max", "clip")
@@ -180,7 +189,9 @@ def where(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 def _chosen(lifting: Lifting, call: Call, condition: TraceTensor, first: float, other: float) -> Ref:
     """One of two numbers: the other, and their difference where the condition holds."""
-    cast = lifting.emit(call, "Cast", [condition], dtype="float" if _floats(call) else "int64")
+    made = call.outputs[0]
+    assert made is not None
+    cast = lifting.emit(call, "Cast", [condition], dtype=lifting.word(made.dtype))
     scaled = lifting.emit(call, "Scale", [cast], factor=first - other)
     shifted: Ref = lifting.emit(call, "Shift", [scaled], value=other)
     return shifted
@@ -203,7 +214,8 @@ _REDUCTIONS = {"mean": "Mean", "sum": "Sum", "amax": "Max", "amin": "Min", "logs
 @RULES.rule(*_REDUCTIONS)
 def reduction(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A reduction over dimensions."""
-    return lifting.emit(call, _REDUCTIONS[call.functional], [a["self"]], **_over(call, a))
+    over = _over(call, a)
+    return lifting.emit(call, _REDUCTIONS[call.functional], [_in_type(lifting, call, a["self"], a)], **over)
 
 
 def _over(call: Call, a: Arguments) -> dict[str, Any]:
@@ -317,14 +329,14 @@ def detach(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 @RULES.rule("to", "_to_copy", "type_as", "to_dtype")
 def cast(lifting: Lifting, call: Call, a: Arguments) -> Any:
-    """Another dtype, where it differs for a design."""
+    """Another dtype."""
     value, made = next(iter(call.values)), call.outputs[0]
     assert made is not None
     if made.dtype not in DTYPES:
         raise Unsupported(f"{call.target} to {made.dtype}", "a dtype that designs know")
-    if DTYPES[value.dtype] == DTYPES[made.dtype]:
+    if value.dtype == made.dtype:
         return lifting.entity(value)
-    return lifting.emit(call, "Cast", [value], dtype=DTYPES[made.dtype] or "float")
+    return lifting.emit(call, "Cast", [value], dtype=lifting.word(made.dtype))
 
 
 @RULES.rule("_assert_tensor_metadata", "_assert_scalar", "sym_constrain_range_for_size", "_assert_async")
