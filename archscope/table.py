@@ -101,7 +101,7 @@ def _all_columns() -> dict[str, Column]:
         columns[name] = Column(name, name.replace("_", " "), "places", convention, "axes", additive=False)
     for name, convention in MEMORY_FIGURES.items():
         columns[name] = Column(name, name.replace("_", " "), "bytes", convention, "count", additive=True)
-    sees = "`all` of the input, or `a part`; `not told` where no closed form says it"
+    sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
@@ -304,7 +304,10 @@ def _field_cell(account: Account, group: Row | Total, name: str) -> Any:
     if name == "sees":
         fields = account.fields[group.name]
         seen = {field.sees for field in fields}
-        return None if not fields else seen.pop() if len(seen) == 1 else "not told" if "not told" in seen else "a part"
+        if len(seen) < 2 or "not told" in seen:
+            return "not told" if len(seen) > 1 else seen.pop() if seen else None
+        whole = "all" if all(word.endswith("all") for word in seen) else "a part"
+        return f"at most {whole}" if any(word.startswith("at most") for word in seen) else whole
     return account.field_figure(group.name, name) or None
 
 

@@ -20,7 +20,8 @@ from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import SAME, Along, Reads, Slide, Span
+from archscope.ops.readings import Reads
+from archscope.ops.windows import SAME, Along, Slide, Span
 from archscope.setting import Setting
 from archscope.shown import Shown
 from archscope.steps import Step
@@ -266,7 +267,7 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
     if field.whole:
         places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
         note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
-        yield _line(f"receptive_field{suffix}", field.size, note)
+        yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
     elif field.untold_from:
         note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
         yield _line(f"receptive_field{suffix}", field.size, note)
@@ -275,7 +276,8 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         yield _line(f"jump{suffix}", moved.jump)
         yield _line(f"field_start{suffix}", moved.first[0])
     else:
-        yield _line(f"receptive_field{suffix}", field.size, _words(paths, _ends(field)))
+        hull = "" if field.table is not None else paths
+        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
         yield Line(f"jump{suffix}", "", "", _number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
@@ -290,7 +292,7 @@ def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
-    if before.whole or before.untold_from or before.dim is None or len(before.spans) > 1:
+    if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
@@ -334,6 +336,8 @@ def _words(*notes: str) -> str:
 
 def _ends(field: Field) -> str:
     """What each unit sees, where units differ: from which place to which, for unit u."""
+    if field.table is not None:
+        return f"the most; the fewest are {field.smallest}: unit by unit, borders taken in"
     if all(span.even for span in field.spans):
         return ""
     if len(field.spans) > 1 or field.spans[0].period > 1:
@@ -342,6 +346,11 @@ def _ends(field: Field) -> str:
     first, last = span.first[0], span.first[0] + span.size[0] - 1
     between = f"unit u sees {_moving(first, span.jump)} to {_moving(last, span.jump + span.grow)}"
     return between if field.smallest == field.size else f"{between}: {field.smallest} to {field.size}"
+
+
+def _less(field: Field) -> str:
+    """Where less may be seen."""
+    return f"at most: what {field.at_most} reads is told by values" if field.at_most else ""
 
 
 def _moving(start: int, step: int) -> str:

@@ -301,6 +301,31 @@ class Sums(Block):
         return tuple(f"{self.name}: {one}" for one in self.sums)
 
 
+class Curve(NamedTuple):
+    """Values along an axis, in order."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Chart(Block):
+    """Values in order, a curve behind the other; formats that draw nothing leave it out.
+
+    Attributes:
+        words: what it shows, for those who do not see it.
+        style: of the values.
+    """
+
+    title: str
+    words: str
+    curves: tuple[Curve, ...]
+    style: str
+
+    def drawn(self, by: Drawing) -> str:
+        return by.chart(self)
+
+
 @dataclass(frozen=True)
 class Notes(Block):
     """Lines of text.
@@ -340,6 +365,9 @@ class Drawing(ABC):
 
     @abstractmethod
     def sums(self, block: Sums) -> str: ...
+
+    @abstractmethod
+    def chart(self, block: Chart) -> str: ...
 
     @abstractmethod
     def notes(self, block: Notes) -> str: ...

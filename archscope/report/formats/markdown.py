@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from archscope.report.blocks import (
     Cell,
+    Chart,
     Checks,
     Drawing,
     Equations,
@@ -81,6 +82,9 @@ class _Markdown(Drawing):
 
     def _lines(self, lines: Iterable[str]) -> str:
         return "  \n".join(map(_said, lines))
+
+    def chart(self, block: Chart) -> str:
+        return ""  # it has no pictures
 
     def equations(self, block: Equations) -> str:
         return self.grid(block.grid)

@@ -68,7 +68,7 @@ def _field(fields: ReceptiveFields) -> Iterator[str]:
     """The receptive field of the last layer that has a bounded one, if any has."""
     for layer in reversed(fields.design.layers):
         axes = fields[layer.name]
-        if axes and not any(axis.whole or axis.untold_from for axis in axes):
+        if axes and not any(axis.whole or axis.untold_from or axis.sees == "all" for axis in axes):
             sizes, extents = value([axis.size for axis in axes], "axes"), value([axis.extent for axis in axes], "axes")
             yield f"receptive field: {sizes} of {extents} at {layer.name}, the last layer that does not see everything"
             return
