@@ -75,6 +75,7 @@ _TEXT = {
     "category": ("split", "conv, fc or other"),
     "input_shape": ("input", "shapes of the inputs, without the batch"),
     "output_shape": ("output", "shape of the (first) output, without the batch"),
+    "dtype": ("type", "type of the (first) output"),
 }
 _TITLES = {"macs": "MACs", "flops": "FLOPs", "backward_macs": "backward MACs", "backward_flops": "backward FLOPs"}
 _SHARE, _WHOLE = "_share", "total"
@@ -280,6 +281,8 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     name = column.name
     if name in METRICS:
         return METRICS[name].of(group.cost)
+    if name == "dtype":
+        return (group.y[0].dtype or account.setting.numbers.floating) if isinstance(group, Row) else None
     if name == "input_shape":
         return tuple(t.sizes for t in group.x) if isinstance(group, Row) else None
     if column.style == "axes" or name == "sees":

@@ -174,7 +174,8 @@ def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> E
         known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
     seen = _field_lines(step, account.fields, known)
-    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, account.setting.precision))
+    precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
+    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -193,9 +194,10 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     for name, tensor in op.parameters(*tx).items():
         words = ["shared with " + layer.shares] if layer.shares else []
         words += ["frozen"] if name in layer.frozen else []
+        words += [layer.dtype] if layer.dtype else []
         yield _line(name, elements(tensor.shape), ", ".join(words))
     for name, tensor in op.buffers(*tx).items():
-        yield _line(name, elements(tensor.shape), "buffer")
+        yield _line(name, elements(tensor.shape), f"buffer, {layer.dtype}" if layer.dtype else "buffer")
     shared = layer.shares is not None
     mark = layer.dtype
     cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
@@ -283,11 +285,12 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
 
 
 def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
-    """What the layer keeps for the backward pass, and who keeps it, too."""
+    """What the layer keeps for the backward pass, and who keeps it, too; in which precision, if one is given."""
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, {precision}{shared}")
+        run = f", {precision}" if precision else ""
+        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

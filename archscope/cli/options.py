@@ -23,7 +23,7 @@ from archscope.report.formats.terminal import printed
 from archscope.spec import library
 
 if TYPE_CHECKING:
-    from archscope.report.blocks import Report
+    from archscope.report.base import Report
     from archscope.spec.document import Document
     from archscope.table import Column
 

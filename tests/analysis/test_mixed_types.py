@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -15,6 +17,7 @@ from archscope.analysis.memory import memory
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.backends.torch.influence import influence
+from archscope.cli import main
 from archscope.errors import UsageError
 from tests.analysis.test_memory import timeline
 from tests.designs import mixed
@@ -171,3 +174,27 @@ def test_weights_alone_are_counted_in_elements_whatever_their_types():
     found = memory(archscope.load(SAID))
     assert (found.weights_as("float32"), found.weights_as("int8")) == (4 * 296, 296)
     assert found.types == ("float32", "bfloat16")
+
+
+def test_types_are_told_where_they_differ(tmp_path):
+    spec = tmp_path / "said.yaml"
+    spec.write_text("name: said" + SAID)
+    shown = CliRunner().invoke(main, ["analyze", str(spec)]).stdout.splitlines()
+    assert shown[2].split()[:4] == ["layer", "op", "output", "type"]
+    lines = {line.split()[0]: line.split() for line in shown[4:] if line}
+    assert (lines["head"][5], lines["router"][5]) == ("bfloat16", "float32")
+    found = json.loads(CliRunner().invoke(main, ["analyze", str(spec), "--json", "-"]).stdout)
+    layers = {layer["name"]: layer for layer in found["designs"][0]["layers"]}
+    assert (layers["head"]["output_dtypes"], layers["router"]["output_dtypes"]) == (["bfloat16"], ["float32"])
+    assert "type" not in CliRunner().invoke(main, ["analyze", "lenet5"]).stdout.splitlines()[2].split()
+
+
+def test_an_explanation_says_what_a_layer_is_held_in():
+    lines = {line.figure: line for line in archscope.explain(archscope.load(SAID), "head")[0].lines}
+    assert (lines["weight"].note, lines["bias"].note) == ("bfloat16", "bfloat16")
+    # 64 inputs, 85 parameters and 20 outputs of 2 bytes
+    assert (lines["bytes_moved"].result, lines["bytes_moved"].note.rpartition(", ")[2]) == (
+        2 * (64 + 85 + 20),
+        "bfloat16",
+    )
+    assert (lines["kept_bytes"].result, lines["kept_bytes"].note) == (64 * 2, "the output of x")

@@ -20,8 +20,9 @@ from archscope.backends.torch.imports import from_torch
 from archscope.backends.torch.machine import machine
 from archscope.backends.torch.profile import profile
 from archscope.cli import main, options
-from archscope.report import blocks
-from archscope.report.blocks import Field, Grid, Head, Headline, Records, Report, Row, Said, report_of
+from archscope.report import base
+from archscope.report.base import Field, Records, Report, Said, report_of
+from archscope.report.blocks import Grid, Head, Headline, Row
 from archscope.report.formats import FORMATS, Format
 from archscope.report.formats.terminal import printed
 from archscope.report.results.account import AccountReport
@@ -235,7 +236,7 @@ def test_a_new_result_has_every_format(monkeypatch):
     assert ">white<" in FORMATS["html"].text(report_of(found))
     with pytest.raises(AssertionError, match="colours has two reports"):
         type("Other", (Report,), {"__module__": module.__name__})
-    del blocks.REPORTS["colours"]
+    del base.REPORTS["colours"]
 
 
 def test_nothing_is_found_by_the_name_of_its_class():

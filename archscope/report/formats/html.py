@@ -9,20 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from archscope.report.blocks import (
-    Cell,
-    Chart,
-    Checks,
-    Drawing,
-    Equations,
-    Facts,
-    Grid,
-    Headline,
-    Notes,
-    Report,
-    Room,
-    Sums,
-)
+from archscope.report.base import Report
+from archscope.report.blocks import Cell, Chart, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Room, Sums
 from archscope.report.formats.base import Format
 from archscope.report.text import unit, value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     Cell,
     Chart,
@@ -15,11 +16,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Row,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.formats.base import Format
 
 #: a page of a paper

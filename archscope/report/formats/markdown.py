@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     Cell,
     Chart,
@@ -16,11 +17,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Row,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.formats.base import Format
 
 #: a screen or two of a pull request

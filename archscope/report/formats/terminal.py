@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 import tabulate
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     COLORS,
     Block,
@@ -21,11 +22,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Sum,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.text import cut
 
 #: a screen or two

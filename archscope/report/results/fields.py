@@ -11,7 +11,8 @@ from archscope.analysis.account import analyze
 from archscope.analysis.receptive_field import Field as Seen
 from archscope.analysis.receptive_field import ReceptiveFields, apart_words
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Headline, Records, Report, Room, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport
 from archscope.table import FIELDS, field_columns
 

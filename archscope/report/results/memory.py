@@ -8,23 +8,8 @@ from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Chart,
-    Curve,
-    Fact,
-    Facts,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Notes,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-)
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary
 from archscope.setting import OF_MEMORY
 

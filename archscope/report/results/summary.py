@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Headline, Notes, Records, Report, Room, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Headline, Notes, Room
 from archscope.report.checks import verdict
 from archscope.report.results.account import AccountReport
 from archscope.report.results.imported import remarks

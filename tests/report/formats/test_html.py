@@ -7,7 +7,7 @@ import pytest
 
 import archscope
 from archscope.backends.torch.profile import profile
-from archscope.report.blocks import report_of
+from archscope.report.base import report_of
 from archscope.report.formats import FORMATS
 from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, inaccessible
 

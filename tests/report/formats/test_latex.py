@@ -5,7 +5,7 @@ import re
 import pytest
 
 import archscope
-from archscope.report.blocks import report_of
+from archscope.report.base import report_of
 from archscope.report.formats import FORMATS
 from archscope.report.formats.latex import escaped
 from archscope.report.results.account import AccountReport
