@@ -13,7 +13,7 @@ from archscope.analysis.receptive_field import ReceptiveFields, apart_words
 from archscope.report import schema as js
 from archscope.report.blocks import Block, Field, Headline, Records, Report, Room, Said
 from archscope.report.results.account import AccountReport
-from archscope.table import FIELDS, field_columns
+from archscope.table import SEEN, field_columns
 
 Places = tuple[int, ...]
 
@@ -61,7 +61,7 @@ class FieldsReport(Report):
     @property
     def sheet(self) -> AccountReport:
         """The table for machines: a row a layer, all columns."""
-        return AccountReport(self._account.found, FIELDS, self.depth)
+        return AccountReport(self._account.found, SEEN, self.depth)
 
     def headline(self) -> Headline:
         if self.layer is None:
