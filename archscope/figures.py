@@ -193,6 +193,8 @@ def _cost(name: str, unit: str, convention: str, *, style: str = "count") -> Fig
 _COSTS = (
     _cost("params", "elements", "learnable elements; a reused layer's are counted once"),
     _cost("trainable_params", "elements", "learnable elements that are not frozen"),
+    _cost("unused_params", "elements", "learnable elements that no computation reads: they have no gradient"),
+    _cost("unused_buffers", "elements", "elements of buffers that no computation reads"),
     _cost("weights", "elements", "learnable elements that are not in bias vectors"),
     _cost("biases", "elements", "learnable elements in bias vectors"),
     _cost("buffers", "elements", "state that is not learnt, batch counters included"),

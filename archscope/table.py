@@ -64,13 +64,14 @@ def _all_columns() -> dict[str, Column]:
         for name, (title, convention) in _TEXT.items()
     }
     columns["output_shape"] = FIGURES["output_shape"]
+    columns["dtype"] = Column("dtype", "type", "", "type of the (first) output", "text", additive=False)
     for name, figure in COSTS.items():
         columns[name] = figure
         if figure.additive:
             share = name + _SHARE
             columns[share] = Column(share, "%", "share", f"share of the total {figure.title}", "share", additive=True)
     columns |= SIZES | FIELDS | SAVED
-    sees = "`all` of the input, or `a part`; `not told` where no closed form says it"
+    sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
@@ -260,13 +261,19 @@ def _kind(_: Account, group: Row | Total) -> str:
     return group.kind if isinstance(group, Row) else f"{group.layers} layer{'s' * (group.layers != 1)}"
 
 
+def _dtype(account: Account, group: Row | Total) -> str | None:
+    return (group.y[0].dtype or account.setting.numbers.floating) if isinstance(group, Row) else None
+
+
 def _sees(account: Account, group: Row | Total) -> str | None:
     """What a layer, or the last layer of a block, sees; nothing for other sums."""
     if isinstance(group, Total) and group.output_shape is None:
         return None
-    fields = account.fields[group.name]
-    seen = {field.sees for field in fields}
-    return None if not fields else seen.pop() if len(seen) == 1 else "not told" if "not told" in seen else "a part"
+    seen = {field.sees for field in account.fields[group.name]}
+    if len(seen) < 2 or "not told" in seen:
+        return "not told" if len(seen) > 1 else seen.pop() if seen else None
+    whole = "all" if all(word.endswith("all") for word in seen) else "a part"
+    return f"at most {whole}" if any(word.startswith("at most") for word in seen) else whole
 
 
 #: what the columns say that are no figures
@@ -275,5 +282,6 @@ _WORDS: Mapping[str, Callable[[Account, Row | Total], Any]] = {
     "kind": _kind,
     "category": lambda _, group: group.category if isinstance(group, Row) else None,
     "input_shape": lambda _, group: tuple(t.sizes for t in group.x) if isinstance(group, Row) else None,
+    "dtype": _dtype,
     "sees": _sees,
 }

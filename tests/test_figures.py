@@ -71,6 +71,11 @@ def parts(found):
     yield from (part for part in (*found.by_category(), *found.by_kind()) if part.layers)
 
 
+@pytest.fixture(scope="module")
+def found():
+    return account()
+
+
 def _asked(question, *arguments):
     try:
         return question(*arguments)
@@ -145,7 +150,7 @@ def disagreements(found, one, readers=READERS):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_reader_answers_with_the_figure_or_refuses(name, found=account()):
+def test_every_reader_answers_with_the_figure_or_refuses(name, found):
     assert list(disagreements(found, FIGURES[name])) == []
     answers = [reader(found, part, name) for part in parts(found) for reader in READERS]
     assert any(one is not REFUSED for one in answers)
@@ -241,7 +246,7 @@ def _options(setting, *fields):
             yield from [f"--{field.replace('_', '-')}"] + ([] if value is True else [str(value)])
 
 
-def _told(tmp_path, spec, setting):
+def _told(tmp_path, spec, setting):  # noqa: C901, PLR0912  # command by command
     """Every figure that a command tells of a design, by the name and what it is of: pairs of command and number."""
     told = {}
 

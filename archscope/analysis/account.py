@@ -15,7 +15,7 @@ from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.shown import Shown
-from archscope.steps import Step
+from archscope.steps import Step, unused
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -233,20 +233,23 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
     floating = setting.numbers.floating
-    rows = tuple(_row(step, floating, known) for step in design.steps(setting.batch, floating))
+    steps = design.steps(setting.batch, floating)
+    idle = unused(steps)
+    rows = tuple(_row(step, floating, known, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
+def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
-    key = (id(op), x, needs, learns, layer.frozen, shared, mark)
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread)
     if key not in known:
         known[key] = cost_of(
-            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark
-        )
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark,
+            unused=unread,
+        )  # fmt: skip
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

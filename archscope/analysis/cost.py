@@ -24,8 +24,10 @@ class Cost:
     Attributes:
         params: learnable elements; a reused layer adds none.
         trainable_params: those that are not frozen.
+        unused_params: those that no computation reads; they have no gradient.
         biases: those in bias vectors.
         buffers: elements of state that is not learnt.
+        unused_buffers: those that no computation reads.
         running_stats: floating buffers, which Keras counts as (non-trainable) parameters.
         second_biases: biases that Keras has not, where torch adds two; as :func:`second_biases` says.
         macs: multiply-accumulates of contractions, forward; bias excluded.
@@ -42,8 +44,10 @@ class Cost:
 
     params: int = 0
     trainable_params: int = 0
+    unused_params: int = 0
     biases: int = 0
     buffers: int = 0
+    unused_buffers: int = 0
     running_stats: int = 0
     second_biases: int = 0
     macs: int = 0
@@ -141,6 +145,7 @@ def cost_of(
     shared: bool = False,
     dtype: str = "float32",
     mark: str | None = None,
+    unused: bool = False,
 ) -> Cost:
     """The cost of one layer.
 
@@ -151,6 +156,7 @@ def cost_of(
         shared: its parameters are another layer's, and counted there.
         dtype: the floating type of parameters and activations.
         mark: the floating type of the layer's own parameters and buffers, if it is another one.
+        unused: whether nothing reads what it holds.
     """
     parameters, buffers = op.parameters(*x), op.buffers(*x)
     counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
@@ -166,8 +172,10 @@ def cost_of(
     return Cost(
         params=0 if shared else params,
         trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),
+        unused_params=params if unused and not shared else 0,
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
+        unused_buffers=total(count for _, count in states) if unused and not shared else 0,
         running_stats=0 if shared else total(count for tensor, count in states if tensor.floating),
         second_biases=0 if shared else second_biases(op, counts),
         macs=total(c.macs for c in contractions),

@@ -132,7 +132,7 @@ def _work(part: Part, moved: Moved, ceilings: Ceilings, precision: Precision) ->
         yield _GROUPS.get(part.op, _KINDS.get(part.kind, "elementwise")), memory
         return
     kind = "attention" if part.kind == "product" and part.op != "Linear" else part.kind
-    compute = moved.flops / _peak(ceilings, precision, part.kind)
+    compute = moved.flops / _peak(ceilings, part.numbers or precision, part.kind)
     yield f"{kind} roof", max(compute, memory)
     yield f"{kind} products", compute
     yield f"{kind} filling", compute * (_filled(part) - 1)

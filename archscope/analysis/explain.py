@@ -19,7 +19,8 @@ from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import SAME, Along, Reads, Slide, Span
+from archscope.ops.readings import Reads
+from archscope.ops.windows import SAME, Along, Slide, Span
 from archscope.setting import Setting
 from archscope.shown import Shown
 from archscope.steps import Step
@@ -172,7 +173,8 @@ def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> E
         known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
     seen = _field_lines(step, account.fields, known)
-    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, account.setting.precision))
+    precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
+    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -191,9 +193,10 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     for name, tensor in op.parameters(*tx).items():
         words = ["shared with " + layer.shares] if layer.shares else []
         words += ["frozen"] if name in layer.frozen else []
+        words += [layer.dtype] if layer.dtype else []
         yield _line(name, elements(tensor.shape), ", ".join(words))
     for name, tensor in op.buffers(*tx).items():
-        yield _line(name, elements(tensor.shape), "buffer")
+        yield _line(name, elements(tensor.shape), f"buffer, {layer.dtype}" if layer.dtype else "buffer")
     shared = layer.shares is not None
     mark = layer.dtype
     cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
@@ -265,7 +268,7 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
     if field.whole:
         places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
         note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
-        yield _line(f"receptive_field{suffix}", field.size, note)
+        yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
     elif field.untold_from:
         note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
         yield _line(f"receptive_field{suffix}", field.size, note)
@@ -274,7 +277,8 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         yield _line(f"jump{suffix}", moved.jump)
         yield _line(f"field_start{suffix}", moved.first[0])
     else:
-        yield _line(f"receptive_field{suffix}", field.size, _words(paths, _ends(field)))
+        hull = "" if field.table is not None else paths
+        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
         yield Line(f"jump{suffix}", "", "", _number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
@@ -284,12 +288,13 @@ def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        yield Line("keeps", "", "", piece.bytes, f"{piece.what}, {precision}{shared}")
+        run = f", {precision}" if precision else ""
+        yield Line("keeps", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
-    if before.whole or before.untold_from or before.dim is None or len(before.spans) > 1:
+    if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
@@ -333,6 +338,8 @@ def _words(*notes: str) -> str:
 
 def _ends(field: Field) -> str:
     """What each unit sees, where units differ: from which place to which, for unit u."""
+    if field.table is not None:
+        return f"the most; the fewest are {field.smallest}: unit by unit, borders taken in"
     if all(span.even for span in field.spans):
         return ""
     if len(field.spans) > 1 or field.spans[0].period > 1:
@@ -341,6 +348,11 @@ def _ends(field: Field) -> str:
     first, last = span.first[0], span.first[0] + span.size[0] - 1
     between = f"unit u sees {_moving(first, span.jump)} to {_moving(last, span.jump + span.grow)}"
     return between if field.smallest == field.size else f"{between}: {field.smallest} to {field.size}"
+
+
+def _less(field: Field) -> str:
+    """Where less may be seen."""
+    return f"at most: what {field.at_most} reads is told by values" if field.at_most else ""
 
 
 def _moving(start: int, step: int) -> str:

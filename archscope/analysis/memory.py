@@ -25,6 +25,7 @@ from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.setting.devices import DEVICES, WORKSPACE
 from archscope.shown import Shown
@@ -188,8 +189,19 @@ class Memory(Shown, report="memory"):
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        item = ITEM_BYTES[self.floating]
-        return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
+        return -(-sum(tensor.numel for tensor in self._weights) * WEIGHT_BITS[form] // 8)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types in which the parameters are held, that of the run first."""
+        found = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
+        return tuple(sorted(found, key=lambda dtype: dtype != self.floating)) or (self.floating,)
+
+    @cached_property
+    def _weights(self) -> tuple[Tensor, ...]:
+        steps = self.design.steps(self.setting.batch, self.floating)
+        own = (one.layer.parameters(*one.x) for one in steps if one.layer.shares is None)
+        return tuple(tensor for state in own for tensor in state.values())
 
 
 def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Memory:

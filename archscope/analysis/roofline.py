@@ -224,6 +224,21 @@ def granted(ceilings: Ceilings, setting: Setting) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _held(part: Part, ceilings: Ceilings, precision: Precision) -> Precision:
+    """The precision that a part runs in.
+
+    Raises:
+        UsageError: it is held in a type that the device has no units for.
+    """
+    if part.numbers is None or part.kind not in CONTRACTING:
+        return precision
+    try:
+        peak_of(ceilings, part.numbers, part.kind)
+    except UsageError as error:
+        raise UsageError(f"{part.name}: {error}") from None
+    return part.numbers
+
+
 def bounded(ceilings: Ceilings, precision: Precision, launch: float = 0.0) -> Callable[[Part, str], Bound]:
     """What says how long a pass of a part takes at least.
 
@@ -233,7 +248,8 @@ def bounded(ceilings: Ceilings, precision: Precision, launch: float = 0.0) -> Ca
 
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)
-        usable = [number for number in precision.of(part.kind) if number in ceilings.flops]
+        numbers = _held(part, ceilings, precision)
+        usable = [number for number in numbers.of(part.kind) if number in ceilings.flops]
         rate = max(ceilings.flops[number] * part.fewer(number) for number in usable) * ceilings.clock
         memory = part.beyond(phase, ceilings.cache) / ceilings.bandwidth
         return Bound(moved.flops / rate, memory, moved.calls * launch)
@@ -249,12 +265,11 @@ def _estimated(calibration: Calibration, precision: Precision) -> Callable[[Part
         moved: Moved = getattr(part, phase)
         if not moved.calls:
             return Bound(0.0, 0.0, 0.0)
-        share = calibration.share(precision.name, phase, part.kind)
+        numbers = _held(part, ceilings, precision)
+        share = calibration.share(numbers.name, phase, part.kind)
         launch = moved.calls * calibration.launch[phase]
         if part.kind in CONTRACTING:
-            return Bound(
-                moved.flops / (peak_of(ceilings, precision, part.kind) * share), moved.bytes / bandwidth, launch
-            )
+            return Bound(moved.flops / (peak_of(ceilings, numbers, part.kind) * share), moved.bytes / bandwidth, launch)
         return Bound(0.0, moved.bytes / (bandwidth * share), launch)
 
     return timed

@@ -37,6 +37,7 @@ from archscope.ops import Tensor
 from archscope.setting import Setting
 from archscope.setting.devices import CONTRACTING
 from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS, Precision
 from archscope.steps import Segment, Step, segments
 
 _Result = TypeVar("_Result")
@@ -94,6 +95,7 @@ class Part:
         spared: how many times fewer products it takes by the best algorithm there is, as :func:`spared` says.
         skipped: bytes of the input that no window reads.
         product: its product of matrices, where it is one.
+        numbers: the precision that it runs in, where that is not the step's: it is held in a type of its own.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Part:
     spared: float = 1.0
     skipped: int = 0
     product: Product | None = None
+    numbers: Precision | None = None
 
     def fewer(self, number: str) -> float:
         """How many times fewer products it takes in a number type: tensor cores convolve as they are told."""
@@ -145,7 +148,9 @@ def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> t
     rows = analyze(design, setting).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
     if setting.compile:
-        parts = list(fused(design, seen.steps, rows, parts, ITEM_BYTES[form.narrowest]))
+        types = {tensor.dtype for one in seen.steps for tensor in (*one.x, *one.y) if tensor.floating and tensor.dtype}
+        width = min(ITEM_BYTES[dtype] for dtype in (form.narrowest, *types))
+        parts = list(fused(design, seen.steps, rows, parts, width))
     if training and seen.written["loss", LOSS]:
         parts += [seen.loss(), seen.update(setting.optimizer)]
     return tuple(parts)
@@ -234,7 +239,22 @@ def _part(one: Step, row: Row, seen: _Seen, again: frozenset[str]) -> Part:
     backward = seen.backward(name, outputs, flops, state=any(one.needs))
     again_too = backward + forward if name in again else backward
     kind, skipped = kind_of(one), _skipped(one, seen) if forward.calls else 0
-    return Part(name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped, product(one))
+    numbers = _numbers(one, seen.form)
+    return Part(
+        name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped, product(one), numbers
+    )
+
+
+def _numbers(one: Step, form: Precision) -> Precision | None:
+    """The precision that a layer multiplies in, if its tensors are of a type that is not the run's.
+
+    Autocast lowers all types but float64.
+    """
+    read = (*one.x, *one.layer.parameters(*one.x).values())
+    dtype = next((tensor.dtype for tensor in read if tensor.floating), None)
+    if dtype is None or (form.lower is not None and dtype != "float64"):
+        return None
+    return PRECISIONS[dtype]
 
 
 def product(one: Step) -> Product | None:

@@ -10,7 +10,7 @@ from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
 from archscope.report.results.account import AccountReport
 from archscope.setting import OF_MEMORY, Setting
-from archscope.table import COLUMNS, DEFAULT, choose
+from archscope.table import COLUMNS, choose
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
@@ -66,7 +66,7 @@ def command(
         )
     if outputs["html"] is None and profile_file:
         raise click.UsageError("--profile is for a report: add --html FILE")
-    names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
+    names = [name.strip() for name in columns.split(",")] if columns else []
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
     accounts = tuple(analyze(design, setting) for design in designs)

@@ -24,7 +24,7 @@ from archscope.spec import library
 
 if TYPE_CHECKING:
     from archscope.figures import Column
-    from archscope.report.blocks import Report
+    from archscope.report.base import Report
     from archscope.spec.document import Document
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -30,7 +30,8 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
-from archscope.ops.windows import ALL, SAME, WHOLE, Along, Axis, Either, From, UpTo
+from archscope.ops.readings import Either
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Axis, From, UpTo
 
 
 class _Recurrent(InfersArguments, NoBuffers):

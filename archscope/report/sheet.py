@@ -12,7 +12,7 @@ from archscope.files import write
 from archscope.report.text import plain
 
 if TYPE_CHECKING:
-    from archscope.report.blocks import Records
+    from archscope.report.base import Records
 
 #: what a spreadsheet takes for the beginning of a formula (OWASP, CSV Injection; the wide forms are East Asian)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from archscope.analysis.estimates import Estimate
 from archscope.analysis.roofline import Bound, Prediction
 from archscope.report import schema as js
-from archscope.report.blocks import Field
+from archscope.report.base import Field
 from archscope.report.text import binary, short
 from archscope.setting import OF_TIME, Setting
 

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from archscope.analysis.peers import Measured
 from archscope.backends.torch import calibrate
+from archscope.backends.torch import check as _check  # noqa: F401  # takes its own name of what is put off below
 from archscope.cli import main
 from archscope.cli.schema import command as schema_command
 from archscope.figures import COSTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
 from archscope.backends.importing.sizes import Size, at
-from archscope.backends.onnx.file import Graph, Node
+from archscope.backends.onnx.file import Graph, Node, hollow
 from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
 from archscope.backends.onnx.lifting import GraphLifting
+from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.rules import RULES
 from archscope.backends.onnx.shapes import expanding
 from archscope.backends.onnx.values import BATCHES, Constant, Parts, Value
@@ -108,9 +110,7 @@ class Lifter:
         if node.kind in _MEASURES and isinstance(values[0], (Ref, Constant)):
             return [self._measured(node, values[0])]
         if node.kind == "CastLike" and isinstance(values[0], Constant) and isinstance(values[1], Ref):
-            kind = np.dtype(self.lifting.dtype(values[1]) or np.float32)
-            one, other = (array.astype(kind) for array in values[0].arrays)
-            return [values[0] if values[0].source else Constant((one, other))]
+            return [_cast(values[0], self.lifting.dtype(values[1]))]
         if any(isinstance(value, Ref) or (isinstance(value, Parts) and value.tensors) for value in values):
             return None
         inputs = [value if isinstance(value, Constant) else None for value in values]
@@ -138,7 +138,9 @@ class Lifter:
     def _rearranged(self, node: Node, held: Sequence[Constant]) -> Constant:
         """A stored tensor in another layout."""
         value, array = held[0], held[0].arrays[0]
-        if node.kind in ("Identity", "Cast", "CastLike"):
+        if node.kind == "Cast":
+            return _cast(value, _type_named(node.attributes["to"]))
+        if node.kind in ("Identity", "CastLike"):
             return value
         if node.kind == "Transpose":
             order = [int(dim) for dim in node.attributes.get("perm", reversed(range(array.ndim)))]
@@ -185,3 +187,22 @@ def _constant(node: Node) -> Constant:
     else:
         raise Unsupported("it is no constant of numbers", "a tensor of numbers")
     return Constant((array, array))
+
+
+def _type_named(number: int) -> str:
+    """A type by its number in ONNX."""
+    from onnx import TensorProto
+
+    return DTYPES.get(TensorProto.DataType.Name(number), "")
+
+
+def _cast(value: Constant, dtype: str) -> Constant:
+    """A stored tensor in another type: what a layer has of it then."""
+    if value.arrays[0].dtype.name == dtype or dtype in ("", "bfloat16"):  # which NumPy does not know
+        return value
+    kind = np.dtype(dtype)
+    if value.known:
+        one, other = (array.astype(kind) for array in value.arrays)
+    else:
+        one, other = (hollow(array.shape, kind) for array in value.arrays)
+    return replace(value, arrays=(one, other))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from archscope.autograd.dtypes import HELD
 from archscope.backends.importing.constants import Kept, value_of
 from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
@@ -65,7 +66,8 @@ class GraphLifting:
     def __init__(self, graph: Graph, given: Mapping[str, Sequence[int]], title: str) -> None:
         self.graph, self.kept, self.owners = graph, Kept(title), Owners()
         source = f"ONNX file, made by {graph.producer}" if graph.producer else ""
-        self.draft = Draft(title, batch=BATCHES[0], source=source)
+        self.floating = _floating(graph)
+        self.draft = Draft(title, batch=BATCHES[0], source=source, floating=self.floating)
         self.made: dict[str, Made] = {}
         self.refusals: list[Refusal] = []
         self.node: Node | None = None
@@ -85,7 +87,9 @@ class GraphLifting:
             if isinstance(shape, Unsupported):
                 self.refusals.append(shape.at(f"input {port.name}"))
                 continue
-            self._values[port.name] = ref = self.draft.input(port.name.replace("/", "_"), shape, DTYPES[port.dtype])
+            kind = self.word(DTYPES[port.dtype])
+            name = port.name.replace("/", "_")
+            self._values[port.name] = ref = self.draft.input(name, shape, None if kind == "float" else kind)
             self._samples = self._samples or ref
         for stored in graph.stored.values():
             arrays = (stored.array, stored.array)
@@ -185,9 +189,17 @@ class GraphLifting:
         """The shape of a tensor at the first batch."""
         return self.draft.tensor(ref).shape
 
-    def dtype(self, ref: Ref) -> str | None:
+    def dtype(self, ref: Ref) -> str:
         """The type of a tensor."""
-        return self.draft.tensor(ref).dtype
+        return self.draft.tensor(ref).dtype or self.floating
+
+    def floats(self, ref: Ref) -> bool:
+        """Whether a tensor holds floating numbers."""
+        return self.draft.tensor(ref).floating
+
+    def word(self, dtype: str) -> str:
+        """How an op of the design calls a type; ``float`` is the floating type of the file."""
+        return "float" if dtype == self.floating else dtype
 
     def maker(self, value: Value, kind: str) -> Made | None:
         """The layer that gives a tensor, if it is of that kind and this is its first output."""
@@ -268,7 +280,8 @@ class GraphLifting:
         if instead is not None:
             self.owners.release(instead.weights)
         try:
-            refs = self.draft.layer("", op, inputs, shares=self.owners.first(op, weights))
+            mark = self._mark(weights)
+            refs = self.draft.layer("", op, inputs, shares=self.owners.first(op, weights), dtype=mark)
         except Unfit as error:
             raise Unsupported(str(error)) from None
         _hold_fitting(op, [self.draft.tensor(ref) for ref in inputs], weights)
@@ -276,6 +289,17 @@ class GraphLifting:
         self.made[refs[0].node] = Made(op, inputs, *called, weights, tensor)
         self.owners.enter(op, weights, called[0], refs[0])
         return refs
+
+    def _mark(self, weights: Mapping[str, Constant]) -> str | None:
+        """The floating type of a layer's weights, where it is not the one of the file.
+
+        Raises:
+            Unsupported: they have several.
+        """
+        kinds = {_named(value.arrays[0]) for name, value in weights.items() if name and value.floating}
+        if len(kinds) > 1:
+            raise Unsupported(f"its weights are {' and '.join(sorted(kinds))}", "weights of one floating type")
+        return next((kind for kind in kinds if kind in HELD and kind != self.floating), None)
 
     def emit(self, kind: str, *inputs: Ref, **arguments: Any) -> Ref:
         """The first output of a layer: as :meth:`layer`."""
@@ -310,6 +334,9 @@ class GraphLifting:
         dtype = {"i": "int64", "b": "bool", "u": "int64"}.get(value.arrays[0].dtype.kind)
         if value.arrays[0].dtype == np.int32:
             dtype = "int32"
+        kind = _named(value.arrays[0])
+        if dtype is None and kind in HELD and kind != self.floating:
+            dtype = kind
         arguments: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         first, *rest = value.sizes or (1,)
         if any(map(varies, rest)) or (varies(first) and first != BATCH):
@@ -395,6 +422,19 @@ def _hold_fitting(op: Op, x: Sequence[Tensor], weights: Mapping[str, Constant]) 
             )
 
 
+def _named(array: Array) -> str:
+    """The type of an array's elements."""
+    return str(array.dtype.name)
+
+
+def _floating(graph: Graph) -> str:
+    """The floating type of a file, by its weights and inputs: the one that all have, float32 where they are several."""
+    weights = {_named(stored.array) for stored in graph.stored.values() if _learnt(stored)} & {*HELD}
+    inputs = {DTYPES.get(port.dtype, "") for port in graph.inputs} & {*HELD}
+    found = weights | inputs
+    return found.pop() if len(found) == 1 else "float32"
+
+
 def _learnt(stored: Stored) -> bool:
     """Whether a stored tensor is a weight; files of torch's newer exporter tell it of most."""
     array = stored.array
@@ -408,4 +448,4 @@ def _learnt(stored: Stored) -> bool:
 
 def _masks(array: Array) -> bool:
     """Whether it holds numbers that no weight has: the folded mask of an attention."""
-    return bool((array < -1e30).any())
+    return bool((array < max(-1e30, float(np.finfo(array.dtype).min))).any())

@@ -52,6 +52,7 @@ class OnnxModel:
             ``None`` of those that are not known at the batch of the file.
         batch: that the file is written for; ``None`` is any.
         notes: what was left out or evaluated, a line each.
+        floating: the floating type that the file has, float32 where it has several.
         kept: values of constants that go into a file beside the spec.
     """
 
@@ -63,6 +64,7 @@ class OnnxModel:
     weights: Mapping[str, Mapping[str, LayerTensor]] = field(repr=False)
     constants: Mapping[str, Array | None] = field(repr=False)
     batch: int | None = None
+    floating: str = "float32"
     notes: tuple[str, ...] = ()
     kept: Kept | None = field(default=None, repr=False)
 
@@ -143,6 +145,7 @@ def _finished(lifter: Lifter, path: str) -> OnnxModel:
         weights,
         constants,
         lift.batch,
+        lift.floating,
         tuple(_notes(lifter, used)),
         lift.kept,
     )

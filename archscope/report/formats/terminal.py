@@ -9,9 +9,11 @@ from typing import NamedTuple
 import click
 import tabulate
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     COLORS,
     Block,
+    Chart,
     Checks,
     Drawing,
     Equations,
@@ -20,11 +22,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Sum,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.text import cut
 
 #: a screen or two
@@ -122,6 +123,9 @@ class _Terminal(Drawing):
             yield f"  not modelled: {one.refused}; so there is no total"
         else:
             yield f"  = {one.total[0]:>{room},} {one.total[1]}"
+
+    def chart(self, block: Chart) -> str:
+        return ""  # it has no pictures
 
     def grid(self, block: Grid) -> str:
         parts = [*self._title(block.title), *(_part(block, part) for part in self._parts(block))]

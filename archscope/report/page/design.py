@@ -187,7 +187,7 @@ def _sentences(account: Account) -> Iterator[str]:
         share = _percent(size / memory.training)
         yield f"A training step needs most memory {when(memory)}; {share} of it is {words.get(kind, kind)}."
     fields = account.fields[account.design.outputs[0][1].node] if account.rows else ()
-    if fields and all(field.sees == "all" for field in fields):
+    if fields and all(field.whole and field.sees == "all" for field in fields):
         sizes = shape(tuple(field.size for field in fields))
         mixed_by = fields[0].mixed_by
         yield f"The output sees the whole input: {mixed_by} mixes everything, of which each part sees {sizes}."

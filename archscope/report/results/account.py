@@ -11,7 +11,8 @@ from archscope.analysis.cost import CATEGORIES
 from archscope.design import Design, incomplete
 from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
 from archscope.setting import OF_BYTES, OF_SAVED
 from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
@@ -67,7 +68,7 @@ class AccountReport(Report):
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:
         return tabulate_account(
             account,
-            self.columns or columns,
+            self.columns or _typed(account, columns),
             depth=self.depth,
             sort=self.sort,
             most=most,
@@ -96,10 +97,19 @@ class AccountReport(Report):
         return _schema(cls.VERSION)
 
 
+def _typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
+    """Columns, with the types of the outputs where there are several floating ones."""
+    floating = {tensor.dtype for row in account.rows for tensor in row.y if tensor.floating}
+    if len(floating) < 2 or "output_shape" not in columns or "dtype" in columns:
+        return columns
+    place = list(columns).index("output_shape") + 1
+    return (*columns[:place], "dtype", *columns[place:])
+
+
 def _every(account: Account) -> tuple[str, ...]:
     """The columns of records where none are chosen: all but shares, and but what is not known of such a run."""
     known = SAVED if account.setting.runs else ()
-    return "name", "kind", "category", "input_shape", *SIZES, *COSTS, *FIELDS, *known
+    return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *known
 
 
 def setting(account: Account, *shown: str) -> str:
@@ -123,7 +133,7 @@ def layers(table: Table) -> Grid:
 
 
 def _head(column: Column, table: Table) -> Head:
-    unasked = tuple(one.name for one in table.columns) == DEFAULT
+    unasked = tuple(one.name for one in table.columns if one.name != "dtype") == DEFAULT
     dropped = DROPPED_FIRST.index(column.name) + 1 if unasked and column.name in DROPPED_FIRST else 0
     counted = column.convention if column.unit and column.style != "share" else ""
     return Head(column.title, column.style, column.unit, counted, dropped)
@@ -175,6 +185,7 @@ def _design(account: Account) -> dict[str, Any]:
                 "inputs": [str(ref) for ref in layer.inputs],
                 "input_shapes": [list(t.sizes) for t in row.x],
                 "output_shapes": [list(t.sizes) for t in row.y],
+                "output_dtypes": [t.dtype or account.setting.numbers.floating for t in row.y],
                 "shares": row.shares,
                 "frozen": list(row.frozen),
                 **{name: cell(account, row, COLUMNS[name]) for name in COSTS},
@@ -219,6 +230,7 @@ def _schema(version: int) -> js.Schema:
         "inputs": js.many(js.text(), "the layers that it reads"),
         "input_shapes": js.many(js.sizes()),
         "output_shapes": js.many(js.sizes()),
+        "output_dtypes": js.many(js.text("of its elements")),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
         "frozen": js.many(js.text(), "those of its parameters that are not trained"),
         **{name: js.figure(name) for name in COSTS},

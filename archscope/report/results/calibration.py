@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Field, Grid, Head, Headline, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Room, Row
 from archscope.report.speed import CEILINGS, machine_schema, seconds
 from archscope.report.text import duration, short
 from archscope.setting.calibration import FORMAT, Calibration

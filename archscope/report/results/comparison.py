@@ -10,7 +10,8 @@ from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
 from archscope.figures import Column
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.difference import COSTS, DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.setting import Setting

@@ -12,7 +12,8 @@ from archscope.comparison import as_written
 from archscope.design import incomplete
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import shape, value
 from archscope.setting import OF_SAVED
 from archscope.table import COLUMNS

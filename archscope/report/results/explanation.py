@@ -8,7 +8,8 @@ from typing import Any
 
 from archscope.analysis.explain import Explanation, Explanations
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Equations, Field, Headline, Records, Report, Room, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Equations, Headline, Room
 from archscope.report.results.account import setting
 from archscope.setting import OF_SAVED
 

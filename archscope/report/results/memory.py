@@ -8,21 +8,8 @@ from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Fact,
-    Facts,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Notes,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-)
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary
 from archscope.setting import OF_MEMORY
 
@@ -64,6 +51,8 @@ class MemoryReport(Report):
         yield Notes(tuple(_weights(self.found)), faint=False)
         if self.found.kept:
             yield self._kept(room)
+        if self.found.timeline:
+            yield self._chart()
         if fits := self.fits():
             yield Notes(tuple(fits), faint=False)
 
@@ -76,6 +65,13 @@ class MemoryReport(Report):
         ]
         title = "kept, in the order of the forward pass" if self.every else "kept, the largest first"
         return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.kept) - len(rows), "--layers"))
+
+    def _chart(self) -> Chart:
+        found = self.found
+        lives = ((phase, [one.live for one in found.timeline if one.phase == phase]) for phase in PHASES)
+        words = f"{len(found.timeline):,} allocations; the most at once are {binary(found.training)}"
+        curves = tuple(Curve(phase, tuple(live)) for phase, live in lives if live)
+        return Chart("memory over a training step", words, curves, "bytes")
 
     def records(self) -> Records:
         rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.kept)
@@ -123,7 +119,8 @@ def _weights(found: Memory) -> Iterator[str]:
     """What the weights alone take."""
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     yield f"weights alone: {forms}"
-    yield f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
+    types = " and ".join(found.types)
+    yield f"a file of {types}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
 
 
 def _data(found: Memory) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from archscope.analysis.roofline import Prediction
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.speed import PREDICTED, PREDICTION, TYPES, WORK, fields, per_second, predicted, run, share
 from archscope.report.text import duration, short, value
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.speed import (
     MACHINE,
     PREDICTION,

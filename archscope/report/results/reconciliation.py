@@ -12,22 +12,8 @@ from typing import Any
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Cell,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-    Sum,
-    Sums,
-    Term,
-)  # fmt: skip
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Room, Row, Sum, Sums, Term
 from archscope.report.results.account import inputs
 
 _HEADS = tuple(

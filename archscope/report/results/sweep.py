@@ -8,22 +8,8 @@ from math import isfinite, log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Cell,
-    Fact,
-    Facts,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Notes,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-)  # fmt: skip
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.comparison import time_note
 from archscope.report.text import cut, duration, line, short
 from archscope.setting import FIELDS

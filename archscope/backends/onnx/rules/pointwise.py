@@ -93,7 +93,7 @@ def _clip(lift: GraphLifting, node: Node) -> Ref:
         return lift.emit("ReLU", x)
     if (low, high) == (0, 6):
         return lift.emit("ReLU6", x)
-    if low is not None and high is not None and lift.dtype(x) is None:
+    if low is not None and high is not None and lift.floats(x):
         return lift.emit("Hardtanh", x, min_val=low, max_val=high)
     return lift.emit("Clamp", x, min=low, max=high)
 
@@ -109,7 +109,7 @@ def _cast(lift: GraphLifting, node: Node) -> Ref:
 def _cast_like(lift: GraphLifting, node: Node) -> Ref:
     x, like = _x(lift, node), lift.value(node.inputs[1])
     if isinstance(like, Ref):
-        return x if lift.dtype(like) == lift.dtype(x) else lift.emit("Cast", x, dtype=lift.dtype(like) or "float")
+        return x if lift.dtype(like) == lift.dtype(x) else lift.emit("Cast", x, dtype=lift.word(lift.dtype(like)))
     if not isinstance(like, Constant):
         raise Unsupported("it takes the type of a sequence", "a tensor")
     name = like.arrays[0].dtype.name.upper().replace("FLOAT32", "FLOAT").replace("FLOAT64", "DOUBLE")
@@ -117,10 +117,10 @@ def _cast_like(lift: GraphLifting, node: Node) -> Ref:
 
 
 def _to(lift: GraphLifting, x: Ref, name: str) -> Ref:
-    """A tensor in another type; between floating ones, which are one here, there is nothing to do."""
+    """A tensor in another type."""
     if name not in DTYPES:
         raise Unsupported(f"it makes {name.lower()} numbers", "one of " + ", ".join(DTYPES).lower())
-    return x if DTYPES[name] == lift.dtype(x) else lift.emit("Cast", x, dtype=DTYPES[name] or "float")
+    return x if DTYPES[name] == lift.dtype(x) else lift.emit("Cast", x, dtype=lift.word(DTYPES[name]))
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def _scaled(lift: GraphLifting, x: Ref, weight: Constant, name: str) -> Ref | No
 def _divide(lift: GraphLifting, node: Node) -> Ref:
     a, b = (lift.value(name) for name in node.inputs)
     number = _scalar(lift, b, a)
-    if number and isinstance(a, Ref) and lift.dtype(a) is None:
+    if number and isinstance(a, Ref) and lift.floats(a):
         return lift.emit("Scale", a, factor=rounded(1 / number))
     number = _scalar(lift, a, b)
     if number is not None and isinstance(b, Ref):

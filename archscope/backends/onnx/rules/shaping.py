@@ -198,7 +198,7 @@ def _pad(lift: GraphLifting, node: Node) -> Ref:
              "wrap": "CircularPad"}  # fmt: skip
     if mode not in kinds:
         raise Unsupported(f"its mode is {mode}", f"one of {', '.join(kinds)}")
-    if 3 <= ndim <= 5 and not any(any(end) for end in both[:2]) and lift.dtype(x) is None:
+    if 3 <= ndim <= 5 and not any(any(end) for end in both[:2]) and lift.floats(x):
         padding = [end for pair in reversed(both[2:]) for end in pair]
         given = {"value": value} if kinds[mode] == "ConstantPad" else {}
         return lift.emit(f"{kinds[mode]}{ndim - 2}d", x, padding=padding, **given)

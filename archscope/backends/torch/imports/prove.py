@@ -207,9 +207,7 @@ def _typed(shape: tuple[int, ...], dtype: str) -> tuple[int | str, ...]:
 
 def _unread(account: Account, sizes: dict[str, int], unused: tuple[Unused, ...], ran: _Ran | str) -> Check:
     """The parameters that a forward pass does not read, counted and named."""
-    read = {ref.node for layer in account.design.layers for ref in layer.inputs}
-    read |= {ref.node for _, ref in account.design.outputs}
-    stated = sum(row.params for row in account.rows if row.kind == "Parameter" and row.name not in read)
+    stated = account.total.unused_params
     if isinstance(ran, str):
         return Check("unused_params", stated, None, ran)
     unread = {name: size for name, size in sizes.items() if name not in ran.read}
