@@ -95,6 +95,7 @@ def test_the_frame_has_a_row_a_layer_and_every_figure(account):
         "kind",
         "category",
         "input_shape",
+        "dtype",
         *SIZES,
         *FIELDS,
         *SAVED,
