@@ -749,7 +749,7 @@ def test_weights_alone():
     ("options", "message"),
     [
         ({"optimizer": "adamx"}, "unknown optimizer adamx"),
-        ({"precision": "int8"}, "unknown precision int8"),
+        ({"precision": "int8"}, "int8 is no floating type, and no precision to run in"),
         ({"device": "tpu"}, "unknown device tpu"),
     ],
 )
