@@ -4,6 +4,7 @@ design = archscope.load("vgg16", set={"classes": 10})
 account = archscope.analyze(design, batch=32)
 account.total.macs, account["conv1_1"].params, account.by_block(depth=1), account.frame
 print(*archscope.explain(design, "conv1_1"))
+archscope.memory(design, archscope.Setting(batch=32, precision="bf16-mixed", optimizer="adamw")).training
 archscope.compare([design, archscope.load("resnet50")]).frame
 archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.params
 archscope.sweep("resnet50", {"depths[2]": "3:23", "input": [160, 224]}, where="params < 30e6").frame
@@ -18,6 +19,7 @@ from archscope.analysis import Account, Explanation, Explanations, Row, analyze,
 from archscope.design import Design
 from archscope.errors import ArchscopeError, MissingLibrary, SpecError, UsageError
 from archscope.load import load
+from archscope.setting import Setting
 
 if TYPE_CHECKING:
     from archscope.analysis.fit import largest_batch
@@ -55,6 +57,7 @@ __all__ = [
     "ReceptiveFields",
     "Reconciliation",
     "Row",
+    "Setting",
     "SpecError",
     "Summary",
     "Sweep",

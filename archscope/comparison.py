@@ -4,81 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from archscope import figures
 from archscope.analysis.account import Account, Total, analyze
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
-from archscope.setting.precision import precision_of
+from archscope.figures import Column, Figure
+from archscope.setting import Setting
 from archscope.shown import Shown
-from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
-    from archscope.analysis.calibration import Calibration
     from archscope.analysis.memory import Memory
-    from archscope.analysis.roofline import Prediction
-
-_BYTES = {
-    "kept_bytes": "what autograd keeps of the forward pass",
-    "inference_bytes": "peak memory of an inference: parameters, buffers, and what else lives at once",
-    "training_bytes": "peak memory of a training step",
-}
-#: figures of an allocator, which decides by every size: a sweep looks at each design on its own for them
-ON_CUDA = {
-    "allocated_bytes": "torch.cuda.max_memory_allocated() of a training step on the device, cuDNN's workspaces apart",
-    "reserved_bytes": "torch.cuda.max_memory_reserved() of a training step on the device, where nothing is short",
-    "needed_bytes": "the least memory in which torch's allocator gets through training on the device",
-    "largest_batch": "samples of the largest training step that fits into the device's memory less its context",
-}
-_SECONDS = {
-    "infer_seconds": (
-        "infer",
-        "time of a forward pass on the device: at least, or an estimate if calibrated",
-    ),
-    "train_seconds": (
-        "train",
-        "time of a training step on the device: at least, or an estimate if calibrated",
-    ),
-}
-_RECORDED = "accuracy that the design records, not measured here"
-
-
-def _all_figures() -> dict[str, Column]:
-    figures = {name: COLUMNS[name] for name in METRICS}
-    for name, convention in DESIGN_FIGURES.items():
-        _, _, of = name.partition("_")
-        unit = METRICS[of].unit if of in METRICS else "layers"
-        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
-    figures["output_shape"] = COLUMNS["output_shape"]
-    for name, convention in (_BYTES | ON_CUDA).items():
-        unit = "bytes" if name.endswith("_bytes") else "samples"
-        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
-    for name in FIELD_FIGURES:
-        figures[name] = COLUMNS[name]
-    for name, (mode, convention) in _SECONDS.items():
-        figures[name] = Column(
-            name,
-            {"infer": "inference time", "train": "training step time"}[mode],
-            "s",
-            convention,
-            "seconds",
-            additive=False,
-        )
-    for name in ("top1", "top5"):
-        figures[name] = Column(name, name, "%", _RECORDED, "percent", additive=False)
-    figures["accuracy_source"] = Column("accuracy_source", "accuracy", "", "who says so", "text", additive=False)
-    return figures
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").replace("macs", "MACs")
-
 
 #: every figure that designs are compared by, by name
-FIGURES: dict[str, Column] = _all_figures()
+FIGURES: Mapping[str, Figure] = {name: one for name, one in figures.FIGURES.items() if figures.DESIGN in one.scopes}
 #: those that are shown unasked; times and an allocator need a device, and accuracies a design that records one
 DEFAULT = (
     "params", "conv_params", "fc_params", "macs", "conv_macs", "fc_macs", "flops", "backward_flops", "elementwise",
@@ -105,89 +46,6 @@ def choose_figures(names: Sequence[str]) -> tuple[Column, ...]:
     return tuple(FIGURES[name] for name in dict.fromkeys(names))
 
 
-class Setting(NamedTuple):
-    """How the designs are run.
-
-    Attributes:
-        batch: samples at once.
-        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
-        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`, not ``none``.
-        device: whose times and whose memory: one of :data:`~archscope.analysis.devices.DEVICES`, or ``cpu``.
-        calibration: makes estimates of the times.
-    """
-
-    batch: int = 1
-    dtype: str = "float32"
-    optimizer: str = "sgd"
-    device: str | None = None
-    calibration: Calibration | None = None
-
-    def check(self) -> Setting:
-        """The same, if it can be.
-
-        Raises:
-            UsageError: an unknown dtype, optimizer or device, or a device without units for the dtype.
-        """
-        from archscope.analysis.optimizers import OPTIMIZERS
-        from archscope.analysis.roofline import ceilings_of, peak_of
-
-        dtype = precision_of(self.dtype).name
-        known = [name for name in OPTIMIZERS if name != "none"]
-        if self.optimizer not in known:
-            raise UsageError(f"unknown optimizer {self.optimizer}; one of {', '.join(known)}")
-        if self.device == "cpu" and self.calibration is None:
-            raise UsageError("no peaks are published of a CPU; `archscope calibrate --device cpu` measures them")
-        if self.device is not None and self.calibration is None:
-            peak_of(ceilings_of(self.device or ""), dtype)
-        return self._replace(dtype=dtype)
-
-    def account(self, design: Design) -> Account:
-        """The account of a design."""
-        return analyze(design, batch=self.batch, dtype=self.dtype)
-
-    def memory(self, design: Design) -> Memory:
-        """The memory of a design."""
-        from archscope.analysis.memory import memory
-
-        return memory(design, batch=self.batch, **self._memory())
-
-    def largest_batch(self, design: Design) -> int | None:
-        """The largest batch that fits on the device; none if not even one sample does.
-
-        Raises:
-            UsageError: there is no device.
-        """
-        from archscope.analysis.devices import DEVICES
-        from archscope.analysis.fit import largest_batch
-
-        if self.device not in DEVICES:
-            raise _no_cuda("largest_batch")
-        return largest_batch(design, **self._memory())
-
-    def _memory(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer, "precision": self.dtype, "device": self.device or "cpu"}
-
-    def predict(self, design: Design, mode: str) -> Prediction:
-        """The predicted time of a step.
-
-        Raises:
-            UsageError: there is no device.
-        """
-        from archscope.analysis.roofline import predict
-
-        if self.device is None:
-            raise UsageError("times are those of a device: name one, such as h200")
-        return predict(
-            design,
-            device=self.device,
-            batch=self.batch,
-            dtype=self.dtype,
-            mode=mode,
-            optimizer=self.optimizer,
-            calibration=self.calibration,
-        )
-
-
 @dataclass(frozen=True)
 class Side:
     """One design of a comparison.
@@ -198,17 +56,21 @@ class Side:
 
     label: str
     account: Account
-    setting: Setting
+
+    @property
+    def setting(self) -> Setting:
+        """How it is run."""
+        return self.account.setting
 
     @property
     def design(self) -> Design:
         """The design."""
         return self.account.design
 
-    @cached_property
+    @property
     def memory(self) -> Memory:
-        """Its memory in the setting of the comparison."""
-        return self.setting.memory(self.design)
+        """Its memory."""
+        return self.account.memory
 
     def kept_by_block(self, depth: int = 1) -> dict[str, int]:
         """What autograd keeps of each block that the first ``depth`` names of a layer's path tell apart."""
@@ -224,24 +86,7 @@ class Side:
         Raises:
             UsageError: the figure needs a device, or cannot be told of this design.
         """
-        if name in _SECONDS:
-            return self.setting.predict(self.design, _SECONDS[name][0]).seconds
-        if name in _BYTES:
-            return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
-        if name == "largest_batch":
-            return self.setting.largest_batch(self.design)
-        if name in ON_CUDA:
-            if self.memory.cuda is None:
-                raise _no_cuda(name)
-            whole = self.memory if name == "needed_bytes" else self.memory.cuda
-            return getattr(whole, name.removesuffix("_bytes"))
-        if name == "accuracy_source":
-            return "; ".join(dict.fromkeys(fact.source for fact in self.design.accuracy if fact.source)) or None
-        if FIGURES[name].style == "percent":
-            return self.design.recorded(name)
-        if name in FIELD_FIGURES:  # an output that sees no input has no axes
-            return self.account.figure(name) or None
-        return self.account.figure(name)
+        return FIGURES[name].value(self.account)
 
 
 @dataclass(frozen=True)
@@ -289,7 +134,7 @@ class Comparison(Shown, report="comparison"):
     @property
     def times(self) -> str:
         """What times are: ``at least`` or ``estimate``; empty without a device."""
-        if self.setting.device is None:
+        if not self.setting.timed:
             return ""
         return "at least" if self.setting.calibration is None else "estimate"
 
@@ -309,37 +154,28 @@ class Comparison(Shown, report="comparison"):
 
 def compare(
     designs: Sequence[Design],
+    setting: Setting | None = None,
     *,
     baseline: int | str = 0,
     figures: Sequence[str] | None = None,
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str = "sgd",
-    device: str | None = None,
-    calibration: Calibration | None = None,
+    **changes: Any,
 ) -> Comparison:
     """Compare designs.
 
     Args:
+        setting, changes: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
+            peaks are known; a calibration makes estimates of them, which else are bounds.
         baseline: the design that ratios are to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
-        batch: samples that run at once.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
-        optimizer: whose step is counted in memory and time.
-        device: one of :data:`~archscope.analysis.devices.DEVICES` (or ``cpu``, with a calibration): its times, and
-            memory as its functions need it. Without one there are no times, and memory is a CPU's.
-        calibration: makes estimates of the times, which else are bounds.
 
     Raises:
-        UsageError: no design, or an unknown baseline, figure, dtype, optimizer or device.
+        UsageError: no design, an unknown baseline or figure, or a setting that cannot be.
     """
     if not designs:
         raise UsageError("there is nothing to compare: name a design")
-    setting = Setting(batch, dtype, optimizer, device, calibration).check()
+    setting = timeable(Setting.of(setting, **changes))
     chosen = choose_figures(tuple(_default(designs, setting)) if figures is None else figures)
-    sides = tuple(
-        Side(label, setting.account(design), setting) for label, design in zip(labels(designs), designs, strict=True)
-    )
+    sides = tuple(Side(label, analyze(design, setting)) for label, design in zip(labels(designs), designs, strict=True))
     at = _baseline(baseline, sides)
     values = tuple(tuple(side.figure(figure.name) for figure in chosen) for side in sides)
     return Comparison(sides, at, setting, chosen, values)
@@ -349,20 +185,32 @@ def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     recorded = {fact.name for design in designs for fact in design.accuracy}
     sourced = any(fact.source for design in designs for fact in design.accuracy)
     for name in DEFAULT:
-        if name in _SECONDS:
-            there = setting.device is not None
-        elif name in ON_CUDA:
-            there = setting.device not in (None, "cpu")
+        figure = FIGURES[name]
+        if name in ("training_bytes", "train_seconds") and not setting.trains:
+            there = False
+        elif figure.kind == "time":
+            there = setting.timed
+        elif figure.kind == "allocator":
+            there = setting.kind == "cuda" and setting.trains
         elif name == "accuracy_source":
             there = sourced
         else:
-            there = FIGURES[name].style != "percent" or name in recorded
+            there = figure.kind != "recorded" or name in recorded
         if there:
             yield name
 
 
-def _no_cuda(figure: str) -> UsageError:
-    return UsageError(f"{figure} is a figure of training on a CUDA device: name one, such as h200")
+def timeable(setting: Setting) -> Setting:
+    """The same, if the device has units for the precision, wherever times are told.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if setting.timed:
+        from archscope.analysis.roofline import peak_of
+
+        peak_of(setting.ceilings, setting.numbers)
+    return setting
 
 
 def _baseline(asked: int | str, sides: Sequence[Side]) -> int:

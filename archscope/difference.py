@@ -19,12 +19,12 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from archscope.analysis.account import Account, Row
-from archscope.analysis.cost import Cost
-from archscope.analysis.metrics import Figures
-from archscope.comparison import Setting, labels
+from archscope.analysis.account import Account, Row, analyze
+from archscope.analysis.cost import Cost, Costed
+from archscope.comparison import labels
 from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
+from archscope.setting import Setting
 from archscope.shown import Shown
 
 ADDED, REMOVED, CHANGED, AFFECTED = KINDS = ("added", "removed", "changed", "affected")
@@ -45,7 +45,7 @@ class Edit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Change(Figures):
+class Change(Costed):
     """A layer or a block that is not as it was; every metric is an attribute, second design less first.
 
     Attributes:
@@ -114,21 +114,17 @@ class Difference(Shown, report="difference"):
             yield from change.parts
 
 
-def diff(
-    before: Design, after: Design, *, batch: int = 1, dtype: str = "float32", device: str | None = None
-) -> Difference:
+def diff(before: Design, after: Design, setting: Setting | None = None, **changes: Any) -> Difference:
     """Lay two designs over each other.
 
     Args:
-        batch: samples that run at once.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
-        device: whose functions say what is kept; a CPU's unasked.
+        setting, changes: how they are run (:class:`~archscope.setting.Setting`).
 
     Raises:
-        UsageError: an impossible batch, dtype or device.
+        UsageError: a setting that cannot be.
     """
     hold_drawn("a difference", before, after)
-    setting = Setting(batch, dtype, device=device).check()
+    setting = Setting.of(setting, **changes)
     first, second = labels((before, after))
     sides = _Side.of(before, setting), _Side.of(after, setting)
     return _Laid(*sides).difference(setting, (first, second))
@@ -163,7 +159,8 @@ class _Side(NamedTuple):
 
     @classmethod
     def of(cls, design: Design, setting: Setting) -> _Side:
-        return cls(setting.account(design), setting.memory(design).by_layer, _tree(design.layers))
+        account = analyze(design, setting)
+        return cls(account, account.memory.by_layer, _tree(design.layers))
 
     def layer(self, node: _Node) -> Layer:
         return self.account.design.layers[node.index]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from archscope.graph import Layer, LayerGraph, Ref
 from archscope.ops.base import Tensors
+from archscope.ops.tensors import Buffer, Parameter
 
 
 class Step(NamedTuple):
@@ -86,6 +87,14 @@ def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Itera
         else:
             arriving.update([ref for ref, needed in zip(layer.inputs, needs, strict=True) if needed])
             yield Step(layer, x, y, needs, learns, writes, last, region)
+
+
+def unused(steps: Iterable[Step]) -> set[str]:
+    """The layers that hold a tensor which nothing reads: parameters and buffers that no computation is made of."""
+    steps = list(steps)
+    read = {step.layer.owner for step in steps if not set(step.writes) <= set(step.last)}
+    held = (step.layer for step in steps if isinstance(step.layer.op, (Parameter, Buffer)))
+    return {layer.name for layer in held if layer.owner not in read}
 
 
 class Segment(NamedTuple):

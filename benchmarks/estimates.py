@@ -33,32 +33,46 @@ import numpy as np
 from scipy.optimize import nnls
 
 import archscope
-from archscope.analysis.devices import DEVICES, Ceilings
-from archscope.analysis.estimates import Setting, work
+from archscope.analysis.estimates import FITTED, work
 from archscope.analysis.roofline import bounded
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.errors import ArchscopeError
+from archscope.setting import Setting
+from archscope.setting.devices import DEVICES, Ceilings
+from archscope.setting.precision import Precision
 
 SOURCE = "huggingface/pytorch-image-models, results"
-#: tables of timm by what their names say: device, dtype, mode, channels last, compiled; the newest of each
+#: of a setting, in the report
+SHOWN = ("precision", "mode", "channels_last", "compile", "device")
+#: tables of timm by what their names say: device, precision, mode, channels last, compiled; the newest of each
 TABLES = {
-    "benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "infer", False, False),
-    "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "infer", True, False),
-    "benchmark-train-amp-nchw-pt112-cu113-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "train", False, False),
-    "benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv": Setting("rtx3090", "fp16-mixed", "train", True, False),
-    "benchmark-infer-amp-nchw-pt291-cu128-4090.csv": Setting("rtx4090", "fp16-mixed", "infer", False, False),
-    "benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv": Setting("rtx4090", "fp16-mixed", "infer", True, False),
-    "benchmark-infer-amp-nchw-pt291-cu128-4090-dynamo.csv": Setting("rtx4090", "fp16-mixed", "infer", False, True),
-    "benchmark-infer-amp-nchw-pt291-cu130-5090.csv": Setting("rtx5090", "fp16-mixed", "infer", False, False),
-    "benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo.csv": Setting("rtx5090", "fp16-mixed", "infer", False, True),
+    "benchmark-infer-amp-nchw-pt240-cu124-rtx3090.csv": Setting(device="rtx3090", precision="fp16-mixed", mode="infer"),
+    "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="infer", channels_last=True
+    ),
+    "benchmark-train-amp-nchw-pt112-cu113-rtx3090.csv": Setting(device="rtx3090", precision="fp16-mixed", mode="train"),
+    "benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="train", channels_last=True
+    ),
+    "benchmark-infer-amp-nchw-pt291-cu128-4090.csv": Setting(device="rtx4090", precision="fp16-mixed", mode="infer"),
+    "benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv": Setting(
+        device="rtx4090", precision="fp16-mixed", mode="infer", channels_last=True
+    ),
+    "benchmark-infer-amp-nchw-pt291-cu128-4090-dynamo.csv": Setting(
+        device="rtx4090", precision="fp16-mixed", mode="infer", compile=True
+    ),
+    "benchmark-infer-amp-nchw-pt291-cu130-5090.csv": Setting(device="rtx5090", precision="fp16-mixed", mode="infer"),
+    "benchmark-infer-amp-nchw-pt291-cu130-5090-dynamo.csv": Setting(
+        device="rtx5090", precision="fp16-mixed", mode="infer", compile=True
+    ),
     "benchmark-infer-amp-nchw-pt291-cu130-pro6000maxq.csv": Setting(
-        "rtxpro6000-maxq", "fp16-mixed", "infer", False, False
+        device="rtxpro6000-maxq", precision="fp16-mixed", mode="infer"
     ),
     "benchmark-infer-amp-nchw-pt291-cu130-pro6000maxq-dynamo.csv": Setting(
-        "rtxpro6000-maxq", "fp16-mixed", "infer", False, True
+        device="rtxpro6000-maxq", precision="fp16-mixed", mode="infer", compile=True
     ),
     "benchmark-infer-bf16-nchw-pt291-cu130-pro6000maxq-dynamo.csv": Setting(
-        "rtxpro6000-maxq", "bfloat16", "infer", False, True
+        device="rtxpro6000-maxq", precision="bfloat16", mode="infer", compile=True
     ),
 }
 #: torch 1.12, which timed the training, had no fused attention: what such a network did then is not what it does now
@@ -168,7 +182,7 @@ def networks(folder: Path, cache: Path | None, most: int) -> dict[tuple[str, int
     wanted: dict[tuple[str, int], set[str]] = defaultdict(set)
     for table, setting in TABLES.items():
         for row in rows(folder / table):
-            wanted[row.name, row.size].add("compiled" if setting.compiled else setting.mode)
+            wanted[row.name, row.size].add("compiled" if setting.compile else setting.mode)
     found = dict(_kept(cache)) if cache is not None else {}
     known = designs()
     for (name, size), kinds in wanted.items():
@@ -215,7 +229,7 @@ def _imported(name: str, size: int) -> tuple[str, str, int, archscope.Design] | 
 def _network(family: str, name: str, size: int, design: archscope.Design, kinds: set[str]) -> Network:
     ways = {"infer": {"mode": "infer"}, "train": {"mode": "train"}, "compiled": {"mode": "infer", "compile": True}}
     told = {
-        kind: traffic(design, batch=BATCH, dtype="fp16-mixed", device="cuda", **ways[kind])
+        kind: traffic(design, batch=BATCH, precision="fp16-mixed", device="cuda", **ways[kind])
         for kind in {*kinds, "infer"}
     }
     return Network(family, name, size, archscope.analyze(design).total.params / 1e6, told)
@@ -249,10 +263,10 @@ def samples(table: str, folder: Path, found: Mapping[tuple[str, int], Network]) 
         one = found.get((row.name, row.size))
         if one is None or row.name in HELD_OUT or row.name.startswith(SKIPPED) or abs(one.params - row.params) > _NEAR:
             continue
-        parts = one.parts.get("compiled" if setting.compiled else setting.mode)
+        parts = one.parts.get("compiled" if setting.compile else setting.mode)
         if parts is None or (setting.mode == "train" and any(part.op in UNFUSED for part in parts)):
             continue
-        told = work(parts, ceilings, setting.dtype, moving=one.parts["infer"] if setting.compiled else None)
+        told = work(parts, ceilings, setting.numbers, moving=one.parts["infer"] if setting.compile else None)
         yield Sample(one, row, {kind: value * row.batch / BATCH for kind, value in told.items()})
 
 
@@ -329,13 +343,13 @@ def main(folder: Path, out: Path, cache: Path | None, most: int) -> None:
         batches = [one.row.batch for one in told]
         stored.append(
             {
-                "setting": setting._asdict(), "source": f"{SOURCE}/{table}", "networks": len(told),
-                "families": len(families), "batches": [min(batches), max(batches)], "median": round(median, 4),
-                "ninetieth": round(ninetieth, 4), "factors": fitted(told),
+                "setting": {name: getattr(setting, name) for name in FITTED}, "source": f"{SOURCE}/{table}",
+                "networks": len(told), "families": len(families), "batches": [min(batches), max(batches)],
+                "median": round(median, 4), "ninetieth": round(ninetieth, 4), "factors": fitted(told),
             }
         )  # fmt: skip
         lines.append(
-            f"| {setting} | {len(told)} | {len(families)} | {_percent(median)} | {_percent(ninetieth)} |"
+            f"| {setting.words(*SHOWN)} | {len(told)} | {len(families)} | {_percent(median)} | {_percent(ninetieth)} |"
             f" {_percent(statistics.median(closest))} | {_percent(max(closest))} | {', '.join(beyond) or 'none'} |"
         )
         click.echo(lines[-1])
@@ -348,16 +362,16 @@ def _bounds(setting: Setting, told: Sequence[Sample]) -> tuple[list[str], list[f
     beyond, shares = [], []
     ceilings = DEVICES[setting.device].ceilings
     for one in told:
-        parts = one.network.parts["compiled" if setting.compiled else setting.mode]
-        seconds = _bound(parts, one.row.batch, ceilings, setting.dtype)
+        parts = one.network.parts["compiled" if setting.compile else setting.mode]
+        seconds = _bound(parts, one.row.batch, ceilings, setting.numbers)
         shares.append(seconds / one.row.seconds)
         if shares[-1] > 1:
             beyond.append(one.row.name)
     return beyond, shares
 
 
-def _bound(parts: Sequence[Part], batch: int, ceilings: Ceilings, dtype: str) -> float:
-    timed, times = bounded(ceilings, dtype, 0.0), batch / BATCH
+def _bound(parts: Sequence[Part], batch: int, ceilings: Ceilings, precision: Precision) -> float:
+    timed, times = bounded(ceilings, precision), batch / BATCH
     return sum(timed(_scaled(part, times), phase).seconds for part in parts for phase in ("forward", "backward"))
 
 

@@ -33,6 +33,7 @@ from archscope.analysis.fit import largest_batch
 from archscope.analysis.memory import Memory
 from archscope.backends.torch.build import build, inputs
 from archscope.design import Design
+from archscope.setting import Setting
 
 DESIGNS = (
     "alexnet", "vgg11", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "resnet101", "wide_resnet50_2",
@@ -189,7 +190,8 @@ def fits(designs: tuple[str, ...], limit: int, end: float) -> Iterator[dict[str,
             if time.perf_counter() > end:
                 click.echo(f"{name}, {precision}: no time is left", err=True)
                 continue
-            largest = largest_batch(design, limit, optimizer="momentum", precision=precision, device=kind("cuda")) or 0
+            setting = Setting(optimizer="momentum", precision=precision, device=kind("cuda"))
+            largest = largest_batch(design, setting, limit=limit) or 0
             larger = largest + max(1, largest // 20)
             ran = [_trains(design, batch, precision) for batch in (largest, larger)]
             values = (machine("cuda"), torch.__version__, name, precision, limit, largest, ran[0], larger, ran[1])

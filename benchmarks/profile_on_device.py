@@ -2,10 +2,11 @@
 
     python benchmarks/profile_on_device.py --out reports
 
-calibrates the GPU in float32 and bf16, profiles 18 designs at batch 32 in both, in training and inference, and writes
-``profile_NAME.csv`` and ``profile_NAME.html`` into the folder, NAME being what the GPU is called. A row is a run: the
-median time of a step and its spread, throughput, achieved FLOP/s, the bound by the published peaks and the estimate by
-the calibration with its error, the sum of the layers' times against the whole, and peak memory, measured and predicted.
+calibrates the GPU in float32 and bfloat16, profiles 18 designs at batch 32 in both, in training and inference, and
+writes ``profile_NAME.csv`` and ``profile_NAME.html`` into the folder, NAME being what the GPU is called. A row is a
+run: the median time of a step and its spread, throughput, achieved FLOP/s, the bound by the published peaks and the
+estimate by the calibration with its error, the sum of the layers' times against the whole, and peak memory, measured
+and predicted.
 Runs that do not fit are told and left out; so are those for which there is no time left (``--minutes``).
 
 On the CPU (``--device cpu``) there is no published peak: the bound is that of the measured ones. It shows that the
@@ -28,24 +29,25 @@ from typing import Any
 import click
 
 import archscope
-from archscope.analysis.calibration import Calibration
 from archscope.analysis.roofline import predict
 from archscope.backends.torch.calibrate import calibrate
 from archscope.backends.torch.machine import machine, resolve
-from archscope.backends.torch.profile import Profile, profile, published
+from archscope.backends.torch.profile import Profile, profile
 from archscope.errors import UsageError
 from archscope.files import write
 from archscope.report.speed import machine_lines
 from archscope.report.text import binary, duration, short
+from archscope.setting.calibration import Calibration
+from archscope.setting.devices import DEVICES, known_as
 
 DESIGNS = (
     "alexnet_torchvision", "vgg11", "vgg16", "googlenet", "inception_v3", "resnet18", "resnet50", "resnet101",
     "wide_resnet50_2", "resnext50_32x4d", "densenet121", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0",
     "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "vit_b_16",
 )  # fmt: skip
-DTYPES, MODES = ("float32", "bfloat16"), ("train", "infer")
+PRECISIONS, MODES = ("float32", "bfloat16"), ("train", "infer")
 COLUMNS = (
-    "machine", "torch", "design", "batch", "dtype", "mode", "seconds", "spread", "runs", "samples_per_second",
+    "machine", "torch", "design", "batch", "precision", "mode", "seconds", "spread", "runs", "samples_per_second",
     "flops_per_second", "share_of_peak", "bound", "bound_holds", "estimate", "error", "sum_of_layers",
     "memory_measured", "memory_predicted",
 )  # fmt: skip
@@ -55,16 +57,16 @@ _CALIBRATING = 0.2  # of the time
 def row(found: Profile, calibration: Calibration) -> dict[str, Any]:
     """A run as a row."""
     setting, here = found.setting, found.machine
-    ceilings = published(here) or calibration.ceilings
-    options = {"batch": setting.batch, "dtype": setting.dtype, "mode": setting.mode}
-    bound = predict(found.design, device=ceilings, **options).seconds
+    key = known_as(here.gpu)
+    ceilings = calibration.ceilings if key is None else DEVICES[key].ceilings
+    bound = predict(found.design, setting.but(calibration=None), ceilings=ceilings).seconds
     assert found.prediction is not None
     step = found.whole["step"]
     values = (
-        here.title, here.torch, found.design.name, setting.batch, setting.dtype, setting.mode, step.median, step.spread,
-        step.runs, found.throughput, found.flops, found.flops / (found.peak or 1), bound, bound <= step.median,
-        found.prediction.seconds, found.error, found.sum_of_parts / step.median, found.measured_memory,
-        found.predicted_memory,
+        here.title, here.torch, found.design.name, setting.batch, setting.precision, setting.mode, step.median,
+        step.spread, step.runs, found.throughput, found.flops, found.flops / (found.peak or 1), bound,
+        bound <= step.median, found.prediction.seconds, found.error, found.sum_of_parts / step.median,
+        found.measured_memory, found.predicted_memory,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -73,19 +75,19 @@ def rows(
     designs: Iterable[str], batch: int, device: str, calibration: Calibration, seconds: float, end: float
 ) -> Iterator[dict[str, Any]]:
     """A row for each run, as long as there is time."""
-    wanted = [(name, dtype, mode) for name in designs for dtype in DTYPES for mode in MODES]
+    wanted = [(name, precision, mode) for name in designs for precision in PRECISIONS for mode in MODES]
     with click.progressbar(wanted, label="profiling", file=sys.stderr) as bar:
-        for name, dtype, mode in bar:
+        for name, precision, mode in bar:
             if time.perf_counter() > end:
-                click.echo(f"\n{name}, {dtype}, {mode}: no time is left", err=True)
+                click.echo(f"\n{name}, {precision}, {mode}: no time is left", err=True)
                 continue
             try:
                 found = profile(
-                    archscope.load(name), device=device, batch=batch, dtype=dtype, mode=mode, seconds=seconds,
+                    archscope.load(name), device=device, batch=batch, precision=precision, mode=mode, seconds=seconds,
                     calibration=calibration,
                 )  # fmt: skip
             except UsageError as error:
-                click.echo(f"\n{name}, {dtype}, {mode}: {error}", err=True)
+                click.echo(f"\n{name}, {precision}, {mode}: {error}", err=True)
                 continue
             yield row(found, calibration)
 
@@ -147,8 +149,9 @@ def main(device: str, designs: tuple[str, ...], batch: int, minutes: float, out:
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     here = machine(device)
-    calibration = calibrate(device=device, dtypes=DTYPES, seconds=60 * minutes * _CALIBRATING)
-    each = 60 * minutes * (1 - _CALIBRATING) / (len(designs) * len(DTYPES) * len(MODES)) / 3  # building takes its time
+    calibration = calibrate(device=device, precisions=PRECISIONS, seconds=60 * minutes * _CALIBRATING)
+    runs = len(designs) * len(PRECISIONS) * len(MODES)
+    each = 60 * minutes * (1 - _CALIBRATING) / runs / 3  # building takes its time
     found = list(rows(designs, batch, device, calibration, each, begin + 60 * minutes))
     if not found:
         raise click.ClickException("nothing was measured")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import archscope
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import largest_batch, room
 from archscope.analysis.memory import memory
+from archscope.setting.devices import DEVICES
 
 OUT = Path(__file__).with_suffix(".md")
 CARD = DEVICES["rtx3090"]

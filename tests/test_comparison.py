@@ -4,8 +4,9 @@ import pytest
 
 import archscope
 from archscope.analysis.cost import COST_FIELDS
-from archscope.comparison import DEFAULT, FIGURES, Setting, Side, compare
+from archscope.comparison import DEFAULT, FIGURES, Side, compare
 from archscope.errors import UsageError
+from archscope.setting import Setting
 from tests.analysis.test_roofline import calibration
 
 PARAMS = {"alexnet": 62_378_344, "vgg16": 138_357_544, "resnet50": 25_557_032}  # as published
@@ -72,9 +73,9 @@ def test_what_a_device_shows_is_what_memory_tells():
 
 
 @pytest.mark.parametrize("figure", ["allocated_bytes", "reserved_bytes", "needed_bytes", "largest_batch"])
-@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize("device", ["cpu"])
 def test_what_an_allocator_tells_needs_a_device(figure, device):
-    side = Side("LeNet-5", archscope.analyze(archscope.load("lenet5")), Setting(device=device))
+    side = Side("LeNet-5", archscope.analyze(archscope.load("lenet5"), device=device))
     with pytest.raises(UsageError, match=f"{figure} is a figure of training on a CUDA device: name one, such as h200"):
         side.figure(figure)
 
@@ -84,9 +85,9 @@ def test_bytes_follow_batch_and_dtype():
     lenet = [archscope.load("lenet5")]
     (one,), _ = column(compare(lenet), "kept_bytes")
     assert column(compare(lenet, batch=5), "kept_bytes")[0] == [5 * one]
-    assert column(compare(lenet, dtype="bf16"), "kept_bytes")[0] == [one // 2]
-    assert column(compare(lenet, dtype="tf32"), "kept_bytes")[0] == [one]
-    assert column(compare(lenet, dtype="bf16", figures=["param_bytes"]), "param_bytes")[0] == [2 * 61_706]
+    assert column(compare(lenet, precision="bf16"), "kept_bytes")[0] == [one // 2]
+    assert column(compare(lenet, precision="tf32"), "kept_bytes")[0] == [one]
+    assert column(compare(lenet, precision="bf16", figures=["param_bytes"]), "param_bytes")[0] == [2 * 61_706]
 
 
 def test_the_optimizer_counts_in_the_memory_of_a_step():
@@ -107,10 +108,10 @@ def test_times_need_a_device():
 
 def test_times_are_those_that_predict_tells():
     lenet = archscope.load("lenet5")
-    found = compare([lenet], device="l4", batch=8, dtype="tf32", optimizer="adam")
+    found = compare([lenet], device="l4", batch=8, precision="tf32", optimizer="adam")
     assert found.times == "at least"
     for name, mode in (("infer_seconds", "infer"), ("train_seconds", "train")):
-        told = archscope.predict(lenet, device="l4", batch=8, dtype="tf32", optimizer="adam", mode=mode)
+        told = archscope.predict(lenet, device="l4", batch=8, precision="tf32", optimizer="adam", mode=mode)
         assert column(found, name)[0] == [told.seconds]
     assert compare([lenet], device="cpu", calibration=calibration()).times == "estimate"
 
@@ -134,10 +135,11 @@ def test_what_is_shown_unasked_exists():
         ({"baseline": "LeNet5"}, "no design is called `LeNet5`; did you mean `LeNet-5`?"),
         ({"figures": ["parms"]}, "designs have no figure `parms`; did you mean `params`?"),
         ({"figures": ["zzzz"]}, "designs have no figure `zzzz`; figures: params,"),
-        ({"dtype": "int8"}, "int8 is no floating type"),
-        ({"optimizer": "none"}, "unknown optimizer none; one of sgd"),
-        ({"device": "h300"}, "no peaks are known of the device h300"),
-        ({"device": "t4", "dtype": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4"),
+        ({"precision": "int8"}, "int8 is no floating type"),
+        ({"optimizer": "nonne"}, "unknown optimizer nonne; did you mean `none`"),
+        ({"optimizer": "none", "figures": ["training_bytes"]}, "training_bytes is a figure of training"),
+        ({"device": "h300"}, "unknown device h300; did you mean `h200`"),
+        ({"device": "t4", "precision": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4"),
         ({"batch": 0}, "the batch must be at least 1"),
     ],
 )

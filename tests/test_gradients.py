@@ -10,6 +10,7 @@ from archscope.analysis.memory import memory
 from archscope.backends.torch.build import build
 from archscope.backends.torch.check import saving
 from archscope.backends.torch.source import torch_source
+from archscope.verify import verify
 from tests.backends.test_source import module_of
 
 
@@ -159,6 +160,10 @@ def test_what_nobody_reads_is_counted_and_learns_nothing():
     design = archscope.load(text)
     total = archscope.analyze(design).total
     assert (total.params, total.trainable_params, total.buffers) == (13, 13, 3)
+    assert (total.unused_params, total.unused_buffers) == (7, 3)
+    assert [note.message for note in design.warnings] == [
+        "`spare` contributes to no output", "`table` contributes to no output",
+    ]  # fmt: skip
     network = build(design)
     assert {name: tuple(one.shape) for name, one in network.state_dict().items()} == {
         "spare.weight": (7,), "table.value": (3,), "fc.weight": (2, 2), "fc.bias": (2,),
@@ -181,3 +186,18 @@ def test_layers_that_contribute_to_no_output_have_no_backward_pass():
     assert total.macs == 3 * 32
     assert counted(build(design), 2, 4) == (48, 3 * 32)
     assert total.backward_macs == 3 * 32  # the weights of a and c, and the input of c
+
+
+def test_unused_state_is_a_figure_of_layers_blocks_and_designs():
+    """What is read once more under another name is used: 4 + 5 of 18 parameters are not."""
+    text = (
+        "input: [2]\nblocks:\n  part(size):\n    - {Parameter: [size], name: spare}\n    - {Linear: 2, from: input}\n"
+        "layers:\n  - {part: 4, name: one}\n  - {part: 5, name: other}\n  - {Parameter: [3], name: late, from: other}\n"
+        "  - {reuse: late, name: again}\n  - {Multiply: [again, [{Linear: 3, from: other}]]}\n"
+        "expect: {unused_params: 9, layers: {one: {unused_params: 4}, late: {unused_params: 0}}}\n"
+    )
+    design = archscope.load(text)
+    assert verify(design).ok
+    network = build(design)
+    network(torch.rand(3, 2)).sum().backward()
+    assert sum(one.numel() for one in network.parameters() if one.grad is None) == 4 + 5

@@ -19,6 +19,7 @@ from archscope.backends.torch.imports.summary import Summary
 from archscope.backends.torch.profile import Profile
 from archscope.cli import main
 from archscope.design import incomplete
+from archscope.report.formats import FORMATS
 from archscope.spec import library
 from archscope.verify import verify
 
@@ -43,17 +44,18 @@ PLAIN = SPEC.replace("ONE", "Identity: null").replace("TWO", "Identity: null").r
 #: in full; or, where it stands beside the name of a design, short
 TOLD = re.compile(r"incomplete: (box has )?2 opaque layers|box \(incomplete\)")
 
-#: command lines on a design with black boxes (`BOX`), one without (`PLAIN`), and the files that they write
+#: command lines on a design with black boxes (`BOX`), one without (`PLAIN`), and the files that they write; `ALL` is a
+#: file of every format
 SHOWN = {
-    "analyze": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html", "BOX --by-kind", "PLAIN BOX --csv -"],
+    "analyze": ["BOX ALL", "BOX --by-kind", "PLAIN BOX --csv -"],
     "compare": [
-        "PLAIN BOX --csv a.csv --json a.json --markdown a.md --html a.html",
-        "PLAIN BOX --diff --csv a.csv --json a.json --markdown a.md --html a.html",
+        "PLAIN BOX ALL",
+        "PLAIN BOX --diff ALL",
         "BOX --with width=4 --diff",
     ],
-    "explain": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html", "BOX head", "BOX --json"],
-    "sweep": ["BOX --vary width=4 -o a.csv --json a.json --markdown a.md", "BOX --vary width=4 -o a.parquet",
-              "BOX --vary width=4 -o a.html", "BOX --vary width=4 --csv a.csv --html a.html"],
+    "explain": ["BOX ALL", "BOX head", "BOX --json"],
+    "sweep": ["BOX --vary width=4 -o a.csv", "BOX --vary width=4 -o a.parquet",
+              "BOX --vary width=4 -o a.html", "BOX --vary width=4 ALL"],
     "graph": ["BOX -o a.svg"],
     "plot stages": ["BOX -o a.svg"],
     "plot layers": ["BOX -o a.svg"],
@@ -62,15 +64,15 @@ SHOWN = {
     "plot roofline": ["BOX --device h200 -o a.svg"],
     "plot bubbles": ["PLAIN BOX -o a.svg"],
     "plot totals": ["PLAIN BOX -o a.svg"],
-    "receptive-field": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html", "BOX head", "BOX conv --json",
-                        "BOX conv --csv a.csv --json a.json --markdown a.md --html a.html", "BOX --plot a.svg",
+    "receptive-field": ["BOX ALL", "BOX head", "BOX conv --json",
+                        "BOX conv ALL", "BOX --plot a.svg",
                         "BOX conv --unit 1,1 --draw a.svg --heat b.svg"],
-    "memory": ["BOX --csv a.csv --json a.json --markdown a.md --html a.html --plot a.svg", "BOX --optimizer none"],
-    "predict": ["BOX --device h200 --csv a.csv --json a.json --markdown a.md --html a.html"],
-    "verify": ["BOX --errata a.md", "BOX --csv a.csv --json a.json --markdown a.md --html a.html"],
+    "memory": ["BOX ALL --plot a.svg", "BOX --optimizer none"],
+    "predict": ["BOX --device h200 ALL"],
+    "verify": ["BOX --errata a.md", "BOX ALL"],
     "export": ["BOX -o a.dot", "BOX -o a.mmd", "BOX -o a.json"],
-    "reconcile": ["BOX --no-run --csv a.csv --json a.json --markdown a.md --html a.html"],
-    "list": ["--csv a.csv --json a.json --markdown a.md --html a.html"],
+    "reconcile": ["BOX --no-run ALL"],
+    "list": ["ALL"],
 }  # fmt: skip
 #: command lines that would have to run what nobody knows
 REFUSED = {
@@ -82,6 +84,11 @@ REFUSED = {
 SILENT = {"calibrate", "expand", "import", "ops", "schema"}
 #: options whose file is read, or is a spec
 OTHER_FILES = {"--calibration", "--profile", "--image", "--emit"}
+
+SHOWN = {
+    name: [one.replace("ALL", " ".join(f"--{form} a.{form}" for form in FORMATS)) for one in some]
+    for name, some in SHOWN.items()
+}
 
 lines = pytest.mark.parametrize(("command", "line"), [(name, one) for name, some in SHOWN.items() for one in some])
 
@@ -207,7 +214,7 @@ def results(text):
         "Reconciliation": archscope.reconcile(design),
         "Sweep": archscope.sweep(text, {"width": [4]}),
         "Imported": imported,
-        "Summary": Summary(imported, 1, "float32"),
+        "Summary": Summary(imported, archscope.Setting()),
         "Verification": verify(design),
     }
 

@@ -13,6 +13,7 @@ import pytest
 
 import archscope
 from archscope.errors import SpecError, UsageError
+from archscope.spec import reader
 from archscope.spec.library import names
 
 TEXT = """name: net
@@ -193,3 +194,21 @@ def test_mistakes_in_sizes(size: Any, shown: str, message: str) -> None:
 def test_what_is_no_size_at_all(size: Any) -> None:
     with pytest.raises(UsageError, match="the input `input` is a list of sizes such as"):
         archscope.load(TEXT, input=size)
+
+
+def test_a_library_is_parsed_once_until_it_changes(tmp_path, monkeypatch):
+    """Two designs that include it, and one that does when it says something else."""
+    parsed = []
+    compose = reader._Composer.compose
+    monkeypatch.setattr(reader._Composer, "compose", lambda self: parsed.append(self._source.text) or compose(self))
+    text = "blocks: {{block(): [{{Linear: {width}}}, ReLU]}}\n"
+    library = tmp_path / "library.yaml"
+    library.write_text(text.format(width=5))
+    spec = "include: library.yaml\ninput: [3]\nlayers: [block]\n"
+    for name in ("one.yaml", "two.yaml"):
+        (tmp_path / name).write_text(f"name: {name}\n{spec}")
+    one, two = (archscope.load(tmp_path / name) for name in ("one.yaml", "two.yaml"))
+    assert parsed.count(library.read_text()) == 1
+    assert archscope.analyze(one).total.params == archscope.analyze(two).total.params == 3 * 5 + 5
+    library.write_text(text.format(width=7))
+    assert archscope.analyze(archscope.load(tmp_path / "one.yaml")).total.params == 3 * 7 + 7

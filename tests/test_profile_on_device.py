@@ -9,9 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.devices import Ceilings
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import CONTRACTING, MOVING
+from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
 from tests.analysis.test_roofline import calibration
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "profile_on_device.py"
@@ -64,7 +63,7 @@ def test_its_designs_can_be_predicted_at_its_batch(script):
     assert len(script.DESIGNS) >= 15
     for name in script.DESIGNS:
         for dtype in script.DTYPES:
-            assert predict(archscope.load(name), device="h200", batch=32, dtype=dtype).seconds > 0
+            assert predict(archscope.load(name), device="h200", batch=32, precision=dtype).seconds > 0
 
 
 def test_without_a_device_it_says_so(script, monkeypatch):

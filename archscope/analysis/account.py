@@ -9,14 +9,13 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.cost import Cost, cost_of, dense_params
-from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
+from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
 from archscope.shown import Shown
-from archscope.steps import Step
+from archscope.steps import Step, unused
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Total(Figures):
+class Total(Costed):
     """The sum over some layers.
 
     Attributes:
@@ -40,7 +39,7 @@ class Total(Figures):
 
 
 @dataclass(frozen=True)
-class Row(Figures):
+class Row(Costed):
     """One layer of an account.
 
     Attributes:
@@ -90,16 +89,16 @@ class Row(Figures):
 
 @dataclass(frozen=True)
 class Account(Shown, report="account"):
-    """A design's figures, by layer and in total.
+    """A design's figures under a setting, by layer and in total.
 
     Attributes:
+        setting: how it is run.
         rows: a row a layer, in order of execution.
         depth: weight layers on the longest path from an input to an output.
     """
 
     design: Design
-    batch: int
-    dtype: str
+    setting: Setting
     rows: tuple[Row, ...]
     depth: int
 
@@ -175,10 +174,10 @@ class Account(Shown, report="account"):
 
     @cached_property
     def memory(self) -> Memory:
-        """The memory of a training step (SGD) and of an inference at this batch, in this type."""
+        """The memory of a training step and of an inference under the setting."""
         from archscope.analysis.memory import memory
 
-        return memory(self.design, batch=self.batch, precision=self.dtype)
+        return memory(self.design, self.setting)
 
     def kept_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
@@ -192,25 +191,6 @@ class Account(Shown, report="account"):
             for part in accumulate(row.path, "{}.{}".format):
                 found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
         return found
-
-    def figure(self, name: str) -> Any:
-        """A figure of the whole design by name: a metric, or one that only designs have.
-
-        Raises:
-            AttributeError: there is no such figure.
-        """
-        if name in ("depth", "output_shape"):
-            return getattr(self, name)
-        if name in MEMORY_FIGURES:
-            return self.kept_bytes()
-        if name in ("inference_bytes", "training_bytes"):
-            return getattr(self.memory, name.removesuffix("_bytes"))
-        if name in FIELD:
-            return self.field_figure(self.design.outputs[0][1].node, name)
-        category, _, metric = name.partition("_")
-        if category in CATEGORIES and metric:
-            return getattr(self.by_category()[CATEGORIES.index(category)], metric)
-        return getattr(self.total, name)
 
 
 #: figures of a receptive field along one axis, by name
@@ -241,35 +221,35 @@ def block_total(name: str, rows: Sequence[Row]) -> Total:
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
-def analyze(design: Design, *, batch: int = 1, dtype: str = "float32") -> Account:
+def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
     """Account for a design.
 
     Args:
-        batch: samples that run at once; work and activations are counted for all of them.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`, for the figures in bytes.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
 
     Raises:
-        UsageError: an impossible batch or dtype.
+        UsageError: a setting that cannot be.
     """
-    if batch < 1:
-        raise UsageError(f"the batch must be at least 1, not {batch}")
-    precision = precision_of(dtype)
+    setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
-    floating = precision.floating
-    rows = tuple(_row(step, floating, known) for step in design.steps(batch, floating))
-    return Account(design, batch, precision.name, rows, _depth(design, rows))
+    floating = setting.numbers.floating
+    steps = design.steps(setting.batch, floating)
+    idle = unused(steps)
+    rows = tuple(_row(step, floating, known, unread=step.layer.name in idle) for step in steps)
+    return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost]) -> Row:
+def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
-    key = (id(op), x, needs, learns, layer.frozen, shared, mark)
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread)
     if key not in known:
         known[key] = cost_of(
-            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark
-        )
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark,
+            unused=unread,
+        )  # fmt: skip
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
+from typing import Any
 
-from archscope.arith import collected, prod, total
+from archscope.arith import collected, prod, ratio, total
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.ops import Contraction, Op
 from archscope.ops.base import Operand, Tensors
@@ -23,8 +24,10 @@ class Cost:
     Attributes:
         params: learnable elements; a reused layer adds none.
         trainable_params: those that are not frozen.
+        unused_params: those that no computation reads; they have no gradient.
         biases: those in bias vectors.
         buffers: elements of state that is not learnt.
+        unused_buffers: those that no computation reads.
         running_stats: floating buffers, which Keras counts as (non-trainable) parameters.
         second_biases: biases that Keras has not, where torch adds two; as :func:`second_biases` says.
         macs: multiply-accumulates of contractions, forward; bias excluded.
@@ -41,8 +44,10 @@ class Cost:
 
     params: int = 0
     trainable_params: int = 0
+    unused_params: int = 0
     biases: int = 0
     buffers: int = 0
+    unused_buffers: int = 0
     running_stats: int = 0
     second_biases: int = 0
     macs: int = 0
@@ -67,9 +72,61 @@ class Cost:
         """The sum of any number of costs."""
         return cls(*map(collected, zip(*map(_figures, costs), strict=True)))
 
+    @property
+    def weights(self) -> int:
+        """Learnable elements that are not in bias vectors."""
+        return self.params - self.biases
+
+    @property
+    def keras_params(self) -> int:
+        """Parameters as Keras counts them."""
+        return self.params - self.second_biases + self.running_stats
+
+    @property
+    def flops(self) -> int:
+        """2 x MACs."""
+        return 2 * self.macs
+
+    @property
+    def backward_macs(self) -> int:
+        """Gradients of inputs and weights."""
+        return self.input_grad_macs + self.weight_grad_macs
+
+    @property
+    def backward_flops(self) -> int:
+        """2 x backward MACs."""
+        return 2 * (self.input_grad_macs + self.weight_grad_macs)
+
+    @property
+    def reuse(self) -> Any:
+        """Forward MACs a parameter; none where there is none."""
+        return ratio(self.macs, self.params)
+
+    @property
+    def intensity(self) -> Any:
+        """Arithmetic intensity: forward FLOPs a byte moved; none where none is."""
+        return ratio(2 * self.macs, self.bytes_moved)
+
+
+#: of the design's totals, in this order
+CATEGORIES = ("conv", "fc", "other")
+
 
 COST_FIELDS = tuple(f.name for f in fields(Cost))
 _figures = attrgetter(*COST_FIELDS)
+_COUNTED = {*COST_FIELDS, *(name for name, one in vars(Cost).items() if isinstance(one, property))}
+
+
+class Costed:
+    """Anything that has a :class:`Cost` has every figure of it as an attribute."""
+
+    __slots__ = ()
+    cost: Cost
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _COUNTED:
+            raise AttributeError(f"{type(self).__name__} has no figure {name!r}")
+        return getattr(self.cost, name)
 
 
 def elements(shape: tuple[int, ...]) -> int:
@@ -88,6 +145,7 @@ def cost_of(
     shared: bool = False,
     dtype: str = "float32",
     mark: str | None = None,
+    unused: bool = False,
 ) -> Cost:
     """The cost of one layer.
 
@@ -98,6 +156,7 @@ def cost_of(
         shared: its parameters are another layer's, and counted there.
         dtype: the floating type of parameters and activations.
         mark: the floating type of the layer's own parameters and buffers, if it is another one.
+        unused: whether nothing reads what it holds.
     """
     parameters, buffers = op.parameters(*x), op.buffers(*x)
     counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
@@ -113,8 +172,10 @@ def cost_of(
     return Cost(
         params=0 if shared else params,
         trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),
+        unused_params=params if unused and not shared else 0,
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
+        unused_buffers=total(count for _, count in states) if unused and not shared else 0,
         running_stats=0 if shared else total(count for tensor, count in states if tensor.floating),
         second_biases=0 if shared else second_biases(op, counts),
         macs=total(c.macs for c in contractions),

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from archscope.analysis.devices import MIB
 from archscope.autograd.graph import Storage
+from archscope.setting.devices import MIB
 
 _LEAST, _SMALL, _SMALL_SEGMENT, _LARGE_SEGMENT, _LARGE = 512, MIB, 2 * MIB, 20 * MIB, 10 * MIB
 _PLACE = 128  # bits of a place, and more than all segments take: behind a size in one number, quick to compare

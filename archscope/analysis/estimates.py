@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-from archscope.analysis.devices import DEVICES, Ceilings
-from archscope.analysis.traffic import CONTRACTING, Moved, Part
-from archscope.setting.precision import precision_of
+from archscope.analysis.traffic import Moved, Part
+from archscope.setting import Setting
+from archscope.setting.devices import CONTRACTING, DEVICES, Ceilings
+from archscope.setting.precision import Precision
 
 #: what the work of a layer is called in a fit, where its kind does not say it
 _GROUPS = {
@@ -37,18 +38,13 @@ _TILE, _MOST_FILLED = 32, 16
 _UNSEEN = 0.1
 
 
-class Setting(NamedTuple):
-    """What a fit holds for."""
+#: what of a setting a fit holds for; of the others it says for which batches
+FITTED = ("device", "precision", "mode", "channels_last", "compile")
 
-    device: str
-    dtype: str
-    mode: str
-    channels_last: bool
-    compiled: bool
 
-    def __str__(self) -> str:
-        more = (", channels last" if self.channels_last else "") + (", compiled" if self.compiled else "")
-        return f"{self.dtype}, {self.mode}{more} on {DEVICES[self.device].name}"
+def fitted(setting: Setting) -> Setting:
+    """What of a setting a fit holds for, all else as usual."""
+    return Setting(**{name: getattr(setting, name) for name in FITTED})
 
 
 @dataclass(frozen=True)
@@ -101,17 +97,17 @@ def from_data(data: Mapping[str, Any]) -> Fit:
     return Fit(Setting(**data["setting"]), batches=tuple(data["batches"]), **rest)
 
 
-def fit_of(ceilings: Ceilings, dtype: str, mode: str, *, channels_last: bool, compiled: bool) -> Fit | None:
+def fit_of(ceilings: Ceilings, setting: Setting) -> Fit | None:
     """The fit for a device in a setting; none where there is none, or its peaks are not the published ones."""
     key = next((key for key, device in DEVICES.items() if device.ceilings == ceilings), None)
     if key is None:
         return None
-    asked = Setting(key, dtype, mode, channels_last, compiled)
-    return fits().get(asked) or fits().get(asked._replace(dtype=_AS_FAST.get(dtype, dtype)))
+    asked = fitted(setting).but(device=key)
+    return fits().get(asked) or fits().get(asked.but(precision=_AS_FAST.get(asked.precision, asked.precision)))
 
 
 def work(
-    parts: Iterable[Part], ceilings: Ceilings, dtype: str, *, moving: Sequence[Part] | None = None
+    parts: Iterable[Part], ceilings: Ceilings, precision: Precision, *, moving: Sequence[Part] | None = None
 ) -> dict[str, float]:
     """The work of a step by kind: seconds that its peak, or its bandwidth, takes for it; millions of calls.
 
@@ -125,26 +121,26 @@ def work(
             moved: Moved = getattr(part, phase)
             if moved.calls or moved.flops:
                 found["calls"] += moved.calls * 1e-6
-                for kind, value in _work(part, moved, ceilings, dtype):
+                for kind, value in _work(part, moved, ceilings, precision):
                     found[before + kind] += value
     return found
 
 
-def _work(part: Part, moved: Moved, ceilings: Ceilings, dtype: str) -> Iterator[tuple[str, float]]:
+def _work(part: Part, moved: Moved, ceilings: Ceilings, precision: Precision) -> Iterator[tuple[str, float]]:
     memory = moved.bytes / ceilings.bandwidth
     if part.kind not in CONTRACTING:
         yield _GROUPS.get(part.op, _KINDS.get(part.kind, "elementwise")), memory
         return
     kind = "attention" if part.kind == "product" and part.op != "Linear" else part.kind
-    compute = moved.flops / _peak(ceilings, dtype, part.kind)
+    compute = moved.flops / _peak(ceilings, part.numbers or precision, part.kind)
     yield f"{kind} roof", max(compute, memory)
     yield f"{kind} products", compute
     yield f"{kind} filling", compute * (_filled(part) - 1)
     yield f"{kind} bytes", memory
 
 
-def _peak(ceilings: Ceilings, dtype: str, kind: str) -> float:
-    return max(ceilings.flops[number] for number in precision_of(dtype).of(kind) if number in ceilings.flops)
+def _peak(ceilings: Ceilings, precision: Precision, kind: str) -> float:
+    return max(ceilings.flops[number] for number in precision.of(kind) if number in ceilings.flops)
 
 
 def _filled(part: Part) -> float:
@@ -158,7 +154,7 @@ def estimate(
     fit: Fit, parts: Sequence[Part], ceilings: Ceilings, batch: int, moving: Sequence[Part] | None = None
 ) -> Estimate | None:
     """The estimate of a step; none where much of its work is of kinds that the fit has not seen."""
-    found = work(parts, ceilings, fit.setting.dtype, moving=moving)
+    found = work(parts, ceilings, fit.setting.numbers, moving=moving)
     known = sum(found[kind] for kind in found if kind in fit.factors and kind != "calls")
     unseen = sum(found[kind] for kind in found if kind not in fit.factors)
     if unseen > _UNSEEN * known:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
-from archscope.analysis.metrics import METRICS
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
@@ -20,8 +19,9 @@ from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
-from archscope.ops.windows import SAME, Along, Reads, Slide, Span
-from archscope.setting.precision import precision_of
+from archscope.ops.readings import Reads
+from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.setting import Setting
 from archscope.shown import Shown
 from archscope.steps import Step
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: the cost figures that are explained by their own formula; the others follow from these
 _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
-_DERIVED = ("flops", "backward_macs", "reuse", "intensity")
+_DERIVED = {"flops": "", "backward_macs": "", "reuse": "MACs/param", "intensity": "FLOPs/byte"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Explanation(Shown, report="explanation"):
         lines: the equations, in the order of computation.
         incomplete: what the figures of the design lack (:func:`archscope.design.incomplete`).
         design: its name.
+        setting: how it is run.
     """
 
     layer: str
@@ -79,14 +80,16 @@ class Explanation(Shown, report="explanation"):
     lines: tuple[Line, ...]
     incomplete: str | None = None
     design: str = ""
+    setting: Setting = Setting()
 
     def __str__(self) -> str:
         last = [] if self.incomplete is None else [f"  {self.incomplete}"]
         return "\n".join([f"{self.layer}: {self.title}", *(f"  {line}" for line in self.lines), *last])
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain data, without the design."""
-        return {name: content for name, content in asdict(self).items() if name != "design"}
+        """The same as plain data, without the design and how it is run."""
+        lines = [asdict(line) for line in self.lines]
+        return {"layer": self.layer, "title": self.title, "lines": lines, "incomplete": self.incomplete}
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,16 @@ class Explanations(Shown, Sequence[Explanation], report="explanation"):
         return len(self.layers)
 
 
-def explain(design: Design, layer: str | None = None, *, batch: int = 1, dtype: str = "float32") -> Explanations:
+def explain(design: Design, layer: str | None = None, setting: Setting | None = None, **changes: Any) -> Explanations:
     """Explain a layer, all layers of a block, or all layers of a design.
 
+    Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+
     Raises:
-        UsageError: there is no layer or block of that name, or an impossible batch or dtype.
+        UsageError: there is no layer or block of that name, or a setting that cannot be.
     """
-    return explain_account(analyze(design, batch=batch, dtype=dtype), layer)
+    return explain_account(analyze(design, setting, **changes), layer)
 
 
 def explain_account(account: Account, layer: str | None = None) -> Explanations:
@@ -128,20 +134,22 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     Raises:
         UsageError: there is no layer or block of that name.
     """
-    design, dtype = account.design, precision_of(account.dtype).floating
-    steps = design.steps(account.batch, dtype)
+    design, setting = account.design, account.setting
+    steps = design.steps(setting.batch, setting.numbers.floating)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
     kept: dict[str, list[Kept]] = {}
-    for piece in account.memory.kept:
+    for piece in account.memory.kept if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             kept.setdefault(name, []).append(piece)
     known = _Known({}, {}, {})
-    found = (_explain(step, dtype, account.fields, kept.get(step.layer.name, []), known) for step in chosen)
+    found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
-    return Explanations(account, tuple(replace(one, incomplete=lacking, design=design.name) for one in found))
+    return Explanations(
+        account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
+    )
 
 
 class _Known(NamedTuple):
@@ -158,13 +166,15 @@ class _Known(NamedTuple):
     windows: dict[Any, Reads]
 
 
-def _explain(step: Step, dtype: str, fields: ReceptiveFields, kept: list[Kept], known: _Known) -> Explanation:
+def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
     if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, dtype))
+        known.lines[key] = tuple(_lines(step, account.setting.numbers.floating))
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    lines = (*known.lines[key], *_field_lines(step, fields, known), *_kept_lines(layer.name, kept))
+    seen = _field_lines(step, account.fields, known)
+    precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
+    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -183,9 +193,10 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     for name, tensor in op.parameters(*tx).items():
         words = ["shared with " + layer.shares] if layer.shares else []
         words += ["frozen"] if name in layer.frozen else []
+        words += [layer.dtype] if layer.dtype else []
         yield _line(name, elements(tensor.shape), ", ".join(words))
     for name, tensor in op.buffers(*tx).items():
-        yield _line(name, elements(tensor.shape), "buffer")
+        yield _line(name, elements(tensor.shape), f"buffer, {layer.dtype}" if layer.dtype else "buffer")
     shared = layer.shares is not None
     mark = layer.dtype
     cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
@@ -197,7 +208,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
         "activations": "a view of its input" if op.view else "",
-        "bytes_moved": f"inputs, parameters, buffers and outputs, {dtype}",
+        "bytes_moved": f"inputs, parameters, buffers and outputs, {_types_told(step, dtype)}",
     }
     for figure in _COUNTED:
         if plain(cost.macs) or not figure.endswith("macs"):
@@ -205,12 +216,19 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     if plain(cost.macs):
         symbols: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
         known = Cost(**symbols)
-        for figure in _DERIVED:
-            value = METRICS[figure].of(known)
+        for figure, unit in _DERIVED.items():
+            value = getattr(known, figure)
             if plain(value) is not None:
-                yield _line(figure, value, METRICS[figure].unit if METRICS[figure].style == "ratio" else "")
+                yield _line(figure, value, unit)
         if plain(cost.weight_layers):
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
+
+
+def _types_told(step: Step, dtype: str) -> str:
+    """The floating types that a layer reads, holds and gives; that of the run first."""
+    own = [*step.layer.parameters(*step.x).values(), *step.layer.buffers(*step.x).values()]
+    kinds = {tensor.dtype or dtype for tensor in (*step.x, *own, *step.y) if tensor.floating}
+    return " and ".join(sorted(kinds, key=lambda kind: (kind != dtype, kind))) or dtype
 
 
 def _line(figure: str, value: Any, note: str = "") -> Line:
@@ -250,7 +268,7 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
     if field.whole:
         places = f"all {field.extent}" if field.sees == "all" else "{} to {}".format(*field.reach)
         note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
-        yield _line(f"receptive_field{suffix}", field.size, note)
+        yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
     elif field.untold_from:
         note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
         yield _line(f"receptive_field{suffix}", field.size, note)
@@ -259,22 +277,24 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         yield _line(f"jump{suffix}", moved.jump)
         yield _line(f"field_start{suffix}", moved.first[0])
     else:
-        yield _line(f"receptive_field{suffix}", field.size, _words(paths, _ends(field)))
+        hull = "" if field.table is not None else paths
+        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
         yield Line(f"jump{suffix}", "", "", _number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
 
-def _kept_lines(name: str, kept: list[Kept]) -> Iterator[Line]:
-    """What the layer keeps for the backward pass, and who keeps it, too."""
+def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
+    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once."""
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}, float32{shared}")
+        run = f", {precision}" if precision else ""
+        yield Line("keeps", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
-    if before.whole or before.untold_from or before.dim is None or len(before.spans) > 1:
+    if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
@@ -318,6 +338,8 @@ def _words(*notes: str) -> str:
 
 def _ends(field: Field) -> str:
     """What each unit sees, where units differ: from which place to which, for unit u."""
+    if field.table is not None:
+        return f"the most; the fewest are {field.smallest}: unit by unit, borders taken in"
     if all(span.even for span in field.spans):
         return ""
     if len(field.spans) > 1 or field.spans[0].period > 1:
@@ -326,6 +348,11 @@ def _ends(field: Field) -> str:
     first, last = span.first[0], span.first[0] + span.size[0] - 1
     between = f"unit u sees {_moving(first, span.jump)} to {_moving(last, span.jump + span.grow)}"
     return between if field.smallest == field.size else f"{between}: {field.smallest} to {field.size}"
+
+
+def _less(field: Field) -> str:
+    """Where less may be seen."""
+    return f"at most: what {field.at_most} reads is told by values" if field.at_most else ""
 
 
 def _moving(start: int, step: int) -> str:

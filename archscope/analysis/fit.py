@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.memory import Memory, memory
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
+from archscope.setting import Setting
+from archscope.setting.devices import DEVICES
 
 CEILING = 2**20  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
@@ -100,16 +101,16 @@ class Wish(NamedTuple):
     """A design that is to be run.
 
     Attributes:
-        setting: what else :func:`~archscope.analysis.memory.memory` is told, the batch apart.
+        setting: how, whatever its batch.
     """
 
     design: Design
-    setting: dict[str, Any]
+    setting: Setting
 
     def ledger(self, batch: int) -> Memory | None:
         """Its memory; none if there is no such batch."""
         try:
-            return memory(self.design, batch=batch, **self.setting)
+            return memory(self.design, self.setting, batch=batch)
         except ArchscopeError:
             return None
 
@@ -125,7 +126,7 @@ class Wish(NamedTuple):
 
     def but(self, **changed: Any) -> Wish:
         """The same with other settings."""
-        return Wish(self.design, self.setting | changed)
+        return Wish(self.design, self.setting.but(**changed))
 
 
 def room(device: str, limit: int | None = None, context: int | None = None) -> int | None:
@@ -149,15 +150,21 @@ def room(device: str, limit: int | None = None, context: int | None = None) -> i
 
 
 def largest_batch(
-    design: Design, limit: int | None = None, *, context: int | None = None, device: str = "cpu", **setting: Any
+    design: Design,
+    setting: Setting | None = None,
+    *,
+    limit: int | None = None,
+    context: int | None = None,
+    **changes: Any,
 ) -> int | None:
     """The largest batch whose training step fits into a limit of bytes, or into the memory of a device by name.
 
     ``largest_batch(design, device="rtx3090", precision="bf16-mixed", optimizer="adamw")``
 
     Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`), whatever its batch.
+        limit: bytes; unasked, the memory of the device.
         context: what tensors do not get of it (:func:`room`).
-        device, setting: as of :func:`~archscope.analysis.memory.memory`.
 
     Returns:
         ``None`` if not even one sample fits.
@@ -165,10 +172,13 @@ def largest_batch(
     Raises:
         UsageError: there is neither a limit nor a device whose memory is known.
     """
-    space = room(device, limit, context)
+    setting = Setting.of(setting, **changes)
+    space = room(setting.device, limit, context)
     if space is None:
-        raise UsageError(f"the memory of {device} is not known: give a limit, or a device by name, such as h200")
-    return Wish(design, setting | {"device": device}).largest(space)
+        raise UsageError(
+            f"the memory of {setting.device} is not known: give a limit, or a device by name, such as h200"
+        )
+    return Wish(design, setting).largest(space)
 
 
 class Remedy(NamedTuple):
@@ -183,16 +193,16 @@ class Remedy(NamedTuple):
     needed: int
 
 
-def remedies(design: Design, batch: int, limit: int, **setting: Any) -> Iterator[Remedy]:
+def remedies(design: Design, setting: Setting, limit: int) -> Iterator[Remedy]:
     """What makes a step fit that does not, each change on its own, and each computed."""
-    wish = Wish(design, setting)
+    wish, batch = Wish(design, setting), setting.batch
     largest = wish.largest(limit)
     if largest is not None:
         yield _remedy(f"a batch of {largest:,}", wish, largest)
-    if setting.get("optimizer", "sgd") != "none":
+    if setting.trains:
         yield from _in_parts(wish, batch, limit)
         yield from _recomputing(wish, batch, limit)
-    if setting.get("precision", "float32") == "float32":
+    if setting.precision == "float32":
         for precision in ("bf16-mixed", "bfloat16"):
             other = wish.but(precision=precision)
             if other.fits(batch, limit):

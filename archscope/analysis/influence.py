@@ -1,24 +1,24 @@
 """What a unit of a real map sees of an input, exactly, and which units see a place of it: borders included.
 
 The closed form of :mod:`archscope.analysis.receptive_field` leaves borders aside. Here sets of elements go through the
-graph, layer by layer, as the windows of the ops pair them: what hangs over a border of any map on the way is not seen.
-Dimensions along which all elements are alike are held once (size 1), so that a map costs its area.
+graph, layer by layer, as the windows of the ops pair them (:mod:`archscope.analysis.carrying`): what hangs over a
+border of any map on the way is not seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archscope.analysis.receptive_field import Field, ReceptiveFields, held_values, readings, receptive_fields
+from archscope.analysis.carrying import Carrier
+from archscope.analysis.receptive_field import Field, ReceptiveFields, receptive_fields
+from archscope.analysis.values import Values
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.graph import Ref
-from archscope.ops.windows import SAME, WHOLE, Either, Reads, Rearranged, Window
 from archscope.steps import Step
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 
-#: places of a map that are gone through one by one; where they only change places, as many times as many
-MOST_PLACES = 1 << 23
-_MOVED = 8
+_CARRIER = Carrier()
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def sees(
         UsageError: there is no such layer, unit or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
-    held = held_values(design)
+    values = Values(steps, arrays=True)
     dims = box_dims(seen, shapes[Ref(layer, output)])
     masks = {Ref(layer, output): _only(layer, unit, shapes[Ref(layer, output)], dims)}
     for step in reversed(steps):
@@ -119,15 +117,15 @@ def sees(
             wanted = masks.pop(Ref(step.layer.name, number), None)
             if wanted is None:
                 continue
-            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, number, held), strict=True):
+            for ref, tensor, reads in zip(step.layer.inputs, step.x, values.readings(step, number), strict=True):
                 if reads is not None:
-                    _unite(masks, ref, _read(wanted, reads, tensor.shape, step.y[number].shape))
+                    _unite(masks, ref, _CARRIER.back(wanted, reads, tensor.shape, step.y[number].shape))
     axes = tuple(field.axis for field in seen)
     found = masks.get(Ref(name))
     along = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
     flat = _flat(found, shapes[Ref(name)], along)
     unclipped = None
-    if not any(field.whole or field.untold_from or not field.located for field in seen):
+    if not any(field.whole or field.untold_from or field.table is not None or not field.located for field in seen):
         at = dict(zip(dims, unit, strict=True))
         unclipped = tuple(field.region(0 if field.dim is None else at[field.dim]) for field in seen)
     return Sight(layer, tuple(unit), name, unclipped, _region(axes, flat), flat)
@@ -150,14 +148,14 @@ def seen_by(
         UsageError: there is no such layer, place or input, or a map on the way is too large to go through.
     """
     fields, layer, seen, name, steps, shapes = _asked(design, layer, output, input)
-    held = held_values(design)
+    values = Values(steps, arrays=True)
     dims = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
     masks = {Ref(name): _only(f"input {name}", place, shapes[Ref(name)], dims)}
     for step in steps:
         for number in range(len(step.y)):
-            for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, number, held), strict=True):
+            for ref, tensor, reads in zip(step.layer.inputs, step.x, values.readings(step, number), strict=True):
                 if reads is not None and ref in masks:
-                    reached = _write(masks[ref], reads, tensor.shape, step.y[number].shape)
+                    reached = _CARRIER.forth(masks[ref], reads, tensor.shape, step.y[number].shape)
                     _unite(masks, Ref(step.layer.name, number), reached)
         if step.layer.name == layer:
             break
@@ -183,30 +181,8 @@ def _only(what: str, at: Sequence[int], shape: tuple[int, ...], dims: Sequence[i
     check_place(what, at, [shape[dim] for dim in dims])
     mask: Mask = np.ones((1,) * len(shape), bool)
     for dim, place in zip(dims, at, strict=True):
-        mask = np.asarray(mask & _one(place, dim, shape))
+        mask = np.asarray(mask & _CARRIER.one(place, dim, shape))
     return mask
-
-
-def _one(places: int | range, dim: int, shape: tuple[int, ...]) -> Mask:
-    """A mask of one place (or some) along a dimension, and of everything along the others (held once)."""
-    _hold_room([shape[dim]])
-    one = np.zeros(shape[dim], bool)
-    one[slice(places.start, places.stop) if isinstance(places, range) else places] = True
-    return one.reshape([-1 if i == dim else 1 for i in range(len(shape))])
-
-
-def _hold_room(shape: Sequence[int], times: int = 1) -> None:
-    """Hold that places can be gone through one by one.
-
-    Raises:
-        UsageError: they are too many.
-    """
-    places = prod(shape)
-    if places > MOST_PLACES * times:
-        raise UsageError(
-            f"what a unit sees is found place by place, of at most {MOST_PLACES * times:,}; "
-            f"there are {places:,} on the way"
-        )
 
 
 def _shapes(design: Design, steps: Sequence[Step]) -> dict[Ref, tuple[int, ...]]:
@@ -251,7 +227,7 @@ def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
 def _flat(mask: Mask | None, shape: tuple[int, ...], dims: Sequence[int]) -> Mask:
     """A mask along some dimensions of a tensor, in full; nothing is none."""
     sizes = [shape[dim] for dim in dims]
-    _hold_room(sizes)
+    _CARRIER.hold_room(sizes)
     if mask is None:
         return np.zeros(sizes, bool)
     full: Mask = np.broadcast_to(_along(mask, dims), sizes)
@@ -279,86 +255,3 @@ def _region(axes: tuple[str, ...], mask: Mask) -> Region:
 
 def _unite(masks: dict[Ref, Mask], ref: Ref, mask: Mask) -> None:
     masks[ref] = masks[ref] | mask if ref in masks else mask
-
-
-# -- one reading, in both directions -----------------------------------------------------------------------------------
-
-
-def _read(wanted: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Mask:
-    """The elements of an input that some elements of an output are computed from."""
-    if isinstance(reads, Rearranged):
-        _hold_room(out, _MOVED)
-        inner = [reads.inner[dim] for dim in reads.order]
-        places = np.broadcast_to(wanted, out).reshape(inner)
-        found: Mask = places.transpose(np.argsort(reads.order)).reshape(shape)
-        return found
-    assert reads is not None
-    if isinstance(reads, Either):
-        return _together([_read(wanted, part, shape, out) for part in reads.parts])
-    for dim, some in reads.at:
-        if wanted.shape[dim] > 1:
-            wanted = wanted[(slice(None),) * dim + (slice(some.start, some.stop),)]
-    paired = [entry for entry in reads.axes if entry is not None]
-    others = tuple(dim for dim in range(len(out)) if dim not in {dim for dim, _ in paired})
-    wanted = wanted.any(axis=others)  # what is left: the paired dimensions of the output, in order
-    left = sorted(dim for dim, _ in paired)
-    wanted = wanted.transpose([left.index(dim) for dim, _ in paired])
-    chosen = dict(reads.only)
-    for place, (size, entry) in enumerate(zip(shape, reads.axes, strict=True)):
-        if entry is None:
-            wanted = np.expand_dims(wanted, place)
-            if place in chosen:
-                wanted = wanted & _one(chosen[place], place, shape)
-        else:
-            wanted = _carry(wanted, place, entry[1], size, out[entry[0]], back=True)
-    result: Mask = wanted
-    return result
-
-
-def _write(known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Mask:
-    """The elements of an output that are computed from some elements of an input."""
-    if isinstance(reads, Rearranged):
-        _hold_room(shape, _MOVED)
-        places = np.broadcast_to(known, shape).reshape(reads.inner)
-        reached: Mask = places.transpose(reads.order).reshape(out)
-        return reached
-    assert reads is not None
-    if isinstance(reads, Either):
-        return _together([_write(known, part, shape, out) for part in reads.parts])
-    for dim, place in reads.only:
-        known = known & _one(place, dim, shape)
-    everything = tuple(dim for dim, entry in enumerate(reads.axes) if entry is None)
-    known = known.any(axis=everything)
-    paired = [(entry, size) for entry, size in zip(reads.axes, shape, strict=True) if entry is not None]
-    for place, ((dim, window), size) in enumerate(paired):
-        known = _carry(known, place, window, size, out[dim], back=False)
-    order = sorted(range(len(paired)), key=lambda i: paired[i][0][0])
-    known = known.transpose(order)
-    for dim in range(len(out)):
-        if dim not in {entry[0] for entry, _ in paired}:
-            known = np.expand_dims(known, dim)
-    for dim, some in reads.at:
-        known = known & _one(some, dim, out)
-    result: Mask = known
-    return result
-
-
-def _together(masks: list[Mask]) -> Mask:
-    united: Mask = np.asarray(np.logical_or.reduce(np.broadcast_arrays(*masks)))
-    return united
-
-
-def _carry(mask: Mask, dim: int, window: Window, size_in: int, size_out: int, *, back: bool) -> Mask:
-    """One dimension of a mask from the output to the input (``back``), or from the input to the output."""
-    if window is SAME:
-        return mask
-    if window is WHOLE:
-        everything: Mask = np.asarray(np.any(mask, axis=dim, keepdims=True))
-        return everything
-    source = size_out if back else size_in
-    others = prod(mask.shape) // mask.shape[dim]
-    _hold_room([max(size_in, size_out), others])
-    _hold_room([max(size_in, size_out), others, window.taps], _MOVED)
-    moved = np.moveaxis(np.broadcast_to(mask, (*mask.shape[:dim], source, *mask.shape[dim + 1 :])), dim, 0)
-    carried: Mask = np.moveaxis(window.carried(moved, size_in, size_out, back=back), 0, dim)
-    return carried

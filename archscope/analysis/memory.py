@@ -13,21 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from archscope.analysis.cuda import OnCuda, Traffic
-from archscope.analysis.devices import DEVICES, WORKSPACE
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import largest
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Tape
-from archscope.autograd.versions import FOREACH, TORCH, Version, spelled, version
+from archscope.autograd.versions import FOREACH
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.setting.precision import Precision, precision_of
+from archscope.ops import Tensor
+from archscope.setting import Setting
+from archscope.setting.devices import DEVICES, WORKSPACE
 from archscope.shown import Shown
 from archscope.steps import Step
 
@@ -89,27 +89,20 @@ class Memory(Shown, report="memory"):
     """The memory of a design.
 
     Attributes:
+        setting: how it is run.
         parameters, buffers, gradients, optimizer_state, inputs: bytes of each; inputs with the loss's targets.
         kept: what autograd keeps, in the order of the forward pass.
         timeline: all allocations of a training step; of loops of very many steps the first and the last.
         activations: bytes of all that an inference allocates, none reused.
         inferring: all allocations of an inference.
         peak: bytes that live at once at inference besides parameters and buffers, the inputs among them.
-        accumulate: whether gradients live from step to step, to be added to.
-        channels_last: whether maps and kernels lie in torch's memory format of that name.
-        torch: the version of torch whose ways the step has.
         traffic: what a step asks of the allocator of a CUDA device, if it is one.
         unfolded: bytes that it takes more there at most, if cuDNN unfolds the inputs of convolutions.
         at_peak: all that lives at the peak of a training step, the largest first.
     """
 
     design: Design
-    batch: int
-    precision: str
-    optimizer: str
-    device: str
-    accumulate: bool
-    channels_last: bool
+    setting: Setting
     parameters: int
     buffers: int
     gradients: int
@@ -120,7 +113,6 @@ class Memory(Shown, report="memory"):
     activations: int
     inferring: tuple[Moment, ...]
     peak: int
-    torch: str = spelled(TORCH)
     traffic: Traffic | None = field(default=None, repr=False, compare=False)
     unfolded: int = 0
     at_peak: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
@@ -167,13 +159,13 @@ class Memory(Shown, report="memory"):
         On CUDA the least with which the allocator gets through, in whole segments; what cuDNN takes for itself, which
         cannot be known, is not in it, nor is the CUDA context.
         """
-        if self.optimizer == "none":
+        if not self.setting.trains:
             return self.inference
         return self.training if self.traffic is None else self.traffic.least()
 
     def fits(self, limit: int) -> bool:
         """Whether :attr:`needed` is within a limit, found out at less expense."""
-        if self.optimizer == "none" or self.traffic is None:
+        if not self.setting.trains or self.traffic is None:
             return self.needed <= limit
         return self.traffic.fits(limit)
 
@@ -193,62 +185,53 @@ class Memory(Shown, report="memory"):
     @property
     def floating(self) -> str:
         """The type in which the parameters are held."""
-        return precision_of(self.precision).floating
+        return self.setting.numbers.floating
 
     def weights_as(self, form: str) -> int:
         """Bytes of the parameters alone in a format of :data:`WEIGHT_BITS`, rounded up to whole bytes."""
-        item = ITEM_BYTES[self.floating]
-        return -(-self.parameters // item * WEIGHT_BITS[form] // 8)
+        return -(-sum(tensor.numel for tensor in self._weights) * WEIGHT_BITS[form] // 8)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types in which the parameters are held, that of the run first."""
+        found = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
+        return tuple(sorted(found, key=lambda dtype: dtype != self.floating)) or (self.floating,)
+
+    @cached_property
+    def _weights(self) -> tuple[Tensor, ...]:
+        steps = self.design.steps(self.setting.batch, self.floating)
+        own = (one.layer.parameters(*one.x) for one in steps if one.layer.shares is None)
+        return tuple(tensor for state in own for tensor in state.values())
 
 
-def memory(
-    design: Design,
-    *,
-    batch: int = 1,
-    optimizer: str = "sgd",
-    precision: str = "float32",
-    device: str = "cpu",
-    accumulate: bool = False,
-    channels_last: bool = False,
-    torch: str = spelled(TORCH),
-) -> Memory:
+def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Memory:
     """The memory of a training step and of an inference.
 
     The step is ``loss = criterion(module(inputs)); loss.backward(); optimizer.step()`` behind the first one, which
     makes the optimizer's state; the gradients of the step before are gone (``zero_grad``), or, with ``accumulate``,
-    are added to. The loss is cross-entropy.
+    are added to. The loss is cross-entropy. Under torch.autocast are forward pass and loss.
 
     Args:
-        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`; ``none`` is inference alone.
-        precision: a word for one of :data:`~archscope.setting.precision.PRECISIONS`; torch.autocast is around forward
-            pass and loss.
-        device: ``cpu``, ``cuda``, or a CUDA device of :data:`~archscope.analysis.devices.DEVICES`.
-        torch: the version of torch; what older ones do otherwise is in :mod:`archscope.autograd.versions`.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
 
     Raises:
-        UsageError: an unknown optimizer, precision, device or version, or a layer of which one of them is not known.
+        UsageError: a setting that cannot be, or a layer of which one of its precision, device and version is not known.
     """
-    _choose("optimizer", optimizer, OPTIMIZERS)
-    held = precision_of(precision).runs("memory")
-    _choose("device", device, ("cpu", "cuda", *DEVICES))
-    on_cuda = device != "cpu"
-    kind = "cuda" if on_cuda else "cpu"
-    plan = _plan(design, batch, held)
-    setting = _Setting(optimizer, held, kind, accumulate, channels_last, version(torch))
+    setting = Setting.of(setting, **changes)
+    setting.numbers.runs("memory")
+    if setting.compile:
+        raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
+    on_cuda = setting.kind == "cuda"
+    plan = _plan(design, setting)
     run, before, (activations, inferring) = _ran(plan, setting)
-    traffic = _traffic(run, device) if on_cuda and run.tape.events else None
+    traffic = _traffic(run, setting.device) if on_cuda and run.tape.events else None
     parameters, state = (sum(storage.bytes for storage in storages) for storages in (run.parameters, run.state))
     return Memory(
         design,
-        batch,
-        held.name,
-        optimizer,
-        device,
-        accumulate,
-        channels_last,
+        setting,
         parameters=parameters,
         buffers=state - parameters,
-        gradients=0 if optimizer == "none" else sum(value.storage.bytes for value in run.trained),
+        gradients=0 if not setting.trains else sum(value.storage.bytes for value in run.trained),
         optimizer_state=sum(value.storage.bytes for value in run.optimizer_state),
         inputs=sum(value.storage.bytes for value in (*run.inputs, *run.targets)),
         kept=tuple(_kept(run)),
@@ -256,7 +239,6 @@ def memory(
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
         peak=largest([before, *(live for _, _, live in inferring)]) - state,
-        torch=spelled(setting.torch),
         traffic=traffic,
         unfolded=0 if traffic is None else _more_unfolded(run),
         at_peak=tuple(sorted(_at_peak(run), key=lambda piece: -piece.bytes)),
@@ -311,17 +293,9 @@ def _unfolded(one: Step) -> int:
     return contraction.macs * int(op.arguments()["groups"]) // rows * ITEM_BYTES["float32"]
 
 
-class _Setting(NamedTuple):
-    optimizer: str
-    precision: Precision
-    device: str
-    accumulate: bool
-    channels_last: bool
-    torch: Version
-
-
-def _plan(design: Design, batch: int, precision: Precision) -> Plan:
-    return Plan(design, batch, design.steps(batch, precision.floating), precision.floating)
+def _plan(design: Design, setting: Setting) -> Plan:
+    floating = setting.numbers.floating
+    return Plan(design, setting.batch, design.steps(setting.batch, floating), floating)
 
 
 class _Ran(NamedTuple):
@@ -337,7 +311,7 @@ class _Ran(NamedTuple):
     inferred: tuple[int, list[tuple[str, str, int]]]
 
 
-def _ran(plan: Plan, setting: _Setting, *, cuts: bool = True) -> _Ran:
+def _ran(plan: Plan, setting: Setting, *, cuts: bool = True) -> _Ran:
     """Run a design; loops of very many steps in part, if what they do is alike."""
     run = _start(plan, setting, cuts=cuts)
     before = run.tape.live
@@ -353,28 +327,23 @@ def _of_steps(storage: Storage, times: int) -> str:
     return storage.what if times == 1 else f"{storage.what}, {times:,} times"
 
 
-def _start(plan: Plan, setting: _Setting, *, cuts: bool) -> Run:
+def _start(plan: Plan, setting: Setting, *, cuts: bool) -> Run:
     tape = Tape(
-        device=setting.device,
-        lower=setting.precision.lower,
+        device=setting.kind,
+        lower=setting.numbers.lower,
         floating=plan.dtype,
-        torch=setting.torch,
+        torch=setting.version,
         traffic=True,
         cuts=cuts,
     )
     return Run(plan, tape, nhwc=setting.channels_last)
 
 
-def _train(run: Run, setting: _Setting) -> None:
-    """A training step; none at all with the optimizer ``none``."""
-    if setting.optimizer != "none":
+def _train(run: Run, setting: Setting) -> None:
+    """A training step, if there is one."""
+    if setting.trains:
         run.prepare(setting.optimizer, accumulate=setting.accumulate)
-        run.step(setting.optimizer, foreach=setting.device == "cuda" and setting.torch >= FOREACH)
-
-
-def _choose(what: str, given: str, known: Mapping[str, object] | tuple[str, ...]) -> None:
-    if given not in known:
-        raise UsageError(f"unknown {what} {given}; one of {', '.join(known)}")
+        run.step(setting.optimizer, foreach=setting.kind == "cuda" and setting.version >= FOREACH)
 
 
 def _kept(run: Run) -> Iterator[Kept]:

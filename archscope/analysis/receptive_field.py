@@ -10,26 +10,29 @@ recurrence of Araujo, Norris and Sim, Computing Receptive Fields of Convolutiona
 Where units take turns (behind a transposed convolution, a resampling), or see more the later they come (behind what is
 causal), the largest field counts, and the smallest is told beside it. Where several paths lead to a layer, the field is
 the hull of theirs. A layer that mixes everything sees the whole input; the field of what it mixes stays visible. Where
-places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of them, no closed
-form says what it sees: that is told, and what a single unit sees is found exactly (archscope.analysis.influence).
+places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of them, or only
+some elements of a layer read at all, no closed form says what units see: they are told one by one, borders taken in
+(archscope.analysis.extents). Where there is no room for that, it is said that the field is not told, or that it is so
+large at most; what a single unit sees is found exactly (archscope.analysis.influence).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate, combinations
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope.analysis.values import Values
 from archscope.arith import fixed
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
-from archscope.ops.base import ReadsByValues
 from archscope.ops.legal import dim_names
-from archscope.ops.tensors import Constant
+from archscope.ops.readings import Rearranged, along_of
 from archscope.ops.windows import (
     ITSELF,
     SAME,
@@ -37,13 +40,16 @@ from archscope.ops.windows import (
     Along,
     Axis,
     Placed,
-    Reads,
     Span,
     both_ends,
     hull,
+    pointwise,
 )
 from archscope.shown import Shown
 from archscope.steps import Step
+
+if TYPE_CHECKING:
+    from archscope.analysis.extents import Table
 
 #: dimensions that are no axes of a map
 _NO_AXES = ("N", "C", "F", "E")
@@ -91,6 +97,9 @@ class Field:
         untold_why: the reason, to be read after its name.
         among: how many units there were when they were mixed, or last known apart.
         apart: the first two paths that disagree, if any do.
+        at_most: the layer of which some elements, or some values, leave a part of all this unseen; empty if none does.
+        pace: places of the input between neighbouring units, where no closed form says them.
+        table: what each unit sees, where no closed form says it; the spans are then those of what was laid anew.
     """
 
     axis: str
@@ -110,6 +119,9 @@ class Field:
     untold_why: str = ""
     among: int = 0
     apart: Apart | None = None
+    at_most: str = ""
+    pace: int | Fraction = 0
+    table: Table | None = None
 
     @property
     def dim(self) -> int | None:
@@ -118,22 +130,35 @@ class Field:
 
     @cached_property
     def sees(self) -> str:
-        """``all`` of the input, ``a part`` of it, or ``not told``."""
+        """``all`` of the input, ``a part`` of it, ``at most`` so much, or ``not told``."""
         if self.untold_from and not self.whole:
             return "not told"
+        return f"at most {self._seen}" if self.at_most else self._seen
+
+    @property
+    def _seen(self) -> str:
+        if self.table is not None:
+            return "all" if self.table.all_see(0, self.extent - 1) else "a part"
         return "all" if self.whole and self.reach == (0, self.extent - 1) else "a part"
 
     @cached_property
     def reach(self) -> tuple[int, int]:
         """First and last place of the input that some unit saw before all were mixed."""
-        units = {unit for span in self.spans for unit in both_ends(range(self.among), span.period)}
+        if self.table is not None:
+            return self.table.reach
+        units = {unit for span in self.spans for unit in _outermost(span, self.among, self.extent)}
         seen = [ends for ends in map(self.region, units) if ends[0] <= ends[1]]
         if not seen:
             return 0, -1
         return max(min(first for first, _ in seen), 0), min(max(last for _, last in seen), self.extent - 1)
 
     def region(self, unit: int) -> tuple[int, int]:
-        """First and last place that a unit sees, borders left aside; no such (first after last) if it sees nothing."""
+        """First and last place that a unit sees; no such (first after last) if it sees nothing.
+
+        Borders are left aside but where a table tells what each unit sees.
+        """
+        if self.table is not None:
+            return self.table.of(unit)
         seen = [(first, first + size - 1) for first, size in (span.of(unit) for span in self.spans) if size]
         return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else (0, -1)
 
@@ -148,6 +173,8 @@ class Field:
         return self._extremes()[0]
 
     def _extremes(self) -> tuple[int, int]:
+        if self.table is not None:
+            return self.table.sizes
         if len(self.spans) == 1:
             return self.spans[0].extremes(self.units)
         units = {unit for span in self.spans for unit in both_ends(range(self.units), span.period)}
@@ -157,12 +184,16 @@ class Field:
 
     @property
     def paths(self) -> tuple[int, int]:
-        """The sizes of the fields of the path with the smallest and of the one with the largest."""
+        """The sizes of the fields of the path with the smallest and of the one with the largest, if paths are told."""
+        if self.table is not None:
+            return self.size, self.size
         return self.small.extremes(self.units)[1], self.large.extremes(self.units)[1]
 
     @cached_property
     def jump(self) -> int | Fraction:
         """Places of the input between neighbouring units: the effective stride; of unequal ones the largest."""
+        if self.table is not None:
+            return self.pace
         return max(span.stride for span in self.spans)
 
     @cached_property
@@ -179,8 +210,8 @@ class Field:
     @cached_property
     def padding(self) -> tuple[int, int]:
         """Effective padding: how far the fields of the outermost units hang over the input's borders."""
-        ends = self.region(0), self.region(self.units - 1)
-        if all(span.even for span in self.spans):
+        ends = self.region(0), self.region((self.units if self.table is None else self.table.units) - 1)
+        if self.table is None and all(span.even for span in self.spans):
             return -ends[0][0], ends[1][1] - (self.extent - 1)
         return -min(first for first, _ in ends), max(last for _, last in ends) - (self.extent - 1)
 
@@ -189,9 +220,18 @@ class Field:
         """Whether all paths to a unit have the same centre."""
         return self.apart is None
 
+    def changed(self, **changes: Any) -> Field:
+        """The same with other values of some attributes; ``dataclasses.replace`` takes five times as long."""
+        field = object.__new__(Field)
+        vars(field).update({name: vars(self)[name] for name in _ATTRIBUTES})
+        vars(field).update(changes)
+        return field
+
     def _spans(self) -> Iterator[Span]:
         yield from (*self.spans, self.small, self.large, self.early, self.late)
 
+
+_ATTRIBUTES = tuple(one.name for one in dataclass_fields(Field))
 
 #: fields by the input and the dimension of it that they are about
 Fields = Mapping[tuple[str, int], Field]
@@ -267,13 +307,38 @@ def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
         for ref in step.layer.inputs:
             readers.setdefault(ref.node, step)
     tensors: dict[Ref, Fields] = {}
-    held = held_values(design)
+    values = Values(steps)
     for node in design.inputs:
         tensors[Ref(node.name)] = dict(_axes(node, readers.get(node.name)))
     for step in steps:
         for output in range(len(step.y)):
-            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors, held)
+            tensors[Ref(step.layer.name, output)] = _behind(step, output, tensors, values)
+    _tell(design, steps, tensors)
     return ReceptiveFields(design, tensors)
+
+
+def _tell(design: Design, steps: tuple[Step, ...], tensors: dict[Ref, Fields]) -> None:
+    """Tell unit by unit what the closed form does not tell, as far as there is room."""
+    wanted: dict[tuple[str, int], set[Ref]] = {}
+    for ref, fields in tensors.items():
+        for key, field in fields.items():
+            if field.untold_from or field.at_most:
+                wanted.setdefault(key, set()).add(ref)
+    if not wanted:
+        return
+    from archscope.analysis.extents import extents, table, varying
+
+    shapes = {Ref(step.layer.name, output): of.shape for step in steps for output, of in enumerate(step.y)}
+    for (ref, key), extent in extents(design.inputs, steps, wanted).items():
+        field = tensors[ref][key]
+        field = field.changed(at_most=extent.at_most, pace=field.pace if field.untold_from else field.jump)
+        dims = tuple(sorted(field.dims))
+        if not (field.whole and table(extent, dims, shapes[ref]).all_see(*field.reach)):
+            dims = varying(extent, dims)
+            found = table(extent, dims, shapes[ref])
+            field = field.changed(table=found, dims=dims, units=shapes[ref][dims[0]] if dims else 1, located=True)
+            field = field.changed(whole=False, mixed_by="", untold_from="", untold_why="")
+        tensors[ref] = {**tensors[ref], key: field}
 
 
 def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], Field]]:
@@ -287,40 +352,30 @@ def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], F
         yield (node.name, dim), Field(axis, size, size, (dim,), (ITSELF,), *(ITSELF,) * 4)
 
 
-def held_values(design: Design) -> dict[str, Any]:
-    """What constants hold, by layer."""
-    return {layer.name: layer.op.value for layer in design.layers if type(layer.op) is Constant}
-
-
-def readings(step: Step, output: int, held: Mapping[str, Any]) -> tuple[Reads, ...]:
-    """What an output of a layer reads of each of its inputs, constants among them.
-
-    Args:
-        held: what constants hold (:func:`held_values`).
-    """
-    known = {number: held[ref.node] for number, ref in enumerate(step.layer.inputs) if ref.node in held}
-    op = step.layer.op
-    if known and isinstance(op, ReadsByValues):
-        return op.reads_knowing(step.x, step.y, output, known)
-    return op.reads(step.x, step.y, output)
-
-
-def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], known: Mapping[str, Any]) -> Fields:
+def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Values) -> Fields:
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
     beside: set[tuple[str, int]] = set()  # axes along which inputs lie beside each other, and not on each other
-    out = step.y[output].shape
-    for ref, tensor, reads in zip(step.layer.inputs, step.x, readings(step, output, known), strict=True):
-        if reads is None:
+    out, layer, readings = step.y[output].shape, step.layer.name, values.readings(step, output)
+    if len(readings) == 1 and readings[0] is pointwise(len(out)):  # most layers are so
+        return tensors[step.layer.inputs[0]]
+    for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
+        fields = tensors[ref]
+        if reads is None or not fields:
             continue
-        along = reads if isinstance(reads, Along) else reads.along
-        blended = _blended(along, tensors[ref], tensor.shape)
-        for key, field in tensors[ref].items():
-            if any(type(_window(along.axes[dim])) is Placed for dim in field.dims):
+        along, moved = along_of(reads), isinstance(reads, Rearranged)
+        exact = moved or isinstance(reads, Along)
+        placed = any(type(_window(entry)) is Placed for entry in along.axes)
+        blended = _blended(along, fields, tensor.shape) if placed else frozenset()
+        for key, field in fields.items():
+            passed = through(field, along, tensor.shape, out, layer, blended)
+            laid = placed and any(type(_window(along.axes[dim])) is Placed for dim in field.dims)
+            if laid:
                 beside.add(key)
-            passed = through(field, along, tensor.shape, out, step.layer.name, blended)
+            if not exact or (laid and not moved):
+                passed = passed.changed(at_most=passed.at_most or layer)
             arriving.setdefault(key, []).append((ref, passed))
-    return {key: _joined(step.layer.name, paths, beside=key in beside) for key, paths in arriving.items()}
+    return {key: _joined(layer, paths, beside=key in beside) for key, paths in arriving.items()}
 
 
 def _targets(entry: Axis | None) -> tuple[int, ...]:
@@ -333,8 +388,6 @@ def _targets(entry: Axis | None) -> tuple[int, ...]:
 
 def _blended(along: Along, fields: Fields, shape: tuple[int, ...]) -> frozenset[int]:
     """The dimensions of the output into which something else than the axes of the input goes, too: channels."""
-    if not any(type(_window(entry)) is Placed for entry in along.axes):
-        return frozenset()
     axes = {dim for field in fields.values() for dim in field.dims if not field.blended}
     others = (entry for dim, entry in enumerate(along.axes) if dim and dim not in axes and not fixed(shape[dim] == 1))
     return frozenset(dim for entry in others for dim in _targets(entry))
@@ -362,37 +415,51 @@ def through(
     if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
         return field
     dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
-    laid = replace(
-        field, dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
+    laid = field.changed(
+        dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
     )
-    if field.whole or field.untold_from:
+    if field.whole:
         return laid
+    if field.untold_from:
+        return laid.changed(pace=field.pace * _pace(entries, field.dims, shape, out))
     if not field.located or type(_window(entries[0])) is Placed:
-        known = replace(laid, among=field.units) if field.located else laid
-        return _unlocated(known, entries, along, layer)
+        known = laid.changed(among=field.units) if field.located else laid
+        return _unlocated(known, entries, along, layer, field.jump * _pace(entries, field.dims, shape, out))
     (dim,), window = field.dims, _window(entries[0])
     if window is None or window is WHOLE:
         place = 0 if fixed(shape[dim] == 1) else dict(along.only).get(dim)
         if place is not None:  # the unit that is there, or taken, is what all see
             return _mapped(laid, lambda span: _of_one(span, fixed(place)))
-        return replace(laid, whole=True, mixed_by=layer, among=field.units)
+        return laid.changed(whole=True, mixed_by=layer, among=field.units)
     if window is SAME:
         return laid
-    return _mapped(laid, lambda span: window.seen(span, shape[dim], laid.units), layer)
+    mapped = _mapped(laid, lambda span: window.seen(span, shape[dim], laid.units), layer)
+    return mapped.changed(pace=field.jump * window.pace(shape[dim], laid.units)) if mapped.untold_from else mapped
 
 
 def _window(entry: Axis | None) -> Any:
     return None if entry is None else entry[1]
 
 
-def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str) -> Field:
+def _pace(
+    entries: Sequence[Axis | None], dims: tuple[int, ...], shape: tuple[int, ...], out: tuple[int, ...]
+) -> int | Fraction:
+    """How far a layer moves from a unit to the next; units that have places along several dimensions stay in step."""
+    if len(dims) != 1 or entries[0] is None:
+        return 1
+    target, window = entries[0]
+    return window.pace(shape[dims[0]], out[target])
+
+
+def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str, pace: int | Fraction) -> Field:
     """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
     windows = [_window(entry) for entry in entries]
     if all(window is SAME or type(window) is Placed for window in windows):
-        return replace(laid, located=False)
+        return laid.changed(located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
-        return replace(laid, whole=True, mixed_by=layer)
-    return replace(laid, located=False, untold_from=layer, untold_why="reads some places of what was laid anew")
+        return laid.changed(whole=True, mixed_by=layer)
+    why = "reads some places of what was laid anew"
+    return laid.changed(located=False, untold_from=layer, untold_why=why, pace=pace)
 
 
 def _of_one(span: Span, unit: int) -> Span:
@@ -408,11 +475,24 @@ def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = ""
         if id(span) not in known:
             known[id(span)] = change(span)
             if known[id(span)] is None:
-                why = f"has {field.units:,} units, of which more take turns than are listed"
-                return replace(field, located=False, untold_from=layer, untold_why=why)
+                why = f"has {field.units:,} units, of which no closed form tells what each sees"
+                return field.changed(located=False, untold_from=layer, untold_why=why)
     spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
     small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
-    return replace(field, spans=spans, small=small, large=large, early=early, late=late)
+    return field.changed(spans=spans, small=small, large=large, early=early, late=late)
+
+
+def _outermost(span: Span, units: int, extent: int) -> Iterator[int]:
+    """The first and the last of the units, of each that take turns, whose fields do not lie wholly in the padding."""
+    if span.jump <= 0 or not span.even:
+        yield from both_ends(range(units), span.period)
+        return
+    for phase, (first, size) in enumerate(zip(span.first, span.size, strict=True)):
+        low = max(-((first + size - 1) // span.jump), 0)
+        high = min((units - 1 - phase) // span.period, (extent - 1 - first) // span.jump)
+        if size and low <= high:
+            yield phase + low * span.period
+            yield phase + high * span.period
 
 
 def _crossing(one: Span, other: Span, units: int) -> Iterator[int]:
@@ -439,6 +519,12 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False)
     """What several paths see together; where they lie beside each other, each unit by one of them."""
     if len(paths) == 1:
         return paths[0][1]
+    joined = _hulled(layer, paths, beside=beside)
+    at_most = next((field.at_most for _, field in paths if field.at_most), "")
+    return joined if joined.at_most == at_most else joined.changed(at_most=at_most)
+
+
+def _hulled(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool) -> Field:
     fields = [field for _, field in paths]
     dims = tuple(sorted({dim for field in fields for dim in field.dims}))
     of = next((field for field in fields if field.dims), fields[0])
@@ -448,10 +534,10 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False)
     if settled is not None and settled.whole and beside and not all(field.whole for field in fields):
         part = next(field for field in fields if not field.whole)
         why = "lays units that see all beside others"
-        settled = replace(part, located=False, untold_from=part.untold_from or layer, untold_why=part.untold_why or why)
+        settled = part.changed(located=False, untold_from=part.untold_from or layer, untold_why=part.untold_why or why)
     if settled is not None:
         blended = any(field.blended for field in fields)
-        return replace(settled, dims=dims, units=of.units, blended=blended)
+        return settled.changed(dims=dims, units=of.units, blended=blended)
     first = of
     if all(field == first for field in fields):
         return first
@@ -468,8 +554,7 @@ def _joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False)
         gap = max(gap, _twice_center(late.late, last) - _twice_center(early.early, last))
     if apart is None and located and gap:
         apart = Apart(layer, early_ref, late_ref, half(gap))
-    return replace(
-        first,
+    return first.changed(
         dims=dims,
         blended=any(field.blended for field in fields),
         spans=hull([span for field in fields for span in field.spans]),

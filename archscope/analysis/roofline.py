@@ -20,17 +20,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from archscope.analysis.calibration import Calibration
-from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.estimates import Estimate, estimate, fit_of
-from archscope.analysis.traffic import CONTRACTING, Moved, Part, traffic
+from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.arith import maximum
 from archscope.design import Design
-from archscope.errors import UsageError, suggestion
-from archscope.setting.precision import precision_of
+from archscope.errors import UsageError
+from archscope.setting import Setting
+from archscope.setting.calibration import Calibration
+from archscope.setting.devices import CONTRACTING, Ceilings
+from archscope.setting.precision import Precision
 from archscope.shown import Shown
 
 
@@ -85,23 +86,22 @@ class Prediction(Shown, report="prediction"):
     """The predicted times of a step.
 
     Attributes:
-        compiled: whether it is a step under torch.compile.
+        setting: how it is run.
         ceilings: the peaks, published or measured.
-        calibrated: whether the times are estimates; else each is a bound.
         parts: layers in order; in training the loss and the update at the end.
         estimate: beside a bound, of the step as a whole, from published timings; none where there are none.
     """
 
     design: Design
-    batch: int
-    dtype: str
-    mode: str
-    channels_last: bool
-    compiled: bool
+    setting: Setting
     ceilings: Ceilings
-    calibrated: bool
     parts: tuple[Predicted, ...]
     estimate: Estimate | None = None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the times are estimates; else each is a bound."""
+        return self.setting.calibration is not None
 
     @property
     def label(self) -> str:
@@ -110,13 +110,13 @@ class Prediction(Shown, report="prediction"):
 
     @property
     def mixed(self) -> str:
-        """Which layers run in another number type than the dtype says, in words; empty where none does."""
-        return mixed(self.ceilings, self.dtype)
+        """Which layers run in another number type than the precision says, in words; empty where none does."""
+        return mixed(self.ceilings, self.setting.numbers)
 
     @property
     def granted(self) -> tuple[str, ...]:
         """What the bound grants, in words; an estimate grants nothing."""
-        return () if self.calibrated else granted(self.ceilings, self.dtype, compiled=self.compiled)
+        return () if self.calibrated else granted(self.ceilings, self.setting)
 
     @cached_property
     def forward(self) -> float:
@@ -154,67 +154,43 @@ class Prediction(Shown, report="prediction"):
 
 
 def predict(
-    design: Design,
-    *,
-    device: str | Ceilings = "",
-    batch: int = 1,
-    dtype: str = "float32",
-    mode: str = "train",
-    optimizer: str = "sgd",
-    launch: float = 0.0,
-    calibration: Calibration | None = None,
-    channels_last: bool = False,
-    compile: bool = False,  # noqa: A002  # named so everywhere
+    design: Design, setting: Setting | None = None, *, ceilings: Ceilings | None = None, **changes: Any
 ) -> Prediction:
     """Predict the time of a step.
 
     Args:
-        device: one of :data:`~archscope.analysis.devices.DEVICES`, or the ceilings of another; a calibration brings
-            its own.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
-        mode: ``train``, or ``infer``: the forward pass alone.
-        optimizer: one of :data:`~archscope.analysis.optimizers.OPTIMIZERS`.
-        launch: seconds that each call costs at least, for the bound; nobody publishes it, a calibration measures it.
-        calibration: makes an estimate of the bound.
-        channels_last: whether maps and kernels lie in torch's format of that name.
-        compile: the bound of a step under torch.compile.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`); a calibration makes an estimate of the
+            bound.
+        ceilings: those of the device, where they are others than the published ones, or none are known.
 
     Raises:
-        UsageError: an unknown device, dtype or mode, a dtype that the device has no units for, or an estimate of a
-            compiled step.
+        UsageError: a setting that cannot be, a device of which no peaks are known, or that has no units for the
+            precision, or an estimate of a compiled step.
     """
-    if calibration is not None and compile:
+    setting = Setting.of(setting, **changes)
+    calibration = setting.calibration
+    if calibration is not None and setting.compile:
         raise UsageError("a calibration is of layers one by one, not of a compiled step, whose bound is known")
-    ceilings, dtype = calibration.ceilings if calibration is not None else ceilings_of(device), precision_of(dtype).name
-    peak_of(ceilings, dtype)
-    timed = bounded(ceilings, dtype, launch) if calibration is None else _estimated(calibration, dtype)
-    moves = partial(traffic, design, batch=batch, dtype=dtype, mode=mode, optimizer=optimizer, device=ceilings.kind)
-    parts = moves(channels_last=channels_last, compile=compile)
+    if ceilings is None or calibration is not None:
+        ceilings = setting.ceilings
+    peak_of(ceilings, setting.numbers)
+    timed = (
+        bounded(ceilings, setting.numbers, setting.launch)
+        if calibration is None
+        else _estimated(calibration, setting.numbers)
+    )
+    parts = traffic(design, setting)
     found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
     about = None
-    fit = fit_of(ceilings, dtype, mode, channels_last=channels_last, compiled=compile) if calibration is None else None
+    fit = fit_of(ceilings, setting) if calibration is None else None
     if fit is not None:
-        about = estimate(fit, parts, ceilings, batch, moves(channels_last=channels_last) if compile else None)
-    calibrated = calibration is not None
-    return Prediction(design, batch, dtype, mode, channels_last, compile, ceilings, calibrated, found, about)
+        moving = traffic(design, setting.but(compile=False)) if setting.compile else None
+        about = estimate(fit, parts, ceilings, setting.batch, moving)
+    return Prediction(design, setting, ceilings, found, about)
 
 
-def ceilings_of(device: str | Ceilings) -> Ceilings:
-    """The ceilings of a device by name.
-
-    Raises:
-        UsageError: it is not in the table.
-    """
-    if isinstance(device, Ceilings):
-        return device
-    if device not in DEVICES:
-        hint = suggestion(device, DEVICES)
-        raise UsageError(f"no peaks are known of the device {device}; {hint or 'one of ' + ', '.join(DEVICES)}")
-    return DEVICES[device].ceilings
-
-
-def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
-    """FLOP/s of a device for a dtype, as its maker publishes them, or as they were measured.
+def peak_of(ceilings: Ceilings, precision: Precision, kind: str = "convolution") -> float:
+    """FLOP/s of a device in a precision, as its maker publishes them, or as they were measured.
 
     Args:
         kind: of layer; with torch's defaults, convolutions may run in another number type than products.
@@ -222,44 +198,58 @@ def peak_of(ceilings: Ceilings, dtype: str, kind: str = "convolution") -> float:
     Raises:
         UsageError: it has no units for it, or that was not measured.
     """
-    form = precision_of(dtype).runs("a peak")
-    if not any(number in ceilings.flops for number in form.multiplied):
-        raise UsageError(f"no peak of {dtype} is known of {ceilings.name}; of {', '.join(ceilings.flops)}")
-    return max(ceilings.flops[number] for number in form.of(kind) if number in ceilings.flops)
+    precision.runs("a peak")
+    if not any(number in ceilings.flops for number in precision.multiplied):
+        raise UsageError(f"no peak of {precision} is known of {ceilings.name}; of {', '.join(ceilings.flops)}")
+    return max(ceilings.flops[number] for number in precision.of(kind) if number in ceilings.flops)
 
 
-def mixed(ceilings: Ceilings, dtype: str) -> str:
-    """Which layers run in another number type than a dtype says on a device, in words; empty where none does."""
-    form = precision_of(dtype)
-    taken = set(form.convolved) - set(form.multiplied)
+def mixed(ceilings: Ceilings, precision: Precision) -> str:
+    """Which layers run in another number type than a precision says on a device, in words; empty where none does."""
+    taken = set(precision.convolved) - set(precision.multiplied)
     return "convolutions in TF32, torch's default" if "tf32" in taken & set(ceilings.flops) else ""
 
 
-def granted(ceilings: Ceilings, dtype: str, *, compiled: bool = False) -> tuple[str, ...]:
+def granted(ceilings: Ceilings, setting: Setting) -> tuple[str, ...]:
     """What bounds on a device grant, in words."""
     found = []
     if ceilings.clock > 1:
         found.append(f"a clock of {ceilings.clock:.2f} x the data sheet's")
     if ceilings.cache:
         found.append(f"a cache of {ceilings.cache / 2**20:,.0f} MiB")
-    if "float32" in precision_of(dtype).of("convolution"):
+    if "float32" in setting.numbers.of("convolution"):
         found.append("Winograd's and Fourier's convolutions")
-    if compiled:
+    if setting.compile:
         found.append("all fused that can be")
     return tuple(found)
 
 
-def bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, str], Bound]:
+def _held(part: Part, ceilings: Ceilings, precision: Precision) -> Precision:
+    """The precision that a part runs in.
+
+    Raises:
+        UsageError: it is held in a type that the device has no units for.
+    """
+    if part.numbers is None or part.kind not in CONTRACTING:
+        return precision
+    try:
+        peak_of(ceilings, part.numbers, part.kind)
+    except UsageError as error:
+        raise UsageError(f"{part.name}: {error}") from None
+    return part.numbers
+
+
+def bounded(ceilings: Ceilings, precision: Precision, launch: float = 0.0) -> Callable[[Part, str], Bound]:
     """What says how long a pass of a part takes at least.
 
     Args:
         launch: seconds that each call costs at least.
     """
-    form = precision_of(dtype)
 
     def timed(part: Part, phase: str) -> Bound:
         moved: Moved = getattr(part, phase)
-        usable = [number for number in form.of(part.kind) if number in ceilings.flops]
+        numbers = _held(part, ceilings, precision)
+        usable = [number for number in numbers.of(part.kind) if number in ceilings.flops]
         rate = max(ceilings.flops[number] * part.fewer(number) for number in usable) * ceilings.clock
         memory = part.beyond(phase, ceilings.cache) / ceilings.bandwidth
         return Bound(moved.flops / rate, memory, moved.calls * launch)
@@ -267,7 +257,7 @@ def bounded(ceilings: Ceilings, dtype: str, launch: float) -> Callable[[Part, st
     return timed
 
 
-def _estimated(calibration: Calibration, dtype: str) -> Callable[[Part, str], Bound]:
+def _estimated(calibration: Calibration, precision: Precision) -> Callable[[Part, str], Bound]:
     ceilings = calibration.ceilings
     bandwidth = ceilings.bandwidth
 
@@ -275,10 +265,11 @@ def _estimated(calibration: Calibration, dtype: str) -> Callable[[Part, str], Bo
         moved: Moved = getattr(part, phase)
         if not moved.calls:
             return Bound(0.0, 0.0, 0.0)
-        share = calibration.share(dtype, phase, part.kind)
+        numbers = _held(part, ceilings, precision)
+        share = calibration.share(numbers.name, phase, part.kind)
         launch = moved.calls * calibration.launch[phase]
         if part.kind in CONTRACTING:
-            return Bound(moved.flops / (peak_of(ceilings, dtype, part.kind) * share), moved.bytes / bandwidth, launch)
+            return Bound(moved.flops / (peak_of(ceilings, numbers, part.kind) * share), moved.bytes / bandwidth, launch)
         return Bound(0.0, moved.bytes / (bandwidth * share), launch)
 
     return timed

@@ -26,27 +26,23 @@ from math import prod
 from typing import Any, NamedTuple, TypeVar
 
 from archscope.analysis.account import Row, analyze
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.graph import Storage, Value
 from archscope.autograd.tape import Tape
 from archscope.design import Design
-from archscope.errors import UsageError, suggestion
 from archscope.graph import Ref
 from archscope.ops import Tensor
-from archscope.setting.precision import Precision, precision_of
+from archscope.setting import Setting
+from archscope.setting.devices import CONTRACTING
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS, Precision
 from archscope.steps import Segment, Step, segments
 
 _Result = TypeVar("_Result")
 
 LOSS, UPDATE = "the loss", "the update"
-MODES = ("train", "infer")
-
-#: kinds of layers that a machine runs at different speeds: those that contract, and those that only move
-CONTRACTING = ("convolution", "pointwise", "grouped", "depthwise", "product", "recurrent")
-MOVING = ("elementwise", "normalization", "pooling", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +95,7 @@ class Part:
         spared: how many times fewer products it takes by the best algorithm there is, as :func:`spared` says.
         skipped: bytes of the input that no window reads.
         product: its product of matrices, where it is one.
+        numbers: the precision that it runs in, where that is not the step's: it is held in a type of its own.
     """
 
     name: str
@@ -110,6 +107,7 @@ class Part:
     spared: float = 1.0
     skipped: int = 0
     product: Product | None = None
+    numbers: Precision | None = None
 
     def fewer(self, number: str) -> float:
         """How many times fewer products it takes in a number type: tensor cores convolve as they are told."""
@@ -132,41 +130,29 @@ class Part:
         return {"name": self.name, "op": self.op, "kind": self.kind, **moved}
 
 
-def traffic(
-    design: Design,
-    *,
-    batch: int = 1,
-    dtype: str = "float32",
-    mode: str = "train",
-    optimizer: str = "sgd",
-    device: str = "cpu",
-    channels_last: bool = False,
-    compile: bool = False,  # noqa: A002  # named so everywhere
-) -> tuple[Part, ...]:
+def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> tuple[Part, ...]:
     """All parts of a step in the order of the forward pass; in training the loss and the update at the end.
 
+    Under torch.compile they are what no fusion can spare.
+
     Args:
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`.
-        mode: ``train``, or ``infer``: the forward pass alone.
-        device: ``cpu`` or ``cuda``, whose kernels run.
-        channels_last: whether maps and kernels lie so.
-        compile: what no fusion can spare, under torch.compile.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
 
     Raises:
-        UsageError: an unknown dtype or mode, or a batch that a layer does not allow.
+        UsageError: a setting that cannot be, or a batch that a layer does not allow.
     """
-    if mode not in MODES:
-        hint = suggestion(mode, MODES)
-        raise UsageError(f"unknown mode {mode}; {hint or 'one of ' + ', '.join(MODES)}")
-    form, training = precision_of(dtype).runs("what a step moves"), mode == "train"
-    seen = _Seen(design, batch, form, training=training, device=device, channels_last=channels_last)
+    setting = Setting.of(setting, **changes)
+    form, training = setting.numbers.runs("what a step moves"), setting.trains
+    seen = _Seen(design, setting)
     again = frozenset(_recomputed(seen)) if training else frozenset()
-    rows = analyze(design, batch=batch).rows
+    rows = analyze(design, setting).rows
     parts = [_part(one, row, seen, again) for one, row in zip(seen.steps, rows, strict=True)]
-    if compile:
-        parts = list(fused(design, seen.steps, rows, parts, ITEM_BYTES[form.narrowest]))
-    if mode == "train" and seen.written["loss", LOSS]:
-        parts += [seen.loss(), seen.update(optimizer)]
+    if setting.compile:
+        types = {tensor.dtype for one in seen.steps for tensor in (*one.x, *one.y) if tensor.floating and tensor.dtype}
+        width = min(ITEM_BYTES[dtype] for dtype in (form.narrowest, *types))
+        parts = list(fused(design, seen.steps, rows, parts, width))
+    if training and seen.written["loss", LOSS]:
+        parts += [seen.loss(), seen.update(setting.optimizer)]
     return tuple(parts)
 
 
@@ -179,20 +165,21 @@ class _Seen:
         calls: allocations by phase and layer.
     """
 
-    def __init__(
-        self, design: Design, batch: int, form: Precision, *, training: bool, device: str, channels_last: bool
-    ) -> None:
-        self.form, self.batch = form, batch
-        self.steps = design.steps(batch, form.floating)
-        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), form.floating)
-        self._tape = Tape(device=device, lower=form.lower, floating=form.floating, traffic=True)
-        self._tape.training = self._tape.grad = training
-        self.run = Run(plan, self._tape, nhwc=channels_last)
+    def __init__(self, design: Design, setting: Setting) -> None:
+        self.form, batch = setting.numbers, setting.batch
+        floating = self.form.floating
+        self.steps = design.steps(batch, floating)
+        plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), floating)
+        self._tape = Tape(
+            device=setting.kind, lower=self.form.lower, floating=floating, torch=setting.version, traffic=True
+        )
+        self._tape.training = self._tape.grad = setting.trains
+        self.run = Run(plan, self._tape, nhwc=setting.channels_last)
         self.kept: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
         outputs = self._observed("forward", self.run.forward)
-        if training:
+        if setting.trains:
             self._train(outputs)
         self.calls = Counter((phase, layer) for phase, layer, _ in self._tape.events)
 
@@ -252,7 +239,22 @@ def _part(one: Step, row: Row, seen: _Seen, again: frozenset[str]) -> Part:
     backward = seen.backward(name, outputs, flops, state=any(one.needs))
     again_too = backward + forward if name in again else backward
     kind, skipped = kind_of(one), _skipped(one, seen) if forward.calls else 0
-    return Part(name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped, product(one))
+    numbers = _numbers(one, seen.form)
+    return Part(
+        name, one.layer.kind, kind, forward, again_too, name in again, spared(one), skipped, product(one), numbers
+    )
+
+
+def _numbers(one: Step, form: Precision) -> Precision | None:
+    """The precision that a layer multiplies in, if its tensors are of a type that is not the run's.
+
+    Autocast lowers all types but float64.
+    """
+    read = (*one.x, *one.layer.parameters(*one.x).values())
+    dtype = next((tensor.dtype for tensor in read if tensor.floating), None)
+    if dtype is None or (form.lower is not None and dtype != "float64"):
+        return None
+    return PRECISIONS[dtype]
 
 
 def product(one: Step) -> Product | None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from archscope.analysis import Account, analyze
-from archscope.analysis.devices import DEVICES
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.report.results.account import AccountReport
-from archscope.table import COLUMNS, DEFAULT, choose
+from archscope.setting import OF_MEMORY, Setting
+from archscope.table import COLUMNS, choose
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 @click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
 @click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
-@options.sizes
+@settings.options(*OF_MEMORY, "calibration")
 @options.variant
 @options.formats(AccountReport)
-@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="For --html: also how long it takes at least.")
 @click.option(
     "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
 )
@@ -36,12 +35,10 @@ def command(
     columns: str | None,
     by_kind: bool,
     sort: str | None,
-    batch: int,
-    dtype: str,
+    setting: Setting,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     outputs: options.Outputs,
-    device: str | None,
     profile_file: str | None,
     quiet: bool,
 ) -> None:
@@ -52,7 +49,7 @@ def command(
     archscope analyze alexnet vgg16 --depth 1
     archscope analyze resnet50 --by-kind --sort macs
     archscope analyze resnet50 --columns kind,output_shape,macs,backward_macs --sort macs
-    archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --dtype bfloat16
+    archscope analyze my.yaml --set width=96 --input 3x160x160 --batch 32 --precision bfloat16
     archscope analyze vgg16 --csv - | head
     archscope analyze vgg16 --html vgg16.html --device h200
 
@@ -67,37 +64,32 @@ def command(
         raise click.UsageError(
             "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
         )
-    if outputs["html"] is None and (device or profile_file):
-        raise click.UsageError("--device and --profile are for a report: add --html FILE")
-    names = [name.strip() for name in columns.split(",")] if columns else list(DEFAULT)
+    if outputs["html"] is None and profile_file:
+        raise click.UsageError("--profile is for a report: add --html FILE")
+    names = [name.strip() for name in columns.split(",")] if columns else []
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
-    accounts = tuple(analyze(design, batch=batch, dtype=dtype) for design in designs)
+    accounts = tuple(analyze(design, setting) for design in designs)
     fixed = depth if isinstance(depth, int) else None
     report = AccountReport(accounts, names, fixed, depth == "all", sort, by_kind)
 
     def page() -> str:
         from archscope.report.page import design_page
 
-        return design_page(accounts[0], times=_times(accounts[0], device, profile_file))
+        return design_page(accounts[0], times=_times(accounts[0], profile_file))
 
     outputs.write(report, html=page)
 
 
-def _times(account: Account, device: str | None, profile_file: str | None) -> list[Times]:
-    """The times that a report shows: measured ones, then those of a training step and of an inference on a device."""
+def _times(account: Account, profile_file: str | None) -> list[Times]:
+    """The times that a report shows: measured ones, then those of a training step and of an inference on its device."""
     from archscope.report.page.times import of_prediction, read_profile
 
     design = account.design
     found = [] if profile_file is None else [read_profile(profile_file, design)]
-    if device is not None:
+    if account.setting.timed:
         from archscope.analysis.roofline import predict
-        from archscope.cli import calibrations
 
-        calibration = calibrations.wanted(device, None, bound=False)
-        for mode in ("train", "infer"):
-            prediction = predict(
-                design, device=device, batch=account.batch, dtype=account.dtype, mode=mode, calibration=calibration
-            )
-            found.append(of_prediction(prediction))
+        modes = ("train", "infer") if account.setting.trains else ("infer",)
+        found += [of_prediction(predict(design, account.setting, mode=mode)) for mode in modes]
     return found

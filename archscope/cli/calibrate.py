@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archscope.cli import calibrations, options
+from archscope.cli import calibrations, options, settings
 from archscope.errors import UsageError
 from archscope.files import write
 from archscope.report.results.calibration import CalibrationReport
@@ -16,8 +16,8 @@ from archscope.report.schema import dumped
 @click.option(
     "--precision",
     "--dtype",
-    "dtypes",
-    type=options.PrecisionName(),
+    "precisions",
+    type=settings.PrecisionName(),
     multiple=True,
     help="May be repeated.  [default: float32]",
 )
@@ -26,7 +26,7 @@ from archscope.report.schema import dumped
 @options.formats(CalibrationReport)
 @options.manners
 def command(
-    device: str, dtypes: tuple[str, ...], seconds: float, output: str | None, outputs: options.Outputs, quiet: bool
+    device: str, precisions: tuple[str, ...], seconds: float, output: str | None, outputs: options.Outputs, quiet: bool
 ) -> None:
     """Measure what a device achieves on typical layers, so that predictions become estimates.
 
@@ -34,11 +34,11 @@ def command(
 
     \b
     archscope calibrate
-    archscope calibrate --device cuda --dtype float32 --dtype bf16
+    archscope calibrate --device cuda --precision float32 --precision bf16
     """
     torch_side = options.torch_side("calibrate")
     with options.progress("calibrating", quiet=quiet) as tick:
-        found = torch_side.calibrate(device=device, dtypes=dtypes or ("float32",), seconds=seconds, tick=tick)
+        found = torch_side.calibrate(device=device, precisions=precisions or ("float32",), seconds=seconds, tick=tick)
     target = output
     if target is None:
         path = calibrations.place_of(found.device)

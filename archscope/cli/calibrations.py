@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from archscope.analysis.calibration import Calibration, file_name, from_data
-from archscope.analysis.devices import DEVICES, processor
 from archscope.errors import UsageError
 from archscope.files import irregular
+from archscope.setting.calibration import Calibration, file_name, from_data
+from archscope.setting.devices import DEVICES, processor
 
 
 def folder() -> Path:
@@ -55,18 +55,20 @@ def find(title: str, file: str | None) -> Calibration | None:
     return read(path)
 
 
-def title_of(device: str) -> str:
-    """What a device of the command line is called: the processor, or a device of the table."""
-    return DEVICES[device].name if device in DEVICES else processor()
-
-
-def wanted(device: str, file: str | None, *, bound: bool) -> Calibration | None:
-    """The calibration that a command line asks for; nothing where it asks for the bound, or none is stored.
+def asked(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
+    """The calibration that goes with a device that is asked for, if one is; none where the bound is, or none is stored.
 
     Raises:
-        UsageError: it cannot be read, or there is none of this CPU, of which no peaks are published.
+        UsageError: it cannot be read, there is none of this CPU, of which no peaks are published, or no device is asked
+            for.
     """
-    title = title_of(device)
+    if device is None:
+        if file is not None or bound:
+            raise click.UsageError("--calibration and --bound are about times: add --device")
+        return None
+    if device == "cuda":
+        return None if file is None else read(Path(file))
+    title = DEVICES[device].name if device in DEVICES else processor()
     found = None if bound else find(title, file)
     if found is None and device == "cpu":
         raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")

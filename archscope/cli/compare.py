@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from archscope.analysis.calibration import Calibration
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.cli import calibrations, options
+from archscope.cli import options, settings
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.difference import Difference, diff
 from archscope.load import read_document
 from archscope.report.results.comparison import ComparisonReport
 from archscope.report.results.difference import DifferenceReport
+from archscope.setting import FIELDS, Setting
 
 
 class Variant(NamedTuple):
@@ -64,20 +62,7 @@ class VariantType(click.ParamType):
     type=options.Depth(),
     help="Names that tell --stages apart (1 unasked), blocks that --diff opens (unasked, up to 120 rows); or `all`.",
 )
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@options.precision
-@click.option(
-    "--optimizer",
-    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
-    default="sgd",
-    show_default=True,
-    help="Whose step.",
-)
-@click.option(
-    "--device", type=click.Choice(["cpu", *DEVICES]), help="Whose times and memory; without one, a CPU's memory alone."
-)
-@options.calibration
-@click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
+@settings.options(*FIELDS)
 @options.variant
 @options.formats(ComparisonReport)
 @options.manners
@@ -89,12 +74,7 @@ def command(
     stages: bool,
     difference: bool,
     depth: int | str | None,
-    batch: int,
-    dtype: str,
-    optimizer: str,
-    device: str | None,
-    calibration_file: str | None,
-    bound: bool,
+    setting: Setting,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     outputs: options.Outputs,
@@ -108,7 +88,7 @@ def command(
     archscope compare alexnet vgg16 resnet50
     archscope compare resnet50 --with depths=[3,4,23,3] --with depths=[3,8,36,3],classes=10
     archscope compare resnet50 --with input=3x160x160 --columns params,macs,training_bytes
-    archscope compare vgg16 resnet50 --batch 64 --dtype bf16 --device h200 --baseline resnet50
+    archscope compare vgg16 resnet50 --batch 64 --precision bf16 --device h200 --baseline resnet50
     archscope compare resnet50 resnet101 --diff
     archscope compare alexnet vgg16 resnet50 --html compared.html
 
@@ -131,13 +111,9 @@ def command(
     ]
     found = compare(
         designs,
+        setting,
         baseline=_baseline(baseline, specs, 1 + len(variants)),
         figures=chosen,
-        batch=batch,
-        dtype=dtype,
-        optimizer=optimizer,
-        device=device,
-        calibration=_calibration(device, calibration_file, bound=bound),
     )
     laid = _laid(found) if difference else None
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
@@ -151,19 +127,10 @@ def command(
     outputs.write(ComparisonReport(found, (deep or 1) if stages else None, deep or 1, differs), html=page)
 
 
-def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
-    if device is not None:
-        return calibrations.wanted(device, file, bound=bound)
-    if file or bound:
-        raise click.UsageError("--calibration and --bound are about times: add --device")
-    return None
-
-
 def _laid(found: Comparison) -> Difference:
     """What makes the other of two designs of the baseline."""
     before, after = (found.sides[at].design for at in (found.baseline, 1 - found.baseline))
-    setting = found.setting
-    return diff(before, after, batch=setting.batch, dtype=setting.dtype, device=setting.device)
+    return diff(before, after, found.setting)
 
 
 def _columns(

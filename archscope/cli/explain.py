@@ -5,22 +5,22 @@ from __future__ import annotations
 import click
 
 from archscope.analysis import explain
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.report.results.explanation import ExplanationReport
+from archscope.setting import OF_SAVED, Setting
 
 
 @click.command("explain")
 @options.one_spec
 @click.argument("layer", required=False)
-@options.sizes
+@settings.options(*OF_SAVED)
 @options.variant
 @options.formats(ExplanationReport)
 @options.manners
 def command(
     spec: str,
     layer: str | None,
-    batch: int,
-    dtype: str,
+    setting: Setting,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     outputs: options.Outputs,
@@ -35,4 +35,4 @@ def command(
     archscope explain resnet50 layer1.0 --batch 32
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    outputs.write(ExplanationReport(explain(design, layer, batch=batch, dtype=dtype)))
+    outputs.write(ExplanationReport(explain(design, layer, setting)))

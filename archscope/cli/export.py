@@ -11,7 +11,7 @@ import click
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
-from archscope.files import write
+from archscope.files import check_place, write
 from archscope.ops.contents import files_of, regular
 
 #: formats by the ending of a file's name
@@ -58,6 +58,7 @@ def command(
         raise click.UsageError("say what to write: --to torch, onnx, dot, mermaid or json")
     if form == "onnx" and output == "-":
         raise click.UsageError("an ONNX model is not text: name a file, as in -o model.onnx")
+    check_place(output)  # before all the work
     if seed is not None and form != "onnx":
         raise click.UsageError("--seed is for --to onnx: the other formats hold no weights")
     design = options.load_design(spec, sets, inputs, quiet=quiet)

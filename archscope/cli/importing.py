@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archscope.backends.imported import Imported
 
 #: of inputs; the first where none is given
-DTYPES = ("float32", "int64", "int32", "bool")
+DTYPES = ("float32", "int64", "int32", "bool", "float64", "float16", "bfloat16")
 #: an input: its name, its sizes without the batch, and its type
 Example = tuple[str, tuple[int, ...], str]
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import CEILING, Wish, guessed, most, probes, remedies, room
 from archscope.analysis.memory import Memory, memory
-from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.autograd.versions import TORCH, spelled
-from archscope.cli import options
-from archscope.design import Design
+from archscope.cli import options, settings
 from archscope.errors import ArchscopeError
 from archscope.report.results.memory import MemoryReport
 from archscope.report.text import binary
+from archscope.setting import OF_MEMORY, Setting
+from archscope.setting.devices import DEVICES
 
 _UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _RESOLUTION_STEP = 32  # most networks halve a map five times
@@ -38,21 +36,6 @@ class Size(click.ParamType):
         return int(size)
 
 
-class Setting(NamedTuple):
-    """How a step is run."""
-
-    optimizer: str
-    precision: str
-    device: str
-    accumulate: bool
-    channels_last: bool
-    torch: str
-
-    def of(self, design: Design, batch: int) -> Memory:
-        """The memory of a design in this setting."""
-        return memory(design, batch=batch, **self._asdict())
-
-
 def within(device: str, limit: int | None, context: int | None, space: int) -> str:
     """Where a step has to fit, in words."""
     if limit is not None:
@@ -68,18 +51,7 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 
 @click.command("memory")
 @options.one_spec
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
-@click.option(
-    "--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True, help="none: no training."
-)
-@options.precision
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "cuda", *DEVICES]),
-    default="cpu",
-    show_default=True,
-    help="Whose functions, and whose allocator; a device by name also says what fits on it.",
-)
+@settings.options(*OF_MEMORY)
 @click.option(
     "--limit", type=Size(), help="24GiB: the largest batch, and in steps of 32 the largest square input, that fit."
 )
@@ -89,15 +61,6 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
     help="600MiB: what tensors do not get of the device's memory, or of the limit: driver, CUDA context, kernels, "
     "other programs. Of a device by name, a cautious figure unasked.",
 )
-@click.option("--accumulate", is_flag=True, help="Gradients live from step to step, and are added to.")
-@click.option("--channels-last", is_flag=True, help="Maps and kernels in torch's channels_last format.")
-@click.option(
-    "--torch",
-    metavar="VERSION",
-    default=spelled(TORCH),
-    show_default=True,
-    help="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples in the lower type.",
-)
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
 @click.option("--plot", metavar="FILE", help="Draw memory over the training step (.svg, .png, .pdf).")
@@ -105,15 +68,9 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 @options.manners
 def command(
     spec: str,
-    batch: int,
-    optimizer: str,
-    dtype: str,
-    device: str,
+    setting: Setting,
     limit: int | None,
     context: int | None,
-    accumulate: bool,
-    channels_last: bool,
-    torch: str,
     layers: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
@@ -128,7 +85,7 @@ def command(
 
     \b
     archscope memory vgg16 --batch 64 --optimizer adamw
-    archscope memory resnet50 --batch 32 --dtype bf16-mixed --plot step.svg
+    archscope memory resnet50 --batch 32 --precision bf16-mixed --plot step.svg
     archscope memory resnet50 --optimizer adamw --device h200
     archscope memory my.yaml --batch 8 --device cuda --limit 24GiB
     archscope memory my.yaml --optimizer none --input 3x512x512
@@ -138,38 +95,36 @@ def command(
 
         check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    setting = Setting(optimizer, dtype, device, accumulate, channels_last, torch)
-    found = setting.of(design, batch)
+    found = memory(design, setting)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 
         save(memory_timeline(found), plot)
-    space = room(device, limit, context)
+    space = room(setting.device, limit, context)
 
     @cache
     def fits() -> tuple[str, ...]:
         if space is None:
             return ()
-        return within(device, limit, context, space), *fitting(spec, sets, found, setting, space)
+        return within(setting.device, limit, context, space), *fitting(spec, sets, found, space)
 
     outputs.write(MemoryReport(found, layers, fits))
 
 
-def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: Setting, limit: int) -> Iterator[str]:
+def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
-    design, batch, wish = found.design, found.batch, Wish(found.design, setting._asdict())
+    design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
     if not found.fits(limit):
-        yield f"  batch {batch:,} does not fit: it needs {_needs(found)}, {binary(found.needed - limit)} too much"
-        yield from (
-            f"    {what}: {binary(needed)}" for what, needed in remedies(design, batch, limit, **setting._asdict())
-        )
+        needed, lacking = _needs(found), binary(found.needed - limit)
+        yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
+        yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit))
     number = wish.largest(limit)
     largest = None if number is None else wish.ledger(number)
-    if largest is None:
+    if number is None or largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    told = f"{largest.batch:,}, which needs {_needs(largest)}"
-    if largest.batch < CEILING:
+    told = f"{number:,}, which needs {_needs(largest)}"
+    if number < CEILING:
         yield f"  the largest batch is {told}"
     else:
         yield f"  larger batches than {told}, were not tried"
@@ -181,7 +136,7 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
     def resized(number: int) -> Memory | None:
         shape = (channels, number * _RESOLUTION_STEP, number * _RESOLUTION_STEP)
         try:
-            return setting.of(options.load_design(spec, sets, [("", shape)], quiet=True), batch)
+            return memory(options.load_design(spec, sets, [("", shape)], quiet=True), setting)
         except ArchscopeError:
             return None
 
@@ -197,7 +152,7 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, setting: 
     side += least - 1
     size, needed = side * _RESOLUTION_STEP, _needs(resized(side))
     shown = f"{channels}x{size}x{size}, which needs {needed}"
-    yield f"  at batch {batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
+    yield f"  at batch {setting.batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
 
 
 def _needs(found: Memory | None) -> str:

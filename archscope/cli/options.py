@@ -16,25 +16,18 @@ from click.shell_completion import CompletionItem
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic, numberless
-from archscope.errors import MissingLibrary, UsageError
+from archscope.errors import MissingLibrary
 from archscope.load import load
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
-from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 from archscope.spec import library
 
 if TYPE_CHECKING:
-    from archscope.report.blocks import Report
+    from archscope.figures import Column
+    from archscope.report.base import Report
     from archscope.spec.document import Document
-    from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_PRECISIONS = (
-    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
-    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
-    "and inputs; of float8 only what weights and activations weigh is known."
-)
 
 
 class Spec(click.ParamType):
@@ -88,24 +81,6 @@ class Depth(click.ParamType):
         return self.fail(f"{value!r} is neither a number of at least 1 nor `all`", param, ctx)
 
 
-class PrecisionName(click.ParamType):
-    """A word for a precision; its printed name is what a command gets."""
-
-    name = "precision"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return f"[{'|'.join(PRECISIONS)}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return precision_of(value).name
-        except UsageError as error:
-            return self.fail(str(error), param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(word) for word in WORDS if word.startswith(incomplete)]
-
-
 class Names(click.ParamType):
     """Names of columns, separated by commas; a ``-`` may stand before one."""
 
@@ -145,21 +120,6 @@ def variant(function: _Command) -> _Command:
     )(function)
 
 
-def precision(function: _Command) -> _Command:
-    """``--precision``."""
-    return click.option(
-        "--precision", "--dtype", "dtype", type=PrecisionName(), default="float32", show_default=True, help=_PRECISIONS
-    )(function)
-
-
-def sizes(function: _Command) -> _Command:
-    """``--batch`` and ``--precision``."""
-    function = precision(function)
-    return click.option(
-        "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once."
-    )(function)
-
-
 def manners(function: _Command) -> _Command:
     """``-q`` and ``--no-color``."""
 
@@ -186,34 +146,6 @@ def device(function: _Command) -> _Command:
     kinds = click.Choice(["auto", "cpu", "cuda"])
     text = "auto is a GPU where there is one."
     return click.option("--device", type=kinds, default="auto", show_default=True, help=text)(function)
-
-
-def step(function: _Command) -> _Command:
-    """``--batch``, ``--precision`` and ``--mode`` of a step that takes time."""
-    from archscope.analysis.traffic import MODES
-
-    for option in (
-        precision,
-        click.option(
-            "--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass."
-        ),
-        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step."),
-    ):
-        function = option(function)
-    return function
-
-
-def execution(function: _Command) -> _Command:
-    """``--compile`` and ``--channels-last``."""
-    text = "Maps and kernels in torch's channels_last format."
-    function = click.option("--channels-last", is_flag=True, help=text)(function)
-    return click.option("--compile", "compiled", is_flag=True, help="The whole under torch.compile.")(function)
-
-
-def calibration(function: _Command) -> _Command:
-    """``--calibration``."""
-    text = "Take this calibration instead of the stored one of the device."
-    return click.option("--calibration", "calibration_file", metavar="FILE", help=text)(function)
 
 
 def layer_rows(function: _Command) -> _Command:

@@ -9,15 +9,13 @@ import click
 
 from archscope.analysis import analyze
 from archscope.analysis.account import Account
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.memory import memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import MODES
-from archscope.cli import calibrations, options
+from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.files import check_target
+from archscope.setting import OF_MEMORY, OF_TIME, Setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +44,7 @@ def command() -> None:
 
     \b
     archscope plot stages vgg16 -o stages.svg
-    archscope plot roofline resnet50 --device h200 --batch 64 --dtype bf16 -o roof.svg
+    archscope plot roofline resnet50 --device h200 --batch 64 --precision bf16 -o roof.svg
     archscope plot bubbles alexnet_torchvision vgg16 resnet50 mobilenet_v2 -o bubbles.svg
 
     `archscope plot KIND --help` tells the options of each.
@@ -70,16 +68,16 @@ def _save(figure: Figure, output: str) -> None:
     save(figure, output)
 
 
-_batch = click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples in a step.")
+_of_memory = settings.options(*OF_MEMORY)
 
 
 @command.command("stages")
 @options.one_spec
 @click.option("--depth", type=options.Depth(), help="Blocks by so many names; `all` is every layer.")
-@_batch
+@_of_memory
 @_picture
 def stages(
-    spec: str, depth: int | str | None, batch: int, output: str, sets: Sets, inputs: Inputs, quiet: bool
+    spec: str, depth: int | str | None, setting: Setting, output: str, sets: Sets, inputs: Inputs, quiet: bool
 ) -> None:
     """Where the cost of one design sits, block by block.
 
@@ -87,7 +85,7 @@ def stages(
     """
     from archscope.report import charts
 
-    account = analyze(options.load_design(spec, sets, inputs, quiet=quiet), batch=batch)
+    account = analyze(options.load_design(spec, sets, inputs, quiet=quiet), setting)
     if depth == "all":
         depth = max((len(row.path) for row in account.rows), default=1)
     _save(charts.stages(account, depth if isinstance(depth, int) else None), output)
@@ -116,47 +114,24 @@ def field(spec: str, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> No
 
 @command.command("memory")
 @options.one_spec
-@_batch
-@click.option(
-    "--optimizer",
-    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
-    default="sgd",
-    show_default=True,
-    help="Whose update.",
-)
-@options.precision
+@_of_memory
 @_picture
-def memory_(
-    spec: str, batch: int, optimizer: str, dtype: str, output: str, sets: Sets, inputs: Inputs, quiet: bool
-) -> None:
-    """Memory over a training step of one design.
-
-    `archscope memory --plot` has more options.
-    """
+def memory_(spec: str, setting: Setting, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
+    """Memory over a training step of one design."""
     from archscope.report import figures
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, batch=batch, optimizer=optimizer, precision=dtype)
+    found = memory(design, setting)
     _save(figures.memory_timeline(found), output)
 
 
 @command.command("roofline")
 @options.one_spec
-@click.option("--device", type=click.Choice(["cpu", *DEVICES]), required=True, help="Whose ceilings.")
-@_batch
-@options.precision
-@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True, help="A step, or a forward pass.")
-@options.calibration
-@click.option("--bound", is_flag=True, help="The bound by published peaks, also where a calibration is stored.")
+@settings.options(*OF_TIME, "calibration", device=True)
 @_picture
 def roofline(
     spec: str,
-    device: str,
-    batch: int,
-    dtype: str,
-    mode: str,
-    calibration_file: str | None,
-    bound: bool,
+    setting: Setting,
     output: str,
     sets: Sets,
     inputs: Inputs,
@@ -170,9 +145,7 @@ def roofline(
     from archscope.report import charts
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    calibration = calibrations.wanted(device, calibration_file, bound=bound)
-    found = predict(design, device=device, batch=batch, dtype=dtype, mode=mode, calibration=calibration)
-    _save(charts.roofline(found), output)
+    _save(charts.roofline(predict(design, setting)), output)
 
 
 @command.command("bubbles")
@@ -185,7 +158,7 @@ def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, qui
     """
     from archscope.report import charts
 
-    accounts = _accounts(specs, sets, inputs, 1, quiet=quiet)
+    accounts = _accounts(specs, sets, inputs, Setting(), quiet=quiet)
     figure = charts.bubbles(accounts)
     missing = [account.design.name for account in accounts if account.design.recorded("top1") is None]
     if missing and not quiet:
@@ -195,15 +168,15 @@ def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, qui
 
 @command.command("totals")
 @options.many_specs
-@_batch
+@_of_memory
 @_picture
-def totals(specs: tuple[str, ...], batch: int, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
+def totals(specs: tuple[str, ...], setting: Setting, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
     """Parameters, MACs and kept memory of several designs."""
     from archscope.report import charts
 
-    _save(charts.totals(_accounts(specs, sets, inputs, batch, quiet=quiet)), output)
+    _save(charts.totals(_accounts(specs, sets, inputs, setting, quiet=quiet)), output)
 
 
-def _accounts(specs: tuple[str, ...], sets: Sets, inputs: Inputs, batch: int, *, quiet: bool) -> list[Account]:
+def _accounts(specs: tuple[str, ...], sets: Sets, inputs: Inputs, setting: Setting, *, quiet: bool) -> list[Account]:
     designs: list[Design] = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
-    return [analyze(design, batch=batch) for design in designs]
+    return [analyze(design, setting) for design in designs]

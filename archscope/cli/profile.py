@@ -6,18 +6,18 @@ from typing import Any
 
 import click
 
-from archscope.cli import calibrations, options
+from archscope.cli import calibrations, options, settings
 from archscope.report.results.profile import ProfileReport
+from archscope.setting import Setting
 
 
 @click.command("profile")
 @options.one_spec
 @options.device
-@options.step
-@options.execution
+@settings.options("batch", "precision", "mode", "optimizer", "channels_last", "compile")
 @click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="To spend on timing.")
 @click.option("--measure-peak", is_flag=True, help="Measure the machine's two ceilings first.")
-@options.calibration
+@settings.calibration_file
 @options.variant
 @options.layer_rows
 @options.formats(ProfileReport)
@@ -25,11 +25,7 @@ from archscope.report.results.profile import ProfileReport
 def command(
     spec: str,
     device: str,
-    batch: int,
-    dtype: str,
-    mode: str,
-    compiled: bool,
-    channels_last: bool,
+    setting: Setting,
     seconds: float,
     measure_peak: bool,
     calibration_file: str | None,
@@ -42,11 +38,11 @@ def command(
 ) -> None:
     """Time a design, whole and by layer, on this machine, and hold it against the machine's peak and the prediction.
 
-    Training is forward, loss, backward and the update of SGD. Medians of at least 5 steps behind a warm-up.
+    Training is forward, loss, backward and update. Medians of at least 5 steps behind a warm-up.
 
     \b
     archscope profile alexnet --device cpu --batch 8
-    archscope profile resnet50 --batch 64 --dtype bf16 --channels-last
+    archscope profile resnet50 --batch 64 --precision bf16 --channels-last
     archscope profile my.yaml --mode infer --measure-peak --json profile.json
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
@@ -59,19 +55,13 @@ def command(
         _remark_threads(calibration.machine.get("threads"), here)
     ceilings: Any = None
     if measure_peak and calibration is None:
-        ceilings = machine.measure_peaks(device, [dtype])
+        ceilings = machine.measure_peaks(device, [setting.precision])
     with options.progress("profiling", quiet=quiet) as tick:
         found = torch_side.profile(
             design,
-            device=device,
-            batch=batch,
-            dtype=dtype,
-            mode=mode,
-            compile=compiled,
-            channels_last=channels_last,
+            setting.but(device=machine.named(device), calibration=calibration),
             seconds=seconds,
             ceilings=ceilings,
-            calibration=calibration,
             tick=tick,
         )
     outputs.write(ProfileReport(found, top, layers))

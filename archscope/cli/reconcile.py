@@ -7,16 +7,17 @@ from collections.abc import Mapping
 import click
 
 from archscope.analysis.peers import Measured, reconcile
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.report.results.reconciliation import ReconciliationReport
+from archscope.setting import Setting
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
 
 @click.command("reconcile")
 @options.one_spec
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples that run at once.")
+@settings.options("batch")
 @click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
 @options.variant
 @options.formats(ReconciliationReport)
@@ -25,7 +26,7 @@ _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install '
 def command(
     ctx: click.Context,
     spec: str,
-    batch: int,
+    setting: Setting,
     no_run: bool,
     sets: tuple[tuple[str, str], ...],
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
@@ -44,8 +45,8 @@ def command(
     archscope reconcile mobilenet_v2 --json -
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = reconcile(design, batch)
-    measured = {} if no_run else _measured(design, batch)
+    found = reconcile(design, setting)
+    measured = {} if no_run else _measured(design, setting.batch)
     report = ReconciliationReport(found, measured or {})
     outputs.write(report)
     if measured is None and not quiet:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archscope import shown
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.optimizers import OPTIMIZERS
-from archscope.cli import calibrations, options
+from archscope.cli import calibrations, options, settings
 from archscope.errors import UsageError
 from archscope.files import check_place, write
 from archscope.load import read_document
 from archscope.report.results.sweep import SweepReport
+from archscope.setting import FIELDS
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 
@@ -79,18 +78,7 @@ class Count(click.ParamType):
 @click.option("--sample", "count", type=Count(), help="Look at so many designs of the space: 1e6.")
 @click.option("--seed", type=click.IntRange(min=0), help="Which ones.  [default: 0]")
 @click.option("--method", type=click.Choice(METHODS), help="How they are drawn.  [default: random]")
-@click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.  [default: 1]")
-@click.option(
-    "--precision", "--dtype", "dtype", type=options.PrecisionName(), help="How numbers are held.  [default: float32]"
-)
-@click.option(
-    "--optimizer",
-    type=click.Choice([name for name in OPTIMIZERS if name != "none"]),
-    help="Whose step.  [default: sgd]",
-)
-@click.option("--device", type=click.Choice(["cpu", *DEVICES]), help="Whose times and memory.")
-@options.calibration
-@click.option("--bound", is_flag=True, help="Times by published peaks, also where a calibration is stored.")
+@settings.options(*FIELDS, partial=True)
 @options.variant
 @click.option(
     "-o",
@@ -128,10 +116,7 @@ def command(
     count: int | None,
     seed: int | None,
     method: str | None,
-    batch: int | None,
-    dtype: str | None,
-    optimizer: str | None,
-    device: str | None,
+    changes: dict[str, Any],
     calibration_file: str | None,
     bound: bool,
     sets: tuple[tuple[str, str], ...],
@@ -169,11 +154,10 @@ def command(
     rows, page = _targets(outs)
     _check_places(*outputs.targets, emitted)
     document = read_document(spec)
-    timed = device or (document.sweep.device.text if document.sweep and document.sweep.device else None)
-    if timed is None and (calibration_file or bound):
-        raise click.UsageError("--calibration and --bound are about times: add --device")
-    calibration = calibrations.wanted(timed, calibration_file, bound=bound) if timed is not None else None
-    given = {"batch": batch, "dtype": dtype, "optimizer": optimizer, "device": device, "calibration": calibration}
+    stated = document.sweep.device.text if document.sweep and document.sweep.device else None
+    calibration = calibrations.asked(changes.get("device", stated), calibration_file, bound=bound)
+    if calibration is not None:
+        changes["calibration"] = calibration
     plan = planned(
         document,
         vary=varied or None,
@@ -186,7 +170,7 @@ def command(
         sample=_sample(document.sweep.sample if document.sweep else None, count, seed, method),
         set=dict(sets),
         input=options.shapes(inputs),
-        setting={name: value for name, value in given.items() if value is not None},
+        setting=changes,
     )
     if not quiet:
         options.warn(plan.warnings)

@@ -31,11 +31,12 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.contents import met_by
+from archscope.ops.contents import Known, met_by
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.promotion import Alike
+from archscope.ops.readings import AtMost
 from archscope.ops.shapes import wanted_type
-from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, UpTo, Window, mixing
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, Met, UpTo, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
 _SCORE = 1 + 5
@@ -135,14 +136,22 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         return (_SCORE + (len(x) - 3)) * self._scores(*x)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return self._reads(x, UpTo() if self.is_causal else WHOLE)
+        readings = self._reads(x, UpTo() if self.is_causal else WHOLE)
+        if len(x) == 3:
+            return readings
+        query, key, value, mask = readings
+        return query, AtMost(key), AtMost(value), mask
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
-        square = 3 in known and fixed(x[3].shape[-2] == x[0].shape[-2])
-        told = met_by(known[3], truth=x[3].dtype == "bool") if square else None
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+        if 3 not in known:
+            return self.reads(x, y, output)
+        truth = x[3].dtype == "bool"
+        told = met_by(known[3].value, truth=truth) if fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        if told is None and known[3].array is not None:
+            told = _met_in(known[3].array, x[0].shape[-2], x[1].shape[-2], truth=truth)
         return self.reads(x, y, output) if told is None else self._reads(x, told)
 
-    def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:
+    def _reads(self, x: Tensors, window: Window) -> tuple[Along, ...]:
         """A query meets the keys, and takes of the values, those in a window."""
         last = len(x[0].shape) - 1
         samples: tuple[tuple[int, Window], ...] = tuple((dim, SAME) for dim in range(last - 1))
@@ -177,6 +186,16 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
         layer: Callable[..., Any] = special_module(torch, self, x, forward)
         return layer
+
+
+def _met_in(mask: Any, queries: int, keys: int, *, truth: bool) -> Window | None:
+    """The window of the keys that a query meets under a mask; ``None`` if they are others by sample or by head."""
+    import numpy as np
+
+    if any(size > 1 for size in mask.shape[:-2]):
+        return None
+    table = mask.reshape(mask.shape[-2:])
+    return Met(np.broadcast_to(table != 0 if truth else table != -np.inf, (queries, keys)))
 
 
 @register

@@ -20,9 +20,11 @@ from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import OLDEST, Version
+from archscope.ops.contents import Known
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law
-from archscope.ops.windows import Reads, pointwise
+from archscope.ops.readings import Reads
+from archscope.ops.windows import pointwise
 
 #: tensors in memory, and those of a layer by name
 Values = tuple[Value, ...]
@@ -330,11 +332,11 @@ class ReadsByValues(Op):
     """An op that reads elsewhere by the values of an input: the places to look up, a mask."""
 
     @abstractmethod
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
         """What :meth:`reads` tells, where the values of some inputs are known.
 
         Args:
-            known: by the number of the input, what it holds (``value`` of a Constant).
+            known: by the number of the input.
         """
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isnan
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from archscope.arith import fixed, plain
@@ -17,6 +17,11 @@ from archscope.autograd.dtypes import HELD
 from archscope.errors import UsageError, suggestion
 from archscope.ops.fields import FieldError, Kind
 from archscope.ops.windows import From, Listed, Ramp, Slide, UpTo, Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Elements = NDArray[Any]
 
 #: a longer list stands in a file beside the spec
 MOST_LISTED = 256
@@ -66,6 +71,18 @@ class Called(NamedTuple):
     def __str__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.word}({given})" if given else self.word
+
+
+class Known(NamedTuple):
+    """What a tensor holds, whatever arrives.
+
+    Attributes:
+        value: as a Constant holds it; ``None`` for what is computed from constants.
+        array: the elements, where they are asked for and few enough; of size 1 where they are alike along a dimension.
+    """
+
+    value: Any
+    array: Elements | None = None
 
 
 class Stored(NamedTuple):
@@ -198,6 +215,33 @@ def called(value: Any) -> Called | None:
     given = dict(part.split("=") for part in (match[2] or "").split(",") if part)
     usual = COMPUTED.get(match[1]) or BEGINNINGS[match[1]]
     return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in given.items()}})
+
+
+def elements(value: Any, shape: tuple[int, ...], dtype: str) -> Elements | None:
+    """What a value in its canonical form says of each element (of size 1 where they are alike along a dimension).
+
+    ``None`` where its file cannot be read: only what is run needs that.
+    """
+    import numpy as np
+
+    word, stored = called(value), stored_in(value)
+    if stored is not None:
+        try:
+            return np.asarray(array(stored, shape, dtype))
+        except UsageError:
+            return None
+    if isinstance(value, tuple):
+        return np.reshape(value, shape)
+    if word is None:
+        return np.full((1,) * len(shape), value)
+    given = word.arguments
+    if word.word == "arange":
+        dim = int(given["dim"]) % len(shape)
+        line = given["start"] + given["step"] * np.arange(shape[dim])
+        return line.reshape([-1 if i == dim else 1 for i in range(len(shape))])
+    rows, columns = np.indices(shape[-2:], sparse=True)
+    below = columns - rows <= given["diagonal"] if word.word == "tril" else columns - rows >= given["diagonal"]
+    return np.where(below, given["value"], 0).reshape((1,) * (len(shape) - 2) + shape[-2:])
 
 
 def places_of(value: Any, dim: int, ndim: int, size: int) -> Window | None:

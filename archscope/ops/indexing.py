@@ -27,11 +27,12 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.contents import places_of
+from archscope.ops.contents import Known, places_of
 from archscope.ops.fields import Index as IndexField
 from archscope.ops.fields import Integers, Shape
+from archscope.ops.readings import AtMost, Chained, Picked, in_order
 from archscope.ops.shapes import axis, in_range, wanted_type
-from archscope.ops.windows import ALL, SAME, WHOLE, Along, Mirrored, Placed, Slide, Window, pointwise
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Listed, Mirrored, Placed, Slide, Window, pointwise
 
 
 class _Lookup(ReadsByValues, NoWeights, NoWork):
@@ -59,22 +60,40 @@ class Index(_Lookup):
         return (x[0].with_shape(*x[0].shape[:at], *x[1].shape, *x[0].shape[at + 1 :]),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        places = len(x[1].shape)
-        return self._reads(x, WHOLE if places == 1 else None)
+        return AtMost(self._along(x, WHOLE if len(x[1].shape) == 1 else None)), self._places(x)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
-        at, places = axis(self.dim, len(x[0].shape)), len(x[1].shape)
-        told = places_of(known[1], 0, 1, x[0].shape[at]) if 1 in known and places == 1 else None
-        return self.reads(x, y, output) if told is None else self._reads(x, told)
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+        shape, ndim = x[0].shape, len(x[1].shape)
+        at = axis(self.dim, len(shape))
+        told = places_of(known[1].value, 0, 1, shape[at]) if 1 in known and ndim == 1 else None
+        if told is not None:
+            return self._along(x, told), self._places(x)
+        if 1 not in known or ndim == 0:
+            return self.reads(x, y, output)
+        laid = self._along(x, WHOLE if ndim == 1 else Placed(others=tuple(range(at + 1, at + ndim))))
+        if known[1].array is None:  # it is known, and not asked for
+            return AtMost(laid), self._places(x)
+        import numpy as np
 
-    def _reads(self, x: Tensors, window: Window | None) -> tuple[Reads, ...]:
+        listed = np.broadcast_to(known[1].array, x[1].shape).reshape(-1) % shape[at]
+        first = Along(tuple((dim, Listed(listed) if dim == at else SAME) for dim in range(len(shape))))
+        between = (*shape[:at], len(listed), *shape[at + 1 :])
+        return Chained(first, between, in_order(between, y[0].shape), laid), self._places(x)
+
+    def _along(self, x: Tensors, window: Window | None) -> Along:
         """Along the dimension that is looked up a window, if the places stand along one."""
         at, places = axis(self.dim, len(x[0].shape)), len(x[1].shape)
         looked_up = ALL if window is None else (at, window)
-        axes = tuple(
-            looked_up if dim == at else (dim if dim < at else dim + places - 1, SAME) for dim in range(len(x[0].shape))
+        return Along(
+            tuple(
+                looked_up if dim == at else (dim if dim < at else dim + places - 1, SAME)
+                for dim in range(len(x[0].shape))
+            )
         )
-        return Along(axes), Along(tuple((at + dim, SAME) for dim in range(places)))
+
+    def _places(self, x: Tensors) -> Along:
+        at = axis(self.dim, len(x[0].shape))
+        return Along(tuple((at + dim, SAME) for dim in range(len(x[1].shape))))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         before = (slice(None),) * axis(self.dim, len(x[0].shape))
@@ -114,18 +133,22 @@ class Gather(_Lookup):
         return (x[0].with_shape(*x[1].shape),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return self._reads(x, WHOLE)
+        return AtMost(self._along(x, WHOLE)), pointwise(len(x[0].shape))
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Any]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
         at, ndim = axis(self.dim, len(x[0].shape)), len(x[0].shape)
-        told = places_of(known[1], at, ndim, x[0].shape[at]) if 1 in known else None
-        return self._reads(x, WHOLE if told is None else told)
+        told = places_of(known[1].value, at, ndim, x[0].shape[at]) if 1 in known else None
+        if told is not None:
+            return self._along(x, told), pointwise(ndim)
+        if 1 not in known or known[1].array is None:
+            return self.reads(x, y, output)
+        return Picked(at, known[1].array % x[0].shape[at], self._along(x, WHOLE)), pointwise(ndim)
 
-    def _reads(self, x: Tensors, window: Window) -> tuple[Reads, ...]:
+    def _along(self, x: Tensors, window: Window) -> Along:
         ndim = len(x[0].shape)
         at = axis(self.dim, ndim)
         lines = Slide()  # of which the first ones are read
-        return Along(tuple((dim, window if dim == at else lines) for dim in range(ndim))), pointwise(ndim)
+        return Along(tuple((dim, window if dim == at else lines) for dim in range(ndim)))
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         dim = self.dim

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from archscope.autograd import aten
 from archscope.ops.base import (
@@ -14,6 +14,8 @@ from archscope.ops.base import (
     NoContraction,
     NoWeights,
     Pointwise,
+    Reads,
+    ReadsByValues,
     Tape,
     Tensor,
     Tensors,
@@ -23,9 +25,11 @@ from archscope.ops.base import (
     argument,
     register,
 )
+from archscope.ops.contents import Known
 from archscope.ops.fields import Choice, Maybe, Real
-from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, common_dtype
+from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, broadcast_reads, common_dtype
 from archscope.ops.promotion import PROMOTED
+from archscope.ops.readings import AtMost, Kept
 from archscope.ops.tensors import as_in, suits
 
 
@@ -121,12 +125,39 @@ def _truth(tensor: Tensor, what: str) -> Check:
     )
 
 
+class _Choosing(ReadsByValues, NoWeights, NoContraction):
+    """One choice an output element, by the truth values of an input."""
+
+    types = PROMOTED
+    #: the number of the truth values, and of what is taken where they hold, and where not
+    truth: ClassVar[int]
+    taken: ClassVar[tuple[int | None, int | None]]
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        readings = enumerate(broadcast_reads(x, y))
+        return tuple(AtMost(one) if number in self.taken else one for number, one in readings)
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+        truth = known[self.truth].array if self.truth in known else None
+        if truth is None:
+            return self.reads(x, y, output)
+        holds = truth.reshape((1,) * (len(y[0].shape) - truth.ndim) + truth.shape) != 0
+        kept = dict(zip(self.taken, (holds, ~holds), strict=True))
+        readings = enumerate(broadcast_reads(x, y))
+        return tuple(Kept(kept[number], one) if number in kept else one for number, one in readings)
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return y[0].numel
+
+
 @register
-class Where(_OneAnElement):
+class Where(_Choosing):
     """The second input where the first one holds, else the third (torch.where)."""
 
     arity = Arity(3, 3)
     takes = "any"
+    truth = 0
+    taken = (1, 2)
     elementwise_rule = "one choice an output element"
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
@@ -145,11 +176,13 @@ class Where(_OneAnElement):
 
 
 @register
-class MaskedFill(_OneAnElement):
+class MaskedFill(_Choosing):
     """The first input, and a constant where the second one holds (torch.masked_fill)."""
 
     arity = TWO
     takes = "any"
+    truth = 1
+    taken = (None, 0)
     elementwise_rule = "one choice an output element"
 
     value: float = argument(Real())

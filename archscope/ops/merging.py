@@ -99,7 +99,12 @@ class Broadcasting(NoWeights, NoContraction):
     """Element by element, shapes broadcast as in torch: aligned at the end, a size of 1 repeats."""
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
-        return tuple(_repeated_reads(tensor.shape, y[0].shape) for tensor in x)
+        return broadcast_reads(x, y)
+
+
+def broadcast_reads(x: Tensors, y: Tensors) -> tuple[Along, ...]:
+    """What is read of each input where shapes broadcast."""
+    return tuple(_repeated_reads(tensor.shape, y[0].shape) for tensor in x)
 
 
 class _Elementwise(Broadcasting):

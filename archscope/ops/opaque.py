@@ -27,7 +27,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.fields import DTYPES, Choice, Index, Listed, Maybe, Named, Size, Text
-from archscope.ops.promotion import PROMOTED
+from archscope.ops.promotion import OWN
 from archscope.ops.windows import ALL, SAME, Along
 
 _SHAPE = Listed(Index(1))
@@ -49,7 +49,7 @@ class Opaque(Op):
 
     arity = Arity(1, None)
     takes = "any"
-    types = PROMOTED
+    types = OWN
     layout = FEATURES_LAST
     elementwise_rule = "unknown: none is counted, and reports say that the design is incomplete"
 
@@ -156,7 +156,8 @@ class Opaque(Op):
         dtype = "float32"
         for number, value in enumerate(floating):
             dtype = promoted(dtype, value.dtype) if number else value.dtype
-        made = t.make_all(*((tensor.shape, tensor.dtype or dtype, "") for tensor in y))
+        usual = dtype if t.lower else t.floating
+        made = t.make_all(*((tensor.shape, tensor.dtype or usual, "") for tensor in y))
         if not t.grad or all(value.node is None for value in floating):
             return made
         saved = [x[number] for number in self._saved_inputs(x)] + [made[number] for number in self.saved_outputs]

@@ -22,7 +22,8 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Choice, Flag, Maybe, Reals, Shape, Size
-from archscope.ops.windows import SAME, WHOLE, Grouped, Rearranged, Resampled, Slide, Spread, spatial
+from archscope.ops.readings import Rearranged
+from archscope.ops.windows import SAME, WHOLE, Grouped, Resampled, Slide, Spread, spatial
 
 _T = TypeVar("_T")
 

@@ -30,8 +30,9 @@ from archscope.ops.base import (
 )
 from archscope.ops.fields import Index, Integers, Shape
 from archscope.ops.promotion import FIRST
+from archscope.ops.readings import in_order
 from archscope.ops.shapes import axis, in_range
-from archscope.ops.windows import SAME, WHOLE, Along, in_order, permuted
+from archscope.ops.windows import SAME, WHOLE, Along, permuted
 
 
 class _View(NoWeights, NoWork):

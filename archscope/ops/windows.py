@@ -12,7 +12,10 @@ The recurrence is that of Araujo, Norris and Sim, Computing Receptive Fields of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,31 +118,76 @@ class Window(ABC):
         """The fields of the output's units, from those of the input's; ``None`` where no closed form says them."""
 
     @property
+    @abstractmethod
     def taps(self) -> int:
         """How many places it goes through one by one where sets of places are carried; 1 where they are a run."""
-        return 1
 
     @abstractmethod
+    def pace(self, size_in: int, size_out: int) -> int | Fraction:
+        """How far it moves from a place of the output to the next, on average."""
+
+    @abstractmethod
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
+        """Which places each place of the output reads; what lies outside the input may be among runs."""
+
     def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
         """Which places are read by some places of the output (``back``), or which read some places of the input.
 
         Args:
             mask: those places, along its first dimension.
         """
+        read = self.read(size_in, size_out)
+        if isinstance(read, Runs):
+            return _carried_in_runs(mask, *read, size_in, back=back)
+        return _carried_in_pairs(mask, read, size_in if back else size_out, back=back)
+
+    def least(self, values: Places, size_in: int, size_out: int, nothing: int) -> Places:
+        """The least value among the places that each place of the output reads.
+
+        Args:
+            values: of the places, along its first dimension.
+            nothing: what a place has that reads none.
+        """
+        read = self.read(size_in, size_out)
+        if isinstance(read, Runs):
+            return _least_of_runs(values, *read, size_in, nothing)
+        import numpy as np
+
+        result = np.full((size_out, *values.shape[1:]), nothing, values.dtype)
+        for units, places in read:  # no place of the output occurs twice in one of the arrays
+            result[units] = np.minimum(result[units], values[places])
+        return result
 
 
-def _carried_in_pairs(mask: Mask, pairs: Iterator[tuple[Places, Places]], size: int, *, back: bool) -> Mask:
-    """What :meth:`Window.carried` says, from pairs (places of the output, places of the input that they read).
+class Runs(NamedTuple):
+    """A run of places for each place of the output: the first and the last one; none where the last is before it."""
+
+    first: Places
+    last: Places
+
+
+class Pairs(NamedTuple):
+    """Places of the output, each once, and of the input: each reads the other."""
+
+    units: Places
+    places: Places
+
+
+def _carried_in_pairs(mask: Mask, pairs: Iterator[Pairs], size: int, *, back: bool) -> Mask:
+    """What :meth:`Window.carried` says, from all pairs that there are.
 
     Args:
-        pairs: all there are together; no place of the output occurs twice in one of the arrays.
         size: of the dimension that is carried to.
     """
     import numpy as np
 
     result = np.zeros((size, *mask.shape[1:]), bool)
     for units, places in pairs:
-        taken, given = (units, places) if back else (places, units)
+        if back:  # of most places nothing is asked
+            asked = mask[units].any(axis=tuple(range(1, mask.ndim)))
+            taken, given = units[asked], places[asked]
+        else:
+            taken, given = places, units
         if not back or len(np.unique(given)) == len(given):
             result[given] |= mask[taken]
         else:  # several places are one at a border
@@ -153,7 +201,9 @@ def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, b
 
     first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
     some = first <= last
-    if not back:
+    if back:  # of most places nothing is asked
+        some &= mask.any(axis=tuple(range(1, mask.ndim)))
+    else:
         before = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
         np.cumsum(mask, 0, out=before[1:])
         result: Mask = before[np.where(some, last + 1, 0)] > before[np.where(some, first, 0)]
@@ -163,6 +213,23 @@ def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, b
     np.subtract.at(steps, last[some] + 1, mask[some])
     covered: Mask = np.cumsum(steps[:-1], 0) > 0
     return covered
+
+
+def _least_of_runs(values: Places, first: Places, last: Places, size_in: int, nothing: int) -> Places:
+    """What :meth:`Window.least` says of runs: each is covered by two, of a power of two places, that overlap."""
+    import numpy as np
+
+    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
+    powers = np.frexp(np.maximum(last - first + 1, 0).astype(float))[1] - 1  # floor(log2); -1 where there is none
+    result = np.full((len(first), *values.shape[1:]), nothing, values.dtype)
+    least, width = values, 1  # of the places from each on, so many
+    for power in range(int(powers.max(initial=-1)) + 1):
+        if power:
+            least = np.minimum(least[:-width], least[width:])
+            width *= 2
+        units = np.flatnonzero(powers == power)
+        result[units] = np.minimum(least[first[units]], least[last[units] - width + 1])
+    return result
 
 
 class _Turning(Window):
@@ -177,6 +244,16 @@ class _Turning(Window):
     @abstractmethod
     def places(self, phase: int, size_in: int, size_out: int) -> range:
         """The places that a place of the first period reads, in increasing order."""
+
+    @property
+    def taps(self) -> int:
+        return 1
+
+    def pace(self, size_in: int, size_out: int) -> int | Fraction:
+        from fractions import Fraction
+
+        period, advance = self.turn(size_in, size_out)
+        return Fraction(advance, period)
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         period, advance = self.turn(size_in, size_out)
@@ -288,22 +365,22 @@ class Slide(_Turning):
     def taps(self) -> int:
         return 1 if self.border == "zeros" and self.dilation == 1 else self.kernel
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         start = np.arange(size_out) * self.stride - self.padding
         if self.taps == 1 and self.border == "zeros":
-            return _carried_in_runs(mask, start, start + self.kernel - 1, size_in, back=back)
-        return _carried_in_pairs(mask, self._pairs(start, size_in), size_in if back else size_out, back=back)
+            return Runs(start, start + self.kernel - 1)
+        return self._pairs(start, size_in)
 
-    def _pairs(self, start: Places, size_in: int) -> Iterator[tuple[Places, Places]]:
+    def _pairs(self, start: Places, size_in: int) -> Iterator[Pairs]:
         import numpy as np
 
         units = np.arange(len(start))
         for reach in range(0, self.kernel * self.dilation, self.dilation):
             read = self._bordered(start + reach, size_in)
             inside = (read >= 0) & (read < size_in)
-            yield units[inside], read[inside]
+            yield Pairs(units[inside], read[inside])
 
     def _bordered(self, read: Places, size_in: int) -> Places:
         """The places that are read where a window reaches over the border."""
@@ -374,23 +451,23 @@ class Spread(_Turning):
     def taps(self) -> int:
         return 1 if self.dilation == 1 else self.kernel
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
+        if self.taps > 1:
+            return self._pairs(size_in, size_out)
         reached = np.arange(size_out) + self.padding
-        if self.taps == 1:
-            first = -((self.kernel - 1 - reached) // self.stride)  # rounded up
-            return _carried_in_runs(mask, first, reached // self.stride, size_in, back=back)
-        return _carried_in_pairs(mask, self._pairs(size_in, size_out), size_in if back else size_out, back=back)
+        first = -((self.kernel - 1 - reached) // self.stride)  # rounded up
+        return Runs(first, reached // self.stride)
 
-    def _pairs(self, size_in: int, size_out: int) -> Iterator[tuple[Places, Places]]:
+    def _pairs(self, size_in: int, size_out: int) -> Iterator[Pairs]:
         import numpy as np
 
         places = np.arange(size_in)
         for reach in range(0, self.kernel * self.dilation, self.dilation):
             units = places * self.stride - self.padding + reach
             inside = (units >= 0) & (units < size_out)
-            yield units[inside], places[inside]
+            yield Pairs(units[inside], places[inside])
 
 
 class Binned(_Turning):
@@ -407,12 +484,12 @@ class Binned(_Turning):
         size_in, size_out = fixed(size_in), fixed(size_out)
         return range(phase * size_in // size_out, -(-(phase + 1) * size_in // size_out))
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         units = np.arange(size_out)
         first, last = units * size_in // size_out, -((units + 1) * -size_in // size_out) - 1
-        return _carried_in_runs(mask, first, last, size_in, back=back)
+        return Runs(first, last)
 
 
 class Resampled(_Turning):
@@ -462,7 +539,7 @@ class Resampled(_Turning):
             return 0, 0
         return (0, 1) if self.mode == "linear" else (1, 2)
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         above, below = self._source(np.arange(size_out), self._ratio(size_in, size_out))
@@ -470,7 +547,7 @@ class Resampled(_Turning):
         before, after = self._taps(between=True)
         first = np.clip(np.where(between, left - before, left), 0, size_in - 1)
         last = np.clip(np.where(between, left + after, left), 0, size_in - 1)
-        return _carried_in_runs(mask, first, last, size_in, back=back)
+        return Runs(first, last)
 
 
 class Grouped(_Turning):
@@ -487,11 +564,11 @@ class Grouped(_Turning):
     def places(self, phase: int, size_in: int, size_out: int) -> range:
         return range(fixed(self.reads))
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         first = np.arange(size_out) // self.writes * self.reads
-        return _carried_in_runs(mask, first, first + self.reads - 1, size_in, back=back)
+        return Runs(first, first + self.reads - 1)
 
 
 class _Ordered(Window):
@@ -499,9 +576,16 @@ class _Ordered(Window):
 
     __slots__ = ()
 
+    @property
+    def taps(self) -> int:
+        return 1
+
     @abstractmethod
     def ends(self, size_in: int) -> tuple[Line, Line]:
         """The first and the last place that is read."""
+
+    def pace(self, size_in: int, size_out: int) -> int | Fraction:
+        return self.ends(size_in)[0].step
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         low, high = self.ends(size_in)
@@ -524,12 +608,12 @@ class _Ordered(Window):
         even = jump >= 0 and ahead == jump
         return _shortest(Span(jump, tuple(firsts), tuple(sizes), ahead - jump, even))
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         low, high = self.ends(size_in)
         units = np.arange(size_out)
-        return _carried_in_runs(mask, low.at(units), high.at(units), size_in, back=back)  # type: ignore[arg-type]
+        return Runs(low.at(units), high.at(units))  # type: ignore[arg-type]
 
 
 class UpTo(_Ordered):
@@ -574,17 +658,55 @@ class Listed(Window):
 
     __slots__ = ("places",)
 
-    def __init__(self, places: tuple[int, ...]) -> None:
+    def __init__(self, places: Sequence[int] | Places) -> None:
         self.places = places
+
+    @property
+    def taps(self) -> int:
+        return 1
+
+    def pace(self, size_in: int, size_out: int) -> int | Fraction:
+        steps = Counter(int(after - before) for before, after in pairwise(self.places))
+        return steps.most_common(1)[0][0] if steps else 0
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         return None
 
-    def carried(self, mask: Mask, size_in: int, size_out: int, *, back: bool) -> Mask:
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
         places = np.asarray(self.places)
-        return _carried_in_runs(mask, places, places, size_in, back=back)
+        return Runs(places, places)
+
+
+class Met(Window):
+    """Place o reads those places that a table of truth values tells, places of the output first."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: Mask) -> None:
+        self.table = table
+
+    @property
+    def taps(self) -> int:
+        taps: int = self.table.shape[1]
+        return taps
+
+    def pace(self, size_in: int, size_out: int) -> int | Fraction:
+        return 0
+
+    def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
+        return None
+
+    def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
+        return self._pairs(size_in)
+
+    def _pairs(self, size_in: int) -> Iterator[Pairs]:
+        import numpy as np
+
+        for place in range(size_in):
+            units = np.flatnonzero(self.table[:, place])
+            yield Pairs(units, np.full(len(units), place))
 
 
 class Mirrored(_Ordered):
@@ -631,36 +753,7 @@ class Along(NamedTuple):
     only: tuple[tuple[int, int], ...] = ()
 
 
-class Rearranged(NamedTuple):
-    """A reading of each element by one place, which lies elsewhere.
-
-    The output is the input in the shape ``inner``, its dimensions then taken in the order ``order``, then in the
-    output's shape.
-
-    Attributes:
-        along: the same by dimension, as far as a field can be told from it.
-    """
-
-    inner: tuple[int, ...]
-    order: tuple[int, ...]
-    along: Along
-
-
-class Either(NamedTuple):
-    """Several readings, each by some places of the output.
-
-    Attributes:
-        along: the same by dimension, of all places together.
-    """
-
-    parts: tuple[Along, ...]
-    along: Along
-
-
-#: ``None``: the op takes an input without reading its elements
-Reads = Along | Rearranged | Either | None
-
-
+@cache
 def pointwise(ndim: int) -> Along:
     """Every place reads the same place."""
     return Along(tuple((dim, SAME) for dim in range(ndim)))
@@ -668,6 +761,8 @@ def pointwise(ndim: int) -> Along:
 
 def mixing(ndim: int, dims: Collection[int]) -> Along:
     """Every place reads all places along some dimensions, and its own along the others."""
+    if not dims:
+        return pointwise(ndim)
     return Along(tuple((dim, WHOLE if dim in dims else SAME) for dim in range(ndim)))
 
 
@@ -679,30 +774,6 @@ def spatial(channels: Window, windows: Sequence[Window]) -> Along:
 def permuted(order: Sequence[int]) -> Along:
     """Dimension i of the output is dimension ``order[i]`` of the input."""
     return Along(tuple((list(order).index(dim), SAME) for dim in range(len(order))))
-
-
-def in_order(shape: tuple[int, ...], out: tuple[int, ...]) -> Rearranged:
-    """Every element at its place in the order of the elements, whatever the shape."""
-    axes: list[Axis | None] = [ALL] * len(shape)
-    single: list[int] = []  # dimensions of size 1: they have one place, which every place of the output reads
-    i = j = 0
-    while i < len(shape):
-        group, product, size, first = [i], shape[i], out[j] if j < len(out) else 1, j
-        i, j = i + 1, j + 1
-        while not fixed(product == size):
-            if fixed(product < size):
-                group, product, i = [*group, i], product * shape[i], i + 1
-            else:
-                size, j = size * out[j], j + 1
-        wide = [dim for dim in group if not fixed(shape[dim] == 1)]
-        targets = [dim for dim in range(first, min(j, len(out))) if not fixed(out[dim] == 1)]
-        single += [dim for dim in group if dim not in wide]
-        for dim in wide:
-            axes[dim] = (targets[0], SAME if len(wide) == len(targets) == 1 else Placed(others=tuple(targets[1:])))
-    left = (dim for dim, size in enumerate(out) if fixed(size == 1))
-    for dim, target in zip(single, left, strict=False):
-        axes[dim] = (target, WHOLE)
-    return Rearranged(shape, tuple(range(len(shape))), Along(tuple(axes)))
 
 
 def hull(spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -1,28 +1,21 @@
 """What a result says, in blocks; a format is one way to write blocks, and knows no result.
 
-A :class:`Report` is a result with how much of it is asked for. It yields blocks for people, records for tables of
-numbers (CSV, frames), and data (JSON) with their schema. The reports are in :mod:`archscope.report.results`, the
-formats in :mod:`archscope.report.formats`.
+The results are in :mod:`archscope.report.results`, the formats in :mod:`archscope.report.formats`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.design import Design, incomplete
-from archscope.diagnostics import Diagnostic
-from archscope.report import schema as js
 from archscope.report.text import short_value, value
 from archscope.table import Line as TableLine
 
 if TYPE_CHECKING:
     from archscope.analysis.explain import Line
-
-# -- blocks for people -------------------------------------------------------------------------------------------------
+    from archscope.report.base import Report
 
 
 class Block(ABC):
@@ -301,6 +294,31 @@ class Sums(Block):
         return tuple(f"{self.name}: {one}" for one in self.sums)
 
 
+class Curve(NamedTuple):
+    """Values along an axis, in order."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Chart(Block):
+    """Values in order, a curve behind the other; formats that draw nothing leave it out.
+
+    Attributes:
+        words: what it shows, for those who do not see it.
+        style: of the values.
+    """
+
+    title: str
+    words: str
+    curves: tuple[Curve, ...]
+    style: str
+
+    def drawn(self, by: Drawing) -> str:
+        return by.chart(self)
+
+
 @dataclass(frozen=True)
 class Notes(Block):
     """Lines of text.
@@ -342,6 +360,9 @@ class Drawing(ABC):
     def sums(self, block: Sums) -> str: ...
 
     @abstractmethod
+    def chart(self, block: Chart) -> str: ...
+
+    @abstractmethod
     def notes(self, block: Notes) -> str: ...
 
 
@@ -361,116 +382,3 @@ class Room(NamedTuple):
     def more(self, left_out: int, option: str) -> str:
         """A line on what is left out, if anything is."""
         return f"and {left_out:,} more; {self.rest or f'`{option}` shows'} all" if left_out > 0 else ""
-
-
-# -- records for tables of numbers -------------------------------------------------------------------------------------
-
-
-class Field(NamedTuple):
-    """A column of records: its name, the unit of its numbers, and the style of what is no number."""
-
-    name: str
-    unit: str = ""
-    style: str = "text"
-
-
-class Records(NamedTuple):
-    """Rows of plain values.
-
-    Attributes:
-        key: the column that names the rows.
-        lacking: what the figures lack (:func:`archscope.design.incomplete`), of all rows or of each.
-    """
-
-    fields: Sequence[Field]
-    rows: Iterable[Sequence[Any]]
-    key: str
-    lacking: str | Sequence[str | None] | None
-
-    @classmethod
-    def of(
-        cls, fields: Sequence[Field], records: Iterable[Mapping[str, Any]], key: str, lacking: str | None
-    ) -> Records:
-        """Records by name."""
-        return cls(fields, ([one[field.name] for field in fields] for one in records), key, lacking)
-
-
-# -- reports -----------------------------------------------------------------------------------------------------------
-
-
-#: the report in each module of :mod:`archscope.report.results`
-REPORTS: dict[str, type[Report]] = {}
-
-
-class Report(ABC):
-    """A result, and how much of it is asked for; a frozen dataclass whose first field is the result.
-
-    The result's class names the module that its report is in, which has one: ``class Memory(Shown, report="memory")``.
-
-    Attributes:
-        VERSION: of the JSON format; it changes when a reader of the old one would break.
-    """
-
-    VERSION: ClassVar[int] = 1
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        name = cls.__module__.rpartition(".")[2]
-        assert REPORTS.setdefault(name, cls).__qualname__ == cls.__qualname__, f"{name} has two reports"
-        REPORTS[name] = cls
-
-    def __init__(self, result: Any) -> None:
-        raise NotImplementedError
-
-    @property
-    @abstractmethod
-    def said(self) -> Said:
-        """What there is to say of the designs."""
-
-    @abstractmethod
-    def headline(self) -> Headline:
-        """What it is of; quick, for it is asked wherever a result is printed as a value."""
-
-    @abstractmethod
-    def blocks(self, room: Room) -> Iterator[Block]:
-        """All that people are told, the headline first."""
-
-    @abstractmethod
-    def records(self) -> Records:
-        """Its rows."""
-
-    @abstractmethod
-    def data(self) -> dict[str, Any]:
-        """All of it as plain data."""
-
-    @classmethod
-    @abstractmethod
-    def schema(cls) -> js.Schema:
-        """The schema of :meth:`data`."""
-
-    def headed(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """Data behind what all have."""
-        return js.headed(self.VERSION, self.said.lacking, content, self.said.warnings)
-
-
-class Said(NamedTuple):
-    """What there is to say of the designs that a result is about: what their figures lack, and warnings."""
-
-    lacking: str | None
-    warnings: tuple[Diagnostic, ...] = ()
-
-    @classmethod
-    def of(cls, *designs: Design) -> Said:
-        """What there is to say of some designs."""
-        return cls(incomplete(*designs), tuple(one for design in designs for one in design.warnings))
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What a headline is followed by."""
-        return () if self.lacking is None else (self.lacking,)
-
-
-def report_of(result: Any) -> Report:
-    """The report of a result, as it is shown unasked."""
-    import_module(f"archscope.report.results.{result.REPORT}")
-    return REPORTS[result.REPORT](result)

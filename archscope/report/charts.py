@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.account import Account, Row
 from archscope.analysis.roofline import Prediction, peak_of
-from archscope.analysis.traffic import CONTRACTING, Moved
+from archscope.analysis.traffic import Moved
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.figures import FIGURES
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
 from archscope.report.text import binary, duration, line, short
+from archscope.setting.devices import CONTRACTING
 from archscope.table import fitting_depth
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def stages(account: Account, depth: int | None = None) -> Figure:
         if others:  # told, and not drawn: beside their sum nothing else could be seen
             values[-1] = 0
         panels.append(_Panel(f"{title}: {written(totals[i])}", values, texts, COLORS[i]))
-    batch = f", batch {account.batch}" if account.batch > 1 else ""
+    batch = f", batch {account.setting.batch}" if account.setting.batch > 1 else ""
     return _panels(account.design, f"{batch}: where the cost sits", list(map(shortened, figures)), panels)
 
 
@@ -174,7 +176,7 @@ def roofline(found: Prediction) -> Figure:
     spots = list(_spots(found))
     if not spots:
         raise UsageError(f"{found.design.name} has no layer that multiplies: it has no place under a roof")
-    ceilings, peak = found.ceilings, peak_of(found.ceilings, found.dtype)
+    ceilings, peak = found.ceilings, peak_of(found.ceilings, found.setting.numbers)
     ridge = peak / ceilings.bandwidth
     figure = blank(8, 5)
     axes = figure.add_subplot()
@@ -184,7 +186,9 @@ def roofline(found: Prediction) -> Figure:
     axes.axvline(ridge, color="0.8", linewidth=0.8, linestyle="--")
     bandwidth = low * ceilings.bandwidth
     texts: list[Artist] = [
-        axes.annotate(f"{short(peak, 'FLOP/s')} ({found.dtype})", (high, peak), (-4, -14), ha="right", **_POINTS),
+        axes.annotate(
+            f"{short(peak, 'FLOP/s')} ({found.setting.precision})", (high, peak), (-4, -14), ha="right", **_POINTS
+        ),
         axes.annotate(short(ceilings.bandwidth, "B/s"), (low, bandwidth), (10, 4), va="top", **_POINTS),
         axes.annotate(f"{ridge:,.3g} FLOP/B", (ridge, 0), (3, 4), xycoords=("data", "axes fraction"), **_POINTS),
     ]
@@ -211,14 +215,14 @@ def roofline(found: Prediction) -> Figure:
     _log(axes, "y", lambda number: short(number, "FLOP/s"))
     axes.grid(color="0.93")
     texts.append(axes.legend(loc="lower right", fontsize=8))
-    mode = "a training step" if found.mode == "train" else "inference"
+    mode = "a training step" if found.setting.mode == "train" else "inference"
     axes.set_title(
         titled(found.design, f": {mode} under the roof of {ceilings.name}", figure), loc="left", fontweight="bold"
     )
     passes = [(getattr(one.part, way), getattr(one, way)) for one in found.parts for way in ("forward", "backward")]
     rest = sum(bound.seconds for moved, bound in passes if not moved.flops) / found.seconds if found.seconds else 0.0
     figure.supxlabel(
-        f"batch {found.batch}; step: {found.label} {duration(found.seconds)},"
+        f"batch {found.setting.batch}; step: {found.label} {duration(found.seconds)},"
         f" of which {rest:.0%} in what multiplies nothing and is not drawn; area: time",
         fontsize=8, color="0.35", x=0.99, ha="right",
     )  # fmt: skip
@@ -249,7 +253,9 @@ def _spots(found: Prediction) -> Iterator[_Spot]:
 
 
 def _by_data_sheet(found: Prediction, kind: str, moved: Moved) -> float:
-    return max(moved.flops / peak_of(found.ceilings, found.dtype, kind), moved.bytes / found.ceilings.bandwidth)
+    return max(
+        moved.flops / peak_of(found.ceilings, found.setting.numbers, kind), moved.bytes / found.ceilings.bandwidth
+    )
 
 
 def bubbles(accounts: Sequence[Account]) -> Figure:
@@ -317,13 +323,13 @@ def totals(accounts: Sequence[Account]) -> Figure:
     names = [labelled(account.design, 30) for account in accounts]
     panels = []
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
-        values = [account.figure(figure) for account in accounts]
+        values = [FIGURES[figure].value(account) for account in accounts]
         first = values[0]
         texts = [
             written(value) + (f"  {_ratio(value / first)} x" if first and i else "") for i, value in enumerate(values)
         ]
         panels.append(_Panel(title, values, texts, color))
-    batch = accounts[0].batch
+    batch = accounts[0].setting.batch
     return _panels(accounts[0].design, f" is 1 x; batch {batch}", names, panels)
 
 

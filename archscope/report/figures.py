@@ -292,7 +292,7 @@ def memory_timeline(memory: Memory) -> Figure:
         axes.set_xlabel("allocations")
         axes.set_ylabel("MiB")
         axes.legend(loc="upper left", ncols=len(_PHASES))
-        words = f", batch {memory.batch}, {memory.precision}, {memory.optimizer}"
+        words = f", {memory.setting.words('batch', 'precision', 'mode', 'optimizer')}"
         axes.set_title(titled(memory.design, words, figure), loc="left")
     return figure
 

@@ -13,7 +13,10 @@ from typing import Any
 
 from archscope import __version__
 from archscope.diagnostics import Diagnostic
-from archscope.table import COLUMNS
+from archscope.figures import FIGURES
+from archscope.setting import MODES, PLACES
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS
 
 Schema = dict[str, Any]
 
@@ -58,6 +61,25 @@ def _finite(content: Any) -> Any:
     if isinstance(content, Mapping):
         return {name: _finite(value) for name, value in content.items()}
     return list(map(_finite, content)) if isinstance(content, (list, tuple)) else content
+
+
+def setting() -> Schema:
+    """The schema of how a design is run (:meth:`archscope.setting.Setting.data`), the same in every output."""
+    which = record({"device": text("that was measured"), "date": text()})
+    fields = {
+        "batch": count("at once", "samples"),
+        "precision": chosen(PRECISIONS),
+        "mode": chosen(MODES, "a training step, or a forward pass"),
+        "optimizer": chosen(OPTIMIZERS),
+        "device": chosen(PLACES, "whose kernels, allocator and peaks"),
+        "accumulate": flag("whether gradients live from step to step"),
+        "channels_last": flag("whether maps and kernels lie in torch's format of that name"),
+        "compile": flag("whether the whole runs under torch.compile"),
+        "launch": number("that each call costs at least, for bounds of times", "seconds"),
+        "torch": text("the version of torch whose ways a step has"),
+        "calibration": nullable(which),
+    }
+    return record(fields, about="how it is run")
 
 
 def lacking() -> Schema:
@@ -158,7 +180,7 @@ def sizes(about: str = "sizes without the batch") -> Schema:
 
 def figure(name: str) -> Schema:
     """A figure of a layer or a total by the name of its column, with its unit and convention."""
-    column = COLUMNS[name]
+    column = FIGURES[name]
     if column.style == "axes":
         return nullable(many(number(), f"{column.convention} [{column.unit}]"))
     if column.style == "ratio":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archscope.report.blocks import report_of
+from archscope.report.base import report_of
 from archscope.report.formats.frame import frame as frame_of
 from archscope.report.formats.html import piece
 from archscope.report.formats.terminal import printed

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.estimates import Estimate
 from archscope.analysis.roofline import Bound, Prediction
-from archscope.analysis.traffic import MODES
 from archscope.report import schema as js
-from archscope.report.blocks import Field
+from archscope.report.base import Field
 from archscope.report.text import binary, short
+from archscope.setting import OF_TIME, Setting
 
 if TYPE_CHECKING:
     from archscope.backends.torch.machine import Machine
@@ -48,10 +48,11 @@ SETTING: Columns = {
     "design": ("", "name of the design"),
     "device": ("", "cpu or cuda"),
     "batch": ("samples", "in a step"),
-    "dtype": ("", "of the numbers: one of the precisions"),
+    "precision": ("", "of the numbers"),
     "mode": ("", "train: a step; infer: a forward pass"),
+    "optimizer": ("", "whose update"),
     "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
-    "compiled": ("", "whether the whole ran under torch.compile"),
+    "compile": ("", "whether the whole ran under torch.compile"),
 }
 MACHINE: Columns = {
     "cpu": ("", "the processor"),
@@ -71,13 +72,10 @@ MACHINE: Columns = {
 }
 #: those of the columns above that are neither text nor plain numbers
 TYPES: dict[str, js.Schema] = {
-    "mode": js.chosen(MODES),
     "limit": js.chosen((*Bound._fields, "none")),
     "backward_median": js.nullable(js.number()),
     "backward_spread": js.nullable(js.number()),
     "calculated": js.nullable(js.number()),
-    "channels_last": js.flag(),
-    "compiled": js.flag(),
 }
 
 
@@ -89,7 +87,7 @@ def seconds(about: str) -> js.Schema:
 CEILINGS = js.record(
     {
         "name": js.text("of the device"),
-        "flops": js.mapping(js.number("", "FLOP/s"), "by number type: float32, tf32, bf16, fp16"),
+        "flops": js.mapping(js.number("", "FLOP/s"), "by number type: float32, tf32, bfloat16, float16, float64"),
         "bandwidth": js.number("of its memory, read and written together", "bytes/s"),
         "source": js.text("who says so"),
         "cache": js.size("of the cache that all its cores share"),
@@ -152,6 +150,12 @@ def machine_schema() -> js.Schema:
     """The schema of where something was measured."""
     device = {"device": SETTING["device"]}
     return js.record(js.columns(device | MACHINE, TYPES), about="where it was measured")
+
+
+def run(setting: Setting, place: str, *, measured: bool = False) -> str:
+    """How a step is run that times are of, and where, in words; what was measured ran under the torch that is there."""
+    shown = (name for name in OF_TIME if name != "device" and not (measured and name == "torch"))
+    return f"{setting.words(*shown)} on {place}"
 
 
 def share(part: float, whole: float | None) -> float | None:

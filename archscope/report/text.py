@@ -98,6 +98,11 @@ def binary(number: float) -> str:
     return f"{number:,.2f} TiB"
 
 
+def unit(number: float, style: str) -> float:
+    """What round numbers are multiples of, near a number of some style: bytes count in powers of 1,024."""
+    return 2.0 ** (10 * max(0, (int(number).bit_length() - 1) // 10)) if style == "bytes" else 1.0
+
+
 def duration(seconds: float) -> str:
     """A time to three digits: ``12.3 ms``."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archscope.errors import UsageError, suggestion
-
-#: kinds of layers that cuDNN runs: convolutions and recurrent layers
-CUDNN = ("convolution", "pointwise", "grouped", "depthwise", "recurrent")
+from archscope.setting.devices import CUDNN
 
 
 @dataclass(frozen=True, slots=True)

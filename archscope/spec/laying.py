@@ -12,6 +12,7 @@ from archscope.ops.legal import Inference, apply, has_type
 from archscope.spec.binding import Arguments, construct, followed, report
 from archscope.spec.calls import EntryCall
 from archscope.spec.document import Document
+from archscope.spec.entries import branches
 from archscope.spec.freezing import Freezing
 from archscope.spec.limits import MOST_LAYERS
 from archscope.spec.references import References
@@ -66,7 +67,7 @@ class Laying:
             return None if original is None else original.dtype
         if context.dtype is None or has_type(op, x):
             return context.dtype
-        if entry.modifier("dtype") is not None:
+        if entry.modifier("dtype") is not None and next(branches(entry), None) is None:
             message = f"`dtype:` says nothing here: {type(op).__name__} has no floating parameters and buffers"
             self._problems.warn(message, entry.mark, "what arrives says in which type it computes")
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +38,9 @@ _NO_KEYS = {
     "<<": ("merge keys are no part of the spec language", "what several layers share goes into a block"),
 }
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+#: texts that are remembered, of so many characters at most
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 32, 2**16
 
 #: what an entry of a list of layers may say besides its op or block
 MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad", "dtype")
@@ -136,9 +140,15 @@ def read(source: Source) -> Node:
         before = Source(source.name, source.text[: strange.start()]).lines
         raise _no_text(strange, Mark(source, len(before), len(before[-1]) + 1))
     try:
-        return _Composer(source).compose()
+        return _composed(source) if len(source.text) <= _LONGEST_REMEMBERED else _Composer(source).compose()
     except yaml.MarkedYAMLError as error:
         raise _explained(error, source) from None
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _composed(source: Source) -> Node:
+    """The document in a short text, remembered by the text: many designs include the same library of blocks."""
+    return _Composer(source).compose()
 
 
 def _no_text(strange: re.Match[str], mark: Mark) -> SpecError:

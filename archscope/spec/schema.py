@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
-from archscope.analysis.optimizers import OPTIMIZERS
+from archscope.figures import DESIGN, LAYER, known_of
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
+from archscope.setting import PLACES
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
@@ -46,7 +46,7 @@ def schema() -> dict[str, Any]:
             "budget": {
                 "type": "object",
                 "description": "limits: `params: <= 5e6`",
-                "properties": dict.fromkeys((*METRICS, *DESIGN_FIGURES), _STRING),
+                "properties": dict.fromkeys(known_of(DESIGN), _STRING),
                 "additionalProperties": _STRING,
             },
             "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
@@ -110,14 +110,10 @@ def _figure() -> dict[str, Any]:
 def _expect() -> dict[str, Any]:
     figure = {"$ref": "#/$defs/figure"}
     figure_forms = [form for form in _figure()["anyOf"] if form.get("type") != "object"]
-    whole = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    whole |= {
-        name: figure | {"description": text} for name, text in (DESIGN_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
-    }
-    layer = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    layer |= {
-        name: figure | {"description": text} for name, text in (LAYER_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
-    }
+    whole, layer = (
+        {name: figure | {"description": one.convention} for name, one in known_of(scope).items()}
+        for scope in (DESIGN, LAYER)
+    )
     by_layer = {
         "type": "object",
         "additionalProperties": {"type": "object", "properties": layer, "additionalProperties": figure},
@@ -157,9 +153,10 @@ def _sweep() -> dict[str, Any]:
         "top": whole | {"description": "how many of the best are shown"},
         "sample": {"description": "some designs of a space that is too large", "anyOf": [whole, drawn]},
         "batch": whole | {"description": "samples at once"},
-        "dtype": {"enum": list(WORDS)},
+        "precision": {"enum": list(WORDS)},
+        "dtype": {"enum": list(WORDS), "description": "another word for precision"},
         "optimizer": {"enum": [name for name in OPTIMIZERS if name != "none"]},
-        "device": {"enum": ["cpu", *DEVICES]},
+        "device": {"enum": list(PLACES)},
     }
     return {
         "type": ["object", "null"],

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError, suggestion
+from archscope.setting import PLACES
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import WORDS
 from archscope.spec.axes import METHODS, MOST_AXES, Axis, Sample
 from archscope.spec.expressions import ExpressionError, names_in
 from archscope.spec.limits import MOST_SWEPT
@@ -19,7 +22,20 @@ from archscope.spec.values import TARGETS, Target, entries_in, gathered, plain, 
 if TYPE_CHECKING:
     from archscope.spec.document import Document
 
-KEYS = ("vary", "derive", "where", "pareto", "sort", "top", "sample", "batch", "dtype", "optimizer", "device")
+KEYS = (
+    "vary",
+    "derive",
+    "where",
+    "pareto",
+    "sort",
+    "top",
+    "sample",
+    "batch",
+    "precision",
+    "dtype",
+    "optimizer",
+    "device",
+)
 _SAMPLE_KEYS = ("count", "seed", "method")
 _LARGER = "give larger ones to `archscope sweep`"
 _EXPRESSION = "an expression, as in `params < 5e6` or `macs / params`"
@@ -72,7 +88,7 @@ class SweepSection:
     top: int | None = None
     sample: Sample | None = None
     batch: int | None = None
-    dtype: Stated | None = None
+    precision: Stated | None = None
     optimizer: Stated | None = None
     device: Stated | None = None
 
@@ -107,6 +123,11 @@ class _Section:
         entries = {key: value for key, value, _ in self._reader.mapping(node, form, KEYS)}
         if "vary" not in entries and isinstance(node, MapNode) and len(entries) == len(node.entries):
             self._error("a sweep needs `vary:`", node.mark, "as in `vary: {width: 16:128:8}`")
+        if "dtype" in entries:
+            also = entries.pop("dtype")
+            if "precision" in entries:
+                self._error("`precision` and `dtype` are two words for one thing", also.mark, "leave one of them out")
+            entries.setdefault("precision", also)
         found: dict[str, Any] = {key: getattr(self, f"_{key}")(value) for key, value in entries.items()}
         section = SweepSection(node.mark, **found)
         varied = next((one for one in section.vary if one.axis.name == "batch"), None)
@@ -262,20 +283,14 @@ class _Section:
             self._error(str(error), node.mark)
             return None
 
-    def _dtype(self, node: Node) -> Stated | None:
-        from archscope.setting.precision import WORDS
-
+    def _precision(self, node: Node) -> Stated | None:
         return self._one_of(node, "precision", WORDS)
 
     def _optimizer(self, node: Node) -> Stated | None:
-        from archscope.analysis.optimizers import OPTIMIZERS
-
         return self._one_of(node, "optimizer", [name for name in OPTIMIZERS if name != "none"])
 
     def _device(self, node: Node) -> Stated | None:
-        from archscope.analysis.devices import DEVICES
-
-        return self._one_of(node, "device", ["cpu", *DEVICES])
+        return self._one_of(node, "device", PLACES)
 
     def _one_of(self, node: Node, what: str, known: Iterable[str]) -> Stated | None:
         for stated in self._stated(node, f"one of {', '.join(known)}"):

@@ -13,7 +13,8 @@ from archscope.diagnostics import Diagnostic
 from archscope.graph import MANY, Layer, LayerGraph
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.windows import WHOLE, Along, Either, Slide
+from archscope.ops.readings import Rearranged, along_of
+from archscope.ops.windows import WHOLE, Along, Slide
 from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
@@ -104,8 +105,8 @@ def _joined(op: Op, x: Tensors, y: Tensors) -> Tensor | None:
     """The input of which a sample is computed from several."""
     for output, out in enumerate(y):
         for reads, tensor in zip(op.reads(x, y, output), x, strict=True):
-            along = reads.along if isinstance(reads, Either) else reads
-            if isinstance(along, Along) and tensor.batch is not None and _reads_several(along, tensor, out):
+            along = None if reads is None or isinstance(reads, Rearranged) else along_of(reads)
+            if along is not None and tensor.batch is not None and _reads_several(along, tensor, out):
                 return tensor
     return None
 

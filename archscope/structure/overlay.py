@@ -66,7 +66,10 @@ class Child:
         """Whether it is a layer with nothing to remember, so that one module may serve in several places."""
         steps = [part.step for part in self.parts if part is not None]
         return all(
-            step is not None and not step.layer.op.parameters(*step.x) and not step.layer.op.buffers(*step.x)
+            step is not None
+            and step.layer.dtype is None
+            and not step.layer.op.parameters(*step.x)
+            and not step.layer.op.buffers(*step.x)
             for step in steps
         )
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.comparison import Setting
 from archscope.diagnostics import Diagnostic
+from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from archscope.figures import Column
     from archscope.sweeps.space import Space
-    from archscope.table import Column
 
 
 class Objective(NamedTuple):
@@ -51,7 +51,7 @@ class Question:
         pareto: the frontier consists of the designs that no other one is better than in all of these.
         sort: what the best designs are best in.
         top: how many of the best are shown.
-        setting: batch, dtype, optimizer and device.
+        setting: how its designs are run.
     """
 
     figures: tuple[str, ...]

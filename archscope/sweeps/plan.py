@@ -11,12 +11,12 @@ from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic
+from archscope.figures import Column
 from archscope.load import variant
 from archscope.spec.document import Document
 from archscope.sweeps.model import Question
 from archscope.sweeps.names import DesignNames
 from archscope.sweeps.space import Space
-from archscope.table import Column
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,8 @@ class Plan:
         return DesignNames(self._side(design, values), values, alone)
 
     def _side(self, design: Design, values: Mapping[str, Any]) -> Side:
-        setting = self.question.setting._replace(batch=values.get("batch", self.question.setting.batch))
-        account = analyze(design, batch=setting.batch, dtype=setting.dtype)
-        return Side(design.name, account, setting)
+        setting = self.question.setting
+        return Side(design.name, analyze(design, setting, batch=values.get("batch", setting.batch)))
 
 
 def _settled(value: Any) -> Any:

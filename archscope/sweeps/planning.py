@@ -9,12 +9,13 @@ from dataclasses import replace
 from types import NoneType
 from typing import Any
 
-from archscope.analysis.metrics import FIELD_FIGURES, METRICS
-from archscope.comparison import Setting
+from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.figures import COSTS, FIELDS, Column
 from archscope.load import load, read_document, variant
+from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample, read_axis
 from archscope.spec.document import Document
 from archscope.spec.expressions import ExpressionError, conjuncts, names_in
@@ -24,7 +25,6 @@ from archscope.sweeps.model import Objective, Question
 from archscope.sweeps.names import SWEPT, Unanswerable
 from archscope.sweeps.plan import Plan
 from archscope.sweeps.space import Space
-from archscope.table import Column
 
 #: columns that are shown besides those that are asked for
 DEFAULT = ("params", "macs")
@@ -50,6 +50,7 @@ def planned(
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,  # noqa: A002
     setting: Setting | Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Plan:
     """The plan of a sweep; what is not given is what the spec's ``sweep:`` says.
 
@@ -60,7 +61,7 @@ def planned(
         columns: figures that are columns; unasked, parameters, MACs, and what else the question names.
         pareto: figures, or derived columns, to be small, or, behind a ``-``, large.
         sort: the same for the order of the best.
-        setting: how the designs are run; or what of it differs from what the spec says.
+        setting, changes: how the designs are run; or what of it differs from what the spec says.
 
     Raises:
         SpecError: the spec, or its ``sweep:``, is wrong.
@@ -71,7 +72,7 @@ def planned(
     if document.problems:
         _base(document, (), origin.sets, origin.shapes)  # which tells them all, in their places
     section: SweepSection | None = document.sweep
-    given_setting = _given(setting)
+    run, batch_asked = _setting(section, setting, changes)
     own = set or {}
     given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
     axes = tuple(_axes(vary)) if vary is not None else section.axes if section else ()
@@ -79,7 +80,7 @@ def planned(
         raise UsageError("nothing varies: give --vary width=16:128:8, or write `sweep:` into the spec")
     if vary is not None:
         _check_axes(document, axes)
-    _check_once(document, axes, own, given, given_setting)
+    _check_once(document, axes, own, given, batch_asked=batch_asked)
     taken = [_taken(document, axis) for axis in axes]  # what a design was loaded with gives way to what varies
     sets = {name: value for name, value in origin.sets.items() if ("variable", name) not in taken} | dict(own)
     shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(given)
@@ -93,7 +94,7 @@ def planned(
         asked.pareto,
         asked.sort,
         _whole("top", top) if top is not None else (section.top if section else None) or 20,
-        (setting if isinstance(setting, Setting) else _setting(section)._replace(**given_setting)).check(),
+        timeable(run),
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
@@ -109,13 +110,16 @@ def _origin(spec: str | os.PathLike[str] | Document | Design) -> Origin:
     return spec.origin
 
 
-def _given(setting: Setting | Mapping[str, Any] | None) -> dict[str, Any]:
-    """What of the setting is given by name."""
+def _setting(
+    section: SweepSection | None, setting: Setting | Mapping[str, Any] | None, changes: Mapping[str, Any]
+) -> tuple[Setting, bool]:
+    """How the designs are run, and whether the batch is asked for."""
     if isinstance(setting, Setting):
-        return {"batch": setting.batch} if setting.batch != 1 else {}
+        return setting.but(**changes), setting.batch != 1 or "batch" in changes
     if setting is not None and not isinstance(setting, Mapping):
-        raise UsageError(f"a setting is an archscope.comparison.Setting, not {setting!r}")
-    return dict(setting or {})
+        raise UsageError(f"a setting is an archscope.Setting, not {setting!r}")
+    asked = {**(setting or {}), **changes}
+    return Setting(**_stated(section)).but(**asked), "batch" in asked
 
 
 def _whole(what: str, number: Any) -> int:
@@ -154,7 +158,8 @@ def _check_once(
     axes: Sequence[Axis],
     sets: Mapping[str, Any],
     shapes: Mapping[str, Any],
-    setting: Mapping[str, Any],
+    *,
+    batch_asked: bool,
 ) -> None:
     """What varies is not given besides."""
     for axis in axes:
@@ -163,7 +168,7 @@ def _check_once(
             raise UsageError(f"`{name}` is varied and set; leave one of them out")
         if kind == "input" and name in shapes:
             raise UsageError(f"`{axis.name}` is varied and given; leave one of them out")
-        if kind == "batch" and "batch" in setting:
+        if kind == "batch" and batch_asked:
             raise UsageError("`batch` is varied and given; leave one of them out")
 
 
@@ -215,16 +220,13 @@ def _lists(
             yield name, value
 
 
-def _setting(section: SweepSection | None) -> Setting:
+def _stated(section: SweepSection | None) -> dict[str, Any]:
     """What a spec says of how its designs are run."""
     if section is None:
-        return Setting()
-    given = {"batch": section.batch} | {
-        name: stated and stated.text for name, stated in (
-            ("dtype", section.dtype), ("optimizer", section.optimizer), ("device", section.device),
-        )
-    }  # fmt: skip
-    return Setting(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return {}
+    given = {name: getattr(section, name) for name in ("precision", "optimizer", "device")}
+    words = {name: stated.text for name, stated in given.items() if stated is not None}
+    return words if section.batch is None else {"batch": section.batch, **words}
 
 
 class _Asked:
@@ -387,13 +389,13 @@ def _column(name: str, text: str, whole: bool) -> Column:
     """What is known of a column; its style is ``count`` if it holds integers."""
     number = "count" if whole else "number"
     if name in SWEPT:
-        column = SWEPT[name]
-        smallest = "; the smallest over the axes" if name in FIELD_FIGURES else ""
+        column: Column = SWEPT[name]
+        smallest = "; the smallest over the axes" if name in FIELDS else ""
         style = column.style if column.style in ("seconds", "ratio") else number
         return replace(column, style=style, convention=column.convention + smallest)
     part, _, figure = name.rpartition(".")
-    if part and figure in METRICS:
-        metric = METRICS[figure]
+    if part and figure in COSTS:
+        metric = COSTS[figure]
         return Column(name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False)
     return Column(name, name, "", text, number, additive=False)
 

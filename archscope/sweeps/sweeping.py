@@ -12,9 +12,9 @@ from typing import Any
 
 import archscope
 from archscope import shown
-from archscope.comparison import Setting
 from archscope.design import Design
 from archscope.errors import SpecError, UsageError
+from archscope.setting import Setting
 from archscope.spec.axes import Sample
 from archscope.spec.document import Document
 from archscope.spec.reader import ListNode, MapNode, Node
@@ -73,13 +73,14 @@ def sweep(
     sample: int | Sample | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,  # noqa: A002
-    setting: Setting | None = None,
+    setting: Setting | Mapping[str, Any] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     restart: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, stored: None,
+    **changes: Any,
 ) -> Sweep:
     """Account for every design of a space.
 
@@ -97,7 +98,7 @@ def sweep(
         top: how many of the best there are in the result.
         sample: look at so many designs instead of all.
         set, input: as :func:`archscope.load` takes them.
-        setting: batch, dtype, optimizer and device.
+        setting, changes: how the designs are run, or what of it differs from what the spec says.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, whose workers do the work instead.
         out: a ``.parquet`` or ``.csv`` file for all designs that satisfy the conditions.
@@ -112,7 +113,7 @@ def sweep(
     """
     plan = planned(
         spec, vary=vary, where=where, derive=derive, columns=columns, pareto=pareto, sort=sort, top=top,
-        sample=sample, set=set, input=input, setting=setting,
+        sample=sample, set=set, input=input, setting=setting, **changes,
     )  # fmt: skip
     target = None if out is None else os.fspath(out)
     return carried_out(

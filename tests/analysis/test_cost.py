@@ -9,7 +9,7 @@ from tests.oracle import measure
 def account(layers: str, shape: str = "[3, 32, 32]", batch: int = 1, dtype: str = "float32", inputs: str = ""):
     text = f"{inputs or f'input: {shape}'}\nlayers:\n" + layers
     design = archscope.load(text)
-    return design, archscope.analyze(design, batch=batch, dtype=dtype)
+    return design, archscope.analyze(design, batch=batch, precision=dtype)
 
 
 def test_a_convolution_by_hand():
@@ -44,7 +44,7 @@ def test_work_grows_with_the_batch_and_parameters_do_not():
             assert getattr(many.total, figure) == getattr(one.total, figure)
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("float32", 4), ("bfloat16", 2), ("int8", 1)])
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 8), ("float32", 4), ("bfloat16", 2), ("float8", 1)])
 def test_bytes_follow_the_dtype_and_batch_counters_do_not(dtype, size):
     _, figures = account("  - Conv2d: {out_channels: 8, kernel_size: 3}\n  - BatchNorm2d\n", dtype=dtype)
     assert figures.total.param_bytes == size * (3 * 8 * 9 + 8 + 8 + 8)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.cuda import CachingAllocator, OutOfMemory, Traffic
-from archscope.analysis.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 from archscope.analysis.memory import memory
 from archscope.autograd.graph import Storage
+from archscope.setting.devices import HOPPER_WORKSPACE, MIB, WORKSPACE
 
 
 @pytest.mark.parametrize(

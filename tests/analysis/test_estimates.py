@@ -10,20 +10,28 @@ from dataclasses import replace
 import pytest
 
 import archscope
-from archscope.analysis.devices import DEVICES
-from archscope.analysis.estimates import Setting, estimate, fits, work
+from archscope.analysis.estimates import estimate, fits, work
 from archscope.analysis.roofline import predict
-from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, Part, traffic
+from archscope.analysis.traffic import Moved, Part, traffic
+from archscope.setting import Setting
+from archscope.setting.devices import CONTRACTING, DEVICES, MOVING
+from archscope.setting.precision import precision_of
 
 #: the table of each column, and how its steps ran
 COLUMNS = {
-    "infer-amp-nchw-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting("rtx3090", "fp16-mixed", "infer", True, False),
-    "train-amp-nhwc-pt112-cu113-rtx3090": Setting("rtx3090", "fp16-mixed", "train", True, False),
-    "infer-amp-nchw-pt291-cu128-4090": Setting("rtx4090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting("rtx4090", "fp16-mixed", "infer", False, True),
-    "infer-amp-nchw-pt291-cu130-5090": Setting("rtx5090", "fp16-mixed", "infer", False, False),
-    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting("rtxpro6000-maxq", "fp16-mixed", "infer", False, False),
+    "infer-amp-nchw-pt240-cu124-rtx3090": Setting(device="rtx3090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nhwc-pt240-cu124-rtx3090": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="infer", channels_last=True
+    ),
+    "train-amp-nhwc-pt112-cu113-rtx3090": Setting(
+        device="rtx3090", precision="fp16-mixed", mode="train", channels_last=True
+    ),
+    "infer-amp-nchw-pt291-cu128-4090": Setting(device="rtx4090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nchw-pt291-cu128-4090-dynamo": Setting(
+        device="rtx4090", precision="fp16-mixed", mode="infer", compile=True
+    ),
+    "infer-amp-nchw-pt291-cu130-5090": Setting(device="rtx5090", precision="fp16-mixed", mode="infer"),
+    "infer-amp-nchw-pt291-cu130-pro6000maxq": Setting(device="rtxpro6000-maxq", precision="fp16-mixed", mode="infer"),
 }
 LARGE = {"depths": [3, 4, 23, 3], "groups": 64, "width_per_group": 4}
 #: by timm's name: our design, its variables, the size of its input, and batch and samples/s in every column
@@ -74,8 +82,7 @@ def errors(name, row):
         if pair is None:
             continue
         batch, speed = pair
-        options = {"dtype": setting.dtype, "mode": setting.mode, "channels_last": setting.channels_last}
-        found = predict(design, device=setting.device, batch=batch, compile=setting.compiled, **options)
+        found = predict(design, setting, batch=batch)
         assert batch / found.seconds > speed, (name, setting)
         assert found.estimate is not None, (name, setting)
         yield found.estimate.seconds / (batch / speed) - 1
@@ -117,7 +124,7 @@ def test_work_is_counted_by_kind():
         part("pointwise", 142 * 10**9, 936 * 10**5, 936 * 10**5),
         part("elementwise", 0, 936 * 10**6, 0, op="ReLU"),
     ]
-    found = work(parts, ceilings, "amp")
+    found = work(parts, ceilings, precision_of("amp"))
     assert found["pointwise products"] == found["pointwise roof"] == pytest.approx(2e-3)
     assert found["pointwise bytes"] == pytest.approx(2e-4)
     assert found["elementwise"] == pytest.approx(1e-3)
@@ -127,7 +134,7 @@ def test_work_is_counted_by_kind():
 def test_every_kind_of_layer_has_work():
     ceilings = DEVICES["rtx3090"].ceilings
     for kind in (*CONTRACTING, *MOVING):
-        found = work([part(kind, 10**9 * (kind in CONTRACTING), 10**6, 10**6, op="")], ceilings, "amp")
+        found = work([part(kind, 10**9 * (kind in CONTRACTING), 10**6, 10**6, op="")], ceilings, precision_of("amp"))
         assert sum(value for name, value in found.items() if name != "calls") > 0
 
 
@@ -145,32 +152,22 @@ def test_an_estimate_is_the_sum_of_work_times_its_factors():
 @pytest.mark.parametrize(
     "options",
     [
-        {"device": "a100-40gb", "dtype": "amp"},
-        {"device": "rtx3090", "dtype": "ieee"},
-        {"device": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "dtype": "amp", "mode": "infer"},
+        {"device": "a100-40gb", "precision": "amp"},
+        {"device": "rtx3090", "precision": "ieee"},
+        {"ceilings": DEVICES["rtx3090"].ceilings._replace(bandwidth=1e12), "precision": "amp", "mode": "infer"},
     ],
 )
 def test_where_nothing_is_published_there_is_no_estimate(options):
     assert predict(archscope.load("lenet5"), **options).estimate is None
 
 
-def test_a_setting_in_words():
-    assert str(Setting("rtx3090", "fp16-mixed", "train", True, True)) == (
-        "fp16-mixed, train, channels last, compiled on NVIDIA GeForce RTX 3090"
-    )
-    assert str(Setting("rtx4090", "fp16-mixed", "infer", False, False)) == (
-        "fp16-mixed, infer on NVIDIA GeForce RTX 4090"
-    )
-
-
 def test_a_compiled_step_is_estimated_by_its_products_and_the_elementwise_work_of_a_plain_one():
     """What is fused moves nothing, and takes time all the same; the factors were fitted on that."""
     setting = COLUMNS["infer-amp-nchw-pt291-cu128-4090-dynamo"]
     design, ceilings = archscope.load("resnet18"), DEVICES[setting.device].ceilings
-    options = {"dtype": setting.dtype, "mode": setting.mode, "batch": 256}
-    found = predict(design, device=setting.device, compile=True, **options).estimate
+    found = predict(design, setting, batch=256).estimate
     plain, compiled = (
-        work(traffic(design, optimizer="sgd", compile=compile, **options), ceilings, setting.dtype)
+        work(traffic(design, setting, batch=256, compile=compile), ceilings, setting.numbers)
         for compile in (False, True)  # noqa: A001
     )
     factors = fits()[setting].factors

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archscope
-from archscope.analysis.devices import DEVICES
 from archscope.analysis.fit import largest_batch, most, recomputed, remedies, room
 from archscope.analysis.memory import memory
 from archscope.errors import UsageError
+from archscope.setting import Setting
+from archscope.setting.devices import DEVICES
 
 GIB = 2**30
 
@@ -83,9 +84,9 @@ def test_each_remedy_makes_the_step_fit():
     design, limit = archscope.load("resnet18"), GIB
     setting = {"device": "cuda", "optimizer": "adamw"}
     assert not memory(design, batch=96, **setting).fits(limit)
-    found = {remedy.what: remedy.needed for remedy in remedies(design, 96, limit, **setting)}
+    found = {remedy.what: remedy.needed for remedy in remedies(design, Setting.of(batch=96, **setting), limit)}
     assert all(needed <= limit for needed in found.values())
-    largest = largest_batch(design, limit, **setting)
+    largest = largest_batch(design, limit=limit, **setting)
     assert found[f"a batch of {largest}"] == memory(design, batch=largest, **setting).needed
     assert memory(design, batch=largest + 1, **setting).needed > limit
     (parts,) = [what for what in found if what.startswith("gradients accumulated")]
@@ -97,8 +98,8 @@ def test_each_remedy_makes_the_step_fit():
 
 def test_without_a_training_step_there_is_nothing_to_accumulate():
     design = archscope.load("lenet5")
-    found = [remedy.what for remedy in remedies(design, 10**4, 10**8, optimizer="none", device="cpu")]
-    assert found[0] == f"a batch of {largest_batch(design, 10**8, optimizer='none'):,}"
+    found = [remedy.what for remedy in remedies(design, Setting(10**4, optimizer="none"), 10**8)]
+    assert found[0] == f"a batch of {largest_batch(design, limit=10**8, optimizer='none'):,}"
     assert not any("accumulated" in what or "checkpoint" in what for what in found)
 
 

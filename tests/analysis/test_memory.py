@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.analysis.memory import memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.analysis.run import Plan, Run
 from archscope.autograd.strides import contiguous, is_contiguous, reshaped
 from archscope.autograd.tape import Tape
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.errors import UsageError
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.spec.library import names
 from tests.designs import designs, gradients
 from tests.examples import examples
@@ -97,7 +97,7 @@ def test_designs_in_another_type_keep_what_autograd_saves(name, precision, dtype
 def test_a_float64_account_has_the_memory_of_float64():
     """A batch norm keeps its statistics in the type of its state, an attention the sums in that of its query."""
     design = small("vit_b_16")
-    narrow, wide = archscope.analyze(design), archscope.analyze(design, dtype="float64")
+    narrow, wide = archscope.analyze(design), archscope.analyze(design, precision="float64")
     assert wide.total.param_bytes == 2 * narrow.total.param_bytes == wide.memory.parameters
     assert wide.kept_bytes() == 2 * narrow.kept_bytes()
     assert wide.memory.gradients == wide.memory.parameters
@@ -741,7 +741,7 @@ def test_weights_alone():
         5 * 10**9,
         125 * 10**7,
     ]
-    account = archscope.analyze(design, dtype="float64")
+    account = archscope.analyze(design, precision="float64")
     assert account.total.param_bytes == 80 * 10**9
 
 
@@ -749,7 +749,7 @@ def test_weights_alone():
     ("options", "message"),
     [
         ({"optimizer": "adamx"}, "unknown optimizer adamx"),
-        ({"precision": "int8"}, "unknown precision int8"),
+        ({"precision": "int8"}, "int8 is no floating type, and no precision to run in"),
         ({"device": "tpu"}, "unknown device tpu"),
     ],
 )

@@ -13,12 +13,12 @@ CONV_PEERS = ("fvcore", "torch", "torchinfo", "ptflops", "ptflops aten", "thop")
 
 
 def totals(spec, batch=1, **options):
-    found = reconcile(archscope.load(spec, **options), batch)
+    found = reconcile(archscope.load(spec, **options), batch=batch)
     return {name: reading.work and reading.work.total for name, reading in found.readings.items()}
 
 
 def terms(spec, peer, batch=1):
-    bridge = reconcile(archscope.load(spec), batch).readings[peer].work
+    bridge = reconcile(archscope.load(spec), batch=batch).readings[peer].work
     return {(term.name, term.why): term.count for term in bridge.terms}
 
 

@@ -252,16 +252,61 @@ def test_what_is_ordered(layers, spans):
     assert ((first, last - first + 1), one.smallest, one.size) == spans
 
 
-def test_what_is_laid_anew_is_not_told_and_never_all():
-    for layers in (["Roll: {shifts: 3, dims: 2}"], ["Reshape: [2, 2, 4]", "Flatten: {start_dim: 2}"]):
-        one = field(*layers, CONV.format(3, 1, 1, 1), shape="[2, 8]")
-        assert (one.sees, one.untold_from) == ("not told", "Conv1d")
+ROLL = "Roll: {shifts: 3, dims: 2}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "ends"),
+    [
+        ([ROLL], [5, 6, 7, 0, 1, 2, 3, 4]),
+        # units 0 to 2 and 3 to 7 lie beside each other, the border cuts the outermost: 5 6 7 | 0 1 2 3 4
+        (
+            [ROLL, CONV.format(3, 1, 1, 1)],
+            [(5, 6), (5, 7), (0, 7), (0, 7), (0, 2), (1, 3), (2, 4), (3, 4)],
+        ),
+        (["Reshape: [2, 2, 4]", "Flatten: {start_dim: 2}", CONV.format(3, 1, 0, 1)], [(u, u + 2) for u in range(6)]),
+        # windows of 4, each running on its own
+        (["Reshape: [2, 2, 4]", "CumSum: {dim: 3}", "Flatten: {start_dim: 2}"], [(u // 4 * 4, u) for u in range(8)]),
+        (["Concat: {inputs: [[], [{Conv1d: {out_channels: 2, kernel_size: 5}}]], dim: 2}"],
+         [*range(8), *((u, u + 4) for u in range(4))]),
+        (["Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 2}"], [(0, 7)] * 8 + [*range(8)]),
+        (["Tile: {dims: 2}", "MaxPool1d: {kernel_size: 2, stride: 3}"], [(0, 1), (3, 4), (6, 7), (1, 2), (4, 5)]),
+        ([ROLL, "Slice: {dim: 2, start: 2, end: 6}", CONV.format(2, 2, 0, 1)], [(0, 7), (1, 2)]),
+    ],
+)  # fmt: skip
+def test_what_is_laid_anew_is_told_unit_by_unit(layers, ends):
+    """From where to where each unit sees, borders taken in: of 8 places, by hand."""
+    one = field(*layers, shape="[2, 8]")
+    expected = [end if isinstance(end, tuple) else (end, end) for end in ends]
+    sizes = [last - first + 1 for first, last in expected]
+    assert (one.smallest, one.size) == (min(sizes), max(sizes))
+    assert [one.region(unit) for unit in range(one.units)] == expected
+    assert one.sees == "a part"
+
+
+def test_what_mixes_all_that_was_laid_anew_sees_all():
+    one = field(ROLL, "Softmax: {dim: 2}", shape="[2, 8]")
+    assert (one.sees, one.mixed_by, one.size) == ("all", "Softmax", 1)
+
+
+def test_of_what_is_laid_anew_no_more_is_told_than_there_is_room_for():
+    """A map of 2^21 places is gone through by no one; it is told as soon as it is small enough."""
+    layers = [ROLL, CONV.format(3, 1, 1, 1)]
+    one = field(*layers, shape=f"[1, {2**21}]")
+    assert (one.sees, one.untold_from) == ("not told", "Conv1d")
+    assert field(*layers, shape=f"[1, {2**20}]").sees == "a part"
 
 
 def test_what_is_mixed_of_a_part_is_no_more_than_that_part():
     one = field("Slice: {dim: 2, end: 5}", "Softmax: {dim: 2}", shape="[2, 8]")
     assert one.whole
     assert (one.sees, one.reach) == ("a part", (0, 4))
+
+
+def test_units_that_see_padding_alone_are_none_of_those_that_are_mixed():
+    """Places -1 and 1 of two are read: place 1 is all that is seen."""
+    one = field("Conv1d: {out_channels: 2, kernel_size: 1, stride: 2, padding: 1}", "Softmax: {dim: 2}", shape="[2, 2]")
+    assert (one.sees, one.reach) == ("a part", (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -290,7 +335,7 @@ def test_corners_that_are_aligned(size, out, first, sizes, jump):
 
 def test_units_that_see_all_beside_others_are_not_all_units():
     one = field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 2}", shape="[2, 8]")
-    assert (one.sees, one.untold_from) == ("not told", "Concat")
+    assert (one.sees, one.smallest, one.size) == ("a part", 1, 8)
     assert field("Concat: {inputs: [[{Softmax: {dim: 2}}], []], dim: 1}", shape="[2, 8]").sees == "all"
 
 

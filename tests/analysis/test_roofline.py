@@ -5,11 +5,11 @@ import math
 import pytest
 
 import archscope
-from archscope.analysis.calibration import Calibration, file_name, from_data
-from archscope.analysis.devices import DEVICES, Ceilings
 from archscope.analysis.roofline import Bound, peak_of, predict
-from archscope.analysis.traffic import CONTRACTING, MOVING
 from archscope.errors import UsageError
+from archscope.setting.calibration import Calibration, file_name, from_data
+from archscope.setting.devices import CONTRACTING, DEVICES, MOVING, Ceilings
+from archscope.setting.precision import precision_of
 
 #: 16 x 512 x 512: 4,194,304 elements; a 3 x 3 convolution has 9 x 16 x 16 weights and 2 x 2304 x 262,144 FLOPs
 SPEC = """
@@ -32,7 +32,7 @@ def calibration(**changes):
 
 
 def by_name(**options):
-    found = predict(archscope.load(SPEC), device=CEILINGS, **options)
+    found = predict(archscope.load(SPEC), ceilings=CEILINGS, **options)
     return found, {one.part.name: one for one in found.parts}
 
 
@@ -48,7 +48,7 @@ def test_the_bound_is_the_larger_of_work_and_bytes():
 
 
 def test_a_peak_of_another_number_type_and_narrower_bytes():
-    _, parts = by_name(dtype="bf16")
+    _, parts = by_name(precision="bf16")
     assert parts["conv"].forward == (FLOPS / 1e15, 2 * (2 * SIZE + WEIGHTS) / 1e11, 0)
     assert parts["conv"].forward.limit == "memory"
 
@@ -67,11 +67,11 @@ def test_the_step_is_the_sum():
 @pytest.mark.parametrize("name", ["lenet5", "resnet18", "mobilenet_v3_small"])
 def test_the_passes_and_the_update_add_up(name, mode):
     """To the last bit; what is not done takes no time at all, not what a difference of sums leaves."""
-    found = predict(archscope.load(name), device=CEILINGS, mode=mode)
+    found = predict(archscope.load(name), ceilings=CEILINGS, mode=mode)
     assert found.seconds == found.forward + found.backward + found.update
     assert min(found.forward, found.backward, found.update) >= 0
     assert (found.update > 0) == (found.backward > 0) == (mode == "train")
-    assert predict(archscope.load("input: [4]\nlayers: [ReLU]\n"), device=CEILINGS).update == 0  # nothing to train
+    assert predict(archscope.load("input: [4]\nlayers: [ReLU]\n"), ceilings=CEILINGS).update == 0  # nothing to train
 
 
 def test_an_estimate_takes_what_was_achieved_and_adds_the_calls():
@@ -90,7 +90,7 @@ def test_limits():
 
 
 def test_a_device_by_name():
-    found = predict(archscope.load(SPEC), device="h200", batch=32, dtype="bf16", mode="infer")
+    found = predict(archscope.load(SPEC), device="h200", batch=32, precision="bf16", mode="infer")
     cache = 60 * 2**20  # of 256 MiB that are read, and of 256 MiB that are written
     assert found.parts[1].forward.seconds == 2 * (32 * 2 * SIZE - cache) / 4.8e12
     assert found.backward == 0
@@ -98,7 +98,7 @@ def test_a_device_by_name():
 
 def test_what_fits_into_the_cache_need_not_pass_through_memory():
     ceilings = CEILINGS._replace(cache=2 * SIZE)  # half of what is read, and half of what is written
-    found = predict(archscope.load(SPEC), device=ceilings)
+    found = predict(archscope.load(SPEC), ceilings=ceilings)
     conv, relu, *_, update = found.parts
     assert relu.forward.memory == 2 * (4 * SIZE - 2 * SIZE) / 1e11
     assert conv.forward.memory == (4 * (SIZE + WEIGHTS) - 2 * SIZE + 4 * SIZE - 2 * SIZE) / 1e11
@@ -108,8 +108,8 @@ def test_what_fits_into_the_cache_need_not_pass_through_memory():
 
 
 def test_a_clock_above_the_data_sheet():
-    found, parts = by_name(dtype="bf16")
-    faster = predict(archscope.load(SPEC), device=CEILINGS._replace(clock=1.25), dtype="bf16")
+    found, parts = by_name(precision="bf16")
+    faster = predict(archscope.load(SPEC), ceilings=CEILINGS._replace(clock=1.25), precision="bf16")
     assert faster.parts[0].forward.compute == parts["conv"].forward.compute / 1.25
     assert faster.parts[0].forward.memory == parts["conv"].forward.memory
     assert (found.granted, faster.granted) == ((), ("a clock of 1.25 x the data sheet's",))
@@ -125,7 +125,7 @@ BOTH = "input: [64, 8, 8]\nlayers: [{Conv2d: {out_channels: 64, kernel_size: 1}}
 )
 def test_float32_is_what_torch_makes_of_it(dtype, convolution, product):
     """torch.backends.cudnn.allow_tf32 is True by default, torch.get_float32_matmul_precision() "highest"."""
-    found = predict(archscope.load(BOTH), device="a100-40gb", dtype=dtype, mode="infer")
+    found = predict(archscope.load(BOTH), device="a100-40gb", precision=dtype, mode="infer")
     conv, _, linear = found.parts
     assert math.isclose(conv.forward.compute, 2 * 64 * 64 * 64 / convolution)
     assert math.isclose(linear.forward.compute, 2 * 4096 * 4096 / product)
@@ -142,16 +142,16 @@ NVIDIA = "NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v
 TIMM = "huggingface/pytorch-image-models, results/benchmark-infer-amp-"
 FOUND = [  # design, device, batch, options, samples/s, source
     ("resnet50", "a100-80gb", 256, {}, 938, NVIDIA),
-    ("resnet50", "a100-80gb", 256, {"dtype": "amp"}, 2470, NVIDIA),
+    ("resnet50", "a100-80gb", 256, {"precision": "amp"}, 2470, NVIDIA),
     ("resnet50", "v100", 256, {}, 367, NVIDIA),
-    ("resnet50", "v100", 256, {"dtype": "amp"}, 1200, NVIDIA),
+    ("resnet50", "v100", 256, {"precision": "amp"}, 1200, NVIDIA),
     ("resnet50", "v100", 256, {"mode": "infer"}, 1261, NVIDIA),
-    ("resnet50", "v100", 256, {"mode": "infer", "dtype": "amp"}, 3382, NVIDIA),
+    ("resnet50", "v100", 256, {"mode": "infer", "precision": "amp"}, 3382, NVIDIA),
     ("resnet50", "t4", 64, {"mode": "infer"}, 428, NVIDIA),
-    ("resnet50", "t4", 256, {"mode": "infer", "dtype": "amp"}, 1198, NVIDIA),
-    ("vgg16", "rtx3090", 1024, {"mode": "infer", "dtype": "amp"}, 1730.88, TIMM + "nhwc-pt210-cu121-rtx3090.csv"),
-    ("mobilenet_v3_small", "rtx3090", 1024, {"mode": "infer", "dtype": "amp"}, 39045.83, TIMM + "nhwc-pt240"),
-    ("mobilenet_v3_small", "rtx4090", 512, {"mode": "infer", "dtype": "amp"}, 58931.45, TIMM + "nhwc-pt240"),
+    ("resnet50", "t4", 256, {"mode": "infer", "precision": "amp"}, 1198, NVIDIA),
+    ("vgg16", "rtx3090", 1024, {"mode": "infer", "precision": "amp"}, 1730.88, TIMM + "nhwc-pt210-cu121-rtx3090.csv"),
+    ("mobilenet_v3_small", "rtx3090", 1024, {"mode": "infer", "precision": "amp"}, 39045.83, TIMM + "nhwc-pt240"),
+    ("mobilenet_v3_small", "rtx4090", 512, {"mode": "infer", "precision": "amp"}, 58931.45, TIMM + "nhwc-pt240"),
 ]
 COMPILED = [
     ("mobilenet_v3_small", "rtx4090", 256, 79752.52, TIMM + "nchw-pt240-cu124-rtx4090-dynamo.csv"),
@@ -172,7 +172,7 @@ def test_nothing_published_is_faster(name, device, batch, options, measured, sou
 
 @pytest.mark.parametrize(("name", "device", "batch", "measured", "source"), COMPILED)
 def test_nothing_compiled_is_faster_than_its_own_bound(name, device, batch, measured, source):
-    options = {"device": device, "batch": batch, "dtype": "amp", "mode": "infer"}
+    options = {"device": device, "batch": batch, "precision": "amp", "mode": "infer"}
     found = predict(archscope.load(name), compile=True, **options)
     assert batch / found.seconds > measured, source
     assert found.seconds < predict(archscope.load(name), **options).seconds
@@ -186,7 +186,7 @@ TITAN = Ceilings("TITAN X", {"float32": 3072 * 2 * 1.075e9}, 384 / 8 * 7e9, "", 
 def test_winograd_on_a_titan_x():
     """VGG-A (our vgg11), 64 images: 103 ms forward, 320 ms in all, by neon's kernels (soumith/convnet-benchmarks)."""
     design = archscope.load("vgg11")
-    found = predict(design, device=TITAN, batch=64)
+    found = predict(design, ceilings=TITAN, device="cuda", batch=64)
     work = sum(one.part.forward.flops for one in found.parts)
     assert work / TITAN.flops["float32"] > 0.103  # faster than its products, one by one, could be
     assert found.forward < 0.103
@@ -201,24 +201,24 @@ def test_fourier_on_a_titan_x():
         spec = (
             f"input: [{channels}, {size}, {size}]\nlayers: [Conv2d: {{out_channels: {out}, kernel_size: {kernel}}}]\n"
         )
-        found = predict(archscope.load(spec), device=TITAN, batch=128, mode="infer")
+        found = predict(archscope.load(spec), ceilings=TITAN, device="cuda", batch=128, mode="infer")
         work, seconds = work + found.work.flops, seconds + found.seconds
     assert work / TITAN.flops["float32"] > 0.101
     assert seconds < 0.101
 
 
 def test_amp_takes_what_the_device_has():
-    assert peak_of(Ceilings("t4", {"float32": 8e12, "float16": 65e12}, 3e11, ""), "amp") == 65e12
-    assert peak_of(CEILINGS, "amp") == 1e15
+    assert peak_of(Ceilings("t4", {"float32": 8e12, "float16": 65e12}, 3e11, ""), precision_of("amp")) == 65e12
+    assert peak_of(CEILINGS, precision_of("amp")) == 1e15
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "h201"}, "no peaks are known of the device h201; did you mean `h200`"),
-        ({"device": "t4", "dtype": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4; of float32, float16"),
+        ({"device": "h201"}, "unknown device h201; did you mean `h200`"),
+        ({"device": "t4", "precision": "bf16"}, "no peak of bfloat16 is known of NVIDIA T4; of float32, float16"),
         (
-            {"calibration": calibration(), "dtype": "bf16"},
+            {"calibration": calibration(), "precision": "bf16"},
             "is of float32, not of bfloat16; `archscope calibrate --precision bf",
         ),
     ],
@@ -270,7 +270,7 @@ layers:
 @pytest.mark.parametrize("mode", ["train", "infer"])
 @pytest.mark.parametrize("dtype", ["float32", "tf32", "ieee", "bf16", "fp16", "amp"])
 def test_norms_and_recurrent_layers_are_counted_in_every_precision(dtype, mode):
-    found = predict(archscope.load(LLAMA), device="a100-40gb", batch=2, dtype=dtype, mode=mode)
+    found = predict(archscope.load(LLAMA), device="a100-40gb", batch=2, precision=dtype, mode=mode)
     norm = next(one.part for one in found.parts if one.part.op == "RMSNorm")
     numbers, roots = 2 * 16 * 32, 2 * 16
     narrow = 4 if dtype in ("float32", "tf32", "ieee") else 2
@@ -281,4 +281,4 @@ def test_norms_and_recurrent_layers_are_counted_in_every_precision(dtype, mode):
 
 @pytest.mark.parametrize("device", [key for key in DEVICES if key not in ("t4", "v100")])
 def test_on_every_device(device):
-    assert predict(archscope.load(LLAMA), device=device, batch=4096, dtype="bf16").seconds > 0
+    assert predict(archscope.load(LLAMA), device=device, batch=4096, precision="bf16").seconds > 0

@@ -64,15 +64,15 @@ def test_single_kernels_move_what_the_column_says(name):
 
 
 def test_narrow_numbers_are_half_as_wide():
-    wide, narrow = parts(batch=2), parts(batch=2, dtype="bf16")
+    wide, narrow = parts(batch=2), parts(batch=2, precision="bf16")
     assert narrow["conv"].forward.bytes * 2 == wide["conv"].forward.bytes
     assert narrow["conv"].forward.flops == wide["conv"].forward.flops
     pool = "input: [3, 8, 8]\nlayers: [{name: pool, MaxPool2d: 2}]\n"
-    assert parts(pool, dtype="fp16", mode="infer")["pool"].forward.bytes == 2 * (192 + 48) + 8 * 48  # indices stay
+    assert parts(pool, precision="fp16", mode="infer")["pool"].forward.bytes == 2 * (192 + 48) + 8 * 48  # indices stay
 
 
 def test_autocast_casts_and_narrows_what_follows():
-    found = parts(batch=2, dtype="amp", mode="infer")
+    found = parts(batch=2, precision="amp", mode="infer")
     # input and weights are read wide, cast, and the output is narrow
     wide, cast = 4 * (2 * 192 + 112), 2 * (2 * 192 + 112)
     assert found["conv"].forward.bytes == wide + cast + 2 * 2 * 144
@@ -232,14 +232,14 @@ def test_a_compiled_step_moves_what_no_fusion_can_spare():
 
 
 def test_a_compiled_step_in_mixed_precision_reads_narrow_numbers():
-    found = parts(FUSED, batch=2, compile=True, dtype="amp", mode="infer")
+    found = parts(FUSED, batch=2, compile=True, precision="amp", mode="infer")
     assert found["conv"].forward == Moved(2 * 2 * 144 * 27, 2 * (2 * 3 * 64 + 4 * 27), 2 * 2 * 4 * 9, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "int8"}, "int8 is no floating type"),
+        ({"precision": "int8"}, "int8 is no floating type"),
         ({"mode": "trian"}, "did you mean `train`"),
     ],
 )

@@ -12,7 +12,7 @@ from torch import nn
 
 import archscope
 from archscope.backends.torch.build import build, inputs
-from archscope.errors import UsageError
+from archscope.errors import SpecError, UsageError
 from archscope.graph import Ref
 
 TANGLED = """
@@ -212,3 +212,10 @@ def test_it_is_compiled():
 def test_a_device_that_is_not_there_is_told():
     with pytest.raises(UsageError, match="there is no device abacus"):
         build(archscope.load("lenet5"), device="abacus")
+
+
+def test_what_torch_does_not_make_is_told_in_its_place():
+    """2^38 x 2^38 weights are more than an int64 counts."""
+    text = "input: [3, 8, 8]\nlayers:\n" + "  - Conv2d: {out_channels: 2**38, kernel_size: 1}\n" * 2
+    with pytest.raises(SpecError, match=r"<text>:4:5: error: torch makes no such Conv2d: .*overflow"):
+        build(archscope.load(text), device="meta")

@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from archscope.analysis.calibration import from_data
-from archscope.analysis.devices import Ceilings
-from archscope.analysis.traffic import CONTRACTING, MOVING, Moved, kind_of
+from archscope.analysis.traffic import Moved, kind_of
 from archscope.backends.torch import calibrate as module
 from archscope.backends.torch.calibrate import _Found, _shares, calibrate, typical
 from archscope.errors import UsageError
+from archscope.setting.calibration import from_data
+from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
+from archscope.setting.precision import precision_of
 
 CEILINGS = Ceilings("a device", {"float32": 1e12}, 1e11, "a test")
 
@@ -26,7 +27,7 @@ def test_a_share_is_work_over_peak_in_the_time_that_calls_leave():
         _Found("forward", "pooling", Moved(0, 10**8, 0, 2), 0.006),
         _Found("backward", "pooling", Moved(0, 10**8, 0, 2), 1.0),
     ]
-    shares = _shares(found, "forward", "float32", CEILINGS, 0.001)
+    shares = _shares(found, "forward", precision_of("float32"), CEILINGS, 0.001)
     assert math.isclose(shares["convolution"], (4e9 / 1e12) / (0.01 + 0.01))
     assert math.isclose(shares["pooling"], (1e8 / 1e11) / 0.004)
 
@@ -34,7 +35,9 @@ def test_a_share_is_work_over_peak_in_the_time_that_calls_leave():
 def test_a_product_that_waits_for_memory_says_nothing_of_the_peak():
     few_rows = _Found("forward", "product", Moved(10**6, 10**9, 0, 1), 0.02)
     many = _Found("forward", "product", Moved(10**10, 10**6, 0, 1), 0.02)
-    assert _shares([few_rows, many], "forward", "float32", CEILINGS, 0.0) == {"product": (1e10 / 1e12) / 0.02}
+    assert _shares([few_rows, many], "forward", precision_of("float32"), CEILINGS, 0.0) == {
+        "product": (1e10 / 1e12) / 0.02
+    }
 
 
 @pytest.fixture(scope="module")

@@ -194,14 +194,85 @@ def _masked(draw: Any, length: int) -> Part:
     return [_attention({}, table, mask=["mask@"])], length
 
 
+def _table(draw: Any, sizes: list[int], values: Any) -> dict[str, Any]:
+    """A constant of values that are drawn."""
+    count = int(np.prod(sizes))
+    return {"shape": sizes, "value": draw(st.lists(values, min_size=count, max_size=count))}
+
+
+def _looked_up_twice(draw: Any, length: int) -> Part:
+    """Places in rows and columns, which are then laid in one."""
+    sizes = [draw(st.integers(1, 3)), draw(st.integers(1, 3))]
+    table = {"Constant": {**_table(draw, sizes, st.integers(-length, length - 1)), "dtype": "int64"}, "name": "to@"}
+    taken = {"Index": {"dim": 1}, "from": ["at@", "to@"]}
+    flat = {"Flatten": {"start_dim": 1, "end_dim": 2}}
+    return [{"layers": [{"Identity": None, "name": "at@"}, table, taken, flat]}], sizes[0] * sizes[1]
+
+
+def _gathered(draw: Any, length: int) -> Part:
+    """Other places for each feature, the same for all, or a word."""
+    count = draw(st.integers(1, length))
+    value = draw(st.sampled_from(["listed", "ramp", "one"]))
+    table = {"shape": [1, count, WIDTH], "value": "arange(dim=1)" if value == "ramp" else length - 1}
+    if value == "listed":
+        table = _table(draw, [1, count, WIDTH], st.integers(0, length - 1))
+    constant = {"Constant": {**table, "dtype": "int64"}, "name": "to@"}
+    return [
+        {"layers": [{"Identity": None, "name": "at@"}, constant, {"Gather": {"dim": 1}, "from": ["at@", "to@"]}]}
+    ], count
+
+
+def _told_by(draw: Any, length: int) -> list[Any]:
+    """Truth values that are known: listed, computed of a ramp, turned over."""
+    if draw(st.booleans()):
+        return [{"Constant": {**_table(draw, [1, length, 1], st.sampled_from([0, 1])), "dtype": "bool"}, "name": "if@"}]
+    ramp = {"Constant": {"shape": [length], "dtype": "int64", "value": "arange"}}
+    compared = {"Compare": {"operator": draw(st.sampled_from(["lt", "ge", "ne"])), "other": draw(st.integers(0, 8))}}
+    turned = ["LogicalNot"] if draw(st.booleans()) else []
+    return [ramp, compared, *turned, {"Unsqueeze": {"dim": 1}, "name": "if@"}]  # (L, 1)
+
+
+def _filled(draw: Any, length: int) -> Part:
+    fill = {"MaskedFill": {"value": 0.5}, "from": ["at@", "if@"]}
+    return [{"layers": [{"Identity": None, "name": "at@"}, *_told_by(draw, length), fill]}], length
+
+
+def _chosen(draw: Any, length: int) -> Part:
+    inner = _part(draw, length)
+    if inner is None or inner[1] != length:
+        return None
+    layers = [{"Identity": None, "name": "at@"}, *inner[0], {"Identity": None, "name": "other@"}]
+    choice = {"Where": None, "from": ["if@", *draw(st.permutations(["at@", "other@"]))]}
+    return [{"layers": [*layers, *_told_by(draw, length), choice]}], length
+
+
+def _met(draw: Any, length: int) -> Part:
+    """Queries that meet two keys at least (the softmax of one is 1, whatever arrives), and others as is drawn."""
+    table = _table(draw, [length, length], st.sampled_from([0, 1]))
+    for key in range(min(length, 2)):
+        table["value"][key::length] = [1] * length
+    return [_attention({}, {"Constant": {**table, "dtype": "bool"}, "name": "mask@"}, mask=["mask@"])], length
+
+
+def _swapped(draw: Any, length: int) -> Part:
+    """Windows laid beside each other as in a shifted window transformer, and back."""
+    if length % 2:
+        return None
+    apart = {"Unflatten": {"dim": 1, "unflattened_size": draw(st.sampled_from([[2, -1], [-1, 2]]))}}
+    inside = [{"CumSum": {"dim": draw(st.integers(1, 2))}}, *_plain({"Flip": {"dims": 1}})(draw, length)[0]]
+    shift = draw(st.integers(-2, 2))
+    rolled, back = ({"Roll": {"shifts": by, "dims": 1}} for by in (shift, -shift))
+    return [rolled, apart, _ACROSS, *inside, _ACROSS, {"Flatten": {"start_dim": 1, "end_dim": 2}}, back], length
+
+
 _NUMBERS = itertools.count()
 _KINDS: list[Any] = [
     _plain(_attention({"is_causal": True})), _plain({"MultiheadAttention": {"num_heads": 2, "batch_first": True}}),
     _plain({"CumSum": {"dim": 1}}), _plain({"CumSum": {"dim": 1}}, {"Flip": {"dims": 1}}),
     _plain({"Flip": {"dims": 1}}),
     _plain({"Flip": {"dims": 2}}), _plain("LayerNorm"), _plain({"Linear": WIDTH}), _heads, _recurrent, _recurrent,
-    _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled, _looked_up,
-    _masked,
+    _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled, _looked_up, _masked,
+    _looked_up_twice, _gathered, _filled, _chosen, _met, _swapped,
 ]  # fmt: skip
 
 
@@ -239,8 +310,10 @@ def check(text: str) -> None:
         measured = asked.of([unit])
         assert not measured.hidden
         assert np.array_equal(measured.reached, found[unit]), f"unit {unit}, measured"
-        for field in fields if not one_way(text) else ():
-            _closed_form_holds(field, unit, np.flatnonzero(found[unit]))
+        for field in fields:
+            _field_holds(field, unit, np.flatnonzero(found[unit]))
+    for field in fields:
+        _told_one_by_one(field, [np.flatnonzero(places) for places in found])
     for place in range(found.shape[1]):
         units = np.flatnonzero(found[:, place])
         region = seen_by(design, last, [place])
@@ -249,12 +322,17 @@ def check(text: str) -> None:
             assert (region.first, region.last) == ((units[0],), (units[-1],))
 
 
-def one_way(text: str) -> bool:
-    """Whether one direction is cut out of a bidirectional layer: the closed form knows no channels, a unit does."""
-    return '"bidirectional": true' in text and '"Slice"' in text
+def _told_one_by_one(field: Any, seen: list[np.ndarray]) -> None:
+    """Nothing is left untold; what is told unit by unit is what is seen: from where to where, the least, the most."""
+    assert field.sees in ("all", "a part")
+    if field.table is not None:
+        ends = [(int(places[0]), int(places[-1])) if len(places) else (0, -1) for places in seen]
+        assert [field.region(unit) for unit in range(len(seen))] == ends
+        sizes = [last - first + 1 for first, last in ends]
+        assert (field.smallest, field.size) == (min(sizes), max(sizes))
 
 
-def _closed_form_holds(field: Any, unit: int, places: np.ndarray) -> None:
+def _field_holds(field: Any, unit: int, places: np.ndarray) -> None:
     """What is said without borders holds all that is seen; a claim to see all is true."""
     if field.sees == "all":  # but for units that see nothing, between the taps of a transposed convolution
         assert not len(places) or (places[0], places[-1]) == (0, field.extent - 1)

@@ -56,7 +56,7 @@ def one_thread():
 def differences(design: Design, batch: int = 1, measured: dict[str, Measured] | None = None) -> dict[str, object]:
     """What is not equal to the unit, by peer; a peer that is not installed is left out."""
     found: dict[str, object] = {}
-    modelled = reconcile(design, batch).readings
+    modelled = reconcile(design, batch=batch).readings
     for name, one in (measured or measure(design, batch)).items():
         work, params = modelled[name].work, modelled[name].params
         if one.failure != "not installed" and (one.work, one.params) != (work.total, params.total):
@@ -123,7 +123,7 @@ def test_a_weight_without_dimensions(batch):
     if measured["torchinfo"].version is not None:
         assert measured["torchinfo"].work is None  # it fails, and is not modelled there
     assert differences(design, batch, {name: one for name, one in measured.items() if name != "torchinfo"}) == {}
-    work = reconcile(design, batch).readings["torchinfo"].work
+    work = reconcile(design, batch=batch).readings["torchinfo"].work
     assert (work.total, work.refused) == (None, ("Parameter of a tensor without dimensions",))
 
 
@@ -190,7 +190,7 @@ layers:
 def test_how_an_input_lies_decides_what_aten_sees(batch):
     """A bias is part of the product where rows lie in order: of the first layer it is not, of the second it is."""
     assert differences(archscope.load(STRIDED), batch) == {}
-    bridge = reconcile(archscope.load(STRIDED), batch).readings["ptflops aten"].work
+    bridge = reconcile(archscope.load(STRIDED), batch=batch).readings["ptflops aten"].work
     biased = {layer for term in bridge.terms if term.name == "bias" for layer in term.layers}
     assert "dense" in biased
     assert "strided" not in biased

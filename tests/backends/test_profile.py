@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import archscope
-from archscope.analysis.devices import Ceilings
 from archscope.analysis.memory import memory
 from archscope.backends.torch import profile as module
 from archscope.backends.torch.profile import profile
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import CpuClock, CudaClock, arithmetic, rounds, timing
 from archscope.errors import UsageError
+from archscope.setting import Setting
+from archscope.setting.devices import Ceilings
 from archscope.setting.precision import precision_of
 from tests.analysis.test_roofline import calibration
 
@@ -134,9 +135,9 @@ def test_the_measured_memory_is_what_was_predicted():
 def test_narrow_numbers_are_predicted_as_such(dtype):
     """To the byte without oneDNN, which lays narrow weights out anew, and has copies of them besides."""
     design = archscope.load("fashion_mnist_mlp")
-    found = profile(design, device="cpu", batch=8, seconds=0, dtype=dtype, clock=Ticks())
+    found = profile(design, device="cpu", batch=8, seconds=0, precision=dtype, clock=Ticks())
     with torch.backends.mkldnn.flags(enabled=False):
-        native = profile(design, device="cpu", batch=8, seconds=0, dtype=dtype, clock=Ticks())
+        native = profile(design, device="cpu", batch=8, seconds=0, precision=dtype, clock=Ticks())
     assert found.predicted_memory == native.measured_memory <= found.measured_memory
 
 
@@ -155,7 +156,7 @@ def test_flags_are_as_they_were(setting):
     try:
         flags = _flags()
         state = torch.get_rng_state()
-        small(dtype="amp")
+        small(precision="amp")
         small(mode="infer")
         assert _flags() == flags
         assert state.shape == torch.get_rng_state().shape
@@ -188,10 +189,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_built(monkeypatch):
     ("options", "message"),
     [
         ({"device": "cuda"}, "there is no CUDA device here; --device cpu works"),
-        ({"dtype": "tf32"}, "tf32 is a format of CUDA devices from Ampere on"),
-        ({"dtype": "int8"}, "int8 is no floating type"),
+        ({"precision": "tf32"}, "tf32 is a format of CUDA devices from Ampere on"),
+        ({"precision": "int8"}, "int8 is no floating type"),
         ({"mode": "test"}, "unknown mode test"),
-        ({"dtype": "fp16", "ceilings": CEILINGS}, "no peak of float16 is known of a device"),
+        ({"precision": "fp16", "ceilings": CEILINGS}, "no peak of float16 is known of a device"),
     ],
 )
 def test_refusals(options, message, monkeypatch):
@@ -231,7 +232,7 @@ def test_the_compiled_whole_is_called_and_the_layers_are_not(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", compiled)
     found = small(compile=True)
-    assert found.compiled
+    assert found.setting.compile
     assert len(called) == 2 + 5 + 1  # warm-up, rounds, memory
 
 
@@ -277,5 +278,16 @@ def test_a_network_at_batch_one_of_a_shipped_design():
     profile(archscope.load("text_cnn"), device="cpu", batch=2, seconds=0, clock=Ticks())
 
 
-def test_setting_is_plain():
-    assert Setting("cpu", 1, "float32", "train")._asdict()["channels_last"] is False
+def test_what_torch_has_not_is_not_timed():
+    with pytest.raises(UsageError, match="torch has no optimizer lamb, so no step with it is timed; one of sgd"):
+        small(optimizer="lamb")
+    with pytest.raises(UsageError, match="leave accumulate out"):
+        small(accumulate=True)
+
+
+def test_the_update_is_that_of_the_optimizer():
+    """torch.optim.AdamW keeps two moments of every parameter."""
+    step = Step(archscope.load(SPEC), Setting(2, optimizer="adamw"), CpuClock())
+    step.run()
+    assert type(step._optimizer) is torch.optim.AdamW
+    assert all({"exp_avg", "exp_avg_sq"} <= set(state) for state in step._optimizer.state.values())

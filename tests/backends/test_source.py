@@ -28,7 +28,8 @@ from archscope.errors import UsageError
 from archscope.graph import Input, Layer, Ref
 from archscope.spec import library
 from tests.backends.test_build import TANGLED
-from tests.designs import designs
+from tests.designs import designs, mixed
+from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
 
 assert tests.ops.records
@@ -554,3 +555,14 @@ def test_text_of_a_spec_is_no_code():
     spec = f"name: 'a{quotes}b\\'\nsource: '{quotes} + str(1)'\ninput: [4]\nlayers: [{{Linear: 3}}]\n"
     design = archscope.load(spec)
     hold(design, torch_source(design))
+
+
+@given(mixed())
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+def test_source_of_mixed_designs_holds_the_types_of_the_built_module(text: str) -> None:
+    design = archscope.load(text)
+    text = unformatted(design)
+    hold(design, text)
+    types = {name: tensor.dtype for name, tensor in build(design).state_dict().items()}
+    assert {name: tensor.dtype for name, tensor in module_of(text).state_dict().items()} == types

@@ -5,8 +5,9 @@ import torch
 
 import archscope
 from archscope.backends.torch.build import Network
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import CpuClock
+from archscope.setting import Setting
 
 DESIGNS = {
     "residual": "input: [4, 8, 8]\nlayers:\n"
@@ -41,7 +42,7 @@ def design(name):
 
 
 def step(name, **options):
-    setting = Setting("cpu", 2, **{"dtype": "float32", "mode": "train", **options})
+    setting = Setting(**{"batch": 2, **options})
     return Step(design(name), setting, CpuClock())
 
 
@@ -54,7 +55,7 @@ def gradients(one, method):
 @pytest.mark.parametrize("dtype", ["float32", "amp"])
 @pytest.mark.parametrize("name", [*DESIGNS, *SHIPPED])
 def test_gradients_layer_by_layer_are_those_of_the_whole(name, dtype):
-    whole, layers = gradients(step(name, dtype=dtype), "run"), gradients(step(name, dtype=dtype), "run_layers")
+    whole, layers = gradients(step(name, precision=dtype), "run"), gradients(step(name, precision=dtype), "run_layers")
     assert any(gradient is not None for gradient in whole.values())
     for key, gradient in whole.items():
         other = layers[key]
@@ -103,12 +104,12 @@ def test_an_inference_has_no_backward_pass():
 
 def test_a_parameter_that_is_a_value_is_inferred():
     table = archscope.load("input: [4]\nlayers:\n  - {name: beta, Parameter: {shape: [4]}}\n  - Add: [input, beta]\n")
-    one = Step(table, Setting("cpu", 2, "float32", "infer"), CpuClock())
+    one = Step(table, Setting(2, mode="infer"), CpuClock())
     assert [span.name for span in one.run_layers()] == ["beta", "Add"]
 
 
 def test_what_trains_nothing_is_inferred():
-    one = Step(archscope.load("input: [8]\nlayers: [ReLU]\n"), Setting("cpu", 2, "float32", "train"), CpuClock())
+    one = Step(archscope.load("input: [8]\nlayers: [ReLU]\n"), Setting(2), CpuClock())
     assert not one.trains
     assert {span.phase for span in one.run_layers()} == {"forward"}
 
@@ -138,6 +139,6 @@ def test_maps_lie_with_channels_last_where_that_is_asked():
     ("dtype", "floating"), [("float32", torch.float32), ("bf16", torch.bfloat16), ("amp", torch.float32)]
 )
 def test_weights_have_the_type_that_was_asked_for(dtype, floating):
-    one = step("residual", dtype=dtype)
+    one = step("residual", precision=dtype)
     assert {parameter.dtype for parameter in one.network.parameters()} == {floating}
     one.run()

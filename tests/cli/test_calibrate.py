@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from archscope.analysis.calibration import from_data
 from archscope.backends.torch import calibrate as module
 from archscope.cli import calibrations, main
+from archscope.setting.calibration import from_data
 from tests.analysis.test_roofline import calibration
 
 
@@ -36,7 +36,7 @@ def test_it_is_stored_under_the_name_of_the_device(asked):
     path = calibrations.place_of("a device")
     assert f"stored in {path}" in out
     assert calibrations.read(path) == calibration()
-    assert (asked[0]["device"], asked[0]["dtypes"], asked[0]["seconds"]) == ("cpu", ("float32",), 60.0)
+    assert (asked[0]["device"], asked[0]["precisions"], asked[0]["seconds"]) == ("cpu", ("float32",), 60.0)
     assert "convolution" in out
     assert "50.0%" in out
     assert "1 TFLOP/s" in out
@@ -45,7 +45,7 @@ def test_it_is_stored_under_the_name_of_the_device(asked):
 def test_another_place_and_other_types(asked, tmp_path):
     target = tmp_path / "mine.json"
     run("--dtype", "bf16", "--dtype", "amp", "--seconds", "5", "--output", str(target), "--quiet")
-    assert asked[0]["dtypes"] == ("bfloat16", "bf16-mixed")
+    assert asked[0]["precisions"] == ("bfloat16", "bf16-mixed")
     assert from_data(json.loads(target.read_text()), "") == calibration()
     assert not calibrations.place_of("a device").exists()
 

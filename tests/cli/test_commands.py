@@ -63,7 +63,7 @@ def test_analyze_a_variant(spec):
 def test_analyze_standard_input_to_json_on_standard_output():
     result = run("analyze", "-", "--json", "-", "--batch", "4", text=SPEC)
     (design,) = json.loads(result.stdout)["designs"]
-    assert design["batch"] == 4
+    assert design["setting"]["batch"] == 4
     assert design["totals"]["all"]["macs"] == 4 * (4 * 36 * 27 + 1440)
 
 
@@ -269,7 +269,7 @@ def test_analyze_writes_a_report(tmp_path):
     ("arguments", "message"),
     [
         (("alexnet", "vgg16", "--html", "-"), "archscope compare A B --html FILE"),
-        (("alexnet", "--device", "h200"), "add --html FILE"),
+        (("alexnet", "--bound"), "are about times: add --device"),
         (("alexnet", "--html", "-", "--csv", "-"), "only one file can go to standard output"),
         (("alexnet", "--html", "-", "--profile", "nowhere.json"), "cannot be read"),
         (("alexnet", "--html", "/nowhere/x.html"), "cannot be written"),

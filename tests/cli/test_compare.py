@@ -48,7 +48,7 @@ def rows(*arguments):
 
 def test_designs_side_by_side():
     out = run("alexnet", "vgg16", "resnet50").stdout
-    assert "3 designs   batch 1, float32, sgd, ratios to AlexNet" in out
+    assert "3 designs   batch 1, float32, training with sgd, torch 2.13 on a CPU, ratios to AlexNet" in out
     assert "138,357,544" in out
     assert "0.41x" in out
 

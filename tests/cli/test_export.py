@@ -66,3 +66,15 @@ def test_what_is_not_installed_is_named(form, tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert f"--to {form} needs PyTorch: `pip install 'archscope[export]'`" in result.stderr
+
+
+@pytest.mark.parametrize(("form", "ending"), [("onnx", "onnx"), ("torch", "py"), ("json", "json")])
+def test_where_nothing_can_be_written_is_told_before_the_work(form, ending, tmp_path, monkeypatch):
+    def loaded(*_, **__):
+        raise AssertionError("a design is loaded")
+
+    monkeypatch.setattr("archscope.cli.options.load_design", loaded)
+    (tmp_path / "file").write_text("")
+    result = run("lenet5", "--to", form, "-o", str(tmp_path / "file" / f"m.{ending}"))
+    assert result.exit_code == 2
+    assert "cannot be written: there is no folder" in result.stderr

@@ -155,5 +155,5 @@ def test_the_timeline_is_drawn(tmp_path):
     target = tmp_path / "step.svg"
     run("lenet5", "--batch", "8", "--optimizer", "adam", "--plot", str(target))
     drawn = target.read_text()
-    assert "LeNet-5, batch 8, float32, adam" in drawn
+    assert "LeNet-5, batch 8, float32, training with adam" in drawn
     assert "MiB: " in drawn

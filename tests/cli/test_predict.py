@@ -26,7 +26,7 @@ def run(*arguments, code=0):
 
 def test_a_bound_by_published_peaks():
     out = run("lenet5", "--device", "h200", "--batch", "8", "--dtype", "bf16").stdout
-    assert "LeNet-5   batch 8, bfloat16, train, layer by layer on NVIDIA H200" in out
+    assert "LeNet-5   batch 8, bfloat16, training with sgd, torch 2.13 on NVIDIA H200" in out
     assert "at least" in out
     assert "bfloat16 989.5 TFLOP/s" in out
     assert "NVIDIA H200 Tensor Core GPU data sheet (SXM); its tensor figures are with sparsity, and halved" in out
@@ -60,9 +60,7 @@ def test_an_estimate_stands_beside_the_bound_where_timings_are_published():
 
 def test_the_head_says_how_the_step_runs():
     out = run("resnet18", "--device", "a100-40gb", "--channels-last", "--compile").stdout
-    head = (
-        "batch 1, float32 (convolutions in TF32, torch's default), train, channels last, compiled on NVIDIA A100 40GB"
-    )
+    head = "batch 1, float32, training with sgd, channels last, compiled, torch 2.13 on NVIDIA A100 40GB"
     assert head in out.splitlines()[0]
     assert "all fused that can be" in out
     assert "predicted" not in out.lower()
@@ -122,7 +120,7 @@ def test_a_calibration_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("lenet5",), "Missing option '--device'"),
+        (("lenet5",), "add --device, such as --device h200"),
         (("lenet5", "--device", "h300"), "'h300' is not one of"),
         (("lenet5", "--device", "t4", "--dtype", "bf16"), "no peak of bfloat16 is known of NVIDIA T4"),
         (("lenet5", "--device", "cpu"), "`archscope calibrate --device cpu` measures them"),

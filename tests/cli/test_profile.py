@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.devices import processor
 from archscope.backends.torch import machine, profile
 from archscope.cli import calibrations, main
+from archscope.setting.devices import processor
 from tests.analysis.test_roofline import CEILINGS, calibration
 
 
@@ -32,7 +32,7 @@ SHORT = ("lenet5", "--device", "cpu", "--batch", "2", "--seconds", "0")
 def test_totals_layers_and_machine():
     out = run(*SHORT, "--layers").stdout
     lines = out.splitlines()
-    assert lines[0] == f"LeNet-5   batch 2, float32, train on {processor()}"
+    assert lines[0] == f"LeNet-5   batch 2, float32, training with sgd on {processor()}"
     assert "samples/s; median of 5 runs" in out
     assert "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them" in out
     for layer in archscope.load("lenet5").layers:
@@ -55,7 +55,8 @@ def test_files(tmp_path):
     target = tmp_path / "profile.json"
     run(*SHORT, "--mode", "infer", "--channels-last", "--json", str(target), "--quiet")
     data = json.loads(target.read_text())
-    assert (data["mode"], data["channels_last"], data["compiled"], data["batch"]) == ("infer", True, False, 2)
+    run_ = data["setting"]
+    assert (run_["mode"], run_["channels_last"], run_["compile"], run_["batch"]) == ("infer", True, False, 2)
     assert data["whole"].keys() == {"forward", "step"}
     assert data["machine"]["archscope"] == archscope.__version__
     assert data["prediction"] is None

@@ -191,7 +191,7 @@ def test_files(tmp_path):
     target = tmp_path / "peers.json"
     run("-", "--no-run", "--json", str(target))
     data = json.loads(target.read_text())
-    assert (data["format"], data["macs"], data["params"]) == (1, MACS, PARAMS)
+    assert (data["format"], data["macs"], data["params"]) == (2, MACS, PARAMS)
     keras = data["peers"][-1]
     assert "work" not in keras
     assert keras["params"]["modelled"] == PARAMS + 8

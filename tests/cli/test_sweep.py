@@ -99,7 +99,7 @@ def test_the_designs_are_those_of_hand_arithmetic():
 def test_text():
     out = run("little.yaml", *WIDTHS, "--vary", "kernel=3,9", "--where", "params < 2500 and macs > 1",
               "--sort", "-macs", "--pareto", "params,-macs").stdout  # fmt: skip
-    assert "little   batch 1, float32, sgd" in out
+    assert "little   batch 1, float32, training with sgd" in out
     assert re.search(r"^8  designs in .* a second$", out, re.M)
     assert re.search(r"^3  with params < 2500, macs > 1$", out, re.M)
     assert re.search(r"^  4  little.yaml:6:61: kernel 9 \(dilation 1\) does not fit into a map of 8", out, re.M)
@@ -136,7 +136,8 @@ def test_options_replace_what_the_spec_says():
     assert data("swept.yaml", "--seed", "9")["sample"] == {"method": "random", "count": 6, "seed": 9}
     assert data("swept.yaml", *WIDTHS, "--where", "macs > 0", "--top", "1")["passed"] == 4
     found = data("swept.yaml", "--batch", "3", "--dtype", "bf16", "--optimizer", "adam", "--device", "h200", "--bound")
-    assert (found["batch"], found["dtype"], found["optimizer"], found["device"]) == (3, "bfloat16", "adam", "h200")
+    run = found["setting"]
+    assert (run["batch"], run["precision"], run["optimizer"], run["device"]) == (3, "bfloat16", "adam", "h200")
 
 
 def test_samples_follow_from_their_seed():

@@ -17,12 +17,15 @@ from tests.fuzz.inputs import CANARY, Input
 
 #: seconds of CPU that a refusal may take, and an answer about a small design
 PATIENCE = 1.0
-#: seconds a layer that a large one may take besides: in tables, and where every layer is drawn, written or replayed
-PER_LAYER, PER_LAYER_DRAWN = 0.001, 0.015
+#: seconds a layer that a large one may take besides: in tables, where every layer is drawn or written, and where what
+#: fits is looked for
+PER_LAYER, PER_LAYER_DRAWN, PER_LAYER_FITTED = 0.001, 0.005, 0.01
+_DRAWN, _FITTED = {"--html", "--to", "--diff"}, {"--device", "--limit"}
 LONGEST_SWEEP = 8.0
-_DRAWN = {"--html", "--to", "--diff", "--device"}
 #: bytes of memory that it may take beside what the process had before
 ROOM = 300e6
+#: what torch's own exporter takes is torch's
+LONGEST_EXPORT, ROOM_OF_EXPORT = 60.0, 2e9
 
 _POSITION = re.compile(r":\d+:\d+: error: ")
 _PACKAGE = str(Path(archscope.__file__).parent)
@@ -57,11 +60,23 @@ def allowed(given: Input) -> float:
     """Seconds that an answer may take: the README states them by the number of layers."""
     if "--vary" in given.arguments:  # a command line may give a million values
         return LONGEST_SWEEP
-    layers = 0
+    if exports_onnx(given):
+        return LONGEST_EXPORT
+    words, layers = {*given.arguments}, 0
     for spec in given.arguments[1:]:
         with suppress(ArchscopeError, OSError, ValueError):
             layers += len(archscope.load(spec).layers) if spec[:1] != "-" else 0
-    return PATIENCE + layers * (PER_LAYER_DRAWN if _DRAWN & {*given.arguments} else PER_LAYER)
+    each = PER_LAYER_FITTED if _FITTED & words else PER_LAYER_DRAWN if _DRAWN & words else PER_LAYER
+    return PATIENCE + layers * each
+
+
+def exports_onnx(given: Input) -> bool:
+    """Whether torch's exporter is run."""
+    return _forms(given)[-1:] == ["onnx"]
+
+
+def _forms(given: Input) -> list[str]:
+    return [form for option, form in pairwise(given.arguments) if option == "--to"]
 
 
 def traceback_kind(error: BaseException) -> str:
@@ -112,8 +127,7 @@ def _wrong_text(given: Input, out: str, err: str) -> str:
         return f"raw U+{ord(raw[0]):04X} in {command}"
     if out.startswith("<!doctype html>"):
         return _wrong_page(out)
-    forms = [form for option, form in pairwise(given.arguments) if option == "--to"]
-    if given.arguments[0] == "export" and forms[-1:] == ["torch"] and "-o" not in given.arguments:
+    if given.arguments[0] == "export" and _forms(given)[-1:] == ["torch"] and "-o" not in given.arguments:
         return _wrong_source(out)
     return ""
 

@@ -21,10 +21,21 @@ from click.testing import CliRunner
 
 from archscope.cli import main
 from tests.fuzz.inputs import CANARY, Input, generate
-from tests.fuzz.judge import FINE, PATIENCE, ROOM, Outcome, allowed, judge, traceback_kind
+from tests.fuzz.judge import (
+    FINE,
+    LONGEST_EXPORT,
+    PATIENCE,
+    ROOM,
+    ROOM_OF_EXPORT,
+    Outcome,
+    allowed,
+    exports_onnx,
+    judge,
+    traceback_kind,
+)
 
 #: seconds after which a child that does not come back is ended, of CPU and of the clock
-LONGEST, LONGEST_WAIT = 8.0, 240.0
+LONGEST, LONGEST_WAIT = 15.0, 240.0
 #: no child takes more memory than that
 MOST_MEMORY = 6 * 2**30
 #: caches grow: a child is renewed after so many inputs
@@ -56,12 +67,13 @@ class Runner:
         self._runs += 1
         self._pipe.send(given)
         start, before = time.monotonic(), _cpu_of(self._child.pid)
+        longest = LONGEST_EXPORT if exports_onnx(given) else LONGEST
         while not self._pipe.poll(0.5):
             cpu = _cpu_of(self._child.pid) - before
             if not self._child.is_alive():
                 self._end()
                 return Outcome(f"the process ended: {given.arguments[0]}")
-            if cpu > LONGEST or time.monotonic() - start > LONGEST_WAIT:
+            if cpu > longest or time.monotonic() - start > LONGEST_WAIT:
                 memory = _status(self._child.pid, "VmHWM")
                 self._end()
                 return Outcome(f"hang: {' '.join(_form(given))}", f"{memory / 1e6:,.0f} MB", cpu, memory)
@@ -167,7 +179,7 @@ def _measured(given: Input, folder: Path) -> Outcome:
     kind, detail = _tried(given)
     cpu, memory = time.process_time() - start, max(0.0, _status("self", "VmHWM") - before)
     if kind in FINE.values():
-        if memory > ROOM:
+        if memory > (ROOM_OF_EXPORT if exports_onnx(given) else ROOM):
             kind = f"over {ROOM / 1e6:.0f} MB: {' '.join(_form(given))}"
         elif cpu > PATIENCE and (kind == FINE[2] or cpu > allowed(given)):
             kind = f"over {PATIENCE:g} s: {' '.join(_form(given))}"

@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 
 import tests.ops.records
-from archscope.analysis.influence import _read
+from archscope.analysis.carrying import Carrier
 from archscope.ops import REGISTRY, Tensor
 from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case
@@ -187,7 +187,7 @@ def said_of(case: Case, output: int, number: int) -> np.ndarray:
     for unit in range(len(said)) if reads is not None else ():
         wanted = np.zeros(len(said), bool)
         wanted[unit] = True
-        said[unit] = np.broadcast_to(_read(wanted.reshape(y), reads, x, y), x).flatten()
+        said[unit] = np.broadcast_to(Carrier().back(wanted.reshape(y), reads, x, y), x).flatten()
     return said
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 import archscope
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.cli.main import LazyGroup, main
-from archscope.cli.options import PrecisionName
+from archscope.cli.settings import PrecisionName
 from archscope.errors import UsageError
 from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 
@@ -83,9 +83,9 @@ def test_what_is_not_known_of_float8_is_refused_and_what_it_weighs_is_not():
     """A byte each: torch.float8_e4m3fn and torch.float8_e5m2 are as wide."""
     design = archscope.load("lenet5")
     assert torch.float8_e4m3fn.itemsize == torch.float8_e5m2.itemsize == 1
-    account = archscope.analyze(design, dtype="fp8")
+    account = archscope.analyze(design, precision="fp8")
     assert account.total.param_bytes == account.total.params
     with pytest.raises(UsageError, match="memory is not known in float8: torch runs no layer in it"):
         archscope.memory(design, precision="float8")
     with pytest.raises(UsageError, match="a peak is not known in float8"):
-        archscope.predict(design, device="h200", dtype="float8")
+        archscope.predict(design, device="h200", precision="float8")

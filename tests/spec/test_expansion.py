@@ -7,6 +7,8 @@ import pickle
 import pytest
 
 import archscope
+from archscope.errors import SpecError
+from archscope.spec.writer import to_yaml
 from tests.spec.asking import HEAD, layers, shapes
 
 UNET = """input: [1, 64, 64]
@@ -467,3 +469,47 @@ def test_what_needs_no_input_may_stand_behind_a_layer_of_several_outputs() -> No
     text = "input: [4, 4]\nlayers:\n  - Chunk: {chunks: 2, dim: 1}\n  - {Parameter: [1, 4, 4], name: p}\n  - ReLU\n"
     layers = archscope.load(text).layers
     assert [[ref.node for ref in layer.inputs] for layer in layers] == [["input"], [], ["p"]]
+
+
+# -- floating types ----------------------------------------------------------------------------------------------------
+
+
+def test_a_mark_of_a_block_holds_of_its_layers_and_may_be_taken_back():
+    design = archscope.load(
+        "inputs: {input: {shape: [8], dtype: bfloat16}}\nvars: {kind: bfloat16}\nlayers:\n"
+        "  - {name: body, dtype: kind, layers: [{name: a, Linear: 8}, ReLU, {name: b, Linear: 8}]}\n"
+        "  - {name: c, dtype: float64, layers: [{Cast: float}, {Linear: 8}]}\n"
+        "  - {name: d, dtype: bfloat16, layers: [{Cast: float32}, {name: e, Linear: 8, dtype: float}]}\n"
+        "  - {Add: [[{Linear: 8}], []], dtype: float}\n"
+    )
+    held = {layer.name: layer.dtype for layer in design.layers}
+    assert [held[name] for name in ("body.a", "body.ReLU", "body.b", "d.e")] == ["bfloat16", None, "bfloat16", None]
+    assert held["c.Linear"] == held["c.Cast"] == "float64"  # a cast to `float` is one to the type of its mark
+    assert [note.message for note in design.warnings] == []
+    assert archscope.load(to_yaml(design)).layers == design.layers
+
+
+@pytest.mark.parametrize(
+    ("entry", "message", "hint"),
+    [
+        ("{Linear: 4, dtype: bf16}",
+         "the word 'bf16' is no floating type to hold a layer in", "did you mean `bfloat16`?"),
+        ("{Linear: 4, dtype: 3}", "3 is no floating type to hold a layer in",
+         "one of float, float64, float32, float16, bfloat16"),
+        ("{Linear: 4, dtype: float64}",
+         "Linear: its weights are float64, and what arrives is float32; torch does not mix them",
+         "`Cast: float64` before it, or `dtype: float` beside the layer"),
+        ("{MatMul: [[{Cast: float16}], [Transpose: {dim0: 1, dim1: 2}]]}",
+         "MatMul: input 1 is float16, and input 2 is float32; torch does not mix them", "`Cast: float16` before it"),
+    ],
+)  # fmt: skip
+def test_what_torch_does_not_mix_is_told_with_its_place(entry, message, hint):
+    with pytest.raises(SpecError) as caught:
+        archscope.load(f"input: [3, 4]\nlayers:\n  - {entry}\n")
+    (found,) = caught.value.diagnostics
+    assert (found.message, found.hint, found.mark.line) == (message, hint, 3)
+
+
+def test_a_mark_that_says_nothing_is_told():
+    (note,) = archscope.load("input: [4]\nlayers:\n  - {ReLU: , dtype: bfloat16}\n").warnings
+    assert note.message == "`dtype:` says nothing here: ReLU has no floating parameters and buffers"

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import archscope
-from archscope.comparison import Setting
 from archscope.errors import SpecError, UsageError
+from archscope.figures import figure
+from archscope.setting import Setting
 from archscope.sweeps import engine as engine_module
 from archscope.sweeps.engine import Engine
 from archscope.sweeps.planning import planned
@@ -30,12 +31,12 @@ TOTALS = (
     "conv_params",
     "depth",
 )
-ALONE = {name: lambda account, name=name: account.figure(name) for name in TOTALS} | {
+ALONE = {name: lambda account, name=name: figure(account, name) for name in TOTALS} | {
     "intensity": lambda account: account.total.intensity,
-    "receptive_field": lambda account: min(account.figure("receptive_field")),
-    "training_bytes": lambda account: archscope.memory(account.design, batch=account.batch).training,
-    "inference_bytes": lambda account: archscope.memory(account.design, batch=account.batch).inference,
-    "kept_bytes": lambda account: archscope.memory(account.design, batch=account.batch).kept_bytes,
+    "receptive_field": lambda account: min(figure(account, "receptive_field")),
+    "training_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).training,
+    "inference_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).inference,
+    "kept_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).kept_bytes,
 }
 #: the attention of a transformer sees everything; without layers each token sees itself
 WITHOUT_FIELDS = {"transformer"}
@@ -189,13 +190,13 @@ def test_constraints_are_told_apart_and_what_has_no_value_is_missed():
 def test_predicted_times():
     found = swept(
         RESNET.text, {"width": [8, 16], "input": [64, 96]}, columns="train_seconds,infer_seconds",
-        setting=Setting(batch=4, dtype="bf16", device="h200"),
+        setting=Setting(batch=4, precision="bf16", device="h200"),
     )  # fmt: skip
     for place, number in enumerate(found.top.numbers.tolist()):
         v = found.space.values(number)
         design = archscope.load(RESNET.text, set={"width": v["width"]}, input=(3, v["input"], v["input"]))
         for mode in ("train", "infer"):
-            alone = archscope.predict(design, device="h200", batch=4, dtype="bf16", mode=mode).seconds
+            alone = archscope.predict(design, device="h200", batch=4, precision="bf16", mode=mode).seconds
             assert found.top.columns[f"{mode}_seconds"][place] == alone
 
 

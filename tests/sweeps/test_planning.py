@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import archscope
-from archscope.comparison import Setting
 from archscope.errors import SpecError, UsageError
 from archscope.load import read_document
+from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample
 from archscope.sweeps.planning import planned
 
@@ -78,7 +78,7 @@ def test_what_is_not_asked_is_what_the_spec_says():
     assert question.where == ("params < 5e6", "density > 1")
     assert [str(one) for one in question.pareto] == ["params", "-size"]
     assert (str(question.sort), question.top) == ("-density", 4)
-    assert question.setting == Setting(4, "bfloat16", "adam", "h200")
+    assert question.setting == Setting(4, "bfloat16", optimizer="adam", device="h200")
     assert stated().space.sample == Sample(3, 5, "sobol")
 
 
@@ -90,7 +90,7 @@ def test_what_is_asked_replaces_what_the_spec_says():
     assert (question.where, [str(one) for one in question.pareto], str(question.sort)) == (
         ("macs > 1",), ["macs"], "params",
     )  # fmt: skip
-    assert (question.top, question.setting) == (7, Setting(2, "bfloat16", "adam", "h200"))
+    assert (question.top, question.setting) == (7, Setting(2, "bfloat16", optimizer="adam", device="h200"))
     assert (changed.space.sample, changed.space.axes) == (Sample(2), (Axis("groups", (1,)),))
 
 
@@ -173,8 +173,8 @@ def test_a_design_keeps_what_it_was_made_with():
         ({"sort": "params,macs"}, "sorted by one figure"),
         ({"sort": ["params", 3]}, "`sort` is a text, or several, not 3"),
         ({"columns": "infer_seconds"}, "times are those of a device"),
-        ({"setting": Setting(dtype="bf16", device="t4")}, "no peak of bfloat16 is known of NVIDIA T4"),
-        ({"setting": 3}, "a setting is an archscope.comparison.Setting, not 3"),
+        ({"setting": Setting(precision="bf16", device="t4")}, "no peak of bfloat16 is known of NVIDIA T4"),
+        ({"setting": 3}, "a setting is an archscope.Setting, not 3"),
         ({"top": 0}, "`top` is a whole number of at least 1, not 0"),
         ({"top": 2.5}, "`top` is a whole number of at least 1, not 2.5"),
         ({"sample": True}, "`sample` is a whole number of at least 1, not True"),

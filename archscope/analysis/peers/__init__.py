@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
 from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
 from archscope.design import Design
-from archscope.errors import UsageError
+from archscope.setting import Setting
 from archscope.shown import Shown
 
 #: every peer by its name
@@ -35,36 +36,39 @@ class Reconciliation(Shown, report="reconciliation"):
     """What all peers report of a design, as modelled.
 
     Attributes:
+        setting: how it is run.
         macs, params: archscope's.
         readings: by the name of the peer.
     """
 
     design: Design
-    batch: int
+    setting: Setting
     macs: int
     params: int
     readings: dict[str, Reading]
 
 
-def reconcile(design: Design, batch: int = 1) -> Reconciliation:
+def reconcile(design: Design, setting: Setting | None = None, **changes: Any) -> Reconciliation:
     """What fvcore, torch's counter, torchinfo, ptflops, thop and Keras report of a design, and why.
 
     Each peer's figure is a bridge: archscope's, and terms that add up to the peer's. Where an op's rule is not modelled
     the bridge says so, and has no total.
 
+    Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`); of which only the batch matters.
+
     Raises:
-        UsageError: an impossible batch.
+        UsageError: a setting that cannot be.
     """
-    if batch < 1:
-        raise UsageError(f"the batch must be at least 1, not {batch}")
-    steps = design.steps(batch)
+    setting = Setting.of(setting, **changes)
+    steps = design.steps(setting.batch)
     readings = {
         name: Reading(peer, peer.work(design, steps) if peer.work else None, peer.params(design, steps))
         for name, peer in PEERS.items()
     }
     own = readings["torch"]
     assert own.work is not None
-    return Reconciliation(design, batch, own.work.start, own.params.start, readings)
+    return Reconciliation(design, setting, own.work.start, own.params.start, readings)
 
 
 __all__ = ["PEERS", "TERMS", "Bridge", "Measured", "Peer", "Reading", "Reconciliation", "Term", "reconcile"]

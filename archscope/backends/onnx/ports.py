@@ -9,8 +9,8 @@ from archscope.backends.onnx.file import Port
 from archscope.errors import UsageError
 
 #: types of tensors by ONNX's names
-DTYPES: Mapping[str, str | None] = {
-    "FLOAT": None, "FLOAT16": None, "DOUBLE": None, "BFLOAT16": None,
+DTYPES: Mapping[str, str] = {
+    "FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64", "BFLOAT16": "bfloat16",
     "INT64": "int64", "INT32": "int32", "BOOL": "bool",
 }  # fmt: skip
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from math import prod
 
 from archscope.analysis.account import Account, analyze
-from archscope.backends.importing.sizes import Size, at, in_words
+from archscope.autograd.dtypes import HELD
+from archscope.backends.importing.sizes import LinearSize, at, in_words
 from archscope.backends.onnx.file import Port
+from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES, sizes
 from archscope.backends.proof import Check
 from archscope.graph import Ref
+from archscope.ops import Tensor
 
 #: counts the batches that a batch norm has seen in training, which ONNX does not keep
 _COUNTERS = ("num_batches_tracked",)
@@ -19,26 +22,31 @@ _COUNTERS = ("num_batches_tracked",)
 
 def prove_shapes(model: OnnxModel) -> Iterator[Check]:
     """Parameters and buffers by shape and in all, and the shapes of the outputs, as the file has them."""
-    accounts = [analyze(model.design, batch=batch) for batch in BATCHES]
+    accounts = [analyze(model.design, batch=batch, precision=model.floating) for batch in BATCHES]
     yield _tensors(model, accounts[0])
     yield _elements(model, accounts[0])
     one, other = (_results(account, batch) for account, batch in zip(accounts, BATCHES, strict=True))
-    for port, *shapes in zip(model.outputs, one, other, strict=True):
-        yield _output(port, sizes(*shapes), model.batch)
+    for port, first, second in zip(model.outputs, one, other, strict=True):
+        yield _output(port, sizes(first.shape, second.shape), _told(first.dtype or model.floating), model.batch)
 
 
-def _results(account: Account, batch: int) -> list[tuple[int, ...]]:
-    """The shapes of a design's outputs."""
+def _told(dtype: str) -> str:
+    """A floating type, where it is not the usual one, behind a shape."""
+    return f" {dtype}" if dtype in HELD and dtype != "float32" else ""
+
+
+def _results(account: Account, batch: int) -> list[Tensor]:
+    """A design's outputs."""
     tensors = {Ref(node.name): node.tensor(batch) for node in account.design.inputs}
     tensors |= {Ref(row.name, number): tensor for row in account.rows for number, tensor in enumerate(row.y)}
-    return [tensors[ref].shape for _, ref in account.design.outputs]
+    return [tensors[ref] for _, ref in account.design.outputs]
 
 
 def _owned(account: Account) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Layer, name and shape of every tensor that the design has and a file can have."""
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
-            for name, tensor in {**layer.op.parameters(*row.x), **layer.op.buffers(*row.x)}.items():
+            for name, tensor in {**layer.parameters(*row.x), **layer.buffers(*row.x)}.items():
                 if name not in _COUNTERS:
                     yield layer.name, name, tensor.shape
 
@@ -60,10 +68,10 @@ def _elements(model: OnnxModel, account: Account) -> Check:
     return Check("elements of parameters and buffers", stated, measured + computed, note)
 
 
-def _output(port: Port, shape: tuple[int | Size, ...], batch: int | None) -> Check:
-    """The shape of an output; sizes that the file leaves open are taken as they are."""
+def _output(port: Port, shape: tuple[int | LinearSize, ...], dtype: str, batch: int | None) -> Check:
+    """The shape and the type of an output; sizes that the file leaves open are taken as they are."""
     stated = [in_words([size]) for size in shape]
-    what, shown = f"shape of {port.name}", " x ".join(stated)
+    what, shown = f"shape of {port.name}", " x ".join(stated) + dtype
     if port.dims is None:
         return Check(what, shown, None, "the file does not tell it")
     written = [str(dim) for dim in port.dims]
@@ -72,4 +80,4 @@ def _output(port: Port, shape: tuple[int | Size, ...], batch: int | None) -> Che
         for place, (dim, size) in enumerate(zip(port.dims, shape, strict=True)):
             if isinstance(dim, str) or (batch is not None and at(size, batch) == dim):
                 written[place] = stated[place]
-    return Check(what, shown, " x ".join(written), note)
+    return Check(what, shown, " x ".join(written) + _told(DTYPES.get(port.dtype, "")), note)

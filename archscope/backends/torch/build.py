@@ -167,6 +167,9 @@ def _module(step: Step, dtype: torch.dtype | None) -> nn.Module:
         module = step.layer.op.module(torch, *step.x)
     except UsageError as error:  # a file of values
         raise SpecError([Diagnostic(str(error), step.layer.mark)]) from None
+    except (RuntimeError, ValueError, TypeError) as error:  # a weight that torch cannot count, or has no memory for
+        told = f"torch makes no such {step.layer.kind}: {str(error).strip().splitlines()[0]}"
+        raise SpecError([Diagnostic(told, step.layer.mark)]) from error
     if not isinstance(module, nn.Module):
         module = Function(step.layer.op, step.x)
     for name in step.layer.frozen:

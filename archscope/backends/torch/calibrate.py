@@ -6,16 +6,17 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from archscope.analysis.calibration import PASSES, Calibration
-from archscope.analysis.devices import Ceilings
 from archscope.analysis.roofline import peak_of
-from archscope.analysis.traffic import CONTRACTING, UPDATE, Moved, traffic
+from archscope.analysis.traffic import UPDATE, Moved, traffic
 from archscope.backends.torch.machine import machine, measure_peaks, resolve
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds
 from archscope.design import Design
 from archscope.load import load
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
+from archscope.setting.calibration import PASSES, Calibration
+from archscope.setting.devices import CONTRACTING, Ceilings
+from archscope.setting.precision import Precision, precision_of
 
 _BATCH = {"cpu": 4, "cuda": 64}
 _LEAST, _WARM = 3, 2
@@ -71,7 +72,7 @@ def _design(shape: str, layer: str) -> Design:
 def calibrate(
     *,
     device: str = "auto",
-    dtypes: Sequence[str] = ("float32",),
+    precisions: Sequence[str] = ("float32",),
     seconds: float = 60.0,
     tick: Callable[[float], None] | None = None,
     clock: Clock | None = None,
@@ -79,32 +80,34 @@ def calibrate(
     """Calibrate a device.
 
     Args:
-        dtypes: words for :data:`~archscope.setting.precision.PRECISIONS`.
+        precisions: words for :data:`~archscope.setting.precision.PRECISIONS`.
         seconds: to spend in all, about.
         tick: is told the share that is done.
 
     Raises:
-        UsageError: there is no such device, or a dtype does not run on it.
+        UsageError: there is no such device, or a precision does not run on it.
     """
     device = resolve(device)
     clock, here = clock or clock_of(device), machine(device)
-    ceilings = measure_peaks(device, dtypes, seconds=seconds * _SHARE_OF_PEAKS / (len(dtypes) + 1), clock=clock)
-    done, total = 0, len(dtypes) * (len(_TYPICAL) + 1)
+    ceilings = measure_peaks(device, precisions, seconds=seconds * _SHARE_OF_PEAKS / (len(precisions) + 1), clock=clock)
+    done, total = 0, len(precisions) * (len(_TYPICAL) + 1)
     each = seconds * (1 - _SHARE_OF_PEAKS) / total
     efficiency, launch = {}, dict.fromkeys(PASSES, 0.0)
-    for number, precision in enumerate(map(precision_of, dtypes)):
-        dtype = precision.name
+    for number, precision in enumerate(map(precision_of, precisions)):
+        setting = Setting(batch=_BATCH[device], precision=precision.name, device=device)
         found: list[_Found] = []
         with arithmetic(precision, device):
-            tiny = list(_measured(_design(*_TINY), Setting(device, 1, dtype, "train"), each, clock))
+            tiny = list(_measured(_design(*_TINY), setting.but(batch=1), each, clock))
             if not number:
                 launch = {phase: _call_cost(tiny, phase) for phase in PASSES}
             for design in typical():
-                found += _measured(design, Setting(device, _BATCH[device], dtype, "train"), each, clock)
+                found += _measured(design, setting, each, clock)
                 done += 1
                 if tick is not None:
                     tick((done + number + 1) / total)
-        efficiency[dtype] = {phase: _shares(found, phase, dtype, ceilings, launch[phase]) for phase in PASSES}
+        efficiency[precision.name] = {
+            phase: _shares(found, phase, precision, ceilings, launch[phase]) for phase in PASSES
+        }
     return Calibration(here.title, ceilings, efficiency, launch, here.as_data())
 
 
@@ -123,7 +126,7 @@ def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) ->
         step.run_layers()
     clock.wait()
     rounds(once, seconds, least=_LEAST)
-    for part in traffic(design, batch=setting.batch, dtype=setting.dtype, device=setting.device):
+    for part in traffic(design, setting):
         if part.name not in (_LAYER, UPDATE):
             continue
         for phase in PASSES:
@@ -137,14 +140,16 @@ def _call_cost(found: list[_Found], phase: str) -> float:
     return next(one.seconds / one.moved.calls for one in found if one.phase == phase and one.kind == "elementwise")
 
 
-def _shares(found: list[_Found], phase: str, dtype: str, ceilings: Ceilings, launch: float) -> dict[str, float]:
+def _shares(
+    found: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float
+) -> dict[str, float]:
     """Of each kind the achieved share of its ceiling: all work over all time."""
     work: dict[str, float] = {}
     time: dict[str, float] = {}
     for one in found:
         if one.phase != phase:
             continue
-        peak = peak_of(ceilings, dtype, one.kind)
+        peak = peak_of(ceilings, precision, one.kind)
         if _bound_by_memory(one, peak, ceilings.bandwidth):
             continue
         done = one.moved.flops / peak if one.kind in CONTRACTING else one.moved.bytes / ceilings.bandwidth

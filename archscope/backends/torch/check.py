@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.account import Account, analyze
-from archscope.analysis.memory import memory
 from archscope.analysis.peers import reconcile
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
@@ -22,6 +21,7 @@ from archscope.backends.torch.counting import counter
 from archscope.backends.torch.peers import measure
 from archscope.design import Design
 from archscope.ops.tensors import standing
+from archscope.setting import Setting
 
 __all__ = ["Check", "check", "kept_by", "plain", "same_tensors"]
 
@@ -29,16 +29,18 @@ __all__ = ["Check", "check", "kept_by", "plain", "same_tensors"]
 Shapes = dict[str, tuple[int, ...]]
 
 
-def check(design: Design, batch: int = 2) -> Iterator[Check]:
+def check(design: Design, setting: Setting | None = None) -> Iterator[Check]:
     """Hold a design against its module: on the meta device, and what is kept for the backward pass on the CPU.
 
     Args:
-        batch: samples; with one, torch refuses to train batch norms of maps of a single value.
+        setting: how it is run, in float32 and on the CPU: its batch counts, which unasked is 2: with one sample torch
+            refuses to train batch norms of maps of a single value.
 
     Raises:
         UsageError: behind the checks that need no run, if it has declared black boxes.
     """
-    account = analyze(design, batch=batch)
+    account = analyze(design, setting or Setting(batch=2))
+    batch = account.setting.batch
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = build(design, device="meta")
@@ -48,7 +50,7 @@ def check(design: Design, batch: int = 2) -> Iterator[Check]:
         yield from _macs(account, network, batch)
         with seeded(0):
             yield from _fvcore(account, batch)
-        yield _kept(design, batch)
+        yield _kept(account)
 
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
@@ -69,8 +71,8 @@ def _tensors(account: Account, network: Network) -> Iterator[Check]:
     yield Check("params", account.total.params, total)
 
 
-def same_tensors(what: str, stated: Shapes, measured: Shapes) -> Check:
-    """Hold names and shapes of tensors against others."""
+def same_tensors(what: str, stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Check:
+    """Hold names and shapes (with types, perhaps) of tensors against others."""
     tally, real = (f"{len(tensors)} tensors" for tensors in (stated, measured))
     odd = sorted(stated.keys() ^ measured.keys()) or [name for name in stated if stated[name] != measured[name]]
     if odd:
@@ -124,7 +126,7 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     found = measure(account.design, batch, ("fvcore",))["fvcore"]
     if found.version is None:
         return
-    bridge = reconcile(account.design, batch).readings["fvcore"].work
+    bridge = reconcile(account.design, account.setting).readings["fvcore"].work
     assert bridge is not None
     if bridge.total is None or found.work is None:
         reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
@@ -136,15 +138,15 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}", batch)
 
 
-def _kept(design: Design, batch: int) -> Check:
-    stated = memory(design, batch=batch).kept_bytes
+def _kept(account: Account) -> Check:
+    design, batch, stated = account.design, account.setting.batch, account.memory.kept_bytes
     if any(layer.checkpoint for layer in design.layers):
         return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
     with plain():
         network = build(design).train()
         measured = kept_by(network, lambda: network(*inputs(design, batch)))
     note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
-    if any(row.kind == "LSTM" for row in analyze(design).rows):
+    if any(row.kind == "LSTM" for row in account.rows):
         note += "; without oneDNN, whose LSTM keeps a workspace besides"
     return Check("kept_bytes", stated, measured, note, batch)
 

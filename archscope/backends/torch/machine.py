@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from archscope import __version__
-from archscope.analysis.devices import Ceilings, processor
 from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds, torch_type
 from archscope.errors import UsageError
+from archscope.setting.devices import DEVICES, Ceilings, known_as, processor
 from archscope.setting.precision import Precision, precision_of
 
 _SIDES = {"cpu": (256, 512, 1024, 2048), "cuda": (1024, 2048, 4096, 8192)}  # of square matrices that are multiplied
@@ -116,30 +116,42 @@ def free_memory(device: str) -> int:
     return torch.cuda.mem_get_info()[0] + unused
 
 
+def named(kind: str) -> str:
+    """The GPU here as the table of devices has it, or ``cuda`` if it does not; ``cpu`` as it is."""
+    return (known_as(torch.cuda.get_device_name()) or kind) if kind == "cuda" else kind
+
+
 def resolve(device: str) -> str:
-    """``cpu`` or ``cuda`` of ``auto``, ``cpu`` or ``cuda``.
+    """``cpu`` or ``cuda`` of ``auto``, ``cpu``, ``cuda``, or what the GPU here is called in the table of devices.
 
     Raises:
-        UsageError: there is no CUDA device.
+        UsageError: there is no CUDA device, or it is another one.
     """
+    if device in DEVICES:
+        here = named(resolve("cuda"))
+        if here != device:
+            raise UsageError(f"what runs here runs on {torch.cuda.get_device_name()}, not on {DEVICES[device].name}")
+        return "cuda"
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise UsageError("there is no CUDA device here; --device cpu works")
     return ("cuda" if there else "cpu") if device == "auto" else device
 
 
-def measure_peaks(device: str, dtypes: Iterable[str], *, seconds: float = 2.0, clock: Clock | None = None) -> Ceilings:
+def measure_peaks(
+    device: str, precisions: Iterable[str], *, seconds: float = 2.0, clock: Clock | None = None
+) -> Ceilings:
     """The ceilings as this machine shows them: the best of several products of large matrices, and of large copies.
 
     Args:
         seconds: for each of them.
 
     Raises:
-        UsageError: a dtype that does not run here.
+        UsageError: a precision that does not run here.
     """
     clock = clock or clock_of(device)
     flops = {}
-    for precision in map(precision_of, dtypes):
+    for precision in map(precision_of, precisions):
         number = precision.runs("how fast it is").multiplied[0]
         flops[number] = _product_rate(device, precision, seconds, clock)
         if "tf32" in precision.convolved and "tf32" not in flops and _has_tf32(device):

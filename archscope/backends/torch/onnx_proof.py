@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from archscope.analysis.account import analyze
+from archscope.autograd.dtypes import NARROW
 from archscope.backends.onnx.prove import prove_shapes
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES
@@ -80,11 +81,14 @@ def _unmeasured(model: OnnxModel, most_macs: int) -> str:
     if any(value is None for value in model.constants.values()):
         return "some of its constants depend on the batch, which the file fixes"
     batch = model.batch or BATCHES[0]
-    account = analyze(model.design, batch=batch)
+    account = analyze(model.design, batch=batch, precision=model.floating)
     total = account.total
     if total.macs > most_macs or total.params > MOST_ELEMENTS:
         return f"{total.macs:,} MACs and {total.params:,} parameters are too many for {_REFERENCE}"
     made = [tensor for row in account.rows for tensor in row.y] + [node.tensor(batch) for node in model.design.inputs]
+    narrow = {model.floating, *(tensor.dtype or model.floating for tensor in made)} & {*NARROW}
+    if narrow:
+        return f"its numbers are {' and '.join(sorted(narrow))}, which {_REFERENCE} rounds in its own way"
     held = sum(4 * tensor.numel for tensor in made)
     if held > MOST_BYTES:
         return f"inputs and results of {held:,} bytes are too many for {_REFERENCE}, which holds all of them"
@@ -139,10 +143,10 @@ def _inputs(model: OnnxModel, batch: int) -> Iterator[Any]:
     generator = np.random.default_rng(0)
     for node in model.design.inputs:
         shape = (batch, *node.shape)
-        if node.dtype is None:
-            yield generator.random(shape, dtype=np.float32)
+        if node.floating:
+            yield generator.random(shape, dtype=np.float32).astype(node.dtype or model.floating)
         else:
-            yield generator.integers(0, 2, shape).astype(str(DTYPES[node.dtype]).removeprefix("torch."))
+            yield generator.integers(0, 2, shape).astype(str(DTYPES[str(node.dtype)]).removeprefix("torch."))
 
 
 def _run_reference(proto: Any, given: dict[str, Any]) -> list[Any]:
@@ -165,7 +169,7 @@ def _run_elsewhere(path: str, given: dict[str, Any]) -> list[Any]:
 
 def filled(model: OnnxModel) -> Network:
     """The module of the design, with the weights of the file, ready for inference."""
-    network = build(model.design).eval()
+    network = build(model.design, dtype=getattr(torch, model.floating)).eval()
     state = network.state_dict()
     for layer, parts in model.weights.items():
         for name, weight in parts.items():

@@ -7,24 +7,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import profiler
 
-from archscope.analysis.calibration import Calibration
-from archscope.analysis.devices import DEVICES, Ceilings, known_as
 from archscope.analysis.memory import Memory, memory
 from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.backends.torch.build import refuse_opaque
-from archscope.backends.torch.machine import Machine, free_memory, machine, resolve
-from archscope.backends.torch.step import Setting, Step
+from archscope.backends.torch.machine import Machine, free_memory, machine, named, resolve
+from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
+from archscope.setting.devices import Ceilings
 from archscope.shown import Shown
 
 #: steps of each kind that are timed at least
@@ -80,7 +79,6 @@ class Profile(Shown, report="profile"):
 
     design: Design
     setting: Setting
-    compiled: bool
     machine: Machine
     whole: dict[str, Timing]
     parts: tuple[Timed, ...]
@@ -118,7 +116,7 @@ class Profile(Shown, report="profile"):
     @property
     def peak(self) -> float | None:
         """FLOP/s of the device, if it is known."""
-        return None if self.ceilings is None else peak_of(self.ceilings, self.setting.dtype)
+        return None if self.ceilings is None else peak_of(self.ceilings, self.setting.numbers)
 
     @property
     def error(self) -> float | None:
@@ -130,59 +128,55 @@ class Profile(Shown, report="profile"):
 
 def profile(
     design: Design,
+    setting: Setting | None = None,
     *,
-    device: str = "auto",
-    batch: int = 1,
-    dtype: str = "float32",
-    mode: str = "train",
-    compile: bool = False,  # noqa: A002  # named so everywhere
-    channels_last: bool = False,
     seconds: float = 5.0,
     ceilings: Ceilings | None = None,
-    calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
     clock: Clock | None = None,
+    **changes: Any,
 ) -> Profile:
     """Time a design.
 
-    Training is forward, loss, backward and the update of SGD; inference the forward pass, in eval mode and without
-    autograd. Steps that are timed whole and steps that are timed layer by layer take turns, so that both see the same
-    machine. Global settings of torch are as before afterwards.
+    Training is forward, loss, backward and update; inference the forward pass, in eval mode and without autograd. Steps
+    that are timed whole and steps that are timed layer by layer (these are not compiled) take turns, so that both see
+    the same machine. Global settings of torch are as before afterwards.
 
     Args:
-        device: ``auto`` is a GPU where there is one.
-        dtype: a word for one of :data:`~archscope.setting.precision.PRECISIONS`; tf32 is of CUDA devices.
-        compile: time the whole under torch.compile; layer by layer it is not compiled.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`), on this machine: the device is ``cpu``,
+            ``cuda``, what the GPU here is called, or ``auto``, a GPU where there is one, which it is unasked.
         seconds: to spend, behind the warm-up; at least 5 steps of each are timed.
         ceilings: of the device, where it is not in the table of devices or was measured.
-        calibration: makes an estimate of the predicted bound.
         tick: is told the share that is done.
         clock: what tells time; that of the device if left out.
 
     Raises:
-        UsageError: there is no such device, the design does not fit into its memory, does not run in that dtype, or
+        UsageError: there is no such device, the design does not fit into its memory, does not run in that precision, or
             has declared black boxes.
     """
     refuse_opaque(design, "profiled")
-    device = resolve(device)
-    here, clock = machine(device), clock or clock_of(device)
-    precision = precision_of(dtype).runs("how fast it is")
-    setting = Setting(device, batch, precision.name, mode, channels_last)
-    parts = traffic(design, batch=batch, dtype=dtype, mode=mode, device=device, channels_last=channels_last)
-    if calibration is not None or ceilings is None:
-        ceilings = calibration.ceilings if calibration is not None else published(here)
-    prediction = layerwise = None
+    if setting is None:
+        changes.setdefault("device", "auto")
+    if "device" in changes:
+        changes["device"] = named(resolve(changes["device"]))
+    setting = Setting.of(setting, **changes)
+    setting.numbers.runs("how fast it is")
+    if setting.accumulate:
+        raise UsageError("a step is timed with gradients that are made anew; leave accumulate out")
+    here, clock = machine(resolve(setting.device)), clock or clock_of(setting.kind)
+    layerwise = setting.but(compile=False)
+    parts = traffic(design, layerwise)
+    if setting.calibration is not None or ceilings is None:
+        ceilings = setting.ceilings if setting.timed else None
+    prediction = bound = None
     if ceilings is not None:
-        told = partial(
-            predict, design, device=ceilings, batch=batch, dtype=dtype, mode=mode, channels_last=channels_last
-        )
-        layerwise = told(calibration=calibration)
-        prediction = told(compile=True) if compile else layerwise
-    ledger = _ledger(design, setting)
-    _check_room(ledger, mode, free_memory(device))
-    with _refusals(design, setting), arithmetic(precision, device):
+        bound = predict(design, layerwise, ceilings=ceilings)
+        prediction = predict(design, setting.but(calibration=None), ceilings=ceilings) if setting.compile else bound
+    ledger = memory(design, layerwise)
+    _check_room(ledger, free_memory(setting.kind))
+    with _refusals(design, setting), arithmetic(setting.numbers, setting.kind):
         step = Step(design, setting, clock)
-        if compile:
+        if setting.compile:
             step.whole = torch.compile(step.network)
         seen = _seen(step, seconds, clock, tick)
         peak = measured_memory(step)
@@ -190,56 +184,34 @@ def profile(
     return Profile(
         design,
         setting,
-        compile,
         here,
         whole,
-        tuple(_timed(parts, layerwise, seen)),
+        tuple(_timed(parts, bound, seen)),
         sum((part.forward + part.backward for part in parts), Moved()),
         ceilings,
         prediction,
         peak,
-        _predicted_memory(ledger, setting),
+        _predicted_memory(ledger),
     )
 
 
-def published(here: Machine) -> Ceilings | None:
-    """The published peaks of a machine's GPU, if it is in the table of devices."""
-    key = known_as(here.gpu)
-    return None if key is None else DEVICES[key].ceilings
-
-
-def _ledger(design: Design, setting: Setting) -> Memory:
-    device = setting.device
-    if device == "cuda":
-        device = known_as(torch.cuda.get_device_name()) or device
-    return memory(
-        design,
-        batch=setting.batch,
-        precision=setting.dtype,
-        optimizer="sgd" if setting.mode == "train" else "none",
-        device=device,
-        channels_last=setting.channels_last,
-    )
-
-
-def _predicted_memory(ledger: Memory, setting: Setting) -> int:
+def _predicted_memory(ledger: Memory) -> int:
     """The peak as it is measured: on CUDA by torch's allocator, without what cuDNN takes for itself."""
-    if setting.mode == "infer":
+    if not ledger.setting.trains:
         return ledger.inference
     return ledger.training if ledger.cuda is None else ledger.cuda.allocated
 
 
-def _check_room(ledger: Memory, mode: str, free: int) -> None:
-    if ledger.inference > free if mode == "infer" else not ledger.fits(free):
-        needed = ledger.inference if mode == "infer" else ledger.needed
-        sizes = f"needs {needed / 2**30:,.2f} GiB, and {free / 2**30:,.2f} GiB are free"
+def _check_room(ledger: Memory, free: int) -> None:
+    if not ledger.fits(free):
+        sizes = f"needs {ledger.needed / 2**30:,.2f} GiB, and {free / 2**30:,.2f} GiB are free"
         raise UsageError(f"{ledger.design.name} does not fit: it {sizes}; a smaller --batch may")
 
 
 @contextmanager
 def _refusals(design: Design, setting: Setting) -> Iterator[None]:
     """What torch cannot do here, in a line."""
-    where = f"in {setting.dtype} on {setting.device}"
+    where = f"in {setting.precision} on {setting.kind}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -289,7 +261,7 @@ def _timed(parts: tuple[Part, ...], prediction: Prediction | None, seen: _Second
 def measured_memory(step: Step) -> int:
     """Bytes at the peak of a step, with what stands before it; on the CPU by the events of torch's profiler."""
     step.forget()
-    if step.setting.device == "cuda":
+    if step.setting.kind == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         step.run()

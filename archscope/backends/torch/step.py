@@ -7,7 +7,8 @@ layer first, with the gradients that have arrived; it gives the gradients of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,26 +20,20 @@ from archscope.analysis.traffic import LOSS, UPDATE
 from archscope.backends.torch.build import build, inputs, seeded
 from archscope.backends.torch.timing import Clock, lowered, torch_type
 from archscope.design import Design
+from archscope.errors import UsageError
 from archscope.graph import Layer, Ref
-from archscope.setting.precision import precision_of
+from archscope.setting import Setting
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type
-
-
-class Setting(NamedTuple):
-    """How a step is run.
-
-    Attributes:
-        device: ``cpu`` or ``cuda``.
-        dtype: one of :data:`~archscope.setting.precision.PRECISIONS`.
-        mode: ``train`` or ``infer``.
-    """
-
-    device: str
-    batch: int
-    dtype: str
-    mode: str
-    channels_last: bool = False
+_OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
 
 
 class Span(NamedTuple):
@@ -81,16 +76,16 @@ class Step:
 
     def __init__(self, design: Design, setting: Setting, clock: Clock, *, seed: int = 0) -> None:
         self.setting, self._clock = setting, clock
-        floating = torch_type(precision_of(setting.dtype).floating)
-        self.network = build(design, seed=seed, device=setting.device, dtype=floating)
-        self.network.train(setting.mode == "train")
+        floating = torch_type(setting.numbers.floating)
+        self.network = build(design, seed=seed, device=setting.kind, dtype=floating)
+        self.network.train(setting.trains)
         with seeded(seed):
-            self.inputs = inputs(design, setting.batch, setting.device, floating)
+            self.inputs = inputs(design, setting.batch, setting.kind, floating)
         if setting.channels_last:
             self._channels_last()
         self.whole: Any = self.network
         self.trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.SGD(self.trained, RATE) if self.trained and setting.mode == "train" else None
+        self._optimizer = _optimizer(setting.optimizer, self.trained) if self.trained and setting.trains else None
         self.targets: list[torch.Tensor] | None = None
 
     def _channels_last(self) -> None:
@@ -106,7 +101,7 @@ class Step:
         return self._optimizer is not None
 
     def _autocast(self) -> Any:
-        return lowered(precision_of(self.setting.dtype), self.setting.device)
+        return lowered(self.setting.numbers, self.setting.kind)
 
     # -- the whole step ---
 
@@ -237,6 +232,17 @@ class Step:
         for parameter, gradient in zip(work.trained, found[len(work.cut) :], strict=True):
             if gradient is not None:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+
+def _optimizer(name: str, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """torch's optimizer of a setting.
+
+    Raises:
+        UsageError: torch has none of that name.
+    """
+    if name not in _OPTIMIZERS:
+        raise UsageError(f"torch has no optimizer {name}, so no step with it is timed; one of {', '.join(_OPTIMIZERS)}")
+    return _OPTIMIZERS[name](trained, lr=RATE)
 
 
 def _graded(tensor: torch.Tensor) -> bool:

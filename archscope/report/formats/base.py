@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from archscope.files import write
-from archscope.report.blocks import Report
+from archscope.report.base import Report
 
 #: the formats that commands offer, by name: ``--NAME FILE``
 FORMATS: dict[str, Format] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archscope.report import sheet
-from archscope.report.blocks import Report
+from archscope.report.base import Report
 from archscope.report.formats.base import Format
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archscope.errors import MissingLibrary
-from archscope.report.blocks import Report
+from archscope.report.base import Report
 from archscope.report.sheet import INCOMPLETE
 
 if TYPE_CHECKING:

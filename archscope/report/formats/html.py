@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from archscope.report.blocks import Cell, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Report, Room, Sums
+from archscope.report.base import Report
+from archscope.report.blocks import Cell, Chart, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Room, Sums
 from archscope.report.formats.base import Format
+from archscope.report.text import unit, value
 
 #: of a notebook, where the rest is in the frame; and of a page
 PIECE, PAGE = Room(rows=60, rest=".frame has"), Room(rows=None)
@@ -32,17 +34,25 @@ class Html(Format):
             styles=("style.css", "report.css"),
             scripts=("theme.js",),
             title=report.headline().name,
-            body=Markup("\n".join(_Html().texts(report, PAGE))),
+            body=Markup("\n".join(_Html(charts=True).texts(report, PAGE))),
         )
 
 
 def piece(report: Report) -> str:
     """A report as a piece of HTML."""
-    parts = "".join(_Html().texts(report, PIECE))
+    parts = "".join(_Html(charts=False).texts(report, PIECE))
     return f'<div class="archscope" style="overflow-x:auto">{parts}</div>'
 
 
 class _Html(Drawing):
+    """Blocks as elements; charts are drawn with the styles of a page."""
+
+    def __init__(self, *, charts: bool) -> None:
+        self._charts = charts
+
+    def chart(self, block: Chart) -> str:
+        return _chart(block) if self._charts else ""
+
     def headline(self, block: Headline) -> str:
         return f"<p><b>{escape(block.name)}</b> {'<br>'.join(map(escape, (block.words, *block.about)))}</p>"
 
@@ -80,6 +90,28 @@ class _Html(Drawing):
         titles = [" ".join(filter(None, [head.title, head.below])) for head in block.heads]
         more = f'<p style="{_FAINT}">{escape(block.more)}</p>' if block.more else ""
         return _titled(block.title) + _table(titles, rows, left) + more
+
+
+def _chart(block: Chart) -> str:
+    from archscope.report.page.paths import area, ticks
+
+    values = [one for curve in block.curves for one in curve.values]
+    top, count = 1.08 * max(values, default=1.0), len(values)
+    grid = "".join(
+        f'<span style="bottom:{100 * tick.at:.2f}%"><b>{escape(tick.label)}</b></span>'
+        for tick in ticks(top, lambda one: value(one, block.style).replace(".00 ", " "), unit(top, block.style))
+    )
+    areas, legend, begin = [], [], 0
+    for number, curve in enumerate(block.curves, 1):
+        areas.append(f'<path class="area p{number}" d="{area(curve.values, top, start=begin, count=count)}"/>')
+        legend.append(f'<li><i class="area p{number}"></i>{escape(curve.name)}</li>')
+        begin += len(curve.values)
+    picture = f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{"".join(areas)}</svg>'
+    return (
+        f'{_titled(block.title)}<figure class="chart" aria-label="{escape(block.words)}">'
+        f'<div class="plot"><div class="grid" aria-hidden="true">{grid}</div>{picture}</div>'
+        f'<figcaption><ul class="legend">{"".join(legend)}</ul><p>{escape(block.words)}</p></figcaption></figure>'
+    )
 
 
 def _titled(title: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archscope.report.blocks import Report
+from archscope.report.base import Report
 from archscope.report.formats.base import Format
 from archscope.report.schema import dumped
 

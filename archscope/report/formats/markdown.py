@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     Cell,
+    Chart,
     Checks,
     Drawing,
     Equations,
@@ -15,11 +17,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Row,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.formats.base import Format
 
 #: a screen or two of a pull request
@@ -81,6 +82,9 @@ class _Markdown(Drawing):
 
     def _lines(self, lines: Iterable[str]) -> str:
         return "  \n".join(map(_said, lines))
+
+    def chart(self, block: Chart) -> str:
+        return ""  # it has no pictures
 
     def equations(self, block: Equations) -> str:
         return self.grid(block.grid)

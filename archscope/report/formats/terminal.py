@@ -9,9 +9,11 @@ from typing import NamedTuple
 import click
 import tabulate
 
+from archscope.report.base import Report
 from archscope.report.blocks import (
     COLORS,
     Block,
+    Chart,
     Checks,
     Drawing,
     Equations,
@@ -20,11 +22,10 @@ from archscope.report.blocks import (
     Grid,
     Headline,
     Notes,
-    Report,
     Room,
     Sum,
     Sums,
-)  # fmt: skip
+)
 from archscope.report.text import cut
 
 #: a screen or two
@@ -60,8 +61,10 @@ class _Terminal(Drawing):
         return "\n\n".join(texts)
 
     def headline(self, block: Headline) -> str:
-        first = [_styled(block.name, bold=True), *filter(None, [block.words])]
-        return "\n".join(["   ".join(first), *self._lines(block.about, "  ")])
+        lines = list(self._lines(["   ".join(filter(None, [block.name, block.words]))], "  "))
+        if lines[0].startswith(block.name):
+            lines[0] = _styled(block.name, bold=True) + lines[0][len(block.name) :]
+        return "\n".join([*lines, *self._lines(block.about, "  ")])
 
     def notes(self, block: Notes) -> str:
         return "\n".join(_styled(line, dim=block.faint) for line in self._lines(block.lines))
@@ -120,6 +123,9 @@ class _Terminal(Drawing):
             yield f"  not modelled: {one.refused}; so there is no total"
         else:
             yield f"  = {one.total[0]:>{room},} {one.total[1]}"
+
+    def chart(self, block: Chart) -> str:
+        return ""  # it has no pictures
 
     def grid(self, block: Grid) -> str:
         parts = [*self._title(block.title), *(_part(block, part) for part in self._parts(block))]

@@ -85,7 +85,9 @@ def growth(account: Account) -> Chart | None:
 def _seen(fields: Sequence[Field]) -> str:
     """A word on what is seen where it is not the part that the sizes tell."""
     seen = {field.sees for field in fields}
-    return " (sees all)" if seen == {"all"} else " (not told)" if "not told" in seen else ""
+    if "not told" in seen or seen == {"all"}:
+        return " (not told)" if "not told" in seen else " (sees all)"
+    return " (at most)" if any(word.startswith("at most") for word in seen) else ""
 
 
 class Phase(NamedTuple):

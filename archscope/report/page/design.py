@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope import figures
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain_account
-from archscope.analysis.metrics import DESIGN_FIGURES
 from archscope.design import hold_drawn, incomplete
 from archscope.errors import MissingLibrary, UsageError
+from archscope.figures import Column
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.text import shape, value
-from archscope.table import COLUMNS, Column, Line, Table, tabulate_blocks
+from archscope.setting import OF_MEMORY
+from archscope.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.verify import verify
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),
+        run=account.setting.words(*OF_MEMORY),
         graph=graph_data(account),
         picture=_picture(account),
     )
@@ -117,36 +120,29 @@ def _totals(account: Account) -> Iterator[Figure]:
         column = COLUMNS[name]
         sums = tuple((part.name, getattr(part, name)) for part in parts if part.layers)
         yield Figure(name, column.title, getattr(account.total, name), column.unit, column.convention, sums=sums)
-    memory = account.memory
-    at_peak = tuple((kind, size) for kind, size in memory.peak_by_kind.items() if size) if memory.timeline else ()
-    yield Figure(
-        "training_bytes",
-        "memory, training",
-        memory.training,
-        "bytes",
-        f"the peak of a step with SGD at batch {account.batch}, float32",
-        "bytes",
-        at_peak,
-    )
-    standing = (("parameters", memory.parameters), ("buffers", memory.buffers), ("activations", memory.peak))
-    yield Figure(
-        "inference_bytes",
-        "memory, inference",
-        memory.inference,
-        "bytes",
-        f"the most at once at batch {account.batch}, float32",
-        "bytes",
-        tuple((kind, size) for kind, size in standing if size),
-    )
+    yield from _memory(account)
     try:
-        field = account.figure("receptive_field")
+        field = figures.figure(account, "receptive_field")
     except UsageError:  # an output that is an input sees nothing
         field = ()
     if field:
         yield Figure(
             "receptive_field", "receptive field", field, "places", "of the output, an axis of the input", "axes"
         )
-    yield Figure("depth", "depth", account.depth, "weight layers", DESIGN_FIGURES["depth"])
+    yield Figure("depth", "depth", account.depth, "weight layers", figures.FIGURES["depth"].convention)
+
+
+def _memory(account: Account) -> Iterator[Figure]:
+    """The memory of a training step, if it is one, and of an inference."""
+    memory, setting = account.memory, account.setting
+    if setting.trains:
+        at_peak = tuple((kind, size) for kind, size in memory.peak_by_kind.items() if size) if memory.timeline else ()
+        about = f"the peak of a step: {setting.words(*OF_MEMORY)}"
+        yield Figure("training_bytes", "memory, training", memory.training, "bytes", about, "bytes", at_peak)
+    standing = (("parameters", memory.parameters), ("buffers", memory.buffers), ("activations", memory.peak))
+    about = f"the most at once: {setting.but(mode='infer').words(*OF_MEMORY)}"
+    parts = tuple((kind, size) for kind, size in standing if size)
+    yield Figure("inference_bytes", "memory, inference", memory.inference, "bytes", about, "bytes", parts)
 
 
 class Share(NamedTuple):
@@ -191,7 +187,7 @@ def _sentences(account: Account) -> Iterator[str]:
         share = _percent(size / memory.training)
         yield f"A training step needs most memory {when(memory)}; {share} of it is {words.get(kind, kind)}."
     fields = account.fields[account.design.outputs[0][1].node] if account.rows else ()
-    if fields and all(field.sees == "all" for field in fields):
+    if fields and all(field.whole and field.sees == "all" for field in fields):
         sizes = shape(tuple(field.size for field in fields))
         mixed_by = fields[0].mixed_by
         yield f"The output sees the whole input: {mixed_by} mixes everything, of which each part sees {sizes}."

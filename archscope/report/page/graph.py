@@ -51,7 +51,7 @@ def graph_data(account: Account) -> dict[str, Any]:
     }
     return {
         "name": design.title,
-        "batch": account.batch,
+        "batch": account.setting.batch,
         "figures": [
             {"name": name, "title": column.title, "unit": column.unit, "convention": column.convention}
             for name, column in ((name, COLUMNS[name]) for name in FIGURES)

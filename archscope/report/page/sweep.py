@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
-from archscope.report.results.comparison import device_name
-from archscope.report.results.sweep import rate_text, size_text
+from archscope.report.results.sweep import rate_text, setting_text, size_text
 from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
+    from archscope.figures import Column
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Reason, Rows, Sweep
     from archscope.sweeps.space import Axis
-    from archscope.table import Column
 
 _MOST_BEST, _MOST_FRONTIER, _MOST_SAMPLE = 1_000, 5_000, 2_000
 _MOST_CELLS = 90_000  # numbers of the frontier; of the best and of the sample less in proportion
@@ -112,14 +111,9 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
 
 
 def _chips(sweep: Sweep) -> Iterator[tuple[str, str]]:
-    setting, sample = sweep.question.setting, sweep.space.sample
+    sample = sweep.space.sample
     yield "state", "complete" if sweep.complete else "interrupted"
-    if all(axis.name != "batch" for axis in sweep.space.axes):
-        yield "batch", f"{setting.batch:,}"
-    yield "dtype", setting.dtype
-    yield "optimizer", setting.optimizer
-    if setting.device:
-        yield "device", device_name(setting)
+    yield "run", setting_text(sweep)
     if sample is not None and sweep.space.count < sweep.space.size:
         yield "sample", f"{sample.method}, seed {sample.seed}"
     for name, expression in sweep.question.derived:

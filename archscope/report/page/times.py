@@ -14,8 +14,11 @@ from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.files import irregular
 from archscope.report.text import duration
+from archscope.setting import Setting
 
 _MOST_ROWS = 25
+#: of the setting, besides what the step is called
+_SHOWN = ("batch", "precision", "channels_last", "compile")
 _STEPS = {"train": "a training step", "infer": "an inference"}
 
 
@@ -71,7 +74,7 @@ def of_prediction(found: Prediction) -> Times:
     limits = ", ".join(f"{name} {duration(took)}" for name, took in found.limited().items() if took)
     return Times(
         f"{title} {found.ceilings.name}",
-        f"{_STEPS[found.mode]} takes {kind} {duration(found.seconds)}, batch {found.batch}, {found.dtype};"
+        f"{_STEPS[found.setting.mode]} takes {kind} {duration(found.seconds)}, {found.setting.words(*_SHOWN)};"
         f" limited by {limits}.{granted} {found.ceilings.source}",
         found.seconds,
         tuple(Span(one.part.name, one.forward.seconds, one.backward.seconds) for one in found.parts),
@@ -104,11 +107,12 @@ def read_profile(file: str, design: Design) -> Times:
 
 
 def _profile(content: Mapping[str, Any]) -> Times:
-    machine, guess = content["machine"], content["prediction"]
+    machine, guess, setting = content["machine"], content["prediction"], content["setting"]
+    run = Setting(**{name: setting[name] for name in (*_SHOWN, "mode")})
     where = machine["gpu"] or machine["cpu"]
     return Times(
         f"Measured on {where}",
-        f"{_STEPS[content['mode']]}, batch {content['batch']}, {content['dtype']}, median of"
+        f"{_STEPS[run.mode]}, {run.words(*_SHOWN)}, median of"
         f" {content['whole']['step']['runs']} runs; torch {machine['torch']}, {machine['date'][:10]}",
         float(content["whole"]["step"]["median"]),
         tuple(

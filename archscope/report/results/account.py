@@ -7,23 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Total
-from archscope.analysis.metrics import (
-    CATEGORIES,
-    DESIGN_FIGURES,
-    FIELD_FIGURES,
-    LAYER_FIGURES,
-    MEMORY_FIGURES,
-    METRICS,
-)  # fmt: skip
+from archscope.analysis.cost import CATEGORIES
 from archscope.design import Design, incomplete
+from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
-from archscope.setting.precision import PRECISIONS, precision_of
-from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Column, Table, cell, tabulate_account
-
-#: the columns of records where none are chosen: all but shares
-_EVERY = ("name", "kind", "category", "input_shape", *LAYER_FIGURES, *METRICS, *FIELD_FIGURES, *MEMORY_FIGURES)
+from archscope.setting import OF_BYTES, OF_SAVED
+from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,7 @@ class AccountReport(Report):
         by_kind: a row for each kind of layer instead of each layer.
     """
 
+    VERSION = 2
     found: Account | tuple[Account, ...]
     columns: Sequence[str] = ()
     depth: int | None = None
@@ -57,19 +50,25 @@ class AccountReport(Report):
     def headline(self) -> Headline:
         if len(self.accounts) > 1:
             return Headline(f"{len(self.accounts)} designs", about=self.said.lines)
-        return _headline(self.accounts[0])
+        return self._headline(self.accounts[0])
 
     def blocks(self, room: Room) -> Iterator[Block]:
         for account in self.accounts:
             table = self._table(account, None if self.every else room.rows)
-            yield _headline(account)
+            yield self._headline(account)
             yield layers(table)
             yield Notes(tuple(_footer(table, room)))
+
+    def _headline(self, account: Account) -> Headline:
+        asked = SAVED.keys() & {*self.columns, self.sort}
+        return Headline(
+            account.design.title, setting(account, *(OF_SAVED if asked else OF_BYTES)), Said.of(account.design).lines
+        )
 
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:
         return tabulate_account(
             account,
-            self.columns or columns,
+            self.columns or _typed(account, columns),
             depth=self.depth,
             sort=self.sort,
             most=most,
@@ -78,7 +77,7 @@ class AccountReport(Report):
 
     def records(self) -> Records:
         several = len(self.accounts) > 1
-        tables = [self._table(account, None, _EVERY) for account in self.accounts]
+        tables = [self._table(account, None, _every(account)) for account in self.accounts]
         lines = [
             (table.account.design, line) for table in tables for line in table.lines if line.role in ("layer", "folded")
         ]
@@ -98,13 +97,28 @@ class AccountReport(Report):
         return _schema(cls.VERSION)
 
 
-def _headline(account: Account) -> Headline:
-    return Headline(account.design.title, setting(account), Said.of(account.design).lines)
+def _typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
+    """Columns, with the types of the outputs where there are several floating ones."""
+    floating = {tensor.dtype for row in account.rows for tensor in row.y if tensor.floating}
+    if len(floating) < 2 or "output_shape" not in columns or "dtype" in columns:
+        return columns
+    place = list(columns).index("output_shape") + 1
+    return (*columns[:place], "dtype", *columns[place:])
 
 
-def setting(account: Account) -> str:
-    """What was accounted for: ``input 3 x 224 x 224, batch 32, float32``."""
-    return f"input {inputs(account.design)}, batch {account.batch}, {account.dtype}"
+def _every(account: Account) -> tuple[str, ...]:
+    """The columns of records where none are chosen: all but shares, and but what is not known of such a run."""
+    known = SAVED if account.setting.runs else ()
+    return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *known
+
+
+def setting(account: Account, *shown: str) -> str:
+    """What was accounted for, and how it is run: ``input 3 x 224 x 224, batch 32, float32``.
+
+    Args:
+        shown: the fields of the setting that the figures depend on.
+    """
+    return f"input {inputs(account.design)}, {account.setting.words(*shown)}"
 
 
 def inputs(design: Design) -> str:
@@ -119,7 +133,7 @@ def layers(table: Table) -> Grid:
 
 
 def _head(column: Column, table: Table) -> Head:
-    unasked = tuple(one.name for one in table.columns) == DEFAULT
+    unasked = tuple(one.name for one in table.columns if one.name != "dtype") == DEFAULT
     dropped = DROPPED_FIRST.index(column.name) + 1 if unasked and column.name in DROPPED_FIRST else 0
     counted = column.convention if column.unit and column.style != "share" else ""
     return Head(column.title, column.style, column.unit, counted, dropped)
@@ -143,17 +157,16 @@ def _footer(table: Table, room: Room) -> Iterator[str]:
 
 
 def _design(account: Account) -> dict[str, Any]:
-    design = account.design
+    design, runs = account.design, account.setting.runs
     return {
         "name": design.name,
         "source": design.source,
         "file": design.file,
         "incomplete": incomplete(design),
-        "batch": account.batch,
-        "dtype": account.dtype,
+        "setting": account.setting.data(),
         "vars": dict(design.vars),
         "inputs": [
-            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or precision_of(account.dtype).floating}
+            {"name": n.name, "shape": list(n.shape), "dtype": n.dtype or account.setting.numbers.floating}
             for n in design.inputs
         ],
         "outputs": {name: str(ref) for name, ref in design.outputs},
@@ -172,11 +185,13 @@ def _design(account: Account) -> dict[str, Any]:
                 "inputs": [str(ref) for ref in layer.inputs],
                 "input_shapes": [list(t.sizes) for t in row.x],
                 "output_shapes": [list(t.sizes) for t in row.y],
+                "output_dtypes": [t.dtype or account.setting.numbers.floating for t in row.y],
                 "shares": row.shares,
                 "frozen": list(row.frozen),
-                **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
+                **{name: cell(account, row, COLUMNS[name]) for name in COSTS},
                 "dense_params": row.dense_params,
-                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees", *MEMORY_FIGURES)},
+                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELDS, "sees")},
+                **{name: cell(account, row, COLUMNS[name]) if runs else None for name in SAVED},
             }
             for layer, row in zip(design.layers, account.rows, strict=True)
         ],
@@ -184,12 +199,12 @@ def _design(account: Account) -> dict[str, Any]:
 
 
 def _figures(part: Total) -> dict[str, Any]:
-    return {"layers": part.layers, **{name: getattr(part, name) for name in METRICS}}
+    return {"layers": part.layers, **{name: getattr(part, name) for name in COSTS}}
 
 
 def _schema(version: int) -> js.Schema:
     """Every figure with its unit and convention."""
-    figures = {"layers": js.count(DESIGN_FIGURES["layers"]), **{name: js.figure(name) for name in METRICS}}
+    figures = {"layers": js.count(FIGURES["layers"].convention), **{name: js.figure(name) for name in COSTS}}
     totals = {"$ref": "#/$defs/figures"}
     by_category = dict.fromkeys(CATEGORIES, totals)
     given = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
@@ -198,12 +213,11 @@ def _schema(version: int) -> js.Schema:
         "source": js.text("the paper or document that it follows"),
         "file": js.text("the spec; empty where it was no file"),
         "incomplete": js.lacking(),
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.chosen(PRECISIONS, "precision, for the figures in bytes"),
+        "setting": js.setting(),
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
-        "depth": js.count(DESIGN_FIGURES["depth"]),
+        "depth": js.count(FIGURES["depth"].convention),
         "totals": js.record({"all": totals, **by_category}, about="of all layers, and by category; they add up"),
         "by_kind": js.mapping(totals, "totals by kind of layer"),
         "layers": js.many({"$ref": "#/$defs/layer"}, "in order of execution"),
@@ -216,13 +230,14 @@ def _schema(version: int) -> js.Schema:
         "inputs": js.many(js.text(), "the layers that it reads"),
         "input_shapes": js.many(js.sizes()),
         "output_shapes": js.many(js.sizes()),
+        "output_dtypes": js.many(js.text("of its elements")),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
         "frozen": js.many(js.text(), "those of its parameters that are not trained"),
-        **{name: js.figure(name) for name in METRICS},
+        **{name: js.figure(name) for name in COSTS},
         "dense_params": js.nullable(js.figure("dense_params")),
-        **{name: js.figure(name) for name in FIELD_FIGURES},
+        **{name: js.figure(name) for name in FIELDS},
         "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
-        **{name: js.figure(name) for name in MEMORY_FIGURES},
+        **{name: js.nullable(js.figure(name)) for name in SAVED},
     }
     defs = {"figures": js.record(figures), "layer": js.record(layer)}
     return js.document("analyze", version, {"designs": js.many(js.record(design))}, defs=defs)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.calibration import FORMAT, Calibration
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Field, Grid, Head, Headline, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Room, Row
 from archscope.report.speed import CEILINGS, machine_schema, seconds
 from archscope.report.text import duration, short
+from archscope.setting.calibration import FORMAT, Calibration
 
 _FIELDS = (Field("kind"), Field("precision"), Field("pass"), Field("share", "share"))
 
@@ -59,7 +60,7 @@ class CalibrationReport(Report):
         fields = {
             "device": js.text("the processor, or what torch.cuda.get_device_name() says"),
             "ceilings": CEILINGS,
-            "efficiency": js.mapping(kinds, "share of a ceiling that a kind of layer achieves, by dtype"),
+            "efficiency": js.mapping(kinds, "share of a ceiling that a kind of layer achieves, by precision"),
             "launch": js.mapping(seconds("that a call costs at least"), "by pass"),
             "machine": machine_schema(),
         }

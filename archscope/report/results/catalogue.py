@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from archscope.analysis.account import Account
 from archscope.design import incomplete
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Grid, Head, Headline, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Grid, Head, Headline, Room, Row
 
 
 class _Column(NamedTuple):

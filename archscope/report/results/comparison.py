@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.comparison import STAGE_FIGURES, Comparison, Setting, Stage
+from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
+from archscope.figures import Column
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.difference import COSTS, DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
-from archscope.table import COLUMNS, Column
+from archscope.setting import Setting
+from archscope.table import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class ComparisonReport(Report):
         difference: also what makes the second of two designs of the first.
     """
 
+    VERSION = 2
     found: Comparison
     stages: int | None = None
     depth: int = 1
@@ -80,20 +84,7 @@ class ComparisonReport(Report):
 def setting_text(found: Comparison) -> str:
     """How the designs are run, and what ratios are to."""
     ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
-    return run_text(found.setting) + ratios
-
-
-def run_text(setting: Setting) -> str:
-    """How designs are run: ``batch 32, bf16, sgd on NVIDIA H200``."""
-    place = f" on {device_name(setting)}" if setting.device else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.optimizer}{place}"
-
-
-def device_name(setting: Setting) -> str:
-    """The device of a setting that has one, as its maker calls it."""
-    from archscope.analysis.devices import DEVICES
-
-    return setting.calibration.ceilings.name if setting.calibration else DEVICES[setting.device or ""].name
+    return found.setting.words() + ratios
 
 
 def figure_title(found: Comparison, figure: Column) -> str:
@@ -157,22 +148,20 @@ def notes(found: Comparison) -> Iterator[str]:
 
 def time_note(setting: Setting) -> str:
     """What times on a device are."""
-    from archscope.analysis.roofline import ceilings_of, granted, mixed
+    from archscope.analysis.roofline import granted, mixed
 
     if setting.calibration is not None:
-        return f"times on {device_name(setting)} are estimates"
-    ceilings = ceilings_of(setting.device or "")
-    other = f"; {setting.dtype}: {mixed(ceilings, setting.dtype)}" if mixed(ceilings, setting.dtype) else ""
-    grants = ", ".join(granted(ceilings, setting.dtype))
-    return f"times on {device_name(setting)} are bounds: no step is faster, granted {grants}{other}"
+        return f"times on {setting.place} are estimates"
+    other = mixed(setting.ceilings, setting.numbers)
+    grants = ", ".join(granted(setting.ceilings, setting))
+    more = f"; {setting.precision}: {other}" if other else ""
+    return f"times on {setting.place} are bounds: no step is faster, granted {grants}{more}"
 
 
 def _data(found: Comparison, depth: int) -> dict[str, Any]:
     """All figures, with the stages that ``depth`` tells apart."""
-    setting = found.setting
     return {
-        **_setting_data(found),
-        "optimizer": setting.optimizer,
+        "setting": found.setting.data(),
         "times": found.times or None,
         "baseline": found.labels[found.baseline],
         "figures": [
@@ -198,10 +187,6 @@ def _data(found: Comparison, depth: int) -> dict[str, Any]:
     }
 
 
-def _setting_data(found: Comparison) -> dict[str, Any]:
-    return {"batch": found.setting.batch, "dtype": found.setting.dtype, "device": found.setting.device}
-
-
 def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
     parts = {
         label: {
@@ -219,11 +204,6 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
 def _schema(version: int) -> js.Schema:
     """What each field is, with the difference where it is asked for."""
     costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
-    setting = {
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.text("of the numbers"),
-        "device": js.nullable(js.text("whose times and memory")),
-    }
     known = {
         "name": js.text("as elsewhere"),
         "title": js.text("as people read it"),
@@ -246,8 +226,7 @@ def _schema(version: int) -> js.Schema:
     stage = {"name": js.text(), "designs": js.mapping(js.record(part), "by label; only those that have the stage")}
     difference, change = difference_schemas(version)
     fields = {
-        **setting,
-        "optimizer": js.text("of the training step"),
+        "setting": js.setting(),
         "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
         "baseline": js.text("label of the design that ratios are to"),
         "figures": js.many(js.record(known)),

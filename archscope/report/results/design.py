@@ -10,7 +10,8 @@ from typing import Any
 from archscope.analysis.account import analyze
 from archscope.design import Design
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Headline, Records, Report, Room, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport, inputs
 
 

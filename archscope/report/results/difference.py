@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from archscope import figures
 from archscope.analysis.cost import Cost
-from archscope.analysis.metrics import METRICS
 from archscope.comparison import as_written
 from archscope.design import incomplete
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Cell, Field, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import shape, value
+from archscope.setting import OF_SAVED
 from archscope.table import COLUMNS
 
 #: rows that are shown unasked
 MOST_ROWS = 120
 #: the costs that machines are told
-COSTS = tuple(name for name, metric in METRICS.items() if metric.additive)
+COSTS = tuple(name for name, one in figures.COSTS.items() if one.additive)
 
 _SHOWN_COSTS = ("params", "macs", "kept_bytes")
 _COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}
@@ -34,6 +36,7 @@ class DifferenceReport(Report):
         depth: how many blocks within each other are opened; unasked, as many as give 120 rows.
     """
 
+    VERSION = 2
     found: Difference
     depth: int | None = None
 
@@ -43,7 +46,7 @@ class DifferenceReport(Report):
 
     def headline(self) -> Headline:
         found = self.found
-        words = f"batch {found.setting.batch}, {found.setting.dtype}"
+        words = found.setting.words(*OF_SAVED)
         return Headline(" -> ".join(found.labels), words, (*self.said.lines, *map(said, found.edits)))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -200,9 +203,7 @@ def _value(content: Any) -> str:
 
 def _data(found: Difference) -> dict[str, Any]:
     return {
-        "batch": found.setting.batch,
-        "dtype": found.setting.dtype,
-        "device": found.setting.device,
+        "setting": found.setting.data(),
         "before": found.labels[0],
         "after": found.labels[1],
         "edits": list(map(_edit_data, found.edits)),
@@ -254,9 +255,7 @@ def schemas(version: int) -> tuple[js.Schema, js.Schema]:
         "archscope": js.text("version of archscope"),
         "incomplete": js.lacking(),
         "warnings": js.warned(),
-        "batch": js.count("that runs at once", "samples"),
-        "dtype": js.text("of the numbers"),
-        "device": js.nullable(js.text("whose functions say what is kept")),
+        "setting": js.setting(),
         "before": js.text("label of the first design"),
         "after": js.text("label of the second design"),
         "edits": edits,

@@ -8,8 +8,10 @@ from typing import Any
 
 from archscope.analysis.explain import Explanation, Explanations
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Equations, Field, Headline, Records, Report, Room, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Equations, Headline, Room
 from archscope.report.results.account import setting
+from archscope.setting import OF_SAVED
 
 _FIELDS = tuple(map(Field, ("layer", "figure", "formula", "worked", "result", "note")))
 
@@ -18,6 +20,7 @@ _FIELDS = tuple(map(Field, ("layer", "figure", "formula", "worked", "result", "n
 class ExplanationReport(Report):
     """The equations of one layer, or of several."""
 
+    VERSION = 2
     found: Explanation | Explanations
 
     @property
@@ -34,7 +37,7 @@ class ExplanationReport(Report):
         if isinstance(self.found, Explanation):
             return Headline(self.found.layer, self.found.title, self.said.lines)
         account = self.found.account
-        return Headline(account.design.title, setting(account), self.said.lines)
+        return Headline(account.design.title, setting(account, *OF_SAVED), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -53,8 +56,11 @@ class ExplanationReport(Report):
         return Records(_FIELDS, rows, key, self.said.lacking)
 
     def data(self) -> dict[str, Any]:
-        of = self.found.design if isinstance(self.found, Explanation) else self.found.account.design.name
-        return self.headed({"design": of, "layers": [one.as_dict() for one in self.layers]})
+        found = self.found
+        of = found if isinstance(found, Explanation) else found.account
+        name = of.design if isinstance(of.design, str) else of.design.name
+        layers = [one.as_dict() for one in self.layers]
+        return self.headed({"design": name, "setting": of.setting.data(), "layers": layers})
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -71,5 +77,5 @@ class ExplanationReport(Report):
             "lines": js.many(js.record(line), "the equations, in the order of computation"),
             "incomplete": js.lacking(),
         }
-        fields = {"design": js.text("its name"), "layers": js.many(js.record(layer))}
+        fields = {"design": js.text("its name"), "setting": js.setting(), "layers": js.many(js.record(layer))}
         return js.document("explain", cls.VERSION, fields)

@@ -11,17 +11,18 @@ from archscope.analysis.account import analyze
 from archscope.analysis.receptive_field import Field as Seen
 from archscope.analysis.receptive_field import ReceptiveFields, apart_words
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Field, Headline, Records, Report, Room, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport
-from archscope.table import FIELDS, field_columns
+from archscope.table import SEEN, field_columns
 
 Places = tuple[int, ...]
 
 #: what is told of an axis; lengths are in places of the input
 _AXIS = (
-    "axis", "extent", "sees_all", "mixed_by", "reach", "untold_from", "untold_why", "receptive_field",
-    "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding", "aligned",
-    "apart",
+    "axis", "extent", "sees_all", "mixed_by", "reach", "one_by_one", "at_most", "untold_from", "untold_why",
+    "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding",
+    "aligned", "apart",
 )  # fmt: skip
 _UNITS = dict.fromkeys(
     ("extent", "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center"), "places"
@@ -61,7 +62,7 @@ class FieldsReport(Report):
     @property
     def sheet(self) -> AccountReport:
         """The table for machines: a row a layer, all columns."""
-        return AccountReport(self._account.found, FIELDS, self.depth)
+        return AccountReport(self._account.found, SEEN, self.depth)
 
     def headline(self) -> Headline:
         if self.layer is None:
@@ -136,6 +137,8 @@ def _axis(field: Seen) -> dict[str, Any]:
         "sees_all": field.sees == "all",
         "mixed_by": field.mixed_by or None,
         "reach": list(field.reach) if field.whole else None,
+        "one_by_one": field.table is not None,
+        "at_most": field.at_most or None,
         "untold_from": field.untold_from or None,
         "untold_why": field.untold_why or None,
         "receptive_field": field.size,
@@ -153,6 +156,12 @@ def _axis(field: Seen) -> dict[str, Any]:
     }
 
 
+def _less(axis: dict[str, Any]) -> Iterator[str]:
+    """Where less may be seen."""
+    if axis["at_most"] is not None:
+        yield f"     at most: what {axis['at_most']} reads is told by values"
+
+
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     """What is told of a layer, in words."""
     for axis in found["axes"]:
@@ -165,6 +174,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"  {axis['axis']}  sees {seen}: {axis['mixed_by']} mixes everything, of which each part sees {size}"
             )
+            yield from _less(axis)
             continue
         if axis["untold_from"] is not None:
             yield (
@@ -173,10 +183,12 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             )
             continue
         before, after = axis["effective_padding"]
+        borders = "borders taken in" if axis["one_by_one"] else f"effective padding {before} and {after}"
         yield (
             f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
-            f"(center {axis['center']:g}), effective padding {before} and {after}"
+            f"(center {axis['center']:g}), {borders}"
         )
+        yield from _less(axis)
         if axis["smallest_path"] != axis["largest_path"]:
             yield f"     paths from {axis['smallest_path']:,} to {axis['largest_path']:,}"
         if not axis["aligned"]:
@@ -229,6 +241,8 @@ def _schema(version: int) -> js.Schema:
         "sees_all": js.flag("whether every unit sees the whole input"),
         "mixed_by": js.nullable(js.text("the layer that mixed everything")),
         "reach": js.nullable(js.many(js.count(), "first and last place that is seen of what was mixed [places]")),
+        "one_by_one": js.flag("whether units are told one by one, borders taken in, since no closed form tells them"),
+        "at_most": js.nullable(js.text("the layer by whose values some of this may not be seen")),
         "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
         "untold_why": js.nullable(js.text("the reason")),
         "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),

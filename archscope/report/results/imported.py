@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.account import analyze
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Checked, Checks, Headline, Records, Report, Room, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked, verdict
 from archscope.report.results.account import AccountReport
 from archscope.report.text import binary

@@ -7,25 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
-from archscope.analysis.optimizers import OPTIMIZERS
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Fact,
-    Facts,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Notes,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-)
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary
-from archscope.setting.precision import PRECISIONS
+from archscope.setting import OF_MEMORY
 
 _NOTES = {
     "inputs": "with the targets of the loss",
@@ -46,6 +32,8 @@ class MemoryReport(Report):
         fits: finds lines on what fits into a limit, for people.
     """
 
+    VERSION = 2
+
     found: Memory
     every: bool = False
     fits: Callable[[], Sequence[str]] = tuple
@@ -55,7 +43,7 @@ class MemoryReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, setting(self.found), self.said.lines)
+        return Headline(self.found.design.title, self.found.setting.words(*OF_MEMORY), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -63,6 +51,8 @@ class MemoryReport(Report):
         yield Notes(tuple(_weights(self.found)), faint=False)
         if self.found.kept:
             yield self._kept(room)
+        if self.found.timeline:
+            yield self._chart()
         if fits := self.fits():
             yield Notes(tuple(fits), faint=False)
 
@@ -76,6 +66,13 @@ class MemoryReport(Report):
         title = "kept, in the order of the forward pass" if self.every else "kept, the largest first"
         return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.kept) - len(rows), "--layers"))
 
+    def _chart(self) -> Chart:
+        found = self.found
+        lives = ((phase, [one.live for one in found.timeline if one.phase == phase]) for phase in PHASES)
+        words = f"{len(found.timeline):,} allocations; the most at once are {binary(found.training)}"
+        curves = tuple(Curve(phase, tuple(live)) for phase, live in lives if live)
+        return Chart("memory over a training step", words, curves, "bytes")
+
     def records(self) -> Records:
         rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.kept)
         return Records(_FIELDS, rows, "layer", self.said.lacking)
@@ -86,14 +83,6 @@ class MemoryReport(Report):
     @classmethod
     def schema(cls) -> js.Schema:
         return js.document("memory", cls.VERSION, _schema())
-
-
-def setting(found: Memory) -> str:
-    """How the step is run."""
-    more = ", gradients accumulate" if found.accumulate else ""
-    more += ", channels last" if found.channels_last else ""
-    more += f", torch {found.torch}"
-    return f"batch {found.batch}, {found.precision}, optimizer {found.optimizer}{more}"
 
 
 def _size(title: str, size: int, note: str = "", level: int = 0) -> Fact:
@@ -130,20 +119,15 @@ def _weights(found: Memory) -> Iterator[str]:
     """What the weights alone take."""
     forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
     yield f"weights alone: {forms}"
-    yield f"a file of {found.floating}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
+    types = " and ".join(found.types)
+    yield f"a file of {types}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
 
 
 def _data(found: Memory) -> dict[str, Any]:
     """The ledger as plain data, all sizes in bytes."""
     return {
         "design": found.design.name,
-        "batch": found.batch,
-        "precision": found.precision,
-        "optimizer": found.optimizer,
-        "device": found.device,
-        "accumulate": found.accumulate,
-        "channels_last": found.channels_last,
-        "torch": found.torch,
+        "setting": found.setting.data(),
         "training": found.training,
         "needed": found.needed,
         "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
@@ -189,13 +173,7 @@ def _schema() -> dict[str, js.Schema]:
     moment = {"phase": js.chosen(PHASES), "layer": js.text("at work"), "live": js.size("that live then")}
     return {
         "design": js.text("name of the design"),
-        "batch": js.count("in a step", "samples"),
-        "precision": js.chosen(PRECISIONS),
-        "optimizer": js.chosen(OPTIMIZERS),
-        "device": js.text("cpu, cuda, or a device of the table"),
-        "accumulate": js.flag("whether gradients live from step to step"),
-        "channels_last": js.flag("whether maps and kernels lie in torch's format of that name"),
-        "torch": js.text("the version of torch whose ways the step has"),
+        "setting": js.setting(),
         "training": js.size("at the peak of a training step"),
         "needed": js.size("that a device has to have for it, without the CUDA context and cuDNN's workspaces"),
         "peak": js.nullable(js.record(peak, about="the moment of that peak; none without training")),

@@ -8,8 +8,9 @@ from typing import Any
 
 from archscope.analysis.roofline import Prediction
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
-from archscope.report.speed import PREDICTED, PREDICTION, SETTING, TYPES, WORK, fields, per_second, predicted, share
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
+from archscope.report.speed import PREDICTED, PREDICTION, TYPES, WORK, fields, per_second, predicted, run, share
 from archscope.report.text import duration, short, value
 
 _NOTE = {
@@ -31,7 +32,7 @@ class PredictionReport(Report):
         every: all of them, in order.
     """
 
-    VERSION = 2
+    VERSION = 3
     found: Prediction
     top: int | None = None
     every: bool = False
@@ -41,7 +42,7 @@ class PredictionReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, _setting(self.found), self.said.lines)
+        return Headline(self.found.design.title, run(self.found.setting, self.found.ceilings.name), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -77,11 +78,7 @@ class PredictionReport(Report):
         return self.headed(
             {
                 "design": found.design.name,
-                "batch": found.batch,
-                "dtype": found.dtype,
-                "mode": found.mode,
-                "channels_last": found.channels_last,
-                "compiled": found.compiled,
+                "setting": found.setting.data(),
                 **predicted(found),
                 "parts": [one.record() for one in found.parts],
             }
@@ -89,29 +86,21 @@ class PredictionReport(Report):
 
     @classmethod
     def schema(cls) -> js.Schema:
-        setting = {name: one for name, one in SETTING.items() if name != "device"}
+        about = {"design": js.text("name of the design"), "setting": js.setting()}
         parts = js.many(js.record(js.columns(WORK | PREDICTED, TYPES)), "of the step, in order")
-        return js.document("predict", cls.VERSION, {**js.columns(setting, TYPES), **PREDICTION, "parts": parts})
-
-
-def _setting(found: Prediction) -> str:
-    """What the times are of, and under which assumptions on how torch runs it."""
-    dtype = f"{found.dtype} ({found.mixed})" if found.mixed else found.dtype
-    more = ", channels last" if found.channels_last else ""
-    run = "compiled" if found.compiled else "layer by layer"
-    return f"batch {found.batch}, {dtype}, {found.mode}{more}, {run} on {found.ceilings.name}"
+        return js.document("predict", cls.VERSION, {**about, **PREDICTION, "parts": parts})
 
 
 def _facts(found: Prediction) -> Iterator[Fact]:
     """The totals."""
     work = found.work
-    throughput = per_second(found.batch / found.seconds) if found.seconds else ""
+    throughput = per_second(found.setting.batch / found.seconds) if found.seconds else ""
     most = f"{'' if found.calibrated else 'at most '}{throughput}" if throughput else ""
     yield Fact("step", (duration(found.seconds),), f"{found.label}; {most}" if most else found.label)
     if not found.calibrated:
         yield Fact("granted", ("",), ", ".join(found.granted), 1)
         yield _estimate(found)
-    if found.mode == "train":
+    if found.setting.trains:
         yield Fact("forward", (duration(found.forward),), "with the loss", 1)
         yield Fact("backward", (duration(found.backward),), "", 1)
         yield Fact("update", (duration(found.update),), "", 1)
@@ -129,7 +118,8 @@ def _estimate(found: Prediction) -> Fact:
     fit = one.fit
     errors = f"off by {fit.median:.0%} in half, by at most {fit.ninetieth:.0%} in 90% of networks of other families"
     outside = f"; fitted on batches of {fit.batches[0]:,} to {fit.batches[1]:,}" if one.outside else ""
-    return Fact("estimate", (duration(one.seconds),), f"{per_second(found.batch / one.seconds)}; {errors}{outside}")
+    rate = per_second(found.setting.batch / one.seconds)
+    return Fact("estimate", (duration(one.seconds),), f"{rate}; {errors}{outside}")
 
 
 def _notes(found: Prediction) -> list[str]:
@@ -138,4 +128,5 @@ def _notes(found: Prediction) -> list[str]:
     flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
     peaks = f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}"
     fitted = f"the estimate is fitted on {found.estimate.fit.source}" if found.estimate is not None else ""
-    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [fitted])]
+    other = f"{found.setting.precision}: {found.mixed}" if found.mixed else ""
+    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [other, fitted])]

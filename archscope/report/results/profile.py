@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Records, Report, Room, Row, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.speed import (
     MACHINE,
     PREDICTION,
@@ -20,6 +21,7 @@ from archscope.report.speed import (
     machine_schema,
     per_second,
     predicted,
+    run,
     seconds,
     share,
 )  # fmt: skip
@@ -44,7 +46,7 @@ class ProfileReport(Report):
         every: all of them, in order.
     """
 
-    VERSION = 2
+    VERSION = 3
     found: Profile
     top: int | None = None
     every: bool = False
@@ -54,7 +56,9 @@ class ProfileReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, _setting(self.found), self.said.lines)
+        return Headline(
+            self.found.design.title, run(self.found.setting, self.found.machine.title, measured=True), self.said.lines
+        )
 
     def blocks(self, room: Room) -> Iterator[Block]:
         found, top = self.found, room.listed if self.top is None else self.top
@@ -75,8 +79,7 @@ class ProfileReport(Report):
 
     def records(self) -> Records:
         found = self.found
-        place = {"design": found.design.name, "compiled": found.compiled}
-        place |= found.setting._asdict() | found.machine.as_data()
+        place = {"design": found.design.name, **found.setting.data(), **found.machine.as_data()}
         parts = ({**one.record(), **place} for one in found.parts)
         return Records.of(fields(WORK | TIMED | SETTING | MACHINE), parts, "name", self.said.lacking)
 
@@ -85,8 +88,7 @@ class ProfileReport(Report):
         return self.headed(
             {
                 "design": found.design.name,
-                **found.setting._asdict(),
-                "compiled": found.compiled,
+                "setting": found.setting.data(),
                 "whole": {phase: _timing(one) for phase, one in found.whole.items()},
                 "sum_of_parts": found.sum_of_parts,
                 "throughput": found.throughput,
@@ -108,7 +110,8 @@ class ProfileReport(Report):
         )
         error = js.nullable(js.number("by which an estimate is off, relative to the time measured; a bound has none"))
         fields = {
-            **js.columns(SETTING, TYPES),
+            "design": js.text("name of the design"),
+            "setting": js.setting(),
             "whole": js.mapping(timing, "by phase: forward (in training with the loss), backward, update, step"),
             "sum_of_parts": seconds("of all parts, each timed alone"),
             "throughput": js.number("achieved", "samples/second"),
@@ -127,14 +130,6 @@ class ProfileReport(Report):
             "parts": js.many(js.record(js.columns(WORK | TIMED, TYPES)), "of the step, in order"),
         }
         return js.document("profile", cls.VERSION, fields)
-
-
-def _setting(found: Profile) -> str:
-    """What was timed."""
-    setting = found.setting
-    more = ", channels last" if setting.channels_last else ""
-    more += ", compiled" if found.compiled else ""
-    return f"batch {setting.batch}, {setting.dtype}, {setting.mode}{more} on {found.machine.title}"
 
 
 def _part(part: float, whole: float | None) -> str:
@@ -213,7 +208,7 @@ def _ordinal(number: int) -> str:
 
 def _sum_of_parts(found: Profile) -> str:
     """What the parts take one by one, against the whole."""
-    what = "the whole" if not found.compiled else "the compiled whole (layer by layer it is not compiled)"
+    what = "the whole" if not found.setting.compile else "the compiled whole (layer by layer it is not compiled)"
     return (
         f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
     )

@@ -12,22 +12,8 @@ from typing import Any
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Cell,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-    Sum,
-    Sums,
-    Term,
-)  # fmt: skip
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Room, Row, Sum, Sums, Term
 from archscope.report.results.account import inputs
 
 _HEADS = tuple(
@@ -77,6 +63,7 @@ class ReconciliationReport(Report):
         measured: what the peers report, where they were run.
     """
 
+    VERSION = 2
     found: Reconciliation
     measured: Mapping[str, Measured] = field(default_factory=dict)
 
@@ -92,7 +79,7 @@ class ReconciliationReport(Report):
     def headline(self) -> Headline:
         found = self.found
         counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, batch {found.batch}"
+        words = f"input {inputs(found.design)}, {found.setting.words('batch')}"
         return Headline(found.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -113,7 +100,7 @@ class ReconciliationReport(Report):
         return self.headed(
             {
                 "design": found.design.name,
-                "batch": found.batch,
+                "setting": found.setting.data(),
                 "macs": found.macs,
                 "params": found.params,
                 "peers": list(map(_peer, self.peers)),
@@ -225,7 +212,7 @@ def _schema(version: int) -> js.Schema:
     }
     fields = {
         "design": js.text("name of the design"),
-        "batch": js.count("that runs at once", "samples"),
+        "setting": js.setting(),
         "macs": js.figure("macs"),
         "params": js.figure("params"),
         "peers": js.many(js.record(peer, optional=["work"])),

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Headline, Notes, Records, Report, Room, Said
+from archscope.report.base import Records, Report, Said
+from archscope.report.blocks import Block, Headline, Notes, Room
 from archscope.report.checks import verdict
 from archscope.report.results.account import AccountReport
 from archscope.report.results.imported import remarks
-from archscope.report.results.memory import setting
 from archscope.report.text import binary, value
+from archscope.setting import OF_MEMORY
 
 if TYPE_CHECKING:
     from archscope.analysis.receptive_field import ReceptiveFields
@@ -57,7 +58,7 @@ def _lines(found: Summary) -> Iterator[str]:
     memory = found.memory
     yield (
         f"memory: training {binary(memory.training)}, of this {binary(memory.kept_bytes)} kept for backward; "
-        f"inference {binary(memory.inference)} ({setting(memory)})"
+        f"inference {binary(memory.inference)} ({memory.setting.words(*OF_MEMORY)})"
     )
     yield from _field(found.fields)
     yield from remarks(found.imported)
@@ -68,7 +69,7 @@ def _field(fields: ReceptiveFields) -> Iterator[str]:
     """The receptive field of the last layer that has a bounded one, if any has."""
     for layer in reversed(fields.design.layers):
         axes = fields[layer.name]
-        if axes and not any(axis.whole or axis.untold_from for axis in axes):
+        if axes and not any(axis.whole or axis.untold_from or axis.sees == "all" for axis in axes):
             sizes, extents = value([axis.size for axis in axes], "axes"), value([axis.extent for axis in axes], "axes")
             yield f"receptive field: {sizes} of {extents} at {layer.name}, the last layer that does not see everything"
             return

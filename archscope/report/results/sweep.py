@@ -8,31 +8,18 @@ from math import isfinite, log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.report import schema as js
-from archscope.report.blocks import (
-    Block,
-    Cell,
-    Fact,
-    Facts,
-    Field,
-    Grid,
-    Head,
-    Headline,
-    Notes,
-    Records,
-    Report,
-    Room,
-    Row,
-    Said,
-)  # fmt: skip
-from archscope.report.results.comparison import run_text, time_note
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Cell, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
+from archscope.report.results.comparison import time_note
 from archscope.report.text import cut, duration, line, short
+from archscope.setting import FIELDS
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
+    from archscope.figures import Column
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Objective, Rows, Sweep
     from archscope.sweeps.space import Space
-    from archscope.table import Column
 
 #: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
 _MOST_REASONS, _MOST_FRONTIER = 5, 20
@@ -47,6 +34,7 @@ _INFLUENCE = "What moves what: the share of a figure's variance that an axis exp
 class SweepReport(Report):
     """What became of the designs, the best of them, and which axis moves which figure."""
 
+    VERSION = 3
     found: Sweep
 
     @property
@@ -145,8 +133,8 @@ def axis_titles(found: Sweep) -> list[str]:
 
 def setting_text(found: Sweep) -> str:
     """How the designs are run; the batch if it is the same for all."""
-    text = run_text(found.question.setting)
-    return text.partition(", ")[2] if any(axis.name == "batch" for axis in found.space.axes) else text
+    varied = [axis.name for axis in found.space.axes]
+    return found.question.setting.words(*(name for name in FIELDS if name not in varied))
 
 
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:
@@ -349,15 +337,12 @@ def _point(found: Sweep, point: Point) -> dict[str, Any]:
 def _data(found: Sweep) -> dict[str, Any]:
     """All that is known, with the designs of :func:`points`."""
     space, question, tally, moments = found.space, found.question, found.tally, found.moments
-    setting, drawn = question.setting, space.sample
+    drawn = space.sample
     derived = dict(question.derived)
     return {
         "name": found.name,
         "file": found.file,
-        "batch": setting.batch,
-        "dtype": setting.dtype,
-        "optimizer": setting.optimizer,
-        "device": setting.device,
+        "setting": question.setting.data(),
         "axes": [
             {"name": axis.name, "values": list(axis.values), "structural": axis.name in found.structural}
             for axis in space.axes
@@ -452,10 +437,7 @@ def _schema(version: int) -> js.Schema:
     fields = {
         "name": js.text("of the design, as the spec gives it"),
         "file": js.text("the spec; empty where it was no file"),
-        "batch": js.count("that runs at once, where no axis says it", "samples"),
-        "dtype": js.text("of the numbers"),
-        "optimizer": js.text("of the training step"),
-        "device": js.nullable(js.text("whose times and memory")),
+        "setting": js.setting(),
         "axes": js.many(js.record(axis)),
         "size": js.count("all combinations of the values"),
         "sample": js.nullable(js.record(sample)),

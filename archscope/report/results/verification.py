@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from archscope.design import incomplete
 from archscope.errors import SpecError
 from archscope.report import schema as js
-from archscope.report.blocks import Block, Checked, Checks, Field, Headline, Records, Report, Room, Said
+from archscope.report.base import Field, Records, Report, Said
+from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
 from archscope.report.text import figure
 from archscope.report.text import value as written

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 Dims = Sequence[int | str]
 _KINDS = {
-    "float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "int32": TensorProto.INT32, "bool": TensorProto.BOOL,
+    "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64,
+    "int32": TensorProto.INT32, "bool": TensorProto.BOOL,
 }  # fmt: skip
 
 
@@ -38,19 +39,21 @@ def save(
     inputs: Mapping[str, Any] | None = None,
     outputs: Mapping[str, Dims | None] | Sequence[str] = ("y",),
     opset: int = 20,
+    given: str = "float32",
 ) -> Path:
     """Write a model; sizes of outputs that are left out are inferred by onnx.
 
     Args:
         inputs: sizes by name, or sizes and a dtype.
         outputs: names, with the sizes that are declared.
+        given: the type of the outputs.
     """
     values = []
-    for name, given in (inputs or {"x": ("N", 4, 8, 8)}).items():
-        dims, dtype = given if isinstance(given[0], tuple) else (given, "float32")
+    for name, said in (inputs or {"x": ("N", 4, 8, 8)}).items():
+        dims, dtype = said if isinstance(said[0], tuple) else (said, "float32")
         values.append(helper.make_tensor_value_info(name, _KINDS[dtype], dims))
     declared = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs)
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in declared.items()]
+    results = [helper.make_tensor_value_info(name, _KINDS[given], dims) for name, dims in declared.items()]
     tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in (stored or {}).items()]
     graph = helper.make_graph(list(nodes), "graph", values, results, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)

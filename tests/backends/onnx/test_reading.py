@@ -10,6 +10,7 @@ import pytest
 
 import archscope
 from archscope.backends.onnx.reading import read_onnx
+from archscope.backends.torch.onnx_proof import prove_onnx
 from archscope.errors import MissingLibrary, UsageError
 from archscope.spec.writer import to_yaml
 from tests.backends.onnx.graphs import ints, node, save, weight
@@ -199,3 +200,52 @@ def test_a_constant_takes_no_memory_before_it_is_refused(tmp_path):
     path = save(tmp_path / "net.onnx", nodes, {"s": ints(1000), "t": ints(10**6, 1000), "one": np.float32(1)})
     with pytest.raises(UsageError, match=r"cannot be said as a design"):
         read_onnx(path)
+
+
+# -- several floating types --------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_two_floating_types_holds_each_weight_in_its_own(tmp_path):
+    """24 + 4 numbers of 2 bytes, 20 + 5 of 4; the file's own arrays say so."""
+    stored = {
+        "narrow.weight": weight(4, 6).astype(np.float16), "narrow.bias": weight(4).astype(np.float16),
+        "wide.weight": weight(5, 4), "wide.bias": weight(5),
+    }  # fmt: skip
+    nodes = [
+        node("Cast", "x", "half", to=onnx.TensorProto.FLOAT16),
+        node("Gemm", "half narrow.weight narrow.bias", "a", transB=1),
+        node("Cast", "a", "full", to=onnx.TensorProto.FLOAT),
+        node("Gemm", "full wide.weight wide.bias", "y", transB=1),
+    ]
+    model = read_onnx(save(tmp_path / "net.onnx", nodes, stored, inputs={"x": ("N", 6)}, outputs={"y": ("N", 5)}))
+    assert {layer.name: layer.dtype for layer in model.design.layers if layer.kind == "Linear"} == {
+        "narrow": "float16", "wide": None,
+    }  # fmt: skip
+    total = archscope.analyze(model.design).total
+    assert total.param_bytes == sum(array.nbytes for array in stored.values()) == 28 * 2 + 25 * 4
+    assert archscope.load(to_yaml(model.design)) == model.design
+    assert all(check.ok for check in prove_onnx(model))
+
+
+def test_weights_that_are_stored_narrow_and_cast_before_use_are_of_the_type_that_is_used(tmp_path):
+    nodes = [node("Cast", "fc.weight", "w", to=onnx.TensorProto.FLOAT), node("Gemm", "x w", "y", transB=1)]
+    stored = {"fc.weight": weight(5, 6).astype(np.float16)}
+    model = read_onnx(save(tmp_path / "net.onnx", nodes, stored, inputs={"x": ("N", 6)}, outputs={"y": ("N", 5)}))
+    assert [(layer.kind, layer.dtype) for layer in model.design.layers] == [("Linear", None)]
+
+
+def test_a_doubled_file_is_read_and_proved_in_float64(tmp_path):
+    stored = {"fc.weight": weight(5, 6).astype(np.float64), "fc.bias": weight(5).astype(np.float64)}
+    nodes = [node("Gemm", "x fc.weight fc.bias", "a", transB=1), node("Tanh", "a", "y")]
+    path = save(
+        tmp_path / "net.onnx",
+        nodes,
+        stored,
+        inputs={"x": (("N", 6), "float64")},
+        outputs={"y": ("N", 5)},
+        given="float64",
+    )
+    model = read_onnx(path)
+    assert (model.floating, {layer.dtype for layer in model.design.layers}) == ("float64", {None})
+    assert all(check.ok and check.measured is not None for check in prove_onnx(model))
+    assert [check.measured for check in prove_onnx(model) if check.what == "shape of y"] == ["batch x 5 float64"]

@@ -7,6 +7,9 @@ import pytest
 
 import archscope
 from archscope.backends.torch.profile import profile
+from archscope.report.base import report_of
+from archscope.report.formats import FORMATS
+from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, inaccessible
 
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too'"
 SPEC = """
@@ -62,7 +65,7 @@ def small():
 
 RESULTS = {
     "design": design,
-    "account": lambda: archscope.analyze(design(), batch=3, dtype="float16"),
+    "account": lambda: archscope.analyze(design(), batch=3, precision="float16"),
     "memory": lambda: archscope.memory(small(), device="h100"),
     "fields": lambda: archscope.receptive_fields(small()),
     "prediction": lambda: archscope.predict(small(), device="l4"),
@@ -106,7 +109,7 @@ def test_a_prediction_and_its_parts():
     prediction = RESULTS["prediction"]()
     page = Page(prediction)
     assert {one.part.name for one in prediction.parts} <= {row[0] for row in page.rows}
-    assert "batch 1, float32 (convolutions in TF32, torch's default), train, layer by layer on NVIDIA L4" in page.text
+    assert "batch 1, float32, training with sgd, torch 2.13 on NVIDIA L4" in page.text
 
 
 def test_the_arithmetic_of_a_layer():
@@ -121,3 +124,25 @@ def test_memory_shows_the_ledger_and_the_largest_that_is_kept():
     assert rows["training step"][2] == f"{memory.training:,} B"
     largest = max(memory.kept, key=lambda piece: piece.bytes)
     assert rows[largest.layer][1] == largest.what
+
+
+@pytest.mark.parametrize("way", [LIGHT, DARK, NO_JAVASCRIPT], ids=["light", "dark", "no scripts"])
+def test_a_page_stands_alone(new_page, tmp_path, way):
+    target = tmp_path / "step.html"
+    memory = archscope.memory(small(), batch=2)
+    target.write_text(FORMATS["html"].text(report_of(memory)))
+    page = new_page(**way)
+    page.goto(target.as_uri())
+    assert page.title() == "LeNet-5"
+    row = page.locator("tr", has_text="training step").first
+    assert f"{memory.training:,} B" in row.inner_text()
+    assert page.locator("figure.chart path.area").count() == len({one.phase for one in memory.timeline})
+    assert page.get_by_label(f"{len(memory.timeline):,} allocations").count() == 1
+    assert way is NO_JAVASCRIPT or inaccessible(page) == []
+
+
+def test_a_page_escapes_names(page, tmp_path):
+    target = tmp_path / "page.html"
+    target.write_text(FORMATS["html"].text(report_of(archscope.explain(design(NASTY), "end"))))
+    page.goto(target.as_uri())
+    assert NASTY in page.locator("main").inner_text()

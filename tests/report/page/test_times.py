@@ -10,7 +10,8 @@ from archscope.errors import UsageError
 from archscope.report.page.times import of_prediction, read_profile
 
 MEASURED = {
-    "format": 1, "design": "LeNet-5", "mode": "train", "batch": 2, "dtype": "float32",
+    "format": 1, "design": "LeNet-5",
+    "setting": {"mode": "train", "batch": 2, "precision": "float32", "channels_last": False, "compile": False},
     "whole": {"step": {"median": 0.005, "spread": 0.0, "runs": 7}},
     "prediction": {"seconds": 0.004, "label": "estimate"},
     "machine": {"gpu": "", "cpu": "An Old CPU", "torch": "2.13.0", "date": "2026-01-02"},

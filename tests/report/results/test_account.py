@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import archscope
-from archscope.analysis.metrics import METRICS
+from archscope.figures import COSTS
 from archscope.report.formats import FORMATS
 from archscope.report.results.account import AccountReport
 from archscope.table import COLUMNS
@@ -66,14 +66,14 @@ def test_csv_of_several_designs_names_them(account):
 
 def test_json_holds_every_figure(account):
     content = json.loads(FORMATS["json"].text(AccountReport(account)))
-    assert content["format"] == 1
+    assert content["format"] == 2
     (design,) = content["designs"]
     assert design["vars"] == {"width": 4}
-    assert design["batch"] == 2
+    assert design["setting"]["batch"] == 2
     assert design["totals"]["all"]["params"] == account.total.params
     assert design["totals"]["conv"]["layers"] == 1
     for row, layer in zip(account.rows, design["layers"], strict=True):
-        for name in METRICS:
+        for name in COSTS:
             assert layer[name] == getattr(row, name)
     assert design["layers"][0]["arguments"]["kernel_size"] == [3, 3]
     assert design["layers"][2]["output_shapes"][0] == [4, 5]

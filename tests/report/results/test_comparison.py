@@ -48,7 +48,9 @@ def row(text, title):
 
 def test_text_has_exact_figures_and_ratios(two):
     text = comparison_text(two, 160)
-    assert "2 designs   batch 1, float32, sgd on NVIDIA H200, ratios to AlexNet" in plain(text)
+    assert "2 designs   batch 1, float32, training with sgd, torch 2.13 on NVIDIA H200, ratios to AlexNet" in plain(
+        text
+    )
     assert re.split("  +", row(text, "params")) == ["params", "62,378,344", "138,357,544", "2.22x"]
     assert "baseline" in plain(text).splitlines()[3]
     assert "at least" in row(text, "training step time")
@@ -109,8 +111,9 @@ def test_markdown(two):
 
 def test_data_is_json_and_says_what_it_is(two):
     data = json.loads(json.dumps(comparison_data(two)))
-    assert (data["format"], data["batch"], data["dtype"], data["device"]) == (1, 1, "float32", "h200")
-    assert (data["baseline"], data["times"], data["optimizer"]) == ("AlexNet", "at least", "sgd")
+    run = data["setting"]
+    assert (data["format"], run["batch"], run["precision"], run["device"]) == (2, 1, "float32", "h200")
+    assert (data["baseline"], data["times"], run["optimizer"]) == ("AlexNet", "at least", "sgd")
     first, second = data["designs"]
     assert first["figures"]["params"] == 62_378_344
     assert second["ratios"]["params"] == 138_357_544 / 62_378_344

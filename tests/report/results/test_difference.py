@@ -113,7 +113,7 @@ def test_the_difference_as_data(wider):
                 adds_up(child, child["children"])
 
     adds_up(data["total"], data["changes"])
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert (data["before"], data["after"]) == ("ResNet-50", "Wide ResNet-50-2")
     assert {"name": "vars.groups", "before": None, "after": 1} in data["edits"]
     assert data["total"]["params"] == 68_883_240 - 25_557_032

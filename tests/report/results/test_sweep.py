@@ -70,7 +70,7 @@ def row(found, start, width=100):
 
 def test_text_says_what_became_of_the_designs(found):
     head, _, *steps = lines(found)[:6]
-    assert head == "net   batch 4, float32, sgd on NVIDIA H200"
+    assert head == "net   batch 4, float32, training with sgd, torch 2.13 on NVIDIA H200"
     assert steps == [
         "36  designs in 250 ms, 144 a second",
         "32  legal",
@@ -244,7 +244,7 @@ def test_a_frame_without_designs_has_its_columns():
 
 def test_a_batch_that_varies_is_not_told_as_one(found):
     varied = replace(found, space=Space((*AXES[:3], Axis("batch", (1, 2, 4)))))
-    assert setting_text(varied) == "float32, sgd on NVIDIA H200"
+    assert setting_text(varied) == "float32, training with sgd, torch 2.13 on NVIDIA H200"
 
 
 def test_times_say_what_they_are(found):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
+import torch
 from torch._ops import HigherOrderOperator
 
 from archscope.backends.importing.draft import Unfit
-from archscope.backends.importing.refusals import Refusal
+from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH
-from archscope.backends.torch.imports.entities import DTYPES
+from archscope.backends.torch.imports.calls import Call, ModelTensor, TraceTensor
+from archscope.backends.torch.imports.entities import DTYPES, word
+from archscope.backends.torch.imports.foreign import line_of
 from archscope.backends.torch.imports.lifting import Lifting
 from archscope.backends.torch.imports.measure import measured
-from archscope.backends.torch.imports.program import Call, Held, Value
-from archscope.backends.torch.imports.telling import told
 from archscope.errors import UsageError
 
 
@@ -36,22 +38,29 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     try:
         totals = measured(lifting, calls, inputs, held, results)
     except Exception as error:
-        why = str(error) if type(error) is ValueError else told(error)
+        why = str(error) if type(error) is ValueError else line_of(error)
         raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
+    try:
+        mark = lifting.mark(held)
+    except Unsupported as error:
+        raise UsageError(_no_box(refusal, str(error))) from None
+    own_type = lifting.floating if mark is None else next(kind for kind, name in DTYPES.items() if name == mark)
     op = lifting.op(
         "Opaque",
         of=calls[0].frames[-1].kind if path else calls[0].target,
         reason=refusal.what,
         output_shapes=[list(lifting.shape(value)[1:]) for value in results],
-        output_dtypes=[DTYPES[value.dtype] or "float" for value in results],
+        output_dtypes=[word(value.dtype, own_type) for value in results],
         parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
         buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
-        buffer_dtypes={name: DTYPES.get(one.value.dtype) or "float" for name, one in named.items() if not one.learnt},
-        **totals,
+        buffer_dtypes={name: word(one.value.dtype, own_type) for name, one in named.items() if not one.learnt},
+        **totals | {"kept_bytes": _of_float32(int(totals["kept_bytes"]), inputs, held)},
     )
     refs = [lifting.ref(value, calls[0]) for value in inputs]
     try:
-        made = lifting.draft.layer(lifting.instances.name(calls[0]) or calls[0].target.replace(".", "_"), op, refs)
+        made = lifting.draft.layer(
+            lifting.instances.name(calls[0]) or calls[0].target.replace(".", "_"), op, refs, dtype=mark
+        )
     except Unfit as error:
         raise UsageError(_no_box(refusal, str(error))) from None
     lifting.sources.state[made[0]] = {name: one.name for name, one in named.items()}
@@ -59,8 +68,22 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         lifting.enter(value, ref)
 
 
+def _of_float32(kept: int, inputs: Sequence[TraceTensor], held: Sequence[ModelTensor]) -> int:
+    """Bytes that are kept, as an Opaque layer tells them: at 4 bytes a float, whatever type it was measured in."""
+    read = [*(value.dtype for value in inputs), *(one.value.dtype for one in held)]
+    floats = [dtype for dtype in read if dtype.is_floating_point]
+    if not floats:
+        return kept
+    item = reduce(torch.promote_types, floats).itemsize
+    return kept * torch.float32.itemsize // item
+
+
 def _refuse_closed(
-    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
+    lifting: Lifting,
+    refusal: Refusal,
+    inputs: Sequence[TraceTensor],
+    held: Sequence[ModelTensor],
+    results: Sequence[TraceTensor],
 ) -> None:
     """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from archscope.backends.imported import Unused
-from archscope.backends.importing.constants import Kept
+from archscope.backends.importing.constants import ValueFile
 from archscope.design import Design
 
 
 @dataclass(frozen=True)
-class Target:
+class ImportTarget:
     """A model that is to be imported, with inputs to run it on.
 
     Attributes:
@@ -27,6 +27,7 @@ class Target:
         notes: what a user should know about how it was made.
         shown: the inputs as they were given, where that is with another batch.
         original: the module of which ``module`` is a copy without numbers.
+        floating: the floating type in which the model runs: what is of another type is said so in the design.
     """
 
     module: nn.Module | None
@@ -38,6 +39,7 @@ class Target:
     notes: tuple[str, ...] = ()
     shown: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     original: nn.Module | None = None
+    floating: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)
@@ -57,5 +59,5 @@ class Lifted:
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    kept: Kept | None = field(default=None, repr=False, compare=False)
+    kept: ValueFile | None = field(default=None, repr=False, compare=False)
     unknown: tuple[str, ...] = ()

@@ -12,21 +12,20 @@ from torch.utils import _pytree as pytree
 
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import build, seeded
-from archscope.backends.torch.imports.model import Lifted, Target
-from archscope.backends.torch.imports.telling import told
+from archscope.backends.torch.imports.foreign import line_of
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.twin import copied, spread
 from archscope.design import Design
 
 #: larger models are not run: bytes of state, and MACs of a forward pass
 MOST_BYTES, MOST_MACS = 2**26, 5 * 10**8
-#: of the largest element
-TOLERANCE = 1e-3
+#: of the largest element; in narrower types as many units in the last place
+TOLERANCE, ULPS = 1e-3, 8
 #: layers whose values stand in the spec
 _STATED = ("Buffer", "Constant")
-_SAME = f"the same within {TOLERANCE:g}"
 
 
-def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> Iterator[Check]:
+def same_outputs(design: Design, target: ImportTarget, lifted: Lifted, macs: int) -> Iterator[Check]:
     """The outputs of the model and of the module built of its design, in training and in eval mode.
 
     On real tensors: parameters are drawn, and both have them; what the model holds besides is the model's. What the
@@ -35,8 +34,10 @@ def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> I
     """
     why = _unfit(design, target, lifted, macs)
     model = _runnable(target)
+    limit = TOLERANCE if model is None else _tolerance(model)
+    same = f"the same within {limit:g}"
     if why or model is None:
-        yield Check("outputs", _SAME, None, why or "a saved program is one mode of its model")
+        yield Check("outputs", same, None, why or "a saved program is one mode of its model")
         return
     modes = {part.training for part in model.modules()}
     for training in (True, False):
@@ -44,24 +45,30 @@ def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> I
         try:
             found = _difference(design, target, lifted, training=training)
         except Exception as error:
-            yield Check(what, _SAME, None, f"not compared: {told(error)}")
+            yield Check(what, same, None, f"not compared: {line_of(error)}")
             continue
         if isinstance(found, str):
-            yield Check(what, _SAME, None, f"not compared: {found}")
-        elif found <= TOLERANCE:
-            yield Check(what, _SAME, _SAME, "drawn weights, real tensors on the CPU")
+            yield Check(what, same, None, f"not compared: {found}")
+        elif found <= limit:
+            yield Check(what, same, same, "drawn weights, real tensors on the CPU")
         elif modes == {training}:
-            yield Check(what, _SAME, f"differ by {found:.1e} of the largest", "drawn weights, real tensors on the CPU")
+            yield Check(what, same, f"differ by {found:.1e} of the largest", "drawn weights, real tensors on the CPU")
         else:
-            yield Check(what, _SAME, None, "the model does otherwise than in the mode that it was traced in")
+            yield Check(what, same, None, "the model does otherwise than in the mode that it was traced in")
 
 
-def _runnable(target: Target) -> nn.Module | None:
+def _tolerance(model: nn.Module) -> float:
+    """How far outputs may be apart: their sums are rounded to the narrowest type of the state."""
+    types = {tensor.dtype for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()}
+    return max([TOLERANCE, *(ULPS * torch.finfo(dtype).eps for dtype in types)])
+
+
+def _runnable(target: ImportTarget) -> nn.Module | None:
     """The module whose outputs are compared."""
     return target.original or target.module
 
 
-def _unfit(design: Design, target: Target, lifted: Lifted, macs: int) -> str:
+def _unfit(design: Design, target: ImportTarget, lifted: Lifted, macs: int) -> str:
     """Why two modules are not run; empty where they are."""
     model = _runnable(target)
     size = 0 if model is None else sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
@@ -76,14 +83,14 @@ def _unfit(design: Design, target: Target, lifted: Lifted, macs: int) -> str:
     return ""
 
 
-def _difference(design: Design, target: Target, lifted: Lifted, *, training: bool) -> float | str:
+def _difference(design: Design, target: ImportTarget, lifted: Lifted, *, training: bool) -> float | str:
     """The largest difference between outputs, as a part of the largest element; or why there is none to tell."""
     model = _runnable(target)
     assert model is not None
     with warnings.catch_warnings(), seeded(0):
         warnings.simplefilter("ignore")
         model = copied(model, _drawn).train(training)
-        network = build(design).train(training)
+        network = build(design, dtype=target.floating).train(training)
         _lend(model, network, design, lifted)
         args, kwargs = pytree.tree_map_only(torch.Tensor, _input, (target.args, target.kwargs))
         twin = copied(model, torch.clone)
@@ -123,16 +130,15 @@ def _entries(design: Design, args: Any, kwargs: Any) -> tuple[list[torch.Tensor]
 def _drawn(tensor: torch.Tensor) -> torch.Tensor:
     """A parameter of other numbers, or a buffer as it is; zeros where it has none."""
     if isinstance(tensor, nn.Parameter) and tensor.is_floating_point():
-        return torch.randn(tensor.shape) * 0.3 + 0.1
+        return (torch.randn(tensor.shape) * 0.3 + 0.1).to(tensor.dtype)
     if tensor.is_meta:
         return torch.zeros(tensor.shape, dtype=tensor.dtype)
-    found = tensor.detach().cpu().clone()
-    return found.float() if found.is_floating_point() else found
+    return tensor.detach().cpu().clone()
 
 
 def _input(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_floating_point():
-        return torch.randn(tensor.shape)
+        return torch.randn(tensor.shape).to(tensor.dtype)
     return torch.randint(0, 2, tensor.shape).to(tensor.dtype)
 
 

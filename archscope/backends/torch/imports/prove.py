@@ -22,12 +22,13 @@ from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import memory
 from archscope.backends.imported import Unused
 from archscope.backends.proof import Check
-from archscope.backends.torch.check import Shapes, kept_by, plain, same_tensors
+from archscope.backends.torch.check import kept_by, plain, same_tensors
 from archscope.backends.torch.counting import counter
-from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.entities import DTYPES
+from archscope.backends.torch.imports.foreign import line_of
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.outputs import same_outputs
 from archscope.backends.torch.imports.regions import not_recomputed
-from archscope.backends.torch.imports.telling import told
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
 from archscope.design import Design
@@ -42,7 +43,7 @@ _OTHERWISE_FAKE = ("EmbeddingBag",)
 _Result = TypeVar("_Result")
 
 
-def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
+def prove(design: Design, target: ImportTarget, lifted: Lifted) -> tuple[Check, ...]:
     """Hold a design against the model that it was imported from, at the batch of the example inputs.
 
     Args:
@@ -57,7 +58,8 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
     model = target.module if target.program is None else target.program.module()
     assert model is not None
     batch = batch_of((target.args, target.kwargs))
-    account = analyze(design, batch=batch)
+    kind = DTYPES.get(target.floating, "float32")
+    account = analyze(design, batch=batch, precision=kind)
     given = (model, target.args, target.kwargs)
     saved = "a saved program is one mode of its model, and does not say how it trains"
     back: int | str = saved
@@ -73,7 +75,7 @@ def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
         _outputs(account, ran, where),
         _macs(account, ran, where),
         _backward_macs(account, back, where),
-        _kept_bytes(design, batch, kept, where.replace("fake", "real") if unlike else where),
+        _kept_bytes(design, batch, kind, kept, where.replace("fake", "real") if unlike else where),
         *same_outputs(design, target, lifted, account.total.macs),
     )
 
@@ -86,7 +88,7 @@ class _Ran(NamedTuple):
 
     Attributes:
         read: names of the parameters and buffers that it reads.
-        outputs: the tensors that it gives, by shape, with the type where it is not a floating one.
+        outputs: the tensors that it gives, by shape, with the type where it is not float32.
     """
 
     read: frozenset[str]
@@ -132,8 +134,8 @@ def _named(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 
-def _dtype(tensor: torch.Tensor) -> str | None:
-    return None if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _kept(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -154,7 +156,7 @@ def _measured(given: Given, measure: Callable[..., _Result], *, fake: bool = Tru
         with mode:
             return measure(*twin)
     except Exception as error:
-        reason = f"on fake tensors {told(error)}"
+        reason = f"on fake tensors {line_of(error)}"
     model, args, kwargs = given
     if sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())) > MOST_REAL:
         return reason
@@ -162,7 +164,7 @@ def _measured(given: Given, measure: Callable[..., _Result], *, fake: bool = Tru
         args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
         return measure(copied(model, zeros), args, kwargs)
     except Exception as error:
-        return f"{reason}; on real ones {told(error)}"
+        return f"{reason}; on real ones {line_of(error)}"
 
 
 # -- the figures -------------------------------------------------------------------------------------------------------
@@ -176,17 +178,18 @@ def _tensors(account: Account, model: nn.Module, lifted: Lifted, ran: _Ran | str
         *model.named_buffers(remove_duplicate=False),
     ]:
         alias[name] = first.setdefault(id(tensor), name)
-    stated: dict[str, Shapes] = {"parameters": {}, "buffers": {}}
+    kind = account.setting.numbers.floating
+    stated: dict[str, dict[str, tuple[int | str, ...]]] = {"parameters": {}, "buffers": {}}
     for layer, row in zip(account.design.layers, account.rows, strict=True):
         if layer.shares is None:
-            held = {"parameters": layer.op.parameters(*row.x), "buffers": layer.op.buffers(*row.x)}
+            held = {"parameters": layer.parameters(*row.x), "buffers": layer.buffers(*row.x)}
             for what, tensors in held.items():
                 for part, one in tensors.items():
                     name = lifted.names.get(f"{layer.name}.{part}", f"{layer.name}.{part}")
-                    stated[what][alias.get(name, name)] = one.shape
-    real: dict[str, Shapes] = {
-        "parameters": {name: tuple(tensor.shape) for name, tensor in model.named_parameters()},
-        "buffers": {name: tuple(tensor.shape) for name, tensor in model.named_buffers()},
+                    stated[what][alias.get(name, name)] = _typed(one.shape, one.dtype or kind)
+    real: dict[str, dict[str, tuple[int | str, ...]]] = {
+        "parameters": {name: _typed(tuple(one.shape), _dtype(one)) for name, one in model.named_parameters()},
+        "buffers": {name: _typed(tuple(one.shape), _dtype(one)) for name, one in model.named_buffers()},
     }
     for what, shapes in real.items():
         yield same_tensors(f"{what} by name and shape", stated[what], shapes)
@@ -197,11 +200,14 @@ def _tensors(account: Account, model: nn.Module, lifted: Lifted, ran: _Ran | str
     yield _unread(account, sizes, lifted.unused, ran)
 
 
+def _typed(shape: tuple[int, ...], dtype: str) -> tuple[int | str, ...]:
+    """The shape of a tensor, and its type where that is not torch's usual one."""
+    return shape if dtype == "float32" else (*shape, dtype)
+
+
 def _unread(account: Account, sizes: dict[str, int], unused: tuple[Unused, ...], ran: _Ran | str) -> Check:
     """The parameters that a forward pass does not read, counted and named."""
-    read = {ref.node for layer in account.design.layers for ref in layer.inputs}
-    read |= {ref.node for _, ref in account.design.outputs}
-    stated = sum(row.params for row in account.rows if row.kind == "Parameter" and row.name not in read)
+    stated = account.total.unused_params
     if isinstance(ran, str):
         return Check("unused_params", stated, None, ran)
     unread = {name: size for name, size in sizes.items() if name not in ran.read}
@@ -238,8 +244,10 @@ def _few(names: Iterable[str]) -> str:
 
 def _outputs(account: Account, ran: _Ran | str, where: str) -> Check:
     tensors = {Ref(row.name, number): y for row in account.rows for number, y in enumerate(row.y)}
-    tensors |= {Ref(node.name): node.tensor(account.batch) for node in account.design.inputs}
-    stated = [_described(tensors[ref].shape, tensors[ref].dtype) for _, ref in account.design.outputs]
+    setting = account.setting
+    tensors |= {Ref(node.name): node.tensor(setting.batch) for node in account.design.inputs}
+    kind = setting.numbers.floating
+    stated = [_described(tensors[ref].shape, tensors[ref].dtype or kind) for _, ref in account.design.outputs]
     if isinstance(ran, str):
         return Check("output shapes", _few(stated), None, ran)
     odd = next((place for place, (a, b) in enumerate(zip_longest(stated, ran.outputs)) if a != b), None)
@@ -249,8 +257,8 @@ def _outputs(account: Account, ran: _Ran | str, where: str) -> Check:
     return Check("output shapes", here, there, where)
 
 
-def _described(shape: tuple[int, ...], dtype: str | None) -> str:
-    return " x ".join(map(str, shape)) + (f" {dtype}" if dtype else "")
+def _described(shape: tuple[int, ...], dtype: str) -> str:
+    return " x ".join(map(str, shape)) + (f" {dtype}" if dtype != "float32" else "")
 
 
 def _macs(account: Account, ran: _Ran | str, where: str) -> Check:
@@ -269,8 +277,8 @@ def _backward_macs(account: Account, back: int | str, where: str) -> Check:
     return Check("backward_macs", account.total.backward_macs, back, note)
 
 
-def _kept_bytes(design: Design, batch: int, kept: int | str, where: str) -> Check:
-    stated = memory(design, batch=batch).kept_bytes
+def _kept_bytes(design: Design, batch: int, kind: str, kept: int | str, where: str) -> Check:
+    stated = memory(design, batch=batch, precision=kind).kept_bytes
     if isinstance(kept, str):
         return Check("kept_bytes", stated, None, kept)
     return Check("kept_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; {where}")

@@ -11,15 +11,16 @@ import torch
 from torch import nn
 
 from archscope.analysis.account import Account, analyze
-from archscope.analysis.memory import Memory, memory
+from archscope.analysis.memory import Memory
 from archscope.analysis.receptive_field import ReceptiveFields
 from archscope.backends.imported import Imported
-from archscope.backends.torch.imports import Examples, given, imported
+from archscope.backends.torch.imports import Examples, imported, target_of
 from archscope.backends.torch.imports.targets import DTYPES
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import floating
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.setting import Setting
 from archscope.setting.precision import PRECISIONS
 from archscope.shown import Shown
 
@@ -32,13 +33,11 @@ class Summary(Shown, report="summary"):
 
     Attributes:
         imported: its design, and the proof that it is the model.
-        batch: samples that are accounted for.
-        dtype: floating type of its parameters.
+        setting: how it is run: the batch that is accounted for, in the floating type of its parameters.
     """
 
     imported: Imported
-    batch: int
-    dtype: str
+    setting: Setting
 
     @property
     def design(self) -> Design:
@@ -48,12 +47,12 @@ class Summary(Shown, report="summary"):
     @cached_property
     def account(self) -> Account:
         """Every figure of every layer."""
-        return analyze(self.design, batch=self.batch, dtype=self.dtype)
+        return analyze(self.design, self.setting)
 
-    @cached_property
+    @property
     def memory(self) -> Memory:
         """What a training step (SGD) holds, and an inference."""
-        return memory(self.design, batch=self.batch, precision=self.dtype)
+        return self.account.memory
 
     @property
     def fields(self) -> ReceptiveFields:
@@ -90,12 +89,12 @@ def summary(
     if input_size is not None and input_data is not None:
         raise UsageError("give either input_size or input_data: the data have sizes")
     inputs = _inputs(input_size, dtypes) if input_size is not None else input_data
-    target = given(
+    target = target_of(
         model, () if inputs is None else inputs, kwargs or {}, hint="input_size=(1, 3, 224, 224), the batch first"
     )
     own = batch_of((inputs, kwargs)) if batch is None else batch
-    dtype = floating(model)
-    return Summary(imported(target, opaque=opaque), own, dtype if dtype in PRECISIONS else "float32")
+    dtype = str(floating(model.parameters())).removeprefix("torch.")
+    return Summary(imported(target, opaque=opaque), Setting(own, dtype if dtype in PRECISIONS else "float32"))
 
 
 def _inputs(sizes: Sizes, dtypes: Sequence[torch.dtype | str] | None) -> Examples:

@@ -25,10 +25,10 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import seeded
-from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.telling import authored, told
+from archscope.backends.torch.imports.foreign import authored, line_of
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.trace import hushed
-from archscope.backends.torch.imports.twin import faked, floating, spread, zeros
+from archscope.backends.torch.imports.twin import copied, faked, floating, spread, zeros
 from archscope.errors import UsageError, closest, suggestion
 from archscope.files import irregular
 
@@ -37,8 +37,10 @@ FORMS = "module:callable, file.py:Class, or a file that ends with .pt2 or .onnx"
 BATCH = 2
 #: bytes of parameters that are built with their values
 MOST_VALUES = 2**28
-#: of inputs; there is one floating type in a design
-DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+#: of inputs
+DTYPES = {
+    name: getattr(torch, name) for name in ("float32", "int64", "int32", "bool", "float64", "float16", "bfloat16")
+}
 
 
 class Example(NamedTuple):
@@ -61,7 +63,7 @@ class Example(NamedTuple):
 
 def resolve(
     target: str, examples: Sequence[Example] = (), *, kwargs: Mapping[str, Any] | None = None, name: str | None = None
-) -> Target:
+) -> ImportTarget:
     """The model that a target names, built, with inputs.
 
     Runs the code of the model's author. What it prints goes to standard error.
@@ -85,46 +87,49 @@ def resolve(
         found = _attribute(module, where, attribute)
     model, notes = _built(found, target, dict(kwargs or {}))
     called = name or attribute.rpartition(".")[2]
-    return light(Target(model, None, *placed(model, examples), called, f"imported from {target}", notes))
+    return light(ImportTarget(model, None, *placed(model, examples), called, f"imported from {target}", notes))
 
 
-def light(target: Target) -> Target:
-    """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made."""
-    assert target.module is not None
-    target = replace(target, notes=(*target.notes, *_one_type(target.module, target.name)))
-    assert target.module is not None
-    try:
-        module, args, kwargs = faked((target.module, target.args, target.kwargs))
-    except Exception as error:
-        args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (target.args, target.kwargs))
-        notes = (*target.notes, f"taken as it is, for it cannot be copied: {told(error)}")
-        return replace(target, args=args, kwargs=kwargs, notes=notes)
-    module.register_forward_hook(lambda _, __, y: spread(y))
-    return replace(target, module=module, args=args, kwargs=kwargs, original=target.module)
+def light(target: ImportTarget) -> ImportTarget:
+    """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made.
 
-
-def _one_type(module: nn.Module, name: str) -> tuple[str, ...]:
-    """Hold that a model has one floating type, as a design has; a note where the proof is held in another.
-
-    Raises:
-        UsageError: its parameters are of several.
+    Floating inputs that a model of one floating type does not take are given in that type.
     """
-    types: dict[str, str] = {}
-    for path, tensor in module.named_parameters():
-        if tensor.is_floating_point():
-            types.setdefault(str(tensor.dtype).removeprefix("torch."), path)
-    if len(types) > 1:
-        found = " and ".join(f"{kind} ({path})" for kind, path in types.items())
-        raise UsageError(f"{name} has parameters of {found}, and a design has one floating type: convert it first")
-    own = floating(module)
-    others = [
-        path
-        for path, tensor in module.named_buffers()
-        if types and tensor.is_floating_point() and str(tensor.dtype) != f"torch.{own}"
-    ]
-    if others:
-        return (f"accounted for in {own}, though buffers are of another type: {', '.join(others)}",)
-    return () if own == "float32" else (f"held against the model in float32, not in {own}",)
+    module = target.module
+    assert module is not None
+    kind = floating(module.parameters())
+    args, kwargs = target.args, target.kwargs
+    if kind != torch.float32 and not _runs(module, args, kwargs):
+        args, kwargs = pytree.tree_map_only(torch.Tensor, lambda one: _in_type(one, kind), (args, kwargs))
+    try:
+        twin, args, kwargs = faked((module, args, kwargs))
+    except Exception as error:
+        args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
+        notes = (*target.notes, f"taken as it is, for it cannot be copied: {line_of(error)}")
+        return replace(target, args=args, kwargs=kwargs, notes=notes, floating=kind)
+    twin.register_forward_hook(lambda _, __, y: spread(y))
+    return replace(target, module=twin, args=args, kwargs=kwargs, original=module, floating=kind)
+
+
+def _runs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a model takes inputs of types other than its own: a fake tensor would not tell; a large one has to."""
+    tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+    kind = floating(module.parameters())
+    if all(one.dtype == kind for one in tensors if one.is_floating_point()):
+        return True
+    if sum(one.nbytes for one in (*module.parameters(), *module.buffers(), *tensors)) > MOST_VALUES:
+        return False
+    try:
+        args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
+        with hushed(), torch.no_grad():
+            copied(module, zeros)(*args, **kwargs)
+    except Exception:
+        return False
+    return True
+
+
+def _in_type(tensor: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+    return tensor.to(kind) if tensor.is_floating_point() else tensor
 
 
 def arguments(text: str) -> dict[str, Any]:
@@ -263,7 +268,7 @@ def _large(found: Callable[..., Any], kwargs: dict[str, Any], error: Exception) 
     """What cannot be built with some of its values: without any, or else, with all of them."""
     try:
         with torch.device("meta"):
-            return found(**kwargs), (f"built on the meta device, where no tensor has values: {told(error)}",)
+            return found(**kwargs), (f"built on the meta device, where no tensor has values: {line_of(error)}",)
     except Exception:
         return found(**kwargs), ()
 
@@ -337,7 +342,9 @@ def _without_types(signature: inspect.Signature) -> str:
 # -- saved programs ----------------------------------------------------------------------------------------------------
 
 
-def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None) -> Target:
+def _program(
+    path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None
+) -> ImportTarget:
     if kwargs:
         raise UsageError("a saved program is built already: --kwargs is for a class or a function")
     strange = irregular(path)
@@ -347,11 +354,11 @@ def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] 
         with hushed():
             program = torch.export.load(path)
     except Exception as error:
-        raise UsageError(f"{path} is no saved torch.export program: {told(error)}") from None
+        raise UsageError(f"{path} is no saved torch.export program: {line_of(error)}") from None
     if examples:
         args, named = placed(program.module(), examples)
     elif program.example_inputs is None:
         raise UsageError(f"{path} was saved without its inputs: give them, as in --input 3x224x224")
     else:
         args, named = program.example_inputs
-    return Target(None, program, tuple(args), dict(named), name or path.stem, f"imported from {path.name}")
+    return ImportTarget(None, program, tuple(args), dict(named), name or path.stem, f"imported from {path.name}")

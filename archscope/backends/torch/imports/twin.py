@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,9 +26,8 @@ Given = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 def faked(given: Given, mode: FakeTensorMode | None = None) -> Given:
     """A deep copy of a module and of its inputs with fake tensors; the module itself stays as it is.
 
-    Parameters and buffers lose their values, and are float32 where they are floating: a design has one floating type.
-    So do inputs, and plain attributes on the meta device, which have no values; other attributes keep theirs, for they
-    may be what a model computes with.
+    Parameters and buffers lose their values. So do inputs, and plain attributes on the meta device, which have no
+    values; other attributes keep theirs, for they may be what a model computes with.
 
     Args:
         mode: that the fake tensors belong to; a new one if left out.
@@ -160,11 +159,10 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _empty(tensor: torch.Tensor) -> torch.Tensor:
-    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=dtype, device="cpu")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
 
-def floating(module: nn.Module) -> str:
-    """The floating type of a module: that of its first parameter that has one."""
-    found = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
-    return str(next(found, torch.float32)).removeprefix("torch.")
+def floating(state: Iterable[torch.Tensor]) -> torch.dtype:
+    """The floating type of a model, by its parameters: the one that all have, float32 where they have several."""
+    found = {tensor.dtype for tensor in state if tensor.is_floating_point()}
+    return found.pop() if len(found) == 1 else torch.float32

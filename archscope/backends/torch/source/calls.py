@@ -14,6 +14,7 @@ from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import InfersArguments, Tensors, TorchLayer
 from archscope.ops.contents import BEGINNINGS, called, stored_in
+from archscope.ops.fields import MARKS
 from archscope.ops.functions import Function
 from archscope.ops.tensors import bounds
 
@@ -151,7 +152,7 @@ def _fixed(op: Any, *, persistent: bool) -> tuple[str, dict[str, Any]]:
 
 def typed(number: float, dtype: str) -> float:
     """A number as one of a type."""
-    return float(number) if dtype == "float" else bool(number) if dtype == "bool" else number
+    return float(number) if dtype in MARKS else bool(number) if dtype == "bool" else number
 
 
 def held(kind: str, a: Sources) -> str:
@@ -283,7 +284,7 @@ def _operator(function: str) -> Callable[[Sequence[str], Sources, int], str]:
 def written(op: Op, x: Tensors) -> dict[str, Any]:
     """The arguments of a function as Python takes them: beside whole numbers a whole number has no point."""
     arguments = op.arguments()
-    if x and x[0].dtype is not None:
+    if x and not x[0].floating:
         whole = {key: int(one) for key, one in arguments.items() if isinstance(one, float) and one.is_integer()}
         return {**arguments, **whole}
     return arguments

@@ -20,6 +20,7 @@ from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design, hold_drawn
 from archscope.errors import UsageError
+from archscope.ops.legal import has_type
 from archscope.steps import Step
 from archscope.structure.arithmetic import ABSENT
 from archscope.structure.names import free, numbered
@@ -229,7 +230,7 @@ class _ClassText:
         self._forward = [f"def forward({signature}) -> {kind}:", *(f"    {line}" for line in lines)]
         self._forward.append(f"    return {result}")
         if self._root:
-            self._init += self._frozen()
+            self._init += [*self._types(), *self._frozen()]
 
     def _input_names(self) -> list[str]:
         count = len(self._class.parts[0].inputs)
@@ -405,14 +406,26 @@ class _ClassText:
             name, count = f"{stem}_{count}", count + 1
         return name
 
+    def _types(self) -> Iterator[str]:
+        """What is held in a floating type of its own, as few parts as say it."""
+        waiting = [self._class.parts[0]]
+        while waiting:
+            part = waiting.pop(0)
+            made = [step for step in _leaves(part) if constructor(step.layer.op, step.x) is not None]
+            held = {step.layer.held for step in made if step.layer.held or has_type(step.layer.op, step.x)}
+            if part.again is not None or held <= {None}:
+                continue
+            if len(held) == 1:
+                place = _reached(self._own(part.path)) if part.path else "self"
+                yield f"{place}.to(torch.{held.pop()})"
+            else:
+                waiting += part.parts
+
     def _frozen(self) -> Iterator[str]:
         """What is not trained, as few parts as say it."""
 
-        def leaves(part: Part) -> list[Step]:
-            return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
-
         def frozen(part: Part) -> bool:
-            steps = leaves(part)
+            steps = _leaves(part)
             whole = all(len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)) for step in steps)
             return whole and any(step.layer.frozen for step in steps)
 
@@ -429,6 +442,11 @@ class _ClassText:
                     yield f"{place}.{name}.requires_grad_(False)"
             else:
                 waiting += part.parts
+
+
+def _leaves(part: Part) -> list[Step]:
+    """The layers of a part that have weights of their own, if any."""
+    return [leaf.step for leaf in part.every() if leaf.step is not None and leaf.step.layer.shares is None]
 
 
 def _cut(child: Child, call: str) -> str:

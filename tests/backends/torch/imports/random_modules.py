@@ -61,6 +61,7 @@ class Drawn(nn.Module):
         self.steps: list[Step] = []
         self.made: list[str] = []
         self.shape: tuple[int, ...] = ()
+        self.mixed = False
 
     # -- what steps are made of ------------------------------------------------------------------------------------
 
@@ -246,6 +247,49 @@ def mixture(net: Drawn) -> None:
     net.add("mixture", lambda _, x: sum(w * part(x) for w, part in zip(mix.unbind(), experts.values(), strict=True)))
 
 
+# -- steps in other types ----------------------------------------------------------------------------------------------
+
+
+def _other(net: Drawn) -> torch.dtype:
+    net.mixed = True
+    return net.draw.choice([torch.bfloat16, torch.float64])
+
+
+def elsewhere(net: Drawn) -> None:
+    """A layer that is held, and works, in another type."""
+    kind = _other(net)
+    part = net.keep(net.linear(net.shape[-1], net.shape[-1]).to(kind))
+    net.add(f"in {kind}", lambda _, x: x + part()(x.to(kind)).to(x.dtype))
+
+
+def promoted(net: Drawn) -> None:
+    """Parameters of another type beside what arrives: torch promotes them."""
+    kind, size = _other(net), net.draw.choice([(), (net.shape[-1],)])
+    net.scales.append(nn.Parameter(torch.full(size, 0.5, dtype=kind)))
+    number = len(net.scales) - 1
+    net.add(f"with {kind}", lambda self, x: (x * self.scales[number]).type_as(x))
+
+
+def table(net: Drawn) -> None:
+    """A buffer of another type."""
+    kind, name = _other(net), f"buffer{len(net._buffers)}"
+    net.register_buffer(name, torch.full((net.shape[-1],), 0.5, dtype=kind))
+    net.add(f"buffer of {kind}", lambda self, x: (x + getattr(self, name)).to(x.dtype))
+
+
+def arithmetic(net: Drawn) -> None:
+    """A function that works in another type."""
+    kind = net.draw.choice([torch.bfloat16, torch.float64])
+    functions: list[Callable[[torch.Tensor], torch.Tensor]] = [
+        lambda x: F.softmax(x, -1, dtype=kind), lambda x: F.layer_norm(x.to(kind), x.shape[-1:]),
+        lambda x: x.to(kind) * torch.rsqrt(x.to(kind).pow(2).mean(-1, keepdim=True) + 1e-3),
+        lambda x: x.to(kind).tanh(),
+        lambda x: torch.cat([x.to(kind), x], -1)[..., : x.shape[-1]], lambda x: torch.where(x > 0, x.to(kind), x),
+    ]  # fmt: skip
+    chosen = net.draw.randrange(len(functions))
+    net.add(f"function {chosen} in {kind}", lambda _, x: functions[chosen](x).to(x.dtype))
+
+
 # -- steps on sequences ------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +369,7 @@ def pooled_map(net: Drawn) -> None:
 FEATURES = (
     dense, dense, twice, tied, one_weight, detached, straight, custom, without_gradient, recomputed, gated, gated,
     vector, buffered, counted, function, function, function, joined, split, residual, dropped, mixture,
+    elsewhere, promoted, table, arithmetic,
 )  # fmt: skip
 SEQUENCES = (*FEATURES, cell, cell, attention, recurrent)
 MAPS = (convolution, convolution, normalised, gated, detached, straight, custom, function, buffered, dropped, counted)
@@ -353,7 +398,7 @@ def drawn(seed: int) -> tuple[Drawn, tuple[int, ...], str]:
     if domain and len(net.shape) == 1:
         dense(net)
     spare(net)
-    if net.draw.random() < 0.15:
+    if net.draw.random() < 0.15 and not net.mixed:
         net.double()
         dtype = "float64" if dtype == "float32" else dtype
     return net.train(), size, dtype

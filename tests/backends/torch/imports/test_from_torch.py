@@ -167,8 +167,8 @@ def test_what_cannot_be_copied_is_taken_as_it_is():
 def test_a_summary_is_the_account_of_the_batch():
     found = archscope.summary(models.Net(), (5, 3, 16, 16))
     macs = 8 * 8 * 27 * 8 + 4 * 8 * 8 * 72 * 8 + 8 * 10  # the stem, 4 convolutions, the head
-    assert (found.account.batch, found.account.total.macs) == (5, 5 * macs)
-    assert found.memory.batch == 5
+    assert (found.account.setting.batch, found.account.total.macs) == (5, 5 * macs)
+    assert found.memory.setting.batch == 5
     assert found.fields["stem"][0].size == 3
     assert found.frame.loc["head", "params"] == 8 * 10 + 10
     text = str(found)
@@ -188,12 +188,12 @@ def test_a_summary_by_sizes_by_data_and_by_name_is_the_same():
     sizes = archscope.summary(module, [(3, 4), (3, 6)], dtypes=[torch.int64, torch.float32])
     named = archscope.summary(module, {"ids": (3, 4), "image": (3, 6)}, dtypes=["int64", "float32"])
     assert data.account == sizes.account == named.account
-    assert archscope.summary(module, input_data={"ids": ids(3, 4)}, batch=7).account.batch == 7
+    assert archscope.summary(module, input_data={"ids": ids(3, 4)}, batch=7).account.setting.batch == 7
 
 
 def test_the_bytes_of_a_half_precision_model():
     found = archscope.summary(models.Twice().half(), (2, 6))
-    assert found.account.dtype == "float16"
+    assert found.account.setting.precision == "float16"
     assert found.memory.parameters == (6 * 6 + 6) * 2
 
 

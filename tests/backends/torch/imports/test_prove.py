@@ -9,7 +9,7 @@ from torch import nn
 import archscope
 from archscope.backends.torch.build import inputs
 from archscope.backends.torch.check import check
-from archscope.backends.torch.imports.model import Lifted, Target, Unused
+from archscope.backends.torch.imports.model import ImportTarget, Lifted, Unused
 from archscope.backends.torch.imports.prove import prove
 from archscope.report import checks
 
@@ -18,8 +18,8 @@ RUN = ["unused_params", "output shapes", "macs", "backward_macs", "kept_bytes"]
 OUTPUTS = ["outputs in training", "outputs in eval"]
 
 
-def held(design, module, given=None, **more):
-    target = Target(module, None, given or inputs(design, 2), {}, "net", "")
+def held(design, module, given=None, *, floating=torch.float32, **more):
+    target = ImportTarget(module, None, given or inputs(design, 2), {}, "net", "", floating=floating)
     found = prove(design, target, Lifted(design, **more))
     assert [one.what for one in found] in ([*STATE, *RUN, *OUTPUTS], [*STATE, *RUN, "outputs"])
     return {one.what: one for one in found}
@@ -55,7 +55,7 @@ def test_a_module_is_proved_to_be_its_design(name, size):
     module = archscope.build(design, device="meta")
     found = held(design, module, names=named(module, design))
     assert wrong(found) == set()
-    real = {one.what: one for one in check(design, batch=2)}
+    real = {one.what: one for one in check(design)}
     for figure in ("params", "macs", "kept_bytes"):  # as on the meta device, and on real tensors
         assert found[figure].measured == real[figure].measured
 
@@ -219,14 +219,19 @@ def test_a_saved_program_is_held_too():
     design = archscope.load("input: [4]\nlayers: [{Linear: 3, name: fc}]\n")
     given = (torch.rand(2, 4),)
     program = torch.export.export(nn.Sequential(nn.Linear(4, 3)), given)
-    target = Target(None, program, given, {}, "net", "")
+    target = ImportTarget(None, program, given, {}, "net", "")
     found = prove(design, target, Lifted(design, names={"fc.weight": "0.weight", "fc.bias": "0.bias"}))
     assert all(one.ok for one in found)
     assert [one.what for one in found if one.measured is None] == ["backward_macs", "kept_bytes", "outputs"]
 
 
-def test_half_precision_is_held_as_float32():
+def test_half_precision_is_held_in_it():
     design = archscope.load("input: [4]\nlayers: [{Linear: 3, name: fc}]\n")
     module = nn.Sequential(nn.Linear(4, 3)).half()
     names = {"fc.weight": "0.weight", "fc.bias": "0.bias"}
-    assert wrong(held(design, module, (torch.rand(2, 4).half(),), names=names)) == set()
+    found = held(design, module, (torch.rand(2, 4).half(),), floating=torch.float16, names=names)
+    assert wrong(found) == set()
+    assert (found["kept_bytes"].measured, found["output shapes"].measured) == (2 * 4 * 2, "2 x 3 float16")
+    assert found["outputs in eval"].measured == "the same within 0.0078125"  # 8 units in the last of 10 bits
+    other = held(design, module, (torch.rand(2, 4).half(),), floating=torch.float32, names=names)
+    assert {"parameters by name and shape", "output shapes", "kept_bytes"} <= wrong(other)

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import archscope
 from archscope.analysis.memory import memory
 from archscope.backends.imported import written
-from archscope.backends.torch.imports import given
+from archscope.backends.torch.imports import target_of
 from archscope.backends.torch.imports.lift import lift
 from archscope.errors import UsageError
 from tests.backends.torch.imports.random_modules import drawn
@@ -78,6 +78,9 @@ def figures(module, x):
         "macs": forward // 2,
         "backward_macs": backward // 2,
         "output_shape": tuple(y.shape),
+        "output_dtype": y.dtype,
+        "param_bytes": sum(one.nbytes for one in parameters),
+        "buffer_bytes": sum(one.nbytes for one in buffers),
         "kept_bytes": kept,
     }
 
@@ -101,15 +104,16 @@ class without_recomputing:  # noqa: N801
 
 
 def stated(design, precision):
-    account = archscope.analyze(design, batch=BATCH)
+    account = archscope.analyze(design, batch=BATCH, precision=precision)
     total = account.total
     (output,) = design.outputs
     row = next((row for row in account.rows if row.name == output[1].node), None)
-    shape = (BATCH, *design.inputs[0].shape) if row is None else row.y[output[1].output].shape
-    names = ("params", "trainable_params", "buffers", "macs", "backward_macs")
+    given = design.inputs[0].tensor(BATCH) if row is None else row.y[output[1].output]
+    names = ("params", "trainable_params", "buffers", "macs", "backward_macs", "param_bytes", "buffer_bytes")
     return {
         **{name: getattr(total, name) for name in names},
-        "output_shape": tuple(shape),
+        "output_shape": tuple(given.shape),
+        "output_dtype": getattr(torch, given.dtype or precision),
         "kept_bytes": memory(design, batch=BATCH, precision=precision).kept_bytes,
     }
 
@@ -119,7 +123,7 @@ def imported(module, x, *, proved):
     if proved:
         found = archscope.from_torch(module, x, opaque=True)
         return found.design, found.names, [one for one in found.proof if not one.ok]
-    target = given(module, x, {})
+    target = target_of(module, x, {})
     lifted = lift(target, opaque=True)
     return written(lifted.design)[0], lifted.names, []
 
@@ -134,8 +138,8 @@ def difference(seed, *, proved=True):
         assert "cannot be kept as a black box" in str(error), (seed, module.made, str(error))
         return None
     real = figures(module, x)
-    doubled = any(one.dtype == torch.float64 for one in (*module.parameters(), *module.buffers()))
-    said = stated(design, "float64" if doubled or x.dtype == torch.float64 else "float32")
+    types = {one.dtype for one in module.parameters()}
+    said = stated(design, str(types.pop()).removeprefix("torch.") if len(types) == 1 else "float32")
     unlike = {name: (said[name], real[name]) for name in real if said[name] != real[name]}
     unlike |= {one.what: (one.stated, one.measured) for one in wrong}
     state = set(module.state_dict())

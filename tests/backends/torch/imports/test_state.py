@@ -363,10 +363,37 @@ def test_types():
     module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).double()
     found = archscope.summary(module, (2, 4))
     assert found.memory.parameters == 2 * 20 * 8
-    assert found.imported.notes == ("held against the model in float32, not in float64",)
-    module[0].bfloat16()
-    with pytest.raises(archscope.UsageError, match=r"of bfloat16 \(0.weight\) and float64 \(1.weight\), and a design"):
-        archscope.summary(module, (2, 4))
+    assert all(one.ok and one.measured is not None for one in found.imported.proof)
+    assert found.memory.kept_bytes == 2 * 2 * 4 * 8
+
+
+def test_a_layer_of_another_type_beside_others():
+    """20 parameters of 2 bytes, 20 of 4, and the norm's 8 of 8."""
+
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.narrow, self.wide = nn.Linear(4, 4, dtype=torch.bfloat16), nn.Linear(4, 4)
+            self.norm = nn.LayerNorm(4, dtype=torch.float64)
+
+        def forward(self, x):
+            return self.norm((self.wide(x) + self.narrow(x.bfloat16())).double()).softmax(-1, dtype=torch.float32)
+
+    found = archscope.summary(Mixed(), (2, 4))
+    assert found.account.total.param_bytes == found.memory.parameters == 20 * 2 + 20 * 4 + 8 * 8
+    assert {layer.name: layer.dtype for layer in found.design.layers if layer.dtype} == {
+        "narrow": "bfloat16", "norm": "float64",
+    }  # fmt: skip
+    assert all(one.ok and one.measured is not None for one in found.imported.proof)
+
+
+def test_a_layer_whose_weights_have_two_types_is_refused_by_name():
+    module = nn.Sequential(nn.BatchNorm1d(4))
+    module[0].running_mean = module[0].running_mean.double()
+    with pytest.raises(
+        archscope.UsageError, match=r"0.running_var of torch.float32 and 0.running_mean of torch.float64"
+    ):
+        archscope.from_torch(module, torch.rand(2, 4))
 
 
 def test_a_bag_of_embeddings():

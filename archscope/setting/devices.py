@@ -13,6 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+#: kinds of layers that a machine runs at different speeds: those that contract, and those that only move
+CONTRACTING = ("convolution", "pointwise", "grouped", "depthwise", "product", "recurrent")
+MOVING = ("elementwise", "normalization", "pooling", "update")
+#: of the former, those that cuDNN runs
+CUDNN = ("convolution", "pointwise", "grouped", "depthwise", "recurrent")
+
 MIB = 2**20
 _TERA, _GIGA = 10**12, 10**9
 

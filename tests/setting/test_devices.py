@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from archscope.analysis import devices
-from archscope.analysis.devices import DEVICES, known_as, processor
+from archscope.setting import devices
+from archscope.setting.devices import DEVICES, known_as, processor
 
 #: float32 units, boost clock in GHz, bits of the memory bus, Gbit/s of a pin
 HARDWARE = {

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.devices import Ceilings, known_as
-from archscope.analysis.traffic import CONTRACTING, MOVING
 from archscope.errors import UsageError
+from archscope.setting.devices import CONTRACTING, MOVING, Ceilings, known_as
 from archscope.setting.precision import precision_of
 from archscope.shown import Shown
 

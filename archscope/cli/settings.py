@@ -1,0 +1,153 @@
+"""The options that say how a design is run: the same in every command that understands them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from archscope.cli import calibrations
+from archscope.errors import UsageError
+from archscope.setting import MODES, PLACES, Setting
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS, WORDS, precision_of
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_PRECISIONS = (
+    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
+    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
+    "and inputs; of float8 only what weights and activations weigh is known."
+)
+
+
+class PrecisionName(click.ParamType):
+    """A word for a precision; its printed name is what a command gets."""
+
+    name = "precision"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(PRECISIONS)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return precision_of(value).name
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in WORDS if word.startswith(incomplete)]
+
+
+#: the usual setting, whose values are the defaults of the options
+_USUAL = Setting()
+
+
+def _option(*names: str, text: str, **more: Any) -> Callable[[_Command], _Command]:
+    field = names[-1]
+    usual = getattr(_USUAL, field)
+    if isinstance(usual, bool):
+        return click.option(*names, is_flag=True, help=text)
+    return click.option(*names, default=usual, show_default=True, help=text, **more)
+
+
+#: the option of each field of a setting
+OPTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "batch": _option("--batch", "batch", type=click.IntRange(min=1), text="Samples at once."),
+    "precision": _option("--precision", "--dtype", "precision", type=PrecisionName(), text=_PRECISIONS),
+    "mode": _option("--mode", "mode", type=click.Choice(MODES), text="A training step, or a forward pass."),
+    "optimizer": _option(
+        "--optimizer", "optimizer", type=click.Choice(list(OPTIMIZERS)), text="Whose update; none: no training."
+    ),
+    "device": _option(
+        "--device",
+        "device",
+        type=click.Choice(PLACES),
+        text="Whose kernels, allocator and peaks; of a device by name times are told, and what fits on it.",
+    ),
+    "accumulate": _option("--accumulate", "accumulate", text="Gradients live from step to step, and are added to."),
+    "channels_last": _option(
+        "--channels-last", "channels_last", text="Maps and kernels in torch's channels_last format."
+    ),
+    "compile": _option("--compile", "compile", text="The whole under torch.compile."),
+    "launch": click.option(
+        "--launch",
+        type=click.FloatRange(min=0),
+        help="Microseconds that each call costs at least, for the bound; a calibration brings its own.",
+    ),
+    "torch": _option(
+        "--torch",
+        "torch",
+        metavar="VERSION",
+        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers.",
+    ),
+}
+
+
+def calibration_file(function: _Command) -> _Command:
+    """``--calibration``."""
+    text = "Take this calibration instead of the stored one of the device."
+    return click.option("--calibration", "calibration_file", metavar="FILE", help=text)(function)
+
+
+def _calibration(function: _Command) -> _Command:
+    """``--calibration`` and ``--bound``."""
+    text = "Times by published peaks, also where a calibration is stored."
+    return calibration_file(click.option("--bound", is_flag=True, help=text)(function))
+
+
+def options(*fields: str, partial: bool = False, device: bool = False) -> Callable[[_Command], _Command]:
+    """The options of some fields of a setting; the command is given one ``setting``.
+
+    Args:
+        fields: of :class:`~archscope.setting.Setting`.
+        partial: the command is given the ``changes`` that are asked for instead, and what is said of a calibration,
+            for something else says the rest.
+        device: whether there has to be a ``--device``.
+    """
+
+    def decorated(function: _Command) -> _Command:
+        @wraps(function)
+        def command(**given: Any) -> Any:
+            asked = _asked({name: given.pop(name) for name in fields if name in given})
+            if device and "device" not in asked:
+                raise click.UsageError("times are those of a device: add --device, such as --device h200")
+            if partial:
+                return function(changes=asked, **given)
+            if "calibration" in fields:
+                asked |= _calibrated(asked, given.pop("calibration_file"), bound=given.pop("bound"))
+            return function(setting=Setting(**asked), **given)
+
+        for name in reversed(fields):
+            command = _calibration(command) if name == "calibration" else OPTIONS[name](command)
+        return command  # type: ignore[return-value]
+
+    return decorated
+
+
+def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for on the command line."""
+    context = click.get_current_context()
+    asked = {name: value for name, value in given.items() if context.get_parameter_source(name) not in _UNASKED}
+    if "launch" in asked:
+        asked["launch"] /= 1e6
+    return asked
+
+
+_UNASKED = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def _calibrated(asked: Mapping[str, Any], file: str | None, *, bound: bool) -> dict[str, Any]:
+    """The calibration that goes with what is asked for.
+
+    Raises:
+        UsageError: it is none of the device that is asked for, or there is no such device.
+    """
+    found = calibrations.asked(asked.get("device"), file, bound=bound or (bool(asked.get("compile")) and file is None))
+    if found is not None and "launch" in asked:
+        raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
+    return {"calibration": found}

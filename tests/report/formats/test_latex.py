@@ -1,0 +1,76 @@
+"""LaTeX, read as TeX reads it: tables of the right cells, whatever the names are."""
+
+import re
+
+import pytest
+
+import archscope
+from archscope.report.base import report_of
+from archscope.report.formats import FORMATS
+from archscope.report.formats.latex import escaped
+from archscope.report.results.account import AccountReport
+
+#: each letter that has a meaning in TeX, and how it is typed as itself (Lamport, LaTeX, section 3.2; textcomp)
+TYPED = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+}  # fmt: skip
+NASTY = r"a & b % c $d$ #e _f_ {g} ~h ^i \end{longtable}"
+SPEC = """
+name: NAME
+input: [3, 8, 8]
+layers:
+  - {Conv2d: {out_channels: 4, kernel_size: 3}, name: first_one}
+  - Flatten
+  - Linear: 2
+"""
+
+
+def tables(text):
+    """The cells of each table as they show, its columns, and how often it draws a rule."""
+    for columns, body in re.findall(r"\\begin\{longtable\}\{(\w+)\}\n(.*?)\\end\{longtable\}", text, re.S):
+        lines = [line.removesuffix(r" \\") for line in body.splitlines() if line.endswith(r"\\")]
+        rows = [re.split(r"(?<!\\)&", line) for line in lines]
+        yield columns, [[read(cell) for cell in row] for row in rows], body.count("rule\n")
+
+
+def read(cell):
+    cell = re.sub(r"\\textbf\{(.*)\}", r"\1", cell.strip())
+    for letter, typed in TYPED.items():
+        cell = cell.replace(typed, letter)
+    return cell
+
+
+@pytest.mark.parametrize("letter", TYPED)
+def test_what_has_a_meaning_is_typed_as_itself(letter):
+    assert escaped(f"x{letter}y") == f"x{TYPED[letter]}y"
+
+
+def test_no_letter_of_a_name_is_left_with_its_meaning():
+    text = escaped(NASTY)
+    for typed in TYPED.values():
+        text = text.replace(typed, "")
+    assert not set(text) & set(TYPED)
+
+
+def test_a_design_is_a_table_with_its_totals_in_bold():
+    account = archscope.analyze(archscope.load(SPEC.replace("NAME", f"'{NASTY}'")))
+    text = FORMATS["latex"].text(AccountReport(account))
+    assert rf"\paragraph{{{escaped(NASTY)}}} input 3 x 8 x 8, batch 1, float32" in text
+    ((columns, rows, rules),) = tables(text)
+    assert columns == "lllrrrr"
+    assert {len(row) for row in rows} == {7}
+    assert [row[0] for row in rows] == ["layer", "first_one", "Flatten", "Linear", "conv", "fc", "other", "total"]
+    conv, linear = 4 * 27 + 4, 2 * 4 * 36 + 2
+    assert [row[3] for row in rows[1:]] == [str(one) for one in (conv, 0, linear, conv, linear, 0, conv + linear)]
+    assert rows[1][4] == f"{100 * conv / (conv + linear):.2f}%"
+    assert rules == 4  # at the top, below the heads, above the totals, at the bottom
+    assert text.count(r"\textbf{") == sum(map(bool, (cell for row in rows[-4:] for cell in row)))
+
+
+def test_parts_of_a_fact_stand_below_it():
+    text = FORMATS["latex"].text(report_of(archscope.memory(archscope.load("lenet5"))))
+    facts, kept = tables(text)
+    assert [row[0] for row in facts[1][:2]] == ["training step", "\\quad parameters"]
+    assert facts[1][1][2] == f"{4 * 61706:,} B"
+    assert kept[1][0] == ["kept by", "what", "size", "%", "and by"]
