@@ -1,6 +1,7 @@
 """Every figure is registered once, and every reader answers with it or refuses: one name, one number."""
 
 import json
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 from math import isnan
@@ -228,6 +229,10 @@ def test_figures_are_of_known_kinds_and_say_what_they_are():
         assert one.convention
         assert set(one.scopes) <= set(figures.SCOPES)
         assert one.additive <= ("sum" in one.scopes)
+
+
+def test_a_figure_that_is_sent_is_the_registered_one():
+    assert all(pickle.loads(pickle.dumps(one)) is one for one in FIGURES.values())
 
 
 # -- commands ---
