@@ -39,7 +39,7 @@ outputs: ["lstm[0]"]
 def test_all_figures_are_the_modules(name, size):
     found = list(checks.check(archscope.load(name, input=size)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes", "flops by fvcore"} <= {
+    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes", "flops by fvcore"} <= {
         one.what for one in found
     }
 
@@ -49,7 +49,7 @@ def test_all_figures_are_the_modules(name, size):
 def test_all_figures_of_all_designs_are_the_modules(name):
     found = list(checks.check(archscope.load(name)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes"} <= {one.what for one in found}
+    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes"} <= {one.what for one in found}
 
 
 def test_what_torchs_counter_counts_too_much_is_named():
@@ -94,7 +94,7 @@ def test_a_difference_is_found(monkeypatch):
     monkeypatch.setattr(checks, "measure", lambda _, *options: measure(other, *options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
     always = {"parameters by name and shape", "params", "output shapes", "macs", "backward_macs", "flops by fvcore"}
-    assert wrong == always | (wrong & {"kept_bytes"})
+    assert wrong == always | (wrong & {"saved_bytes"})
 
 
 def test_the_command_line():
@@ -105,12 +105,12 @@ def test_the_command_line():
 
 def test_a_figure_of_another_batch_says_so(tmp_path):
     spec = tmp_path / "a.yaml"
-    spec.write_text("name: a\ninput: [5]\nlayers: [Linear: 7]\nexpect: {macs: 35, kept_bytes: 20}\n")
+    spec.write_text("name: a\ninput: [5]\nlayers: [Linear: 7]\nexpect: {macs: 35, saved_bytes: 20}\n")
     result = CliRunner().invoke(main, ["verify", str(spec), "--torch"])
     assert result.exit_code == 0
     assert "a: macs = 35\n" in result.stdout  # 5 x 7, of one sample
     assert "a: torch: macs at batch 2 = 70   torch.utils.flop_counter, halved\n" in result.stdout
-    for figure in ("backward_macs", "flops by fvcore", "kept_bytes"):
+    for figure in ("backward_macs", "flops by fvcore", "saved_bytes"):
         assert f"a: torch: {figure} at batch 2 = " in result.stdout
 
 

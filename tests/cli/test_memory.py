@@ -43,12 +43,12 @@ def test_inference_alone():
 
 def test_files(tmp_path):
     rows = list(csv.DictReader(io.StringIO(run("lenet5", "--csv", "-").stdout)))
-    assert rows[0] == {"layer": "c1", "what": "the input", "kept_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
+    assert rows[0] == {"layer": "c1", "what": "the input", "saved_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
     target = tmp_path / "ledger.json"
     run("lenet5", "--batch", "3", "--json", str(target))
     data = json.loads(target.read_text())
     assert data["parameters"] == 4 * 61706
-    assert data["kept_bytes"] == sum(piece["bytes"] for piece in data["kept"])
+    assert data["saved_bytes"] == sum(piece["bytes"] for piece in data["saved"])
     assert data["weights"]["int8"] == 61706
 
 
