@@ -55,7 +55,7 @@ def test_all_figures_of_all_designs_are_the_modules(name):
 def test_what_torchs_counter_counts_too_much_is_named():
     """Two groups: the weight gradient, 9 x 9 places x 9 x 4 x 6 / 2 products a sample, is counted twice."""
     text = "input: [4, 11, 11]\nlayers: [{Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}}]\n"
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=3))}
     assert found["backward_macs"].ok
     assert f"less the {3 * 81 * 9 * 4 * 6 // 2:,} that it counts too much" in found["backward_macs"].note
 
@@ -68,7 +68,7 @@ def test_a_wrong_account_does_not_mend_the_measurement(monkeypatch):
         account, rows=tuple(replace(row, cost=replace(row.cost, weight_grad_macs=0)) for row in account.rows)
     )
     monkeypatch.setattr(checks, "analyze", lambda *_, **__: wrong)
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=3))}
     assert found["backward_macs"].measured == 3 * 81 * 9 * 4 * 6 // 2  # the images need no gradient
     assert not found["backward_macs"].ok
 
@@ -80,7 +80,7 @@ def test_what_fvcore_counts_besides_or_does_not_see_is_named():
 input: [3, 8, 8]
 layers: [{Conv2d: {out_channels: 4, kernel_size: 3, padding: same}}, BatchNorm2d]
 """
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=2)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=2))}
     macs, norm = 2 * 64 * 27 * 4, 2 * 2 * 64 * 4
     assert found["flops by fvcore"].measured == norm
     assert found["flops by fvcore"].note == (
