@@ -100,10 +100,9 @@ def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table:
     return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
 
 
-def varying(extent: Extent, dims: Sequence[int]) -> tuple[int, ...]:
-    """Those of some dimensions along which units see otherwise; all of them if there is none."""
-    of = tuple(dim for dim in dims if any(bool((at != at.take([0], dim)).any()) for at in extent[:2]))
-    return of or tuple(dims)
+def differing(extent: Extent, dims: Sequence[int]) -> tuple[int, ...]:
+    """Those of some dimensions along which units see otherwise."""
+    return tuple(dim for dim in dims if any(bool((at != at.take([0], dim)).any()) for at in extent[:2]))
 
 
 def extents(

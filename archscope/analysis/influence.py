@@ -161,8 +161,10 @@ def seen_by(
             break
     shape = shapes[Ref(layer, output)]
     map_dims = box_dims(seen, shape)
-    axes = {dim: "".join(field.axis for field in seen if dim in field.dims) for dim in map_dims}
-    return _region(tuple(axes.values()), _flat(masks.get(Ref(layer, output)), shape, map_dims))
+    along = ("".join(field.axis for field in seen if dim in field.dims) for dim in map_dims)
+    beside = ("".join(field.axis for field in seen if dim in field.across) for dim in map_dims)
+    axes = tuple(own or others for own, others in zip(along, beside, strict=True))
+    return _region(axes, _flat(masks.get(Ref(layer, output)), shape, map_dims))
 
 
 def _asked(
@@ -203,7 +205,8 @@ def _input_name(fields: ReceptiveFields, layer: str, output: int, name: str | No
 
 def box_dims(seen: Sequence[Field], shape: tuple[int, ...]) -> list[int]:
     """The dimensions of a tensor along which its units have places: those that the axes of the input go along."""
-    return sorted({dim for field in seen if not field.blended for dim in field.dims if dim < len(shape)})
+    dims = {dim for field in seen if not field.blended for dim in (*field.dims, *field.across)}
+    return sorted(dim for dim in dims if dim < len(shape))
 
 
 def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:

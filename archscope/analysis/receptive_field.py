@@ -49,7 +49,7 @@ from archscope.shown import Shown
 from archscope.steps import Step
 
 if TYPE_CHECKING:
-    from archscope.analysis.extents import Table
+    from archscope.analysis.extents import Extent, Table
 
 #: dimensions that are no axes of a map
 _NO_AXES = ("N", "C", "F", "E")
@@ -100,6 +100,7 @@ class Field:
         at_most: the layer of which some elements, or some values, leave a part of all this unseen; empty if none does.
         pace: places of the input between neighbouring units, where no closed form says them.
         table: what each unit sees, where no closed form says it; the spans are then those of what was laid anew.
+        across: dimensions that go with other axes, along which what each unit sees differs, too.
     """
 
     axis: str
@@ -122,6 +123,7 @@ class Field:
     at_most: str = ""
     pace: int | Fraction = 0
     table: Table | None = None
+    across: tuple[int, ...] = ()
 
     @property
     def dim(self) -> int | None:
@@ -326,19 +328,39 @@ def _tell(design: Design, steps: tuple[Step, ...], tensors: dict[Ref, Fields]) -
                 wanted.setdefault(key, set()).add(ref)
     if not wanted:
         return
-    from archscope.analysis.extents import extents, table, varying
+    from archscope.analysis.extents import extents
 
     shapes = {Ref(step.layer.name, output): of.shape for step in steps for output, of in enumerate(step.y)}
+    told: dict[Ref, dict[tuple[str, int], Field]] = {}
     for (ref, key), extent in extents(design.inputs, steps, wanted).items():
-        field = tensors[ref][key]
-        field = field.changed(at_most=extent.at_most, pace=field.pace if field.untold_from else field.jump)
-        dims = tuple(sorted(field.dims))
-        if not (field.whole and table(extent, dims, shapes[ref]).all_see(*field.reach)):
-            dims = varying(extent, dims)
-            found = table(extent, dims, shapes[ref])
-            field = field.changed(table=found, dims=dims, units=shapes[ref][dims[0]] if dims else 1, located=True)
-            field = field.changed(whole=False, mixed_by="", untold_from="", untold_why="")
-        tensors[ref] = {**tensors[ref], key: field}
+        told.setdefault(ref, {})[key] = _one_by_one(key, tensors[ref], extent, shapes[ref])
+    for ref, fields in told.items():
+        tensors[ref] = {**tensors[ref], **fields}
+
+
+def _one_by_one(key: tuple[str, int], fields: Fields, extent: Extent, shape: tuple[int, ...]) -> Field:
+    """The field of an axis as its units tell it, which lie along the dimensions of the input's other axes, too."""
+    from archscope.analysis.extents import differing, table
+
+    field = fields[key]
+    pace = field.pace if field.untold_from else field.jump
+    field = field.changed(at_most=extent.at_most, pace=pace)
+    beside = {dim for (name, _), of in fields.items() if name == key[0] and not of.blended for dim in of.dims}
+    across = differing(extent, sorted(beside - set(field.dims)))
+    if field.whole and table(extent, sorted({*field.dims, *across}), shape).all_see(*field.reach):
+        return field
+    dims = differing(extent, sorted(field.dims)) or tuple(sorted(field.dims))
+    return field.changed(
+        table=table(extent, sorted({*dims, *across}), shape),
+        dims=dims,
+        across=across,
+        units=shape[dims[0]] if dims else 1,
+        located=True,
+        whole=False,
+        mixed_by="",
+        untold_from="",
+        untold_why="",
+    )
 
 
 def _axes(node: Input, reader: Step | None) -> Iterator[tuple[tuple[str, int], Field]]:
@@ -356,16 +378,18 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Valu
     """The fields of an output of a layer from those of what it reads."""
     arriving: dict[tuple[str, int], list[tuple[Ref, Field]]] = {}
     beside: set[tuple[str, int]] = set()  # axes along which inputs lie beside each other, and not on each other
+    lying: list[set[int]] = []  # of each input that is laid anew, along which dimensions of the output
     out, layer, readings = step.y[output].shape, step.layer.name, values.readings(step, output)
     if len(readings) == 1 and readings[0] is pointwise(len(out)):  # most layers are so
         return tensors[step.layer.inputs[0]]
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
         fields = tensors[ref]
-        if reads is None or not fields:
+        if reads is None:
             continue
         along, moved = along_of(reads), isinstance(reads, Rearranged)
         exact = moved or isinstance(reads, Along)
-        placed = any(type(_window(entry)) is Placed for entry in along.axes)
+        placed = {dim for entry in along.axes if type(_window(entry)) is Placed for dim in _targets(entry)}
+        lying += [placed] if placed else []
         blended = _blended(along, fields, tensor.shape) if placed else frozenset()
         for key, field in fields.items():
             passed = through(field, along, tensor.shape, out, layer, blended)
@@ -375,7 +399,37 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Valu
             if not exact or (laid and not moved):
                 passed = passed.changed(at_most=passed.at_most or layer)
             arriving.setdefault(key, []).append((ref, passed))
-    return {key: _joined(layer, paths, beside=key in beside) for key, paths in arriving.items()}
+    units = {dim for paths in arriving.values() for _, field in paths if not field.blended for dim in field.dims}
+    across = not units.isdisjoint(set().union(*lying))
+    return {
+        key: _laid_across(layer, paths)
+        if across and key not in beside and _differ(paths, len(lying))
+        else _joined(layer, paths, beside=key in beside)
+        for key, paths in arriving.items()
+    }
+
+
+def _differ(paths: Sequence[tuple[Ref, Field]], count: int) -> bool:
+    """Whether so many inputs see an axis otherwise, or some of them not at all."""
+    first, *others = (field for _, field in paths)
+    return len(paths) < count or not all(field == first for field in others)
+
+
+def _laid_across(layer: str, paths: Sequence[tuple[Ref, Field]]) -> Field:
+    """Of inputs that lie beside each other along another axis, each with fields of its own: no one form tells them."""
+    fields = [field for _, field in paths]
+    part = next((field for field in fields if not field.whole), fields[0])
+    return part.changed(
+        dims=tuple(sorted({dim for field in fields for dim in field.dims})),
+        blended=any(field.blended for field in fields),
+        whole=False,
+        mixed_by="",
+        located=False,
+        untold_from=part.untold_from or layer,
+        untold_why=part.untold_why or "lays units beside others that see otherwise",
+        at_most=next((field.at_most for field in fields if field.at_most), ""),
+        pace=part.pace if part.untold_from else part.jump,
+    )
 
 
 def _targets(entry: Axis | None) -> tuple[int, ...]:
@@ -552,7 +606,7 @@ def _hulled(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool) -> Fiel
         early_ref, early = min(paths, key=lambda path: _twice_center(path[1].early, last))
         late_ref, late = max(paths, key=lambda path: _twice_center(path[1].late, last))
         gap = max(gap, _twice_center(late.late, last) - _twice_center(early.early, last))
-    if apart is None and located and gap:
+    if apart is None and located and gap and not beside:
         apart = Apart(layer, early_ref, late_ref, half(gap))
     return first.changed(
         dims=dims,

@@ -1,4 +1,4 @@
-"""What has a meaning that nobody meant: layers that join the samples of a batch, variables that nothing reads.
+"""What has a meaning that nobody meant: layers that join or move the samples of a batch, variables that nothing reads.
 
 Each is a warning: it has a place and a remedy, and changes no figure.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
+from typing import Any
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic
@@ -15,12 +16,13 @@ from archscope.graph import MANY, Layer, LayerGraph
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.readings import Rearranged, along_of
-from archscope.ops.windows import WHOLE, Along, Slide, pointwise
+from archscope.ops.windows import SAME, WHOLE, Along, pointwise
 from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_JOINS, _MOVES = "joins the samples of a batch", "moves or drops samples of a batch"
 
 
 def suspicions(
@@ -87,9 +89,9 @@ def _texts(part: Node) -> Iterator[str]:
 
 
 def _joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
-    """Layers that compute a sample from the others of its batch, each place once."""
+    """Layers that compute a sample from the others of its batch, or lay samples anew, each place once."""
     tensors, told = graph.many, set()
-    known: dict[tuple[int, Tensors], Tensor | None] = {}
+    known: dict[tuple[int, Tensors], tuple[Tensor, str] | None] = {}
     for layer in graph.layers if tensors else ():
         if layer.op.joins_samples:
             continue
@@ -97,42 +99,45 @@ def _joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
         key = (id(layer.op), x)
         if key not in known:
             known[key] = _joined(layer.op, x, tensors[layer.name])
-        arriving = known[key]
-        if arriving is not None and layer.mark not in told:
+        found = known[key]
+        if found is not None and layer.mark not in told:
             told.add(layer.mark)
-            yield _warned(layer, arriving, graph)
+            yield _warned(layer, *found, graph)
 
 
-def _joined(op: Op, x: Tensors, y: Tensors) -> Tensor | None:
-    """The input of which a sample is computed from several."""
+def _joined(op: Op, x: Tensors, y: Tensors) -> tuple[Tensor, str] | None:
+    """The input of which a sample is not computed from its own sample alone, and what is done to its samples."""
     for output, out in enumerate(y):
         for reads, tensor in zip(op.reads(x, y, output), x, strict=True):
             along = None if reads is None or isinstance(reads, Rearranged) else along_of(reads)
-            if along is not None and tensor.batch is not None and _reads_several(along, tensor, out):
-                return tensor
+            done = "" if along is None or tensor.batch is None else _done(along, tensor, out)
+            if done:
+                return tensor, done
     return None
 
 
-def _reads_several(reads: Along, tensor: Tensor, out: Tensor) -> bool:
-    """Whether a place of the output reads several places along the batch."""
+def _done(reads: Along, tensor: Tensor, out: Tensor) -> str:
+    """What a reading does to the samples of a batch; empty where each stays by itself, at its place."""
     batch = tensor.batch
     assert batch is not None
-    entry = reads.axes[batch]
+    entry, samples = reads.axes[batch], tensor.shape[batch]
     if entry is None:
-        return all(dim != batch for dim, _ in reads.only)
+        return _MOVES if any(dim == batch for dim, _ in reads.only) else _JOINS
     dim, window = entry
-    if isinstance(window, Slide) and window.kernel == 1:
-        return False
     if window is WHOLE:
-        return tensor.shape[batch] > 1
+        return _JOINS if samples > 1 else ""
+    if window is SAME:
+        return "" if out.shape[dim] == samples else _MOVES
     import numpy as np
 
-    one_each = np.eye(tensor.shape[batch], dtype=bool)
-    read = window.carried(one_each, tensor.shape[batch], out.shape[dim], back=False)
-    return int(read.sum(1).max()) > 1
+    one_each = np.eye(samples, dtype=bool)
+    read = window.carried(one_each, samples, out.shape[dim], back=False)
+    if int(read.sum(1).max()) > 1:
+        return _JOINS
+    return "" if np.array_equal(read, one_each) else _MOVES
 
 
-def _warned(layer: Layer, arriving: Tensor, graph: LayerGraph) -> Diagnostic:
+def _warned(layer: Layer, arriving: Tensor, done: str, graph: LayerGraph) -> Diagnostic:
     few, many = (_macs(layer, graph.tensors(batch)) for batch in (1, MANY))
     work = "" if many == MANY * few else f": {few:,} MACs at batch 1, {many:,} at batch {MANY}"
     shape = ", ".join("N" if dim == arriving.batch else str(size) for dim, size in enumerate(arriving.shape))
@@ -140,10 +145,16 @@ def _warned(layer: Layer, arriving: Tensor, graph: LayerGraph) -> Diagnostic:
     remedy = "only dimensions beside it are a sample's own"
     if arguments.get("batch_first") is False:
         remedy = "say `batch_first: true`, else it is taken for the sequence"
-    elif any(name in arguments for name in ("dim", "dims")):
+    elif arriving.batch in _named(arguments, len(arriving.shape)):
         remedy = "count dimensions from 1, or from the end"
     hint = f"in what arrives, ({shape}), dimension {arriving.batch} is the batch: {remedy}"
-    return Diagnostic(f"{layer.kind} joins the samples of a batch{work}", layer.mark, hint, severity="warning")
+    return Diagnostic(f"{layer.kind} {done}{work}", layer.mark, hint, severity="warning")
+
+
+def _named(arguments: Mapping[str, Any], ndim: int) -> set[int]:
+    """The dimensions that arguments of a layer name."""
+    given = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
+    return {dim % ndim for dims in given for dim in (dims if isinstance(dims, tuple) else (dims,))}
 
 
 # -- dense layers on maps ----------------------------------------------------------------------------------------------

@@ -357,3 +357,138 @@ def test_every_unit_of_an_ordered_design_sees_what_gradients_reach(text):
 @settings(relaxed, max_examples=2000)
 def test_every_unit_of_many_ordered_designs_sees_what_gradients_reach(text):
     check(text)
+
+
+# -- maps of which parts lie beside each other -------------------------------------------------------------------------
+
+#: layers over (N, 2, H, W), and its height and width behind them
+Map = tuple[list[Any], tuple[int, int]]
+MOST_SIDE = 6
+
+
+def _cut(dim: int, start: int, size: int) -> Any:
+    return {"Slice": {"dim": dim, "start": start, "end": start + size}}
+
+
+def _map(draw: Any, sides: tuple[int, int], depth: int) -> Map:
+    """A few layers over a map; some join two such along an axis, cut to the same size along the other."""
+    layers: list[Any] = []
+    for _ in range(draw(st.integers(0 if depth else 1, 2))):
+        dim = draw(st.integers(2, 3))
+        size = sides[dim - 2]
+        kind = draw(st.sampled_from(["conv", "roll", "flip", "slice", "sum", "mean", *(["join"] * 4 * (depth < 2))]))
+        if kind == "conv":
+            layers.append({"Conv2d": {"out_channels": 2, "kernel_size": 3, "padding": 1}})
+        elif kind == "roll":
+            layers.append({"Roll": {"shifts": draw(st.integers(1, 3)), "dims": dim}})
+        elif kind == "flip":
+            layers.append({"Flip": {"dims": dim}})
+        elif kind == "sum":
+            layers.append({"CumSum": {"dim": dim}})
+        elif kind == "mean":
+            layers += [{"Mean": {"dim": dim, "keepdim": True}}, {"Expand": {"sizes": [-1, -1, *sides]}}]
+        elif kind == "slice":
+            start = draw(st.integers(0, size - 1))
+            layers.append(_cut(dim, start, size - start))
+            sides = (size - start, sides[1]) if dim == 2 else (sides[0], size - start)
+        else:
+            layers, sides = _maps_joined(draw, layers, sides, dim, depth)
+    return layers, sides
+
+
+def _maps_joined(draw: Any, layers: list[Any], sides: tuple[int, int], dim: int, depth: int) -> Map:
+    along, over = dim - 2, 3 - dim
+    parts = [_map(draw, sides, depth + 1) for _ in range(2)]
+    fits = min(part[1][over] for part in parts)
+    fits = draw(st.integers(1, fits))
+    cut = [
+        (of, draw(st.integers(0, size[over] - fits)), min(size[along], MOST_SIDE // 2)) for of, size in parts
+    ]  # each from another place on
+    inputs: list[Any] = [[*of, _cut(over + 2, at, fits), _cut(dim, 0, long)] for of, at, long in cut]
+    length = sum(long for *_, long in cut)
+    if draw(st.integers(0, 4)) == 0 and length < MOST_SIDE:
+        shape = [1, 2, fits, 1] if along else [1, 2, 1, fits]
+        inputs.append([{"Constant": {"shape": shape, "value": 1.0}}])
+        length += 1
+    joined = {"Concat": {"dim": dim, "inputs": inputs}}
+    return [*layers, joined], (fits, length) if along else (length, fits)
+
+
+@st.composite
+def maps(draw: Any) -> str:
+    """The text of a random design over a map."""
+    sides = (draw(st.integers(2, 5)), draw(st.integers(2, 5)))
+    layers, _ = _map(draw, sides, 0)
+    first = {"Conv2d": {"out_channels": 2, "kernel_size": draw(st.sampled_from([1, 3])), "padding": "same"}}
+    return json.dumps(
+        {"name": "maps", "input": [1, *sides], "layers": [first, *layers, {"Identity": None, "name": "last"}]}, indent=1
+    )
+
+
+def check_map(text: str) -> None:
+    """What each unit sees along both axes, and of all units the least and the most."""
+    design = archscope.load(text)
+    found = truth(design, "last").any((0, 3))  # of (C, H, W) by (C, H, W)
+    fields = receptive_fields(design).of("last")
+    for number, field in enumerate(fields):
+        seen = found.any(3 - number)  # (H, W) by the places along the axis
+        ends = [
+            [(int(at[0]), int(at[-1])) if len(at := np.flatnonzero(places)) else (0, -1) for places in row]
+            for row in seen
+        ]
+        sizes = [last - first + 1 for row in ends for first, last in row]
+        assert field.sees in ("all", "a part")
+        if field.table is not None:
+            assert (field.smallest, field.size) == (min(sizes), max(sizes)), field.axis
+            dims = {*field.dims, *field.across}
+            rows = ends if 2 in dims else ends[:1]  # along the others all are alike
+            told = [of for row in rows for of in (row if 3 in dims else row[:1])]
+            assert [field.region(unit) for unit in range(field.table.units)] == told
+        else:
+            assert field.whole or min(sizes) <= field.smallest  # at the borders units see less
+            for unit in itertools.product(*map(range, seen.shape[:2])):
+                _field_holds(field, unit[number], np.flatnonzero(seen[unit]))
+    for unit in itertools.product(*map(range, found.shape[:2])):
+        along = [place for place, dim in zip(unit, (2, 3), strict=True) if _has_places(fields, dim)]
+        sight = sees(design, "last", along)
+        if len(along) == 2:
+            assert np.array_equal(sight.mask, found[unit])
+
+
+def _has_places(fields: Any, dim: int) -> bool:
+    return any(dim in (*field.dims, *field.across) for field in fields)
+
+
+MAPS = [
+    """input: [3, 4, 4]
+layers:
+  - {Conv2d: {out_channels: 2, kernel_size: 3, padding: 1}}
+  - {Concat: {dim: -1, inputs: [[Slice: {dim: 2, end: 2}], [Slice: {dim: 2, start: 2}]]}, name: last}
+""",
+    """input: [3, 6, 5]
+layers:
+  - {Conv2d: {out_channels: 2, kernel_size: 3, padding: 1}}
+  - Roll: {shifts: [1, 2], dims: [2, 3]}
+  - {Concat: {inputs: [[Slice: {dim: 2, end: 3}], [Slice: {dim: 2, start: 2, end: 5}]], dim: 3}, name: last}
+""",
+]
+
+
+@pytest.mark.parametrize("text", MAPS)
+def test_parts_of_one_axis_beside_each_other_along_another_keep_their_own_fields(text):
+    """A 3x3 convolution and copies: no unit sees more than 3 rows, nor, at a border, fewer than 2."""
+    check_map(text)
+    assert [(field.smallest, field.size) for field in receptive_fields(archscope.load(text))["last"]] == [(2, 3)] * 2
+
+
+@given(maps())
+@settings(relaxed, max_examples=examples(40))
+def test_every_unit_of_maps_joined_along_axes_sees_what_gradients_reach(text):
+    check_map(text)
+
+
+@pytest.mark.slow
+@given(maps())
+@settings(relaxed, max_examples=1000)
+def test_every_unit_of_many_maps_joined_along_axes_sees_what_gradients_reach(text):
+    check_map(text)

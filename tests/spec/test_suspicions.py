@@ -31,6 +31,16 @@ CASES = {
     "softmax of a sample": (["  - Softmax: 1\n"], None),
     "a mean over the batch": (["  - Mean: {dim: [0, 1]}\n"], "Mean"),
     "a sum up to each sample": (["  - CumSum: 0\n"], "CumSum"),
+    "samples rolled": (["  - Roll: {shifts: 1, dims: 0}\n"], "Roll"),
+    "places rolled": (["  - Roll: {shifts: 1, dims: 1}\n"], None),
+    "samples rolled, the batch second": ([TURNED, "  - Roll: {shifts: 1, dims: 1}\n", TURNED], "Roll"),
+    "samples in reverse order": (["  - Flip: {dims: 0}\n"], "Flip"),
+    "a batch behind another": (["  - Concat: {dim: 0, inputs: [[Flip: {dims: 1}], []]}\n"], "Concat"),
+    "a batch in two, stacked": (["  - Stack: {dim: 0, inputs: [[Flip: {dims: 1}], []]}\n"], None),
+    "the first sample": (["  - Slice: {dim: 0, end: 1}\n"], "Slice"),
+    "every second sample": (["  - Slice: {dim: 0, step: 2}\n"], "Slice"),
+    "a sample": (["  - Select: {dim: 0, index: 0}\n"], "Select"),
+    "a row of each sample": (["  - Select: {dim: 1, index: 0}\n"], None),
     "windows of samples": (
         ["  - Reshape: [4, 4, 64]\n  - Flatten: {start_dim: 0, end_dim: 1}\n", ATTENTION % "true",
          "  - Unflatten: {dim: 0, unflattened_size: [-1, 4]}\n"], None,
@@ -41,7 +51,7 @@ CASES = {
 
 
 def joins(text: str) -> bool:
-    """Whether the first sample's output has a gradient at another sample."""
+    """Whether the third sample's output has a gradient at another one, or there is not one output for each sample."""
     module = build(archscope.load(text)).eval()
     x = torch.randn(3, 16, 64, requires_grad=True)
     y = module(x)
