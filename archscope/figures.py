@@ -121,7 +121,7 @@ def _saved(account: Account, part: Part) -> int:
     """What a part keeps; of a sum that cuts across, what the layers of its category or kind keep."""
     scope = scope_of(account, part)
     if scope != SUM:
-        return account.kept_bytes(None if scope == DESIGN else part.name)
+        return account.saved_bytes(None if scope == DESIGN else part.name)
     saved = account.memory.by_layer
     return sum(saved[row.name] for row in account.rows if part.name in (row.category, row.kind))
 
@@ -295,7 +295,7 @@ _REGISTERED = (
     *_of_category("fc", "fully connected layers"),
     *_of_category("other", "other layers"),
     Figure(
-        "kept_bytes", "kept bytes", "bytes",
+        "saved_bytes", "saved bytes", "bytes",
         "what autograd keeps of the forward pass, by the layer that keeps it first", "count", True, "saved", SCOPES,
         _saved,
     ),
