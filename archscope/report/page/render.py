@@ -86,5 +86,6 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
+@cache
 def _hash(body: str) -> str:
     return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
