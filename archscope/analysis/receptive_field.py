@@ -12,7 +12,8 @@ causal), the largest field counts, and the smallest is told beside it. Where sev
 the hull of theirs. A layer that mixes everything sees the whole input; the field of what it mixes stays visible. Where
 places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of them, only some
 elements of a layer read at all, or parts that see otherwise lie beside each other along another axis, no closed form
-says what units see: they are told one by one, borders taken in (archscope.analysis.extents). Where there is no room for that, it is said that the field is not told, or that it is so
+says what units see: they are told one by one, borders taken in
+(archscope.analysis.extents). Where there is no room for that, it is said that the field is not told, or that it is so
 large at most; what a single unit sees is found exactly (archscope.analysis.influence).
 """
 
