@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
@@ -230,6 +230,7 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     Raises:
         UsageError: a setting that cannot be.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
     floating = setting.numbers.floating
