@@ -16,6 +16,8 @@ _RANDOM = {
     "aten.normal", "aten.randperm", "aten.multinomial", "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout",
     "aten.feature_alpha_dropout",
 }  # fmt: skip
+#: calls that give another type, or the tensor itself
+_CASTS = {"aten.to", "aten.type_as"}
 #: reshapes, which copy what does not lie in order themselves
 _RESHAPES = {"aten.view", "aten.reshape", "aten.flatten"}
 
@@ -77,16 +79,36 @@ class Uses:
 def _functions(program: Trace) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     of = {name: held.value.name for name, held in program.held.items()}
+    recast = _recast(program)
     for call in program.calls:
-        for value in call.values:
-            functions.setdefault(of.get(value.name, value.name), set()).add(call.packet)
+        for value in () if _idle_cast(call, recast) else call.values:
+            name = recast.get(value.name, value.name)
+            functions.setdefault(of.get(name, name), set()).add(call.packet)
     return functions
+
+
+def _recast(program: Trace) -> dict[str, str]:
+    """Weights behind casts to the type that they have, which give the weights themselves: ``weight.float()``."""
+    recast: dict[str, str] = {}
+    for call in program.calls:
+        if call.packet in _CASTS and call.values and call.outputs and call.outputs[0] is not None:
+            value, made = call.values[0], call.outputs[0]
+            name = recast.get(value.name, value.name)
+            if name in program.held and value.dtype == made.dtype:
+                recast[made.name] = name
+    return recast
+
+
+def _idle_cast(call: Call, recast: dict[str, str]) -> bool:
+    return call.packet in _CASTS and bool(call.outputs) and call.outputs[0] is not None and call.outputs[0].name in recast
 
 
 def _company(program: Trace) -> dict[str, set[frozenset[str]]]:
     company: dict[str, set[frozenset[str]]] = {}
+    recast = _recast(program)
     for call in program.calls:
-        read = frozenset(value.name for value in call.values if value.name in program.held)
+        names = () if _idle_cast(call, recast) else [recast.get(value.name, value.name) for value in call.values]
+        read = frozenset(name for name in names if name in program.held)
         for name in read:
             company.setdefault(name, set()).add(read)
     return company
