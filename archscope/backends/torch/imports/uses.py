@@ -18,6 +18,8 @@ _RANDOM = {
 }  # fmt: skip
 #: calls that give another type, or the tensor itself
 _CASTS = {"aten.to", "aten.type_as"}
+#: calls that only check what they are given
+_CHECKS = {"aten._assert_tensor_metadata", "aten._assert_async", "aten._assert_scalar"}
 #: reshapes, which copy what does not lie in order themselves
 _RESHAPES = {"aten.view", "aten.reshape", "aten.flatten"}
 
@@ -76,38 +78,34 @@ class Uses:
         return (call for call in self._program.calls if id(call) not in inside)
 
 
+def _readings(program: Trace) -> Iterator[tuple[Call, list[str]]]:
+    """What calls read, by name: weights themselves behind casts to the type that they have (``weight.float()``).
+
+    Such casts read nothing, nor does what only checks.
+    """
+    recast: dict[str, str] = {}
+    for call in program.calls:
+        names = [recast.get(value.name, value.name) for value in call.values]
+        made = call.outputs[0] if call.outputs else None
+        held = call.packet in _CASTS and names[0] in program.held
+        if held and made is not None and made.dtype == call.values[0].dtype:
+            recast[made.name] = names[0]
+        elif call.packet not in _CHECKS:
+            yield call, names
+
+
 def _functions(program: Trace) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     of = {name: held.value.name for name, held in program.held.items()}
-    recast = _recast(program)
-    for call in program.calls:
-        for value in () if _idle_cast(call, recast) else call.values:
-            name = recast.get(value.name, value.name)
+    for call, names in _readings(program):
+        for name in names:
             functions.setdefault(of.get(name, name), set()).add(call.packet)
     return functions
 
 
-def _recast(program: Trace) -> dict[str, str]:
-    """Weights behind casts to the type that they have, which give the weights themselves: ``weight.float()``."""
-    recast: dict[str, str] = {}
-    for call in program.calls:
-        if call.packet in _CASTS and call.values and call.outputs and call.outputs[0] is not None:
-            value, made = call.values[0], call.outputs[0]
-            name = recast.get(value.name, value.name)
-            if name in program.held and value.dtype == made.dtype:
-                recast[made.name] = name
-    return recast
-
-
-def _idle_cast(call: Call, recast: dict[str, str]) -> bool:
-    return call.packet in _CASTS and bool(call.outputs) and call.outputs[0] is not None and call.outputs[0].name in recast
-
-
 def _company(program: Trace) -> dict[str, set[frozenset[str]]]:
     company: dict[str, set[frozenset[str]]] = {}
-    recast = _recast(program)
-    for call in program.calls:
-        names = () if _idle_cast(call, recast) else [recast.get(value.name, value.name) for value in call.values]
+    for _, names in _readings(program):
         read = frozenset(name for name in names if name in program.held)
         for name in read:
             company.setdefault(name, set()).add(read)
