@@ -283,8 +283,9 @@ def test_reports_that_cannot_be(arguments, message):
 def test_verify_tells_the_setting_of_what_is_published():
     """Papers publish of one sample in float32; the JSON carries the setting whole, as every JSON does."""
     from archscope.report.results.verification import VerificationReport
+    from archscope.verify import verify
 
-    report = VerificationReport(archscope.verify(archscope.load("lenet5")))
+    report = VerificationReport(verify(archscope.load("lenet5")))
     assert report.headline().words == "as published: batch 1, float32"
     assert report.data()["setting"] == archscope.Setting().data()
     assert "setting" in report.schema()["required"]
