@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
-from archscope.collecting import uncollected
 from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -223,7 +222,6 @@ def block_total(name: str, rows: Sequence[Row]) -> Total:
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
-@uncollected()
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
     """Account for a design.
 
