@@ -10,8 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
-from archscope.collecting import uncollected
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
@@ -223,7 +222,6 @@ def block_total(name: str, rows: Sequence[Row]) -> Total:
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
-@uncollected()
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
     """Account for a design.
 
@@ -233,6 +231,7 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     Raises:
         UsageError: a setting that cannot be.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
     floating = setting.numbers.floating
