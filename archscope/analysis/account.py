@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.analysis.run import steps_under
+from archscope.collecting import uncollected
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -171,7 +172,8 @@ class Account(Shown, report="account"):
         Raises:
             UsageError: there is no such layer, or it sees no input.
         """
-        return tuple(_whole_number(FIELD[name](field)) for field in self.fields[layer])
+        read = FIELD[name]
+        return tuple([_whole_number(read(field)) for field in self.fields[layer]])
 
     @cached_property
     def memory(self) -> Memory:
@@ -222,6 +224,7 @@ def block_total(name: str, rows: Sequence[Row]) -> Total:
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
+@uncollected()
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
     """Account for a design.
 

@@ -6,7 +6,7 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
@@ -145,12 +145,9 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             saved.setdefault(name, []).append(piece)
-    known = _Known({}, {}, {})
-    found = (_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen)
-    lacking = incomplete(design)
-    return Explanations(
-        account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
-    )
+    known = _Known({}, {}, {}, incomplete(design))
+    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen])
+    return Explanations(account, layers)
 
 
 class _Known(NamedTuple):
@@ -159,12 +156,14 @@ class _Known(NamedTuple):
     Attributes:
         lines: those of a layer but for its fields.
         windows: as they are traced.
+        lacking: what the figures of the design lack.
         passed: the lines of fields that pass through layers, by field.
     """
 
     lines: dict[Any, tuple[Line, ...]]
     passed: dict[tuple[int, str], tuple[Line, ...]]
     windows: dict[Any, Reads]
+    lacking: str | None
 
 
 def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
@@ -176,7 +175,8 @@ def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) ->
     seen = _field_lines(step, account.fields, known)
     precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
     lines = (*known.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
-    return Explanation(layer.name, f"{layer.kind}({given})", lines)
+    title = f"{layer.kind}({given})"
+    return Explanation(layer.name, title, lines, known.lacking, account.design.name, account.setting)
 
 
 def _shown(value: Any) -> str:
