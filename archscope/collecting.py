@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Specs, designs and accounts hold no cycles, and to look for some while they grow takes half as long again."""
+    """Specs, designs and pages hold no cycles, and to look for some while they grow takes half as long again."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -12,6 +12,7 @@ from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
 from archscope.figures import FIELDS, FIGURES, known_of, scope_of
+from archscope.setting import Setting
 from archscope.shown import Shown
 from archscope.spec.expressions import ExpressionError, evaluate
 
@@ -58,10 +59,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verification(Shown, report="verification"):
-    """All verdicts on a design."""
+    """All verdicts on a design.
+
+    Attributes:
+        setting: how it is run; figures are published of the usual one.
+    """
 
     design: Design
     verdicts: tuple[Verdict, ...]
+    setting: Setting = Setting()
 
     @property
     def ok(self) -> bool:
@@ -91,7 +97,7 @@ def verify(design: Design, account: Account | None = None) -> Verification:
             problems.append(Diagnostic(str(error), stated.mark))
     if problems:
         raise SpecError(problems)
-    return Verification(design, tuple(verdicts))
+    return Verification(design, tuple(verdicts), account.setting)
 
 
 class FigureNames:

@@ -128,6 +128,10 @@ class _Calls(Kind):
                 raise FieldError(f"`{name}` of {word}: expected a number, got '{value}'") from None
         yield from ((name, given[name]) for name in usual if name in given and given[name] != usual[name])
 
+    @property
+    def lists_words(self) -> bool:
+        return True
+
     def takes_word(self, word: str) -> bool:
         return word.partition("(")[0].strip() in self.words or stored_in(word) is not None
 

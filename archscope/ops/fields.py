@@ -77,6 +77,11 @@ class Kind(ABC):
         """Whether a plain word is itself a value (``same``), and not an expression."""
         return False
 
+    @property
+    def lists_words(self) -> bool:
+        """Whether plain words are values, which :meth:`describe` lists."""
+        return False
+
     def tells_of(self, text: str) -> bool:
         """Whether a text that is no arithmetic is meant as a value, so that the field says better what is wrong."""
         return False
@@ -342,6 +347,10 @@ class Choice(Kind):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}", hint)
         return str(value)
 
+    @property
+    def lists_words(self) -> bool:
+        return True
+
     def takes_word(self, word: str) -> bool:
         return word in self.words
 
@@ -399,6 +408,10 @@ class Either(Kind):
         except FieldError as error:
             raise FieldError(f"expected {self.describe()}, got {_show(value)}", error.hint) from error
 
+    @property
+    def lists_words(self) -> bool:
+        return self.first.lists_words or self.second.lists_words
+
     def takes_word(self, word: str) -> bool:
         return self.first.takes_word(word) or self.second.takes_word(word)
 
@@ -425,6 +438,10 @@ class Maybe(Kind):
 
     def written(self, value: Any) -> Any:
         return None if value is None else self.kind.written(value)
+
+    @property
+    def lists_words(self) -> bool:
+        return self.kind.lists_words
 
     def takes_word(self, word: str) -> bool:
         return self.kind.takes_word(word)
@@ -466,6 +483,10 @@ class Listed(Kind):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
         return tuple(fixed(self.kind.read(one, rank)) for one in value)
 
+    @property
+    def lists_words(self) -> bool:
+        return self.kind.lists_words
+
     def takes_word(self, word: str) -> bool:
         return self.kind.takes_word(word)
 
@@ -498,6 +519,10 @@ class Named(Kind):
             except FieldError as error:
                 raise FieldError(f"{name}: {error.message}", error.hint) from error
         return tuple(found.items())
+
+    @property
+    def lists_words(self) -> bool:
+        return self.kind.lists_words
 
     def takes_word(self, word: str) -> bool:
         return self.kind.takes_word(word)

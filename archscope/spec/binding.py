@@ -91,7 +91,8 @@ def construct(
                 if isinstance(info.kind, Contents):
                     values[name] = beside(values[name], Path(node.mark.source.name).parent)
         except FieldError as error:
-            hint = error.hint or next((word.hint for word in words_in(value)), "")
+            hints = (word.variable if info.kind.lists_words else word.hint for word in words_in(value))
+            hint = error.hint or next(hints, "")
             if node is entry.argument and isinstance(value, tuple):
                 hint = words.in_order(op_class.__name__, value) or hint
                 listed = True

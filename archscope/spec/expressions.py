@@ -54,6 +54,11 @@ class Word(str):
         """What it may have been meant to be."""
         return name_hint(self, self.names.known())
 
+    @property
+    def variable(self) -> str:
+        """The name that is close to it, if one is: where words are values too, and not all names are worth a list."""
+        return suggestion(self, self.names.known())
+
     def __reduce__(self) -> tuple[type[Word], tuple[str]]:
         return Word, (str(self),)
 

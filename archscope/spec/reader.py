@@ -20,6 +20,7 @@ import yaml
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError
 from archscope.files import irregular
+from archscope.spec.expressions import FUNCTIONS
 from archscope.spec.limits import DEEPEST_NESTING, LARGEST_FILE, MOST_VALUES
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -241,7 +242,7 @@ class _Composer:
         for event in yaml.parse(self._source.text, Loader=_Loader):
             if isinstance(event, yaml.ScalarEvent):
                 node: Node = self._scalar(event)
-                if stack and stack[-1].flow and stack[-1].wants_value and not event.style:
+                if stack and stack[-1].flow and not event.style and stack[-1].takes(event.value):
                     self._refuse_parted(event.value, node.mark)
             elif isinstance(event, yaml.AliasEvent):
                 node = self._alias(event, len(stack))
@@ -374,6 +375,10 @@ class _Composer:
             raise _failure(f"the tag {tag} has no meaning in a spec", mark)
 
 
+#: the words before brackets
+_CALLED = re.compile(r"(\w+)\(")
+
+
 class _Open(NamedTuple):
     """A collection whose end has not been read yet."""
 
@@ -383,9 +388,11 @@ class _Open(NamedTuple):
     anchor: str | None
     nodes: list[Node]
 
-    @property
-    def wants_value(self) -> bool:
-        return self.is_map and len(self.nodes) % 2 == 1
+    def takes(self, text: str) -> bool:
+        """Whether a text stands where a value does; in a list it may be a layer, unless it calls a function."""
+        if self.is_map:
+            return len(self.nodes) % 2 == 1
+        return any(word in FUNCTIONS for word in _CALLED.findall(text))
 
 
 def resolve(text: str) -> Plain:

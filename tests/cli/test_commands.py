@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import archscope
 from archscope.cli import main
 from archscope.cli.main import LazyGroup
 from archscope.ops import REGISTRY
@@ -277,3 +278,14 @@ def test_analyze_writes_a_report(tmp_path):
 )
 def test_reports_that_cannot_be(arguments, message):
     assert message in run("analyze", *arguments, code=2).stderr
+
+
+def test_verify_tells_the_setting_of_what_is_published():
+    """Papers publish of one sample in float32; the JSON carries the setting whole, as every JSON does."""
+    from archscope.report.results.verification import VerificationReport
+    from archscope.verify import verify
+
+    report = VerificationReport(verify(archscope.load("lenet5")))
+    assert report.headline().words == "as published: batch 1, float32"
+    assert report.data()["setting"] == archscope.Setting().data()
+    assert "setting" in report.schema()["required"]

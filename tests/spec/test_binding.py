@@ -330,3 +330,18 @@ def test_the_words_of_other_libraries_lead_to_layers_that_exist() -> None:
     assert "vit_b_16" in library.names()
     known = {info.name for op in REGISTRY.values() for info in op.fields}
     assert set(words.ARGUMENTS.values()) <= known
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        ("Parameter: {shape: [2], init: foo}", ""),
+        ("Conv2d: {out_channels: 3, kernel_size: 1, padding_mode: foo}", ""),
+        ("Parameter: {shape: [2], init: somewher}", "did you mean `somewhere`?"),
+        ("Conv2d: {out_channels: foo, kernel_size: 1}", "known here: somewhere, in_channels, in_features, in_size"),
+    ],
+)
+def test_variables_are_not_listed_where_the_message_lists_words(layer: str, hint: str) -> None:
+    """The message names what may stand there; all variables below it would only mislead."""
+    (found,) = mistakes(f"input: [3, 8, 8]\nvars: {{somewhere: 3}}\nlayers: [{{{layer}}}]\n")
+    assert (found.hint or "") == hint

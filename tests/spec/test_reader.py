@@ -105,6 +105,14 @@ MISTAKES = [
         "inside [...] and {...} a value with brackets, commas or * needs quotes: '2 * max(4, 8)'",
     ),
     Mistake(
+        "a size in a list that its comma parts",
+        "input: [3, max(8, 2), 8]\nlayers: [ReLU]\n",
+        "1:12",
+        "max(8, 2)",
+        "a comma parts `max(8, 2)` here",
+        "inside [...] and {...} a value with brackets, commas or * needs quotes: 'max(8, 2)'",
+    ),
+    Mistake(
         "a layer without the colon that its condition needs",
         "input: [3]\nlayers:\n  - ReLU\n      when: true\n",
         "4:11",

@@ -14,6 +14,7 @@ from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
 from archscope.report.text import figure
 from archscope.report.text import value as written
+from archscope.setting import Setting
 from archscope.verify import Verdict, Verification
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class VerificationReport(Report):
         return [one for one in self.specs.values() if isinstance(one, Verification)]
 
     @property
+    def setting(self) -> Setting:
+        """How they are run: all as published."""
+        return self.verified[0].setting if self.verified else Setting()
+
+    @property
     def failed(self) -> int:
         """Figures that are not as stated."""
         stated = sum(not one.ok for result in self.verified for one in result.verdicts)
@@ -67,9 +73,10 @@ class VerificationReport(Report):
         return Said(lacking, Said.of(*designs).warnings)
 
     def headline(self) -> Headline:
+        words = f"as published: {self.setting.words('batch', 'precision')}"
         if isinstance(self.found, Verification):
-            return Headline(self.found.design.title, self._summary(), self.said.lines)
-        return Headline("Published figures and limits", self._summary())
+            return Headline(self.found.design.title, words, (self._summary(), *self.said.lines))
+        return Headline("Published figures and limits", words, (self._summary(),))
 
     def blocks(self, room: Room) -> Iterator[Block]:
         lines = [line for path, result in self.specs.items() for line in self._lines(path, result)]
@@ -109,7 +116,8 @@ class VerificationReport(Report):
         return Records(_FIELDS, [row[:-1] for row in rows], "design", [row[-1] for row in rows])
 
     def data(self) -> dict[str, Any]:
-        return self.headed({"specs": [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]})
+        specs = [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]
+        return self.headed({"setting": self.setting.data(), "specs": specs})
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -136,7 +144,7 @@ class VerificationReport(Report):
             "verdicts": js.many(js.record(verdict)),
             "torch": js.nullable(js.many(js.record(proof), "with --torch")),
         }
-        return js.document("verify", cls.VERSION, {"specs": js.many(js.record(spec))})
+        return js.document("verify", cls.VERSION, {"setting": js.setting(), "specs": js.many(js.record(spec))})
 
 
 def _of_spec(path: str, result: Verification | SpecError, proof: Sequence[Check] | None) -> dict[str, Any]:

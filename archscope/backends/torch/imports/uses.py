@@ -16,6 +16,10 @@ _RANDOM = {
     "aten.normal", "aten.randperm", "aten.multinomial", "aten.dropout", "aten.feature_dropout", "aten.alpha_dropout",
     "aten.feature_alpha_dropout",
 }  # fmt: skip
+#: calls that give another type, or the tensor itself
+_CASTS = {"aten.to", "aten.type_as"}
+#: calls that only check what they are given
+_CHECKS = {"aten._assert_tensor_metadata", "aten._assert_async", "aten._assert_scalar"}
 #: reshapes, which copy what does not lie in order themselves
 _RESHAPES = {"aten.view", "aten.reshape", "aten.flatten"}
 
@@ -74,19 +78,35 @@ class Uses:
         return (call for call in self._program.calls if id(call) not in inside)
 
 
+def _readings(program: Trace) -> Iterator[tuple[Call, list[str]]]:
+    """What calls read, by name: weights themselves behind casts to the type that they have (``weight.float()``).
+
+    Such casts read nothing, nor does what only checks.
+    """
+    recast: dict[str, str] = {}
+    for call in program.calls:
+        names = [recast.get(value.name, value.name) for value in call.values]
+        made = call.outputs[0] if call.outputs else None
+        held = call.packet in _CASTS and names[0] in program.held
+        if held and made is not None and made.dtype == call.values[0].dtype:
+            recast[made.name] = names[0]
+        elif call.packet not in _CHECKS:
+            yield call, names
+
+
 def _functions(program: Trace) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     of = {name: held.value.name for name, held in program.held.items()}
-    for call in program.calls:
-        for value in call.values:
-            functions.setdefault(of.get(value.name, value.name), set()).add(call.packet)
+    for call, names in _readings(program):
+        for name in names:
+            functions.setdefault(of.get(name, name), set()).add(call.packet)
     return functions
 
 
 def _company(program: Trace) -> dict[str, set[frozenset[str]]]:
     company: dict[str, set[frozenset[str]]] = {}
-    for call in program.calls:
-        read = frozenset(value.name for value in call.values if value.name in program.held)
+    for _, names in _readings(program):
+        read = frozenset(name for name in names if name in program.held)
         for name in read:
             company.setdefault(name, set()).add(read)
     return company

@@ -129,3 +129,64 @@ def test_what_is_changed_in_place_is_read_as_it_is_then():
 def test_what_changes_a_part_of_another_tensor_is_refused():
     with pytest.raises(UsageError, match=r"aten\.add_\.Tensor changes another tensor that is read later"):
         archscope.from_torch(PartInPlace(), torch.rand(2, 4))
+
+
+# -- weights that are cast where they are used -------------------------------------------------------------------------
+
+
+def norm():
+    return {"weight": nn.Parameter(torch.rand(6)), "bias": nn.Parameter(torch.rand(6))}
+
+
+#: what a layer of full precision computes of inputs and weights that it casts; the op, and the modules that it reads
+CAST = {
+    "LayerNorm": (lambda m, x: F.layer_norm(x.float(), (6,), m.weight.float(), m.bias.float()).type_as(x), norm),
+    "RMSNorm": (
+        lambda m, x: F.rms_norm(x.float(), (6,), m.weight.float()).type_as(x),
+        lambda: {"weight": nn.Parameter(torch.rand(6))},
+    ),
+    "Linear": (
+        lambda m, x: F.linear(x.float(), m.l.weight.float(), m.l.bias.float()).type_as(x),
+        lambda: {"l": nn.Linear(6, 3)},
+    ),
+    "Conv1d": (
+        lambda m, x: F.conv1d(x.float(), m.c.weight.float(), m.c.bias.float()).type_as(x),
+        lambda: {"c": nn.Conv1d(4, 2, 3)},
+    ),
+    "BatchNorm1d": (
+        lambda m, x: F.batch_norm(
+            x.float(), m.n.running_mean.float(), m.n.running_var.float(), m.n.weight.float(), m.n.bias.float()
+        ).type_as(x),
+        lambda: {"n": nn.BatchNorm1d(4)},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted({*CAST} - {"BatchNorm1d"}))
+def test_a_cast_to_the_type_that_a_weight_has_is_the_weight(kind):
+    """``weight.float()`` of a float32 model is the weight itself, and the call is the layer that it is at home in."""
+    function, held = CAST[kind]
+    assert taken(function, **held()) == {kind: 1}
+
+
+@pytest.mark.parametrize("kind", sorted({*CAST} - {"Linear"}))
+def test_a_layer_whose_weight_is_cast_to_another_type_is_refused_or_kept_as_a_box(kind):
+    """What it keeps for the backward pass is not what ops side by side would."""
+    function, held = CAST[kind]
+    model = Calls(function, **held()).bfloat16()
+    x = torch.rand(2, 4, 6, dtype=torch.bfloat16)
+    with pytest.raises(UsageError, match="that is computed; needed: a layer whose weight is an input"):
+        archscope.from_torch(model, x)
+    boxed = archscope.from_torch(model, x, opaque=True)
+    assert archscope.analyze(boxed.design).total.params == sum(one.numel() for one in model.parameters())
+
+
+def test_a_linear_layer_whose_weight_is_cast_is_a_product_and_a_sum_and_keeps_what_torch_keeps():
+    function, held = CAST["Linear"]
+    model = Calls(function, **held()).bfloat16()
+    found = archscope.from_torch(model, torch.rand(2, 4, 6, dtype=torch.bfloat16))
+    assert unproved(found) == []
+    assert [note.partition(":")[2] for note in found.notes if "product and a sum" in note]
+    kinds = Counter(layer.kind for layer in found.design.layers)
+    assert kinds["Cast"] == 4  # the input, the weight and the bias, and the result
+    assert kinds["MatMul"] == kinds["Add"] == 1

@@ -68,14 +68,25 @@ def transposed_convolution(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 @RULES.rule("linear")
 def linear(lifting: Lifting, call: Call, a: Arguments) -> Any:
-    """A dense layer, or, where its weight is not at home in one, a product and a sum."""
+    """A dense layer, or, where its weight is not at home in one, a product and a sum.
+
+    Both keep the same for the backward pass; while the sum is made, the product lives beside it, which is told.
+    """
     op = lifting.op("Linear", out_features=lifting.shape(a["weight"])[0], bias=a["bias"] is not None)
     try:
         return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
     except Unsupported:
         turned = lifting.emit(call, "Transpose", [a["weight"]], dim0=0, dim1=1)
         product = lifting.emit(call, "MatMul", [a["input"], turned])
-        return product if a["bias"] is None else lifting.emit(call, "Add", [product, a["bias"]])
+        if a["bias"] is None:
+            return product
+        if isinstance(lifting.entity(a["weight"]), Ref):
+            where = lifting.instances.name(call) or "the model itself"
+            lifting.notes.append(
+                f"{where}: a linear layer whose weight is computed is a product and a sum: "
+                "both live while the sum is made, where torch makes one"
+            )
+        return lifting.emit(call, "Add", [product, a["bias"]])
 
 
 @RULES.rule("bilinear")
@@ -174,7 +185,11 @@ def rms_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
 def _normalised(
     lifting: Lifting, call: Call, a: Arguments, name: str, given: dict[str, Any], bias: TraceTensor | None
 ) -> Any:
-    """A normalisation over the last dimensions; with weights of another place, these apart."""
+    """A normalisation over the last dimensions; with weights of another place, these apart.
+
+    Raises:
+        Unsupported: the weights are computed, such as cast: apart they would keep a map more than torch's kernel.
+    """
     if len(a["normalized_shape"]) > 1:
         given["normalized_shape"] = list(a["normalized_shape"])
     if a["weight"] is None:
@@ -185,6 +200,8 @@ def _normalised(
         weights = {"weight": a["weight"], "bias": bias}
         return lifting.layer(call, lifting.op(name, **given), [a["input"]], weights)
     except Unsupported:
+        if isinstance(lifting.entity(a["weight"]), Ref):
+            raise
         given = {key: value for key, value in given.items() if key != "bias"}
         plain = lifting.emit(call, name, [a["input"]], **{**given, "elementwise_affine": False})
         scaled = lifting.emit(call, "Multiply", [plain, a["weight"]])
