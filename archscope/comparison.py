@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope import figures
 from archscope.analysis.account import Account, Total, analyze
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.figures import Column, Figure
 from archscope.setting import Setting
@@ -171,8 +171,11 @@ def compare(
     Raises:
         UsageError: no design, an unknown baseline or figure, or a setting that cannot be.
     """
+    if isinstance(designs, (Design, str)):
+        raise UsageError("several designs are compared: give a list of them, as in compare([a, b])")
     if not designs:
         raise UsageError("there is nothing to compare: name a design")
+    hold_designs(*designs)
     setting = timeable(Setting.of(setting, **changes))
     chosen = choose_figures(tuple(_default(designs, setting)) if figures is None else figures)
     sides = tuple(Side(label, analyze(design, setting)) for label, design in zip(labels(designs), designs, strict=True))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from archscope.autograd.dtypes import HELD
 from archscope.diagnostics import Diagnostic, Mark
-from archscope.errors import UsageError
+from archscope.errors import LONGEST_WORD, UsageError
 from archscope.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops.base import Op, Tensors
 from archscope.ops.opaque import Opaque
@@ -185,6 +185,20 @@ class Design(Shown, report="design"):
 _DERIVED = {name for name, value in vars(Design).items() if isinstance(value, cached_property)}
 #: batches of which a design holds its steps
 _MOST_BATCHES = 4
+
+
+def hold_designs(*given: Any) -> None:
+    """Hold that these are designs, and not what one is loaded from, or something else.
+
+    Raises:
+        UsageError: one is none.
+    """
+    for one in given:
+        if isinstance(one, Design):
+            continue
+        if isinstance(one, str) and len(one) <= LONGEST_WORD and one.isprintable():
+            raise UsageError(f"a design is expected, not {one!r}: say archscope.load({one!r})")
+        raise UsageError(f"a design is expected, not a {type(one).__name__}: archscope.load() makes one")
 
 
 def of_one_type(design: Design) -> Design:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from archscope.analysis.account import Account, Row, analyze
 from archscope.analysis.cost import Cost, Costed
 from archscope.comparison import labels
-from archscope.design import Design, hold_drawn
+from archscope.design import Design, hold_designs, hold_drawn
 from archscope.graph import Layer, Ref
 from archscope.setting import Setting
 from archscope.shown import Shown
@@ -123,6 +123,7 @@ def diff(before: Design, after: Design, setting: Setting | None = None, **change
     Raises:
         UsageError: a setting that cannot be.
     """
+    hold_designs(before, after)
     hold_drawn("a difference", before, after)
     setting = Setting.of(setting, **changes)
     first, second = labels((before, after))

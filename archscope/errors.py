@@ -56,6 +56,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{name}`?" if name else ""
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """As :func:`suggestion`, but that words that begin so come first: ``one of a100-40gb, a100-80gb``."""
+    names = tuple(known)
+    begun = [name for name in names if word and name.startswith(word.lower())]
+    return f"one of {', '.join(begun)}" if len(begun) > 1 else suggestion(word, begun or names)
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """The name that a misspelt word was meant to be; empty where none is close."""
     return "" if len(word) > LONGEST_WORD else _closest(word, _near(word, tuple(known)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.analysis.run import steps_under
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
@@ -232,6 +232,7 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     Raises:
         UsageError: a setting that cannot be, or a layer of which it is not known what autocast does in it.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
     floating = setting.numbers.floating

@@ -126,6 +126,9 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
     Raises:
         UsageError: there is no layer or block of that name, or a setting that cannot be.
     """
+    if not isinstance(layer, (str, type(None))):
+        what = "the setting stands behind it, as in explain(design, setting=...)" if isinstance(layer, Setting) else ""
+        raise UsageError(f"a layer or block is a name, not a {type(layer).__name__}{'; ' * bool(what)}{what}")
     return explain_account(analyze(design, setting, **changes), layer)
 
 

@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from archscope.analysis.memory import Memory, memory
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import ArchscopeError, UsageError
 from archscope.setting import Setting
 from archscope.setting.devices import DEVICES
+from archscope.setting.sizes import bytes_of
 
 CEILING = 2**20  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
@@ -153,8 +154,8 @@ def largest_batch(
     design: Design,
     setting: Setting | None = None,
     *,
-    limit: int | None = None,
-    context: int | None = None,
+    limit: int | str | None = None,
+    context: int | str | None = None,
     **changes: Any,
 ) -> int | None:
     """The largest batch whose training step fits into a limit of bytes, or into the memory of a device by name.
@@ -163,8 +164,8 @@ def largest_batch(
 
     Args:
         setting, changes: how it is run (:class:`~archscope.setting.Setting`), whatever its batch.
-        limit: bytes; unasked, the memory of the device.
-        context: what tensors do not get of it (:func:`room`).
+        limit: bytes, or a size such as ``24GiB``; unasked, the memory of the device.
+        context: what tensors do not get of it (:func:`room`), as the limit.
 
     Returns:
         ``None`` if not even one sample fits.
@@ -172,8 +173,9 @@ def largest_batch(
     Raises:
         UsageError: there is neither a limit nor a device whose memory is known.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
-    space = room(setting.device, limit, context)
+    space = room(setting.device, *(None if size is None else bytes_of(size) for size in (limit, context)))
     if space is None:
         raise UsageError(
             f"the memory of {setting.device} is not known: give a limit, or a device by name, such as h200"

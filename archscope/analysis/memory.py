@@ -23,7 +23,7 @@ from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError
 from archscope.ops import Tensor
 from archscope.setting import Setting
@@ -217,6 +217,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
     Raises:
         UsageError: a setting that cannot be, or a layer of which one of its precision, device and version is not known.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     setting.numbers.runs("memory")
     if setting.compile:

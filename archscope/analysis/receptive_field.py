@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.values import Values
 from archscope.arith import fixed
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.graph import Input, Ref
 from archscope.ops.legal import dim_names
@@ -301,6 +301,7 @@ def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # n
 
 def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
     """The receptive fields of all layers, in time linear in the edges of the graph."""
+    hold_designs(design)
     steps = design.steps(batch)
     readers: dict[str, Step] = {}
     for step in steps:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from archscope.analysis.estimates import Estimate, estimate, fit_of
 from archscope.analysis.traffic import Moved, Part, traffic
 from archscope.arith import maximum
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import UsageError
 from archscope.setting import Setting
 from archscope.setting.calibration import Calibration
@@ -167,6 +167,7 @@ def predict(
         UsageError: a setting that cannot be, a device of which no peaks are known, or that has no units for the
             precision, or an estimate of a compiled step.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     calibration = setting.calibration
     if calibration is not None and setting.compile:

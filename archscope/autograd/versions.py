@@ -19,6 +19,8 @@ OLDEST: Final[Version] = (1, 10)
 SOFTMAX_KEEPS_OUTPUT: Final[Version] = (1, 11)
 #: there is scaled_dot_product_attention, which torch.nn.MultiheadAttention calls
 FUSED_ATTENTION: Final[Version] = (2, 0)
+#: there is torch.compile
+COMPILES: Final[Version] = (2, 0)
 #: torch.optim updates all parameters on a CUDA device at once unasked
 FOREACH: Final[Version] = (2, 0)
 #: autocast on CUDA resamples in float32, nearest neighbours too (github.com/pytorch/pytorch/pull/121324)
@@ -29,8 +31,10 @@ def version(text: str) -> Version:
     """``2.0``, ``1.12.1`` or ``2.13.0+cpu`` as a version.
 
     Raises:
-        UsageError: it is none, or older than what is known.
+        UsageError: it is none, or older or newer than what is known.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"a version of torch is a text, as in '2.0', not {text!r}")
     major, _, rest = text.partition(".")
     minor = rest.partition(".")[0].partition("+")[0]
     if not (major.isdecimal() and minor.isdecimal() and len(text) < 32):
@@ -38,6 +42,8 @@ def version(text: str) -> Version:
     found = int(major), int(minor)
     if found < OLDEST:
         raise UsageError(f"torch {text}: what versions before {spelled(OLDEST)} keep is not known")
+    if found > TORCH:
+        raise UsageError(f"torch {text}: what versions after {spelled(TORCH)} keep is not known")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -12,13 +11,13 @@ import click
 from archscope.analysis.fit import CEILING, Wish, guessed, most, probes, remedies, room
 from archscope.analysis.memory import Memory, memory
 from archscope.cli import options, settings
-from archscope.errors import ArchscopeError
+from archscope.errors import ArchscopeError, UsageError
 from archscope.report.results.memory import MemoryReport
 from archscope.report.text import binary
 from archscope.setting import OF_MEMORY, Setting
 from archscope.setting.devices import DEVICES
+from archscope.setting.sizes import bytes_of
 
-_UNITS = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _RESOLUTION_STEP = 32  # most networks halve a map five times
 _WIDE, _WIDEST = 16, 1024  # steps from which the largest input is guessed, and that are tried
 
@@ -29,11 +28,10 @@ class Size(click.ParamType):
     name = "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(value).strip().lower())
-        size = float(found[1]) * _UNITS.get(found[2], 1) if found and found[2] in {*_UNITS, "b"} else -1.0
-        if not 0 <= size < 2.0**63:
-            self.fail(f"`{value}` is no size: 24GiB, 80GB, 512MiB", param, ctx)
-        return int(size)
+        try:
+            return bytes_of(value)
+        except UsageError as error:
+            return self.fail(str(error), param, ctx)
 
 
 def within(device: str, limit: int | None, context: int | None, space: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from archscope.cli import calibrations
-from archscope.errors import UsageError
+from archscope.errors import UsageError, nearest
 from archscope.setting import MODES, PLACES, Setting
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS, WORDS, precision_of
@@ -23,6 +23,20 @@ _PRECISIONS = (
     "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
     "and inputs; of float8 only what weights and activations weigh is known."
 )
+
+
+class Word(click.Choice):
+    """One of a few words, in capitals or not."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        super().__init__(tuple(words), case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = nearest(str(value), self.choices)
+            return self.fail(f"{error.message.rstrip('.')}; {hint}" if hint else error.message, param, ctx)
 
 
 class PrecisionName(click.ParamType):
@@ -59,14 +73,12 @@ def _option(*names: str, text: str, **more: Any) -> Callable[[_Command], _Comman
 OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "batch": _option("--batch", "batch", type=click.IntRange(min=1), text="Samples at once."),
     "precision": _option("--precision", "--dtype", "precision", type=PrecisionName(), text=_PRECISIONS),
-    "mode": _option("--mode", "mode", type=click.Choice(MODES), text="A training step, or a forward pass."),
-    "optimizer": _option(
-        "--optimizer", "optimizer", type=click.Choice(list(OPTIMIZERS)), text="Whose update; none: no training."
-    ),
+    "mode": _option("--mode", "mode", type=Word(MODES), text="A training step, or a forward pass."),
+    "optimizer": _option("--optimizer", "optimizer", type=Word(OPTIMIZERS), text="Whose update; none: no training."),
     "device": _option(
         "--device",
         "device",
-        type=click.Choice(PLACES),
+        type=Word(PLACES),
         text="Whose kernels, allocator and peaks; of a device by name times are told, and what fits on it.",
     ),
     "accumulate": _option("--accumulate", "accumulate", text="Gradients live from step to step, and are added to."),
@@ -120,7 +132,7 @@ def options(*fields: str, partial: bool = False, device: bool = False) -> Callab
                 return function(changes=asked, **given)
             if "calibration" in fields:
                 asked |= _calibrated(asked, given.pop("calibration_file"), bound=given.pop("bound"))
-            return function(setting=Setting(**asked), **given)
+            return function(setting=Setting.of(**asked), **given)
 
         for name in reversed(fields):
             command = _calibration(command) if name == "calibration" else OPTIONS[name](command)

@@ -7,16 +7,18 @@ printed; so the setting stands at the head of every result, and in every JSON.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from archscope.autograd.versions import TORCH, Version, spelled, version
-from archscope.errors import UsageError, suggestion
+from archscope.autograd.versions import COMPILES, TORCH, Version, spelled, version
+from archscope.errors import UsageError, nearest, suggestion
+from archscope.setting.calibration import Calibration
 from archscope.setting.devices import DEVICES, known_as
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import Precision, precision_of
 
 if TYPE_CHECKING:
-    from archscope.setting.calibration import Calibration
     from archscope.setting.devices import Ceilings
 
 MODES = ("train", "infer")
@@ -64,21 +66,37 @@ class Setting:
     def __post_init__(self) -> None:
         if self.device is None:
             self._set("device", "cpu")
-        if isinstance(self.batch, (str, float, bool)):
-            raise UsageError(f"the batch is a whole number of samples, not {self.batch!r}")
+        self._check_kinds()
         if self.batch < 1:
             raise UsageError(f"the batch must be at least 1, not {self.batch}")
         if self.launch < 0:
             raise UsageError(f"a call costs no less than nothing: launch is {self.launch}")
-        _choose("mode", self.mode, MODES)
-        _choose("optimizer", self.optimizer, tuple(OPTIMIZERS))
-        _choose("device", self.device, PLACES)
+        self._set("mode", chosen("mode", self.mode, MODES))
+        self._set("optimizer", chosen("optimizer", self.optimizer, tuple(OPTIMIZERS)))
+        self._set("device", chosen("device", self.device, PLACES))
         self._set("precision", precision_of(self.precision).name)
         self._set("torch", spelled(version(self.torch)))
+        if self.compile and self.version < COMPILES:
+            raise UsageError(f"torch {self.torch} compiles nothing: torch.compile came with {spelled(COMPILES)}")
         if self.optimizer == "none":
             self._set("mode", "infer")
         if self.calibration is not None and self.calibration.ceilings.kind != self.kind:
             self._set("device", known_as(self.calibration.device) or self.calibration.ceilings.kind)
+
+    def _check_kinds(self) -> None:
+        """Hold that the values are such as they can be, whichever."""
+        if isinstance(self.batch, _NO_COUNTS):
+            raise UsageError(f"the batch is a whole number of samples, not {self.batch!r}")
+        for name in ("accumulate", "channels_last", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} is True or False, not {getattr(self, name)!r}")
+        if not isinstance(self.launch, Real) or isinstance(self.launch, bool) or not isfinite(self.launch):
+            raise UsageError(f"launch is a number of seconds, not {self.launch!r}")
+        if not isinstance(self.calibration, (Calibration, type(None))):
+            raise UsageError(
+                f"a calibration is what archscope.calibrate() gives, not {self.calibration!r};"
+                " of a file, the command line's --calibration"
+            )
 
     def _set(self, name: str, value: str) -> None:
         object.__setattr__(self, name, value)
@@ -208,7 +226,17 @@ OF_SAVED = ("batch", "precision", "channels_last", "torch", "device")
 OF_TIME = ("batch", "precision", "optimizer", "mode", "channels_last", "compile", "launch", "torch", "device")
 
 
-def _choose(what: str, word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
-        hint = suggestion(str(word), known) or f"one of {', '.join(known)}"
-        raise UsageError(f"unknown {what} {word}; {hint}")
+#: types of what is no number of samples; what a sweep puts in its place is none of them
+_NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)
+
+
+def chosen(what: str, word: str, known: tuple[str, ...]) -> str:
+    """The one of some words that is meant, in capitals or not.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    found = word.lower() if isinstance(word, str) else ""
+    if found not in known:
+        raise UsageError(f"unknown {what} {word}; {nearest(found, known) or 'one of ' + ', '.join(known)}")
+    return found

@@ -89,7 +89,7 @@ PRECISIONS: Mapping[str, Precision] = {row.name: row for row in _ROWS}
 WORDS: Mapping[str, Precision] = {word: row for row in _ROWS for word in (row.name, *row.aliases)}
 
 #: types of elements that are none of numbers that are run in
-_WHOLE = ("int8", "uint8", "int16", "int32", "int64", "bool")
+_WHOLE = ("int4", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 
 def precision_of(word: str | Precision) -> Precision:
@@ -100,11 +100,14 @@ def precision_of(word: str | Precision) -> Precision:
     """
     if isinstance(word, Precision):
         return word
-    name = str(word).removeprefix("torch.")
+    name = str(word).removeprefix("torch.").lower()
     if name in WORDS:
         return WORDS[name]
     known = f"one of {', '.join(PRECISIONS)}"
     if name in _WHOLE:
-        also = "; `archscope memory` says what the weights alone weigh in int8 and int4" if name == "int8" else ""
+        weighs = "; `archscope memory` says what the weights alone weigh in int8 and int4"
+        also = weighs if name in ("int8", "int4") else ""
         raise UsageError(f"{name} is no floating type, and no precision to run in{also}; {known}")
-    raise UsageError(f"unknown precision {name}; {suggestion(name, WORDS) or known}")
+    if name.endswith("mixed"):
+        raise UsageError(f"{word} does not say what is lowered to: bf16-mixed (or amp), or fp16-mixed")
+    raise UsageError(f"unknown precision {word}; {suggestion(name, WORDS) or known}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archscope.diagnostics import Diagnostic, Mark
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, nearest, suggestion
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
@@ -294,9 +294,9 @@ class _Section:
 
     def _one_of(self, node: Node, what: str, known: Iterable[str]) -> Stated | None:
         for stated in self._stated(node, f"one of {', '.join(known)}"):
-            if stated.text in known:
-                return stated
-            hint = suggestion(stated.text, known) or f"one of {', '.join(known)}"
+            if stated.text.lower() in known:
+                return replace(stated, text=stated.text.lower())
+            hint = nearest(stated.text, known) or f"one of {', '.join(known)}"
             self._error(f"unknown {what} `{stated.text}`", stated.mark, hint)
         return None
 

@@ -89,3 +89,16 @@ def test_what_is_not_known_of_float8_is_refused_and_what_it_weighs_is_not():
         archscope.memory(design, precision="float8")
     with pytest.raises(UsageError, match="a peak is not known in float8"):
         archscope.predict(design, device="h200", precision="float8")
+
+
+@pytest.mark.parametrize("word", ["mixed", "16-mixed", "fp32-mixed"])
+def test_mixed_precision_says_what_is_lowered_to(word):
+    """torch.autocast takes bfloat16 and float16."""
+    with pytest.raises(UsageError, match=rf"{word} does not say what is lowered to: bf16-mixed \(or amp\), or"):
+        precision_of(word)
+
+
+@pytest.mark.parametrize("word", ["int8", "int4"])
+def test_whole_types_are_led_to_what_their_weights_weigh(word):
+    with pytest.raises(UsageError, match=f"{word} is no floating type.*`archscope memory` says what the weights alone"):
+        precision_of(word)

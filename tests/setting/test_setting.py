@@ -189,3 +189,93 @@ def test_a_figure_that_is_not_known_of_a_run_is_null_in_json():
     data = json.loads(run("analyze", "lenet5", "--precision", "float8", "--json", "-"))["designs"][0]
     assert {layer["saved_bytes"] for layer in data["layers"]} == {None}
     assert data["totals"]["all"]["param_bytes"] == data["totals"]["all"]["params"]
+
+
+# -- what cannot be, in Python and on the command line ---
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"torch": 2.0}, "a version of torch is a text, as in '2.0', not 2.0"),
+        ({"torch": "9.9"}, "torch 9.9: what versions after 2.13 keep is not known"),
+        ({"torch": "3.0"}, "torch 3.0: what versions after 2.13 keep is not known"),
+        ({"torch": "1.12", "compile": True}, r"torch 1\.12 compiles nothing: torch\.compile came with 2\.0"),
+        ({"calibration": "x.json"}, r"a calibration is what archscope\.calibrate\(\) gives, not 'x.json'"),
+        ({"launch": "3"}, "launch is a number of seconds, not '3'"),
+        ({"launch": True}, "launch is a number of seconds, not True"),
+        ({"launch": float("nan")}, "launch is a number of seconds, not nan"),
+        ({"batch": None}, "the batch is a whole number of samples, not None"),
+        ({"batch": [2]}, r"the batch is a whole number of samples, not \[2\]"),
+        ({"accumulate": "no"}, "accumulate is True or False, not 'no'"),
+        ({"channels_last": "no"}, "channels_last is True or False, not 'no'"),
+        ({"compile": "no"}, "compile is True or False, not 'no'"),
+        ({"device": "a100"}, "unknown device a100; one of a100-40gb, a100-80gb"),
+        ({"optimizer": None}, "unknown optimizer None; "),
+    ],
+    ids=str,
+)
+def test_values_of_another_kind_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        Setting(**given)
+
+
+def test_words_are_taken_in_capitals():
+    small_letters = Setting(precision="bf16", device="h200", optimizer="adam", mode="train")
+    assert Setting(precision="BF16", device="H200", optimizer="Adam", mode="TRAIN") == small_letters
+    run("analyze", "lenet5", "--precision", "BF16", "--device", "H200", "--optimizer", "Adam", "--bound")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--device", "a100"), "one of a100-40gb, a100-80gb"),
+        (("--device", "h300"), "did you mean `h200`?"),
+        (("--optimizer", "adma"), "did you mean `adam"),
+        (("--torch", "9.9"), "what versions after 2.13 keep is not known"),
+        (("--torch", "1.12", "--compile", "--device", "h200"), "torch.compile came with 2.0"),
+        (("--mode", "train", "--optimizer", "none"), "with the optimizer none nothing is trained; name one"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_is_told_what_cannot_be(asked, message):
+    result = CliRunner().invoke(main, ["compare", "lenet5", *asked])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_torch_compile_came_with_2_0():
+    """pytorch.org/blog/pytorch-2-x: torch.compile is the main API of PyTorch 2.0."""
+    assert Setting(torch="2.0", compile=True).compile
+
+
+# -- what is no design ---
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        archscope.analyze, archscope.memory, archscope.explain, archscope.reconcile, archscope.receptive_fields,
+        archscope.build, archscope.torch_source, archscope.profile,
+        lambda given: archscope.predict(given, device="h200"),
+        lambda given: archscope.largest_batch(given, device="h200"),
+        lambda given: archscope.compare([given]),
+        lambda given: archscope.diff(archscope.load("lenet5"), given),
+        lambda given: archscope.diff(given, archscope.load("lenet5")),
+        lambda given: archscope.sees(given, "fc1", ()),
+    ],
+)  # fmt: skip
+def test_what_is_no_design_is_refused(asked):
+    with pytest.raises(UsageError, match=r"a design is expected, not 'lenet5': say archscope\.load\('lenet5'\)"):
+        asked("lenet5")
+    with pytest.raises(UsageError, match=r"a design is expected, not a int: archscope\.load\(\) makes one"):
+        asked(3)
+
+
+def test_a_setting_in_the_wrong_place_is_refused():
+    design, setting = archscope.load("lenet5"), Setting(batch=2)
+    with pytest.raises(UsageError, match="a layer or block is a name, not a Setting; the setting stands behind it"):
+        archscope.explain(design, setting)
+    for one in (design, "lenet5"):
+        with pytest.raises(UsageError, match="several designs are compared: give a list of them"):
+            archscope.compare(one, setting)

@@ -7,7 +7,7 @@ from typing import Any
 
 from archscope.analysis.peers import fvcore, keras, ptflops, ptflops_aten, thop, torch_counter, torchinfo
 from archscope.analysis.peers.base import TERMS, Bridge, Measured, Peer, Term
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.setting import Setting
 from archscope.shown import Shown
 
@@ -60,6 +60,7 @@ def reconcile(design: Design, setting: Setting | None = None, **changes: Any) ->
     Raises:
         UsageError: a setting that cannot be.
     """
+    hold_designs(design)
     setting = Setting.of(setting, **changes)
     steps = design.steps(setting.batch)
     readings = {

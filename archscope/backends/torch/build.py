@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from archscope.autograd.dtypes import HELD
-from archscope.design import Design, incomplete
+from archscope.design import Design, hold_designs, incomplete
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError
 from archscope.graph import Layer, Ref
@@ -191,6 +191,7 @@ def refuse_opaque(design: Design, what: str) -> None:
     Raises:
         UsageError: it has declared black boxes.
     """
+    hold_designs(design)
     lacking = incomplete(design)
     if lacking is not None:
         why = "an Opaque layer is declared by its totals, and archscope does not know what it computes"
@@ -220,6 +221,7 @@ def build(
         UsageError: there is no such device.
         SpecError: a file of values cannot be read.
     """
+    hold_designs(design)
     steps = design.steps()
     with seeded(seed), _on(device):
         return Network(design, steps if only is None else [one for one in steps if one.layer.name in only], dtype)

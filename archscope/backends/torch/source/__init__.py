@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from archscope.backends.torch.source.write import unformatted
-from archscope.design import Design
+from archscope.design import Design, hold_designs
 from archscope.errors import MissingLibrary
 from archscope.ops.contents import files_of
 
@@ -29,6 +29,7 @@ def torch_source(design: Design) -> str:
         UsageError: layers are recomputed together that have no name together.
         MissingLibrary: ruff is not installed.
     """
+    hold_designs(design)
     try:
         from ruff import find_ruff_bin
     except ImportError:

@@ -1,0 +1,23 @@
+"""Sizes in bytes as people write them."""
+
+from __future__ import annotations
+
+import re
+
+from archscope.errors import UsageError
+
+_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_LARGEST = 2**63
+
+
+def bytes_of(size: int | str) -> int:
+    """Bytes of a size: 24GiB, 80GB, 1000000.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(size).strip().lower())
+    number = float(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else -1.0
+    if isinstance(size, bool) or not 0 <= number < _LARGEST:
+        raise UsageError(f"`{size}` is no size: 24GiB, 80GB, 512MiB")
+    return size if isinstance(size, int) else int(number)

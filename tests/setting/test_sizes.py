@@ -1,0 +1,27 @@
+"""Sizes in bytes as people write them."""
+
+import pytest
+
+import archscope
+from archscope.errors import UsageError
+from archscope.setting.sizes import bytes_of
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [("24GiB", 24 * 2**30), ("80 GB", 80 * 10**9), ("1000", 1000), (1000, 1000), ("0.5kib", 512), ("7b", 7)],
+)
+def test_a_size_is_bytes(size, number):
+    assert bytes_of(size) == number
+
+
+@pytest.mark.parametrize("size", ["", "24 giga", "-1", "1e9", "1" * 30, -1, True, 2.5j, None])
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(UsageError, match="is no size: 24GiB, 80GB, 512MiB"):
+        bytes_of(size)
+
+
+def test_python_takes_the_sizes_of_the_command_line():
+    design = archscope.load("lenet5")
+    written = archscope.largest_batch(design, device="h200", limit="100MiB", context="10MiB")
+    assert written == archscope.largest_batch(design, device="h200", limit=100 * 2**20, context=10 * 2**20)
