@@ -149,7 +149,7 @@ def test_a_design_keeps_what_it_was_made_with():
         ({"set": {"width": 3}}, "`width` is varied and set"),
         ({"vary": "input=8,16", "input": (3, 9, 9)}, "`input` is varied and given"),
         ({"vary": "batch=1,2", "setting": {"batch": 3}}, "`batch` is varied and given"),
-        ({"vary": "batch=1,2", "setting": Setting(3)}, "`batch` is varied and given"),
+        ({"vary": "batch=1,2", "setting": Setting(), "batch": 3}, "`batch` is varied and given"),
         ({"where": "params"}, "`params` is no condition; one such as `params < 5e6`"),
         ({"where": "params < "}, "`params < `: not an expression"),
         ({"where": 3}, "`where` is a text, or several, not 3"),
