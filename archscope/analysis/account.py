@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
+from archscope.analysis.run import steps_under
 from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -229,13 +230,13 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
         setting, changes: how it is run (:class:`~archscope.setting.Setting`).
 
     Raises:
-        UsageError: a setting that cannot be.
+        UsageError: a setting that cannot be, or a layer of which it is not known what autocast does in it.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
     floating = setting.numbers.floating
-    steps = design.steps(setting.batch, floating)
+    steps = steps_under(design, setting)
     idle = unused(steps)
     rows = tuple(_row(step, floating, known, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))

@@ -34,11 +34,12 @@ class Cost:
         elementwise: elementwise and reduction operations, forward.
         input_grad_macs: multiply-accumulates of the gradients of inputs (and of values between contractions).
         weight_grad_macs: multiply-accumulates of the gradients of weights.
-        activations: elements of outputs; a view adds none.
+        activations: elements of outputs that are made anew; a view, or what is held already, adds none.
         param_bytes: bytes of parameters.
         buffer_bytes: bytes of buffers.
-        activation_bytes: bytes of activations.
-        bytes_moved: bytes of inputs, parameters and outputs, each read or written once; a view moves none.
+        activation_bytes: bytes of activations, each in its type.
+        bytes_moved: bytes of inputs as they arrive, of parameters as they are held and of outputs as they are written,
+            each read or written once; a layer that makes none moves none.
         weight_layers: 1 for a convolution or fully connected layer.
     """
 
@@ -162,13 +163,13 @@ def cost_of(
     counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
     states = [(tensor, elements(tensor.shape)) for tensor in buffers.values()]
     contractions = tuple(op.contractions(x, y))
-    outputs = () if op.view else y
+    outputs = op.made(x, y, dtype)
     held = mark or dtype
     item = ITEM_BYTES[held]
     params = total(counts.values())
     buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or held] for tensor, count in states)
     output_bytes = _bytes(outputs, dtype)
-    moved = 0 if op.view else total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes))
+    moved = total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes)) if outputs else 0
     return Cost(
         params=0 if shared else params,
         trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),

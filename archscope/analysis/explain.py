@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
+from archscope.analysis.run import steps_under
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
@@ -138,7 +139,7 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
         UsageError: there is no layer or block of that name.
     """
     design, setting = account.design, account.setting
-    steps = design.steps(setting.batch, setting.numbers.floating)
+    steps = steps_under(design, setting)
     chosen = [s for s in steps if layer is None or s.layer.name == layer or s.layer.name.startswith(f"{layer}.")]
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
@@ -210,7 +211,7 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
-        "activations": "a view of its input" if op.view else "",
+        "activations": _unmade(op, layer.op.made(x, y, dtype)),
         "bytes_moved": f"inputs, parameters, buffers and outputs, {_types_told(step, dtype)}",
     }
     for figure in _COUNTED:
@@ -225,6 +226,13 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
                 yield _line(figure, value, unit)
         if plain(cost.weight_layers):
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
+
+
+def _unmade(op: Op, made: Tensors) -> str:
+    """Why a layer makes nothing, if it does not."""
+    if made:
+        return ""
+    return "a view of its input" if op.view else "none new: it gives what is there already"
 
 
 def _types_told(step: Step, dtype: str) -> str:

@@ -14,7 +14,7 @@ from archscope.setting import Setting
 from archscope.setting.devices import DEVICES
 from archscope.setting.sizes import bytes_of
 
-CEILING = 2**20  # samples, or whatever is counted; no more are tried
+CEILING = 2**40  # samples, or whatever is counted; no more are tried
 _BEYOND = 3  # how many numbers behind one that does not fit are tried: blocks may fall better for a larger one
 _GUESSED_AT = 8  # a batch whose memory tells about that of others
 _NEAR = 32  # a guess is near that differs by less than such a part

@@ -13,9 +13,37 @@ from archscope.autograd.tape import Tape
 from archscope.design import Design
 from archscope.graph import Ref
 from archscope.ops import Tensor
+from archscope.ops.base import Tensors
 from archscope.ops.tensors import standing
+from archscope.setting import Setting
 from archscope.setting.optimizers import OPTIMIZERS, update
 from archscope.steps import Segment, Step, segments
+
+
+def steps_under(design: Design, setting: Setting) -> tuple[Step, ...]:
+    """The steps of a design as a setting has them.
+
+    An inference takes no gradient. Under autocast tensors have the types that a run gives them: what a layer reads the
+    one in which it arrives, what it writes its own.
+
+    Raises:
+        UsageError: a layer does not allow the batch or the type, or it is not known what autocast does in it.
+    """
+    floating = setting.numbers.floating
+    steps = design.steps(setting.batch, floating)
+    if not setting.trains:
+        steps = tuple(one._replace(needs=(False,) * len(one.x), learns=()) for one in steps)
+    if setting.numbers.lower is None:
+        return steps
+    tape = Tape(
+        device=setting.kind, lower=setting.numbers.lower, floating=floating, torch=setting.version, cuts=True
+    )  # fmt: skip
+    tape.training, tape.grad = setting.trains, False
+    run = Run(Plan(design, setting.batch, steps, floating), tape, nhwc=setting.channels_last)
+    run.forward()
+    return tuple(
+        one._replace(x=run.as_typed(one.layer.inputs, one.x), y=run.as_typed(one.writes, one.y)) for one in steps
+    )
 
 
 class Weight(NamedTuple):
@@ -137,6 +165,14 @@ class Run:
                 self.keeps += [(layer, storage) for storage in storages]
         self._keeping.clear()
         return outputs
+
+    def as_typed(self, refs: Sequence[Ref], tensors: Tensors) -> Tensors:
+        """Tensors in the types that they have had; of the design's inputs, their own."""
+        found = [self.dtypes.get(ref, tensor.dtype) for ref, tensor in zip(refs, tensors, strict=True)]
+        return tuple(
+            tensor if dtype == (tensor.dtype or self.plan.dtype) else tensor._replace(dtype=dtype)
+            for dtype, tensor in zip(found, tensors, strict=True)
+        )
 
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer

@@ -20,10 +20,12 @@ from archscope.files import check_place, write
 from archscope.load import read_document
 from archscope.report.results.sweep import SweepReport
 from archscope.setting import FIELDS
+from archscope.setting.devices import processor
 from archscope.spec.axes import METHODS, Sample
 from archscope.sweeps.names import SWEPT
 
 if TYPE_CHECKING:
+    from archscope.setting.calibration import Calibration
     from archscope.sweeps.model import Sweep
     from archscope.sweeps.plan import Plan
 
@@ -155,7 +157,7 @@ def command(
     _check_places(*outputs.targets, emitted)
     document = read_document(spec)
     stated = document.sweep.device.text if document.sweep and document.sweep.device else None
-    calibration = calibrations.asked(changes.get("device", stated), calibration_file, bound=bound)
+    calibration = _calibration(changes.get("device", stated), calibration_file, bound=bound)
     if calibration is not None:
         changes["calibration"] = calibration
     plan = planned(
@@ -205,6 +207,13 @@ def command(
         sys.exit(_STOPPED)
     if not found.tally.legal:
         raise UsageError(f"none of the {found.tally.designs:,} designs is legal; the reasons are told above")
+
+
+def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
+    """The calibration that goes with a device; of a CPU, which is the usual one, none has to be there."""
+    if device == "cpu" and file is None and not bound:
+        return calibrations.find(processor(), None)
+    return calibrations.asked(device, file, bound=bound)
 
 
 def _targets(outs: Sequence[str]) -> tuple[str | None, str | None]:

@@ -291,6 +291,14 @@ class Op(ABC):
     def outputs(self, *x: Tensor) -> Tensors:
         """The output tensors."""
 
+    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
+        """The outputs that are new in memory.
+
+        Args:
+            floating: the floating type of the run.
+        """
+        return () if self.view else y
+
     @abstractmethod
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         """Learnable tensors by their names in ``state_dict()``."""

@@ -77,6 +77,9 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(x[0].shape, _typed(self.dtype)),)
 
+    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
+        return () if (x[0].dtype or floating) == (y[0].dtype or floating) else y  # to() gives what has the type
+
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.converted(t, x[0], y[0].dtype or t.floating)
 
@@ -358,6 +361,9 @@ class Parameter(NoBuffers, _Held):
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}
 
+    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
+        return ()
+
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.expand(t, w["weight"], y[0].shape)
 
@@ -488,6 +494,9 @@ class Buffer(_Known):
 
     def buffers(self, *x: Tensor) -> dict[str, Tensor]:
         return {"value": Tensor(self.shape, _typed(self.dtype))}
+
+    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
+        return ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.expand(t, w["value"], y[0].shape)

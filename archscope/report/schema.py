@@ -63,11 +63,16 @@ def _finite(content: Any) -> Any:
     return list(map(_finite, content)) if isinstance(content, (list, tuple)) else content
 
 
-def setting() -> Schema:
-    """The schema of how a design is run (:meth:`archscope.setting.Setting.data`), the same in every output."""
+def setting(*, batch_varies: bool = False) -> Schema:
+    """The schema of how a design is run (:meth:`archscope.setting.Setting.data`), the same in every output.
+
+    Args:
+        batch_varies: whether there may be no one batch.
+    """
+    batch = count("at once", "samples")
     which = record({"device": text("that was measured"), "date": text()})
     fields = {
-        "batch": count("at once", "samples"),
+        "batch": nullable(batch) if batch_varies else batch,
         "precision": chosen(PRECISIONS),
         "mode": chosen(MODES, "a training step, or a forward pass"),
         "optimizer": chosen(OPTIMIZERS),

@@ -297,6 +297,11 @@ class Sweep(Shown, report="sweep"):
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
+    def setting(self) -> Setting:
+        """How its designs are run, as other results have it; a batch that varies is that of each design."""
+        return self.question.setting
+
+    @property
     def title(self) -> str:
         """The name of the design, for the head of a report."""
         return self.name if self.incomplete is None else f"{self.name} (incomplete)"

@@ -115,7 +115,7 @@ def _setting(
 ) -> tuple[Setting, bool]:
     """How the designs are run, and whether the batch is asked for."""
     if isinstance(setting, Setting):
-        return setting.but(**changes), setting.batch != 1 or "batch" in changes
+        return setting.but(**changes), "batch" in changes  # one that varies is not that of the setting
     if setting is not None and not isinstance(setting, Mapping):
         raise UsageError(f"a setting is an archscope.Setting, not {setting!r}")
     asked = {**(setting or {}), **changes}

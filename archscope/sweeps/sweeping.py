@@ -63,6 +63,7 @@ def part_size(count: int) -> int:
 def sweep(
     spec: str | os.PathLike[str] | Document | Design,
     vary: Vary | None = None,
+    setting: Setting | Mapping[str, Any] | None = None,
     *,
     where: Texts | None = None,
     derive: Mapping[str, str] | None = None,
@@ -73,7 +74,6 @@ def sweep(
     sample: int | Sample | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002  # the option is called so everywhere
     input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,  # noqa: A002
-    setting: Setting | Mapping[str, Any] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     out: str | os.PathLike[str] | None = None,

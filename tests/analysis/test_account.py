@@ -5,6 +5,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import pytest
+import torch
+from torch import nn
 
 import archscope
 import archscope.analysis
@@ -12,6 +14,7 @@ import archscope.ops
 from archscope.analysis.cost import COST_FIELDS
 from archscope.errors import UsageError
 from archscope.figures import COSTS, FIELDS, SAVED, SIZES, figure
+from archscope.table import COLUMNS, cell
 
 TEXT = """
 name: small
@@ -161,3 +164,89 @@ def test_a_layer_that_does_not_allow_a_batch_says_so():
     design = archscope.load("input: [4]\nlayers:\n  - Add: [[], [{Parameter: {shape: [1, 4]}}]]\n  - Squeeze: 0\n")
     with pytest.raises(UsageError, match="Squeeze does not allow batch 2"):
         archscope.analyze(design, batch=2)
+
+
+# -- under a setting ---
+
+LOWERED = """
+name: lowered
+input: [3, 8, 8]
+layers:
+  - Conv2d: {out_channels: 4, kernel_size: 3}
+  - ReLU
+  - Flatten
+  - Linear: 8
+  - LayerNorm
+  - Softmax: {dim: 1}
+  - Cast: float
+  - Cast: float
+"""
+
+
+def test_types_and_bytes_under_autocast_are_torchs():
+    account = archscope.analyze(archscope.load(LOWERED), batch=2, precision="amp")
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 8), nn.LayerNorm(8), nn.Softmax(1)]
+    x = torch.zeros(2, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        for row, layer in zip(account.rows, [*layers, torch.Tensor.float, torch.Tensor.float], strict=True):
+            y = layer(x)
+            held = sum(one.nbytes for one in layer.parameters()) if isinstance(layer, nn.Module) else 0
+            made = y.nbytes if y.untyped_storage().data_ptr() != x.untyped_storage().data_ptr() else 0
+            assert cell(account, row, COLUMNS["dtype"]) == str(y.dtype).removeprefix("torch."), row.name
+            assert (row.activation_bytes, row.activations) == (made, y.numel() if made else 0), row.name
+            assert row.bytes_moved == (x.nbytes + held + made if made else 0), row.name
+            x = y
+
+
+def test_what_autocast_makes_is_explained_as_it_is_counted():
+    # 2 samples of 144 numbers of 2 bytes, 8 x 145 parameters of 4, 16 outputs of 2
+    moved = 2 * 144 * 2 + 8 * 145 * 4 + 16 * 2
+    found = archscope.explain(archscope.load(LOWERED), "Linear", batch=2, precision="amp")[0]
+    assert {line.figure: line.result for line in found.lines}["bytes_moved"] == moved
+    macs = 2 * 144 * 8
+    assert archscope.analyze(archscope.load(LOWERED), batch=2, precision="amp")["Linear"].intensity == 2 * macs / moved
+
+
+def test_types_under_autocast_are_those_of_the_device():
+    """As torch's lists for CUDA have it: a softmax runs in float32, on the CPU in what arrives."""
+    design = archscope.load("name: s\ninput: [4]\nlayers: [{Linear: 8}, {Softmax: {dim: 1}}]\n")
+    accounts = {device: archscope.analyze(design, precision="amp", device=device) for device in ("cpu", "cuda")}
+    types = {device: account["Softmax"].y for device, account in accounts.items()}
+    assert (types["cpu"][0].dtype, types["cuda"][0].dtype or "float32") == ("bfloat16", "float32")
+
+
+@pytest.mark.parametrize("changes", [{"mode": "infer"}, {"optimizer": "none"}])
+def test_an_inference_has_no_backward_pass(changes):
+    design = archscope.load(TEXT)
+    infer, train = archscope.analyze(design, **changes), archscope.analyze(design)
+    for row in (*infer.rows, infer.total):
+        assert row.backward_macs == row.backward_flops == row.input_grad_macs == row.weight_grad_macs == 0
+    assert (infer.total.macs, infer.total.trainable_params) == (train.total.macs, train.total.trainable_params)
+    text = str(infer)
+    assert "backward" not in text
+    assert "inference" in text.splitlines()[0]
+    assert "backward" in str(train)
+
+
+def test_what_is_there_already_is_no_activation():
+    design = archscope.load(
+        """
+        name: held
+        input: [4, 6]
+        layers:
+          - Add: [[], [{name: position, Parameter: [1, 4, 6]}]]
+          - Add: [[], [{name: table, Buffer: [1, 4, 6]}]]
+          - Add: [[], [{name: fresh, Constant: [1, 4, 6]}]]
+          - {name: same, Cast: float}
+          - {name: same32, Cast: float32}
+          - {name: narrow, Cast: bfloat16}
+        """
+    )
+    account = archscope.analyze(design, batch=2)
+    # a module gives its own tensor, and x.to(x.dtype) is x; torch.full makes 24 numbers, and .to() 48 others
+    for name, made, moved in (("position", 0, 0), ("table", 0, 0), ("same", 0, 0), ("same32", 0, 0),
+                              ("fresh", 24, 24 * 4), ("narrow", 48, 48 * 4 + 48 * 2)):  # fmt: skip
+        assert (account[name].activations, account[name].bytes_moved) == (made, moved), name
+    assert account["position"].params == account["table"].buffers == 24
+    # under float64 the same cast to float32 makes what float32 takes
+    assert archscope.analyze(design, precision="float64")["same32"].activation_bytes == 24 * 4

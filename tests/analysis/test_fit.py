@@ -119,3 +119,13 @@ layers:
     assert [layer.name for layer in design.layers] == ["stem", "one.a.fc", "one.act", "two.a.fc", "two.act"]
     assert [layer.checkpoint for layer in recomputed(design, 1).layers] == [None, "one", "one", own, own]
     assert [layer.checkpoint for layer in recomputed(design, 2).layers] == [None, "one.a", None, own, own]
+
+
+def test_the_largest_batch_goes_as_far_as_memory_does():
+    """Beyond 2^20 samples LeNet-5 still does not fill an H200, and with one more than are told it does not fit."""
+    design = archscope.load("lenet5")
+    found = largest_batch(design, device="h200")
+    space = room("h200")
+    assert found > 2**20
+    assert memory(design, device="h200", batch=found).fits(space)
+    assert not any(memory(design, device="h200", batch=found + more).fits(space) for more in (1, 2, 3))

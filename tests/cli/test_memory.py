@@ -144,10 +144,10 @@ def test_a_batch_that_does_not_fit_is_told_with_what_would_make_it_fit():
     assert "does not fit" not in run("resnet18", "--batch", "8", "--device", "cuda", "--limit", "4GiB").stdout
 
 
-def test_batches_beyond_a_million_are_not_tried(tmp_path):
+def test_batches_beyond_any_memory_are_not_tried(tmp_path):
     (tmp_path / "tiny.yaml").write_text("input: [8]\nlayers: [{Linear: 2}]\n")
-    out = run(str(tmp_path / "tiny.yaml"), "--device", "h200").stdout
-    assert "larger batches than 1,048,576, which needs " in out
+    out = run(str(tmp_path / "tiny.yaml"), "--limit", "1000000TiB").stdout
+    assert "larger batches than 1,099,511,627,776, which needs " in out
     assert "the largest batch is" not in out
 
 
@@ -157,3 +157,12 @@ def test_the_timeline_is_drawn(tmp_path):
     drawn = target.read_text()
     assert "LeNet-5, batch 8, float32, training with adam" in drawn
     assert "MiB: " in drawn
+
+
+def test_what_has_the_inputs_in_it_is_said(tmp_path):
+    """A Linear of 8 to 4 features at batch 100: 3,200 bytes in, 1,600 out."""
+    spec = tmp_path / "lin.yaml"
+    spec.write_text("name: lin\ninput: [8]\nlayers: [{Linear: 4}]\n")
+    out = CliRunner().invoke(main, ["memory", str(spec), "--batch", "100"]).stdout
+    assert re.search(r"activations .* 4,800 B   the most at once, inputs among them, at Linear", out)
+    assert re.search(r"without reuse .* 1,600 B   all that is allocated, inputs aside", out)

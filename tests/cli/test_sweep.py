@@ -405,3 +405,17 @@ def test_conditions_that_no_design_satisfies_are_no_mistake():
     assert re.search(r"^0  with params < 0$", out, re.M)
     assert re.search(r"^params < 0 +4 +100.0%$", out, re.M)
     assert table("none.csv") == []
+
+
+def test_the_usual_device_may_be_named(tmp_path, monkeypatch):
+    """Where it is not calibrated, only times cannot be told of it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    asked = ["sweep", "lenet5", "--vary", "batch=1,2"]
+    named = CliRunner().invoke(main, [*asked, "--device", "cpu", "--json", "-"])
+    unnamed = CliRunner().invoke(main, [*asked, "--json", "-"])
+    assert named.exit_code == unnamed.exit_code == 0
+    first, second = (json.loads(result.stdout) for result in (named, unnamed))
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+    times = CliRunner().invoke(main, [*asked, "--device", "cpu", "--columns", "train_seconds"])
+    assert times.exit_code == 2
+    assert "no peaks are published of a CPU" in times.output

@@ -1,11 +1,15 @@
 """What people ask of a sweep, and what is said of questions that cannot be asked."""
 
+import json
+
+import jsonschema
 import numpy as np
 import pytest
 
 import archscope
 from archscope.errors import SpecError, UsageError
 from archscope.load import read_document
+from archscope.report.results.sweep import SweepReport
 from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample
 from archscope.sweeps.planning import planned
@@ -145,7 +149,7 @@ def test_a_design_keeps_what_it_was_made_with():
         ({"set": {"width": 3}}, "`width` is varied and set"),
         ({"vary": "input=8,16", "input": (3, 9, 9)}, "`input` is varied and given"),
         ({"vary": "batch=1,2", "setting": {"batch": 3}}, "`batch` is varied and given"),
-        ({"vary": "batch=1,2", "setting": Setting(3)}, "`batch` is varied and given"),
+        ({"vary": "batch=1,2", "setting": Setting(), "batch": 3}, "`batch` is varied and given"),
         ({"where": "params"}, "`params` is no condition; one such as `params < 5e6`"),
         ({"where": "params < "}, "`params < `: not an expression"),
         ({"where": 3}, "`where` is a text, or several, not 3"),
@@ -222,3 +226,21 @@ def test_a_sweep_that_writes_no_file_has_nothing_to_resume():
 
 def test_a_document_can_be_swept():
     assert planned(read_document(SPEC), vary="width=4,8").space.count == 2
+
+
+def test_a_setting_stands_where_every_function_has_it_and_a_batch_that_varies_wins():
+    design, setting = archscope.load("lenet5"), archscope.Setting(batch=4, precision="bf16")
+    found = archscope.sweep(design, {"batch": [1, 2]}, setting, columns="activation_bytes")
+    assert found.setting == setting
+    sizes = [archscope.analyze(design, setting, batch=batch).total.activation_bytes for batch in (1, 2)]
+    assert sorted(found.top.columns["activation_bytes"].tolist()) == sizes
+    assert sizes[1] == 2 * sizes[0]
+    with pytest.raises(UsageError, match="`batch` is varied and given"):
+        archscope.sweep(design, {"batch": [1, 2]}, setting, batch=8)
+
+
+@pytest.mark.parametrize(("axis", "batch"), [("batch=1,2", None), ("input=32,64", 1)])
+def test_a_batch_that_varies_is_null_in_json(axis, batch):
+    data = SweepReport(archscope.sweep("lenet5", axis)).data()
+    assert data["setting"]["batch"] == batch
+    jsonschema.validate(json.loads(json.dumps(data)), SweepReport.schema())

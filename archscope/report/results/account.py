@@ -60,7 +60,8 @@ class AccountReport(Report):
             yield Notes(tuple(_footer(table, room)))
 
     def _headline(self, account: Account) -> Headline:
-        asked = SAVED.keys() & {*self.columns, self.sort}
+        # autocast is the device's own
+        asked = SAVED.keys() & {*self.columns, self.sort} or account.setting.numbers.lower
         return Headline(
             account.design.title, setting(account, *(OF_SAVED if asked else OF_BYTES)), Said.of(account.design).lines
         )
@@ -118,7 +119,8 @@ def setting(account: Account, *shown: str) -> str:
     Args:
         shown: the fields of the setting that the figures depend on.
     """
-    return f"input {inputs(account.design)}, {account.setting.words(*shown)}"
+    told = shown if account.setting.trains else (*shown, "mode")  # no figure is one of a backward pass then
+    return f"input {inputs(account.design)}, {account.setting.words(*told)}"
 
 
 def inputs(design: Design) -> str:
@@ -142,10 +144,8 @@ def _head(column: Column, table: Table) -> Head:
 def _footer(table: Table, room: Room) -> Iterator[str]:
     """The totals in other units, and how the table was folded."""
     account, total = table.account, table.account.total
-    yield (
-        f"FLOPs {short(total.flops)} forward (2 x MACs), {short(total.backward_flops)} backward;"
-        f" elementwise {short(total.elementwise)}"
-    )
+    backward = f", {short(total.backward_flops)} backward" if account.setting.trains else ""
+    yield f"FLOPs {short(total.flops)} forward (2 x MACs){backward}; elementwise {short(total.elementwise)}"
     yield (
         f"parameters {binary(total.param_bytes)}, buffers {binary(total.buffer_bytes)},"
         f" activations {binary(total.activation_bytes)};"

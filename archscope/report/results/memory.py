@@ -19,6 +19,7 @@ _NOTES = {
     "saved tensors": "what autograd still keeps of the forward pass",
     "temporary": "activations and gradients on their way",
 }
+_WITH_INPUTS = "the most at once, inputs among them"
 _HEADS = (Head("saved by"), Head("what"), Head("size", "bytes"), Head("%", "part"), Head("and by"))
 _FIELDS = (Field("layer"), Field("what"), Field("saved_bytes", "bytes"), Field("shared_with", style="names"))
 
@@ -110,8 +111,8 @@ def _ledger(found: Memory) -> Iterator[list[Fact]]:
         ]
     yield [
         _size("inference", found.inference, "parameters, buffers and what else lives at once"),
-        _size("activations", found.peak, f"the most at {found.peak_layer}" if found.peak_layer else "", 1),
-        _size("without reuse", found.activations, "all that is allocated", 1),
+        _size("activations", found.peak, _WITH_INPUTS + (f", at {found.peak_layer}" if found.peak_layer else ""), 1),
+        _size("without reuse", found.activations, "all that is allocated, inputs aside", 1),
     ]
 
 
@@ -185,8 +186,8 @@ def _schema() -> dict[str, js.Schema]:
         "inputs": js.size("of the inputs, with the targets of the loss"),
         "saved_bytes": js.size("that autograd keeps of the forward pass"),
         "inference": js.size("at the peak of an inference"),
-        "activations": js.size("that an inference allocates, none reused"),
-        "activation_peak": js.size("that live at once at inference besides parameters and buffers"),
+        "activations": js.size("that an inference allocates, none reused, inputs aside"),
+        "activation_peak": js.size("that live at once at inference besides parameters and buffers, inputs among them"),
         "activation_peak_layer": js.text("the layer at which they do"),
         "weights": js.record({form: js.size(f"of the parameters in {form}") for form in WEIGHT_BITS}),
         "saved": js.many(js.record(piece), "what is saved for the backward pass, in the order of the forward pass"),

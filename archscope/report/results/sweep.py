@@ -337,12 +337,12 @@ def _point(found: Sweep, point: Point) -> dict[str, Any]:
 def _data(found: Sweep) -> dict[str, Any]:
     """All that is known, with the designs of :func:`points`."""
     space, question, tally, moments = found.space, found.question, found.tally, found.moments
-    drawn = space.sample
+    drawn, varied = space.sample, [axis.name for axis in space.axes]
     derived = dict(question.derived)
     return {
         "name": found.name,
         "file": found.file,
-        "setting": question.setting.data(),
+        "setting": question.setting.data() | ({"batch": None} if "batch" in varied else {}),
         "axes": [
             {"name": axis.name, "values": list(axis.values), "structural": axis.name in found.structural}
             for axis in space.axes
@@ -437,7 +437,7 @@ def _schema(version: int) -> js.Schema:
     fields = {
         "name": js.text("of the design, as the spec gives it"),
         "file": js.text("the spec; empty where it was no file"),
-        "setting": js.setting(),
+        "setting": js.setting(batch_varies=True),
         "axes": js.many(js.record(axis)),
         "size": js.count("all combinations of the values"),
         "sample": js.nullable(js.record(sample)),
