@@ -7,76 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from archscope import figures
 from archscope.analysis.account import Account, Total, analyze
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, METRICS
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.figures import Column, Figure
 from archscope.setting import Setting
-from archscope.setting.devices import DEVICES
 from archscope.shown import Shown
-from archscope.table import COLUMNS, Column
 
 if TYPE_CHECKING:
     from archscope.analysis.memory import Memory
 
-_BYTES = {
-    "kept_bytes": "what autograd keeps of the forward pass",
-    "inference_bytes": "peak memory of an inference: parameters, buffers, and what else lives at once",
-    "training_bytes": "peak memory of a training step",
-}
-#: figures of an allocator, which decides by every size: a sweep looks at each design on its own for them
-ON_CUDA = {
-    "allocated_bytes": "torch.cuda.max_memory_allocated() of a training step on the device, cuDNN's workspaces apart",
-    "reserved_bytes": "torch.cuda.max_memory_reserved() of a training step on the device, where nothing is short",
-    "needed_bytes": "the least memory in which torch's allocator gets through training on the device",
-    "largest_batch": "samples of the largest training step that fits into the device's memory less its context",
-}
-_SECONDS = {
-    "infer_seconds": (
-        "infer",
-        "time of a forward pass on the device: at least, or an estimate if calibrated",
-    ),
-    "train_seconds": (
-        "train",
-        "time of a training step on the device: at least, or an estimate if calibrated",
-    ),
-}
-_RECORDED = "accuracy that the design records, not measured here"
-
-
-def _all_figures() -> dict[str, Column]:
-    figures = {name: COLUMNS[name] for name in METRICS}
-    for name, convention in DESIGN_FIGURES.items():
-        _, _, of = name.partition("_")
-        unit = METRICS[of].unit if of in METRICS else "layers"
-        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
-    figures["output_shape"] = COLUMNS["output_shape"]
-    for name, convention in (_BYTES | ON_CUDA).items():
-        unit = "bytes" if name.endswith("_bytes") else "samples"
-        figures[name] = Column(name, _title(name), unit, convention, "count", additive=False)
-    for name in FIELD_FIGURES:
-        figures[name] = COLUMNS[name]
-    for name, (mode, convention) in _SECONDS.items():
-        figures[name] = Column(
-            name,
-            {"infer": "inference time", "train": "training step time"}[mode],
-            "s",
-            convention,
-            "seconds",
-            additive=False,
-        )
-    for name in ("top1", "top5"):
-        figures[name] = Column(name, name, "%", _RECORDED, "percent", additive=False)
-    figures["accuracy_source"] = Column("accuracy_source", "accuracy", "", "who says so", "text", additive=False)
-    return figures
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").replace("macs", "MACs")
-
-
 #: every figure that designs are compared by, by name
-FIGURES: dict[str, Column] = _all_figures()
+FIGURES: Mapping[str, Figure] = {name: one for name, one in figures.FIGURES.items() if figures.DESIGN in one.scopes}
 #: those that are shown unasked; times and an allocator need a device, and accuracies a design that records one
 DEFAULT = (
     "params", "conv_params", "fc_params", "macs", "conv_macs", "fc_macs", "flops", "backward_flops", "elementwise",
@@ -143,26 +86,7 @@ class Side:
         Raises:
             UsageError: the figure needs a device, or cannot be told of this design.
         """
-        if name in _SECONDS:
-            return _seconds(self.account, _SECONDS[name][0])
-        if name == "training_bytes" and not self.setting.trains:
-            raise UsageError("training_bytes is a figure of training, and the setting is an inference")
-        if name in _BYTES:
-            return getattr(self.memory, name if name == "kept_bytes" else name.removesuffix("_bytes"))
-        if name == "largest_batch":
-            return _largest_batch(self.account)
-        if name in ON_CUDA:
-            if self.memory.cuda is None:
-                raise _no_cuda(name)
-            whole = self.memory if name == "needed_bytes" else self.memory.cuda
-            return getattr(whole, name.removesuffix("_bytes"))
-        if name == "accuracy_source":
-            return "; ".join(dict.fromkeys(fact.source for fact in self.design.accuracy if fact.source)) or None
-        if FIGURES[name].style == "percent":
-            return self.design.recorded(name)
-        if name in FIELD_FIGURES:  # an output that sees no input has no axes
-            return self.account.figure(name) or None
-        return self.account.figure(name)
+        return FIGURES[name].value(self.account)
 
 
 @dataclass(frozen=True)
@@ -228,22 +152,6 @@ class Comparison(Shown, report="comparison"):
         )
 
 
-def _seconds(account: Account, mode: str) -> float:
-    from archscope.analysis.roofline import predict
-
-    if mode == "train" and not account.setting.trains:
-        raise UsageError("train_seconds is a figure of training, and the setting is an inference")
-    return predict(account.design, account.setting, mode=mode).seconds
-
-
-def _largest_batch(account: Account) -> int | None:
-    from archscope.analysis.fit import largest_batch
-
-    if account.setting.device not in DEVICES:
-        raise _no_cuda("largest_batch")
-    return largest_batch(account.design, account.setting)
-
-
 def compare(
     designs: Sequence[Design],
     setting: Setting | None = None,
@@ -277,16 +185,17 @@ def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     recorded = {fact.name for design in designs for fact in design.accuracy}
     sourced = any(fact.source for design in designs for fact in design.accuracy)
     for name in DEFAULT:
+        figure = FIGURES[name]
         if name in ("training_bytes", "train_seconds") and not setting.trains:
             there = False
-        elif name in _SECONDS:
+        elif figure.kind == "time":
             there = setting.timed
-        elif name in ON_CUDA:
-            there = setting.kind == "cuda"
+        elif figure.kind == "allocator":
+            there = setting.kind == "cuda" and setting.trains
         elif name == "accuracy_source":
             there = sourced
         else:
-            there = FIGURES[name].style != "percent" or name in recorded
+            there = figure.kind != "recorded" or name in recorded
         if there:
             yield name
 
@@ -302,10 +211,6 @@ def timeable(setting: Setting) -> Setting:
 
         peak_of(setting.ceilings, setting.numbers)
     return setting
-
-
-def _no_cuda(figure: str) -> UsageError:
-    return UsageError(f"{figure} is a figure of training on a CUDA device: name one, such as h200")
 
 
 def _baseline(asked: int | str, sides: Sequence[Side]) -> int:

@@ -20,8 +20,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from archscope.analysis.account import Account, Row, analyze
-from archscope.analysis.cost import Cost
-from archscope.analysis.metrics import Figures
+from archscope.analysis.cost import Cost, Costed
 from archscope.comparison import labels
 from archscope.design import Design, hold_drawn
 from archscope.graph import Layer, Ref
@@ -46,7 +45,7 @@ class Edit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Change(Figures):
+class Change(Costed):
     """A layer or a block that is not as it was; every metric is an attribute, second design less first.
 
     Attributes:

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from archscope.analysis.account import Account, Row, Total, block_total
-from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError, suggestion
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes:
-        name: as in Python, JSON, CSV and ``--columns``.
-        title: as a terminal prints it.
-        unit: of its numbers; empty for text.
-        convention: how it is counted.
-        style: ``text``, ``shape``, ``axes`` (a number an axis), ``count``, ``number`` (of any size), ``ratio``
-            or ``share``.
-        additive: whether block rows and totals show sums.
-    """
-
-    name: str
-    title: str
-    unit: str
-    convention: str
-    style: str
-    additive: bool
+from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, Figure
 
 
 @dataclass(frozen=True)
@@ -74,34 +52,25 @@ _TEXT = {
     "kind": ("op", "kind of the layer"),
     "category": ("split", "conv, fc or other"),
     "input_shape": ("input", "shapes of the inputs, without the batch"),
-    "output_shape": ("output", "shape of the (first) output, without the batch"),
-    "dtype": ("type", "type of the (first) output"),
 }
-_TITLES = {"macs": "MACs", "flops": "FLOPs", "backward_macs": "backward MACs", "backward_flops": "backward FLOPs"}
 _SHARE, _WHOLE = "_share", "total"
+#: styles of figures that sums over layers are shown of
+_SUMMED = ("count", "ratio")
 
 
 def _all_columns() -> dict[str, Column]:
-    columns = {
+    columns: dict[str, Column] = {
         name: Column(name, title, "", convention, "shape" if name.endswith("_shape") else "text", additive=False)
         for name, (title, convention) in _TEXT.items()
     }
-    for metric in METRICS.values():
-        title = _TITLES.get(metric.name, metric.name.replace("_", " "))
-        columns[metric.name] = Column(
-            metric.name, title, metric.unit, metric.convention, metric.style, additive=metric.additive
-        )
-        if metric.additive:
-            name = metric.name + _SHARE
-            columns[name] = Column(name, "%", "share", f"share of the total {title}", "share", additive=True)
-    for name, convention in LAYER_FIGURES.items():
-        if name not in columns:
-            title = name.replace("_", " ")
-            columns[name] = Column(name, title, "elements", convention, "count", additive=False)
-    for name, convention in FIELD_FIGURES.items():
-        columns[name] = Column(name, name.replace("_", " "), "places", convention, "axes", additive=False)
-    for name, convention in MEMORY_FIGURES.items():
-        columns[name] = Column(name, name.replace("_", " "), "bytes", convention, "count", additive=True)
+    columns["output_shape"] = FIGURES["output_shape"]
+    columns["dtype"] = Column("dtype", "type", "", "type of the (first) output", "text", additive=False)
+    for name, figure in COSTS.items():
+        columns[name] = figure
+        if figure.additive:
+            share = name + _SHARE
+            columns[share] = Column(share, "%", "share", f"share of the total {figure.title}", "share", additive=True)
+    columns |= SIZES | FIELDS | SAVED
     sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
@@ -113,7 +82,7 @@ COLUMNS: dict[str, Column] = _all_columns()
 DEFAULT = ("name", "kind", "output_shape", "params", "params_share", "macs", "macs_share")
 DROPPED_FIRST = ("kind", "params_share", "macs_share")
 #: columns of receptive fields
-FIELDS = (
+SEEN = (
     "name", "kind", "output_shape", "receptive_field", "smallest_field", "jump", "field_start", "field_center",
     "effective_padding", "sees",
 )  # fmt: skip
@@ -122,7 +91,7 @@ FIELDS = (
 def field_columns(account: Account) -> tuple[str, ...]:
     """Those of them that say something: the smallest field does where units of a layer differ."""
     differ = any(field.smallest != field.size for row in account.rows for field in account.fields[row.name])
-    return FIELDS if differ else tuple(name for name in FIELDS if name != "smallest_field")
+    return SEEN if differ else tuple(name for name in SEEN if name != "smallest_field")
 
 
 def choose(names: Sequence[str]) -> tuple[Column, ...]:
@@ -278,45 +247,41 @@ def _total_line(account: Account, part: Total, columns: tuple[Column, ...], labe
 
 def cell(account: Account, group: Row | Total, column: Column) -> Any:
     """The value of a column for a layer, a block or a total; ``None`` where it has none."""
-    name = column.name
-    if name in METRICS:
-        return METRICS[name].of(group.cost)
-    if name == "dtype":
-        return (group.y[0].dtype or account.setting.numbers.floating) if isinstance(group, Row) else None
-    if name == "input_shape":
-        return tuple(t.sizes for t in group.x) if isinstance(group, Row) else None
-    if column.style == "axes" or name == "sees":
-        return _field_cell(account, group, name)
-    if name in MEMORY_FIGURES:
-        return _kept_cell(account, group)
-    if name == "kind" and isinstance(group, Total):
-        return f"{group.layers} layer{'s' * (group.layers != 1)}"
+    if isinstance(column, Figure):
+        cuts = isinstance(group, Total) and group.output_shape is None and column.style not in _SUMMED
+        return column.value(account, group) if column.known_of(account, group) and not cuts else None
     if column.style == "share":
-        metric = name.removesuffix(_SHARE)
-        whole = getattr(account.total, metric)
-        return getattr(group, metric) / whole if whole else None
-    if isinstance(group, Total) and name != "output_shape" and (name in LAYER_FIGURES or name == "category"):
-        return None
-    return getattr(group, name)
+        figure = FIGURES[column.name.removesuffix(_SHARE)]
+        whole = figure.value(account)
+        return figure.value(account, group) / whole if whole else None
+    return _WORDS[column.name](account, group)
 
 
-def _field_cell(account: Account, group: Row | Total, name: str) -> Any:
-    """A figure of the receptive field of a layer, or of the last layer of a block; nothing for other sums."""
+def _kind(_: Account, group: Row | Total) -> str:
+    return group.kind if isinstance(group, Row) else f"{group.layers} layer{'s' * (group.layers != 1)}"
+
+
+def _dtype(account: Account, group: Row | Total) -> str | None:
+    return (group.y[0].dtype or account.setting.numbers.floating) if isinstance(group, Row) else None
+
+
+def _sees(account: Account, group: Row | Total) -> str | None:
+    """What a layer, or the last layer of a block, sees; nothing for other sums."""
     if isinstance(group, Total) and group.output_shape is None:
         return None
-    if name == "sees":
-        fields = account.fields[group.name]
-        seen = {field.sees for field in fields}
-        if len(seen) < 2 or "not told" in seen:
-            return "not told" if len(seen) > 1 else seen.pop() if seen else None
-        whole = "all" if all(word.endswith("all") for word in seen) else "a part"
-        return f"at most {whole}" if any(word.startswith("at most") for word in seen) else whole
-    return account.field_figure(group.name, name) or None
+    seen = {field.sees for field in account.fields[group.name]}
+    if len(seen) < 2 or "not told" in seen:
+        return "not told" if len(seen) > 1 else seen.pop() if seen else None
+    whole = "all" if all(word.endswith("all") for word in seen) else "a part"
+    return f"at most {whole}" if any(word.startswith("at most") for word in seen) else whole
 
 
-def _kept_cell(account: Account, group: Row | Total) -> int | None:
-    """What a layer, a block or the design keeps; nothing for sums that cut across."""
-    if group is account.total or isinstance(group, Row) or group.output_shape is not None:
-        return account.kept_bytes(None if group is account.total else group.name)
-    kept = account.memory.by_layer
-    return sum(kept[row.name] for row in account.rows if group.name in (row.category, row.kind))
+#: what the columns say that are no figures
+_WORDS: Mapping[str, Callable[[Account, Row | Total], Any]] = {
+    "name": lambda _, group: group.name,
+    "kind": _kind,
+    "category": lambda _, group: group.category if isinstance(group, Row) else None,
+    "input_shape": lambda _, group: tuple(t.sizes for t in group.x) if isinstance(group, Row) else None,
+    "dtype": _dtype,
+    "sees": _sees,
+}

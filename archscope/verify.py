@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.account import Account, Row, analyze
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.analysis.account import Account, analyze
 from archscope.design import Budget, Design, Expectation
 from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.figures import FIELDS, FIGURES, known_of, scope_of
 from archscope.shown import Shown
 from archscope.spec.expressions import ExpressionError, evaluate
 
@@ -109,26 +109,13 @@ class FigureNames:
             return inner.lookup(figure)
         if name not in self.known():
             raise KeyError(name)
-        if self._part is None:
-            return self._account.figure(name)
-        if name in MEMORY_FIGURES:
-            return self._account.kept_bytes(self._part.name)
-        if name in FIELD_FIGURES:
-            return self._account.field_figure(self._part.name, name)
-        return getattr(self._part, name)
+        return FIGURES[name].value(self._account, self._part)
 
     def spend(self, values: int) -> None:
         """A spec states so many figures at most."""
 
     def known(self) -> Sequence[str]:
-        if self._part is None:
-            return [*METRICS, *DESIGN_FIGURES, *FIELD_FIGURES, *MEMORY_FIGURES]
-        return [
-            *METRICS,
-            *FIELD_FIGURES,
-            *MEMORY_FIGURES,
-            *(LAYER_FIGURES if isinstance(self._part, Row) else ["output_shape"]),
-        ]
+        return list(known_of(scope_of(self._account, self._part)))
 
 
 def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
@@ -138,7 +125,7 @@ def _judge(account: Account, stated: Expectation | Budget) -> Verdict:
 def _expectation(account: Account, stated: Expectation) -> Verdict:
     figure = "keras_params" if stated.convention == "keras" and stated.figure == "params" else stated.figure
     computed = evaluate(figure, FigureNames(account, stated.layer))
-    if isinstance(computed, tuple) != isinstance(stated.value, tuple) and stated.figure not in FIELD_FIGURES:
+    if isinstance(computed, tuple) != isinstance(stated.value, tuple) and stated.figure not in FIELDS:
         kinds = ("a shape", "a number") if isinstance(computed, tuple) else ("a number", "a shape")
         if computed is not None:
             raise ExpressionError(f"`{stated.figure}` is {kinds[0]}, not {kinds[1]}")
@@ -147,7 +134,7 @@ def _expectation(account: Account, stated: Expectation) -> Verdict:
 
 
 def _agree(stated: Expectation, computed: Any) -> bool:
-    if isinstance(computed, tuple) and not isinstance(stated.value, tuple) and stated.figure in FIELD_FIGURES:
+    if isinstance(computed, tuple) and not isinstance(stated.value, tuple) and stated.figure in FIELDS:
         return bool(computed) and all(_agree(stated, value) for value in computed)  # one number for all axes
     if isinstance(stated.value, tuple) or isinstance(computed, tuple) or computed is None:
         return bool(stated.value == computed)
@@ -157,7 +144,7 @@ def _agree(stated: Expectation, computed: Any) -> bool:
 
 def _budget(account: Account, stated: Budget) -> Verdict:
     computed = evaluate(stated.figure, FigureNames(account, None))
-    if isinstance(computed, tuple) and stated.figure not in FIELD_FIGURES:
+    if isinstance(computed, tuple) and stated.figure not in FIELDS:
         raise ExpressionError(f"`{stated.figure}` is a shape, and has no limit")
     values = computed if isinstance(computed, tuple) else (computed,)
     ok = computed is not None and all(_COMPARISONS[stated.comparison](value, stated.limit) for value in values)

@@ -214,7 +214,7 @@ def results(text):
         "Reconciliation": archscope.reconcile(design),
         "Sweep": archscope.sweep(text, {"width": [4]}),
         "Imported": imported,
-        "Summary": Summary(imported, 1, "float32"),
+        "Summary": Summary(imported, archscope.Setting()),
         "Verification": verify(design),
     }
 

@@ -13,6 +13,7 @@ import pytest
 
 import archscope
 from archscope.analysis.influence import sees
+from archscope.figures import figure
 
 TABLE = Path(__file__).parent / "data" / "receptive_fields.csv"
 ROWS = list(csv.DictReader(TABLE.read_text(encoding="utf-8").splitlines()))
@@ -139,4 +140,4 @@ def test_stacks_of_small_convolutions(count, size):
     """Course 002: two 3x3 convolutions see 5x5; course 004: three see 7x7."""
     text = "input: [3, 32, 32]\nlayers:\n" + "  - Conv2d: {out_channels: 3, kernel_size: 3}\n" * count
     one = archscope.analyze(archscope.load(text))
-    assert one.figure("receptive_field") == (size, size)
+    assert figure(one, "receptive_field") == (size, size)

@@ -9,8 +9,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.cost import Cost, cost_of, dense_params
-from archscope.analysis.metrics import CATEGORIES, MEMORY_FIGURES, Figures
+from archscope.analysis.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Total(Figures):
+class Total(Costed):
     """The sum over some layers.
 
     Attributes:
@@ -40,7 +39,7 @@ class Total(Figures):
 
 
 @dataclass(frozen=True)
-class Row(Figures):
+class Row(Costed):
     """One layer of an account.
 
     Attributes:
@@ -192,25 +191,6 @@ class Account(Shown, report="account"):
             for part in accumulate(row.path, "{}.{}".format):
                 found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
         return found
-
-    def figure(self, name: str) -> Any:
-        """A figure of the whole design by name: a metric, or one that only designs have.
-
-        Raises:
-            AttributeError: there is no such figure.
-        """
-        if name in ("depth", "output_shape"):
-            return getattr(self, name)
-        if name in MEMORY_FIGURES:
-            return self.kept_bytes()
-        if name in ("inference_bytes", "training_bytes"):
-            return getattr(self.memory, name.removesuffix("_bytes"))
-        if name in FIELD:
-            return self.field_figure(self.design.outputs[0][1].node, name)
-        category, _, metric = name.partition("_")
-        if category in CATEGORIES and metric:
-            return getattr(self.by_category()[CATEGORIES.index(category)], metric)
-        return getattr(self.total, name)
 
 
 #: figures of a receptive field along one axis, by name

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
+from typing import Any
 
-from archscope.arith import collected, prod, total
+from archscope.arith import collected, prod, ratio, total
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.ops import Contraction, Op
 from archscope.ops.base import Operand, Tensors
@@ -71,9 +72,61 @@ class Cost:
         """The sum of any number of costs."""
         return cls(*map(collected, zip(*map(_figures, costs), strict=True)))
 
+    @property
+    def weights(self) -> int:
+        """Learnable elements that are not in bias vectors."""
+        return self.params - self.biases
+
+    @property
+    def keras_params(self) -> int:
+        """Parameters as Keras counts them."""
+        return self.params - self.second_biases + self.running_stats
+
+    @property
+    def flops(self) -> int:
+        """2 x MACs."""
+        return 2 * self.macs
+
+    @property
+    def backward_macs(self) -> int:
+        """Gradients of inputs and weights."""
+        return self.input_grad_macs + self.weight_grad_macs
+
+    @property
+    def backward_flops(self) -> int:
+        """2 x backward MACs."""
+        return 2 * (self.input_grad_macs + self.weight_grad_macs)
+
+    @property
+    def reuse(self) -> Any:
+        """Forward MACs a parameter; none where there is none."""
+        return ratio(self.macs, self.params)
+
+    @property
+    def intensity(self) -> Any:
+        """Arithmetic intensity: forward FLOPs a byte moved; none where none is."""
+        return ratio(2 * self.macs, self.bytes_moved)
+
+
+#: of the design's totals, in this order
+CATEGORIES = ("conv", "fc", "other")
+
 
 COST_FIELDS = tuple(f.name for f in fields(Cost))
 _figures = attrgetter(*COST_FIELDS)
+_COUNTED = {*COST_FIELDS, *(name for name, one in vars(Cost).items() if isinstance(one, property))}
+
+
+class Costed:
+    """Anything that has a :class:`Cost` has every figure of it as an attribute."""
+
+    __slots__ = ()
+    cost: Cost
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _COUNTED:
+            raise AttributeError(f"{type(self).__name__} has no figure {name!r}")
+        return getattr(self.cost, name)
 
 
 def elements(shape: tuple[int, ...]) -> int:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
 from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
-from archscope.analysis.metrics import METRICS
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 #: the cost figures that are explained by their own formula; the others follow from these
 _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
-_DERIVED = ("flops", "backward_macs", "reuse", "intensity")
+_DERIVED = {"flops": "", "backward_macs": "", "reuse": "MACs/param", "intensity": "FLOPs/byte"}
 
 
 @dataclass(frozen=True)
@@ -217,10 +216,10 @@ def _lines(step: Step, dtype: str) -> Iterator[Line]:
     if plain(cost.macs):
         symbols: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
         known = Cost(**symbols)
-        for figure in _DERIVED:
-            value = METRICS[figure].of(known)
+        for figure, unit in _DERIVED.items():
+            value = getattr(known, figure)
             if plain(value) is not None:
-                yield _line(figure, value, METRICS[figure].unit if METRICS[figure].style == "ratio" else "")
+                yield _line(figure, value, unit)
         if plain(cost.weight_layers):
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
 
@@ -285,12 +284,12 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
 
 
 def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
-    """What the layer keeps for the backward pass, and who keeps it, too; in which precision, if one is given."""
+    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once."""
     for piece in kept:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
         run = f", {precision}" if precision else ""
-        yield Line("kept_bytes", "", "", piece.bytes, f"{piece.what}{run}{shared}")
+        yield Line("keeps", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

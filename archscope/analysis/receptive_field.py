@@ -146,7 +146,7 @@ class Field:
         """First and last place of the input that some unit saw before all were mixed."""
         if self.table is not None:
             return self.table.reach
-        units = {unit for span in self.spans for unit in both_ends(range(self.among), span.period)}
+        units = {unit for span in self.spans for unit in _outermost(span, self.among, self.extent)}
         seen = [ends for ends in map(self.region, units) if ends[0] <= ends[1]]
         if not seen:
             return 0, -1
@@ -480,6 +480,19 @@ def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = ""
     spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
     small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
     return field.changed(spans=spans, small=small, large=large, early=early, late=late)
+
+
+def _outermost(span: Span, units: int, extent: int) -> Iterator[int]:
+    """The first and the last of the units, of each that take turns, whose fields do not lie wholly in the padding."""
+    if span.jump <= 0 or not span.even:
+        yield from both_ends(range(units), span.period)
+        return
+    for phase, (first, size) in enumerate(zip(span.first, span.size, strict=True)):
+        low = max(-((first + size - 1) // span.jump), 0)
+        high = min((units - 1 - phase) // span.period, (extent - 1 - first) // span.jump)
+        if size and low <= high:
+            yield phase + low * span.period
+            yield phase + high * span.period
 
 
 def _crossing(one: Span, other: Span, units: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from archscope.autograd import aten
-from archscope.autograd.graph import INSIDE, Node, Region, Storage, Value
+from archscope.autograd.graph import INSIDE, Node, RecomputedBlock, Storage, Value
 from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import Tape
 from archscope.design import Design
@@ -77,7 +77,7 @@ class Run:
     def __init__(self, plan: Plan, tape: Tape, *, nhwc: bool = False) -> None:
         self.plan, self.tape = plan, tape
         self.keeps: list[tuple[str, Storage]] = []
-        self._keeping: list[tuple[str, Node | Region, tuple[Storage, ...]]] = []
+        self._keeping: list[tuple[str, Node | RecomputedBlock, tuple[Storage, ...]]] = []
         self.dtypes: dict[Ref, str] = {}
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
@@ -88,10 +88,10 @@ class Run:
         self._weights = {layer: self._entered(layer, found) for layer, found in plan.weights.items()}
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
-        self.inputs = [tape.given(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
+        self.inputs = [tape.external(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
         found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
         self.constants = [
-            tape.given(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
+            tape.external(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
             for layer, tensor in found
             if tensor
         ]
@@ -182,7 +182,7 @@ class Run:
                     if ref not in arguments:
                         tape.release(value)
 
-        region = Region(list(dict.fromkeys(arguments.values())), again)
+        region = RecomputedBlock(list(dict.fromkeys(arguments.values())), again)
         tape.enter(region)
         own = dict(arguments)
         block(own)
@@ -218,14 +218,14 @@ class Run:
         tape, one = self.tape, OPTIMIZERS[optimizer]
         tape.layer = ""
         for shape in self._target_shapes():
-            self.targets.append(tape.given(shape, "int64", "the targets"))
+            self.targets.append(tape.external(shape, "int64", "the targets"))
         for value in self.trained:
             for _ in range(one.states):
-                self.optimizer_state.append(tape.given(value.shape, value.dtype, "the optimizer's state"))
+                self.optimizer_state.append(tape.external(value.shape, value.dtype, "the optimizer's state"))
             if one.counts and tape.device == "cpu":
-                self.optimizer_state.append(tape.given((), "float32", "the optimizer's count of steps"))
+                self.optimizer_state.append(tape.external((), "float32", "the optimizer's count of steps"))
             if accumulate and value.node is not None:
-                tape.gradients[value.node] = tape.given(value.shape, value.dtype, "the gradient")
+                tape.gradients[value.node] = tape.external(value.shape, value.dtype, "the gradient")
 
     def step(self, optimizer: str, *, foreach: bool) -> None:
         """Forward, loss, backward and update."""

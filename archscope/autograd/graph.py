@@ -91,7 +91,7 @@ class Node:
         self.saved: list[Storage] = []
         self.arrived: dict[int, Value] = {}
         self.waiting = self.held = 0
-        self.region: Region | None = None
+        self.region: RecomputedBlock | None = None
         self.parameter: Value | None = None
         self.gone = False
 
@@ -99,7 +99,7 @@ class Node:
         return self.order > other.order
 
 
-class Region:
+class RecomputedBlock:
     """A block that is recomputed in the backward pass (torch.utils.checkpoint, ``use_reentrant=False``).
 
     Attributes:

@@ -30,7 +30,7 @@ class Uneven(Exception):
     """Steps of a loop that are not alike: all have to be run."""
 
 
-class Mark(NamedTuple):
+class LoopMark(NamedTuple):
     """A moment: how many events and entries of the log there had been, and bytes that lived."""
 
     event: int
@@ -50,22 +50,22 @@ class Loop:
     def __init__(self, count: int) -> None:
         self.left_out = max(0, count - SHOWN) if count > LONG else 0
         self.shown = count - self.left_out
-        self.forward: list[Mark] = []
-        self.backward: list[Mark] = []
+        self.forward: list[LoopMark] = []
+        self.backward: list[LoopMark] = []
 
 
 class _Pass(NamedTuple):
     """The steps of a loop, forward or backward: the marks of each, and how many more there are like :data:`LIKE`."""
 
-    marks: Sequence[Mark]
+    marks: Sequence[LoopMark]
     more: int
 
     @property
-    def begin(self) -> Mark:
+    def begin(self) -> LoopMark:
         return self.marks[LIKE]
 
     @property
-    def end(self) -> Mark:
+    def end(self) -> LoopMark:
         return self.marks[LIKE + 1]
 
     @property

@@ -27,7 +27,7 @@ def _given(product: Value) -> Value:
     return product
 
 
-class Cell(ABC):
+class CellStep(ABC):
     """One step of a layer and direction."""
 
     #: how many states there are
@@ -46,7 +46,7 @@ class Cell(ABC):
         """
 
 
-class ElmanCell(Cell):
+class ElmanStep(CellStep):
     """h' = tanh(W_ih x + W_hh h + b), or relu."""
 
     def step(
@@ -59,7 +59,7 @@ class ElmanCell(Cell):
         return [state]
 
 
-class LSTMCell(Cell):
+class LSTMStep(CellStep):
     """i, f, o = sigmoid(...), g = tanh(...), c' = f c + i g, h' = o tanh(c'), perhaps projected."""
 
     states = 2
@@ -93,7 +93,7 @@ class LSTMCell(Cell):
         return [output, following]
 
 
-class GRUCell(Cell):
+class GRUStep(CellStep):
     """r, z = sigmoid(...), n = tanh(W x + b + r (W h + b)), h' = (1 - z) n + z h."""
 
     def step(
@@ -133,7 +133,7 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
 
 
 def stepped(
-    t: Tape, cell: Cell, x: Value, states: Sequence[Value], w: Mapping[str, Value], *, hidden: int
+    t: Tape, cell: CellStep, x: Value, states: Sequence[Value], w: Mapping[str, Value], *, hidden: int
 ) -> list[Value]:
     """A cell on its own (at::lstm_cell, at::gru_cell, at::rnn_tanh_cell): a step with a product of its own.
 
@@ -171,7 +171,7 @@ class _Direction(NamedTuple):
 
 def recurrent(
     t: Tape,
-    cell: Cell,
+    cell: CellStep,
     x: Value,
     w: Mapping[str, Value],
     *,
@@ -263,7 +263,14 @@ def _cudnn(
 
 
 def _direction(
-    t: Tape, cell: Cell, products: Value, states: list[Value], w: Mapping[str, Value], *, backwards: bool, both: bool
+    t: Tape,
+    cell: CellStep,
+    products: Value,
+    states: list[Value],
+    w: Mapping[str, Value],
+    *,
+    backwards: bool,
+    both: bool,
 ) -> _Direction:
     """All steps of a layer in one direction, or one of both, behind the products of its inputs with their weights."""
     start = t.begin()

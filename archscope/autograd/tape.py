@@ -18,8 +18,8 @@ from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.gradients import accumulate, as_strided, copy_slices
-from archscope.autograd.graph import INSIDE, Back, Node, Region, Shape, Storage, Value
-from archscope.autograd.loops import LONG, Entry, Loop, Mark, Stretched
+from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value
+from archscope.autograd.loops import LONG, Entry, Loop, LoopMark, Stretched
 from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
 from archscope.errors import UsageError
@@ -70,7 +70,7 @@ class Tape:
         self.phase, self.layer = "forward", ""
         self.gradients: dict[Node, Value] = {}
         self.nodes: list[Node] = []
-        self.region: Region | None = None
+        self.region: RecomputedBlock | None = None
         self.allocated = 0
         self.traffic: list[tuple[Storage, bool]] | None = [] if traffic else None
         self._marks: list[int] = []
@@ -97,7 +97,7 @@ class Tape:
             value.node.parameter = value
         return value
 
-    def given(self, shape: Shape, dtype: str, what: str) -> Value:
+    def external(self, shape: Shape, dtype: str, what: str) -> Value:
         """A tensor that the caller holds."""
         value = Value(Storage(prod(shape) * ITEM_BYTES[dtype], self.layer, what), shape, dtype)
         self._born(value.storage)
@@ -166,8 +166,8 @@ class Tape:
         if len(self.nodes) > first:
             self._firsts[self.nodes[first]] = loop
 
-    def _moment(self) -> Mark:
-        return Mark(len(self.events), len(self._log), self.live)
+    def _moment(self) -> LoopMark:
+        return LoopMark(len(self.events), len(self._log), self.live)
 
     def stretch(self) -> None:
         """Put in the steps of loops that were not run.
@@ -484,7 +484,7 @@ class Tape:
         if node.region is not None and kept:
             self._leave_region(node.region)
 
-    def _leave_region(self, region: Region) -> None:
+    def _leave_region(self, region: RecomputedBlock) -> None:
         """A node less of a block needs what it reads."""
         region.left -= 1
         if not region.left:
@@ -505,7 +505,7 @@ class Tape:
             node.arrived[slot] = total
             self.release(before)
 
-    def enter(self, region: Region) -> None:
+    def enter(self, region: RecomputedBlock) -> None:
         """The layers that follow are of a block that is recomputed."""
         self.region = region
 
@@ -517,7 +517,7 @@ class Tape:
         for value in region.read if region.left else ():
             self.hold(value)
 
-    def _recompute(self, region: Region) -> None:
+    def _recompute(self, region: RecomputedBlock) -> None:
         """Run the forward pass of a block again, as far as its nodes need it."""
         region.fresh = False
         phase, layer, nodes = self.phase, self.layer, self.nodes

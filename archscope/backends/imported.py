@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archscope.backends.importing.constants import Kept
+from archscope.backends.importing.constants import ValueFile
 from archscope.backends.proof import Check
 from archscope.design import Design
 from archscope.errors import ArchscopeError, UsageError
@@ -52,7 +52,7 @@ class Imported(Shown, report="imported"):
     notes: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
-    kept: Kept | None = field(default=None, repr=False, compare=False)
+    kept: ValueFile | None = field(default=None, repr=False, compare=False)
 
     @property
     def files(self) -> Mapping[str, bytes]:

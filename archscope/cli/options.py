@@ -23,9 +23,9 @@ from archscope.report.formats.terminal import printed
 from archscope.spec import library
 
 if TYPE_CHECKING:
+    from archscope.figures import Column
     from archscope.report.base import Report
     from archscope.spec.document import Document
-    from archscope.table import Column
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -10,9 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from archscope.autograd.recurrent import Cell, ElmanCell, stepped
-from archscope.autograd.recurrent import GRUCell as GruStep
-from archscope.autograd.recurrent import LSTMCell as LstmStep
+from archscope.autograd.recurrent import CellStep, ElmanStep, GRUStep, LSTMStep, stepped
 from archscope.ops.base import (
     FEATURES_LAST,
     Arity,
@@ -91,7 +89,7 @@ class _Cell(InfersArguments, NoBuffers):
         """Elementwise operations a hidden unit, without the sums of products and biases."""
 
     @abstractmethod
-    def _cell(self) -> Cell:
+    def _cell(self) -> CellStep:
         """The step, in memory."""
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
@@ -125,8 +123,8 @@ class RNNCell(_Cell):
     def _unit_work(self) -> int:
         return 1
 
-    def _cell(self) -> Cell:
-        return ElmanCell()
+    def _cell(self) -> CellStep:
+        return ElmanStep()
 
 
 @register
@@ -144,8 +142,8 @@ class LSTMCell(_Cell):
     def _unit_work(self) -> int:
         return 3 * 4 + 2 + 3 + 1
 
-    def _cell(self) -> Cell:
-        return LstmStep()
+    def _cell(self) -> CellStep:
+        return LSTMStep()
 
 
 @register
@@ -162,5 +160,5 @@ class GRUCell(_Cell):
     def _unit_work(self) -> int:
         return 2 * 4 + 1 + 1 + 4
 
-    def _cell(self) -> Cell:
-        return GruStep()
+    def _cell(self) -> CellStep:
+        return GRUStep()

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from archscope.autograd.recurrent import Cell, ElmanCell, GRUCell, LSTMCell, recurrent
+from archscope.autograd.recurrent import CellStep, ElmanStep, GRUStep, LSTMStep, recurrent
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -79,7 +79,7 @@ class _Recurrent(InfersArguments, NoBuffers):
         )
 
     @abstractmethod
-    def _cell(self) -> Cell:
+    def _cell(self) -> CellStep:
         """One step of it, in memory."""
 
     @abstractmethod
@@ -216,8 +216,8 @@ class RNN(_Plain):
 
     nonlinearity: str = argument(Choice(("tanh", "relu")), "tanh")
 
-    def _cell(self) -> Cell:
-        return ElmanCell()
+    def _cell(self) -> CellStep:
+        return ElmanStep()
 
     def _unit_work(self) -> int:
         return 1
@@ -244,8 +244,8 @@ class LSTM(_Recurrent):
             h=self.hidden_size,
         )
 
-    def _cell(self) -> Cell:
-        return LSTMCell()
+    def _cell(self) -> CellStep:
+        return LSTMStep()
 
     def _out(self) -> int:
         return self.proj_size or self.hidden_size
@@ -273,5 +273,5 @@ class GRU(_Plain):
     def _unit_work(self) -> int:
         return 2 * 4 + 1 + 1 + 4
 
-    def _cell(self) -> Cell:
-        return GRUCell()
+    def _cell(self) -> CellStep:
+        return GRUStep()

@@ -183,7 +183,11 @@ def _carried_in_pairs(mask: Mask, pairs: Iterator[Pairs], size: int, *, back: bo
 
     result = np.zeros((size, *mask.shape[1:]), bool)
     for units, places in pairs:
-        taken, given = (units, places) if back else (places, units)
+        if back:  # of most places nothing is asked
+            asked = mask[units].any(axis=tuple(range(1, mask.ndim)))
+            taken, given = units[asked], places[asked]
+        else:
+            taken, given = places, units
         if not back or len(np.unique(given)) == len(given):
             result[given] |= mask[taken]
         else:  # several places are one at a border
@@ -197,7 +201,9 @@ def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, b
 
     first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
     some = first <= last
-    if not back:
+    if back:  # of most places nothing is asked
+        some &= mask.any(axis=tuple(range(1, mask.ndim)))
+    else:
         before = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
         np.cumsum(mask, 0, out=before[1:])
         result: Mask = before[np.where(some, last + 1, 0)] > before[np.where(some, first, 0)]

@@ -13,6 +13,7 @@ from archscope.analysis.roofline import Prediction, peak_of
 from archscope.analysis.traffic import Moved
 from archscope.design import Design
 from archscope.errors import UsageError
+from archscope.figures import FIGURES
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
 from archscope.report.text import binary, duration, line, short
 from archscope.setting.devices import CONTRACTING
@@ -322,7 +323,7 @@ def totals(accounts: Sequence[Account]) -> Figure:
     names = [labelled(account.design, 30) for account in accounts]
     panels = []
     for (title, written, figure), color in zip(_TOTALS, COLORS, strict=False):
-        values = [account.figure(figure) for account in accounts]
+        values = [FIGURES[figure].value(account) for account in accounts]
         first = values[0]
         texts = [
             written(value) + (f"  {_ratio(value / first)} x" if first and i else "") for i, value in enumerate(values)

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from archscope.analysis.account import Account, Row, Total, analyze
+from archscope.analysis.cost import CATEGORIES
 from archscope.analysis.explain import explain
-from archscope.analysis.metrics import CATEGORIES, METRICS
 from archscope.design import Expectation
+from archscope.figures import COSTS
 from archscope.report.text import figure, value
 from archscope.spec.expressions import names_in
 from archscope.verify import Verdict, Verification
@@ -68,7 +69,7 @@ def _working(account: Account, layer: str | None, name: str) -> Iterator[str]:
         last = group.name if where else account.design.outputs[0][1].node
         yield from _explained(account, _last_row(account, last), figure)
         return
-    if metric not in METRICS:  # a count of layers shows no arithmetic
+    if metric not in COSTS:  # a count of layers shows no arithmetic
         return
     rows = [row for row in account.rows if where is None or row.name.startswith(f"{where}.")]
     terms: list[Row | Total] = [row for row in rows if category in ("", row.category) and getattr(row, metric, None)]

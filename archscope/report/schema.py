@@ -13,10 +13,10 @@ from typing import Any
 
 from archscope import __version__
 from archscope.diagnostics import Diagnostic
+from archscope.figures import FIGURES
 from archscope.setting import MODES, PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
-from archscope.table import COLUMNS
 
 Schema = dict[str, Any]
 
@@ -180,7 +180,7 @@ def sizes(about: str = "sizes without the batch") -> Schema:
 
 def figure(name: str) -> Schema:
     """A figure of a layer or a total by the name of its column, with its unit and convention."""
-    column = COLUMNS[name]
+    column = FIGURES[name]
     if column.style == "axes":
         return nullable(many(number(), f"{column.convention} [{column.unit}]"))
     if column.style == "ratio":

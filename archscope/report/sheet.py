@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archscope.files import write
 from archscope.report.text import plain
 
 if TYPE_CHECKING:
@@ -64,12 +63,3 @@ def to_row(cells: Sequence[Any]) -> str:
 def _safe(cell: Any) -> Any:
     formula = isinstance(cell, str) and cell.startswith(_FORMULA) and not _NUMBERS.fullmatch(cell)
     return f"'{cell}" if formula else cell
-
-
-def write_csv(text: str, target: str) -> None:
-    """Write CSV to ``-`` or to a file; there with a byte order mark if it is not all ASCII.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    write(text if target == "-" or text.isascii() else BOM + text, target)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from archscope.figures import Column
     from archscope.sweeps.plan import Plan
     from archscope.sweeps.space import Axis
-    from archscope.table import Column
 
 #: rows that are written at once, at least
 GROUP = 1 << 18

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from archscope.analysis.metrics import DESIGN_FIGURES, FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
+from archscope.figures import DESIGN, LAYER, known_of
 from archscope.ops import REGISTRY, Op
 from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
 from archscope.setting import PLACES
@@ -46,7 +46,7 @@ def schema() -> dict[str, Any]:
             "budget": {
                 "type": "object",
                 "description": "limits: `params: <= 5e6`",
-                "properties": dict.fromkeys((*METRICS, *DESIGN_FIGURES), _STRING),
+                "properties": dict.fromkeys(known_of(DESIGN), _STRING),
                 "additionalProperties": _STRING,
             },
             "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
@@ -110,14 +110,10 @@ def _figure() -> dict[str, Any]:
 def _expect() -> dict[str, Any]:
     figure = {"$ref": "#/$defs/figure"}
     figure_forms = [form for form in _figure()["anyOf"] if form.get("type") != "object"]
-    whole = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    whole |= {
-        name: figure | {"description": text} for name, text in (DESIGN_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
-    }
-    layer = {name: figure | {"description": m.convention} for name, m in METRICS.items()}
-    layer |= {
-        name: figure | {"description": text} for name, text in (LAYER_FIGURES | FIELD_FIGURES | MEMORY_FIGURES).items()
-    }
+    whole, layer = (
+        {name: figure | {"description": one.convention} for name, one in known_of(scope).items()}
+        for scope in (DESIGN, LAYER)
+    )
     by_layer = {
         "type": "object",
         "additionalProperties": {"type": "object", "properties": layer, "additionalProperties": figure},

@@ -18,7 +18,7 @@ _ALIKE = 0.5
 
 
 @dataclass(eq=False)
-class Run(Part):
+class Rounds(Part):
     """Parts that are alike and follow each other, each on what the one before it gave: the rounds of a repeat.
 
     Attributes:
@@ -76,7 +76,7 @@ class Families:
 
     def of(self, part: Part) -> int:
         """The family of a part; that of a run is that of its rounds."""
-        number = self._ids[part.parts[0] if isinstance(part, Run) else part]
+        number = self._ids[part.parts[0] if isinstance(part, Rounds) else part]
         while self._joined[number] != number:
             number = self._joined[number]
         return number
@@ -101,7 +101,7 @@ class Families:
             return child.kind, target, child.marks, child.recomputed
         return (
             ("run", self.of(child))
-            if isinstance(child, Run)
+            if isinstance(child, Rounds)
             else ("part", self._ids.get(child) and self.of(child), target, child.recomputed)
         )
 
@@ -141,27 +141,27 @@ class Families:
             return len(kinds) == 1
         if any(part.step is not None or part.again is not None for part in parts):
             return False
-        return len({(self.of(part), isinstance(part, Run)) for part in parts}) == 1
+        return len({(self.of(part), isinstance(part, Rounds)) for part in parts}) == 1
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
     def _find_runs(self, around: Part) -> None:
-        found: list[Part] = []
+        parts: list[Part] = []
         for rounds in self._stretches(around.parts):
             if len(rounds) < 2 and not self._lone(around):
-                found += rounds
+                parts += rounds
                 continue
             prefix, first = numbered(rounds[0].label[-1]) or ("", 0)
             inside = {id(leaf) for one in rounds for leaf in one.every()}
             made = {ref for one in rounds for ref in one.outputs}
             inputs = dict.fromkeys(ref for one in rounds for ref in one.inputs if ref not in made)
             outputs = tuple(ref for ref in made if self._read_outside(ref, around, inside, rounds))
-            run = Run(around.path, (f"{prefix}{first}+",), None, None, rounds, tuple(inputs), outputs)
+            run = Rounds(around.path, (f"{prefix}{first}+",), None, None, rounds, tuple(inputs), outputs)
             run.prefix, run.first = prefix, first
-            found.append(run)
+            parts.append(run)
             if len(rounds[0].inputs) > 1:
                 self.inline.add(self.of(rounds[0]))
-        around.parts = found
+        around.parts = parts
 
     @staticmethod
     def _lone(around: Part) -> bool:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from archscope.figures import Column
 from archscope.sweeps.model import Decision, Moments, Objective, Part, Question, Rows, Sweep, Tally
 from archscope.sweeps.space import Axis, Space
-from archscope.table import Column
 
 Numbers = npt.NDArray[Any]
 Places = npt.NDArray[np.int64]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from archscope.figures import Column
     from archscope.sweeps.space import Space
-    from archscope.table import Column
 
 
 class Objective(NamedTuple):

@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, reduce
 from typing import Any
 
-from archscope.analysis.metrics import FIELD_FIGURES
 from archscope.arith import minimum
-from archscope.comparison import FIGURES, ON_CUDA, Side
+from archscope.comparison import FIGURES, Side
 from archscope.errors import UsageError, suggestion
+from archscope.figures import FIELDS, Figure
 from archscope.spec.expressions import ExpressionError, evaluate
 from archscope.sweeps.model import Question
-from archscope.table import Column
 from archscope.verify import FigureNames
 
 #: styles of figures that are numbers that can be computed
 _NUMBERS = ("count", "ratio", "seconds", "axes")
 #: every figure of a design that a sweep can tell
-SWEPT: dict[str, Column] = {name: column for name, column in FIGURES.items() if column.style in _NUMBERS}
+SWEPT: dict[str, Figure] = {name: column for name, column in FIGURES.items() if column.style in _NUMBERS}
 
 
 class Unanswerable(UsageError):
@@ -71,8 +70,8 @@ class DesignNames:
 
     def figure(self, name: str) -> Any:
         """A figure of the design; of a receptive field, the smallest over the axes."""
-        value = (self._plain if name in ON_CUDA else self._side).figure(name)
-        if name not in FIELD_FIGURES:
+        value = (self._plain if SWEPT[name].kind == "allocator" else self._side).figure(name)
+        if name not in FIELDS:
             return value
         if not value:
             raise ExpressionError("the output sees no input", undefined=True)
@@ -99,7 +98,7 @@ class DesignNames:
             hint = suggestion(figure, names.known())
             raise ExpressionError(f"`{part}` has no figure `{figure}`", hint)
         value = names.lookup(figure)
-        if isinstance(value, tuple) and figure in FIELD_FIGURES:
+        if isinstance(value, tuple) and figure in FIELDS:
             return reduce(minimum, value)
         return value
 
@@ -112,7 +111,7 @@ class DesignNames:
         if name in SWEPT:
             return self.figure(name)
         part, _, figure = name.rpartition(".")
-        return self._along(part, figure) if part in FIELD_FIGURES else self.of_part(part, figure)
+        return self._along(part, figure) if part in FIELDS else self.of_part(part, figure)
 
     def answers(self, question: Question) -> list[Any]:
         """All columns, then what the constraints say; ``None`` where a design has no such figure.

@@ -11,12 +11,12 @@ from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic
+from archscope.figures import Column
 from archscope.load import variant
 from archscope.spec.document import Document
 from archscope.sweeps.model import Question
 from archscope.sweeps.names import DesignNames
 from archscope.sweeps.space import Space
-from archscope.table import Column
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from types import NoneType
 from typing import Any
 
-from archscope.analysis.metrics import FIELD_FIGURES, METRICS
 from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
 from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.figures import COSTS, FIELDS, Column
 from archscope.load import load, read_document, variant
 from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample, read_axis
@@ -25,7 +25,6 @@ from archscope.sweeps.model import Objective, Question
 from archscope.sweeps.names import SWEPT, Unanswerable
 from archscope.sweeps.plan import Plan
 from archscope.sweeps.space import Space
-from archscope.table import Column
 
 #: columns that are shown besides those that are asked for
 DEFAULT = ("params", "macs")
@@ -390,13 +389,13 @@ def _column(name: str, text: str, whole: bool) -> Column:
     """What is known of a column; its style is ``count`` if it holds integers."""
     number = "count" if whole else "number"
     if name in SWEPT:
-        column = SWEPT[name]
-        smallest = "; the smallest over the axes" if name in FIELD_FIGURES else ""
+        column: Column = SWEPT[name]
+        smallest = "; the smallest over the axes" if name in FIELDS else ""
         style = column.style if column.style in ("seconds", "ratio") else number
         return replace(column, style=style, convention=column.convention + smallest)
     part, _, figure = name.rpartition(".")
-    if part and figure in METRICS:
-        metric = METRICS[figure]
+    if part and figure in COSTS:
+        metric = COSTS[figure]
         return Column(name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False)
     return Column(name, name, "", text, number, additive=False)
 

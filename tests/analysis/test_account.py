@@ -10,8 +10,8 @@ import archscope
 import archscope.analysis
 import archscope.ops
 from archscope.analysis.cost import COST_FIELDS
-from archscope.analysis.metrics import FIELD_FIGURES, LAYER_FIGURES, MEMORY_FIGURES, METRICS
 from archscope.errors import UsageError
+from archscope.figures import COSTS, FIELDS, SAVED, SIZES, figure
 
 TEXT = """
 name: small
@@ -72,8 +72,8 @@ def test_the_split(account):
     assert conv.params == (3 * 8 * 9 + 8) + 2 * (8 * 8 * 9 + 8)
     assert fc.params == 8 * 10 + 10
     assert other.params == 3 * 16
-    assert account.figure("conv_params") == conv.params
-    assert account.figure("fc_macs") == 80
+    assert figure(account, "conv_params") == conv.params
+    assert figure(account, "fc_macs") == 80
 
 
 def test_depth_is_the_longest_path_of_weight_layers(account):
@@ -95,10 +95,11 @@ def test_the_frame_has_a_row_a_layer_and_every_figure(account):
         "kind",
         "category",
         "input_shape",
-        *LAYER_FIGURES,
-        *FIELD_FIGURES,
-        *MEMORY_FIGURES,
-        *METRICS,
+        "dtype",
+        *SIZES,
+        *FIELDS,
+        *SAVED,
+        *COSTS,
     }
     assert frame["params"].sum() == account.total.params
     assert frame.loc["Linear", "output_shape"] == (10,)
@@ -133,7 +134,7 @@ def test_the_work_of_the_backward_pass(account):
 
 
 def test_what_adds_is_the_sum_of_the_layers_and_nothing_else_is(account):
-    for name, metric in METRICS.items():
+    for name, metric in COSTS.items():
         parts = [getattr(row, name) for row in account.rows]
         total = getattr(account.total, name)
         assert (sum(part or 0 for part in parts) == total) == metric.additive, name

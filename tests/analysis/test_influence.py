@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, reject, settings
@@ -91,6 +93,24 @@ def test_the_closed_form_holds_all_that_is_seen(text):
         for (first, end), a, b in zip(sight.unclipped, sight.seen.first, sight.seen.last, strict=True):
             assert first <= a
             assert b <= end
+
+
+@pytest.mark.parametrize(
+    ("size", "layer", "seen"),
+    [
+        (8_000_000, "AdaptiveAvgPool1d: 7999999", (3, 6)),  # floor(3 n / m) = 3, ceil(6 n / m) - 1 = 6
+        (10**6, "ConvTranspose1d: {out_channels: 1, kernel_size: 3, stride: 7}", ()),  # 3 to 5 are no 7 u + k, k < 3
+        (8_000_000, "CircularPad1d: 3", (0, 2)),
+    ],
+)
+def test_a_unit_of_a_large_map_is_answered_in_a_second(size, layer, seen):
+    design = archscope.load(
+        f"input: [1, {size}]\nlayers: [{{{layer}}}, {{Conv1d: {{out_channels: 1, kernel_size: 3}}, name: b}}]"
+    )
+    begun = time.process_time()
+    found = sees(design, "b", [3]).seen
+    assert time.process_time() - begun < 3  # 0.7 s, where a traced run has time for it
+    assert (*found.first, *found.last) == seen
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from functools import partial
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from torch import nn
 
 import archscope
@@ -19,6 +21,8 @@ from archscope.backends.torch.check import kept_by
 from archscope.backends.torch.influence import influence
 from archscope.cli import main
 from archscope.errors import UsageError
+from archscope.spec.schema import schema
+from archscope.spec.writer import to_yaml
 from tests.analysis.test_memory import timeline
 from tests.designs import mixed
 from tests.examples import examples
@@ -198,3 +202,12 @@ def test_an_explanation_says_what_a_layer_is_held_in():
         "bfloat16",
     )
     assert (lines["kept_bytes"].result, lines["kept_bytes"].note) == (64 * 2, "the output of x")
+
+
+@given(mixed())
+@MANY
+def test_mixed_designs_come_back_from_their_text(text):
+    design = archscope.load(text)
+    again = archscope.load(to_yaml(design))
+    assert (again.layers, again.inputs) == (design.layers, design.inputs)
+    assert not list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(text)))

@@ -303,6 +303,12 @@ def test_what_is_mixed_of_a_part_is_no_more_than_that_part():
     assert (one.sees, one.reach) == ("a part", (0, 4))
 
 
+def test_units_that_see_padding_alone_are_none_of_those_that_are_mixed():
+    """Places -1 and 1 of two are read: place 1 is all that is seen."""
+    one = field("Conv1d: {out_channels: 2, kernel_size: 1, stride: 2, padding: 1}", "Softmax: {dim: 2}", shape="[2, 2]")
+    assert (one.sees, one.reach) == ("a part", (1, 1))
+
+
 @pytest.mark.parametrize(
     ("size", "out", "first", "sizes", "jump"),
     [

@@ -31,7 +31,7 @@ layers:
 def steps(monkeypatch):
     """How many steps are run."""
     made = []
-    for cell in (recurrent.ElmanCell, recurrent.GRUCell, recurrent.LSTMCell):
+    for cell in (recurrent.ElmanStep, recurrent.GRUStep, recurrent.LSTMStep):
         run = cell.step
         monkeypatch.setattr(cell, "step", lambda *arguments, run=run: made.append(1) or run(*arguments))
     return made

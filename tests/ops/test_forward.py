@@ -60,7 +60,7 @@ def stated(case: Case, needs: bool, frozen: frozenset[str]) -> tuple[Counter[Any
     leaves = [tape.state(t.shape, t.dtype or "float32", "", leaf=needs and t.dtype is None) for t in x]
     constant = standing(case.op)
     if constant is not None:
-        tape.given(constant.shape, constant.dtype or "float32", "value")
+        tape.external(constant.shape, constant.dtype or "float32", "value")
     given = []
     for leaf in leaves:
         leaf.storage.state = False

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from archscope.analysis.metrics import METRICS
 from archscope.analysis.peers import Measured
 from archscope.backends.torch import calibrate
 from archscope.backends.torch import check as _check  # noqa: F401  # takes its own name of what is put off below
 from archscope.cli import main
 from archscope.cli.schema import command as schema_command
+from archscope.figures import COSTS
 from tests.analysis.test_roofline import calibration
 
 SPEC = """
@@ -148,6 +148,6 @@ def test_another_version_is_another_format(small):
 
 def test_figures_say_their_unit_and_convention():
     layer = run("schema", "analyze")["$defs"]["layer"]["properties"]
-    for name, metric in METRICS.items():
+    for name, metric in COSTS.items():
         assert layer[name]["description"] == f"{metric.convention} [{metric.unit}]"
     assert re.search(r"\[bytes\]$", layer["kept_bytes"]["description"])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archscope.report.sheet import to_csv, write_csv
+from archscope.report.formats import FORMATS
+from archscope.report.sheet import to_csv
 
 COLUMNS = (("name", ""), ("macs", "MACs"))
 
@@ -55,11 +56,11 @@ def test_pandas_reads_numbers_as_numbers():
 @pytest.mark.parametrize(("text", "begins"), [("name\nπ\n", b"\xef\xbb\xbfname\n"), ("name\nb\n", b"name\nb")])
 def test_a_file_with_other_letters_begins_with_a_byte_order_mark(tmp_path, text, begins):
     path = tmp_path / "out.csv"
-    write_csv(text, str(path))
+    FORMATS["csv"].write(text, str(path))
     assert path.read_bytes().startswith(begins)
     assert pd.read_csv(path)["name"].tolist() == [text.split("\n")[1]]
 
 
 def test_standard_output_has_none(capsys):
-    write_csv("name\nπ\n", "-")
+    FORMATS["csv"].write("name\nπ\n", "-")
     assert capsys.readouterr().out == "name\nπ\n"

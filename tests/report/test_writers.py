@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from archscope.errors import MissingLibrary, UsageError
+from archscope.figures import Column
 from archscope.report import writers
 from archscope.report.writers import CsvWriter, ParquetWriter
 from archscope.sweeps.model import Rows
 from archscope.sweeps.space import Axis
-from archscope.table import Column
 
 AXES = (
     Axis("width", (16, 32, 64)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import archscope
-from archscope.structure.likeness import Families, Run, clusters
+from archscope.structure.likeness import Families, Rounds, clusters
 from archscope.structure.overlay import fit
 from archscope.structure.parts import tensors, tree
 from archscope.structure.regions import join_single
@@ -69,7 +69,7 @@ def test_parts_that_follow_each_other_are_a_run(design):
     root = tree(design)
     Families(root, {}, set())
     run = root.parts[0]
-    assert isinstance(run, Run)
+    assert isinstance(run, Rounds)
     assert [part.name for part in run.parts][:2] == ["stage0", "stage1"]
 
 

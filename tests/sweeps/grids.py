@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 
 from archscope.comparison import FIGURES
+from archscope.figures import Column
 from archscope.setting import Setting
 from archscope.sweeps.merging import Merger, moments
 from archscope.sweeps.model import Decision, Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space
-from archscope.table import Column
 
 AXES = (
     Axis("width", (16, 32, 64)),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.errors import SpecError, UsageError
+from archscope.figures import figure
 from archscope.setting import Setting
 from archscope.sweeps import engine as engine_module
 from archscope.sweeps.engine import Engine
@@ -30,9 +31,9 @@ TOTALS = (
     "conv_params",
     "depth",
 )
-ALONE = {name: lambda account, name=name: account.figure(name) for name in TOTALS} | {
+ALONE = {name: lambda account, name=name: figure(account, name) for name in TOTALS} | {
     "intensity": lambda account: account.total.intensity,
-    "receptive_field": lambda account: min(account.figure("receptive_field")),
+    "receptive_field": lambda account: min(figure(account, "receptive_field")),
     "training_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).training,
     "inference_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).inference,
     "kept_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).kept_bytes,

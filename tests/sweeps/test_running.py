@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from archscope.errors import UsageError
+from archscope.figures import Column
 from archscope.report.writers import CsvWriter, ParquetWriter
 from archscope.sweeps.executors import executor
 from archscope.sweeps.journal import Journal
 from archscope.sweeps.running import run
 from archscope.sweeps.space import Axis
-from archscope.table import Column
 from tests.sweeps import parts
 from tests.sweeps.parts import AXES, content, evaluate
 

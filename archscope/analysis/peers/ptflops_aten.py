@@ -100,7 +100,7 @@ def _plain(step: Step) -> Lies:
 
 
 def _given(tape: Tape, tensor: Tensor) -> Value:
-    return tape.given(tensor.shape, tensor.dtype or "float32", "")
+    return tape.external(tensor.shape, tensor.dtype or "float32", "")
 
 
 def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:

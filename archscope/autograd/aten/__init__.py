@@ -34,7 +34,6 @@ from archscope.autograd.aten.views import (
     copied,
     detached,
     expand,
-    laid,
     one_ordered,
     ordered,
     part,
@@ -46,6 +45,7 @@ from archscope.autograd.aten.views import (
     strides_of,
     swapped,
     view,
+    view_or_copy,
 )
 
 __all__ = [
@@ -78,7 +78,6 @@ __all__ = [
     "global_mean",
     "in_place",
     "kernel",
-    "laid",
     "largest",
     "like",
     "linear",
@@ -121,6 +120,7 @@ __all__ = [
     "tiled",
     "unbind",
     "view",
+    "view_or_copy",
     "where",
     "widened",
     "with_extra",

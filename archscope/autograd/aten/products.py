@@ -7,7 +7,7 @@ from math import prod
 from archscope.autograd.aten.casting import lowered
 from archscope.autograd.aten.elementwise import add, broadcast
 from archscope.autograd.aten.kernels import as_formatted
-from archscope.autograd.aten.views import copied, expand, laid, ordered, reshape, swapped, view
+from archscope.autograd.aten.views import copied, expand, ordered, reshape, swapped, view, view_or_copy
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import channels_last
@@ -25,7 +25,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
         return y
-    read = x if flat else laid(t, x, (prod(x.shape[:-1]), features), linked=True)
+    read = x if flat else view_or_copy(t, x, (prod(x.shape[:-1]), features), linked=True)
     y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
     if not flat:
         y = view(t, y, (*x.shape[:-1], out), None, unsafe=not at_once)

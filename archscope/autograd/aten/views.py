@@ -43,10 +43,10 @@ def _viewing(y: Value, x: Value) -> Value:
 def _view_back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     gradient, x = gradients[0], node.inputs[0]
     assert gradient is not None
-    return [laid(t, gradient, x.shape)]
+    return [view_or_copy(t, gradient, x.shape)]
 
 
-def laid(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Value:
+def view_or_copy(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Value:
     """torch.Tensor.reshape: a view, or, where there are no strides for it, a copy."""
     if x.shape == shape:
         return x
@@ -62,7 +62,7 @@ def laid(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Value:
 
 def reshape(t: Tape, x: Value, shape: Shape) -> Value:
     """torch.Tensor.reshape, linked."""
-    return laid(t, x, shape, linked=True)
+    return view_or_copy(t, x, shape, linked=True)
 
 
 def permute(t: Tape, x: Value, dims: Sequence[int]) -> Value:

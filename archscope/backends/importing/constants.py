@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 MOST_SPELLED = 32
 
 
-class Kept:
+class ValueFile:
     """Values that go into a file beside the spec; what is the same is kept once.
 
     The name of the file follows from the name of the design; that of a value from the value, so that a file that was
@@ -55,7 +55,7 @@ class Kept:
         return out.getvalue()
 
 
-def contents(values: Array, kept: Kept | None = None) -> Any:
+def contents(values: Array, kept: ValueFile | None = None) -> Any:
     """What an array holds, as a field takes it: in words, as a list where it is short, else as it is kept in a file.
 
     Returns:
@@ -72,7 +72,7 @@ def contents(values: Array, kept: Kept | None = None) -> Any:
     return str(kept.keep(values)) if value is None and kept is not None else value
 
 
-def value_of(values: Array | None, kept: Kept) -> dict[str, Any]:
+def value_of(values: Array | None, kept: ValueFile) -> dict[str, Any]:
     """The argument of a layer that gives what is known; none where nobody knows it, or it is no number."""
     if values is None or values.dtype.kind not in "fiub":
         return {}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from archscope.backends.importing.sizes import Size, size_of
+from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.design import Design
 from archscope.graph import Input, Layer, Ref
 from archscope.ops import Op, Tensor
@@ -151,7 +151,7 @@ class Draft:
         """A tensor at the batch of the draft."""
         return self._tensors[ref.node][0][ref.output]
 
-    def sizes(self, ref: Ref) -> tuple[int | Size, ...]:
+    def sizes(self, ref: Ref) -> tuple[int | LinearSize, ...]:
         """The shape of a tensor at any batch."""
         one, other = (tensors[ref.output].shape for tensors in self._tensors[ref.node])
         if len(one) != len(other):

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archscope.backends.importing.refusals import Unsupported
-from archscope.backends.importing.sizes import Size, in_words
+from archscope.backends.importing.sizes import LinearSize, in_words
 
-Shape = Sequence[int | Size]
+Shape = Sequence[int | LinearSize]
 #: an op of a design by name, with its arguments
 Step = tuple[str, Mapping[str, Any]]
 
@@ -50,9 +50,9 @@ class _Product(NamedTuple):
     rate: int
     rest: int
 
-    def times(self, size: int | Size) -> _Product:
+    def times(self, size: int | LinearSize) -> _Product:
         """The product with one size more."""
-        if not isinstance(size, Size):
+        if not isinstance(size, LinearSize):
             return _Product(self.rate * size, self.rest * size)
         if self.rate:
             raise _twice()
@@ -90,7 +90,7 @@ def _unlike(before: Shape, after: Shape) -> Unsupported:
     return Unsupported(f"a tensor of {in_words(before)} does not become {in_words(after)}", "as many elements")
 
 
-def _behind(before: list[int | Size], after: list[int | Size], *, squeezes: bool) -> Step:
+def _behind(before: list[int | LinearSize], after: list[int | LinearSize], *, squeezes: bool) -> Step:
     """Other dimensions behind the first, by the op that says it best."""
     if len(after) == 1 and len(before) > (2 if squeezes else 1):
         return "Flatten", {}
@@ -103,16 +103,16 @@ def _behind(before: list[int | Size], after: list[int | Size], *, squeezes: bool
         return "Flatten", {"start_dim": first + 1, **({} if end == len(before) else {"end_dim": end})}
     if (span := _joined(after, before)) is not None:
         first, end = span
-        if not any(isinstance(size, Size) for size in after[first:end]):
+        if not any(isinstance(size, LinearSize) for size in after[first:end]):
             return "Unflatten", {"dim": first + 1, "unflattened_size": after[first:end]}
     return "Reshape", {"shape": _open(after)}
 
 
 def _open(sizes: Shape) -> list[int]:
     """Sizes, of which that which depends on the batch is left to be found."""
-    if sum(isinstance(size, Size) for size in sizes) > 1:
+    if sum(isinstance(size, LinearSize) for size in sizes) > 1:
         raise _twice()
-    return [-1 if isinstance(size, Size) else size for size in sizes]
+    return [-1 if isinstance(size, LinearSize) else size for size in sizes]
 
 
 def _join(sizes: Shape) -> Step:
@@ -129,7 +129,7 @@ def _split(sizes: Shape, whole: Shape) -> Step:
     return "Unflatten", {"dim": 0, "unflattened_size": _open(sizes)}
 
 
-def _gone(longer: list[int | Size], shorter: list[int | Size]) -> int | None:
+def _gone(longer: list[int | LinearSize], shorter: list[int | LinearSize]) -> int | None:
     """Where the longer of two shapes has a 1 more."""
     for at, size in enumerate(longer):
         if size == 1 and longer[:at] + longer[at + 1 :] == shorter:
@@ -137,7 +137,7 @@ def _gone(longer: list[int | Size], shorter: list[int | Size]) -> int | None:
     return None
 
 
-def _joined(longer: list[int | Size], shorter: list[int | Size]) -> tuple[int, int] | None:
+def _joined(longer: list[int | LinearSize], shorter: list[int | LinearSize]) -> tuple[int, int] | None:
     """Where neighbours in the longer shape begin and end that are one dimension in the shorter one."""
     if len(longer) <= len(shorter):
         return None

@@ -25,7 +25,7 @@ MOST_NODES = 100_000
 
 
 @dataclass(frozen=True)
-class Node:
+class OnnxNode:
     """One node.
 
     Attributes:
@@ -47,7 +47,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Stored:
+class Initializer:
     """A tensor that the file stores.
 
     Attributes:
@@ -83,8 +83,8 @@ class Graph:
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    nodes: tuple[Node, ...]
-    stored: Mapping[str, Stored]
+    nodes: tuple[OnnxNode, ...]
+    initializers: Mapping[str, Initializer]
     opsets: tuple[Any, ...]
     producer: str
 
@@ -129,7 +129,7 @@ def opened(path: str | os.PathLike[str]) -> Graph:
         inputs=tuple(_port(value) for value in graph.input if value.name not in stored),
         outputs=tuple(_port(value) for value in graph.output),
         nodes=tuple(_ordered([_node(proto) for proto in graph.node], shown)),
-        stored=stored,
+        initializers=stored,
         opsets=tuple(model.opset_import),
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
     )
@@ -201,7 +201,7 @@ def _property(value: Any, ending: str) -> str:
     return next((str(one.value) for one in value.metadata_props if one.key.endswith(ending)), "")
 
 
-def _stored(tensor: Any, folder: Path, role: str) -> Stored:
+def _stored(tensor: Any, folder: Path, role: str) -> Initializer:
     from onnx import external_data_helper, helper, numpy_helper
 
     dims = tuple(tensor.dims)
@@ -214,8 +214,8 @@ def _stored(tensor: Any, folder: Path, role: str) -> Stored:
                 known = False
         if not known:
             kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-            return Stored(tensor.name, hollow(dims, kind), False, role)
-    return Stored(tensor.name, numpy_helper.to_array(tensor), True, role)
+            return Initializer(tensor.name, hollow(dims, kind), False, role)
+    return Initializer(tensor.name, numpy_helper.to_array(tensor), True, role)
 
 
 def hollow(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -236,13 +236,13 @@ def _port(value: Any) -> Port:
     return Port(value.name, dims, TensorProto.DataType.Name(kind.elem_type) if kind.elem_type else "")
 
 
-def _node(proto: Any) -> Node:
+def _node(proto: Any) -> OnnxNode:
     from onnx import helper
 
     kind = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
     attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute if not a.ref_attr_name}
     words = {name: value.decode(errors="replace") for name, value in attributes.items() if isinstance(value, bytes)}
-    return Node(
+    return OnnxNode(
         kind, proto.name or proto.op_type, tuple(proto.input), tuple(proto.output), attributes | words,
         _scope(proto), _listed(_property(proto, "onnx.class_hierarchy"))[-2].rpartition(".")[2], proto,
     )  # fmt: skip
@@ -271,7 +271,7 @@ def _scope(proto: Any) -> tuple[str, str]:
     return ".".join(path), proto.op_type
 
 
-def _ordered(nodes: list[Node], shown: str) -> Iterator[Node]:
+def _ordered(nodes: list[OnnxNode], shown: str) -> Iterator[OnnxNode]:
     """The nodes, each after those that it reads; most files have them so."""
     makers = {name: node for node in nodes for name in node.outputs if name}
     done: set[int] = set()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from archscope.backends.importing.refusals import Unsupported
-from archscope.backends.onnx.file import Array, Node
+from archscope.backends.onnx.file import Array, OnnxNode
 from archscope.backends.onnx.values import Constant
 
 #: a tensor of more elements is not evaluated
@@ -30,12 +30,12 @@ _FOLDED = frozenset((
 LAYOUT = frozenset(("Cast", "CastLike", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
 
 
-def foldable(node: Node) -> bool:
+def foldable(node: OnnxNode) -> bool:
     """Whether a node can be evaluated, if its inputs are known."""
     return node.kind in _FOLDED
 
 
-def evaluated(node: Node, inputs: Sequence[Constant | None], opsets: Sequence[Any]) -> list[Constant] | None:
+def evaluated(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequence[Any]) -> list[Constant] | None:
     """The outputs of a node that no input of the graph decides; ``None`` where they would be too large.
 
     Raises:
@@ -58,7 +58,9 @@ def evaluated(node: Node, inputs: Sequence[Constant | None], opsets: Sequence[An
     return [Constant((one, other)) for one, other in zip(results[0], results[-1], strict=True)]
 
 
-def _runner(node: Node, given: tuple[str, ...], opsets: Sequence[Any]) -> Callable[[Mapping[str, Array]], list[Array]]:
+def _runner(
+    node: OnnxNode, given: tuple[str, ...], opsets: Sequence[Any]
+) -> Callable[[Mapping[str, Array]], list[Array]]:
     """A function that runs a node by onnx's reference implementation."""
     from onnx import TypeProto, helper
     from onnx.reference import ReferenceEvaluator
@@ -77,7 +79,7 @@ def _run(evaluator: Any, given: Mapping[str, Array]) -> list[Array]:
         return [np.asarray(array) for array in evaluator.run(None, dict(given))]
 
 
-def _elements(node: Node, x: Sequence[Array | None]) -> int:
+def _elements(node: OnnxNode, x: Sequence[Array | None]) -> int:
     """How many elements the largest output has; an upper limit."""
     arrays = [array for array in x if array is not None]
     kind = node.kind

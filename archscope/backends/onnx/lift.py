@@ -10,8 +10,8 @@ import numpy as np
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
-from archscope.backends.importing.sizes import Size, at
-from archscope.backends.onnx.file import Graph, Node, hollow
+from archscope.backends.importing.sizes import LinearSize, at
+from archscope.backends.onnx.file import Graph, OnnxNode, hollow
 from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
 from archscope.backends.onnx.lifting import GraphLifting
 from archscope.backends.onnx.ports import DTYPES
@@ -56,7 +56,7 @@ class Lifter:
             except Unsupported as error:
                 self.lifting.refusals.append(error.at(f"output {port.name}"))
 
-    def _node(self, node: Node) -> None:
+    def _node(self, node: OnnxNode) -> None:
         if any(name in self._lost for name in node.inputs):
             if node.kind not in RULES and not foldable(node) and node.kind not in _MEASURES:
                 raise _no_op(node)
@@ -71,14 +71,14 @@ class Lifter:
         if isinstance(value, Constant):
             self.lifting.settle(name, self.lifting.ref(value))
 
-    def _set(self, node: Node, values: Sequence[Value]) -> None:
+    def _set(self, node: OnnxNode, values: Sequence[Value]) -> None:
         for name, value in zip(node.outputs, values, strict=False):
             self.lifting.settle(name, value)
         for name in node.outputs[len(values) :]:
             if name and self.lifting.readers[name]:
                 raise Unsupported(f"its output {name} is read", "an op with that output")
 
-    def _lifted(self, node: Node) -> Sequence[Value]:
+    def _lifted(self, node: OnnxNode) -> Sequence[Value]:
         rule = RULES.get(node.kind)
         if rule is None:
             raise _no_op(node)
@@ -89,7 +89,7 @@ class Lifter:
             raise Unsupported(f"it is malformed: {str(error) or type(error).__name__}", "a sound model") from None
         return [values] if isinstance(values, (Ref, Constant, Parts)) else values
 
-    def _check_attributes(self, node: Node) -> None:
+    def _check_attributes(self, node: OnnxNode) -> None:
         """Hold that attributes are of the types that ONNX gives them: a kernel's groups are no 1.5."""
         from onnx import AttributeProto
 
@@ -102,7 +102,7 @@ class Lifter:
                 here, right = (names(kind).lower() for kind in (one.type, types[one.name]))
                 raise Unsupported(f"its attribute {one.name} is of the type {here}", f"one of the type {right}")
 
-    def _folded(self, node: Node) -> list[Constant] | None:
+    def _folded(self, node: OnnxNode) -> list[Constant] | None:
         """The outputs of a node that no input of the graph decides."""
         if node.kind == "Constant":
             return [_constant(node)]
@@ -125,7 +125,7 @@ class Lifter:
         self.folded += outputs is not None
         return outputs
 
-    def _measured(self, node: Node, value: Ref | Constant) -> Constant:
+    def _measured(self, node: OnnxNode, value: Ref | Constant) -> Constant:
         sizes = self.lifting.sizes(value) if isinstance(value, Ref) else value.sizes
         shapes = [tuple(at(size, batch) for size in sizes) for batch in BATCHES]
         if node.kind == "Size":
@@ -135,7 +135,7 @@ class Lifter:
             one, other = (np.asarray(shape[part], np.int64) for shape in shapes)
         return Constant((one, one if np.array_equal(one, other) else other))
 
-    def _rearranged(self, node: Node, held: Sequence[Constant]) -> Constant:
+    def _rearranged(self, node: OnnxNode, held: Sequence[Constant]) -> Constant:
         """A stored tensor in another layout."""
         value, array = held[0], held[0].arrays[0]
         if node.kind == "Cast":
@@ -147,7 +147,7 @@ class Lifter:
             moved = array.transpose(order)
             return value.rearranged((moved, moved), ("Permute", {"dims": order}))
         after = self.lifting.target(node, array.shape)
-        shape = tuple(size for size in after if not isinstance(size, Size))
+        shape = tuple(size for size in after if not isinstance(size, LinearSize))
         if len(shape) < len(after):
             raise Unsupported("a stored tensor of it takes a shape that depends on the batch")
         other = array.reshape(shape) if value.known else np.broadcast_to(np.zeros((), array.dtype), shape)
@@ -167,13 +167,13 @@ def _attribute_types(kind: str, opsets: Sequence[Any]) -> Mapping[str, int]:
     return {name: kind.value for name, kind in kinds.items()}
 
 
-def _no_op(node: Node) -> Unsupported:
+def _no_op(node: OnnxNode) -> Unsupported:
     if node.kind in ("If", "Loop", "Scan"):
         return Unsupported("what runs depends on values", "a graph without control flow")
     return Unsupported("no op", f"an op that does what {node.kind} does")
 
 
-def _constant(node: Node) -> Constant:
+def _constant(node: OnnxNode) -> Constant:
     from onnx import numpy_helper
 
     kind = next((name for name in node.attributes if name.startswith("value")), "")

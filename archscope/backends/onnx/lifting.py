@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from archscope.autograd.dtypes import HELD
-from archscope.backends.importing.constants import Kept, value_of
+from archscope.backends.importing.constants import ValueFile, value_of
 from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.reshaping import Step, reshaping
-from archscope.backends.importing.sizes import BATCH, Size
-from archscope.backends.onnx.file import Array, Graph, Node, Stored
+from archscope.backends.importing.sizes import BATCH, LinearSize
+from archscope.backends.onnx.file import Array, Graph, Initializer, OnnxNode
 from archscope.backends.onnx.owners import Owners
 from archscope.backends.onnx.ports import DTYPES, shapes
 from archscope.backends.onnx.shapes import flattened, resolved
@@ -64,17 +64,17 @@ class GraphLifting:
     """
 
     def __init__(self, graph: Graph, given: Mapping[str, Sequence[int]], title: str) -> None:
-        self.graph, self.kept, self.owners = graph, Kept(title), Owners()
+        self.graph, self.kept, self.owners = graph, ValueFile(title), Owners()
         source = f"ONNX file, made by {graph.producer}" if graph.producer else ""
         self.floating = _floating(graph)
         self.draft = Draft(title, batch=BATCHES[0], source=source, floating=self.floating)
         self.made: dict[str, Made] = {}
         self.refusals: list[Refusal] = []
-        self.node: Node | None = None
+        self.node: OnnxNode | None = None
         self.ahead: dict[str, Ref] = {}
         self._values: dict[str, Value] = {"": Parts()}
         self._stored: dict[tuple[str, str, bool], Ref] = {}
-        self._users: dict[str, list[Node]] = {}
+        self._users: dict[str, list[OnnxNode]] = {}
         for node in graph.nodes:
             for name in node.inputs:
                 self._users.setdefault(name, []).append(node)
@@ -91,7 +91,7 @@ class GraphLifting:
             name = port.name.replace("/", "_")
             self._values[port.name] = ref = self.draft.input(name, shape, None if kind == "float" else kind)
             self._samples = self._samples or ref
-        for stored in graph.stored.values():
+        for stored in graph.initializers.values():
             arrays = (stored.array, stored.array)
             self._values[stored.name] = Constant(arrays, stored.known, stored.name, _learnt(stored))
 
@@ -120,7 +120,7 @@ class GraphLifting:
         """Say what a tensor of the file is."""
         self._values[name] = value
 
-    def following(self, node: Node) -> Node | None:
+    def following(self, node: OnnxNode) -> OnnxNode | None:
         """The only node that reads the first output of a node, if nothing else does."""
         name = node.outputs[0]
         return self._users[name][0] if self.readers[name] == 1 and name in self._users else None
@@ -136,11 +136,11 @@ class GraphLifting:
                     kinds.add("product" if node.kind in ("MatMul", "Gemm") else node.kind)
         return len(kinds) > 1
 
-    def has(self, node: Node, place: int) -> bool:
+    def has(self, node: OnnxNode, place: int) -> bool:
         """Whether an input of a node is given."""
         return place < len(node.inputs) and node.inputs[place] != ""
 
-    def weight(self, node: Node, place: int, what: str) -> Constant:
+    def weight(self, node: OnnxNode, place: int, what: str) -> Constant:
         """An input that must be stored, or be computed from what is.
 
         Raises:
@@ -151,7 +151,7 @@ class GraphLifting:
             raise Unsupported(f"its {what} is computed in the graph", f"a {what} that is stored in the file")
         return weight
 
-    def numbers(self, node: Node, place: int, attribute: str = "") -> list[int] | None:
+    def numbers(self, node: OnnxNode, place: int, attribute: str = "") -> list[int] | None:
         """Whole numbers that are an input or, in older opsets, an attribute; ``None`` where they are left out.
 
         Raises:
@@ -166,7 +166,7 @@ class GraphLifting:
             raise Unsupported(f"its {attribute or 'arguments'} are computed from its inputs", "fixed ones")
         return [int(number) for number in value.arrays[0].reshape(-1)]
 
-    def number(self, node: Node, place: int, attribute: str, default: float | None = None) -> float | None:
+    def number(self, node: OnnxNode, place: int, attribute: str, default: float | None = None) -> float | None:
         """A number that is an input or an attribute.
 
         Raises:
@@ -181,7 +181,7 @@ class GraphLifting:
             raise Unsupported(f"its {attribute} is computed from its inputs", "a fixed one")
         return float(number)
 
-    def sizes(self, ref: Ref) -> tuple[int | Size, ...]:
+    def sizes(self, ref: Ref) -> tuple[int | LinearSize, ...]:
         """The shape of a tensor."""
         return self.draft.sizes(ref)
 
@@ -210,7 +210,7 @@ class GraphLifting:
         """Whether a node that reads the tensor ``name`` is the only one that reads what the layer gives."""
         return made.tensor == name and self.readers[name] == 1
 
-    def target(self, node: Node, before: Sequence[int | Size]) -> tuple[int | Size, ...]:
+    def target(self, node: OnnxNode, before: Sequence[int | LinearSize]) -> tuple[int | LinearSize, ...]:
         """The shape that a node of the Reshape family gives a tensor."""
         if node.kind == "Reshape":
             wanted = self.constant(node.inputs[1]) if len(node.inputs) > 1 else None
@@ -311,7 +311,7 @@ class GraphLifting:
             ref = self.emit(kind, ref, **arguments)
         return ref
 
-    def reshaped(self, ref: Ref, after: Sequence[int | Size]) -> Ref:
+    def reshaped(self, ref: Ref, after: Sequence[int | LinearSize]) -> Ref:
         """The tensor in another shape."""
         return self.steps(ref, reshaping(self.sizes(ref), after))
 
@@ -325,7 +325,7 @@ class GraphLifting:
             return value
         if not isinstance(value, Constant):
             raise Unsupported("it reads a sequence of tensors", "a tensor")
-        if value.learnt or (value.source and self.graph.stored[value.source].role == "BUFFER"):
+        if value.learnt or (value.source and self.graph.initializers[value.source].role == "BUFFER"):
             return self._source(value, expand=expand)
         return self._constant(value, expand=expand)
 
@@ -357,7 +357,7 @@ class GraphLifting:
 
     def _source(self, value: Constant, *, expand: bool) -> Ref:
         """The layer of a stored tensor, in the layout in which it is read."""
-        stored = self.graph.stored.get(value.source)
+        stored = self.graph.initializers.get(value.source)
         whole = stored.array if stored is not None else value.arrays[0]
         lends = (self.lender(),) if expand and not value.steps else ()
         kind, name = ("Parameter", "weight") if value.learnt else ("Buffer", "value")
@@ -403,7 +403,7 @@ class GraphLifting:
 
 
 #: what a node becomes: the values of its outputs
-Rule = Callable[[GraphLifting, Node], "Sequence[Value] | Value"]
+Rule = Callable[[GraphLifting, OnnxNode], "Sequence[Value] | Value"]
 
 
 def _sample(value: Constant) -> Array | None:
@@ -429,13 +429,13 @@ def _named(array: Array) -> str:
 
 def _floating(graph: Graph) -> str:
     """The floating type of a file, by its weights and inputs: the one that all have, float32 where they are several."""
-    weights = {_named(stored.array) for stored in graph.stored.values() if _learnt(stored)} & {*HELD}
+    weights = {_named(stored.array) for stored in graph.initializers.values() if _learnt(stored)} & {*HELD}
     inputs = {DTYPES.get(port.dtype, "") for port in graph.inputs} & {*HELD}
     found = weights | inputs
     return found.pop() if len(found) == 1 else "float32"
 
 
-def _learnt(stored: Stored) -> bool:
+def _learnt(stored: Initializer) -> bool:
     """Whether a stored tensor is a weight; files of torch's newer exporter tell it of most."""
     array = stored.array
     if array.dtype.kind in "iub" or stored.role == "BUFFER" or array.ndim == 0:

@@ -7,7 +7,7 @@ from math import prod
 
 from archscope.analysis.account import Account, analyze
 from archscope.autograd.dtypes import HELD
-from archscope.backends.importing.sizes import Size, at, in_words
+from archscope.backends.importing.sizes import LinearSize, at, in_words
 from archscope.backends.onnx.file import Port
 from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.reading import OnnxModel
@@ -68,7 +68,7 @@ def _elements(model: OnnxModel, account: Account) -> Check:
     return Check("elements of parameters and buffers", stated, measured + computed, note)
 
 
-def _output(port: Port, shape: tuple[int | Size, ...], dtype: str, batch: int | None) -> Check:
+def _output(port: Port, shape: tuple[int | LinearSize, ...], dtype: str, batch: int | None) -> Check:
     """The shape and the type of an output; sizes that the file leaves open are taken as they are."""
     stated = [in_words([size]) for size in shape]
     what, shown = f"shape of {port.name}", " x ".join(stated) + dtype

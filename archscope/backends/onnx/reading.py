@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archscope.backends.importing.constants import Kept
+from archscope.backends.importing.constants import ValueFile
 from archscope.backends.importing.refusals import Refusal
 from archscope.backends.onnx.file import Array, Graph, Port, opened
 from archscope.backends.onnx.lift import Lifter
@@ -66,7 +66,7 @@ class OnnxModel:
     batch: int | None = None
     floating: str = "float32"
     notes: tuple[str, ...] = ()
-    kept: Kept | None = field(default=None, repr=False)
+    kept: ValueFile | None = field(default=None, repr=False)
 
 
 def read_onnx(
@@ -141,7 +141,7 @@ def _finished(lifter: Lifter, path: str) -> OnnxModel:
         design,
         tuple(port.name for port in graph.inputs),
         graph.outputs,
-        {source: graph.stored[source].array.shape for source in graph.stored if source in used},
+        {source: graph.initializers[source].array.shape for source in graph.initializers if source in used},
         weights,
         constants,
         lift.batch,
@@ -161,11 +161,11 @@ def _notes(lifter: Lifter, used: set[str]) -> Iterable[str]:
         names = ", ".join(sorted(doubled)[:5])
         yield f"{len(doubled)} stored tensors are weights of several layers, each of which counts its own: {names}"
     read = {name for node in lift.graph.nodes for name in node.inputs}
-    unused = [name for name in lift.graph.stored if name not in read]
+    unused = [name for name in lift.graph.initializers if name not in read]
     if unused:
         yield f"{len(unused)} stored tensors are read by no node: {', '.join(unused[:5])}"
     idle = [
-        name for name, stored in lift.graph.stored.items()
+        name for name, stored in lift.graph.initializers.items()
         if name in read and name not in used and stored.array.ndim and stored.array.dtype.kind not in "iub"
     ]  # fmt: skip
     if idle:

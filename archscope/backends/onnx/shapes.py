@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from math import prod
 
 from archscope.backends.importing.refusals import Unsupported
-from archscope.backends.importing.sizes import Size, at, in_words
+from archscope.backends.importing.sizes import LinearSize, at, in_words
 from archscope.backends.onnx.values import BATCHES, Constant, sizes, varies
 
-Shape = Sequence[int | Size]
+Shape = Sequence[int | LinearSize]
 
 
-def resolved(wanted: Constant, before: Shape, batch: int | None, *, zeros: bool) -> tuple[int | Size, ...]:
+def resolved(wanted: Constant, before: Shape, batch: int | None, *, zeros: bool) -> tuple[int | LinearSize, ...]:
     """A shape with -1 and 0 in it; where the file is written for one batch, at any.
 
     Args:
@@ -43,18 +43,18 @@ def expanding(target: Constant, shape: Shape, batch: int | None) -> Constant:
     return Constant((one, other))
 
 
-def flattened(shape: Shape, axis: int) -> tuple[int | Size, ...]:
+def flattened(shape: Shape, axis: int) -> tuple[int | LinearSize, ...]:
     """A shape of two dimensions: what is before an axis, and the rest."""
     parts = shape[:axis], shape[axis:]
     one, other = ([prod(at(size, batch) for size in part) for part in parts] for batch in BATCHES)
     return sizes(one, other)
 
 
-def _any_batch(wanted: list[int], before: Shape, batch: int, *, zeros: bool) -> tuple[int | Size, ...]:
+def _any_batch(wanted: list[int], before: Shape, batch: int, *, zeros: bool) -> tuple[int | LinearSize, ...]:
     """A shape that is written for one batch: the size that comes of a varying one varies as that does."""
     now = [at(size, batch) for size in before]
     after = _filled(wanted, now, zeros=zeros)
-    result: list[int | Size] = [*after]
+    result: list[int | LinearSize] = [*after]
     for old, new in _groups(now, after):
         moving = [before[dim] for dim in old if varies(before[dim])]
         if not moving:

@@ -9,7 +9,7 @@ import numpy as np
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import Step
-from archscope.backends.importing.sizes import Size, size_of
+from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.backends.onnx.file import Array, hollow
 from archscope.graph import Ref
 
@@ -41,13 +41,13 @@ class Constant:
         return self.arrays[0].shape
 
     @property
-    def sizes(self) -> tuple[int | Size, ...]:
+    def sizes(self) -> tuple[int | LinearSize, ...]:
         """The shape at any batch."""
         one, other = self.arrays
         return sizes(one.shape, other.shape)
 
     @property
-    def numbers(self) -> tuple[int | Size, ...]:
+    def numbers(self) -> tuple[int | LinearSize, ...]:
         """Its values at any batch, where it is a shape."""
         one, other = self.arrays
         return sizes(one.tolist(), other.tolist())
@@ -98,7 +98,7 @@ class Parts:
 Value = Ref | Constant | Parts
 
 
-def sizes(one: Sequence[int], other: Sequence[int]) -> tuple[int | Size, ...]:
+def sizes(one: Sequence[int], other: Sequence[int]) -> tuple[int | LinearSize, ...]:
     """Sizes that are these at both batches; of what has no fixed rank there are none.
 
     Raises:
@@ -109,6 +109,6 @@ def sizes(one: Sequence[int], other: Sequence[int]) -> tuple[int | Size, ...]:
     return tuple(size_of(int(a), int(b), BATCHES[0]) for a, b in zip(one, other, strict=True))
 
 
-def varies(size: int | Size) -> bool:
+def varies(size: int | LinearSize) -> bool:
     """Whether a size depends on the batch."""
-    return isinstance(size, Size)
+    return isinstance(size, LinearSize)

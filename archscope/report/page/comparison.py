@@ -11,13 +11,13 @@ from archscope.analysis.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
 from archscope.design import hold_drawn
 from archscope.difference import Difference
+from archscope.figures import Column
 from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render
 from archscope.report.results.comparison import ComparisonReport, figure_title, notes, setting_text, times_text
 from archscope.report.results.difference import difference_lines, said
 from archscope.report.sheet import of_records
 from archscope.report.text import short, signed, value
-from archscope.table import Column
 
 #: figures whose stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")

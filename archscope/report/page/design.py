@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope import figures
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain_account
-from archscope.analysis.metrics import DESIGN_FIGURES
 from archscope.design import hold_drawn, incomplete
 from archscope.errors import MissingLibrary, UsageError
+from archscope.figures import Column
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.text import shape, value
 from archscope.setting import OF_MEMORY
-from archscope.table import COLUMNS, Column, Line, Table, tabulate_blocks
+from archscope.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.verify import verify
 
 if TYPE_CHECKING:
@@ -121,14 +122,14 @@ def _totals(account: Account) -> Iterator[Figure]:
         yield Figure(name, column.title, getattr(account.total, name), column.unit, column.convention, sums=sums)
     yield from _memory(account)
     try:
-        field = account.figure("receptive_field")
+        field = figures.figure(account, "receptive_field")
     except UsageError:  # an output that is an input sees nothing
         field = ()
     if field:
         yield Figure(
             "receptive_field", "receptive field", field, "places", "of the output, an axis of the input", "axes"
         )
-    yield Figure("depth", "depth", account.depth, "weight layers", DESIGN_FIGURES["depth"])
+    yield Figure("depth", "depth", account.depth, "weight layers", figures.FIGURES["depth"].convention)
 
 
 def _memory(account: Account) -> Iterator[Figure]:

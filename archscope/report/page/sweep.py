@@ -15,10 +15,10 @@ from archscope.report.text import duration, short, value
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
+    from archscope.figures import Column
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Reason, Rows, Sweep
     from archscope.sweeps.space import Axis
-    from archscope.table import Column
 
 _MOST_BEST, _MOST_FRONTIER, _MOST_SAMPLE = 1_000, 5_000, 2_000
 _MOST_CELLS = 90_000  # numbers of the frontier; of the best and of the sample less in proportion

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.account import Account, Total
-from archscope.analysis.metrics import (
-    CATEGORIES,
-    DESIGN_FIGURES,
-    FIELD_FIGURES,
-    LAYER_FIGURES,
-    MEMORY_FIGURES,
-    METRICS,
-)  # fmt: skip
+from archscope.analysis.cost import CATEGORIES
 from archscope.design import Design, incomplete
+from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
 from archscope.setting import OF_BYTES, OF_SAVED
-from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Column, Table, cell, tabulate_account
+from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class AccountReport(Report):
             yield Notes(tuple(_footer(table, room)))
 
     def _headline(self, account: Account) -> Headline:
-        asked = MEMORY_FIGURES.keys() & {*self.columns, self.sort}
+        asked = SAVED.keys() & {*self.columns, self.sort}
         return Headline(
             account.design.title, setting(account, *(OF_SAVED if asked else OF_BYTES)), Said.of(account.design).lines
         )
@@ -114,8 +108,8 @@ def _typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
 
 def _every(account: Account) -> tuple[str, ...]:
     """The columns of records where none are chosen: all but shares, and but what is not known of such a run."""
-    known = MEMORY_FIGURES if account.setting.runs else ()
-    return "name", "kind", "category", "input_shape", "dtype", *LAYER_FIGURES, *METRICS, *FIELD_FIGURES, *known
+    known = SAVED if account.setting.runs else ()
+    return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *known
 
 
 def setting(account: Account, *shown: str) -> str:
@@ -194,10 +188,10 @@ def _design(account: Account) -> dict[str, Any]:
                 "output_dtypes": [t.dtype or account.setting.numbers.floating for t in row.y],
                 "shares": row.shares,
                 "frozen": list(row.frozen),
-                **{name: cell(account, row, COLUMNS[name]) for name in METRICS},
+                **{name: cell(account, row, COLUMNS[name]) for name in COSTS},
                 "dense_params": row.dense_params,
-                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELD_FIGURES, "sees")},
-                **{name: cell(account, row, COLUMNS[name]) if runs else None for name in MEMORY_FIGURES},
+                **{name: cell(account, row, COLUMNS[name]) for name in (*FIELDS, "sees")},
+                **{name: cell(account, row, COLUMNS[name]) if runs else None for name in SAVED},
             }
             for layer, row in zip(design.layers, account.rows, strict=True)
         ],
@@ -205,12 +199,12 @@ def _design(account: Account) -> dict[str, Any]:
 
 
 def _figures(part: Total) -> dict[str, Any]:
-    return {"layers": part.layers, **{name: getattr(part, name) for name in METRICS}}
+    return {"layers": part.layers, **{name: getattr(part, name) for name in COSTS}}
 
 
 def _schema(version: int) -> js.Schema:
     """Every figure with its unit and convention."""
-    figures = {"layers": js.count(DESIGN_FIGURES["layers"]), **{name: js.figure(name) for name in METRICS}}
+    figures = {"layers": js.count(FIGURES["layers"].convention), **{name: js.figure(name) for name in COSTS}}
     totals = {"$ref": "#/$defs/figures"}
     by_category = dict.fromkeys(CATEGORIES, totals)
     given = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
@@ -223,7 +217,7 @@ def _schema(version: int) -> js.Schema:
         "vars": js.mapping({}, "the variables in force"),
         "inputs": js.many(js.record(given)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
-        "depth": js.count(DESIGN_FIGURES["depth"]),
+        "depth": js.count(FIGURES["depth"].convention),
         "totals": js.record({"all": totals, **by_category}, about="of all layers, and by category; they add up"),
         "by_kind": js.mapping(totals, "totals by kind of layer"),
         "layers": js.many({"$ref": "#/$defs/layer"}, "in order of execution"),
@@ -239,11 +233,11 @@ def _schema(version: int) -> js.Schema:
         "output_dtypes": js.many(js.text("of its elements")),
         "shares": js.nullable(js.text("the layer whose weights it uses again")),
         "frozen": js.many(js.text(), "those of its parameters that are not trained"),
-        **{name: js.figure(name) for name in METRICS},
+        **{name: js.figure(name) for name in COSTS},
         "dense_params": js.nullable(js.figure("dense_params")),
-        **{name: js.figure(name) for name in FIELD_FIGURES},
+        **{name: js.figure(name) for name in FIELDS},
         "sees": js.nullable(js.chosen(("all", "a part"), "of the input")),
-        **{name: js.nullable(js.figure(name)) for name in MEMORY_FIGURES},
+        **{name: js.nullable(js.figure(name)) for name in SAVED},
     }
     defs = {"figures": js.record(figures), "layer": js.record(layer)}
     return js.document("analyze", version, {"designs": js.many(js.record(design))}, defs=defs)

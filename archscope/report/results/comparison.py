@@ -8,13 +8,14 @@ from typing import Any
 
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
+from archscope.figures import Column
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.difference import COSTS, DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.setting import Setting
-from archscope.table import COLUMNS, Column
+from archscope.table import COLUMNS
 
 
 @dataclass(frozen=True)

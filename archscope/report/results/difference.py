@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from archscope import figures
 from archscope.analysis.cost import Cost
-from archscope.analysis.metrics import METRICS
 from archscope.comparison import as_written
 from archscope.design import incomplete
 from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
@@ -21,7 +21,7 @@ from archscope.table import COLUMNS
 #: rows that are shown unasked
 MOST_ROWS = 120
 #: the costs that machines are told
-COSTS = tuple(name for name, metric in METRICS.items() if metric.additive)
+COSTS = tuple(name for name, one in figures.COSTS.items() if one.additive)
 
 _SHOWN_COSTS = ("params", "macs", "kept_bytes")
 _COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}

@@ -14,7 +14,7 @@ from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport
-from archscope.table import FIELDS, field_columns
+from archscope.table import SEEN, field_columns
 
 Places = tuple[int, ...]
 
@@ -62,7 +62,7 @@ class FieldsReport(Report):
     @property
     def sheet(self) -> AccountReport:
         """The table for machines: a row a layer, all columns."""
-        return AccountReport(self._account.found, FIELDS, self.depth)
+        return AccountReport(self._account.found, SEEN, self.depth)
 
     def headline(self) -> Headline:
         if self.layer is None:

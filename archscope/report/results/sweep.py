@@ -16,10 +16,10 @@ from archscope.setting import FIELDS
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
+    from archscope.figures import Column
     from archscope.sweeps.merging import Influence
     from archscope.sweeps.model import Objective, Rows, Sweep
     from archscope.sweeps.space import Space
-    from archscope.table import Column
 
 #: reasons why designs are none that people are shown, and designs of a frontier where none were asked for
 _MOST_REASONS, _MOST_FRONTIER = 5, 20

@@ -12,14 +12,14 @@ from archscope.ops import Op, Tensor
 from archscope.spec.folding.branches import Item, structured
 from archscope.spec.folding.entries import Entry, argument, bare, called, regions, shortened, ungrouped, used
 from archscope.spec.folding.layout import Quoted, in_line
+from archscope.spec.folding.local_names import LocalNames
 from archscope.spec.folding.naming import BlockNames
-from archscope.spec.folding.references import References
 from archscope.spec.folding.slots import MADE, Expression, Place, Slot, Unsaid
-from archscope.spec.folding.values import Scope
+from archscope.spec.folding.values import BlockParameters
 from archscope.spec.folding.variables import Variables
 from archscope.spec.writer import frozen_as, reads_nothing_unasked
 from archscope.structure.arithmetic import ABSENT
-from archscope.structure.likeness import Families, Run, flow
+from archscope.structure.likeness import Families, Rounds, flow
 from archscope.structure.names import pattern
 from archscope.structure.overlay import Child, Unlike, overlaid
 from archscope.structure.parts import Part, Path, mirrors
@@ -47,15 +47,15 @@ class Bodies:
         self, design: Design, root: Part, families: Families, wrapped: set[Part], tensors: dict[Ref, Tensor]
     ) -> None:
         self._design, self._families, self._wrapped = design, families, wrapped
-        self._scopes: dict[int, Scope] = {}
+        self._scopes: dict[int, BlockParameters] = {}
         self._numbers: dict[Part, int] = {}
-        self.references = References(design, root, self._numbers, tensors)
+        self.references = LocalNames(design, root, self._numbers, tensors)
         self._homes = {p.again for p in root.every() if p.again is not None and p.step is not None}
         self._block_names = BlockNames(design)
         self._sites = self._count_sites(root)
         self.variables = Variables()
-        self.blocks: list[tuple[Scope, list[Entry]]] = []
-        scope = Scope("", [root], self.variables)
+        self.blocks: list[tuple[BlockParameters, list[Entry]]] = []
+        scope = BlockParameters("", [root], self.variables)
         start = Ref(design.inputs[0].name)
         self.layers, flows = self._body(scope, [Place(root, 0)], [start])
         self.last = flows[0]
@@ -66,7 +66,7 @@ class Bodies:
         """The places in the spec where each family would stand."""
         sites: dict[int, set[Any]] = {}
         for part in root.every():
-            if part.step is not None or isinstance(part, Run) or part.again is not None:
+            if part.step is not None or isinstance(part, Rounds) or part.again is not None:
                 continue
             home = None if part is root else self._families.of(part)
             for child in part.parts:
@@ -74,7 +74,7 @@ class Bodies:
                     sites.setdefault(self._families.of(child), set()).add((home, child.label))
         return sites
 
-    def _block(self, part: Part, scope: Scope, *, repeated: bool) -> Scope | None:
+    def _block(self, part: Part, scope: BlockParameters, *, repeated: bool) -> BlockParameters | None:
         """The block that a part is a call of; ``None`` if it is written where it stands."""
         family = self._families.of(part)
         if family in self._scopes:
@@ -87,7 +87,7 @@ class Bodies:
             alone = all(len(one.parts) == 1 for one in members)
             if not repeated or scope.name or alone or layers < _WORTH_A_BLOCK:
                 return None
-        block = Scope(self._block_names.of(members), members, self.variables)
+        block = BlockParameters(self._block_names.of(members), members, self.variables)
         self._scopes[family] = block
         self._numbers |= {one: number for number, one in enumerate(members)}
         places = [Place(one, number) for number, one in enumerate(members)]
@@ -103,7 +103,7 @@ class Bodies:
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
-    def _body(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+    def _body(self, scope: BlockParameters, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
         """The entries of a list of layers, and what it gives.
 
         Raises:
@@ -118,7 +118,7 @@ class Bodies:
                 raise Unsaid(part=places[0].part.path) from None
             raise Unsaid(pattern(place.part.path) for place in places) from None
 
-    def _said(self, scope: Scope, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
+    def _said(self, scope: BlockParameters, places: list[Place], flows: Flows) -> tuple[list[Entry], Flows]:
         children, result = overlaid([place.part for place in places])
         for child in children:
             if not self._families.alike([part for part in child.parts if part is not None]):
@@ -130,7 +130,7 @@ class Bodies:
         entries, after = self._items(scope, places, items, flows, automatic)
         return (regions(entries, children) if wrapped else entries), after
 
-    def _automatic(self, children: Sequence[Child], scope: Scope) -> set[Path]:
+    def _automatic(self, children: Sequence[Child], scope: BlockParameters) -> set[Path]:
         """Labels that entries have without a name of their own."""
         kinds: dict[str, list[Child]] = {}
         for child in children:
@@ -147,17 +147,17 @@ class Bodies:
                 found.update((word,) for word in numbers)
         return found
 
-    def _kind(self, child: Child, scope: Scope) -> str:
+    def _kind(self, child: Child, scope: BlockParameters) -> str:
         """What an entry without a name is called after."""
         if child.some.again is not None:
             return f"{child.some.again[-1]}_reuse"
         if child.op is not None:
             return child.kind
-        block = None if isinstance(child.some, Run) else self._block(child.some, scope, repeated=False)
+        block = None if isinstance(child.some, Rounds) else self._block(child.some, scope, repeated=False)
         return "" if block is None else block.name
 
     def _items(
-        self, scope: Scope, places: list[Place], items: Sequence[Item], flows: Flows, automatic: set[Path]
+        self, scope: BlockParameters, places: list[Place], items: Sequence[Item], flows: Flows, automatic: set[Path]
     ) -> tuple[list[Entry], Flows]:
         entries: list[Entry] = []
         before: list[bool] | None = None
@@ -177,7 +177,7 @@ class Bodies:
         return entries, flows
 
     def _condition(
-        self, scope: Scope, places: list[Place], flows: Flows, child: Child, truth: list[bool],
+        self, scope: BlockParameters, places: list[Place], flows: Flows, child: Child, truth: list[bool],
         found: list[Entry], before: list[Entry],
     ) -> None:  # fmt: skip
         """Say when an entry is there; a condition on what arrives is said once for the entries that share it."""
@@ -193,13 +193,13 @@ class Bodies:
         found[0]["when"] = condition
 
     def _entries(
-        self, scope: Scope, places: list[Place], flows: Flows, item: Item, automatic: set[Path]
+        self, scope: BlockParameters, places: list[Place], flows: Flows, item: Item, automatic: set[Path]
     ) -> list[Entry]:
         """What stands for a part: one entry, or the rounds of a repeat one by one."""
         child = item.child
         parts = [part for part in child.parts if part is not None]
         some = parts[0]
-        if isinstance(some, Run):
+        if isinstance(some, Rounds):
             single = child.optional or any(place.part in self._wrapped for place in places)
             return self._run(scope, places, parts, flows, single=single)
         if some.again is not None:
@@ -223,7 +223,13 @@ class Bodies:
     # -- entries ---------------------------------------------------------------------------------------------------
 
     def _layer(
-        self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, item: Item, automatic: set[Path]
+        self,
+        scope: BlockParameters,
+        places: list[Place],
+        parts: list[Part],
+        flows: Flows,
+        item: Item,
+        automatic: set[Path],
     ) -> Entry:
         steps = [part.step for part in parts if part.step is not None]
         ops = [step.layer.op for step in steps]
@@ -259,7 +265,7 @@ class Bodies:
         return {type(op).__name__: called(op, arguments, inputs), **entry}
 
     def _arguments(
-        self, scope: Scope, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
+        self, scope: BlockParameters, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
     ) -> dict[str, Any]:
         given = {name for op in ops for name in op.given()}
         found = {}
@@ -300,7 +306,7 @@ class Bodies:
             **self._from(places, [part.inputs for part in parts], flows),
         }
 
-    def _part(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+    def _part(self, scope: BlockParameters, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         reads = [part.inputs for part in parts]
         block = self._block(parts[0], scope, repeated=False)
         if block is not None:
@@ -321,7 +327,7 @@ class Bodies:
             return {key: value for key, value in only.items() if key not in ("name", "index")}
         return {**source, "layers": entries}
 
-    def _call(self, scope: Scope, places: list[Place], parts: list[Part], block: Scope) -> Entry:
+    def _call(self, scope: BlockParameters, places: list[Place], parts: list[Part], block: BlockParameters) -> Entry:
         first = [part.inputs[0] if part.inputs else None for part in parts]
         arriving = self.references.arriving(first)
         arguments: dict[str, Any] = {}
@@ -340,7 +346,9 @@ class Bodies:
         lone = names == [_signature(block)[0]] and arguments[names[0]] is not None
         return {block.name: arguments[names[0]] if lone else arguments}
 
-    def _run(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows, *, single: bool) -> list[Entry]:
+    def _run(
+        self, scope: BlockParameters, places: list[Place], parts: list[Part], flows: Flows, *, single: bool
+    ) -> list[Entry]:
         """A repeat, or its rounds one by one where that reads better.
 
         Args:
@@ -370,9 +378,9 @@ class Bodies:
             return [entry]
         return entries
 
-    def _repeat(self, scope: Scope, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
+    def _repeat(self, scope: BlockParameters, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         some = parts[0]
-        assert isinstance(some, Run)
+        assert isinstance(some, Rounds)
         index = self._index(places, some)
         inner, given, rounds = [], [], []
         counts: dict[Any, int] = {}
@@ -401,14 +409,14 @@ class Bodies:
         entries, _ = self._body(scope, inner, given)
         return {**head, "name": name, **source, **recomputed, "layers": entries}
 
-    def _index(self, places: list[Place], run: Run) -> str:
+    def _index(self, places: list[Place], run: Rounds) -> str:
         """A name for what counts the rounds."""
         taken = {name for name, _ in places[0].indexes}
-        nested = any(isinstance(part, Run) for one in run.parts for part in one.parts)
+        nested = any(isinstance(part, Rounds) for one in run.parts for part in one.parts)
         names = ["stage", "i", "j", "k", "l", "m"] if nested else ["i", "j", "k", "l", "m"]
         return next(name for name in names if name not in taken)
 
 
-def _signature(block: Scope) -> list[str]:
+def _signature(block: BlockParameters) -> list[str]:
     """The parameters in the order of the signature."""
     return sorted(block.parameters, key=lambda name: block.default(name) is not ABSENT)

@@ -33,7 +33,7 @@ _PLURAL = {"count": "depths", "out": "widths", "kernel": "kernels", "stride": "s
 _LONGEST_TABLE = 64
 
 
-class Scope:
+class BlockParameters:
     """A block (or the design itself) with its parameters.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
-from archscope.backends.importing.sizes import BATCH, Size, at
+from archscope.backends.importing.sizes import BATCH, LinearSize, at
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.legal import apply
 
@@ -18,13 +18,13 @@ CASES = [
     ((B, 3, 20), (B, 3, 4, 5), ["Unflatten"]),
     ((B, 3, 1, 5), (B, 3, 5), ["Squeeze"]),
     ((B, 3, 5), (B, 3, 1, 5), ["Unsqueeze"]),
-    ((B, 6, 4), (Size(6, 0), 4), ["Flatten"]),  # every row a sample
-    ((Size(6, 0), 4), (B, 6, 4), ["Unflatten"]),
+    ((B, 6, 4), (LinearSize(6, 0), 4), ["Flatten"]),  # every row a sample
+    ((LinearSize(6, 0), 4), (B, 6, 4), ["Unflatten"]),
     ((B, 2, 3, 4), (B, 4, 6), ["Reshape"]),
     ((B, 3, 1, 2, 4), (B, 3, 8), ["Flatten"]),
     ((B, 4, 2, 8), (B, 8, 2, 4), ["Reshape"]),
-    ((B, 5, 12), (Size(5, 0), 3, 4), ["Flatten", "Unflatten"]),
-    ((Size(2, 0), 9), (Size(3, 0), 6), ["Flatten", "Unflatten"]),  # 2 N x 9 = 3 N x 6
+    ((B, 5, 12), (LinearSize(5, 0), 3, 4), ["Flatten", "Unflatten"]),
+    ((LinearSize(2, 0), 9), (LinearSize(3, 0), 6), ["Flatten", "Unflatten"]),  # 2 N x 9 = 3 N x 6
     ((1, 6), (6,), ["Squeeze"]),
     ((6,), (1, 6), ["Unsqueeze"]),
     ((2, 12), (2, 3, 4), ["Unflatten"]),
@@ -63,7 +63,7 @@ def test_the_same_shape_takes_no_step():
         ((6,), (5,), "a tensor of 6 does not become 5"),
         ((B, 3), (), "without dimensions"),
         ((B, 3), (6,), "mixes the batch"),
-        ((B, 4, B), (Size(4, 0), 3), "a tensor of batch x 4 x batch does not become 4 batch x 3"),
+        ((B, 4, B), (LinearSize(4, 0), 3), "a tensor of batch x 4 x batch does not become 4 batch x 3"),
         ((B, B), (6,), "the batch in two dimensions"),
     ],
 )

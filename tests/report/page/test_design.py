@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import archscope
+from archscope.figures import figure
 from archscope.report.page import design_page
 from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, PHONE, NewPage, inaccessible
 
@@ -121,7 +122,7 @@ def test_the_data_holds_every_figure() -> None:
         column = columns[name]
         found = [column["values"][column["at"][place]] for place in layers]
         assert [value or 0 for value in found] == account.frame[name].fillna(0).tolist()
-        assert column["total"] == account.figure(name)
+        assert column["total"] == figure(account, name)
     assert columns["params"]["total"] == 25_557_032  # torchvision
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import archscope
-from archscope.analysis.metrics import METRICS
+from archscope.figures import COSTS
 from archscope.report.formats import FORMATS
 from archscope.report.results.account import AccountReport
 from archscope.table import COLUMNS
@@ -73,7 +73,7 @@ def test_json_holds_every_figure(account):
     assert design["totals"]["all"]["params"] == account.total.params
     assert design["totals"]["conv"]["layers"] == 1
     for row, layer in zip(account.rows, design["layers"], strict=True):
-        for name in METRICS:
+        for name in COSTS:
             assert layer[name] == getattr(row, name)
     assert design["layers"][0]["arguments"]["kernel_size"] == [3, 3]
     assert design["layers"][2]["output_shapes"][0] == [4, 5]

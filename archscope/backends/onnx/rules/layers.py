@@ -9,7 +9,7 @@ from typing import Any
 from archscope.arith import ceil_div
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.rules import Rules
-from archscope.backends.onnx.file import Node
+from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Rule
 from archscope.backends.onnx.values import Constant, Value, varies
 from archscope.graph import Ref
@@ -17,7 +17,9 @@ from archscope.graph import Ref
 RULES: Rules[Rule] = Rules()
 
 
-def _windows(node: Node, kernel: Sequence[int], sizes: Sequence[int]) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+def _windows(
+    node: OnnxNode, kernel: Sequence[int], sizes: Sequence[int]
+) -> tuple[dict[str, Any], list[tuple[int, int]]]:
     """Arguments of a window that all its kinds have, and its padding at both ends of each axis."""
     axes = len(kernel)
     stride = [int(s) for s in node.attributes.get("strides", [1] * axes)]
@@ -56,7 +58,7 @@ def _axes(lift: GraphLifting, x: Ref) -> int:
     return axes
 
 
-def _bias(lift: GraphLifting, node: Node, place: int) -> Constant | None:
+def _bias(lift: GraphLifting, node: OnnxNode, place: int) -> Constant | None:
     """A bias; zeros that are computed are none."""
     if not lift.has(node, place):
         return None
@@ -69,7 +71,7 @@ def _parts(**weights: Constant | None) -> dict[str, Constant]:
 
 
 @RULES.rule("Conv")
-def _conv(lift: GraphLifting, node: Node) -> Ref:
+def _conv(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel = _axes(lift, x), weight.shape[2:]
@@ -85,7 +87,7 @@ def _conv(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("ConvTranspose")
-def _conv_transpose(lift: GraphLifting, node: Node) -> Ref:
+def _conv_transpose(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel, groups = _axes(lift, x), weight.shape[2:], int(node.attributes.get("group", 1))
@@ -108,24 +110,27 @@ def _conv_transpose(lift: GraphLifting, node: Node) -> Ref:
     return _padded(lift, y, [(p - near, p - far) for p, (near, far) in zip(both, ends, strict=True)])
 
 
-@RULES.rule("MaxPool")
-def _max_pool(lift: GraphLifting, node: Node) -> Ref:
+def _pool(lift: GraphLifting, node: OnnxNode) -> tuple[Ref, int, list[int], dict[str, Any], Sequence[tuple[int, int]]]:
+    """What all pools have in common: the tensor, its axes, the kernel, arguments, and the padding at both ends."""
     x = lift.ref(lift.value(node.inputs[0]))
     axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
     given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    return x, axes, kernel, {**given, "ceil_mode": bool(node.attributes.get("ceil_mode", 0))}, ends
+
+
+@RULES.rule("MaxPool")
+def _max_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
+    x, axes, kernel, given, ends = _pool(lift, node)
     if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
         given["padding"] = [near for near, _ in ends]
     else:
         x = _padded(lift, x, ends, -math.inf)
-    ceil = bool(node.attributes.get("ceil_mode", 0))
-    return lift.emit(f"MaxPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+    return lift.emit(f"MaxPool{axes}d", x, kernel_size=kernel, **given)
 
 
 @RULES.rule("AveragePool")
-def _average_pool(lift: GraphLifting, node: Node) -> Ref:
-    x = lift.ref(lift.value(node.inputs[0]))
-    axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
-    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+def _average_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
+    x, axes, kernel, given, ends = _pool(lift, node)
     if "dilation" in given:
         raise Unsupported("an average with dilation", "an average pool that takes dilation")
     counted = bool(node.attributes.get("count_include_pad", 0))
@@ -139,25 +144,20 @@ def _average_pool(lift: GraphLifting, node: Node) -> Ref:
         )
     if not counted and any(given.get("padding", ())):
         given["count_include_pad"] = False
-    ceil = bool(node.attributes.get("ceil_mode", 0))
-    return lift.emit(f"AvgPool{axes}d", x, kernel_size=kernel, ceil_mode=ceil, **given)
+    return lift.emit(f"AvgPool{axes}d", x, kernel_size=kernel, **given)
 
 
 @RULES.rule("LpPool")
-def _lp_pool(lift: GraphLifting, node: Node) -> Ref:
-    x = lift.ref(lift.value(node.inputs[0]))
-    axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
-    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+def _lp_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
+    x, axes, kernel, given, ends = _pool(lift, node)
     if "dilation" in given:
         raise Unsupported("a power average with dilation", "a power pool that takes dilation")
-    ceil, power = bool(node.attributes.get("ceil_mode", 0)), float(node.attributes.get("p", 2))
-    return lift.emit(
-        f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, ceil_mode=ceil, **given
-    )
+    power = float(node.attributes.get("p", 2))
+    return lift.emit(f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, **given)
 
 
 def _global(kind: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         x = lift.ref(lift.value(node.inputs[0]))
         return lift.emit(f"{kind}{_axes(lift, x)}d", x, output_size=1)
 
@@ -167,7 +167,7 @@ def _global(kind: str) -> Rule:
 # -- normalisation -----------------------------------------------------------------------------------------------------
 
 
-def _affine(lift: GraphLifting, node: Node) -> tuple[bool, bool, dict[str, Constant]]:
+def _affine(lift: GraphLifting, node: OnnxNode) -> tuple[bool, bool, dict[str, Constant]]:
     """Whether scale and shift are learnt, and which they are; ones and zeros of no layer's are not."""
     scale, shift = lift.weight(node, 1, "scale"), lift.weight(node, 2, "shift")
     if scale.uniform == 1 and shift.uniform == 0 and not any("." in value.source for value in (scale, shift)):
@@ -177,7 +177,7 @@ def _affine(lift: GraphLifting, node: Node) -> tuple[bool, bool, dict[str, Const
 
 
 @RULES.rule("BatchNormalization")
-def _batch_norm(lift: GraphLifting, node: Node) -> Ref:
+def _batch_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     if node.attributes.get("training_mode", 0):
         raise Unsupported("a batch norm that is training", "a model that was exported for inference")
@@ -196,7 +196,7 @@ def rounded(value: float) -> float:
 
 
 @RULES.rule("InstanceNormalization")
-def _instance_norm(lift: GraphLifting, node: Node) -> Ref:
+def _instance_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     affine, shifts, weights = _affine(lift, node)
     eps, axes = rounded(node.attributes.get("epsilon", 1e-5)), _axes(lift, x)
@@ -204,7 +204,7 @@ def _instance_norm(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("GroupNormalization")
-def _group_norm(lift: GraphLifting, node: Node) -> Ref:
+def _group_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     affine, shifts, weights = _affine(lift, node)
     if affine and weights["weight"].shape != (lift.shape(x)[1],):
@@ -215,7 +215,7 @@ def _group_norm(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("LayerNormalization")
-def _layer_norm(lift: GraphLifting, node: Node) -> Ref:
+def _layer_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     shape = lift.shape(x)
     axis = int(node.attributes.get("axis", -1)) % len(shape)
@@ -229,7 +229,7 @@ def _layer_norm(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("RMSNormalization")
-def _rms_norm(lift: GraphLifting, node: Node) -> Ref:
+def _rms_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     shape, scale = lift.shape(x), lift.weight(node, 1, "scale")
     axis = int(node.attributes.get("axis", -1)) % len(shape)
@@ -241,7 +241,7 @@ def _rms_norm(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("LRN")
-def _lrn(lift: GraphLifting, node: Node) -> Ref:
+def _lrn(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
     alpha, beta, k = (rounded(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
     return lift.emit("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
@@ -251,7 +251,7 @@ def _lrn(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Gemm")
-def _gemm(lift: GraphLifting, node: Node) -> Ref:
+def _gemm(lift: GraphLifting, node: OnnxNode) -> Ref:
     given, x = node.attributes, lift.ref(lift.value(node.inputs[0]))
     if given.get("transA", 0):
         x = lift.emit("Transpose", x, dim0=0, dim1=1)
@@ -271,7 +271,7 @@ def _gemm(lift: GraphLifting, node: Node) -> Ref:
     return lift.emit("Add", y, lift.ref(lift.value(node.inputs[2]))) if lift.has(node, 2) else y
 
 
-def _is_bias(lift: GraphLifting, node: Node) -> bool:
+def _is_bias(lift: GraphLifting, node: OnnxNode) -> bool:
     return lift.has(node, 2) and lift.constant(node.inputs[2]) is not None
 
 
@@ -282,7 +282,7 @@ def _turned(weight: Constant) -> Constant:
 
 
 @RULES.rule("MatMul")
-def _matmul(lift: GraphLifting, node: Node) -> Ref:
+def _matmul(lift: GraphLifting, node: OnnxNode) -> Ref:
     first, second = (lift.value(name) for name in node.inputs[:2])
     if isinstance(second, Constant) and second.learnt and len(second.shape) == 2 and not lift.tied(second):
         sum_, bias = _added(lift, node, second.shape[1])
@@ -294,7 +294,7 @@ def _matmul(lift: GraphLifting, node: Node) -> Ref:
     return lift.emit("MatMul", lift.ref(first), lift.ref(second))
 
 
-def _added(lift: GraphLifting, node: Node, features: int) -> tuple[Node | None, Constant | None]:
+def _added(lift: GraphLifting, node: OnnxNode, features: int) -> tuple[OnnxNode | None, Constant | None]:
     """The sum that alone reads a product, and the weight that it adds, where that is a bias."""
     following = lift.following(node)
     if following is None or following.kind != "Add":
@@ -307,7 +307,7 @@ def _added(lift: GraphLifting, node: Node, features: int) -> tuple[Node | None, 
 
 
 @RULES.rule("Attention")
-def _attention(lift: GraphLifting, node: Node) -> Ref:
+def _attention(lift: GraphLifting, node: OnnxNode) -> Ref:
     given = [lift.ref(lift.value(name)) for name in node.inputs[:4] if name]
     if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in given[:3]):
         raise Unsupported(
@@ -327,7 +327,7 @@ def _attention(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Resize", "Upsample")
-def _resize(lift: GraphLifting, node: Node) -> Ref:
+def _resize(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     axes, mode = _axes(lift, x), node.attributes.get("mode", "nearest")
     old = node.kind == "Upsample" or len(node.inputs) == 2
@@ -352,7 +352,7 @@ def _resize(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("DepthToSpace")
-def _depth_to_space(lift: GraphLifting, node: Node) -> Ref:
+def _depth_to_space(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, block = lift.ref(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
     if node.attributes.get("mode", "DCR") == "CRD":
         return lift.emit("PixelShuffle", x, upscale_factor=block)
@@ -363,7 +363,7 @@ def _depth_to_space(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("SpaceToDepth")
-def _space_to_depth(lift: GraphLifting, node: Node) -> Ref:
+def _space_to_depth(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, block = lift.ref(lift.value(node.inputs[0])), int(node.attributes["blocksize"])
     _, channels, height, width = lift.shape(x)
     x = lift.emit("Reshape", x, shape=[channels, height // block, block, width // block, block])
@@ -372,7 +372,7 @@ def _space_to_depth(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Dropout", "Identity")
-def _identity(lift: GraphLifting, node: Node) -> Value:
+def _identity(lift: GraphLifting, node: OnnxNode) -> Value:
     return lift.value(node.inputs[0])
 
 

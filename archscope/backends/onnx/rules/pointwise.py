@@ -8,7 +8,7 @@ from typing import Any
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.rules import Rules
-from archscope.backends.onnx.file import Node
+from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Made, Rule
 from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.rules.layers import rounded
@@ -19,26 +19,26 @@ from archscope.graph import Ref
 RULES: Rules[Rule] = Rules()
 
 
-def _x(lift: GraphLifting, node: Node, place: int = 0) -> Ref:
+def _x(lift: GraphLifting, node: OnnxNode, place: int = 0) -> Ref:
     return lift.ref(lift.value(node.inputs[place]))
 
 
 def _function(kind: str, **arguments: Any) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         return lift.emit(kind, _x(lift, node), **arguments)
 
     return rule
 
 
 def _with(kind: str, argument: str, attribute: str, default: float) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         return lift.emit(kind, _x(lift, node), **{argument: rounded(node.attributes.get(attribute, default))})
 
     return rule
 
 
 @RULES.rule("Selu")
-def _selu(lift: GraphLifting, node: Node) -> Ref:
+def _selu(lift: GraphLifting, node: OnnxNode) -> Ref:
     alpha, gamma = node.attributes.get("alpha", 1.67326), node.attributes.get("gamma", 1.0507)
     if abs(alpha - 1.67326) > 1e-4 or abs(gamma - 1.0507) > 1e-4:
         raise Unsupported(f"its alpha and gamma are {alpha:g} and {gamma:g}", "those of the paper")
@@ -46,7 +46,7 @@ def _selu(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("HardSigmoid")
-def _hard_sigmoid(lift: GraphLifting, node: Node) -> Ref:
+def _hard_sigmoid(lift: GraphLifting, node: OnnxNode) -> Ref:
     alpha, beta = rounded(node.attributes.get("alpha", 0.2)), rounded(node.attributes.get("beta", 0.5))
     x = _x(lift, node)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-4) and beta == 0.5:
@@ -57,20 +57,20 @@ def _hard_sigmoid(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Gelu")
-def _gelu(lift: GraphLifting, node: Node) -> Ref:
+def _gelu(lift: GraphLifting, node: OnnxNode) -> Ref:
     approximate = node.attributes.get("approximate", "none")
     return lift.emit("GELU", _x(lift, node), approximate=approximate)
 
 
 @RULES.rule("Swish")
-def _swish(lift: GraphLifting, node: Node) -> Ref:
+def _swish(lift: GraphLifting, node: OnnxNode) -> Ref:
     if node.attributes.get("alpha", 1.0) != 1:
         raise Unsupported("its alpha is not 1", "alpha = 1")
     return lift.emit("SiLU", _x(lift, node))
 
 
 @RULES.rule("PRelu")
-def _prelu(lift: GraphLifting, node: Node) -> Ref:
+def _prelu(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, slope = _x(lift, node), lift.weight(node, 1, "slope")
     channels = lift.shape(x)[1] if len(lift.shape(x)) > 1 else 1
     count = math.prod(slope.shape)
@@ -82,7 +82,7 @@ def _prelu(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Clip")
-def _clip(lift: GraphLifting, node: Node) -> Ref:
+def _clip(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     low, high = lift.number(node, 1, "min"), lift.number(node, 2, "max")
     low = None if low is None or low < -3e38 else rounded(low)
@@ -99,14 +99,14 @@ def _clip(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Cast")
-def _cast(lift: GraphLifting, node: Node) -> Ref:
+def _cast(lift: GraphLifting, node: OnnxNode) -> Ref:
     from onnx import TensorProto
 
     return _to(lift, _x(lift, node), TensorProto.DataType.Name(node.attributes["to"]))
 
 
 @RULES.rule("CastLike")
-def _cast_like(lift: GraphLifting, node: Node) -> Ref:
+def _cast_like(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, like = _x(lift, node), lift.value(node.inputs[1])
     if isinstance(like, Ref):
         return x if lift.dtype(like) == lift.dtype(x) else lift.emit("Cast", x, dtype=lift.word(lift.dtype(like)))
@@ -138,7 +138,7 @@ def _scalar(lift: GraphLifting, value: Value, beside: Value) -> float | int | No
 
 
 @RULES.rule("Add")
-def _add(lift: GraphLifting, node: Node) -> Ref:
+def _add(lift: GraphLifting, node: OnnxNode) -> Ref:
     if node.outputs[0] in lift.ahead:
         return lift.ahead[node.outputs[0]]
     a, b = (lift.value(name) for name in node.inputs)
@@ -178,7 +178,7 @@ def _each(lift: GraphLifting, x: Value, kind: str, weight: Constant) -> bool:
 
 
 @RULES.rule("Sub")
-def _subtract(lift: GraphLifting, node: Node) -> Ref:
+def _subtract(lift: GraphLifting, node: OnnxNode) -> Ref:
     a, b = (lift.value(name) for name in node.inputs)
     number = _scalar(lift, b, a)
     if number is not None and isinstance(a, Ref):
@@ -191,7 +191,7 @@ def _subtract(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Mul")
-def _multiply(lift: GraphLifting, node: Node) -> Ref:
+def _multiply(lift: GraphLifting, node: OnnxNode) -> Ref:
     a, b = (lift.value(name) for name in node.inputs)
     for x, other, name in ((a, b, node.inputs[0]), (b, a, node.inputs[1])):
         if not isinstance(x, Ref):
@@ -266,7 +266,7 @@ def _scaled(lift: GraphLifting, x: Ref, weight: Constant, name: str) -> Ref | No
 
 
 @RULES.rule("Div")
-def _divide(lift: GraphLifting, node: Node) -> Ref:
+def _divide(lift: GraphLifting, node: OnnxNode) -> Ref:
     a, b = (lift.value(name) for name in node.inputs)
     number = _scalar(lift, b, a)
     if number and isinstance(a, Ref) and lift.floats(a):
@@ -331,7 +331,7 @@ def _last(lift: GraphLifting, mean: Made) -> bool:
 
 
 @RULES.rule("Pow")
-def _power(lift: GraphLifting, node: Node) -> Ref:
+def _power(lift: GraphLifting, node: OnnxNode) -> Ref:
     x, exponent = _x(lift, node), lift.value(node.inputs[1])
     number = _scalar(lift, exponent, x)
     if number is None:
@@ -340,7 +340,7 @@ def _power(lift: GraphLifting, node: Node) -> Ref:
 
 
 def _extremum(kind: str, bound: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         values = [lift.value(name) for name in node.inputs]
         if len(values) == 2:
             for x, other in (values, values[::-1]):
@@ -353,13 +353,13 @@ def _extremum(kind: str, bound: str) -> Rule:
 
 
 @RULES.rule("Sum")
-def _sum(lift: GraphLifting, node: Node) -> Ref:
+def _sum(lift: GraphLifting, node: OnnxNode) -> Ref:
     refs = [lift.ref(lift.value(name)) for name in node.inputs]
     return lift.emit("Add", *refs) if len(refs) > 1 else refs[0]
 
 
 @RULES.rule("Mean")
-def _mean(lift: GraphLifting, node: Node) -> Ref:
+def _mean(lift: GraphLifting, node: OnnxNode) -> Ref:
     return lift.emit("Scale", _sum(lift, node), factor=1 / len(node.inputs))
 
 
@@ -369,7 +369,7 @@ _MIRRORED = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge", "eq": "eq"}
 
 
 def _compare(operator: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         a, b = (lift.value(name) for name in node.inputs)
         for x, other, word in ((a, b, operator), (b, a, _MIRRORED[operator])):
             number = _scalar(lift, other, x)
@@ -381,14 +381,14 @@ def _compare(operator: str) -> Rule:
 
 
 def _logical(operator: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         return lift.emit("Logical", _x(lift, node), _x(lift, node, 1), operator=operator)
 
     return rule
 
 
 @RULES.rule("Where")
-def _where(lift: GraphLifting, node: Node) -> Ref:
+def _where(lift: GraphLifting, node: OnnxNode) -> Ref:
     condition, a, b = (lift.value(name) for name in node.inputs)
     number = _scalar(lift, a, b)
     if number is not None and isinstance(b, Ref):
@@ -402,12 +402,12 @@ def _where(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("LeakyRelu")
-def _leaky(lift: GraphLifting, node: Node) -> Ref:
+def _leaky(lift: GraphLifting, node: OnnxNode) -> Ref:
     return lift.emit("LeakyReLU", _x(lift, node), negative_slope=rounded(node.attributes.get("alpha", 0.01)))
 
 
 @RULES.rule("Shrink")
-def _shrink(lift: GraphLifting, node: Node) -> Ref:
+def _shrink(lift: GraphLifting, node: OnnxNode) -> Ref:
     bias, lambd = rounded(node.attributes.get("bias", 0.0)), rounded(node.attributes.get("lambd", 0.5))
     if bias not in (0.0, lambd):
         raise Unsupported("its bias is neither 0 nor its lambd", "a hard or a soft shrinkage")

@@ -9,7 +9,7 @@ import numpy as np
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.rules import Rules
-from archscope.backends.onnx.file import Node
+from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Rule
 from archscope.backends.onnx.values import Constant
 from archscope.graph import Ref
@@ -21,13 +21,13 @@ _GATES: Mapping[str, tuple[str, str]] = {"LSTM": ("iofc", "ifco"), "GRU": ("zrh"
 
 
 def _rule(kind: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> list[Ref]:
+    def rule(lift: GraphLifting, node: OnnxNode) -> list[Ref]:
         return _recurrent(lift, node, kind)
 
     return rule
 
 
-def _recurrent(lift: GraphLifting, node: Node, kind: str) -> list[Ref]:
+def _recurrent(lift: GraphLifting, node: OnnxNode, kind: str) -> list[Ref]:
     x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
     direction = given.get("direction", "forward")
     if direction == "reverse":

@@ -8,8 +8,8 @@ from typing import Any
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
 from archscope.backends.importing.rules import Rules
-from archscope.backends.importing.sizes import BATCH, Size, at
-from archscope.backends.onnx.file import Node
+from archscope.backends.importing.sizes import BATCH, LinearSize, at
+from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Rule
 from archscope.backends.onnx.shapes import expanding
 from archscope.backends.onnx.values import BATCHES, Constant, Parts, Value, varies
@@ -21,11 +21,11 @@ RULES: Rules[Rule] = Rules()
 IN_ORDER = ("Flatten", "Unflatten", "Reshape", "Squeeze", "Unsqueeze")
 
 
-def _x(lift: GraphLifting, node: Node, place: int = 0) -> Ref:
+def _x(lift: GraphLifting, node: OnnxNode, place: int = 0) -> Ref:
     return lift.ref(lift.value(node.inputs[place]))
 
 
-def _in_shape(lift: GraphLifting, x: Ref, after: Sequence[int | Size], *, squeezes: bool = False) -> Ref:
+def _in_shape(lift: GraphLifting, x: Ref, after: Sequence[int | LinearSize], *, squeezes: bool = False) -> Ref:
     """The tensor in another shape, from where its elements came to be in this order, if that is no longer a way."""
     root = x
     while root.output == 0 and root.node in lift.made and type(lift.made[root.node].op).__name__ in IN_ORDER:
@@ -38,13 +38,13 @@ def _in_shape(lift: GraphLifting, x: Ref, after: Sequence[int | Size], *, squeez
 
 
 @RULES.rule("Flatten", "Reshape", "Squeeze", "Unsqueeze")
-def _reshape(lift: GraphLifting, node: Node) -> Ref:
+def _reshape(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     after = lift.target(node, lift.sizes(x))
     return _group_norm(lift, x, after) or _in_shape(lift, x, after, squeezes=node.kind == "Squeeze")
 
 
-def _group_norm(lift: GraphLifting, x: Ref, after: Sequence[int | Size]) -> Ref | None:
+def _group_norm(lift: GraphLifting, x: Ref, after: Sequence[int | LinearSize]) -> Ref | None:
     """Groups of channels that are normalised as the channels of a sequence: how exporters say a group norm."""
     norm = lift.maker(x, "InstanceNorm1d")
     if norm is None or norm.op.arguments()["affine"] or norm.op.arguments()["track_running_stats"]:
@@ -58,7 +58,7 @@ def _group_norm(lift: GraphLifting, x: Ref, after: Sequence[int | Size]) -> Ref 
 
 
 @RULES.rule("Transpose")
-def _transpose(lift: GraphLifting, node: Node) -> Ref:
+def _transpose(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     sizes = lift.sizes(x)
     order = [int(dim) for dim in node.attributes.get("perm", reversed(range(len(sizes))))]
@@ -87,7 +87,7 @@ def _order(arguments: Mapping[str, Any], ndim: int) -> list[int]:
 
 
 @RULES.rule("Concat")
-def _concat(lift: GraphLifting, node: Node) -> Value:
+def _concat(lift: GraphLifting, node: OnnxNode) -> Value:
     return _joined(lift, [lift.value(name) for name in node.inputs], int(node.attributes["axis"]))
 
 
@@ -105,7 +105,7 @@ def _joined(lift: GraphLifting, values: Sequence[Value], axis: int) -> Ref:
 
 
 @RULES.rule("Split")
-def _split(lift: GraphLifting, node: Node) -> Sequence[Ref]:
+def _split(lift: GraphLifting, node: OnnxNode) -> Sequence[Ref]:
     x, dim = _x(lift, node), int(node.attributes.get("axis", 0))
     size, count = lift.shape(x)[dim], len(node.outputs)
     sections = lift.numbers(node, 1, "split")
@@ -124,7 +124,7 @@ def _parts(lift: GraphLifting, x: Ref, dim: int, sections: Sequence[int]) -> Seq
 
 
 @RULES.rule("SplitToSequence")
-def _split_to_sequence(lift: GraphLifting, node: Node) -> list[Value]:
+def _split_to_sequence(lift: GraphLifting, node: OnnxNode) -> list[Value]:
     x, dim = _x(lift, node), int(node.attributes.get("axis", 0))
     size, given = lift.shape(x)[dim], lift.numbers(node, 1)
     if not node.attributes.get("keepdims", 1) and given is None:
@@ -137,13 +137,13 @@ def _split_to_sequence(lift: GraphLifting, node: Node) -> list[Value]:
 
 
 @RULES.rule("SequenceConstruct")
-def _sequence(lift: GraphLifting, node: Node) -> list[Value]:
+def _sequence(lift: GraphLifting, node: OnnxNode) -> list[Value]:
     parts = [lift.value(name) for name in node.inputs]
     return [Parts(tuple(part for part in parts if not isinstance(part, Parts)))]
 
 
 @RULES.rule("SequenceAt")
-def _sequence_at(lift: GraphLifting, node: Node) -> Value:
+def _sequence_at(lift: GraphLifting, node: OnnxNode) -> Value:
     parts, place = lift.value(node.inputs[0]), lift.numbers(node, 1) or [0]
     if not isinstance(parts, Parts) or not -len(parts.tensors) <= place[0] < len(parts.tensors):
         raise Unsupported(f"there is no part {place[0]}")
@@ -151,7 +151,7 @@ def _sequence_at(lift: GraphLifting, node: Node) -> Value:
 
 
 @RULES.rule("ConcatFromSequence")
-def _concat_from_sequence(lift: GraphLifting, node: Node) -> Value:
+def _concat_from_sequence(lift: GraphLifting, node: OnnxNode) -> Value:
     parts = lift.value(node.inputs[0])
     if not isinstance(parts, Parts):
         raise Unsupported("it joins no sequence of tensors", "one")
@@ -162,7 +162,7 @@ def _concat_from_sequence(lift: GraphLifting, node: Node) -> Value:
 
 
 @RULES.rule("Slice")
-def _slice(lift: GraphLifting, node: Node) -> Ref:
+def _slice(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     starts, ends = lift.numbers(node, 1, "starts") or [], lift.numbers(node, 2, "ends") or []
     axes = lift.numbers(node, 3, "axes") or list(range(len(starts)))
@@ -183,7 +183,7 @@ def _slice(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Pad")
-def _pad(lift: GraphLifting, node: Node) -> Ref:
+def _pad(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     ndim = len(lift.shape(x))
     pads = lift.numbers(node, 1, "pads" if "pads" in node.attributes else "paddings") or []
@@ -209,7 +209,7 @@ def _pad(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("Expand")
-def _expand(lift: GraphLifting, node: Node) -> Ref:
+def _expand(lift: GraphLifting, node: OnnxNode) -> Ref:
     value, wanted = lift.value(node.inputs[0]), lift.constant(node.inputs[1])
     if wanted is None or not wanted.known:
         raise Unsupported("its shape is computed from its inputs", "a shape that follows from other shapes")
@@ -222,7 +222,7 @@ def _expand(lift: GraphLifting, node: Node) -> Ref:
     return _expanded(lift, x, expanding(wanted, lift.sizes(x), lift.batch).numbers)
 
 
-def _expanded(lift: GraphLifting, x: Ref, target: Sequence[int | Size]) -> Ref:
+def _expanded(lift: GraphLifting, x: Ref, target: Sequence[int | LinearSize]) -> Ref:
     """A tensor whose dimensions of size 1 are repeated, as far as the target says."""
     sizes = lift.sizes(x)
     ndim = max(len(sizes), len(target))
@@ -243,14 +243,14 @@ def _expanded(lift: GraphLifting, x: Ref, target: Sequence[int | Size]) -> Ref:
 
 
 @RULES.rule("Tile")
-def _tile(lift: GraphLifting, node: Node) -> Ref:
+def _tile(lift: GraphLifting, node: OnnxNode) -> Ref:
     repeats = lift.numbers(node, 1) or []
     x = _x(lift, node)
     return lift.emit("Tile", x, dims=repeats) if any(count != 1 for count in repeats) else x
 
 
 @RULES.rule("Gather")
-def _gather(lift: GraphLifting, node: Node) -> Ref:
+def _gather(lift: GraphLifting, node: OnnxNode) -> Ref:
     table, index = lift.value(node.inputs[0]), lift.value(node.inputs[1])
     dim = int(node.attributes.get("axis", 0))
     many = not isinstance(index, Constant) or bool(index.shape)
@@ -272,7 +272,7 @@ def _gather(lift: GraphLifting, node: Node) -> Ref:
 
 
 @RULES.rule("GatherElements")
-def _gather_elements(lift: GraphLifting, node: Node) -> Ref:
+def _gather_elements(lift: GraphLifting, node: OnnxNode) -> Ref:
     return lift.emit("Gather", _x(lift, node), _x(lift, node, 1), dim=int(node.attributes.get("axis", 0)))
 
 
@@ -280,13 +280,13 @@ def _gather_elements(lift: GraphLifting, node: Node) -> Ref:
 
 
 def _reduction(kind: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         return _reduced(lift, node, _x(lift, node), kind)
 
     return rule
 
 
-def _reduced(lift: GraphLifting, node: Node, x: Ref, kind: str, **arguments: Any) -> Ref:
+def _reduced(lift: GraphLifting, node: OnnxNode, x: Ref, kind: str, **arguments: Any) -> Ref:
     axes = lift.numbers(node, 1, "axes")
     if not axes:
         if node.attributes.get("noop_with_empty_axes", 0):
@@ -301,40 +301,40 @@ def _reduced(lift: GraphLifting, node: Node, x: Ref, kind: str, **arguments: Any
 
 
 def _norm(power: int) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         return _reduced(lift, node, _x(lift, node), "Norm", p=float(power))
 
     return rule
 
 
 @RULES.rule("ReduceSumSquare")
-def _sum_square(lift: GraphLifting, node: Node) -> Ref:
+def _sum_square(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     return _reduced(lift, node, lift.emit("Power", x, exponent=2.0), "Sum")
 
 
 @RULES.rule("LpNormalization")
-def _lp_normalization(lift: GraphLifting, node: Node) -> Ref:
+def _lp_normalization(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = _x(lift, node)
     dim, power = int(node.attributes.get("axis", -1)), float(node.attributes.get("p", 2))
     return lift.emit("Divide", x, lift.emit("Norm", x, p=power, dim=[dim], keepdim=True))
 
 
 @RULES.rule("ArgMax")
-def _arg_max(lift: GraphLifting, node: Node) -> Ref:
+def _arg_max(lift: GraphLifting, node: OnnxNode) -> Ref:
     keep, dim = bool(node.attributes.get("keepdims", 1)), int(node.attributes.get("axis", 0))
     return lift.emit("ArgMax", _x(lift, node), dim=dim, keepdim=keep)
 
 
 @RULES.rule("CumSum")
-def _cum_sum(lift: GraphLifting, node: Node) -> Ref:
+def _cum_sum(lift: GraphLifting, node: OnnxNode) -> Ref:
     if node.attributes.get("exclusive", 0) or node.attributes.get("reverse", 0):
         raise Unsupported("it sums backwards, or leaves out the last", "a plain cumulative sum")
     return lift.emit("CumSum", _x(lift, node), dim=(lift.numbers(node, 1) or [0])[0])
 
 
 def _softmax(kind: str) -> Rule:
-    def rule(lift: GraphLifting, node: Node) -> Ref:
+    def rule(lift: GraphLifting, node: OnnxNode) -> Ref:
         x = _x(lift, node)
         old = next((opset.version for opset in lift.graph.opsets if opset.domain in ("", "ai.onnx")), 13) < 13
         dim = int(node.attributes.get("axis", 1 if old else -1))
@@ -347,7 +347,7 @@ def _softmax(kind: str) -> Rule:
 
 
 @RULES.rule("Einsum")
-def _einsum(lift: GraphLifting, node: Node) -> Ref:
+def _einsum(lift: GraphLifting, node: OnnxNode) -> Ref:
     inputs = [lift.ref(lift.value(name)) for name in node.inputs]
     return lift.emit("Einsum", *inputs, equation=node.attributes["equation"])
 

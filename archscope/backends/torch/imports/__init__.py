@@ -14,11 +14,11 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 from archscope.backends.imported import Imported, written
+from archscope.backends.torch.imports.foreign import authored
 from archscope.backends.torch.imports.lift import lift
-from archscope.backends.torch.imports.model import Target
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.prove import prove
 from archscope.backends.torch.imports.targets import BATCH, check_inputs, light
-from archscope.backends.torch.imports.telling import authored
 from archscope.backends.torch.imports.trace import Untraceable, batch_of, resized
 from archscope.backends.torch.imports.twin import faked
 from archscope.errors import UsageError
@@ -52,17 +52,17 @@ def from_torch(
         UsageError: the module does not take these inputs, cannot be traced, or does what no layer can represent; the
             message lists all such places.
     """
-    return imported(given(module, example_inputs, kwargs or {}, name=name), flat=flat, opaque=opaque)
+    return imported(target_of(module, example_inputs, kwargs or {}, name=name), flat=flat, opaque=opaque)
 
 
-def given(
+def target_of(
     module: nn.Module,
     inputs: Examples,
     kwargs: Mapping[str, Any],
     *,
     name: str | None = None,
     hint: str = "example_inputs, the batch first",
-) -> Target:
+) -> ImportTarget:
     """A module that is there already as a target.
 
     Args:
@@ -88,10 +88,10 @@ def given(
     args, named = resized(shown, batch, BATCH)
     kind = type(module)
     source = f"imported from {kind.__module__}.{kind.__qualname__}"
-    return light(Target(module, None, args, named, name or kind.__name__, source, shown=shown))
+    return light(ImportTarget(module, None, args, named, name or kind.__name__, source, shown=shown))
 
 
-def imported(target: Target, *, flat: bool = False, opaque: bool = False) -> Imported:
+def imported(target: ImportTarget, *, flat: bool = False, opaque: bool = False) -> Imported:
     """A target as a design, written down, loaded again, and proved.
 
     Raises:
@@ -109,7 +109,7 @@ def imported(target: Target, *, flat: bool = False, opaque: bool = False) -> Imp
     return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names, lifted.kept)
 
 
-def _without_batch(target: Target) -> str:
+def _without_batch(target: ImportTarget) -> str:
     """What is to be said of inputs that a model takes as they were given, and not at another batch."""
     if target.module is None or target.shown is None:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from archscope.backends.torch.imports.program import Call, Program, Value
+from archscope.backends.torch.imports.calls import Call, Trace, TraceTensor
 
 
 def in_place(call: Call) -> bool:
@@ -25,7 +25,7 @@ def _shares(call: Call) -> bool:
 class Aliases:
     """The tensors of a program by the memory that they lie in."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Trace) -> None:
         self._itself: dict[str, str] = {}
         self._memory: dict[str, str] = {}
         self._last: dict[str, float] = {}
@@ -47,14 +47,14 @@ class Aliases:
         for name, memory in self._memory.items():
             self._kin.setdefault(memory, []).append(name)
 
-    def changed(self, value: Value) -> list[str]:
+    def changed(self, value: TraceTensor) -> list[str]:
         """The names of a tensor that is changed in place: its own, and those that it had before."""
         itself = self._itself.get(value.name, value.name)
         return [
             name for name in self._kin.get(self._memory.get(value.name, ""), [value.name]) if self._is(name, itself)
         ]
 
-    def seen(self, value: Value, number: int) -> list[str]:
+    def seen(self, value: TraceTensor, number: int) -> list[str]:
         """Other tensors in its memory, made before the call of that number, that are read after it."""
         itself = self._itself.get(value.name, value.name)
         kin = (name for name in self._kin.get(self._memory.get(value.name, ""), []) if not self._is(name, itself))

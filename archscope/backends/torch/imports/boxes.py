@@ -11,11 +11,11 @@ from torch._ops import HigherOrderOperator
 from archscope.backends.importing.draft import Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import BATCH
+from archscope.backends.torch.imports.calls import Call, ModelTensor, TraceTensor
 from archscope.backends.torch.imports.entities import DTYPES, word
+from archscope.backends.torch.imports.foreign import line_of
 from archscope.backends.torch.imports.lifting import Lifting
 from archscope.backends.torch.imports.measure import measured
-from archscope.backends.torch.imports.program import Call, Held, Value
-from archscope.backends.torch.imports.telling import told
 from archscope.errors import UsageError
 
 
@@ -38,7 +38,7 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     try:
         totals = measured(lifting, calls, inputs, held, results)
     except Exception as error:
-        why = str(error) if type(error) is ValueError else told(error)
+        why = str(error) if type(error) is ValueError else line_of(error)
         raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
     try:
         mark = lifting.mark(held)
@@ -68,7 +68,7 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         lifting.enter(value, ref)
 
 
-def _of_float32(kept: int, inputs: Sequence[Value], held: Sequence[Held]) -> int:
+def _of_float32(kept: int, inputs: Sequence[TraceTensor], held: Sequence[ModelTensor]) -> int:
     """Bytes that are kept, as an Opaque layer tells them: at 4 bytes a float, whatever type it was measured in."""
     read = [*(value.dtype for value in inputs), *(one.value.dtype for one in held)]
     floats = [dtype for dtype in read if dtype.is_floating_point]
@@ -79,7 +79,11 @@ def _of_float32(kept: int, inputs: Sequence[Value], held: Sequence[Held]) -> int
 
 
 def _refuse_closed(
-    lifting: Lifting, refusal: Refusal, inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
+    lifting: Lifting,
+    refusal: Refusal,
+    inputs: Sequence[TraceTensor],
+    held: Sequence[ModelTensor],
+    results: Sequence[TraceTensor],
 ) -> None:
     """Hold that calls can be a black box: it reads a tensor with the batch, and gives such.
 

@@ -1,7 +1,7 @@
 """What a value of a program may have become in a design.
 
 One of: a tensor of the design (:class:`~archscope.graph.Ref`), a parameter or buffer that has not met its layer yet
-(:class:`Weight`), what is known without any input (:class:`Constant`), or what came of a call that cannot be
+(:class:`LooseWeight`), what is known without any input (:class:`Constant`), or what came of a call that cannot be
 represented (:class:`Broken`).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from archscope.backends.torch.imports.program import Held, Value
+from archscope.backends.torch.imports.calls import ModelTensor, TraceTensor
 from archscope.graph import Ref
 
 #: how dtypes are called in a design
@@ -24,10 +24,10 @@ DTYPES: Mapping[torch.dtype, str] = {
 
 
 @dataclass(frozen=True)
-class Weight:
+class LooseWeight:
     """A parameter or buffer that no layer holds yet."""
 
-    held: Held
+    held: ModelTensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Constant:
     """A tensor that is known without any input, at the batch of the trace."""
 
     tensor: torch.Tensor
-    value: Value
+    value: TraceTensor
 
     @property
     def idle(self) -> bool:
@@ -53,7 +53,7 @@ class Broken:
     """What came of a call that cannot be represented."""
 
 
-Entity = Ref | Weight | Constant | Broken | None
+Entity = Ref | LooseWeight | Constant | Broken | None
 
 
 def word(dtype: torch.dtype, floating: torch.dtype) -> str:

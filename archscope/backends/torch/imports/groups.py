@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from archscope.backends.importing.sizes import Size
+from archscope.backends.importing.sizes import LinearSize
+from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
 from archscope.backends.torch.imports.instances import SILENT
 from archscope.backends.torch.imports.lifting import Lifting
-from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.ops import REGISTRY, Op
 
 Make = Callable[[], None]
@@ -82,7 +82,7 @@ def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Mak
         arguments["dropout"] = _product(lifting, calls)["dropout_p"]  # none outside of training
     op = cls(**arguments)
     path = calls[0].frames[-1].path
-    weights: dict[str, Value | None] = {}
+    weights: dict[str, TraceTensor | None] = {}
     for one in held.values():
         if not one.name.startswith(f"{path}."):
             return None
@@ -139,7 +139,7 @@ def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
     if len(inputs) != 1 or len(results) != 1 or inputs[0].shape != results[0].shape:
         return None
     kept: float | None = None
-    noise: Value | None = None
+    noise: TraceTensor | None = None
     for call in calls:
         arguments = call.arguments
         if call.packet in ("aten.rand", "aten.bernoulli", "aten.bernoulli_"):
@@ -150,7 +150,7 @@ def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
             kept = number
     if noise is None or kept is None or any(size != 1 for size in noise.shape[1:]):
         return None
-    mode = "row" if noise.shape and isinstance(noise.shape[0], Size) else "batch"
+    mode = "row" if noise.shape and isinstance(noise.shape[0], LinearSize) else "batch"
     drop = float(f"{1 - kept:.12g}")  # 1 - 0.9 is 0.09999999999999998
 
     last = next(call for call in calls if results[0] in call.outputs)

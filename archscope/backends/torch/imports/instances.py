@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from archscope.backends.torch.imports.program import Call, Frame
+from archscope.backends.torch.imports.calls import Call, Frame
 
 #: a word of a class's name: Bert, MLP, Conv1D
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*[A-Z]*(?![a-z])|[A-Z]?[^A-Z]+|[A-Z]+")

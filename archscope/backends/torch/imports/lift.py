@@ -16,14 +16,14 @@ from torch.utils import _pytree as pytree
 from archscope.backends.imported import Unused
 from archscope.backends.importing.draft import Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
-from archscope.backends.importing.sizes import Size
+from archscope.backends.importing.sizes import LinearSize
 from archscope.backends.torch.imports.aliases import in_place
 from archscope.backends.torch.imports.boxes import box
+from archscope.backends.torch.imports.calls import Call, Trace, TraceTensor
 from archscope.backends.torch.imports.entities import Broken, Constant, Entity
 from archscope.backends.torch.imports.groups import recognised
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.backends.torch.imports.model import Lifted, Target
-from archscope.backends.torch.imports.program import Call, Program, Value
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.rules import RULES
 from archscope.backends.torch.imports.saved import trace_program
 from archscope.backends.torch.imports.trace import trace
@@ -36,7 +36,7 @@ from archscope.ops.fields import FieldError
 Make = Callable[[], None]
 
 
-def lift(target: Target, *, opaque: bool = False) -> Lifted:
+def lift(target: ImportTarget, *, opaque: bool = False) -> Lifted:
     """The flat design of a model.
 
     Args:
@@ -93,7 +93,7 @@ class _Lifter:
         boxes: what is kept as black boxes, by the keys that refusals have.
     """
 
-    def __init__(self, program: Program, module: nn.Module, target: Target, boxes: Mapping[str, Refusal]) -> None:
+    def __init__(self, program: Trace, module: nn.Module, target: ImportTarget, boxes: Mapping[str, Refusal]) -> None:
         self.lifting = Lifting(program, target)
         self._program, self._module, self._boxes = program, module, boxes
         self._makes: dict[int, Make | None] = {}
@@ -175,15 +175,17 @@ class _Lifter:
         """What a call on constants gives, computed on the CPU."""
 
         def plain(leaf: Any) -> Any:
-            if isinstance(leaf, Value):
+            if isinstance(leaf, TraceTensor):
                 constant = self.lifting.entity(leaf)
                 assert isinstance(constant, Constant)
                 return constant.tensor
-            if isinstance(leaf, Size):
+            if isinstance(leaf, LinearSize):
                 return leaf.at(self._program.batch)
             return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
 
-        args, kwargs = pytree.tree_map(plain, (call.args, dict(call.kwargs)), is_leaf=lambda one: isinstance(one, Size))
+        args, kwargs = pytree.tree_map(
+            plain, (call.args, dict(call.kwargs)), is_leaf=lambda one: isinstance(one, LinearSize)
+        )
         with torch.no_grad():
             results = call.function(*args, **kwargs)
         tensors = results if isinstance(results, (tuple, list)) else [results]

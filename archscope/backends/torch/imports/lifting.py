@@ -10,12 +10,12 @@ import torch
 
 from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
-from archscope.backends.importing.sizes import BATCH, Size, at
+from archscope.backends.importing.sizes import BATCH, LinearSize, at
 from archscope.backends.torch.imports.aliases import Aliases, in_place
-from archscope.backends.torch.imports.entities import DTYPES, Broken, Constant, Entity, Weight, word
+from archscope.backends.torch.imports.calls import Arguments, Call, ModelTensor, Trace, TraceTensor
+from archscope.backends.torch.imports.entities import DTYPES, Broken, Constant, Entity, LooseWeight, word
 from archscope.backends.torch.imports.instances import Instances
-from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.program import Arguments, Call, Held, Program, Value
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.sources import Sources
 from archscope.backends.torch.imports.uses import Uses
 from archscope.errors import UsageError
@@ -41,7 +41,7 @@ class Lifting:
         boxed: names of the values that calls read which become black boxes.
     """
 
-    def __init__(self, program: Program, target: Target) -> None:
+    def __init__(self, program: Trace, target: ImportTarget) -> None:
         self.program, self.batch = program, program.batch
         self.floating = target.floating
         self.draft = Draft(
@@ -64,11 +64,11 @@ class Lifting:
         for name, value in inputs.items():
             self._values[value.name] = self._input("input" if alone else name, value)
         for name, held in self.program.held.items():
-            self._values[name] = Weight(held)
+            self._values[name] = LooseWeight(held)
         for name, tensor in self.program.constants.items():
-            self._values[name] = Constant(tensor.detach().cpu(), Value(name, tuple(tensor.shape), tensor.dtype))
+            self._values[name] = Constant(tensor.detach().cpu(), TraceTensor(name, tuple(tensor.shape), tensor.dtype))
 
-    def _input(self, name: str, value: Value) -> Ref:
+    def _input(self, name: str, value: TraceTensor) -> Ref:
         first = value.shape[0] if value.shape else 0
         if first != BATCH:
             raise UsageError(
@@ -80,11 +80,11 @@ class Lifting:
         self.sources.latest = ref = self.draft.input(name, self.shape(value)[1:], None if kind == "float" else kind)
         return ref
 
-    def entity(self, value: Value) -> Entity:
+    def entity(self, value: TraceTensor) -> Entity:
         """What has become of a value."""
         return self._values[value.name]
 
-    def enter(self, value: Value, entity: Entity) -> None:
+    def enter(self, value: TraceTensor, entity: Entity) -> None:
         """Say what has become of a value."""
         self._values[value.name] = entity
         if isinstance(entity, Ref) and value.shape[:1] == (BATCH,):
@@ -99,7 +99,7 @@ class Lifting:
             entity = self._values[call.outputs[0].name]
             self._values |= dict.fromkeys(self.aliases.changed(call.values[0]), entity)
 
-    def represent(self, call: Call, read: Iterable[Value], make: Callable[[], Any]) -> None:
+    def represent(self, call: Call, read: Iterable[TraceTensor], make: Callable[[], Any]) -> None:
         """Enter what a call gives, or that it cannot be represented.
 
         Args:
@@ -152,13 +152,13 @@ class Lifting:
         """The number that a value is known to be; ``None`` where it is a tensor."""
         if isinstance(value, (int, float, bool)):
             return value
-        entity = self.entity(value) if isinstance(value, Value) else None
+        entity = self.entity(value) if isinstance(value, TraceTensor) else None
         if isinstance(entity, Constant) and entity.tensor.numel() == 1 and entity.tensor.ndim == 0:
             number: float | int | bool = entity.tensor.item()
             return number
         return None
 
-    def shape(self, value: Value | Constant) -> tuple[int, ...]:
+    def shape(self, value: TraceTensor | Constant) -> tuple[int, ...]:
         """The shape at the batch of the trace."""
         of = value.value if isinstance(value, Constant) else value
         return tuple(self.size(size) for size in of.shape)
@@ -167,7 +167,7 @@ class Lifting:
         """How an op of the design calls a dtype; ``float`` is the floating type of the model."""
         return word(dtype, self.floating)
 
-    def mark(self, held: Iterable[Held]) -> str | None:
+    def mark(self, held: Iterable[ModelTensor]) -> str | None:
         """The floating type of weights, where it is not the one of the model.
 
         Raises:
@@ -181,26 +181,26 @@ class Lifting:
             raise Unsupported(f"{next(iter(kinds.values()))} of {next(iter(kinds))}", "a dtype that designs know")
         return next((self.word(kind) for kind in kinds if kind != self.floating), None)
 
-    def size(self, size: int | Size) -> int:
+    def size(self, size: int | LinearSize) -> int:
         """A size at the batch of the trace."""
         return at(size, self.batch)
 
-    def ref(self, of: Value | Entity, call: Call | None) -> Ref:
+    def ref(self, of: TraceTensor | Entity, call: Call | None) -> Ref:
         """A tensor of the design; weights and constants become layers that give them.
 
         Raises:
             Unsupported: it depends on the batch as no layer does.
         """
-        entity = self._values[of.name] if isinstance(of, Value) else of
+        entity = self._values[of.name] if isinstance(of, TraceTensor) else of
         if isinstance(entity, Ref):
             return entity
-        if isinstance(entity, Weight):
+        if isinstance(entity, LooseWeight):
             return self.sources.of(entity.held)
         if isinstance(entity, Constant):
             return self.sources.constant(entity, call)
         raise Unsupported("a tensor that was not made", "a model that does not read it")
 
-    def emit(self, call: Call, op: str, inputs: Iterable[Value | Entity], **arguments: Any) -> Any:
+    def emit(self, call: Call, op: str, inputs: Iterable[TraceTensor | Entity], **arguments: Any) -> Any:
         """A layer for a call; its outputs, or its only one.
 
         Raises:
@@ -230,8 +230,8 @@ class Lifting:
         self,
         call: Call,
         op: Op,
-        inputs: Iterable[Value | Entity],
-        weights: Mapping[str, Value | None],
+        inputs: Iterable[TraceTensor | Entity],
+        weights: Mapping[str, TraceTensor | None],
         users: frozenset[str] = frozenset(),
     ) -> tuple[Ref, ...]:
         """A layer with weights, at the place where they are at home; its outputs.
@@ -263,7 +263,9 @@ class Lifting:
         self._homes[names] = made[0], op
         return made
 
-    def home(self, call: Call, weights: Mapping[str, Value | None], users: frozenset[str]) -> dict[str, Held]:
+    def home(
+        self, call: Call, weights: Mapping[str, TraceTensor | None], users: frozenset[str]
+    ) -> dict[str, ModelTensor]:
         """The weights of a layer, if they are at home in one module under their own names and serve nothing else.
 
         Raises:
@@ -274,7 +276,7 @@ class Lifting:
             entity = None if value is None else self.entity(value)
             if value is None:
                 continue
-            if not isinstance(entity, Weight):
+            if not isinstance(entity, LooseWeight):
                 raise Unsupported(f"{call.target} with a {name} that is computed", "a layer whose weight is an input")
             held[name] = entity.held
         if not held:
@@ -292,7 +294,7 @@ class Lifting:
                 raise Unsupported(f"{one.name} serves {call.target} with other weights as well", "a tied weight")
         return held
 
-    def _agree(self, call: Call, op: Op, x: tuple[Tensor, ...], held: Mapping[str, Held]) -> None:
+    def _agree(self, call: Call, op: Op, x: tuple[Tensor, ...], held: Mapping[str, ModelTensor]) -> None:
         stated = {**op.parameters(*x), **op.buffers(*x)}
         missing = {
             name: tensor for name, tensor in stated.items() if name not in held and name != "num_batches_tracked"
@@ -306,7 +308,7 @@ class Lifting:
                 "an op with these weights",
             )
 
-    def only_use(self, held: Held) -> bool:
+    def only_use(self, held: ModelTensor) -> bool:
         """Whether a weight is read once, and no layer gives it yet."""
         return self.uses.times[held.value.name] == 1 and held not in self.sources
 
@@ -318,7 +320,7 @@ def _stem(name: str, own: str) -> str | None:
     return name.removesuffix(f".{own}") if name.endswith(f".{own}") else None
 
 
-def _prefix(held: Mapping[str, Held]) -> str:
+def _prefix(held: Mapping[str, ModelTensor]) -> str:
     """The module in which the weights of a layer live; empty for the model itself."""
     own, one = next(iter(held.items()))
     return _stem(one.name, own) or ""

@@ -9,15 +9,19 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
-from archscope.backends.importing.sizes import Size, at
+from archscope.backends.importing.sizes import LinearSize, at
 from archscope.backends.torch.counting import counter
+from archscope.backends.torch.imports.calls import Call, ModelTensor, TraceTensor
 from archscope.backends.torch.imports.lifting import Lifting
-from archscope.backends.torch.imports.program import Call, Held, Value
 from archscope.backends.torch.imports.twin import fake_mode
 
 
 def measured(
-    lifting: Lifting, calls: Sequence[Call], inputs: Sequence[Value], held: Sequence[Held], results: Sequence[Value]
+    lifting: Lifting,
+    calls: Sequence[Call],
+    inputs: Sequence[TraceTensor],
+    held: Sequence[ModelTensor],
+    results: Sequence[TraceTensor],
 ) -> dict[str, Any]:
     """The figures of a black box, for one sample: MACs, and what is kept for the backward pass.
 
@@ -44,9 +48,9 @@ def measured(
 def _run(
     lifting: Lifting,
     calls: Sequence[Call],
-    inputs: Sequence[Value],
-    held: Sequence[Held],
-    results: Sequence[Value],
+    inputs: Sequence[TraceTensor],
+    held: Sequence[ModelTensor],
+    results: Sequence[TraceTensor],
     batch: int,
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
@@ -82,11 +86,11 @@ def _run(
     }
 
 
-def _places(values: dict[str, Any], some: Sequence[Value]) -> list[int]:
+def _places(values: dict[str, Any], some: Sequence[TraceTensor]) -> list[int]:
     return [values[value.name].untyped_storage()._cdata for value in some]
 
 
-def _empty(value: Value, batch: int, *, trained: bool) -> torch.Tensor:
+def _empty(value: TraceTensor, batch: int, *, trained: bool) -> torch.Tensor:
     shape = [at(size, batch) for size in value.shape]
     tensor = torch.empty(shape, dtype=value.dtype, device="cpu")
     return tensor.requires_grad_(trained and value.dtype.is_floating_point)
@@ -94,13 +98,15 @@ def _empty(value: Value, batch: int, *, trained: bool) -> torch.Tensor:
 
 def _apply(call: Call, values: dict[str, Any], batch: int) -> None:
     def known(leaf: Any) -> Any:
-        if isinstance(leaf, Value):
+        if isinstance(leaf, TraceTensor):
             return values[leaf.name]
-        if isinstance(leaf, Size):
+        if isinstance(leaf, LinearSize):
             return leaf.at(batch)
         return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
 
-    args, kwargs = pytree.tree_map(known, (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, Size))
+    args, kwargs = pytree.tree_map(
+        known, (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, LinearSize)
+    )
     with torch.set_grad_enabled(call.grad):
         results = call.function(*args, **kwargs)
     tensors = results if isinstance(results, (tuple, list)) else [results]

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from archscope.backends.imported import Unused
-from archscope.backends.importing.constants import Kept
+from archscope.backends.importing.constants import ValueFile
 from archscope.design import Design
 
 
 @dataclass(frozen=True)
-class Target:
+class ImportTarget:
     """A model that is to be imported, with inputs to run it on.
 
     Attributes:
@@ -59,5 +59,5 @@ class Lifted:
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    kept: Kept | None = field(default=None, repr=False, compare=False)
+    kept: ValueFile | None = field(default=None, repr=False, compare=False)
     unknown: tuple[str, ...] = ()

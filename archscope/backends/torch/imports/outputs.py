@@ -12,8 +12,8 @@ from torch.utils import _pytree as pytree
 
 from archscope.backends.proof import Check
 from archscope.backends.torch.build import build, seeded
-from archscope.backends.torch.imports.model import Lifted, Target
-from archscope.backends.torch.imports.telling import told
+from archscope.backends.torch.imports.foreign import line_of
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.twin import copied, spread
 from archscope.design import Design
 
@@ -25,7 +25,7 @@ TOLERANCE, ULPS = 1e-3, 8
 _STATED = ("Buffer", "Constant")
 
 
-def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> Iterator[Check]:
+def same_outputs(design: Design, target: ImportTarget, lifted: Lifted, macs: int) -> Iterator[Check]:
     """The outputs of the model and of the module built of its design, in training and in eval mode.
 
     On real tensors: parameters are drawn, and both have them; what the model holds besides is the model's. What the
@@ -45,7 +45,7 @@ def same_outputs(design: Design, target: Target, lifted: Lifted, macs: int) -> I
         try:
             found = _difference(design, target, lifted, training=training)
         except Exception as error:
-            yield Check(what, same, None, f"not compared: {told(error)}")
+            yield Check(what, same, None, f"not compared: {line_of(error)}")
             continue
         if isinstance(found, str):
             yield Check(what, same, None, f"not compared: {found}")
@@ -63,12 +63,12 @@ def _tolerance(model: nn.Module) -> float:
     return max([TOLERANCE, *(ULPS * torch.finfo(dtype).eps for dtype in types)])
 
 
-def _runnable(target: Target) -> nn.Module | None:
+def _runnable(target: ImportTarget) -> nn.Module | None:
     """The module whose outputs are compared."""
     return target.original or target.module
 
 
-def _unfit(design: Design, target: Target, lifted: Lifted, macs: int) -> str:
+def _unfit(design: Design, target: ImportTarget, lifted: Lifted, macs: int) -> str:
     """Why two modules are not run; empty where they are."""
     model = _runnable(target)
     size = 0 if model is None else sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
@@ -83,7 +83,7 @@ def _unfit(design: Design, target: Target, lifted: Lifted, macs: int) -> str:
     return ""
 
 
-def _difference(design: Design, target: Target, lifted: Lifted, *, training: bool) -> float | str:
+def _difference(design: Design, target: ImportTarget, lifted: Lifted, *, training: bool) -> float | str:
     """The largest difference between outputs, as a part of the largest element; or why there is none to tell."""
     model = _runnable(target)
     assert model is not None

@@ -25,10 +25,10 @@ from archscope.backends.proof import Check
 from archscope.backends.torch.check import kept_by, plain, same_tensors
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.imports.entities import DTYPES
-from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.foreign import line_of
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.outputs import same_outputs
 from archscope.backends.torch.imports.regions import not_recomputed
-from archscope.backends.torch.imports.telling import told
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
 from archscope.design import Design
@@ -43,7 +43,7 @@ _OTHERWISE_FAKE = ("EmbeddingBag",)
 _Result = TypeVar("_Result")
 
 
-def prove(design: Design, target: Target, lifted: Lifted) -> tuple[Check, ...]:
+def prove(design: Design, target: ImportTarget, lifted: Lifted) -> tuple[Check, ...]:
     """Hold a design against the model that it was imported from, at the batch of the example inputs.
 
     Args:
@@ -156,7 +156,7 @@ def _measured(given: Given, measure: Callable[..., _Result], *, fake: bool = Tru
         with mode:
             return measure(*twin)
     except Exception as error:
-        reason = f"on fake tensors {told(error)}"
+        reason = f"on fake tensors {line_of(error)}"
     model, args, kwargs = given
     if sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())) > MOST_REAL:
         return reason
@@ -164,7 +164,7 @@ def _measured(given: Given, measure: Callable[..., _Result], *, fake: bool = Tru
         args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
         return measure(copied(model, zeros), args, kwargs)
     except Exception as error:
-        return f"{reason}; on real ones {told(error)}"
+        return f"{reason}; on real ones {line_of(error)}"
 
 
 # -- the figures -------------------------------------------------------------------------------------------------------

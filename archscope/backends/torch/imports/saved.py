@@ -20,8 +20,8 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from archscope.backends.torch.imports.program import Program
-from archscope.backends.torch.imports.trace import batch_of, laid_over, resized
+from archscope.backends.torch.imports.calls import Trace
+from archscope.backends.torch.imports.trace import batch_of, overlay, resized
 from archscope.backends.torch.imports.twin import fake_mode
 from archscope.errors import UsageError
 
@@ -40,7 +40,7 @@ _CHECKS = ("_assert_scalar", "sym_constrain_range")
 MOST_READINGS = 200
 
 
-def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Program:
+def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Trace:
     """The calls of a saved program.
 
     Args:
@@ -56,7 +56,7 @@ def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mappi
         second = _Rerun(program, given[1], batch, batch + 1, None).run()
     else:
         second = _read(program, given, batch)
-    return laid_over(program.module(), first, second, batch)
+    return overlay(program.module(), first, second, batch)
 
 
 def _grows(program: ExportedProgram) -> bool:

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from archscope.backends.importing.constants import Kept, value_of
+from archscope.backends.importing.constants import ValueFile, value_of
 from archscope.backends.importing.draft import Draft
 from archscope.backends.importing.refusals import Unsupported
-from archscope.backends.importing.sizes import Size, at
-from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight, without_values, word
+from archscope.backends.importing.sizes import LinearSize, at
+from archscope.backends.torch.imports.calls import Call, ModelTensor, Trace
+from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight, without_values, word
 from archscope.backends.torch.imports.instances import Instances
-from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.program import Call, Held, Program
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
 
@@ -29,16 +29,16 @@ class Sources:
         unknown: layers whose values nobody knows.
     """
 
-    def __init__(self, draft: Draft, program: Program, target: Target, instances: Instances) -> None:
+    def __init__(self, draft: Draft, program: Trace, target: ImportTarget, instances: Instances) -> None:
         self._draft, self._batch, self._target, self._instances = draft, program.batch, target, instances
         self.latest: Ref | None = None
         self._weights: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
-        self.kept = Kept(target.name)
+        self.kept = ValueFile(target.name)
         self.state: dict[Ref, dict[str, str]] = {}
         self.unknown: list[Ref] = []
 
-    def __contains__(self, held: Held) -> bool:
+    def __contains__(self, held: ModelTensor) -> bool:
         """Whether there is a layer that gives a weight."""
         return held.name in self._weights
 
@@ -47,17 +47,17 @@ class Sources:
         assert self.latest is not None
         return self.latest
 
-    def of(self, held: Held) -> Ref:
+    def of(self, held: ModelTensor) -> Ref:
         """The layer that gives a weight."""
         if held.name not in self._weights:
             self.enter(held)
         return self._weights[held.name]
 
-    def expanded(self, weight: Weight) -> Ref:
+    def expanded(self, weight: LooseWeight) -> Ref:
         """The layer that gives a weight to every sample."""
         return self.enter(weight.held, [self.lender()])
 
-    def enter(self, held: Held, lends: Sequence[Ref] = ()) -> Ref:
+    def enter(self, held: ModelTensor, lends: Sequence[Ref] = ()) -> Ref:
         """A new layer that gives a weight; to every sample of a tensor that has these.
 
         Raises:
@@ -94,7 +94,7 @@ class Sources:
             return self._constants[name]
         if constant.tensor.dtype not in DTYPES:
             raise Unsupported(f"a constant of {constant.tensor.dtype}", "a dtype that designs know")
-        grown = [dim for dim, size in enumerate(constant.value.shape) if isinstance(size, Size)]
+        grown = [dim for dim, size in enumerate(constant.value.shape) if isinstance(size, LinearSize)]
         if len(grown) > 1:
             raise Unsupported(f"a constant of {self._shape(constant)} that grows with the batch", "an op that makes it")
         block = self._instances.name(call) if call is not None else ""
@@ -112,8 +112,8 @@ class Sources:
 
     def _repeated(self, constant: Constant, dim: int, block: str, dtype: str) -> Ref:
         """The layers that give a constant that is the same for all samples; the batch is the dimension ``dim``."""
-        size, rest = constant.value.shape[dim], [one for one in constant.value.shape if not isinstance(one, Size)]
-        assert isinstance(size, Size)
+        size, rest = constant.value.shape[dim], [one for one in constant.value.shape if not isinstance(one, LinearSize)]
+        assert isinstance(size, LinearSize)
         rows, samples = size.rate, constant.tensor.movedim(dim, 0)
         samples = samples.reshape(self._batch, -1, *rest) if not size.rest else samples
         if size.rest or not bool((samples == samples[:1]).all()):
@@ -139,7 +139,7 @@ class Sources:
     def _word(self, dtype: torch.dtype) -> str:
         return word(dtype, self._target.floating)
 
-    def _original(self, held: Held) -> torch.Tensor | None:
+    def _original(self, held: ModelTensor) -> torch.Tensor | None:
         """A buffer as the original has it."""
         program, model = self._target.program, self._target.original or self._target.module
         if program is not None:
@@ -154,12 +154,12 @@ class Sources:
         values = tensor.detach().cpu()
         return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.kept)
 
-    def _place(self, held: Held) -> str:
+    def _place(self, held: ModelTensor) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""
         around, _, own = held.name.rpartition(".")
         return around if own == _own_name(held) and around and self._instances.idle(around) else held.name
 
 
-def _own_name(held: Held) -> str:
+def _own_name(held: ModelTensor) -> str:
     """What a layer that gives a weight calls it."""
     return "weight" if held.learnt else "value"

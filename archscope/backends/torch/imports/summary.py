@@ -14,7 +14,7 @@ from archscope.analysis.account import Account, analyze
 from archscope.analysis.memory import Memory
 from archscope.analysis.receptive_field import ReceptiveFields
 from archscope.backends.imported import Imported
-from archscope.backends.torch.imports import Examples, given, imported
+from archscope.backends.torch.imports import Examples, imported, target_of
 from archscope.backends.torch.imports.targets import DTYPES
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import floating
@@ -89,7 +89,7 @@ def summary(
     if input_size is not None and input_data is not None:
         raise UsageError("give either input_size or input_data: the data have sizes")
     inputs = _inputs(input_size, dtypes) if input_size is not None else input_data
-    target = given(
+    target = target_of(
         model, () if inputs is None else inputs, kwargs or {}, hint="input_size=(1, 3, 224, 224), the batch first"
     )
     own = batch_of((inputs, kwargs)) if batch is None else batch

@@ -25,8 +25,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils import _pytree as pytree
 
 from archscope.backends.torch.build import seeded
-from archscope.backends.torch.imports.model import Target
-from archscope.backends.torch.imports.telling import authored, told
+from archscope.backends.torch.imports.foreign import authored, line_of
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.trace import hushed
 from archscope.backends.torch.imports.twin import copied, faked, floating, spread, zeros
 from archscope.errors import UsageError, closest, suggestion
@@ -63,7 +63,7 @@ class Example(NamedTuple):
 
 def resolve(
     target: str, examples: Sequence[Example] = (), *, kwargs: Mapping[str, Any] | None = None, name: str | None = None
-) -> Target:
+) -> ImportTarget:
     """The model that a target names, built, with inputs.
 
     Runs the code of the model's author. What it prints goes to standard error.
@@ -87,10 +87,10 @@ def resolve(
         found = _attribute(module, where, attribute)
     model, notes = _built(found, target, dict(kwargs or {}))
     called = name or attribute.rpartition(".")[2]
-    return light(Target(model, None, *placed(model, examples), called, f"imported from {target}", notes))
+    return light(ImportTarget(model, None, *placed(model, examples), called, f"imported from {target}", notes))
 
 
-def light(target: Target) -> Target:
+def light(target: ImportTarget) -> ImportTarget:
     """A target with a copy of its module, and of its inputs, that takes no memory; as it is where none can be made.
 
     Floating inputs that a model of one floating type does not take are given in that type.
@@ -105,7 +105,7 @@ def light(target: Target) -> Target:
         twin, args, kwargs = faked((module, args, kwargs))
     except Exception as error:
         args, kwargs = pytree.tree_map_only(torch.Tensor, zeros, (args, kwargs))
-        notes = (*target.notes, f"taken as it is, for it cannot be copied: {told(error)}")
+        notes = (*target.notes, f"taken as it is, for it cannot be copied: {line_of(error)}")
         return replace(target, args=args, kwargs=kwargs, notes=notes, floating=kind)
     twin.register_forward_hook(lambda _, __, y: spread(y))
     return replace(target, module=twin, args=args, kwargs=kwargs, original=module, floating=kind)
@@ -268,7 +268,7 @@ def _large(found: Callable[..., Any], kwargs: dict[str, Any], error: Exception) 
     """What cannot be built with some of its values: without any, or else, with all of them."""
     try:
         with torch.device("meta"):
-            return found(**kwargs), (f"built on the meta device, where no tensor has values: {told(error)}",)
+            return found(**kwargs), (f"built on the meta device, where no tensor has values: {line_of(error)}",)
     except Exception:
         return found(**kwargs), ()
 
@@ -342,7 +342,9 @@ def _without_types(signature: inspect.Signature) -> str:
 # -- saved programs ----------------------------------------------------------------------------------------------------
 
 
-def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None) -> Target:
+def _program(
+    path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] | None, name: str | None
+) -> ImportTarget:
     if kwargs:
         raise UsageError("a saved program is built already: --kwargs is for a class or a function")
     strange = irregular(path)
@@ -352,11 +354,11 @@ def _program(path: Path, examples: Sequence[Example], kwargs: Mapping[str, Any] 
         with hushed():
             program = torch.export.load(path)
     except Exception as error:
-        raise UsageError(f"{path} is no saved torch.export program: {told(error)}") from None
+        raise UsageError(f"{path} is no saved torch.export program: {line_of(error)}") from None
     if examples:
         args, named = placed(program.module(), examples)
     elif program.example_inputs is None:
         raise UsageError(f"{path} was saved without its inputs: give them, as in --input 3x224x224")
     else:
         args, named = program.example_inputs
-    return Target(None, program, tuple(args), dict(named), name or path.stem, f"imported from {path.name}")
+    return ImportTarget(None, program, tuple(args), dict(named), name or path.stem, f"imported from {path.name}")

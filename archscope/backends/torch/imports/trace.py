@@ -22,15 +22,15 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from archscope.backends.importing.sizes import Size, size_of
+from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.backends.torch.build import Network
-from archscope.backends.torch.imports.program import Call, Frame, Held, Program, Value
+from archscope.backends.torch.imports.calls import Call, Frame, ModelTensor, Trace, TraceTensor
+from archscope.backends.torch.imports.foreign import line_of, place
 from archscope.backends.torch.imports.regions import marked, own_backward, recomputed
-from archscope.backends.torch.imports.telling import place, told
 from archscope.errors import UsageError
 
 
-def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Program:
+def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Trace:
     """The calls of a model.
 
     Args:
@@ -44,12 +44,12 @@ def trace(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, A
     with marked(), _Weights() as weights:
         first = _exported(module, args, kwargs)
         second = _exported(module, *resized((args, dict(kwargs)), batch, batch + 1))
-    return laid_over(module, first, second, batch, weights.seen)
+    return overlay(module, first, second, batch, weights.seen)
 
 
-def laid_over(
+def overlay(
     module: torch.nn.Module, first: Any, second: Any, batch: int, weights: Mapping[int, torch.Tensor] | None = None
-) -> Program:
+) -> Trace:
     """What a program at a batch and the same program at one more have in common.
 
     Args:
@@ -134,7 +134,7 @@ def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.E
         why = f"decides by the values of a tensor ({place(error)}), so no one design describes it"
         raise UsageError(f"{type(module).__name__} {why}") from None
     except Exception as error:
-        raise Untraceable(f"torch.export cannot trace {type(module).__name__}: {told(error)}") from None
+        raise Untraceable(f"torch.export cannot trace {type(module).__name__}: {line_of(error)}") from None
 
 
 class Untraceable(UsageError):
@@ -163,25 +163,25 @@ class _Overlay:
         self, module: torch.nn.Module, first: Any, second: Any, batch: int, weights: Mapping[int, torch.Tensor]
     ) -> None:
         self._module, self._first, self._second, self._batch, self._weights = module, first, second, batch, weights
-        self._values: dict[str, tuple[Value | None, ...]] = {}
+        self._values: dict[str, tuple[TraceTensor | None, ...]] = {}
         self._calls: list[Call] = []
         self._constants: dict[str, torch.Tensor] = {}
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, ModelTensor] = {}
 
-    def trace(self) -> Program:
+    def trace(self) -> Trace:
         """What both have in common."""
         inputs = self._placeholders()
         results = self._walk(self._first.graph_module, self._second.graph_module, grad=True)
-        return Program(self._batch, inputs, self._held, self._constants, tuple(self._calls), self._outputs(results))
+        return Trace(self._batch, inputs, self._held, self._constants, tuple(self._calls), self._outputs(results))
 
-    def _placeholders(self) -> dict[str, Value]:
+    def _placeholders(self) -> dict[str, TraceTensor]:
         """The inputs of the program by name; what it holds is entered on the way."""
         specs = self._first.graph_signature.input_specs
         kinds = torch.export.graph_signature.InputKind
         state = dict(self._module.named_parameters(remove_duplicate=False))
         buffers = dict(self._module.named_buffers(remove_duplicate=False))
         first_of: dict[int, str] = {}
-        lies: dict[tuple[Any, ...], Value] = {}
+        lies: dict[tuple[Any, ...], TraceTensor] = {}
         for name, tensor in [*state.items(), *buffers.items()]:
             first_of.setdefault(id(tensor), name)
         inputs = {}
@@ -197,7 +197,7 @@ class _Overlay:
             if spec.kind in (kinds.PARAMETER, kinds.BUFFER):
                 tensor = state[spec.target] if spec.kind is kinds.PARAMETER else buffers[spec.target]
                 learnt = spec.kind is kinds.PARAMETER
-                held = Held(
+                held = ModelTensor(
                     first_of[id(tensor)], value, learnt, learnt and tensor.requires_grad, spec.persistent is not False
                 )
                 self._held[value.name] = held
@@ -222,7 +222,7 @@ class _Overlay:
         named = dict(zip(_parameters(self._module, len(args)), args, strict=True)) | dict(kwargs)
         return [_joined(path) for path, _ in pytree.tree_flatten_with_path(named)[0]]
 
-    def _outputs(self, results: Any) -> dict[str, Value]:
+    def _outputs(self, results: Any) -> dict[str, TraceTensor]:
         spec = self._first.call_spec.out_spec
         kinds = torch.export.graph_signature.OutputKind
         users = [
@@ -232,7 +232,7 @@ class _Overlay:
         ]
         tree = pytree.tree_unflatten(users, spec)
         found = pytree.tree_flatten_with_path(tree)[0]
-        named = {_joined(path) or "output": leaf for path, leaf in found if isinstance(leaf, Value)}
+        named = {_joined(path) or "output": leaf for path, leaf in found if isinstance(leaf, TraceTensor)}
         if not named:
             raise UsageError("the model gives no tensor")
         return named
@@ -242,7 +242,7 @@ class _Overlay:
         chosen = ([node for node in graph.nodes if node.op == op] for graph in (first, second))
         return zip(*chosen, strict=True)
 
-    def _entered(self, one: fx.Node, other: fx.Node) -> Value:
+    def _entered(self, one: fx.Node, other: fx.Node) -> TraceTensor:
         (value,) = self._made(one, other)
         assert value is not None
         self._values[one.name] = (value,)
@@ -303,12 +303,12 @@ class _Overlay:
         results = self._walk(inner, outer, grad=grad)
         self._values[one.name] = tuple(pytree.tree_leaves(results))
 
-    def _made(self, one: fx.Node, other: fx.Node) -> tuple[Value | None, ...]:
+    def _made(self, one: fx.Node, other: fx.Node) -> tuple[TraceTensor | None, ...]:
         found, others = one.meta.get("val"), other.meta.get("val")
         several = isinstance(found, (tuple, list))
         pairs: list[Any] = list(zip(found, others, strict=True)) if several else [(found, others)]  # type: ignore[arg-type]
         return tuple(
-            Value(
+            TraceTensor(
                 f"{one.name}.{number}" if several else one.name,
                 tuple(self._number(a, b) for a, b in zip(tensor.shape, twin.shape, strict=True)),
                 tensor.dtype,
@@ -332,7 +332,7 @@ class _Overlay:
             return self._number(one, other)
         return one
 
-    def _number(self, one: int, other: int) -> int | Size:
+    def _number(self, one: int, other: int) -> int | LinearSize:
         if isinstance(one, torch.SymInt) or isinstance(other, torch.SymInt):
             why = "makes a tensor whose size depends on the values of another, so no one design describes it"
             raise UsageError(f"{type(self._module).__name__} {why}")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from archscope.backends.torch.imports.program import Call, Program, Value
+from archscope.backends.torch.imports.calls import Call, Trace, TraceTensor
 
 #: calls whose results no gradient passes
 _CUT = re.compile(r"aten\.(detach_?|new_\w+|\w+_like)")
@@ -37,7 +37,7 @@ class Uses:
         common: constants that several modules read: they stand where they are made, not in the first of these.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Trace) -> None:
         self._program = program
         self.functions = _functions(program)
         self.company = _company(program)
@@ -46,7 +46,7 @@ class Uses:
         self.upkeep = _upkeep(program)
         self.common = _common(program)
 
-    def reads(self, value: Value) -> bool:
+    def reads(self, value: TraceTensor) -> bool:
         """Whether anything reads a value."""
         return value.name in self.times or value in self._program.outputs.values()
 
@@ -55,7 +55,7 @@ class Uses:
         name = call.outputs[0].name if call.outputs and call.outputs[0] else ""
         return self.times[name] == 1 and self.functions[name] <= _RESHAPES
 
-    def around(self, calls: Sequence[Call]) -> tuple[list[Value], list[Value]]:
+    def around(self, calls: Sequence[Call]) -> tuple[list[TraceTensor], list[TraceTensor]]:
         """What calls read from outside, in the order in which they do, and what others read of them."""
         made = {value.name for call in calls for value in call.outputs if value is not None}
         outside = {value.name for call in self._others(calls) for value in call.values}
@@ -74,7 +74,7 @@ class Uses:
         return (call for call in self._program.calls if id(call) not in inside)
 
 
-def _functions(program: Program) -> dict[str, set[str]]:
+def _functions(program: Trace) -> dict[str, set[str]]:
     functions: dict[str, set[str]] = {}
     of = {name: held.value.name for name, held in program.held.items()}
     for call in program.calls:
@@ -83,7 +83,7 @@ def _functions(program: Program) -> dict[str, set[str]]:
     return functions
 
 
-def _company(program: Program) -> dict[str, set[frozenset[str]]]:
+def _company(program: Trace) -> dict[str, set[frozenset[str]]]:
     company: dict[str, set[frozenset[str]]] = {}
     for call in program.calls:
         read = frozenset(value.name for value in call.values if value.name in program.held)
@@ -92,7 +92,7 @@ def _company(program: Program) -> dict[str, set[frozenset[str]]]:
     return company
 
 
-def _trained(program: Program) -> set[str]:
+def _trained(program: Trace) -> set[str]:
     trained = {name for name, held in program.held.items() if held.trained}
     for call in program.calls:
         if not call.grad or _CUT.fullmatch(call.packet):
@@ -102,7 +102,7 @@ def _trained(program: Program) -> set[str]:
     return trained
 
 
-def _upkeep(program: Program) -> set[int]:
+def _upkeep(program: Trace) -> set[int]:
     of_buffers = {name for name, held in program.held.items() if not held.learnt}
     candidates = []
     for number, call in enumerate(program.calls):
@@ -121,7 +121,7 @@ def _upkeep(program: Program) -> set[int]:
     return upkeep
 
 
-def _common(program: Program) -> set[str]:
+def _common(program: Trace) -> set[str]:
     constants = set(program.constants)
     readers: dict[str, set[str]] = {}
     for call in program.calls:

@@ -9,7 +9,7 @@ from torch import nn
 import archscope
 from archscope.backends.torch.build import inputs
 from archscope.backends.torch.check import check
-from archscope.backends.torch.imports.model import Lifted, Target, Unused
+from archscope.backends.torch.imports.model import ImportTarget, Lifted, Unused
 from archscope.backends.torch.imports.prove import prove
 from archscope.report import checks
 
@@ -19,7 +19,7 @@ OUTPUTS = ["outputs in training", "outputs in eval"]
 
 
 def held(design, module, given=None, *, floating=torch.float32, **more):
-    target = Target(module, None, given or inputs(design, 2), {}, "net", "", floating=floating)
+    target = ImportTarget(module, None, given or inputs(design, 2), {}, "net", "", floating=floating)
     found = prove(design, target, Lifted(design, **more))
     assert [one.what for one in found] in ([*STATE, *RUN, *OUTPUTS], [*STATE, *RUN, "outputs"])
     return {one.what: one for one in found}
@@ -219,7 +219,7 @@ def test_a_saved_program_is_held_too():
     design = archscope.load("input: [4]\nlayers: [{Linear: 3, name: fc}]\n")
     given = (torch.rand(2, 4),)
     program = torch.export.export(nn.Sequential(nn.Linear(4, 3)), given)
-    target = Target(None, program, given, {}, "net", "")
+    target = ImportTarget(None, program, given, {}, "net", "")
     found = prove(design, target, Lifted(design, names={"fc.weight": "0.weight", "fc.bias": "0.bias"}))
     assert all(one.ok for one in found)
     assert [one.what for one in found if one.measured is None] == ["backward_macs", "kept_bytes", "outputs"]

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import archscope
 from archscope.analysis.memory import memory
 from archscope.backends.imported import written
-from archscope.backends.torch.imports import given
+from archscope.backends.torch.imports import target_of
 from archscope.backends.torch.imports.lift import lift
 from archscope.errors import UsageError
 from tests.backends.torch.imports.random_modules import drawn
@@ -123,7 +123,7 @@ def imported(module, x, *, proved):
     if proved:
         found = archscope.from_torch(module, x, opaque=True)
         return found.design, found.names, [one for one in found.proof if not one.ok]
-    target = given(module, x, {})
+    target = target_of(module, x, {})
     lifted = lift(target, opaque=True)
     return written(lifted.design)[0], lifted.names, []
 

@@ -13,7 +13,7 @@ from archscope.analysis.memory import Memory
 from archscope.backends.importing.draft import Draft
 from archscope.backends.torch.build import inputs
 from archscope.backends.torch.imports.lift import lift
-from archscope.backends.torch.imports.model import Target
+from archscope.backends.torch.imports.model import ImportTarget
 from archscope.ops import Tensor
 from archscope.ops.legal import apply
 from archscope.spec.library import names
@@ -190,7 +190,7 @@ def op_comes_back(case):
     assume(for_any_batch(case) and not (name in GONE and GONE[name](case)))
     design = alone(case)
     module = archscope.build(design, device="meta")
-    other = lift(Target(module, None, inputs(design, BATCH, "meta"), {}, "one", "")).design
+    other = lift(ImportTarget(module, None, inputs(design, BATCH, "meta"), {}, "one", "")).design
     assert totals(other) == totals(design)
     if name not in IN_OTHER_WORDS:
         assert other == design

@@ -13,7 +13,7 @@ from torch import nn
 import archscope
 from archscope.backends.torch.build import build
 from archscope.backends.torch.imports import imported, targets
-from archscope.backends.torch.imports.model import Lifted, Target
+from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.prove import prove
 from archscope.backends.torch.imports.targets import Example, resolve
 from archscope.backends.torch.source.write import unformatted
@@ -186,7 +186,7 @@ def test_the_proof_finds_a_lost_value():
     for stated in ("arange(start=1)", "tril"):
         assert f"value: {stated}" in kept.spec
         lost = archscope.load(kept.spec.replace(f"value: {stated}", "value: 0"))
-        proof = prove(lost, Target(model, None, (x,), {}, "Stated", ""), Lifted(lost, names=dict(kept.names)))
+        proof = prove(lost, ImportTarget(model, None, (x,), {}, "Stated", ""), Lifted(lost, names=dict(kept.names)))
         assert [one.what for one in proof if not one.ok] == OUTPUTS[:1]  # of the mode that the model is in
 
 

@@ -9,10 +9,10 @@ import torch
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.rules import Rules
 from archscope.backends.torch.imports.aliases import in_place
-from archscope.backends.torch.imports.entities import DTYPES, Constant, Weight
+from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
+from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight
 from archscope.backends.torch.imports.instances import IDENTITY
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.graph import Ref
 from archscope.ops import REGISTRY
 
@@ -49,7 +49,7 @@ def unary(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return lifting.emit(call, name, [_in_type(lifting, call, next(iter(call.values)), a)], **given)
 
 
-def _in_type(lifting: Lifting, call: Call, value: Value, a: Arguments) -> Value | Ref:
+def _in_type(lifting: Lifting, call: Call, value: TraceTensor, a: Arguments) -> TraceTensor | Ref:
     """An input in the floating type that a call asks for, into which torch casts it first."""
     dtype = a.get("dtype")
     if dtype is None or not dtype.is_floating_point or dtype == value.dtype:
@@ -81,7 +81,7 @@ def clamp(lifting: Lifting, call: Call, a: Arguments) -> Any:
 def add(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A sum or a difference, of tensors or of one and a number."""
     name, alpha = call.functional, a.get("alpha", 1)
-    if in_place(call) and isinstance(lifting.entity(a["self"]), Weight):
+    if in_place(call) and isinstance(lifting.entity(a["self"]), LooseWeight):
         return lifting.entity(a["self"])  # a count of batches goes up
     one, other = (a["other"], a["self"]) if "rsub" in name else (a["self"], a["other"])
     minus = "sub" in name
@@ -130,7 +130,7 @@ def divide(lifting: Lifting, call: Call, a: Arguments) -> Any:
 def power(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A power with a number as its exponent."""
     exponent = 2.0 if "exponent" not in a else lifting.number(a["exponent"])
-    if exponent is None or not isinstance(a["self"], Value):
+    if exponent is None or not isinstance(a["self"], TraceTensor):
         raise Unsupported(f"{call.target} with a tensor as its exponent", "an op for powers of tensors")
     return lifting.emit(call, "Power", [a["self"]], exponent=float(exponent))
 
@@ -176,18 +176,18 @@ def where(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if "self" not in a:
         raise Unsupported(f"{call.target} that gives places", "shapes that do not depend on values")
     other = lifting.number(a["other"])
-    if other is not None and isinstance(a["self"], Value) and lifting.number(a["self"]) is None:
+    if other is not None and isinstance(a["self"], TraceTensor) and lifting.number(a["self"]) is None:
         turned = lifting.emit(call, "LogicalNot", [a["condition"]])
         return lifting.emit(call, "MaskedFill", [a["self"], turned], value=float(other))
     first = lifting.number(a["self"])
-    if first is not None and isinstance(a["other"], Value) and other is None:
+    if first is not None and isinstance(a["other"], TraceTensor) and other is None:
         return lifting.emit(call, "MaskedFill", [a["other"], a["condition"]], value=float(first))
     if first is not None and other is not None:
         return _chosen(lifting, call, a["condition"], first, other)
     return lifting.emit(call, "Where", [a["condition"], a["self"], a["other"]])
 
 
-def _chosen(lifting: Lifting, call: Call, condition: Value, first: float, other: float) -> Ref:
+def _chosen(lifting: Lifting, call: Call, condition: TraceTensor, first: float, other: float) -> Ref:
     """One of two numbers: the other, and their difference where the condition holds."""
     made = call.outputs[0]
     assert made is not None
@@ -231,7 +231,7 @@ def _over(call: Call, a: Arguments) -> dict[str, Any]:
 @RULES.rule("max", "min")
 def largest(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The largest element along a dimension and its place, or the larger one of two tensors."""
-    if isinstance(a.get("other"), Value):
+    if isinstance(a.get("other"), TraceTensor):
         return lifting.emit(call, "Maximum" if call.functional == "max" else "Minimum", [a["self"], a["other"]])
     over = _over(call, a)
     if call.functional == "min":

@@ -9,10 +9,10 @@ import torch
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
 from archscope.backends.importing.rules import Rules
-from archscope.backends.importing.sizes import BATCH, Size
-from archscope.backends.torch.imports.entities import Constant, Weight
+from archscope.backends.importing.sizes import BATCH, LinearSize
+from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
+from archscope.backends.torch.imports.entities import Constant, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.backends.torch.imports.rules.weights import sizes_of
 from archscope.graph import Ref
 
@@ -29,7 +29,7 @@ def view(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Another shape of the same elements."""
     value, made = a["self"], call.outputs[0]
     assert made is not None
-    if isinstance(lifting.entity(value), Weight) and tuple(value.shape) == tuple(made.shape):
+    if isinstance(lifting.entity(value), LooseWeight) and tuple(value.shape) == tuple(made.shape):
         return lifting.entity(value)
     ref = lifting.ref(value, call)
     for kind, arguments in reshaping(value.shape, made.shape, squeezes=call.functional == "squeeze"):
@@ -49,20 +49,22 @@ def expand(lifting: Lifting, call: Call, a: Arguments) -> Any:
     before = [1] * extra + list(value.shape)
     grown = [at for at, (one, other) in enumerate(zip(before, made.shape, strict=True)) if one != other]
     over_batch = grown[:1] == [0] and made.shape[0] == BATCH
-    if isinstance(entity, Weight) and grown == [0] and over_batch and not extra and lifting.only_use(entity.held):
+    if isinstance(entity, LooseWeight) and grown == [0] and over_batch and not extra and lifting.only_use(entity.held):
         return lifting.sources.expanded(entity)
     ref = lifting.ref(value, call)
     for at in range(extra):
         if len(lifting.draft.tensor(ref).shape) < len(made.shape):
             ref = lifting.emit(call, "Unsqueeze", [ref], dim=at)
-    rows = made.shape[0].rate if grown == [0] and isinstance(made.shape[0], Size) and not made.shape[0].rest else 0
+    rows = (
+        made.shape[0].rate if grown == [0] and isinstance(made.shape[0], LinearSize) and not made.shape[0].rest else 0
+    )
     if rows > 1:
         ref = lifting.emit(call, "Unsqueeze", [ref], dim=1)
         ref = lifting.emit(
             call, "Expand", [ref, lifting.sources.lender()], sizes=[-1, rows, *[-1] * (len(made.shape) - 1)]
         )
         return lifting.emit(call, "Flatten", [ref], start_dim=0, end_dim=1)
-    if any(isinstance(made.shape[at], Size) for at in grown[1 if over_batch else 0 :]):
+    if any(isinstance(made.shape[at], LinearSize) for at in grown[1 if over_batch else 0 :]):
         raise Unsupported(f"{call.target} of another dimension than the first to the batch", "the batch first")
     sizes = [lifting.size(size) if at in grown and at else -1 for at, size in enumerate(made.shape)]
     if 0 in grown and not over_batch:
@@ -134,7 +136,7 @@ def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
     parts = [value.shape[dim] for value in call.outputs if value is not None]
     if len(parts) == 1:
         return [lifting.entity(a["self"])]
-    sizes = [size for size in parts if not isinstance(size, Size)]
+    sizes = [size for size in parts if not isinstance(size, LinearSize)]
     if len(sizes) < len(parts):
         raise Unsupported(f"{call.target} of the batch", "a split of another dimension")
     if call.functional == "chunk" and len(sizes) == a["chunks"]:
@@ -146,7 +148,7 @@ def split(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @RULES.rule("unbind")
 def unbind(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The parts of size 1, without their dimension."""
-    if isinstance(a["self"].shape[a["dim"]], Size):
+    if isinstance(a["self"].shape[a["dim"]], LinearSize):
         raise Unsupported(f"{call.target} of the batch", "another dimension")
     return [
         lifting.emit(call, "Select", [a["self"]], dim=a["dim"], index=number) for number in range(len(call.outputs))
@@ -156,7 +158,7 @@ def unbind(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @RULES.rule("select")
 def select(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """One place of a dimension, without it."""
-    if isinstance(a["self"].shape[a["dim"]], Size) or isinstance(a["index"], (Size, Value)):
+    if isinstance(a["self"].shape[a["dim"]], LinearSize) or isinstance(a["index"], (LinearSize, TraceTensor)):
         raise Unsupported(f"{call.target} of one sample", "what is the same for all samples")
     return lifting.emit(call, "Select", [a["self"]], dim=a["dim"], index=a["index"])
 
@@ -168,7 +170,7 @@ def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
     assert made is not None
     if value.shape == made.shape:
         return lifting.entity(value)
-    if isinstance(value.shape[a["dim"]], Size):
+    if isinstance(value.shape[a["dim"]], LinearSize):
         raise Unsupported(f"{call.target} of the batch", "what is the same for all samples")
     if 0 in made.shape:
         return Constant(torch.empty(lifting.shape(made), dtype=made.dtype), made)
@@ -196,7 +198,7 @@ def index(lifting: Lifting, call: Call, a: Arguments) -> Any:
     raise Unsupported(f"{call.target} by {len(places)} tensors", "an op for places in several dimensions")
 
 
-def _is_range(lifting: Lifting, value: Value) -> bool:
+def _is_range(lifting: Lifting, value: TraceTensor) -> bool:
     """Whether a tensor counts the samples."""
     entity = lifting.entity(value)
     return (
@@ -206,7 +208,7 @@ def _is_range(lifting: Lifting, value: Value) -> bool:
     )
 
 
-def _row_of_each(lifting: Lifting, call: Call, value: Value, places: Value) -> Ref:
+def _row_of_each(lifting: Lifting, call: Call, value: TraceTensor, places: TraceTensor) -> Ref:
     """x[arange(N), places] of (N, L, ...): a row of each sample."""
     if places.shape != (BATCH,):
         raise Unsupported(f"{call.target} by tensors of {len(places.shape)} dimensions", "one place a sample")
@@ -253,10 +255,10 @@ def repeat(lifting: Lifting, call: Call, a: Arguments) -> Any:
     times = [1] * (len(value.shape) - len(times)) + times
     if all(one == 1 for one in times) and len(times) == len(value.shape) and not lifting.instances.alone(call):
         return lifting.entity(value)
-    ref: Value | Ref = value
+    ref: TraceTensor | Ref = value
     for _ in range(len(times) - len(value.shape)):
         ref = lifting.emit(call, "Unsqueeze", [ref], dim=0)
-    if isinstance(times[0], Size):
+    if isinstance(times[0], LinearSize):
         if times[0] != BATCH or any(one != 1 for one in times[1:]):
             raise Unsupported(f"{call.target} by the batch", "expand")
         expanded = lifting.emit(call, "Expand", [ref, lifting.sources.lender()], sizes=[-1] * len(times))
@@ -271,7 +273,7 @@ def repeat_interleave(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if not isinstance(times, int) or a["dim"] is None:
         raise Unsupported(f"{call.target} by a tensor", "a number")
     dim = a["dim"] % len(value.shape)
-    if isinstance(value.shape[dim], Size):
+    if isinstance(value.shape[dim], LinearSize):
         raise Unsupported(f"{call.target} of the batch", "another dimension")
     ref = lifting.emit(call, "Unsqueeze", [value], dim=dim + 1)
     sizes = [-1] * (len(value.shape) + 1)

@@ -7,10 +7,10 @@ from typing import Any
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.rules import Rules
-from archscope.backends.importing.sizes import Size
-from archscope.backends.torch.imports.entities import Constant, Entity, Weight
+from archscope.backends.importing.sizes import LinearSize
+from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
+from archscope.backends.torch.imports.entities import Constant, Entity, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.backends.torch.imports.program import Arguments, Call, Value
 from archscope.graph import Ref
 
 RULES: Rules[Rule] = Rules()
@@ -26,7 +26,7 @@ def sizes_of(values: Any) -> Any:
     return values[0] if len(set(values)) == 1 else list(values)
 
 
-def _weights(arguments: Arguments, *names: str) -> dict[str, Value | None]:
+def _weights(arguments: Arguments, *names: str) -> dict[str, TraceTensor | None]:
     return {name: arguments[name] for name in names}
 
 
@@ -172,7 +172,7 @@ def rms_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 
 def _normalised(
-    lifting: Lifting, call: Call, a: Arguments, name: str, given: dict[str, Any], bias: Value | None
+    lifting: Lifting, call: Call, a: Arguments, name: str, given: dict[str, Any], bias: TraceTensor | None
 ) -> Any:
     """A normalisation over the last dimensions; with weights of another place, these apart."""
     if len(a["normalized_shape"]) > 1:
@@ -225,10 +225,12 @@ def rnn_relu(lifting: Lifting, call: Call, a: Arguments) -> Any:
     return _recurrent(lifting, call, a, "RNN", [a["hx"]], nonlinearity="relu")
 
 
-def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[Value], **given: Any) -> Any:
+def _recurrent(
+    lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[TraceTensor], **given: Any
+) -> Any:
     if "data" in a or "batchsizes_of" in a:
         raise Unsupported(f"{call.target} on packed sequences", "sequences of one length")
-    if not isinstance(a["input"].shape[0 if a["batch_first"] else 1], Size) or len(a["input"].shape) < 3:
+    if not isinstance(a["input"].shape[0 if a["batch_first"] else 1], LinearSize) or len(a["input"].shape) < 3:
         lifting.notes.append(
             f"{lifting.instances.name(call) or name}: {name} runs along the first dimension of its input "
             f"{lifting.shape(a['input'])}, which is taken for the batch: samples meet there (batch_first=True?)"
@@ -236,15 +238,15 @@ def _recurrent(lifting: Lifting, call: Call, a: Arguments, name: str, states: Se
     for state in states:
         if not _is_zero(lifting.entity(state)):
             raise Unsupported(f"{name} with a first state that is given", "a recurrent op that takes its first state")
-    params: list[Value] = list(a["params"])
+    params: list[TraceTensor] = list(a["params"])
     first = lifting.entity(params[0])
-    if not isinstance(first, Weight):
+    if not isinstance(first, LooseWeight):
         raise Unsupported(f"{name} with weights that are computed", "weights that are parameters")
     prefix = first.held.name.rpartition(".")[0]
-    weights: dict[str, Value | None] = {}
+    weights: dict[str, TraceTensor | None] = {}
     for value in params:
         entity = lifting.entity(value)
-        if not isinstance(entity, Weight):
+        if not isinstance(entity, LooseWeight):
             raise Unsupported(f"{name} with weights that are computed", "weights that are parameters")
         weights[entity.held.name[len(prefix) + 1 :] if prefix else entity.held.name] = value
     projected = weights.get("weight_hr_l0")
@@ -284,7 +286,7 @@ def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
         bias=a["b_ih"] is not None,
         **({"nonlinearity": "relu"} if "relu" in call.functional else {}),
     )
-    states = [a["hx"]] if isinstance(a["hx"], Value) else list(a["hx"])
+    states = [a["hx"]] if isinstance(a["hx"], TraceTensor) else list(a["hx"])
     given = [] if all(_is_zero(lifting.entity(one)) for one in states) else states
     weights = {"weight_ih": a["w_ih"], "weight_hh": a["w_hh"], "bias_ih": a["b_ih"], "bias_hh": a["b_hh"]}
     return lifting.layer(call, op, [a["input"], *given], weights)
@@ -339,7 +341,7 @@ def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
     size = lifting.shape(a["query"])[-1]
     if a["scale"] is not None and a["scale"] != size**-0.5:
         given["scale"] = a["scale"]
-    inputs: list[Value | Entity] = [a["query"]]
+    inputs: list[TraceTensor | Entity] = [a["query"]]
     for one in (a["key"], a["value"]):
         shared = len(one.shape) == len(a["query"].shape) == 4 and one.shape[1] == 1 != a["query"].shape[1]
         heads = lifting.shape(a["query"])[1]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
-from archscope.backends.importing.sizes import Size
+from archscope.backends.importing.sizes import LinearSize
 
 #: arguments of a call by the names of its schema
 Arguments = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Value:
+class TraceTensor:
     """A tensor of the program.
 
     Attributes:
@@ -34,7 +34,7 @@ class Value:
     """
 
     name: str
-    shape: tuple[int | Size, ...]
+    shape: tuple[int | LinearSize, ...]
     dtype: torch.dtype
     contiguous: bool = field(default=True, compare=False)
 
@@ -46,7 +46,7 @@ class Call:
     Attributes:
         target: ``aten.conv2d.default``.
         function: what is called.
-        args: tensors are :class:`Value`, numbers that depend on the batch are :class:`Size`.
+        args: tensors are :class:`TraceTensor`, numbers that depend on the batch are :class:`LinearSize`.
         outputs: the tensors that it makes.
         frames: the modules around it, the outermost first.
         grad: whether gradients are recorded.
@@ -58,16 +58,16 @@ class Call:
     function: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    outputs: tuple[Value | None, ...]
+    outputs: tuple[TraceTensor | None, ...]
     frames: tuple[Frame, ...]
     grad: bool
     recomputed: int | None = None
     own: str | None = None
 
     @property
-    def values(self) -> list[Value]:
+    def values(self) -> list[TraceTensor]:
         """The tensors that it reads."""
-        return [leaf for leaf in pytree.tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Value)]
+        return [leaf for leaf in pytree.tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, TraceTensor)]
 
     @property
     def packet(self) -> str:
@@ -96,7 +96,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Held:
+class ModelTensor:
     """A tensor that the model holds.
 
     Attributes:
@@ -107,14 +107,14 @@ class Held:
     """
 
     name: str
-    value: Value
+    value: TraceTensor
     learnt: bool
     trained: bool
     persistent: bool = True
 
 
 @dataclass(frozen=True)
-class Program:
+class Trace:
     """What a model does: the calls that it makes.
 
     Attributes:
@@ -126,8 +126,8 @@ class Program:
     """
 
     batch: int
-    inputs: Mapping[str, Value]
-    held: Mapping[str, Held]
+    inputs: Mapping[str, TraceTensor]
+    held: Mapping[str, ModelTensor]
     constants: Mapping[str, torch.Tensor]
     calls: tuple[Call, ...]
-    outputs: Mapping[str, Value]
+    outputs: Mapping[str, TraceTensor]

@@ -32,7 +32,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 )
 
 
-def told(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
     """An exception in one line: its type, its first line, the author's line that it came from, a remedy."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     said = f"{type(error).__name__}: {text[:_LONGEST]}" if text else type(error).__name__
@@ -60,7 +60,7 @@ def authored(doing: str) -> Iterator[None]:
     except SystemExit as error:
         raise UsageError(f"{doing}: the code ends the program (exit {error.code}); {place(error)}") from None
     except Exception as error:
-        raise UsageError(f"{doing}: {told(error)}") from None
+        raise UsageError(f"{doing}: {line_of(error)}") from None
 
 
 def place(error: BaseException) -> str:

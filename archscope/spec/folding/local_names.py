@@ -10,11 +10,11 @@ from archscope.graph import Ref
 from archscope.ops import Tensor
 from archscope.spec.folding.slots import Place, Unsaid
 from archscope.spec.references import GIVEN
-from archscope.structure.likeness import Run, flow
+from archscope.structure.likeness import Rounds, flow
 from archscope.structure.parts import Part, Path
 
 
-class References:
+class LocalNames:
     """What tensors and layers are called in a list, wherever that stands.
 
     Args:
@@ -28,7 +28,7 @@ class References:
 
     def __init__(self, design: Design, root: Part, calls: Mapping[Part, int], tensors: Mapping[Ref, Tensor]) -> None:
         self._root, self._calls, self._tensors = root, calls, tensors
-        self.parts = {part.path: part for part in root.every() if not isinstance(part, Run)}
+        self.parts = {part.path: part for part in root.every() if not isinstance(part, Rounds)}
         self._names = {part.name for part in self.parts.values()}
         self._steps = {part.name: part.step for part in self.parts.values() if part.step is not None}
         self._inputs = {node.name for node in design.inputs}
