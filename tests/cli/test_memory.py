@@ -157,3 +157,13 @@ def test_the_timeline_is_drawn(tmp_path):
     drawn = target.read_text()
     assert "LeNet-5, batch 8, float32, training with adam" in drawn
     assert "MiB: " in drawn
+
+
+def test_what_fits_is_not_looked_for_in_very_deep_designs(tmp_path):
+    """One step of 20,000 layers takes a second, and a search takes twenty of them."""
+    spec = tmp_path / "deep.yaml"
+    spec.write_text("input: [3, 8, 8]\nlayers:\n  - {repeat: 5001, layers: [ReLU]}\n")
+    result = CliRunner().invoke(main, ["memory", str(spec), "--limit", "24GiB"])
+    assert result.exit_code == 0
+    assert "what fits is looked for in designs of at most 5,000 layers; this has 5,001" in result.output
+    assert "the largest batch" not in result.output
