@@ -23,7 +23,7 @@ FIGURES: Mapping[str, Figure] = {name: one for name, one in figures.FIGURES.item
 #: those that are shown unasked; times and an allocator need a device, and accuracies a design that records one
 DEFAULT = (
     "params", "conv_params", "fc_params", "macs", "conv_macs", "fc_macs", "flops", "backward_flops", "elementwise",
-    "activations", "layers", "weight_layers", "depth", "kept_bytes", "inference_bytes", "training_bytes",
+    "activations", "layers", "weight_layers", "depth", "saved_bytes", "inference_bytes", "training_bytes",
     "allocated_bytes", "reserved_bytes", "infer_seconds", "train_seconds", "receptive_field", "top1", "top5",
     "accuracy_source",
 )  # fmt: skip
@@ -72,7 +72,7 @@ class Side:
         """Its memory."""
         return self.account.memory
 
-    def kept_by_block(self, depth: int = 1) -> dict[str, int]:
+    def saved_by_block(self, depth: int = 1) -> dict[str, int]:
         """What autograd keeps of each block that the first ``depth`` names of a layer's path tell apart."""
         sums: dict[str, int] = {}
         for name, size in self.memory.by_layer.items():
@@ -95,12 +95,12 @@ class Stage:
 
     Attributes:
         parts: its totals in each design, or nothing.
-        kept_bytes: what autograd keeps of it, or nothing.
+        saved_bytes: what autograd keeps of it, or nothing.
     """
 
     name: str
     parts: tuple[Total | None, ...]
-    kept_bytes: tuple[int | None, ...]
+    saved_bytes: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Comparison(Shown, report="comparison"):
             depth: how many names of a layer's path tell blocks apart.
         """
         found = [{part.name: part for part in side.account.by_block(depth)} for side in self.sides]
-        kept = [side.kept_by_block(depth) for side in self.sides]
+        kept = [side.saved_by_block(depth) for side in self.sides]
         return tuple(
             Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
             for name in _merged(found)

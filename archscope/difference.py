@@ -54,7 +54,7 @@ class Change(Costed):
         before, after: its full names; ``None`` where there is none.
         op: the kind of layer; empty for a block.
         edits: what it says otherwise; of a block, its name.
-        kept_bytes: what autograd keeps of it.
+        saved_bytes: what autograd keeps of it.
         layers: how many layers it covers that are not as they were.
         blocks: how many alike neighbours it sums up.
         children: what changed inside, or the neighbours that it sums up; what they cost adds up to what it costs.
@@ -66,7 +66,7 @@ class Change(Costed):
     op: str
     edits: tuple[Edit, ...]
     cost: Cost
-    kept_bytes: int
+    saved_bytes: int
     layers: int = 1
     blocks: int = 1
     children: tuple[Change, ...] = field(default=(), repr=False)
@@ -368,7 +368,7 @@ def _sum(
 ) -> Change:
     """A block by what is inside."""
     cost = Cost.sum(child.cost for child in children)
-    kept, layers = (sum(getattr(child, name) for child in children) for name in ("kept_bytes", "layers"))
+    kept, layers = (sum(getattr(child, name) for child in children) for name in ("saved_bytes", "layers"))
     return Change(kind, before, after, "", edits, cost, kept, layers, children=tuple(children))
 
 

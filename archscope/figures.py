@@ -60,6 +60,14 @@ class Figure(Column):
     scopes: tuple[str, ...]
     of: Callable[[Account, Any], Any] = field(repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _registered, (self.name,)  # how it is got cannot be sent; it is registered wherever it arrives
+
+    @property
+    def column(self) -> Column:
+        """It as a plain column, whose style and words may be changed."""
+        return Column(self.name, self.title, self.unit, self.convention, self.style, self.additive)
+
     def known_of(self, account: Account, part: Part | None = None) -> bool:
         """Whether it is known of a part of an account; of none, of the whole design."""
         return scope_of(account, part) in self.scopes
@@ -74,6 +82,10 @@ class Figure(Column):
             scopes = " or ".join(_SAID[scope] for scope in self.scopes)
             raise UsageError(f"{self.name} is no figure of {_SAID[scope_of(account, part)]}; it is one of {scopes}")
         return self.of(account, account.total if part is None else part)
+
+
+def _registered(name: str) -> Figure:
+    return FIGURES[name]
 
 
 def scope_of(account: Account, part: Part | None = None) -> str:
@@ -109,7 +121,7 @@ def _saved(account: Account, part: Part) -> int:
     """What a part keeps; of a sum that cuts across, what the layers of its category or kind keep."""
     scope = scope_of(account, part)
     if scope != SUM:
-        return account.kept_bytes(None if scope == DESIGN else part.name)
+        return account.saved_bytes(None if scope == DESIGN else part.name)
     saved = account.memory.by_layer
     return sum(saved[row.name] for row in account.rows if part.name in (row.category, row.kind))
 
@@ -283,7 +295,7 @@ _REGISTERED = (
     *_of_category("fc", "fully connected layers"),
     *_of_category("other", "other layers"),
     Figure(
-        "kept_bytes", "kept bytes", "bytes",
+        "saved_bytes", "saved bytes", "bytes",
         "what autograd keeps of the forward pass, by the layer that keeps it first", "count", True, "saved", SCOPES,
         _saved,
     ),

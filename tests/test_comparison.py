@@ -83,10 +83,10 @@ def test_what_an_allocator_tells_needs_a_device(figure, device):
 def test_bytes_follow_batch_and_dtype():
     """LeNet-5 keeps nothing but activations, all of them floating: as many bytes a sample, half as many in bfloat16."""
     lenet = [archscope.load("lenet5")]
-    (one,), _ = column(compare(lenet), "kept_bytes")
-    assert column(compare(lenet, batch=5), "kept_bytes")[0] == [5 * one]
-    assert column(compare(lenet, precision="bf16"), "kept_bytes")[0] == [one // 2]
-    assert column(compare(lenet, precision="tf32"), "kept_bytes")[0] == [one]
+    (one,), _ = column(compare(lenet), "saved_bytes")
+    assert column(compare(lenet, batch=5), "saved_bytes")[0] == [5 * one]
+    assert column(compare(lenet, precision="bf16"), "saved_bytes")[0] == [one // 2]
+    assert column(compare(lenet, precision="tf32"), "saved_bytes")[0] == [one]
     assert column(compare(lenet, precision="bf16", figures=["param_bytes"]), "param_bytes")[0] == [2 * 61_706]
 
 
@@ -207,7 +207,7 @@ def test_stages_add_up_to_the_design(depth):
         parts = [stage.parts[at] for stage in stages if stage.parts[at] is not None]
         for name in COST_FIELDS:
             assert sum(getattr(part.cost, name) for part in parts) == getattr(side.account.total.cost, name)
-        assert sum(stage.kept_bytes[at] or 0 for stage in stages) == side.figure("kept_bytes")
+        assert sum(stage.saved_bytes[at] or 0 for stage in stages) == side.figure("saved_bytes")
 
 
 def test_the_order_of_stages_keeps_that_of_each_design():

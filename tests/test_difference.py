@@ -29,13 +29,13 @@ def holds(before, after, batch=1):
     """A difference whose costs are known to add up, in total and inside of every block."""
     found = diff(before, after, batch=batch)
     first, second = (archscope.analyze(design, batch=batch).total.cost for design in (before, after))
-    kept = [archscope.memory(design, batch=batch).kept_bytes for design in (before, after)]
+    kept = [archscope.memory(design, batch=batch).saved_bytes for design in (before, after)]
     for name in COST_FIELDS:
         whole = getattr(second, name) - getattr(first, name)
         assert sum(getattr(change.cost, name) for change in found.changes) == whole
         assert sum(getattr(part.cost, name) for part in found.parts) == whole
         assert getattr(found.total.cost, name) == whole
-    assert sum(part.kept_bytes for part in found.parts) == found.total.kept_bytes == kept[1] - kept[0]
+    assert sum(part.saved_bytes for part in found.parts) == found.total.saved_bytes == kept[1] - kept[0]
     for change in found.changes:
         _adds_up(change)
     for names in ([part.before for part in found.parts], [part.after for part in found.parts]):
@@ -48,7 +48,7 @@ def _adds_up(change):
     if change.children:
         for name in COST_FIELDS:
             assert getattr(change.cost, name) == sum(getattr(child.cost, name) for child in change.children)
-        assert change.kept_bytes == sum(child.kept_bytes for child in change.children)
+        assert change.saved_bytes == sum(child.saved_bytes for child in change.children)
         assert change.layers == sum(child.layers for child in change.children)
     for child in change.children:
         _adds_up(child)

@@ -1,6 +1,7 @@
 """Every figure is registered once, and every reader answers with it or refuses: one name, one number."""
 
 import json
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 from math import isnan
@@ -159,14 +160,14 @@ def test_every_reader_answers_with_the_figure_or_refuses(name, found):
 def _peak():
     """A figure that no reader was told of: the memory of a training step."""
     return replace(
-        FIGURES["kept_bytes"], name="peak_bytes", scopes=("design",), of=lambda found, _: found.memory.training
+        FIGURES["saved_bytes"], name="peak_bytes", scopes=("design",), of=lambda found, _: found.memory.training
     )
 
 
 def test_one_more_figure_is_answered_by_itself(monkeypatch):
     monkeypatch.setitem(FIGURES, "peak_bytes", _peak())  # type: ignore[arg-type]
     found = account()
-    assert found.memory.training != found.memory.kept_bytes
+    assert found.memory.training != found.memory.saved_bytes
     assert figure(found, "peak_bytes") == found.memory.training
     assert FigureNames(found, None).lookup("peak_bytes") == found.memory.training
     assert list(disagreements(found, FIGURES["peak_bytes"])) == []
@@ -179,12 +180,12 @@ def test_a_reader_with_a_default_is_found_out(monkeypatch):
     monkeypatch.setitem(FIGURES, "peak_bytes", _peak())  # type: ignore[arg-type]
 
     def by_default(found, part, name):
-        return found.kept_bytes() if part is None and FIGURES[name].kind == "saved" else REFUSED
+        return found.saved_bytes() if part is None and FIGURES[name].kind == "saved" else REFUSED
 
     found = account()
-    assert list(disagreements(found, FIGURES["kept_bytes"], (by_default,))) == []
+    assert list(disagreements(found, FIGURES["saved_bytes"], (by_default,))) == []
     assert list(disagreements(found, FIGURES["peak_bytes"], (by_default,))) == [
-        ("by_default", None, found.memory.training, found.memory.kept_bytes)
+        ("by_default", None, found.memory.training, found.memory.saved_bytes)
     ]
 
 
@@ -230,6 +231,10 @@ def test_figures_are_of_known_kinds_and_say_what_they_are():
         assert one.additive <= ("sum" in one.scopes)
 
 
+def test_a_figure_that_is_sent_is_the_registered_one():
+    assert all(pickle.loads(pickle.dumps(one)) is one for one in FIGURES.values())
+
+
 # -- commands ---
 
 
@@ -263,19 +268,19 @@ def _told(tmp_path, spec, setting):  # noqa: C901, PLR0912  # command by command
             if name in layer:
                 say("analyze", name, layer["name"], layer[name])
     say("analyze", "depth", "", design["depth"])
-    say("analyze", "kept_bytes", "", sum(layer["kept_bytes"] for layer in design["layers"]))
+    say("analyze", "saved_bytes", "", sum(layer["saved_bytes"] for layer in design["layers"]))
     (compared,) = _run(tmp_path, "compare", spec, *asked)["designs"]
     for name, value in compared["figures"].items():
         say("compare", name, "", value)
     ledger = _run(tmp_path, "memory", spec, *_options(setting, *fields))
-    say("memory", "kept_bytes", "", ledger["kept_bytes"])
+    say("memory", "saved_bytes", "", ledger["saved_bytes"])
     say("memory", "training_bytes", "", ledger["training"])
     say("memory", "inference_bytes", "", ledger["inference"])
     if setting.kind == "cuda":
         say("memory", "reserved_bytes", "", ledger["cuda"]["reserved"])
         say("memory", "allocated_bytes", "", ledger["cuda"]["allocated"])
-    for layer in {one["layer"] for one in ledger["kept"]}:
-        say("memory", "kept_bytes", layer, sum(one["bytes"] for one in ledger["kept"] if one["layer"] == layer))
+    for layer in {one["layer"] for one in ledger["saved"]}:
+        say("memory", "saved_bytes", layer, sum(one["bytes"] for one in ledger["saved"] if one["layer"] == layer))
     if setting.timed:
         for mode in ("train", "infer"):
             seconds = _run(tmp_path, "predict", spec, *asked, "--mode", mode)["seconds"]
@@ -304,7 +309,7 @@ def test_no_figure_differs_between_commands_under_one_setting(text, setting, tmp
         spec = str(tmp_path / "spec.yaml")
         (tmp_path / "spec.yaml").write_text(text)
     told = _told(tmp_path, spec, setting)
-    assert {"macs", "kept_bytes", "training_bytes", "param_bytes"} <= {name for name, _ in told}
+    assert {"macs", "saved_bytes", "training_bytes", "param_bytes"} <= {name for name, _ in told}
     for (name, of), answers in told.items():
         numbers = {json.dumps(min(value) if isinstance(value, list) else value) for _, value in answers}
         assert len(numbers) == 1, (name, of, answers)

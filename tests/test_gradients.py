@@ -109,7 +109,7 @@ def test_what_stops_gradients_does(how):
         grads = [one.grad is not None for one in built.parameters()]
         assert grads == [False, True]
     x = torch.rand(2, 4)
-    assert memory(design, batch=2).kept_bytes == kept(module, x) == 4 * 2 * 4  # the input of b
+    assert memory(design, batch=2).saved_bytes == kept(module, x) == 4 * 2 * 4  # the input of b
     assert memory(design, batch=2, optimizer="adam").gradients == 4 * 16
 
 
@@ -133,7 +133,7 @@ def test_a_straight_through_function():
     total = archscope.analyze(design, batch=2).total
     assert counted(Rounded(), 2, 4) == (32, 3 * 32)
     assert (total.trainable_params, total.backward_macs) == (32, 96)
-    assert memory(design, batch=2).kept_bytes == kept(Rounded(), torch.rand(2, 4))
+    assert memory(design, batch=2).saved_bytes == kept(Rounded(), torch.rand(2, 4))
 
 
 @pytest.mark.parametrize("layer", ["Identity", "Flatten: {start_dim: 1}", "Dropout: 0.0", "Contiguous"])

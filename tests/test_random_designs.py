@@ -57,7 +57,7 @@ def test_a_random_design_learns_what_torch_trains(text):
     except ValueError as error:
         assert "when training" in str(error)
         return
-    assert memory(design, batch=2).kept_bytes == expected
+    assert memory(design, batch=2).saved_bytes == expected
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -115,7 +115,7 @@ def test_every_column_says_how_it_counts():
 
 def test_sums_stand_above_what_is_in_a_block() -> None:
     account = archscope.analyze(archscope.load("resnet50"))
-    table = tabulate_blocks(account, ["params", "kept_bytes"])
+    table = tabulate_blocks(account, ["params", "saved_bytes"])
     found = {line.cells[0]: line for line in table.lines}
     assert [line.cells[0] for line in table.lines if line.role == "layer"] == [row.name for row in account.rows]
     for name, line in found.items():

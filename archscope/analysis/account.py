@@ -179,9 +179,9 @@ class Account(Shown, report="account"):
 
         return memory(self.design, self.setting)
 
-    def kept_bytes(self, part: str | None = None) -> int:
+    def saved_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
-        return self.memory.kept_bytes if part is None else self._kept.get(part, 0)
+        return self.memory.saved_bytes if part is None else self._kept.get(part, 0)
 
     @cached_property
     def _kept(self) -> dict[str, int]:

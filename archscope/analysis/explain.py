@@ -28,7 +28,7 @@ from archscope.steps import Step
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from archscope.analysis.memory import Kept
+    from archscope.analysis.memory import Saved
     from archscope.analysis.receptive_field import Field, ReceptiveFields
 
 #: the cost figures that are explained by their own formula; the others follow from these
@@ -140,12 +140,12 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     if layer is not None and not chosen:
         hint = suggestion(layer, (s.layer.name for s in steps))
         raise UsageError(f"{design.name} has no layer or block `{layer}`{'; ' + hint if hint else ''}")
-    kept: dict[str, list[Kept]] = {}
-    for piece in account.memory.kept if account.setting.runs else ():
+    saved: dict[str, list[Saved]] = {}
+    for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
-            kept.setdefault(name, []).append(piece)
+            saved.setdefault(name, []).append(piece)
     known = _Known({}, {}, {})
-    found = (_explain(step, account, kept.get(step.layer.name, []), known) for step in chosen)
+    found = (_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen)
     lacking = incomplete(design)
     return Explanations(
         account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
@@ -166,7 +166,7 @@ class _Known(NamedTuple):
     windows: dict[Any, Reads]
 
 
-def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> Explanation:
+def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
     if key not in known.lines:
@@ -174,7 +174,7 @@ def _explain(step: Step, account: Account, kept: list[Kept], known: _Known) -> E
     given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
     seen = _field_lines(step, account.fields, known)
     precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
-    lines = (*known.lines[key], *seen, *_kept_lines(layer.name, kept, precision))
+    lines = (*known.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
     return Explanation(layer.name, f"{layer.kind}({given})", lines)
 
 
@@ -283,13 +283,13 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         yield _line(f"field_start{suffix}", field.start)
 
 
-def _kept_lines(name: str, kept: list[Kept], precision: str) -> Iterator[Line]:
+def _saved_lines(name: str, saved: list[Saved], precision: str) -> Iterator[Line]:
     """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once."""
-    for piece in kept:
+    for piece in saved:
         others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
         shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
         run = f", {precision}" if precision else ""
-        yield Line("keeps", "", "", piece.bytes, f"{piece.what}{run}{shared}")
+        yield Line("saves", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

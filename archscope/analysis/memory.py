@@ -34,21 +34,21 @@ from archscope.steps import Step
 #: bits of a weight, by format
 WEIGHT_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "int8": 8, "int4": 4, "binary": 1}
 
-#: what lives at the peak: gradients are those of parameters; what is in passing dies before the step is done, and
+#: what lives at the peak: gradients are those of parameters; what is temporary dies before the step is done, and
 #: autograd does not keep it
-KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "kept", "in passing")
+KINDS = ("parameters", "buffers", "optimizer state", "inputs", "gradients", "saved tensors", "temporary")
 
 #: parts of a training step
 PHASES = ("forward", "loss", "backward", "optimizer")
 
 
-class Kept(NamedTuple):
-    """A piece of memory that is kept for the backward pass.
+class Saved(NamedTuple):
+    """A piece of memory that autograd keeps for the backward pass: of a saved tensor.
 
     Attributes:
-        layer: the first layer that keeps it.
+        layer: the first layer that saves it.
         what: what it is: ``output of conv1``, ``the indices``, ...
-        shared: the other layers that keep it, too.
+        shared: the other layers that save it, too.
     """
 
     layer: str
@@ -91,7 +91,7 @@ class Memory(Shown, report="memory"):
     Attributes:
         setting: how it is run.
         parameters, buffers, gradients, optimizer_state, inputs: bytes of each; inputs with the loss's targets.
-        kept: what autograd keeps, in the order of the forward pass.
+        saved: what autograd keeps, in the order of the forward pass.
         timeline: all allocations of a training step; of loops of very many steps the first and the last.
         activations: bytes of all that an inference allocates, none reused.
         inferring: all allocations of an inference.
@@ -108,7 +108,7 @@ class Memory(Shown, report="memory"):
     gradients: int
     optimizer_state: int
     inputs: int
-    kept: tuple[Kept, ...]
+    saved: tuple[Saved, ...]
     timeline: tuple[Moment, ...]
     activations: int
     inferring: tuple[Moment, ...]
@@ -125,15 +125,15 @@ class Memory(Shown, report="memory"):
         return OnCuda(*self.traffic.most(), self.traffic.workspace, (0, self.unfolded))
 
     @cached_property
-    def kept_bytes(self) -> int:
+    def saved_bytes(self) -> int:
         """All that autograd keeps, the input too where a layer keeps it."""
-        return sum(piece.bytes for piece in self.kept)
+        return sum(piece.bytes for piece in self.saved)
 
     @cached_property
     def by_layer(self) -> dict[str, int]:
         """What each layer keeps that no layer before it keeps."""
         found = {layer.name: 0 for layer in self.design.layers}
-        for piece in self.kept:
+        for piece in self.saved:
             found[piece.layer] += piece.bytes
         return found
 
@@ -234,7 +234,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
         gradients=0 if not setting.trains else sum(value.storage.bytes for value in run.trained),
         optimizer_state=sum(value.storage.bytes for value in run.optimizer_state),
         inputs=sum(value.storage.bytes for value in (*run.inputs, *run.targets)),
-        kept=tuple(_kept(run)),
+        saved=tuple(_saved(run)),
         timeline=tuple(map(Moment._make, run.tape.events)),
         activations=activations,
         inferring=tuple(map(Moment._make, inferring)),
@@ -250,13 +250,13 @@ def _at_peak(run: Run) -> Iterator[Piece]:
     live = [live for _, _, live in run.tape.events]
     kinds = _kinds(run)
     for storage, times in run.tape.living(live.index(max(live))).items() if live else ():
-        kind = kinds.get(storage, "in passing")
+        kind = kinds.get(storage, "temporary")
         yield Piece(kind, storage.layer, _of_steps(storage, times), storage.bytes * times)
 
 
 def _kinds(run: Run) -> dict[Storage, str]:
-    """The kind of each storage of a step that is not in passing."""
-    kinds = {storage: "kept" for _, storage in run.keeps}
+    """The kind of each storage of a step that is not temporary."""
+    kinds = {storage: "saved tensors" for _, storage in run.keeps}
     kinds |= {value.storage: "gradients" for value in run.tape.gradients.values()}
     kinds |= {value.storage: "inputs" for value in (*run.inputs, *run.targets)}
     kinds |= {value.storage: "optimizer state" for value in run.optimizer_state}
@@ -346,7 +346,7 @@ def _train(run: Run, setting: Setting) -> None:
         run.step(setting.optimizer, foreach=setting.kind == "cuda" and setting.version >= FOREACH)
 
 
-def _kept(run: Run) -> Iterator[Kept]:
+def _saved(run: Run) -> Iterator[Saved]:
     """What the layers keep, each piece once, in the order of the layers that keep it first."""
     pieces: dict[Storage, list[str]] = {}
     for layer, storage in run.keeps:
@@ -357,4 +357,4 @@ def _kept(run: Run) -> Iterator[Kept]:
     copies = run.tape.copies
     for storage, (first, *others) in pieces.items():
         times = 1 + copies.get(storage, 0)
-        yield Kept(first, _of_steps(storage, times), storage.bytes * times, tuple(others))
+        yield Saved(first, _of_steps(storage, times), storage.bytes * times, tuple(others))

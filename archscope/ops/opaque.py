@@ -42,7 +42,7 @@ class Opaque(Op):
     multiplied. Every report on a design with such a layer says that it is incomplete.
 
     ``backward_macs`` left out is counted as that of a product of what arrives with the parameters (or with itself);
-    they are booked as a gradient of the inputs wherever one is needed. ``kept_bytes`` (at 4 bytes a float) are what is
+    they are booked as a gradient of the inputs wherever one is needed. ``saved_bytes`` (at 4 bytes a float) are what is
     kept for the backward pass besides inputs, outputs and weights; which of these are kept, ``saved_inputs`` (left out:
     all that are floating) and ``saved_outputs`` say. What it takes in passing is not known.
     """
@@ -63,7 +63,7 @@ class Opaque(Op):
     buffer_dtypes: tuple[tuple[str, str], ...] = argument(Named(_DTYPE), {})
     macs: int = argument(Size(0), symbol="measured")
     backward_macs: int | None = argument(Maybe(Size(0)), None, symbol="measured_backward")
-    kept_bytes: int | None = argument(Maybe(Size(0)), None, symbol="measured_kept")
+    saved_bytes: int | None = argument(Maybe(Size(0)), None, symbol="measured_kept")
     saved_inputs: tuple[int, ...] | None = argument(Maybe(Listed(Index(0))), None)
     saved_outputs: tuple[int, ...] = argument(Listed(Index(0)), [])
 
@@ -161,8 +161,8 @@ class Opaque(Op):
         if not t.grad or all(value.node is None for value in floating):
             return made
         saved = [x[number] for number in self._saved_inputs(x)] + [made[number] for number in self.saved_outputs]
-        if self.kept_bytes is not None:
-            size = self.kept_bytes * x[0].shape[0] * ITEM_BYTES[dtype] // ITEM_BYTES["float32"]
+        if self.saved_bytes is not None:
+            size = self.saved_bytes * x[0].shape[0] * ITEM_BYTES[dtype] // ITEM_BYTES["float32"]
             rest = t.make((size,), "uint8", "what it keeps, as measured")
             saved.append(rest)
         results = [value for value, tensor in zip(made, y, strict=True) if tensor.floating]

@@ -73,14 +73,14 @@ def stages(account: Account, depth: int | None = None) -> Figure:
     if depth is None:
         depth = fitting_depth(account, _UNASKED) or max((len(row.path) for row in account.rows), default=1)
     figures: dict[str, list[int]] = {}
-    kept = account.memory.by_layer
+    saved = account.memory.by_layer
     for row in account.rows:
         name = ".".join(row.path[:depth])
-        own = (row.params, row.macs, row.activations, kept[row.name])
+        own = (row.params, row.macs, row.activations, saved[row.name])
         figures[name] = [a + b for a, b in zip(figures.get(name, (0, 0, 0, 0)), own, strict=True)]
     totals = [sum(column) for column in zip(*figures.values(), strict=True)] or [0] * 4
     figures, others = _fewer(figures, totals)
-    titles = ("parameters", "MACs", "activations", "kept for backward")
+    titles = ("parameters", "MACs", "activations", "saved for backward")
     panels = []
     for i, title in enumerate(titles):
         written = binary if i == len(titles) - 1 else short
@@ -340,7 +340,7 @@ def _ratio(number: float) -> str:
 _TOTALS: tuple[tuple[str, Callable[[float], str], str], ...] = (
     ("parameters", short, "params"),
     ("MACs", short, "macs"),
-    ("kept for backward", binary, "kept_bytes"),
+    ("saved for backward", binary, "saved_bytes"),
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 
 from archscope.design import Design
 from archscope.diagnostics import Diagnostic
@@ -14,7 +15,7 @@ from archscope.graph import MANY, Layer, LayerGraph
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.readings import Rearranged, along_of
-from archscope.ops.windows import WHOLE, Along, Slide
+from archscope.ops.windows import WHOLE, Along, Slide, pointwise
 from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
@@ -32,6 +33,7 @@ def suspicions(
         without: the design with one of these left out, if there is such a one.
     """
     yield from _joined_samples(design.graph)
+    yield from _along_rows(design.graph)
     read = _words(document)
     for name, node in document.vars.items():
         if name not in read and name not in sets and node.mark.source == document.source:  # a library serves others too
@@ -142,6 +144,42 @@ def _warned(layer: Layer, arriving: Tensor, graph: LayerGraph) -> Diagnostic:
         remedy = "count dimensions from 1, or from the end"
     hint = f"in what arrives, ({shape}), dimension {arriving.batch} is the batch: {remedy}"
     return Diagnostic(f"{layer.kind} joins the samples of a batch{work}", layer.mark, hint, severity="warning")
+
+
+# -- dense layers on maps ----------------------------------------------------------------------------------------------
+
+
+def _along_rows(graph: LayerGraph) -> Iterator[Diagnostic]:
+    """Dense layers that arrive at a map of two or three axes, channels first, and work along the last of these."""
+    dense = [layer for layer in graph.layers if layer.kind == "Linear"]
+    layers, tensors, told = {layer.name: layer for layer in graph.layers}, graph.tensors(1) if dense else {}, set()
+    for layer in dense:
+        ((node, output),) = layer.inputs
+        (_, *sizes) = tensors[node][output].shape or (1,)
+        if len(sizes) < 3 or layer.mark in told or not _is_map(node, layers, tensors):
+            continue
+        told.add(layer.mark)
+        shape, rows = " x ".join(map(str, sizes)), prod(sizes[:-1])
+        hint = f"a dense layer behind all of the map needs `Flatten` before it ({prod(sizes):,} features)"
+        yield Diagnostic(
+            f"Linear works along the last axis of the {shape} map, {rows:,} rows of {sizes[-1]:,} features",
+            layer.mark,
+            f"{hint}; a 1x1 convolution joins the channels of each place",
+            severity="warning",
+        )
+
+
+def _is_map(node: str, layers: Mapping[str, Layer], tensors: Mapping[str, Tensors]) -> bool:
+    """Whether a tensor is still laid as a layer of maps has laid it: only elements have been worked on since."""
+    while node in layers:
+        layer = layers[node]
+        if layer.op.rank in (2, 3):
+            return True
+        x, y = tuple(tensors[name][output] for name, output in layer.inputs), tensors[node]
+        if not x or layer.op.reads(x, y)[0] is not pointwise(len(y[0].shape)):
+            return False
+        node = layer.inputs[0].node
+    return False
 
 
 def _macs(layer: Layer, tensors: Mapping[str, Tensors]) -> int:

@@ -389,7 +389,7 @@ def _column(name: str, text: str, whole: bool) -> Column:
     """What is known of a column; its style is ``count`` if it holds integers."""
     number = "count" if whole else "number"
     if name in SWEPT:
-        column: Column = SWEPT[name]
+        column = SWEPT[name].column
         smallest = "; the smallest over the axes" if name in FIELDS else ""
         style = column.style if column.style in ("seconds", "ratio") else number
         return replace(column, style=style, convention=column.convention + smallest)

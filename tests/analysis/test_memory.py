@@ -76,7 +76,7 @@ def test_designs_keep_what_autograd_saves(name, precision):
     for batch in (1, 2, 3):
         expected = kept(design, batch, autocast=precision != "float32") if batch > 1 or trains_alone(design) else None
         if expected is not None:
-            assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
+            assert memory(design, batch=batch, precision=precision).saved_bytes == expected, batch
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("float64", torch.float64)])
@@ -89,7 +89,7 @@ def test_designs_in_another_type_keep_what_autograd_saves(name, precision, dtype
     network = build(design, dtype=dtype).train()
     given = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in inputs(design, 2)]
     found = memory(design, batch=2, precision=precision)
-    assert found.kept_bytes == kept_by(network, lambda: network(*given))
+    assert found.saved_bytes == kept_by(network, lambda: network(*given))
     assert found.parameters == sum(tensor.nbytes for tensor in network.parameters())
     assert found.buffers == sum(tensor.nbytes for tensor in network.buffers())
 
@@ -99,7 +99,7 @@ def test_a_float64_account_has_the_memory_of_float64():
     design = small("vit_b_16")
     narrow, wide = archscope.analyze(design), archscope.analyze(design, precision="float64")
     assert wide.total.param_bytes == 2 * narrow.total.param_bytes == wide.memory.parameters
-    assert wide.kept_bytes() == 2 * narrow.kept_bytes()
+    assert wide.saved_bytes() == 2 * narrow.saved_bytes()
     assert wide.memory.gradients == wide.memory.parameters
 
 
@@ -125,7 +125,7 @@ def test_all_designs_keep_what_autograd_saves(name, precision):
     for batch in (1, 2, 3):
         if batch > 1 or trains_alone(design):
             expected = kept(design, batch, autocast=precision != "float32")
-            assert memory(design, batch=batch, precision=precision).kept_bytes == expected, batch
+            assert memory(design, batch=batch, precision=precision).saved_bytes == expected, batch
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -138,7 +138,7 @@ def test_random_designs_keep_what_autograd_saves(text, batch, precision):
     except ValueError as error:
         assert "when training" in str(error)
         return
-    assert memory(design, batch=batch, precision=precision).kept_bytes == expected
+    assert memory(design, batch=batch, precision=precision).saved_bytes == expected
 
 
 def layers(*entries, shape="[4, 8, 8]", more=""):
@@ -183,7 +183,7 @@ MAP = 4 * 8 * 8 * 4
     ],
 )
 def test_what_is_kept(entries, pieces):
-    assert [(piece.layer, piece.what, piece.bytes) for piece in memory(layers(*entries)).kept] == pieces
+    assert [(piece.layer, piece.what, piece.bytes) for piece in memory(layers(*entries)).saved] == pieces
 
 
 def test_what_two_layers_keep_counts_once_and_names_both():
@@ -191,7 +191,7 @@ def test_what_two_layers_keep_counts_once_and_names_both():
         f"{{{CONV}, name: a}}", "{ReLU: , name: r}", f"{{{CONV}, name: b}}", f"{{{CONV}, name: c, from: r}}",
         "{Add: [b, c], name: d}",
     )  # fmt: skip
-    piece = memory(design).kept[1]
+    piece = memory(design).saved[1]
     assert (piece.layer, piece.shared) == ("r", ("b", "c"))
     assert memory(design).by_layer == {"a": MAP, "r": MAP, "b": 0, "c": 0, "d": 0}
 
@@ -199,14 +199,14 @@ def test_what_two_layers_keep_counts_once_and_names_both():
 def test_vgg_keeps_more_in_mixed_precision_at_batch_2():
     """Its cast weights weigh more than what its halved maps save."""
     design = archscope.load("vgg16")
-    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes > memory(design, batch=2).kept_bytes
-    assert memory(design, batch=64, precision="bf16-mixed").kept_bytes < memory(design, batch=64).kept_bytes
+    assert memory(design, batch=2, precision="bf16-mixed").saved_bytes > memory(design, batch=2).saved_bytes
+    assert memory(design, batch=64, precision="bf16-mixed").saved_bytes < memory(design, batch=64).saved_bytes
 
 
 def test_a_dropouts_mask_is_a_bool_on_cuda():
     design = layers(f"{{{CONV}, name: a}}", "Dropout")
-    assert [piece.bytes for piece in memory(design).kept] == [MAP, MAP]
-    assert [piece.bytes for piece in memory(design, device="cuda").kept] == [MAP, MAP // 4]
+    assert [piece.bytes for piece in memory(design).saved] == [MAP, MAP]
+    assert [piece.bytes for piece in memory(design, device="cuda").saved] == [MAP, MAP // 4]
 
 
 # -- lifetimes of real storages ----------------------------------------------------------------------------------------
@@ -236,18 +236,18 @@ layers:
 @pytest.mark.parametrize("check", ["true", "false"])
 def test_a_block_that_is_recomputed_keeps_what_it_reads(check):
     design = archscope.load(BLOCK.replace("CHECK", check))
-    assert memory(design, batch=2).kept_bytes == left(design, 2)
+    assert memory(design, batch=2).saved_bytes == left(design, 2)
 
 
 def test_recomputing_saves():
-    both = [memory(archscope.load(BLOCK.replace("CHECK", check))).kept_bytes for check in ("true", "false")]
+    both = [memory(archscope.load(BLOCK.replace("CHECK", check))).saved_bytes for check in ("true", "false")]
     assert both[0] < 0.6 * both[1]
 
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet18", "mobilenet_v2", "googlenet"])
 def test_what_is_kept_is_what_lives_on(name):
     design = archscope.load(name, input=None if name == "lenet5" else (3, 64, 64))
-    assert memory(design, batch=2).kept_bytes == left(design, 2)
+    assert memory(design, batch=2).saved_bytes == left(design, 2)
 
 
 @pytest.mark.parametrize("name", SHORT)
@@ -564,7 +564,7 @@ layers:
 def test_a_step_of_ops_behind_others_takes_what_torch_takes(what, autocast):
     design = archscope.load(TOGETHER[what])
     precision = "bf16-mixed" if autocast else "float32"
-    assert memory(design, batch=2, precision=precision).kept_bytes == kept(design, 2, autocast=autocast)
+    assert memory(design, batch=2, precision=precision).saved_bytes == kept(design, 2, autocast=autocast)
     expected = step(design, 2, "sgd", autocast=autocast, fake=False)
     assert timeline(design, 2, "sgd", autocast=autocast) == expected
 
@@ -606,7 +606,7 @@ def test_the_peak_names_its_layer_and_what_lives_then():
 def test_channels_last_copies_where_a_map_is_flattened():
     plain, last = (memory(archscope.load("vgg11"), channels_last=last) for last in (False, True))
     assert last.activations - plain.activations == 512 * 7 * 7 * 4
-    assert last.kept_bytes == plain.kept_bytes  # fc1 keeps the copy, and nobody the map
+    assert last.saved_bytes == plain.saved_bytes  # fc1 keeps the copy, and nobody the map
 
 
 @pytest.mark.parametrize("last", ["Conv2d", "ReLU"])
@@ -700,7 +700,7 @@ def test_two_states_for_lamb_and_none_without_training():
     design = archscope.load("lenet5")
     assert memory(design, optimizer="lamb").optimizer_state == 2 * 4 * 61706
     resting = memory(design, optimizer="none")
-    assert (resting.gradients, resting.optimizer_state, resting.kept) == (0, 0, ())
+    assert (resting.gradients, resting.optimizer_state, resting.saved) == (0, 0, ())
     assert set(OPTIMIZERS) == {*TORCH, "lamb", "none"}
 
 
@@ -722,7 +722,7 @@ def test_the_ledger_adds_up_with_the_input_once():
     design = archscope.load("resnet18")
     ledger = memory(design, batch=2, optimizer="adam")
     image = 2 * 3 * 224 * 224 * 4
-    parts = ledger.parameters + ledger.buffers + ledger.gradients + ledger.optimizer_state + ledger.kept_bytes
+    parts = ledger.parameters + ledger.buffers + ledger.gradients + ledger.optimizer_state + ledger.saved_bytes
     assert ledger.inputs == image + 2 * 8  # and a target a sample
     first = next(moment.live for moment in ledger.timeline if moment.phase == "loss")
     standing = parts - ledger.gradients + 2 * 8
@@ -773,7 +773,7 @@ def test_mixed_precision_of_norms_and_recurrent_layers_is_torchs(layer):
     """Every allocation of a step, on the CPU itself."""
     design = layers("{Linear: 8}", layer, "Flatten", "{Linear: 3}", shape="[6, 8]")
     assert timeline(design, 2, "sgd", autocast=True) == step(design, 2, "sgd", autocast=True, fake=False)
-    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes == kept(design, 2, autocast=True)
+    assert memory(design, batch=2, precision="bf16-mixed").saved_bytes == kept(design, 2, autocast=True)
 
 
 # -- strides -----------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def test_a_model_of_two_types_is_accounted_as_torch_holds_it():
     assert account.total.param_bytes == sum(one.nbytes for one in model.parameters()) == 2 * (144 + 16 + 85) + 4 * 51
     assert [(row.output_shape, row.y[0].dtype) for row in account.rows[-2:]] == [((4, 3), None), ((4, 5), "bfloat16")]
     assert [one.dtype for one in model(x)] == [torch.float32, torch.bfloat16]
-    assert memory(account.design, batch=2).kept_bytes == kept_by(model, lambda: model(x))
+    assert memory(account.design, batch=2).saved_bytes == kept_by(model, lambda: model(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -153,7 +153,7 @@ def test_autocast_leaves_float64_as_it_is():
     network, x = build(design), inputs(design, 2)
     with torch.autocast("cpu", torch.bfloat16):
         expected = kept_by(network, lambda: network(*x))
-    assert memory(design, batch=2, precision="bf16-mixed").kept_bytes == expected == 2 * 4 * 8 + 2 * 4 * 2 + 4 * 4 * 2
+    assert memory(design, batch=2, precision="bf16-mixed").saved_bytes == expected == 2 * 4 * 8 + 2 * 4 * 2 + 4 * 4 * 2
 
 
 def test_fields_are_measured_whatever_the_types():
@@ -201,7 +201,7 @@ def test_an_explanation_says_what_a_layer_is_held_in():
         2 * (64 + 85 + 20),
         "bfloat16",
     )
-    assert (lines["kept_bytes"].result, lines["kept_bytes"].note) == (64 * 2, "the output of x")
+    assert (lines["saved_bytes"].result, lines["saved_bytes"].note) == (64 * 2, "the output of x")
 
 
 @given(mixed())

@@ -54,7 +54,7 @@ def test_a_long_sequence_takes_and_keeps_what_torch_takes_and_keeps(layer, steps
     assert len(steps) <= 2 * 2 * SHOWN  # two layers or directions, in an inference and in a training step
     assert [live for *_, live in one.tape.events] == step(it, 2, "sgd", fake=False)
     ledger = memory(it, batch=2)
-    assert ledger.kept_bytes == kept(it, 2)
+    assert ledger.saved_bytes == kept(it, 2)
     assert sum(ledger.peak_by_kind.values()) == sum(piece.bytes for piece in ledger.at_peak) == ledger.training
 
 
@@ -73,9 +73,9 @@ def test_some_steps_tell_of_all(layer, checkpoint):
 def test_sixteen_thousand_steps_are_in_proportion_to_what_torch_keeps_of_a_few(layer, steps):
     few, more = (kept(design(LAYERS[layer], count), 2) for count in (8, 9))
     ledger = memory(design(LAYERS[layer], 16_000), batch=2)
-    assert ledger.kept_bytes == few + (16_000 - 8) * (more - few)
+    assert ledger.saved_bytes == few + (16_000 - 8) * (more - few)
     assert len(ledger.timeline) < 2 * MOST_EVENTS + 1000
-    assert ledger.training > ledger.kept_bytes
+    assert ledger.training > ledger.saved_bytes
     assert len(steps) <= 2 * 2 * SHOWN  # of an inference and of a training step
 
 
@@ -85,7 +85,7 @@ def test_a_billion_steps_take_no_time(steps):
 layers: [{{name: it, LSTM: {{hidden_size: 64, batch_first: true}}}}, {{Linear: 3, from: "it[0]"}}]
 """)
     ledger = memory(it, batch=2)
-    assert ledger.kept_bytes == pytest.approx(10**9 * 2 * 4 * (4 * 64 + 3 * 64 + 64 + 32), rel=1e-6)
+    assert ledger.saved_bytes == pytest.approx(10**9 * 2 * 4 * (4 * 64 + 3 * 64 + 64 + 32), rel=1e-6)
     assert len(steps) <= 2 * SHOWN
     assert sum(ledger.peak_by_kind.values()) == ledger.training
 

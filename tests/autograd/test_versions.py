@@ -11,7 +11,7 @@ ROWS, CLASSES = 8, 16
 
 
 def kept(text, *, batch=ROWS, **setting):
-    return memory(archscope.load(text), batch=batch, **setting).kept_bytes
+    return memory(archscope.load(text), batch=batch, **setting).saved_bytes
 
 
 @pytest.mark.parametrize("op", ["Softmax: {dim: 1}", "Softmin: {dim: 1}", "LogSoftmax: {dim: 1}"])

@@ -39,7 +39,7 @@ outputs: ["lstm[0]"]
 def test_all_figures_are_the_modules(name, size):
     found = list(checks.check(archscope.load(name, input=size)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes", "flops by fvcore"} <= {
+    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes", "flops by fvcore"} <= {
         one.what for one in found
     }
 
@@ -49,13 +49,13 @@ def test_all_figures_are_the_modules(name, size):
 def test_all_figures_of_all_designs_are_the_modules(name):
     found = list(checks.check(archscope.load(name)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "kept_bytes"} <= {one.what for one in found}
+    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes"} <= {one.what for one in found}
 
 
 def test_what_torchs_counter_counts_too_much_is_named():
     """Two groups: the weight gradient, 9 x 9 places x 9 x 4 x 6 / 2 products a sample, is counted twice."""
     text = "input: [4, 11, 11]\nlayers: [{Conv2d: {out_channels: 6, kernel_size: 3, groups: 2}}]\n"
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=3))}
     assert found["backward_macs"].ok
     assert f"less the {3 * 81 * 9 * 4 * 6 // 2:,} that it counts too much" in found["backward_macs"].note
 
@@ -68,7 +68,7 @@ def test_a_wrong_account_does_not_mend_the_measurement(monkeypatch):
         account, rows=tuple(replace(row, cost=replace(row.cost, weight_grad_macs=0)) for row in account.rows)
     )
     monkeypatch.setattr(checks, "analyze", lambda *_, **__: wrong)
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=3)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=3))}
     assert found["backward_macs"].measured == 3 * 81 * 9 * 4 * 6 // 2  # the images need no gradient
     assert not found["backward_macs"].ok
 
@@ -80,7 +80,7 @@ def test_what_fvcore_counts_besides_or_does_not_see_is_named():
 input: [3, 8, 8]
 layers: [{Conv2d: {out_channels: 4, kernel_size: 3, padding: same}}, BatchNorm2d]
 """
-    found = {one.what: one for one in checks.check(archscope.load(text), batch=2)}
+    found = {one.what: one for one in checks.check(archscope.load(text), archscope.Setting(batch=2))}
     macs, norm = 2 * 64 * 27 * 4, 2 * 2 * 64 * 4
     assert found["flops by fvcore"].measured == norm
     assert found["flops by fvcore"].note == (
@@ -94,7 +94,7 @@ def test_a_difference_is_found(monkeypatch):
     monkeypatch.setattr(checks, "measure", lambda _, *options: measure(other, *options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
     always = {"parameters by name and shape", "params", "output shapes", "macs", "backward_macs", "flops by fvcore"}
-    assert wrong == always | (wrong & {"kept_bytes"})
+    assert wrong == always | (wrong & {"saved_bytes"})
 
 
 def test_the_command_line():
@@ -105,12 +105,12 @@ def test_the_command_line():
 
 def test_a_figure_of_another_batch_says_so(tmp_path):
     spec = tmp_path / "a.yaml"
-    spec.write_text("name: a\ninput: [5]\nlayers: [Linear: 7]\nexpect: {macs: 35, kept_bytes: 20}\n")
+    spec.write_text("name: a\ninput: [5]\nlayers: [Linear: 7]\nexpect: {macs: 35, saved_bytes: 20}\n")
     result = CliRunner().invoke(main, ["verify", str(spec), "--torch"])
     assert result.exit_code == 0
     assert "a: macs = 35\n" in result.stdout  # 5 x 7, of one sample
     assert "a: torch: macs at batch 2 = 70   torch.utils.flop_counter, halved\n" in result.stdout
-    for figure in ("backward_macs", "flops by fvcore", "kept_bytes"):
+    for figure in ("backward_macs", "flops by fvcore", "saved_bytes"):
         assert f"a: torch: {figure} at batch 2 = " in result.stdout
 
 

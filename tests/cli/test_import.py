@@ -82,7 +82,7 @@ def test_a_saved_program(tmp_path):
     assert result.exit_code == 0
     total = archscope.analyze(archscope.load(result.stdout)).total
     assert (total.params, total.macs) == (3 * 5 + 5 + 5 * 2 + 2, 3 * 5 + 5 * 2)
-    assert "not measured: backward_macs, kept_bytes, outputs" in result.stderr
+    assert "not measured: backward_macs, saved_bytes, outputs" in result.stderr
 
 
 def test_an_onnx_file(tmp_path):
@@ -111,7 +111,7 @@ def test_a_figure_that_differs_is_named_and_ends_with_one(monkeypatch, tmp_path)
     result = run(f"{MODELS}:Twice", "--input", "6", "-q", "-o", str(tmp_path / "net.yaml"))
     assert result.exit_code == 1
     assert "FAILED macs: stated 72, measured 144" in result.stdout
-    assert result.stdout.splitlines()[-1].endswith("NOT equal: macs, backward_macs, kept_bytes, outputs in training")
+    assert result.stdout.splitlines()[-1].endswith("NOT equal: macs, backward_macs, saved_bytes, outputs in training")
     assert archscope.load(tmp_path / "net.yaml").layers  # it is written all the same
 
 

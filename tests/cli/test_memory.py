@@ -25,13 +25,13 @@ def test_the_ledger():
     assert f"{8 * 138357544 + 32 * 4:,} B" in lines["optimizer state"]
     assert "weights alone: float32 527.79 MiB, bfloat16 263.90 MiB" in out
     assert "a file of float32: 553.43 MB, 527.79 MiB" in out
-    assert "kept, the largest first" in out
+    assert "saved tensors, the largest first" in out
     assert "`--layers` shows all" in out
 
 
 def test_all_layers_in_order():
     out = run("lenet5", "--layers").stdout
-    assert "kept, in the order of the forward pass" in out
+    assert "saved tensors, in the order of the forward pass" in out
     assert re.search(r"^c1 +the input +3.06 KiB", out, re.M)  # 28 x 28 x 4 = 3,136 bytes
 
 
@@ -43,12 +43,12 @@ def test_inference_alone():
 
 def test_files(tmp_path):
     rows = list(csv.DictReader(io.StringIO(run("lenet5", "--csv", "-").stdout)))
-    assert rows[0] == {"layer": "c1", "what": "the input", "kept_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
+    assert rows[0] == {"layer": "c1", "what": "the input", "saved_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
     target = tmp_path / "ledger.json"
     run("lenet5", "--batch", "3", "--json", str(target))
     data = json.loads(target.read_text())
     assert data["parameters"] == 4 * 61706
-    assert data["kept_bytes"] == sum(piece["bytes"] for piece in data["kept"])
+    assert data["saved_bytes"] == sum(piece["bytes"] for piece in data["saved"])
     assert data["weights"]["int8"] == 61706
 
 
@@ -74,7 +74,7 @@ def test_the_peak_is_told_with_all_that_lives_then():
     out = run("resnet18", "--batch", "4", "--optimizer", "momentum").stdout
     sizes = {
         line[:20].strip(): int(line.split(" B")[0].split()[-1].replace(",", ""))
-        for line in out.split("kept for backward")[0].splitlines()
+        for line in out.split("\nsaved tensors")[0].splitlines()
         if line.startswith(("training", "  ")) and " B" in line
     }
     peak = sizes.pop("training step")

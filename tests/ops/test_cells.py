@@ -38,7 +38,7 @@ def test_a_cell_in_a_loop_counts_its_weights_once(kind):
         assert total.params == 72
     gates = {"GRUCell": 3, "RNNCell": 1, "LSTMCell": 4}[kind]
     assert total.macs == 4 * gates * 3 * (3 + 3)
-    assert memory(design, batch=2).kept_bytes == kept(design, 2)
+    assert memory(design, batch=2).saved_bytes == kept(design, 2)
 
 
 @pytest.mark.parametrize("kind", STATES)

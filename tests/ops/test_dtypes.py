@@ -92,7 +92,7 @@ def test_no_gradient_flows_through(between):
     steps = design.steps()
     assert steps[-1].needs == (False,)
     assert archscope.analyze(design).rows[-1].cost.input_grad_macs == 0
-    assert memory(design, batch=2).kept_bytes == kept(design, 2)
+    assert memory(design, batch=2).saved_bytes == kept(design, 2)
 
 
 def test_a_floor_hands_zeros_on():
@@ -134,4 +134,4 @@ def test_what_is_made_in_bfloat16_is_kept_in_it():
     design = archscope.load(
         "input: [4]\nlayers:\n  - {name: it, Linear: 4}\n  - {name: one, Constant: [1, 4]}\n  - Multiply: [it, one]\n"
     )
-    assert memory(design, batch=2, precision="bf16").kept_bytes == 4 * 2 + 2 * 4 * 2
+    assert memory(design, batch=2, precision="bf16").saved_bytes == 4 * 2 + 2 * 4 * 2

@@ -75,24 +75,24 @@ def kept_in_torch(module, x):
 
 def test_what_is_declared_of_one_sample_is_kept_of_a_batch():
     sigmoid = 5 * 8 * 4  # the product keeps its input, the sigmoid its output, the softmax the box's own output
-    design = archscope.load(spec(kept_bytes=sigmoid, saved_outputs=[0]))
+    design = archscope.load(spec(saved_bytes=sigmoid, saved_outputs=[0]))
     for batch in (1, BATCH):
         expected = kept_in_torch(network(), torch.rand(batch, 5, 8))
-        assert memory(design, batch=batch).kept_bytes == expected == 4 * (5 * 8) * batch * 4
-    assert memory(design, precision="bf16").kept_bytes == 2 * (5 * 8) * 4
+        assert memory(design, batch=batch).saved_bytes == expected == 4 * (5 * 8) * batch * 4
+    assert memory(design, precision="bf16").saved_bytes == 2 * (5 * 8) * 4
 
 
 def test_inputs_are_kept_unless_it_is_said_which():
-    both = {piece.what for piece in memory(archscope.load(spec())).kept if "box" in (piece.layer, *piece.shared)}
-    none = {piece.what for piece in memory(archscope.load(spec(saved_inputs=[]))).kept if piece.layer == "box"}
+    both = {piece.what for piece in memory(archscope.load(spec())).saved if "box" in (piece.layer, *piece.shared)}
+    none = {piece.what for piece in memory(archscope.load(spec(saved_inputs=[]))).saved if piece.layer == "box"}
     assert both == {"the output of first"}
     assert none == set()
 
 
 def test_a_batch_is_run_through_memory():
-    found = memory(archscope.load(spec(kept_bytes=64)), batch=2)
+    found = memory(archscope.load(spec(saved_bytes=64)), batch=2)
     assert [moment.layer for moment in found.inferring] == ["first", "box", "last"], "nothing is kept at inference"
-    assert ("box", "what it keeps, as measured", 128) in {(p.layer, p.what, p.bytes) for p in found.kept}
+    assert ("box", "what it keeps, as measured", 128) in {(p.layer, p.what, p.bytes) for p in found.saved}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_it_sees_everything():
 
 
 def test_it_is_written_as_it_is_read():
-    design = archscope.load(spec(kept_bytes=4, backward_macs=7, saved_inputs=[0], reason="aten.fft_fft: has no op"))
+    design = archscope.load(spec(saved_bytes=4, backward_macs=7, saved_inputs=[0], reason="aten.fft_fft: has no op"))
     assert archscope.load(to_yaml(design)).layers == design.layers
     assert pickle.loads(pickle.dumps(design)) == design
 

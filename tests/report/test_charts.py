@@ -48,7 +48,7 @@ def test_stages_are_the_blocks_with_their_shares():
     assert bars(params) == [block.params for block in blocks]
     assert bars(macs) == [block.macs for block in blocks]
     assert bars(activations) == [block.activations for block in blocks]
-    assert bars(kept) == [found.kept_bytes(block.name) for block in blocks]
+    assert bars(kept) == [found.saved_bytes(block.name) for block in blocks]
     assert "11.69 M" in params.get_title(loc="left")
     # layer4: 512 x 256 x 9 + 3 x 512 x 512 x 9 + 512 x 256, and 5 norms of 1,024: 8,393,728 of 11,689,512
     assert texts(params)[blocks.index(found["layer4"])] == "8.394 M  71.8%"

@@ -150,4 +150,4 @@ def test_figures_say_their_unit_and_convention():
     layer = run("schema", "analyze")["$defs"]["layer"]["properties"]
     for name, metric in COSTS.items():
         assert layer[name]["description"] == f"{metric.convention} [{metric.unit}]"
-    assert re.search(r"\[bytes\]$", layer["kept_bytes"]["description"])
+    assert re.search(r"\[bytes\]$", layer["saved_bytes"]["description"])

@@ -33,7 +33,7 @@ def small():
 # -- one name, one number ---
 
 
-def test_kept_bytes_are_those_of_the_precision_that_is_asked_for():
+def test_saved_bytes_are_those_of_the_precision_that_is_asked_for():
     """Those that torch.autograd keeps of the real module in bfloat16, whichever command is asked."""
     design = small()
     with plain():
@@ -41,11 +41,11 @@ def test_kept_bytes_are_those_of_the_precision_that_is_asked_for():
         (x,) = inputs(design, 1)
         kept = kept_by(network, lambda: network(x.bfloat16()))
     table = json.loads(run("analyze", "resnet18", *SMALL, "--precision", "bfloat16", "--json", "-"))["designs"][0]
-    assert sum(layer["kept_bytes"] for layer in table["layers"]) == kept
+    assert sum(layer["saved_bytes"] for layer in table["layers"]) == kept
     ledger = json.loads(run("memory", "resnet18", *SMALL, "--precision", "bf16", "--json", "-"))
-    assert ledger["kept_bytes"] == kept
-    both = json.loads(run("compare", "resnet18", *SMALL, "--dtype", "bf16", "--columns", "kept_bytes", "--json", "-"))
-    assert both["designs"][0]["figures"]["kept_bytes"] == kept
+    assert ledger["saved_bytes"] == kept
+    both = json.loads(run("compare", "resnet18", *SMALL, "--dtype", "bf16", "--columns", "saved_bytes", "--json", "-"))
+    assert both["designs"][0]["figures"]["saved_bytes"] == kept
     elements = sum(layer.output_elements for layer in archscope.analyze(design).rows if not _view(layer))
     assert table["totals"]["all"]["activation_bytes"] == 2 * elements
 
@@ -104,7 +104,7 @@ def test_every_function_takes_it_and_changes_to_it():
     assert archscope.analyze(design, setting).setting == setting
     assert archscope.memory(design, setting, optimizer="adam").setting == setting.but(optimizer="adam")
     assert (
-        archscope.memory(design, setting).kept_bytes == archscope.memory(design, batch=4, precision="bf16").kept_bytes
+        archscope.memory(design, setting).saved_bytes == archscope.memory(design, batch=4, precision="bf16").saved_bytes
     )
     beside = archscope.compare([design], setting, figures=["train_seconds"])
     assert beside.values == ((archscope.predict(design, setting).seconds,),)
@@ -140,7 +140,7 @@ def test_an_optimizer_that_is_none_trains_nothing():
     assert Setting(optimizer="none").mode == "infer"
     with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one"):
         Setting(optimizer="none").but(mode="train")
-    assert archscope.analyze(archscope.load("lenet5"), mode="infer").kept_bytes() == 0
+    assert archscope.analyze(archscope.load("lenet5"), mode="infer").saved_bytes() == 0
 
 
 def test_a_calibration_brings_its_device():
@@ -187,5 +187,5 @@ def test_the_memory_of_a_compiled_step_is_not_told():
 
 def test_a_figure_that_is_not_known_of_a_run_is_null_in_json():
     data = json.loads(run("analyze", "lenet5", "--precision", "float8", "--json", "-"))["designs"][0]
-    assert {layer["kept_bytes"] for layer in data["layers"]} == {None}
+    assert {layer["saved_bytes"] for layer in data["layers"]} == {None}
     assert data["totals"]["all"]["param_bytes"] == data["totals"]["all"]["params"]

@@ -177,3 +177,23 @@ def test_shipped_designs_have_no_warnings(name: str) -> None:
 @pytest.mark.parametrize("name", library.names())
 def test_no_shipped_design_has_a_warning(name: str) -> None:
     assert archscope.load(name).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ("Conv2d: {out_channels: 8, kernel_size: 3}", "8 x 6 x 6 map, 48 rows of 6 features"),
+        ("Conv2d: {out_channels: 8, kernel_size: 3}}, BatchNorm2d, ReLU, {Dropout: 0.5", "8 x 6 x 6 map, 48 rows"),
+        ("AdaptiveAvgPool2d: 1", "3 x 1 x 1 map, 3 rows of 1 features"),
+        ("Conv2d: {out_channels: 8, kernel_size: 3}}, {Flatten: ", ""),
+        ("Conv2d: {out_channels: 8, kernel_size: 3}}, {Permute: [0, 2, 3, 1]}, {LayerNorm: ", ""),  # channels last
+        ("Linear: 5", ""),  # nobody has said what the axes are
+        ("Conv2d: {out_channels: 8, kernel_size: 3}}, {Flatten: 2", ""),  # along the tokens, as a mixer does
+    ],
+)
+def test_a_dense_layer_behind_a_map_is_told(layers, words):
+    """torch's Linear takes (*, F): the last axis of a map that is not flattened; 8 x 6 rows of 6."""
+    design = archscope.load(f"input: [3, 8, 8]\nlayers: [{{{layers}}}, {{Linear: 10}}]")
+    told = [str(one) for one in design.warnings if "works along the last axis" in str(one)]
+    assert bool(told) == bool(words)
+    assert all(words in one for one in told)

@@ -36,7 +36,7 @@ ALONE = {name: lambda account, name=name: figure(account, name) for name in TOTA
     "receptive_field": lambda account: min(figure(account, "receptive_field")),
     "training_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).training,
     "inference_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).inference,
-    "kept_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).kept_bytes,
+    "saved_bytes": lambda account: archscope.memory(account.design, batch=account.setting.batch).saved_bytes,
 }
 #: the attention of a transformer sees everything; without layers each token sees itself
 WITHOUT_FIELDS = {"transformer"}

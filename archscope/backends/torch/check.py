@@ -139,16 +139,16 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
 
 
 def _kept(account: Account) -> Check:
-    design, batch, stated = account.design, account.setting.batch, account.memory.kept_bytes
+    design, batch, stated = account.design, account.setting.batch, account.memory.saved_bytes
     if any(layer.checkpoint for layer in design.layers):
-        return Check("kept_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
+        return Check("saved_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
     with plain():
         network = build(design).train()
         measured = kept_by(network, lambda: network(*inputs(design, batch)))
     note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
     if any(row.kind == "LSTM" for row in account.rows):
         note += "; without oneDNN, whose LSTM keeps a workspace besides"
-    return Check("kept_bytes", stated, measured, note, batch)
+    return Check("saved_bytes", stated, measured, note, batch)
 
 
 @contextmanager

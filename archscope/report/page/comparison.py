@@ -20,7 +20,7 @@ from archscope.report.sheet import of_records
 from archscope.report.text import short, signed, value
 
 #: figures whose stages are drawn
-STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
+STAGE_FIGURES = ("params", "macs", "activations", "saved_bytes")
 _ALL = 1_000
 
 
@@ -292,8 +292,8 @@ def _strips(found: Comparison, name: str) -> Strips:
     strips = []
     for side in found.sides:
         parts = side.account.by_block(1)
-        kept, categories = side.kept_by_block(), _categories(side)
-        numbers = [kept[part.name] if name == "kept_bytes" else getattr(part, name) for part in parts]
+        saved, categories = side.saved_by_block(), _categories(side)
+        numbers = [saved[part.name] if name == "saved_bytes" else getattr(part, name) for part in parts]
         whole = sum(numbers)
         pieces = [
             Piece(

@@ -239,7 +239,7 @@
 
   const dialog = byId("arithmetic");
   // figures in the table whose lines bear the names of other figures, or of their axes
-  const spelled = { kept_bytes: ["kept_bytes"], output_shape: ["C_out", "H_out", "W_out", "D_out", "L_out", "F_out"], weights: ["weight"], biases: ["bias"], param_bytes: ["params"], output_elements: ["activations"], activation_bytes: ["activations"], effective_padding: ["field_start"] };
+  const spelled = { saved_bytes: ["saved_bytes"], output_shape: ["C_out", "H_out", "W_out", "D_out", "L_out", "F_out"], weights: ["weight"], biases: ["bias"], param_bytes: ["params"], output_elements: ["activations"], activation_bytes: ["activations"], effective_padding: ["field_start"] };
   const figureOf = (text) => text.slice(0, text.indexOf(" = ") < 0 ? undefined : text.indexOf(" = "));
   const figures = data.arithmetic.map(figureOf);
   const figureLines = (line, name) => {

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from archscope.report.page.times import Times
 
 #: columns of the layer table that are shown at first
-SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share", "activations", "kept_bytes",
+SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share", "activations", "saved_bytes",
          "receptive_field")  # fmt: skip
 #: figures of which the stages are drawn
-STAGE_FIGURES = ("params", "macs", "activations", "kept_bytes")
+STAGE_FIGURES = ("params", "macs", "activations", "saved_bytes")
 _FEWEST_STAGES, _MOST_STAGES = 12, 40
 _MOST_BOXES = 150  # of a picture
 _MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
@@ -183,7 +183,7 @@ def _sentences(account: Account) -> Iterator[str]:
     memory = account.memory
     if memory.timeline:
         kind, size = max(memory.peak_by_kind.items(), key=lambda item: item[1])
-        words = {"kept": "what autograd keeps for the backward pass", "in passing": "activations in passing"}
+        words = {"saved tensors": "what autograd keeps for the backward pass", "temporary": "temporary tensors"}
         share = _percent(size / memory.training)
         yield f"A training step needs most memory {when(memory)}; {share} of it is {words.get(kind, kind)}."
     fields = account.fields[account.design.outputs[0][1].node] if account.rows else ()
@@ -242,7 +242,7 @@ def _stages(account: Account) -> list[Stage]:
 
 
 def _stage_figure(account: Account, part: Total, name: str) -> int:
-    number: int = account.kept_bytes(part.name) if name == "kept_bytes" else getattr(part, name)
+    number: int = account.saved_bytes(part.name) if name == "saved_bytes" else getattr(part, name)
     return number
 
 

@@ -11,7 +11,7 @@ from archscope.report.text import shape, value
 from archscope.table import COLUMNS, cell
 
 #: figures that a box may show the share of
-FIGURES = ("params", "macs", "activations", "kept_bytes")
+FIGURES = ("params", "macs", "activations", "saved_bytes")
 
 _LARGEST = 2**53 - 1  # of the whole numbers that JavaScript reads exactly
 

@@ -193,9 +193,9 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
             "layers": part.layers,
             "output_shape": part.output_shape,
             **{name: getattr(part, name) for name in COSTS},
-            "kept_bytes": kept,
+            "saved_bytes": saved,
         }
-        for label, part, kept in zip(found.labels, stage.parts, stage.kept_bytes, strict=True)
+        for label, part, saved in zip(found.labels, stage.parts, stage.saved_bytes, strict=True)
         if part is not None
     }
     return {"name": stage.name, "designs": parts}
@@ -203,7 +203,7 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
 
 def _schema(version: int) -> js.Schema:
     """What each field is, with the difference where it is asked for."""
-    costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
+    costs = {name: js.figure(name) for name in (*COSTS, "saved_bytes")}
     known = {
         "name": js.text("as elsewhere"),
         "title": js.text("as people read it"),

@@ -23,7 +23,7 @@ MOST_ROWS = 120
 #: the costs that machines are told
 COSTS = tuple(name for name, one in figures.COSTS.items() if one.additive)
 
-_SHOWN_COSTS = ("params", "macs", "kept_bytes")
+_SHOWN_COSTS = ("params", "macs", "saved_bytes")
 _COLORS = {ADDED: "green", REMOVED: "red", CHANGED: "yellow"}
 _AFFECTED = "affected: says the same, but another input arrives, or what is kept or propagated for it is another"
 
@@ -61,7 +61,7 @@ class DifferenceReport(Report):
             yield Notes((_AFFECTED,))
 
     def records(self) -> Records:
-        costs = [COLUMNS[name] for name in (*COSTS, "kept_bytes")]
+        costs = [COLUMNS[name] for name in (*COSTS, "saved_bytes")]
         texts = map(Field, ("change", "before", "after", "op", "what"))
         rows = (
             [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
@@ -138,7 +138,7 @@ def _laid_together(alike: Sequence[Change]) -> Change:
     return replace(
         first,
         cost=Cost.sum(change.cost for change in alike),
-        kept_bytes=sum(change.kept_bytes for change in alike),
+        saved_bytes=sum(change.saved_bytes for change in alike),
         layers=sum(change.layers for change in alike),
         children=children,
     )
@@ -165,7 +165,7 @@ def _what(change: Change) -> str:
     # of a block that says the same, what arrives there
     words += map(said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
     if change.kind == AFFECTED and change.op and not change.edits:
-        words.append("other gradients" if not change.kept_bytes else "keeps more" if change.kept_bytes > 0
+        words.append("other gradients" if not change.saved_bytes else "keeps more" if change.saved_bytes > 0
                      else "keeps less")  # fmt: skip
     return ", ".join(words)
 
@@ -217,7 +217,7 @@ def _edit_data(edit: Edit) -> dict[str, Any]:
 
 
 def _cost_data(change: Change) -> dict[str, int]:
-    return {name: getattr(change, name) for name in (*COSTS, "kept_bytes")}
+    return {name: getattr(change, name) for name in (*COSTS, "saved_bytes")}
 
 
 def _change_data(change: Change) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def _change_data(change: Change) -> dict[str, Any]:
 
 def schemas(version: int) -> tuple[js.Schema, js.Schema]:
     """The schema of a difference, and that of a change in it, as ``#/$defs/change``."""
-    costs = {name: js.figure(name) for name in (*COSTS, "kept_bytes")}
+    costs = {name: js.figure(name) for name in (*COSTS, "saved_bytes")}
     edit = {"name": js.text("an argument, or another thing that a layer or design says"), "before": {}, "after": {}}
     edits = js.many(js.record(edit), "what is said otherwise")
     change = {

@@ -1,4 +1,4 @@
-"""The memory of a design; its records are the pieces that are kept for the backward pass."""
+"""The memory of a design; its records are the saved tensors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from archscope.setting import OF_MEMORY
 _NOTES = {
     "inputs": "with the targets of the loss",
     "gradients": "of the parameters, as far as they have come",
-    "kept": "what autograd still keeps of the forward pass",
-    "in passing": "activations and gradients on their way",
+    "saved tensors": "what autograd still keeps of the forward pass",
+    "temporary": "activations and gradients on their way",
 }
-_HEADS = (Head("kept by"), Head("what"), Head("size", "bytes"), Head("%", "part"), Head("and by"))
-_FIELDS = (Field("layer"), Field("what"), Field("kept_bytes", "bytes"), Field("shared_with", style="names"))
+_HEADS = (Head("saved by"), Head("what"), Head("size", "bytes"), Head("%", "part"), Head("and by"))
+_FIELDS = (Field("layer"), Field("what"), Field("saved_bytes", "bytes"), Field("shared_with", style="names"))
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MemoryReport(Report):
     """The ledger.
 
     Attributes:
-        every: tell all that is kept, in the order of the forward pass, not only the largest pieces.
+        every: tell all saved tensors, in the order of the forward pass, not only the largest pieces.
         fits: finds lines on what fits into a limit, for people.
     """
 
@@ -49,22 +49,22 @@ class MemoryReport(Report):
         yield self.headline()
         yield Facts(tuple(map(tuple, _ledger(self.found))), widths=(20, 12, 20))
         yield Notes(tuple(_weights(self.found)), faint=False)
-        if self.found.kept:
-            yield self._kept(room)
+        if self.found.saved:
+            yield self._saved(room)
         if self.found.timeline:
             yield self._chart()
         if fits := self.fits():
             yield Notes(tuple(fits), faint=False)
 
-    def _kept(self, room: Room) -> Grid:
+    def _saved(self, room: Room) -> Grid:
         found = self.found
-        pieces = found.kept if self.every else sorted(found.kept, key=lambda piece: -piece.bytes)[: room.listed]
+        pieces = found.saved if self.every else sorted(found.saved, key=lambda piece: -piece.bytes)[: room.listed]
         rows = [
-            Row((one.layer, one.what, one.bytes, one.bytes / (found.kept_bytes or 1), ", ".join(one.shared)))
+            Row((one.layer, one.what, one.bytes, one.bytes / (found.saved_bytes or 1), ", ".join(one.shared)))
             for one in pieces
         ]
-        title = "kept, in the order of the forward pass" if self.every else "kept, the largest first"
-        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.kept) - len(rows), "--layers"))
+        title = "saved tensors, in the order of the forward pass" if self.every else "saved tensors, the largest first"
+        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.saved) - len(rows), "--layers"))
 
     def _chart(self) -> Chart:
         found = self.found
@@ -74,7 +74,7 @@ class MemoryReport(Report):
         return Chart("memory over a training step", words, curves, "bytes")
 
     def records(self) -> Records:
-        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.kept)
+        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.saved)
         return Records(_FIELDS, rows, "layer", self.said.lacking)
 
     def data(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _ledger(found: Memory) -> Iterator[list[Fact]]:
         parts = (_size(kind, size, _NOTES.get(kind, ""), 1) for kind, size in found.peak_by_kind.items())
         yield [_size("training step", found.training, f"the most at once: {at}; of this"), *parts]
         yield [
-            _size("kept for backward", found.kept_bytes, "what autograd keeps in all"),
+            _size("saved tensors", found.saved_bytes, "what autograd keeps for the backward pass in all"),
             _size("gradients", found.gradients),
         ]
     if found.cuda is not None:
@@ -137,15 +137,15 @@ def _data(found: Memory) -> dict[str, Any]:
         "gradients": found.gradients,
         "optimizer_state": found.optimizer_state,
         "inputs": found.inputs,
-        "kept_bytes": found.kept_bytes,
+        "saved_bytes": found.saved_bytes,
         "inference": found.inference,
         "activations": found.activations,
         "activation_peak": found.peak,
         "activation_peak_layer": found.peak_layer,
         "weights": {form: found.weights_as(form) for form in WEIGHT_BITS},
-        "kept": [
+        "saved": [
             {"layer": piece.layer, "what": piece.what, "bytes": piece.bytes, "shared_with": list(piece.shared)}
-            for piece in found.kept
+            for piece in found.saved
         ],
         "timeline": [moment._asdict() for moment in found.timeline],
     }
@@ -183,12 +183,12 @@ def _schema() -> dict[str, js.Schema]:
         "gradients": js.size("of all trained parameters"),
         "optimizer_state": js.size(),
         "inputs": js.size("of the inputs, with the targets of the loss"),
-        "kept_bytes": js.size("that autograd keeps of the forward pass"),
+        "saved_bytes": js.size("that autograd keeps of the forward pass"),
         "inference": js.size("at the peak of an inference"),
         "activations": js.size("that an inference allocates, none reused"),
         "activation_peak": js.size("that live at once at inference besides parameters and buffers"),
         "activation_peak_layer": js.text("the layer at which they do"),
         "weights": js.record({form: js.size(f"of the parameters in {form}") for form in WEIGHT_BITS}),
-        "kept": js.many(js.record(piece), "what is kept for the backward pass, in the order of the forward pass"),
+        "saved": js.many(js.record(piece), "what is saved for the backward pass, in the order of the forward pass"),
         "timeline": js.many(js.record(moment), "all allocations of a training step"),
     }

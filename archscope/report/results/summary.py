@@ -57,7 +57,7 @@ def _lines(found: Summary) -> Iterator[str]:
     """What stands below the table, a line each."""
     memory = found.memory
     yield (
-        f"memory: training {binary(memory.training)}, of this {binary(memory.kept_bytes)} kept for backward; "
+        f"memory: training {binary(memory.training)}, of this {binary(memory.saved_bytes)} saved for backward; "
         f"inference {binary(memory.inference)} ({memory.setting.words(*OF_MEMORY)})"
     )
     yield from _field(found.fields)

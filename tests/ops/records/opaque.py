@@ -29,7 +29,7 @@ def _opaque(draw: st.DrawFn) -> Case:
         "buffer_dtypes": {name: draw(_DTYPES) for name in buffers if draw(st.booleans())},
         "macs": draw(st.integers(0, 10**6)),
         "backward_macs": draw(st.none() | st.integers(0, 10**6)),
-        "kept_bytes": draw(st.none() | st.integers(0, 10**4)),
+        "saved_bytes": draw(st.none() | st.integers(0, 10**4)),
         "saved_inputs": draw(st.none() | st.lists(st.integers(0, len(arriving) - 1), unique=True)),
         "saved_outputs": draw(st.lists(st.integers(0, len(outputs) - 1), unique=True)),
     }

@@ -21,7 +21,7 @@ def test_a_design_has_the_frame_of_its_account(design):
 
 def test_memory_has_a_row_for_each_piece_that_is_kept(design):
     memory = archscope.memory(design, batch=4)
-    assert memory.frame["kept_bytes"].sum() == memory.kept_bytes
+    assert memory.frame["saved_bytes"].sum() == memory.saved_bytes
     assert memory.frame.index[0] == "c1"
 
 

@@ -122,7 +122,7 @@ def test_memory_shows_the_ledger_and_the_largest_that_is_kept():
     memory = RESULTS["memory"]()
     rows = {row[0]: row for row in Page(memory).rows}
     assert rows["training step"][2] == f"{memory.training:,} B"
-    largest = max(memory.kept, key=lambda piece: piece.bytes)
+    largest = max(memory.saved, key=lambda piece: piece.bytes)
     assert rows[largest.layer][1] == largest.what
 
 

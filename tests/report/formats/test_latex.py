@@ -70,7 +70,7 @@ def test_a_design_is_a_table_with_its_totals_in_bold():
 
 def test_parts_of_a_fact_stand_below_it():
     text = FORMATS["latex"].text(report_of(archscope.memory(archscope.load("lenet5"))))
-    facts, kept = tables(text)
+    facts, saved = tables(text)
     assert [row[0] for row in facts[1][:2]] == ["training step", "\\quad parameters"]
     assert facts[1][1][2] == f"{4 * 61706:,} B"
-    assert kept[1][0] == ["kept by", "what", "size", "%", "and by"]
+    assert saved[1][0] == ["saved by", "what", "size", "%", "and by"]

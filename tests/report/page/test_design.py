@@ -118,7 +118,7 @@ def test_the_data_holds_every_figure() -> None:
     data = json.loads(text)
     columns = {column["name"]: column for column in data["columns"]}
     layers = [place for place, block in enumerate(data["blocks"]) if not block]
-    for name in ("params", "macs", "kept_bytes", "backward_macs", "reuse"):
+    for name in ("params", "macs", "saved_bytes", "backward_macs", "reuse"):
         column = columns[name]
         found = [column["values"][column["at"][place]] for place in layers]
         assert [value or 0 for value in found] == account.frame[name].fillna(0).tolist()

@@ -80,7 +80,7 @@ def test_blocks_have_the_sums_of_their_layers() -> None:
     at = blocks["part"].index("layer1")
     assert blocks["params"][at] == account["layer1"].params == 215_808  # as torchvision's layer1
     assert blocks["macs"][at] == account["layer1"].macs
-    assert blocks["kept_bytes"][at] == account.kept_bytes("layer1")
+    assert blocks["saved_bytes"][at] == account.saved_bytes("layer1")
     assert blocks["layers"][at] == 32
     assert blocks["shape"]["of"][blocks["shape"]["at"][at]] == "256 x 56 x 56"
     assert blocks["params"][0] == 25_557_032
@@ -318,7 +318,7 @@ def test_tooltip_has_the_figures_of_the_account(by: str, show: Show) -> None:
     assert f"{64 * 64 * 9:,}" in text  # params
     assert f"{64 * 64 * 9 * 56 * 56:,}" in text  # MACs
     assert f"{64 * 56 * 56:,}" in text  # activations
-    assert f"{account.kept_bytes(row.name):,}" in text
+    assert f"{account.saved_bytes(row.name):,}" in text
     assert f"{row.macs / account.total.macs:.2%}" in text
     assert " ".join(text).endswith("sees 19 x 19")  # 7, /2, pool 3, /2: 11; then 3 at jump 4
     assert _box(page, "layer1.0.conv2").get_attribute("aria-describedby") == tip.get_attribute("id")

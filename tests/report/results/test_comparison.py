@@ -122,5 +122,5 @@ def test_data_is_json_and_says_what_it_is(two):
     assert all(one["convention"] for one in data["figures"])
     for design in data["designs"]:
         stages = [stage["designs"].get(design["label"], {}) for stage in data["stages"]]
-        for name in ("params", "macs", "activations", "kept_bytes"):
+        for name in ("params", "macs", "activations", "saved_bytes"):
             assert sum(stage.get(name, 0) for stage in stages) == design["figures"][name]

@@ -90,7 +90,7 @@ def test_a_narrow_terminal_wraps_what_changed(wider):
 def test_the_difference_as_csv_adds_up(wider):
     rows = list(csv.DictReader(io.StringIO(difference_csv(wider))))
     assert sum(int(one["params [elements]"]) for one in rows) == 68_883_240 - 25_557_032
-    assert sum(int(one["kept_bytes [bytes]"]) for one in rows) == wider.total.kept_bytes
+    assert sum(int(one["saved_bytes [bytes]"]) for one in rows) == wider.total.saved_bytes
     assert rows[0]["change"] == "changed"
     assert (rows[0]["before"], rows[0]["what"]) == ("layer1.0.conv1", "out_channels 64 -> 128")
 
@@ -106,7 +106,7 @@ def test_the_difference_as_data(wider):
     data = json.loads(json.dumps(difference_data(wider)))
 
     def adds_up(part, children):
-        for name in ("params", "macs", "kept_bytes", "elementwise"):
+        for name in ("params", "macs", "saved_bytes", "elementwise"):
             assert part[name] == sum(child[name] for child in children)
         for child in children:
             if child["children"]:

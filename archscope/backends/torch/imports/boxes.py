@@ -54,7 +54,7 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
         buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
         buffer_dtypes={name: word(one.value.dtype, own_type) for name, one in named.items() if not one.learnt},
-        **totals | {"kept_bytes": _of_float32(int(totals["kept_bytes"]), inputs, held)},
+        **totals | {"saved_bytes": _of_float32(int(totals["saved_bytes"]), inputs, held)},
     )
     refs = [lifting.ref(value, calls[0]) for value in inputs]
     try:

@@ -35,7 +35,7 @@ def measured(
         batches = lifting.batch, lifting.batch + 1
         one, other = (_run(lifting, calls, inputs, held, results, batch) for batch in batches)
     figures: dict[str, Any] = {}
-    for name in ("macs", "backward_macs", "kept_bytes"):
+    for name in ("macs", "backward_macs", "saved_bytes"):
         figures[name] = rate = other[name] - one[name]
         if one[name] != rate * lifting.batch:
             raise ValueError(
@@ -80,7 +80,7 @@ def _run(
     return {
         "macs": forward,
         "backward_macs": backward,
-        "kept_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in known),
+        "saved_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in known),
         "saved_inputs": [number for number, place in enumerate(entering) if place in saved],
         "saved_outputs": [number for number, place in enumerate(leaving) if place in saved and place not in entering],
     }

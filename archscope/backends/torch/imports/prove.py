@@ -75,7 +75,7 @@ def prove(design: Design, target: ImportTarget, lifted: Lifted) -> tuple[Check, 
         _outputs(account, ran, where),
         _macs(account, ran, where),
         _backward_macs(account, back, where),
-        _kept_bytes(design, batch, kind, kept, where.replace("fake", "real") if unlike else where),
+        _saved_bytes(design, batch, kind, kept, where.replace("fake", "real") if unlike else where),
         *same_outputs(design, target, lifted, account.total.macs),
     )
 
@@ -277,8 +277,8 @@ def _backward_macs(account: Account, back: int | str, where: str) -> Check:
     return Check("backward_macs", account.total.backward_macs, back, note)
 
 
-def _kept_bytes(design: Design, batch: int, kind: str, kept: int | str, where: str) -> Check:
-    stated = memory(design, batch=batch, precision=kind).kept_bytes
+def _saved_bytes(design: Design, batch: int, kind: str, kept: int | str, where: str) -> Check:
+    stated = memory(design, batch=batch, precision=kind).saved_bytes
     if isinstance(kept, str):
-        return Check("kept_bytes", stated, None, kept)
-    return Check("kept_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; {where}")
+        return Check("saved_bytes", stated, None, kept)
+    return Check("saved_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; {where}")

@@ -14,7 +14,7 @@ from archscope.backends.torch.imports.prove import prove
 from archscope.report import checks
 
 STATE = ["parameters by name and shape", "buffers by name and shape", "params", "trainable_params"]
-RUN = ["unused_params", "output shapes", "macs", "backward_macs", "kept_bytes"]
+RUN = ["unused_params", "output shapes", "macs", "backward_macs", "saved_bytes"]
 OUTPUTS = ["outputs in training", "outputs in eval"]
 
 
@@ -56,7 +56,7 @@ def test_a_module_is_proved_to_be_its_design(name, size):
     found = held(design, module, names=named(module, design))
     assert wrong(found) == set()
     real = {one.what: one for one in check(design)}
-    for figure in ("params", "macs", "kept_bytes"):  # as on the meta device, and on real tensors
+    for figure in ("params", "macs", "saved_bytes"):  # as on the meta device, and on real tensors
         assert found[figure].measured == real[figure].measured
 
 
@@ -107,9 +107,9 @@ def test_less_work_is_found_out():
             return self.fc(self.fc(x))
 
     found = held(design, Twice())
-    assert wrong(found) == {"macs", "backward_macs", "kept_bytes", "outputs in training"}
+    assert wrong(found) == {"macs", "backward_macs", "saved_bytes", "outputs in training"}
     assert (found["macs"].stated, found["macs"].measured) == (2 * 36, 2 * 72)
-    assert (found["kept_bytes"].stated, found["kept_bytes"].measured) == (2 * 6 * 4, 2 * 2 * 6 * 4)
+    assert (found["saved_bytes"].stated, found["saved_bytes"].measured) == (2 * 6 * 4, 2 * 2 * 6 * 4)
 
 
 class Idle(nn.Module):
@@ -222,7 +222,7 @@ def test_a_saved_program_is_held_too():
     target = ImportTarget(None, program, given, {}, "net", "")
     found = prove(design, target, Lifted(design, names={"fc.weight": "0.weight", "fc.bias": "0.bias"}))
     assert all(one.ok for one in found)
-    assert [one.what for one in found if one.measured is None] == ["backward_macs", "kept_bytes", "outputs"]
+    assert [one.what for one in found if one.measured is None] == ["backward_macs", "saved_bytes", "outputs"]
 
 
 def test_half_precision_is_held_in_it():
@@ -231,7 +231,7 @@ def test_half_precision_is_held_in_it():
     names = {"fc.weight": "0.weight", "fc.bias": "0.bias"}
     found = held(design, module, (torch.rand(2, 4).half(),), floating=torch.float16, names=names)
     assert wrong(found) == set()
-    assert (found["kept_bytes"].measured, found["output shapes"].measured) == (2 * 4 * 2, "2 x 3 float16")
+    assert (found["saved_bytes"].measured, found["output shapes"].measured) == (2 * 4 * 2, "2 x 3 float16")
     assert found["outputs in eval"].measured == "the same within 0.0078125"  # 8 units in the last of 10 bits
     other = held(design, module, (torch.rand(2, 4).half(),), floating=torch.float32, names=names)
-    assert {"parameters by name and shape", "output shapes", "kept_bytes"} <= wrong(other)
+    assert {"parameters by name and shape", "output shapes", "saved_bytes"} <= wrong(other)

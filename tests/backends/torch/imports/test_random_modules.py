@@ -81,7 +81,7 @@ def figures(module, x):
         "output_dtype": y.dtype,
         "param_bytes": sum(one.nbytes for one in parameters),
         "buffer_bytes": sum(one.nbytes for one in buffers),
-        "kept_bytes": kept,
+        "saved_bytes": kept,
     }
 
 
@@ -114,7 +114,7 @@ def stated(design, precision):
         **{name: getattr(total, name) for name in names},
         "output_shape": tuple(given.shape),
         "output_dtype": getattr(torch, given.dtype or precision),
-        "kept_bytes": memory(design, batch=BATCH, precision=precision).kept_bytes,
+        "saved_bytes": memory(design, batch=BATCH, precision=precision).saved_bytes,
     }
 
 

@@ -50,7 +50,7 @@ def figures(design):
     ledger = {field.name: getattr(memory, field.name) for field in fields(Memory)}
     numbers = {name: value for name, value in ledger.items() if isinstance(value, int)}
     moments = [[(one.phase, one.live) for one in line] for line in (memory.timeline, memory.inferring)]
-    kept = [one.bytes for one in memory.kept]
+    kept = [one.bytes for one in memory.saved]
     return {"lines": lines, "kept": kept, "moments": moments, "training": memory.training} | numbers
 
 
@@ -182,7 +182,7 @@ def for_any_batch(case):
 def totals(design):
     account, memory = archscope.analyze(design, batch=BATCH), archscope.memory(design, batch=BATCH)
     shapes = [account.output_shape] if False else []
-    return account.total.cost, memory.kept_bytes, memory.peak, memory.training, memory.inference, shapes
+    return account.total.cost, memory.saved_bytes, memory.peak, memory.training, memory.inference, shapes
 
 
 def op_comes_back(case):

@@ -94,7 +94,7 @@ def test_one_key_and_value_for_all_heads():
         return F.scaled_dot_product_attention(queries, x[:, None, :, :2], x[:, None, :, 2:4])
 
     found = archscope.from_torch(Calls(attend), torch.rand(2, 4, 6))
-    assert {one.what for one in found.proof if not one.ok} == {"kept_bytes"}  # torch runs it by another kernel
+    assert {one.what for one in found.proof if not one.ok} == {"saved_bytes"}  # torch runs it by another kernel
     assert sum(layer.kind == "Expand" for layer in found.design.layers) == 2
 
 

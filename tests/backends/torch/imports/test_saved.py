@@ -106,7 +106,7 @@ def test_a_saved_program_is_its_module(kind, batch, tmp_path):
         totals = [archscope.analyze(design, batch=at).total for design in (found.design, whole)]
         for figure in ("params", "buffers", "macs", "elementwise"):
             assert len({getattr(total, figure) for total in totals}) == 1, figure
-        kept = {archscope.memory(design, batch=at).kept_bytes for design in (found.design, whole)}
+        kept = {archscope.memory(design, batch=at).saved_bytes for design in (found.design, whole)}
         assert len(kept) == 1
     if kind is not Encoder:  # whose attention comes as the parts that it is made of
         assert found.design.layers == whole.layers

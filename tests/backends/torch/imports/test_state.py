@@ -364,7 +364,7 @@ def test_types():
     found = archscope.summary(module, (2, 4))
     assert found.memory.parameters == 2 * 20 * 8
     assert all(one.ok and one.measured is not None for one in found.imported.proof)
-    assert found.memory.kept_bytes == 2 * 2 * 4 * 8
+    assert found.memory.saved_bytes == 2 * 2 * 4 * 8
 
 
 def test_a_layer_of_another_type_beside_others():

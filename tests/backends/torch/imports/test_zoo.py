@@ -18,7 +18,7 @@ def hold(entry: zoo.Entry) -> None:
         return
     assert isinstance(found, Imported), found
     assert unproved(found) == [] or entry.keeps
-    assert {one.what for one in found.proof if not one.ok} == ({"kept_bytes"} if entry.keeps else set())
+    assert {one.what for one in found.proof if not one.ok} == ({"saved_bytes"} if entry.keeps else set())
     assert not found.flat
 
 

@@ -362,7 +362,7 @@ come from their configurations, without weights; few layers stand for many. The 
 Made by `python -m tests.backends.torch.imports.zoo`, which `tests/backends/torch/imports/test_zoo.py` holds current.
 
 """
-_COLUMNS = ("architecture", "task", "layers", "lines of spec", "parameters", "MACs", "kept bytes", "result")
+_COLUMNS = ("architecture", "task", "layers", "lines of spec", "parameters", "MACs", "saved bytes", "result")
 
 
 def row(entry: Entry) -> tuple[str, ...]:
@@ -373,7 +373,7 @@ def row(entry: Entry) -> tuple[str, ...]:
         more = f" (and {len(parts) - 1} more such)" if len(parts) > 1 else ""
         return entry.name, entry.task, *("",) * 5, f"refused: {parts[0]}{more}"
     figures = {one.what: one for one in found.proof}
-    numbers = (f"{figures[what].stated:,}" for what in ("params", "macs", "kept_bytes"))
+    numbers = (f"{figures[what].stated:,}" for what in ("params", "macs", "saved_bytes"))
     counts = str(len(found.design.layers)), str(len(found.spec.splitlines()))
     return entry.name, entry.task, *counts, *numbers, _result(entry, figures)
 

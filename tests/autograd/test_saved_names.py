@@ -35,7 +35,7 @@ def words(design: Design, batch: int) -> Iterator[str]:
     """What is kept, on both kinds of device."""
     for device, precision in (("cpu", "float32"), ("cuda", "bf16-mixed")):
         try:
-            yield from (piece.what for piece in memory(design, batch=batch, device=device, precision=precision).kept)
+            yield from (piece.what for piece in memory(design, batch=batch, device=device, precision=precision).saved)
         except UsageError:  # what torch does there is not known, or this batch is not allowed
             continue
 
@@ -62,4 +62,4 @@ def test_what_is_kept_has_a_name(name: str) -> None:
 )
 def test_names_of_what_is_made_on_the_way(layer: str, kept: list[str]) -> None:
     design = archscope.load(f"input: [4]\nlayers:\n  - {{PReLU: , name: p}}\n  - {layer}\n")
-    assert set(kept) <= {piece.what for piece in memory(design).kept} <= {"the input", *kept}
+    assert set(kept) <= {piece.what for piece in memory(design).saved} <= {"the input", *kept}
