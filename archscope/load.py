@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
 from archscope.arith.recorded import Recorded
+from archscope.collecting import uncollected
 from archscope.design import Design, Origin
 from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, UsageError
@@ -25,19 +24,7 @@ from archscope.spec.suspicions import suspicions
 Shape = Sequence[int]
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Specs and designs hold no cycles, and to look for some while they grow takes half as long again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-@_uncollected()
+@uncollected()
 def load(
     spec: str | os.PathLike[str] | Document,
     *,
@@ -74,7 +61,7 @@ def load(
     return design.with_warnings([*design.warnings, *suspicions(document, design, nodes, without)])
 
 
-@_uncollected()
+@uncollected()
 def variant(
     document: Document,
     set: Mapping[str, Any] | None,  # noqa: A002
@@ -91,7 +78,7 @@ def variant(
     return design
 
 
-@_uncollected()
+@uncollected()
 def read_document(spec: str | os.PathLike[str]) -> Document:
     """The document that a path, a name or a text means, not yet expanded.
 

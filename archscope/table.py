@@ -8,7 +8,7 @@ from typing import Any
 
 from archscope.analysis.account import Account, Row, Total, block_total
 from archscope.errors import UsageError, suggestion
-from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, Figure
+from archscope.figures import COSTS, DESIGN, FIELDS, FIGURES, SAVED, SCOPES, SIZES, SUM, Column, Figure, scope_of
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,14 @@ def tabulate_account(
     groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
         groups = sorted(groups, key=_sort_key(account, choose([sort])[-1]), reverse=True)
+    cells = _cells(account, chosen)
     if by_kind or sort is not None:
-        lines = [_line(account, group, group.name, 0, chosen) for group in groups]
+        lines = [_line(group, group.name, 0, cells) for group in groups]
     else:
-        lines = _tree(account, groups, chosen)
+        lines = _tree(groups, cells, (None,) * len(chosen))
     parts = [part for part in account.by_category() if part.layers]
-    totals = [_total_line(account, part, chosen) for part in parts if len(parts) > 1]
-    totals.append(_total_line(account, account.total, chosen, _WHOLE + account.design.reserve))
+    totals = [_total_line(part, part.name, cells) for part in parts if len(parts) > 1]
+    totals.append(_total_line(account.total, _WHOLE + account.design.reserve, cells))
     deepest = max((len(row.path) for row in account.rows), default=0)
     return Table(account, chosen, tuple(lines), tuple(totals), depth if depth and depth < deepest else None)
 
@@ -154,14 +155,13 @@ def tabulate_blocks(account: Account, columns: Sequence[str]) -> Table:
         UsageError: an unknown column.
     """
     chosen = choose(columns)
-    lines = list(_with_sums(account, account.rows, (), 0, chosen))
-    whole = _total_line(account, account.total, chosen, _WHOLE + account.design.reserve)
+    cells = _cells(account, chosen)
+    lines = list(_with_sums(account.rows, (), 0, cells))
+    whole = _total_line(account.total, _WHOLE + account.design.reserve, cells)
     return Table(account, chosen, tuple(lines), (whole,), None)
 
 
-def _with_sums(
-    account: Account, rows: Sequence[Row], prefix: tuple[str, ...], level: int, columns: tuple[Column, ...]
-) -> Iterator[Line]:
+def _with_sums(rows: Sequence[Row], prefix: tuple[str, ...], level: int, cells: _Cells) -> Iterator[Line]:
     parts: dict[tuple[str, bool], list[Row]] = {}  # a layer may be called as what is around another one
     for row in rows:
         parts.setdefault((row.path[len(prefix)], len(row.path) > len(prefix) + 1), []).append(row)
@@ -171,11 +171,11 @@ def _with_sums(
         # a number stands with the name of what it counts
         label = ".".join((*prefix[-1:], *first) if first[0].isdigit() else first)
         if len(inside) == 1:
-            yield _line(account, inside[0], label, level, columns)
+            yield _line(inside[0], label, level, cells)
             continue
         block = block_total(".".join(path), inside)
-        yield replace(_line(account, block, label, level, columns), role="block")
-        yield from _with_sums(account, inside, path, level + 1, columns)
+        yield replace(_line(block, label, level, cells), role="block")
+        yield from _with_sums(inside, path, level + 1, cells)
 
 
 def _common_path(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -213,7 +213,7 @@ def _sort_key(account: Account, column: Column) -> Callable[[Row | Total], Any]:
     return key
 
 
-def _tree(account: Account, groups: list[Row | Total], columns: tuple[Column, ...]) -> list[Line]:
+def _tree(groups: list[Row | Total], cells: _Cells, blank: tuple[None, ...]) -> list[Line]:
     """Lines indented under headings of their blocks; a block of one line stands in that line's label."""
     sizes: dict[tuple[str, ...], int] = {}
     paths = [tuple(group.name.split(".")) for group in groups]
@@ -222,7 +222,6 @@ def _tree(account: Account, groups: list[Row | Total], columns: tuple[Column, ..
             sizes[path[:length]] = sizes.get(path[:length], 0) + 1
     lines: list[Line] = []
     open_blocks: list[tuple[str, ...]] = []
-    blank = (None,) * len(columns)
     for group, path in zip(groups, paths, strict=True):
         while open_blocks and path[: len(open_blocks[-1])] != open_blocks[-1]:
             open_blocks.pop()
@@ -233,29 +232,54 @@ def _tree(account: Account, groups: list[Row | Total], columns: tuple[Column, ..
                 lines.append(Line(".".join(path[start:length]), len(open_blocks), "heading", blank))
                 open_blocks.append(path[:length])
                 start = length
-        lines.append(_line(account, group, ".".join(path[start:]), len(open_blocks), columns))
+        lines.append(_line(group, ".".join(path[start:]), len(open_blocks), cells))
     return lines
 
 
-def _line(account: Account, group: Row | Total, label: str, level: int, columns: tuple[Column, ...]) -> Line:
-    role = "layer" if isinstance(group, Row) else "folded"
-    return Line(label, level, role, tuple(cell(account, group, column) for column in columns))
+def _line(group: Row | Total, label: str, level: int, cells: _Cells) -> Line:
+    return Line(label, level, "layer" if isinstance(group, Row) else "folded", cells(group))
 
 
-def _total_line(account: Account, part: Total, columns: tuple[Column, ...], label: str = "") -> Line:
-    return Line(label or part.name, 0, "total", tuple(cell(account, part, column) for column in columns))
+def _total_line(part: Total, label: str, cells: _Cells) -> Line:
+    return Line(label, 0, "total", cells(part))
+
+
+# -- cells -------------------------------------------------------------------------------------------------------------
+
+#: what gives the value of a column for a part of an account
+_Reader = Callable[[Account, Any], Any]
+#: what gives the values of all columns of a table for a part of its account
+_Cells = Callable[[Row | Total], tuple[Any, ...]]
 
 
 def cell(account: Account, group: Row | Total, column: Column) -> Any:
     """The value of a column for a layer, a block or a total; ``None`` where it has none."""
+    return _reader(account, column, scope_of(account, group))(account, group)
+
+
+def _cells(account: Account, columns: Sequence[Column]) -> _Cells:
+    """The same for many parts: how a column is read follows from the scope of the part, and is found once."""
+    readers = {scope: [_reader(account, column, scope) for column in columns] for scope in SCOPES}
+
+    def cells(group: Row | Total) -> tuple[Any, ...]:
+        return tuple([read(account, group) for read in readers[scope_of(account, group)]])
+
+    return cells
+
+
+def _reader(account: Account, column: Column, scope: str) -> _Reader:
     if isinstance(column, Figure):
-        cuts = isinstance(group, Total) and group.output_shape is None and column.style not in _SUMMED
-        return column.value(account, group) if column.known_of(account, group) and not cuts else None
+        cuts = scope in (DESIGN, SUM) and column.style not in _SUMMED
+        return column.of if scope in column.scopes and not cuts else _nothing
     if column.style == "share":
         figure = FIGURES[column.name.removesuffix(_SHARE)]
         whole = figure.value(account)
-        return figure.value(account, group) / whole if whole else None
-    return _WORDS[column.name](account, group)
+        return (lambda account, group: figure.of(account, group) / whole) if whole else _nothing
+    return _WORDS[column.name]
+
+
+def _nothing(_: Account, __: Any) -> None:
+    return None
 
 
 def _kind(_: Account, group: Row | Total) -> str:

@@ -69,13 +69,16 @@ class Verification(Shown, report="verification"):
         return all(verdict.ok for verdict in self.verdicts)
 
 
-def verify(design: Design) -> Verification:
+def verify(design: Design, account: Account | None = None) -> Verification:
     """Hold every ``expect:`` and ``budget:`` of a design against its account, at batch 1.
+
+    Args:
+        account: that one, where it is known already.
 
     Raises:
         SpecError: an expectation or a budget names a figure or a layer that does not exist.
     """
-    account = analyze(design)
+    account = analyze(design) if account is None else account
     problems: list[Diagnostic] = []
     verdicts: list[Verdict] = []
     statements: list[Expectation | Budget] = [*design.expectations, *design.budgets]

@@ -60,6 +60,8 @@ def measure(design: Design, batch: int = 1, *, backward: bool = False) -> Measur
             for layer in design.layers:
                 x = [values[ref] for ref in layer.inputs]
                 modules[layer.name] = _module(design, layer, modules, x)
+                if layer.no_grad:  # in torch's counter, a view under no_grad of what needs a gradient needs one, too
+                    x = [tensor.detach() for tensor in x]
                 with torch.no_grad() if layer.no_grad else nullcontext():
                     y = modules[layer.name](*x)
                 outputs = list(y) if isinstance(y, (tuple, list)) else [y]

@@ -23,7 +23,7 @@ def script(monkeypatch):
     spec.loader.exec_module(module)
     shares = dict.fromkeys((*CONTRACTING, *MOVING), 0.5)
     ceilings = Ceilings("a device", {"float32": 1e11, "bfloat16": 1e11}, 1e10, "a test")
-    both = {dtype: {"forward": shares, "backward": shares} for dtype in module.DTYPES}
+    both = {dtype: {"forward": shares, "backward": shares} for dtype in module.PRECISIONS}
     one = calibration()
     made = type(one)("a device", ceilings, both, one.launch, one.machine)
     monkeypatch.setattr(module, "calibrate", lambda **_: made)
@@ -37,7 +37,7 @@ def test_it_profiles_and_compares(script, tmp_path):
     assert result.exit_code == 0, result.output
     (table,) = tmp_path.glob("profile_*.csv")
     found = list(csv.DictReader(io.StringIO(table.read_text())))
-    assert [(one["dtype"], one["mode"]) for one in found] == [
+    assert [(one["precision"], one["mode"]) for one in found] == [
         (dtype, mode) for _ in range(2) for dtype in ("float32", "bfloat16") for mode in ("train", "infer")
     ]
     for one in found:
@@ -62,7 +62,7 @@ def test_without_time_it_says_what_is_left_out(script, tmp_path):
 def test_its_designs_can_be_predicted_at_its_batch(script):
     assert len(script.DESIGNS) >= 15
     for name in script.DESIGNS:
-        for dtype in script.DTYPES:
+        for dtype in script.PRECISIONS:
             assert predict(archscope.load(name), device="h200", batch=32, precision=dtype).seconds > 0
 
 

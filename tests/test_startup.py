@@ -1,9 +1,12 @@
 """What a fresh process imports: the static side is quick because it loads little."""
 
+import ast
 import subprocess
 import sys
 
 import pytest
+
+from archscope.cli.main import LazyGroup
 
 HEAVY = ("torch", "fvcore", "pandas", "matplotlib", "numpy", "scipy", "rich")
 SPEC = "input: [3, 8, 8]\nlayers:\n  - Conv2d: {out_channels: 4, kernel_size: 3}\n  - Flatten\n  - Linear: 10\n"
@@ -39,6 +42,16 @@ def command(*arguments: str) -> str:
 )
 def test_commands_load_nothing_heavy(arguments):
     assert not imported(command(*arguments), SPEC) & set(HEAVY)
+
+
+def test_a_schema_imports_the_command_that_it_is_of_and_no_other():
+    code = (
+        command("schema", "memory") + "\nimport sys; print([n for n in sys.modules if n.startswith('archscope.cli.')])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = {name.rpartition(".")[2] for name in ast.literal_eval(result.stdout.splitlines()[-1])}
+    assert "memory" in names
+    assert not names & {module for module, _ in LazyGroup.COMMANDS.values()} - {"schema", "memory"}
 
 
 def test_a_graph_loads_no_other_heavy_library(tmp_path):

@@ -170,7 +170,8 @@ class Account(Shown, report="account"):
         Raises:
             UsageError: there is no such layer, or it sees no input.
         """
-        return tuple(_whole_number(FIELD[name](field)) for field in self.fields[layer])
+        read = FIELD[name]
+        return tuple([_whole_number(read(field)) for field in self.fields[layer]])
 
     @cached_property
     def memory(self) -> Memory:

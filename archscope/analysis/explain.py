@@ -6,7 +6,7 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.account import Account, analyze
@@ -144,12 +144,9 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             saved.setdefault(name, []).append(piece)
-    known = _Known({}, {}, {})
-    found = (_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen)
-    lacking = incomplete(design)
-    return Explanations(
-        account, tuple(replace(one, incomplete=lacking, design=design.name, setting=account.setting) for one in found)
-    )
+    known = _Known({}, {}, {}, incomplete(design))
+    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen])
+    return Explanations(account, layers)
 
 
 class _Known(NamedTuple):
@@ -158,12 +155,14 @@ class _Known(NamedTuple):
     Attributes:
         lines: those of a layer but for its fields.
         windows: as they are traced.
+        lacking: what the figures of the design lack.
         passed: the lines of fields that pass through layers, by field.
     """
 
     lines: dict[Any, tuple[Line, ...]]
     passed: dict[tuple[int, str], tuple[Line, ...]]
     windows: dict[Any, Reads]
+    lacking: str | None
 
 
 def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
@@ -175,7 +174,8 @@ def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) ->
     seen = _field_lines(step, account.fields, known)
     precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
     lines = (*known.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
-    return Explanation(layer.name, f"{layer.kind}({given})", lines)
+    title = f"{layer.kind}({given})"
+    return Explanation(layer.name, title, lines, known.lacking, account.design.name, account.setting)
 
 
 def _shown(value: Any) -> str:
@@ -412,7 +412,7 @@ def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tenso
 def _names(op: Op, tensor: Tensor, side: str, index: int, count: int) -> tuple[str, ...]:
     """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
     number_ = str(index + 1) if count > 1 else ""
-    names = dim_names(type(op), len(tensor.shape))
+    names = dim_names(type(op), len(tensor.shape)) if tensor.shape else ()
     side_output = side == "out" and op.main_output is not None and index != op.main_output
     if side_output or tensor.batch != 0:  # a state, or what has no batch, has dimensions of its own
         names = tuple("N" if axis == tensor.batch else f"d{axis}" for axis in range(len(tensor.shape)))

@@ -422,8 +422,13 @@ class Tape:
             if value is not None:
                 value.uses += 1
         self.close()
+        region = node.region if node.saved else None
+        if region is not None:  # unpacking has taken it from the hook's table: only the call itself still held it
+            self._unhold_saved(node)
         self._fit(node, results)
-        self._forget(node)
+        self._unhold_saved(node)
+        if region is not None:
+            self._leave_region(region)
         for value in arrived:
             if value is not None:
                 self.release(value)
@@ -477,12 +482,16 @@ class Tape:
         return gradient
 
     def _forget(self, node: Node) -> None:
-        """A node that has run keeps nothing any more."""
+        """A node that no gradient can reach keeps nothing any more."""
+        region = node.region if node.saved else None
+        self._unhold_saved(node)
+        if region is not None:
+            self._leave_region(region)
+
+    def _unhold_saved(self, node: Node) -> None:
         kept, node.saved = node.saved, []
         for storage in kept:
             self._unhold(storage)
-        if node.region is not None and kept:
-            self._leave_region(node.region)
 
     def _leave_region(self, region: RecomputedBlock) -> None:
         """A node less of a block needs what it reads."""

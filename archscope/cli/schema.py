@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from archscope.cli import options
-from archscope.cli.main import LazyGroup, main
+from archscope.cli.main import main
 from archscope.files import write
-from archscope.report import node_link
-from archscope.report.schema import Schema
-from archscope.spec import schema as of_specs
 
-#: schemas of what is no report
-_OTHERS: dict[str, Callable[[], Schema]] = {
-    "export": node_link.schema,
-}
+if TYPE_CHECKING:
+    from archscope.report.base import Report
+    from archscope.report.schema import Schema
 
-
-def _reporting() -> dict[str, Callable[[], Schema]]:
-    """The commands that write reports, each with what makes the schema of its JSON."""
-    commands = {name: main.get_command(click.Context(main), name) for name in LazyGroup.COMMANDS if name != "schema"}
-    reports = {name: getattr(command and command.callback, "report", None) for name, command in commands.items()}
-    return {name: report.schema for name, report in reports.items() if report is not None}
+#: the commands that write reports as JSON
+REPORTING = (
+    "analyze", "compare", "explain", "sweep", "receptive-field", "memory", "predict", "profile", "calibrate", "verify",
+    "import", "reconcile", "list",
+)  # fmt: skip
+#: schemas of what is no report, each with the module that makes it
+_OTHERS = {"spec": "archscope.spec.schema", "export": "archscope.report.node_link"}
 
 
-#: the function that makes each schema, by what it is the schema of
-SCHEMAS = {"spec": of_specs.schema, **_reporting(), **_OTHERS}
+def schema(of: str) -> Schema:
+    """The schema of the spec language, or of what a command writes; of nothing else a module is imported."""
+    if of in _OTHERS:
+        made: Schema = import_module(_OTHERS[of]).schema()
+        return made
+    command = main.get_command(click.Context(main), of)
+    assert command is not None
+    report: type[Report] = command.callback.report  # type: ignore[union-attr]  # put there by `options.formats`
+    return report.schema()
 
 
 @click.command("schema")
-@click.argument("of", type=click.Choice(list(SCHEMAS)), default="spec")
+@click.argument("of", type=click.Choice(["spec", *REPORTING, "export"]), default="spec")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write it; - is standard output.")
 @options.manners
 def command(of: str, output: str, quiet: bool) -> None:
@@ -48,4 +53,4 @@ def command(of: str, output: str, quiet: bool) -> None:
     The others say of every figure its unit and how it is counted. Each file begins with the version of its format,
     which changes when a reader of the old one would break (in the JSON of `export` it is an attribute of the graph).
     """
-    write(json.dumps(SCHEMAS[of](), indent=1) + "\n", output)
+    write(json.dumps(schema(of), indent=1) + "\n", output)

@@ -633,6 +633,9 @@ ENDS = {
     "Dropout in place": "{Linear: 8}, {Dropout: {p: 0.5, inplace: true}}",
     "two in place": "{Linear: 8}, LayerNorm, {ReLU: {inplace: true}}, {ReLU: {inplace: true}}",
     "a view": "{Linear: 8}, {Unflatten: {dim: 1, unflattened_size: [2, 4]}}, Flatten, {ReLU: {inplace: true}}",
+    "two layers": "{Linear: 8}, {Linear: 8}",
+    "a layer behind a norm": "{Linear: 8}, LayerNorm, {Linear: 8}",
+    "a layer behind a dropout": "{Linear: 8}, Dropout, {Linear: 8}",
 }
 
 
@@ -644,6 +647,15 @@ def test_a_recomputed_block_takes_what_torch_takes(end, first):
     assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
     ledger = memory(design, batch=2, device="cuda")
     assert sum(piece.bytes for piece in ledger.at_peak) == ledger.training <= ledger.cuda.allocated
+
+
+def test_what_was_recomputed_for_a_call_is_free_before_its_gradients_are_summed():
+    """torch.utils.checkpoint's unpack_hook forgets what it hands out; else a call keeps it until its sums are made."""
+    text = "input: [6]\nlayers: [{layers: [{Linear: 6}, {Linear: 6}], checkpoint: CHECK}, {Linear: 3}]\n"
+    recomputed, plain = (archscope.load(text.replace("CHECK", check)) for check in ("true", "false"))
+    found = timeline(recomputed, 2, "sgd")
+    assert found == step(recomputed, 2, "sgd", fake=False)
+    assert found[-3] == 840 == timeline(plain, 2, "sgd")[-3] - 2 * 6 * 4  # the bias of the second layer: its input
 
 
 @pytest.mark.parametrize("end", ["MaxPool2d: 2", "BatchNorm2d: {}", "LocalResponseNorm: 2"])

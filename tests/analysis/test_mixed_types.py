@@ -201,7 +201,7 @@ def test_an_explanation_says_what_a_layer_is_held_in():
         2 * (64 + 85 + 20),
         "bfloat16",
     )
-    assert (lines["saved_bytes"].result, lines["saved_bytes"].note) == (64 * 2, "the output of x")
+    assert (lines["saves"].result, lines["saves"].note) == (64 * 2, "the output of x")
 
 
 @given(mixed())

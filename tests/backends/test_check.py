@@ -129,3 +129,15 @@ def test_a_design_whose_first_step_has_no_input():
     assert [one for one in found if not one.ok] == []
     macs = next(one for one in found if one.what == "macs")
     assert macs.measured == 2 * (8 * 16 * 16 + 8 * 16 * 100)  # two samples: the dense layer, and the head
+
+
+def test_a_view_without_gradients_is_counted():
+    """Under a dispatch mode, as torch's counter is, a view under no_grad of what needs a gradient needs one, too."""
+    text = """
+input: [1, 4, 4]
+layers: [{Conv2d: {out_channels: 1, kernel_size: 1}}, {Flatten: null, no_grad: true}, {Linear: 5}]
+"""
+    found = {one.what: one for one in checks.check(archscope.load(text))}
+    assert (
+        found["backward_macs"].measured == found["backward_macs"].stated == 2 * 16 * 5
+    )  # the weights of the linear layer alone

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 
+import click
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from archscope.analysis.peers import Measured
 from archscope.backends.torch import calibrate
 from archscope.backends.torch import check as _check  # noqa: F401  # takes its own name of what is put off below
 from archscope.cli import main
+from archscope.cli.schema import REPORTING
 from archscope.cli.schema import command as schema_command
 from archscope.figures import COSTS
 from tests.analysis.test_roofline import calibration
@@ -100,6 +102,11 @@ def test_outputs_are_as_described(name, line, small):
         found["machine"] = output("profile lenet5 --device cpu --seconds 0 --json -", small)["machine"]  # a real one
     errors = [f"{error.json_path}: {error.message[:200]}" for error in validator(name).iter_errors(found)]
     assert errors == []
+
+
+def test_every_command_that_reports_has_a_schema():
+    commands = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
+    assert {*REPORTING} == {name for name, command in commands.items() if hasattr(command.callback, "report")}
 
 
 def test_every_schema_has_an_output():

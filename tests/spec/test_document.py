@@ -105,7 +105,7 @@ MISTAKES = [
         "1:28",
         "int8",
         "unknown dtype `int8`",
-        "one of float, int64, int32, bool",
+        "one of float, float64, float32, float16, bfloat16, int64, int32, bool",
     ),
     Mistake(
         "an unknown dtype, from which nothing follows",
@@ -114,7 +114,7 @@ MISTAKES = [
         "1:35",
         "int8",
         "unknown dtype `int8`",
-        "one of float, int64, int32, bool",
+        "one of float, float64, float32, float16, bfloat16, int64, int32, bool",
     ),
     Mistake(
         "an input without a shape",

@@ -56,7 +56,7 @@ def test_a_sweep() -> None:
     assert [stated.text for stated in found.pareto] == ["params", "-macs"]
     assert (found.sort and found.sort.text, found.top) == ("-density", 20)
     assert found.sample == Sample(1_000_000, 1, "sobol")
-    assert [stated and stated.text for stated in (found.dtype, found.optimizer, found.device)] == [
+    assert [stated and stated.text for stated in (found.precision, found.optimizer, found.device)] == [
         "amp", "adam", "h100"
     ]  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_every_text_knows_its_place() -> None:
         "  dtype: bf16\n"
     )
     ((_, derived),) = found.derive
-    stated = [derived, *found.where, *found.pareto, found.sort, found.dtype]
+    stated = [derived, *found.where, *found.pareto, found.sort, found.precision]
     for one in stated:
         assert one is not None
         line = one.mark.source.lines[one.mark.line - 1]

@@ -123,8 +123,11 @@ class Network(nn.Module):
             grad: whether gradients pass a layer that runs without them (``no_grad``), too.
         """
         stopped = layer.no_grad and not grad
+        x = [values[ref] for ref in layer.inputs]
+        if stopped:  # under a dispatch mode, such as torch's counter is, a view of what needs a gradient needs one, too
+            x = [tensor.detach() for tensor in x]
         with torch.no_grad() if stopped else nullcontext():
-            y = self.layer(layer.owner)(*(values[ref] for ref in layer.inputs))
+            y = self.layer(layer.owner)(*x)
         made = enumerate(y if isinstance(y, (tuple, list)) else (y,))
         return {Ref(layer.name, number): tensor.detach() if stopped else tensor for number, tensor in made}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archscope import figures
 from archscope.analysis.account import Account, Total
 from archscope.analysis.explain import explain_account
+from archscope.collecting import uncollected
 from archscope.design import hold_drawn, incomplete
 from archscope.errors import MissingLibrary, UsageError
 from archscope.figures import Column
@@ -15,7 +16,7 @@ from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.text import shape, value
-from archscope.setting import OF_MEMORY
+from archscope.setting import OF_MEMORY, Setting
 from archscope.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.verify import verify
 
@@ -32,6 +33,7 @@ _MOST_BOXES = 150  # of a picture
 _MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
 
 
+@uncollected()
 def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
     """The report of a design.
 
@@ -64,7 +66,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         total_cells=_cells(layers.totals[-1], layers),
         growth=growth(account),
         timeline=timeline(account.memory),
-        verdicts=verify(design).verdicts,
+        verdicts=verify(design, account if account.setting == Setting() else None).verdicts,
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),

@@ -17,12 +17,14 @@ import pytest
 
 import archscope
 from archscope.figures import figure
+from archscope.files import write
 from archscope.report.page import design_page
 from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, PHONE, NewPage, inaccessible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+REPORTS = Path(__file__).parents[3] / "reports"
 NASTY = "<img src=x onerror=alert(1)>"
 NASTY_SPEC = f"""
 name: '{NASTY}</title></script><script>alert(2)</script>'
@@ -102,8 +104,16 @@ def test_a_report_is_one_file() -> None:
     assert "@import" not in style
 
 
-def test_no_script_runs_but_those_of_the_page() -> None:
-    found = Reader(html("alexnet"))
+def test_a_page_is_written_as_it_is(tmp_path: Path) -> None:
+    """What writes files leaves no control character in them, and a browser runs no script that was changed so."""
+    target = tmp_path / "page.html"
+    write(html("alexnet"), str(target))
+    assert target.read_text(encoding="utf-8") == html("alexnet")
+
+
+@pytest.mark.parametrize("kept", sorted(REPORTS.glob("*.html")), ids=lambda page: page.stem)
+def test_no_script_runs_but_those_of_the_page(kept: Path) -> None:
+    found = Reader(kept.read_text(encoding="utf-8"))
     policy = next(tag["content"] for name, tag in found.tags if name == "meta" and "http-equiv" in tag)
     assert policy is not None
     allowed = set(re.findall(r"'sha256-([^']+)'", policy))
