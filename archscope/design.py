@@ -224,7 +224,7 @@ def _of_the_run(op: Op) -> Op:
 _MOST_NAMED = 4
 
 
-#: layers of a page, of a difference, and of source that is written out
+#: layers of a page, of a difference, of source that is written out, and of designs of which is looked for what fits
 MOST_DRAWN = 5_000
 
 

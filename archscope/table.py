@@ -162,9 +162,9 @@ def tabulate_blocks(account: Account, columns: Sequence[str]) -> Table:
 
 
 def _with_sums(rows: Sequence[Row], prefix: tuple[str, ...], level: int, cells: _Cells) -> Iterator[Line]:
-    parts: dict[str, list[Row]] = {}
+    parts: dict[tuple[str, bool], list[Row]] = {}  # a layer may be called as what is around another one
     for row in rows:
-        parts.setdefault(row.path[len(prefix)], []).append(row)
+        parts.setdefault((row.path[len(prefix)], len(row.path) > len(prefix) + 1), []).append(row)
     for inside in parts.values():
         path = _common_path(inside)
         first = path[len(prefix) :]
@@ -181,7 +181,8 @@ def _with_sums(rows: Sequence[Row], prefix: tuple[str, ...], level: int, cells: 
 def _common_path(rows: Sequence[Row]) -> tuple[str, ...]:
     """The longest path of blocks that all these layers are in; of one layer, its own."""
     first, last = min(row.path for row in rows), max(row.path for row in rows)
-    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+    around = len(first) if len(rows) == 1 else min(len(row.path) for row in rows) - 1
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), around)][:around]
 
 
 def fitting_depth(account: Account, most: int) -> int | None:

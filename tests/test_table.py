@@ -136,3 +136,11 @@ def test_a_block_of_one_stands_in_its_label() -> None:
     ]
     assert labels[2] == ("norm1.LocalResponseNorm", 0, "layer")
     assert {role for _, _, role in labels} == {"layer"}
+
+
+def test_a_layer_may_be_called_as_what_is_around_another():
+    text = "input: [3]\nlayers: [{ReLU: , name: 1}, {Tanh: , name: 1.5}, {ELU: , name: 1.5.2}, {ReLU: , name: 1.6}]\n"
+    lines = tabulate_blocks(archscope.analyze(archscope.load(text)), []).lines
+    assert [(line.label, line.level, line.role) for line in lines] == [
+        ("1", 0, "layer"), ("1", 0, "block"), ("1.5", 1, "layer"), ("1.5.2", 1, "layer"), ("1.6", 1, "layer"),
+    ]  # fmt: skip

@@ -423,7 +423,7 @@ def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tenso
 def _names(op: Op, tensor: Tensor, side: str, index: int, count: int) -> tuple[str, ...]:
     """Names of dimensions: ``N, C_in, H_in, W_in``; numbered where there are several tensors."""
     number_ = str(index + 1) if count > 1 else ""
-    names = dim_names(type(op), len(tensor.shape))
+    names = dim_names(type(op), len(tensor.shape)) if tensor.shape else ()
     side_output = side == "out" and op.main_output is not None and index != op.main_output
     if side_output or tensor.batch != 0:  # a state, or what has no batch, has dimensions of its own
         names = tuple("N" if axis == tensor.batch else f"d{axis}" for axis in range(len(tensor.shape)))

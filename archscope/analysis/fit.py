@@ -195,12 +195,17 @@ class Remedy(NamedTuple):
     needed: int
 
 
-def remedies(design: Design, setting: Setting, limit: int) -> Iterator[Remedy]:
-    """What makes a step fit that does not, each change on its own, and each computed."""
+def remedies(design: Design, setting: Setting, limit: int, largest: Memory | None = None) -> Iterator[Remedy]:
+    """What makes a step fit that does not, each change on its own, and each computed.
+
+    Args:
+        largest: the memory at the largest batch that fits, where that has been looked for.
+    """
     wish, batch = Wish(design, setting), setting.batch
-    largest = wish.largest(limit)
-    if largest is not None:
-        yield _remedy(f"a batch of {largest:,}", wish, largest)
+    number = wish.largest(limit) if largest is None else largest.setting.batch
+    if number is not None:
+        largest = largest or wish.ledger(number)
+        yield Remedy(f"a batch of {number:,}", _needed(largest))
     if setting.trains:
         yield from _in_parts(wish, batch, limit)
         yield from _recomputing(wish, batch, limit)
@@ -233,9 +238,12 @@ def _recomputing(wish: Wish, batch: int, limit: int) -> Iterator[Remedy]:
 
 
 def _remedy(what: str, wish: Wish, batch: int) -> Remedy:
-    found = wish.ledger(batch)
-    assert found is not None
-    return Remedy(what, found.needed)
+    return Remedy(what, _needed(wish.ledger(batch)))
+
+
+def _needed(found: Memory | None) -> int:
+    assert found is not None  # of what fits
+    return found.needed
 
 
 def recomputed(design: Design, levels: int) -> Design:

@@ -19,6 +19,8 @@ from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.tape import Tape
 from archscope.errors import UsageError
 
+#: the parameters of a layer and direction, without its name
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 #: what gives the product of an input with its weights, where a step wants it
 Arrive = Callable[[], Value]
 
@@ -206,8 +208,7 @@ def recurrent(
         done: list[_Direction] = []
         products: Value | None = None
         for suffix in directions:
-            names = {name.removesuffix(f"_l{layer}{suffix}"): value for name, value in w.items()}
-            own = {name: value for name, value in names.items() if "_l" not in name}
+            own = {name: w[whole] for name in _WEIGHTS if (whole := f"{name}_l{layer}{suffix}") in w}
             given = [aten.select(t, state, 0) for state in first]
             before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
             if before is not None:

@@ -11,6 +11,7 @@ import click
 from archscope.analysis.fit import CEILING, Wish, guessed, most, probes, remedies, room
 from archscope.analysis.memory import Memory, memory
 from archscope.cli import options, settings
+from archscope.design import MOST_DRAWN
 from archscope.errors import ArchscopeError, UsageError
 from archscope.report.results.memory import MemoryReport
 from archscope.report.text import binary
@@ -112,12 +113,15 @@ def command(
 def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
     design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
+    if len(design.layers) > MOST_DRAWN:
+        yield f"  what fits is looked for in designs of at most {MOST_DRAWN:,} layers; this has {len(design.layers):,}"
+        return
+    number = wish.largest(limit)
+    largest = None if number is None else wish.ledger(number)
     if not found.fits(limit):
         needed, lacking = _needs(found), binary(found.needed - limit)
         yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
-        yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit))
-    number = wish.largest(limit)
-    largest = None if number is None else wish.ledger(number)
+        yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit, largest))
     if number is None or largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return

@@ -126,8 +126,13 @@ class _Recurrent(InfersArguments, NoBuffers):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         batch, length = self._sequences(x[0])
         steps, rows = batch * length, self.gates * self.hidden_size
+        arrived: tuple[int | str, ...] = (0,)
+        learnt: tuple[str, ...] = ()
+        here = 0
         for layer, name, arriving in self._layers(x[0]):
-            arrived = self._arrived(layer)
+            if layer > here:  # what arrives is computed from the op's input, and the parameters of all layers below
+                arrived, here, learnt = (*arrived, *learnt), layer, ()
+            learnt = (*learnt, *self._learnt(name))
             own = [f"weight_{kind}_{name}" for kind in self._kinds()]
             behind = (*arrived, *self._learnt(name))
             yield Contraction(steps * rows * arriving, (arrived if layer else 0, own[0]), f"input {name}")
@@ -137,11 +142,6 @@ class _Recurrent(InfersArguments, NoBuffers):
                 work, first = self.hidden_size * self._out(), tuple(part for part in behind if part != own[2])
                 yield Contraction(batch * work, (first, own[2]), f"first projection {name}")
                 yield Contraction(batch * (length - 1) * work, (behind, own[2]), f"projection {name}")
-
-    def _arrived(self, layer: int) -> tuple[int | str, ...]:
-        """What the input of a layer is computed from: the op's input, and the parameters of all layers below."""
-        names = (f"l{below}{direction}" for below in range(layer) for direction in self._directions())
-        return (0, *(parameter for name in names for parameter in self._learnt(name)))
 
     def _learnt(self, name: str) -> tuple[str, ...]:
         """The parameters of a layer and direction."""

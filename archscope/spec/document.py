@@ -166,7 +166,8 @@ class _Loader:
         root = read(source)
         if isinstance(root, ScalarNode) and root.value is None:
             hint = "a spec has at least `input:` and `layers:`"
-            raise SpecError([Diagnostic(f"{source.name} is empty", hint=hint)])
+            mark = None if chain else root.mark  # of one that another wants, the place where it does
+            raise SpecError([Diagnostic(f"{source.name} is empty", mark, hint)])
         if not isinstance(root, MapNode):
             hint = "it has keys such as `name:`, `input:` and `layers:`"
             raise SpecError([Diagnostic("a spec is a mapping", root.mark, hint)])

@@ -448,6 +448,23 @@ layers:
     hold(design, unformatted(design))
 
 
+def test_functions_can_be_applied_again():
+    """They have no module that could be: their arguments are written once more."""
+    spec = """
+input: [4]
+layers:
+  - {name: a, Scale: -5.0}
+  - {name: b, Shift: 2.5}
+  - {name: c, Linear: 4}
+  - {reuse: a}
+  - {reuse: b}
+"""
+    design = archscope.load(spec)
+    source = unformatted(design)
+    assert source.count("* -5.0") == source.count("+ 2.5") == 2
+    hold(design, source)
+
+
 def test_frozen_parts_are_not_trained():
     inner = "[{Linear: 3, name: x}, {Linear: 3, name: y}]"
     text = f"input: [4]\nlayers: [{{layers: {inner}, name: a, freeze: true}}, {{Linear: 2, name: b}}]\n"

@@ -166,3 +166,13 @@ def test_what_has_the_inputs_in_it_is_said(tmp_path):
     out = CliRunner().invoke(main, ["memory", str(spec), "--batch", "100"]).stdout
     assert re.search(r"activations .* 4,800 B   the most at once, inputs among them, at Linear", out)
     assert re.search(r"without reuse .* 1,600 B   all that is allocated, inputs aside", out)
+
+
+def test_what_fits_is_not_looked_for_in_very_deep_designs(tmp_path):
+    """One step of 20,000 layers takes a second, and a search takes twenty of them."""
+    spec = tmp_path / "deep.yaml"
+    spec.write_text("input: [3, 8, 8]\nlayers:\n  - {repeat: 5001, layers: [ReLU]}\n")
+    result = CliRunner().invoke(main, ["memory", str(spec), "--limit", "24GiB"])
+    assert result.exit_code == 0
+    assert "what fits is looked for in designs of at most 5,000 layers; this has 5,001" in result.output
+    assert "the largest batch" not in result.output

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
+from archscope.analysis.memory import memory
 from archscope.cli import main
 from archscope.errors import SpecError
 from archscope.spec import limits
@@ -121,6 +122,14 @@ def test_suggestions_among_many_names():
     words = ", ".join(f"{{Linear: w{i}}}" for i in range(60))
     messages = told(f"input: [3]\nvars: {{{listed('v{}: 1', 1000)}}}\nlayers: [{words}]\n")
     assert len(messages) == 50
+
+
+def test_recurrent_layers_of_many_levels():
+    """What a level takes does not grow with the levels: 2,000 directions, each with four weights of the 8,000."""
+    design = archscope.load("input: [4, 4]\nlayers: [RNN: {hidden_size: 5, num_layers: 1000, bidirectional: true}]\n")
+    start = time.process_time()
+    assert memory(design, batch=2).saved_bytes > 0
+    assert time.process_time() - start < PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,7 @@ def test_every_value_knows_its_place() -> None:
 def test_nothing_in_it(text: str) -> None:
     (told,) = mistakes(text)
     assert (told.message, told.hint) == ("<text> is empty", "a spec has at least `input:` and `layers:`")
+    assert str(told.mark).startswith("<text>:")
 
 
 def test_a_hundred_levels_are_enough() -> None:

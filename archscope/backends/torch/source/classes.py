@@ -154,7 +154,7 @@ class Classes:
         if child.optional:
             child.condition = parameters.holds([part is not None for part in child.parts], f"with_{child.label[-1]}")
         step = child.some.step
-        if child.some.again is not None or inside:
+        if inside or applied_again(child.some):
             return
         if step is None or constructor(step.layer.op, step.x) is not None:
             parts = [ABSENT if part is None else part for part in child.parts]
@@ -230,3 +230,8 @@ def _layer_class(value: Any) -> Any:
 
 def _camel(word: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", word))
+
+
+def applied_again(part: Part) -> bool:
+    """Whether a part applies another's module again; a function has none, and is written out with its arguments."""
+    return part.again is not None and (part.step is None or constructor(part.step.layer.op, part.step.x) is not None)

@@ -15,7 +15,7 @@ from torch import nn
 from archscope.analysis.account import analyze
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
-from archscope.backends.torch.source.classes import Classes
+from archscope.backends.torch.source.classes import Classes, applied_again
 from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design, hold_drawn
@@ -262,7 +262,7 @@ class _ClassText:
     def _statements(self, group: list[Child], at: int) -> list[str]:
         if not group[0].optional:
             return self._guarded(group[0], self._statement(group[0], at))
-        modules = [self._module(child) if child.module or child.some.again is not None else "" for child in group]
+        modules = [self._module(child) if child.module or applied_again(child.some) else "" for child in group]
         condition = next(
             (f"{module} is not None" for module, child in zip(modules, group, strict=True)
              if module and child.some.again is None and not (child.stateless and _automatic(child))),
