@@ -169,6 +169,10 @@ class Op(ABC):
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = CHANNELS_FIRST
     #: whether the output shares its input's memory
     view: ClassVar[bool] = False
+    #: whether its output is its own state, which is there before it runs
+    held: ClassVar[bool] = False
+    #: whether its output is the input itself where that has the type already, as to() gives it
+    gives_alike: ClassVar[bool] = False
     #: whether a gradient of its outputs gives one of its inputs
     differentiable: ClassVar[bool] = True
     #: whether it is there to join the samples of a batch, as batch statistics do
@@ -297,7 +301,8 @@ class Op(ABC):
         Args:
             floating: the floating type of the run.
         """
-        return () if self.view else y
+        alike = self.gives_alike and (x[0].dtype or floating) == (y[0].dtype or floating)
+        return () if self.view or self.held or alike else y
 
     @abstractmethod
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:

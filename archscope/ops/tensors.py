@@ -71,14 +71,12 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
 
     takes = "any"
     types = OWN
+    gives_alike = True
 
     dtype: str = argument(Choice(DTYPES))
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(x[0].shape, _typed(self.dtype)),)
-
-    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
-        return () if (x[0].dtype or floating) == (y[0].dtype or floating) else y  # to() gives what has the type
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.converted(t, x[0], y[0].dtype or t.floating)
@@ -342,6 +340,8 @@ class Parameter(NoBuffers, _Held):
     ``init`` says how it begins: a number, or a function of torch.nn.init with its numbers, ``trunc_normal(std=0.02)``.
     """
 
+    held = True
+
     init: float | str = argument(Beginning(), 0)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
@@ -360,9 +360,6 @@ class Parameter(NoBuffers, _Held):
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
         return {"weight": Tensor(self.shape)}
-
-    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
-        return ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.expand(t, w["weight"], y[0].shape)
@@ -487,6 +484,8 @@ class Buffer(_Known):
     left out of ``state_dict()``. ``value`` says what it begins with, as for a ``Constant``.
     """
 
+    held = True
+
     persistent: bool = argument(Flag(), True)
 
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:
@@ -494,9 +493,6 @@ class Buffer(_Known):
 
     def buffers(self, *x: Tensor) -> dict[str, Tensor]:
         return {"value": Tensor(self.shape, _typed(self.dtype))}
-
-    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
-        return ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.expand(t, w["value"], y[0].shape)

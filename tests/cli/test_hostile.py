@@ -45,7 +45,11 @@ MISTAKES = {
         ("analyze",),
         "`in_features` has no value",
     ),
-    "the sweep of a spec on a CPU": (f"{SWEPT}device: cpu}}\n", ("sweep",), "no peaks are published of"),
+    "times of a CPU in the sweep of a spec": (
+        f"{SWEPT}device: cpu, where: infer_seconds < 1}}\n",
+        ("sweep",),
+        "no peaks are published of",
+    ),
     "an infinite top": (f"{SWEPT}top: .inf}}\n", ("sweep",), "3:36: error: expected a whole number of at least 1"),
     "an infinite sample": (f"{SWEPT}sample: .inf}}\n", ("sweep",), "3:39: error: expected a whole number"),
     "an infinite seed": (f"{SWEPT}sample: {{count: 1, seed: .inf}}}}\n", ("sweep",), "expected a whole number"),
