@@ -22,13 +22,13 @@ from archscope.load import load
 from archscope.setting import Setting
 
 if TYPE_CHECKING:
-    from archscope.analysis.fit import largest_batch
-    from archscope.analysis.influence import seen_by, sees
-    from archscope.analysis.memory import Memory, memory
+    from archscope.analysis.field.influence import seen_by, sees
+    from archscope.analysis.field.receptive_field import ReceptiveFields, receptive_fields
     from archscope.analysis.peers import Reconciliation, reconcile
-    from archscope.analysis.receptive_field import ReceptiveFields, receptive_fields
-    from archscope.analysis.roofline import Prediction, predict
-    from archscope.backends.imported import Imported
+    from archscope.analysis.step.fit import largest_batch
+    from archscope.analysis.step.memory import Memory, memory
+    from archscope.analysis.time.roofline import Prediction, predict
+    from archscope.backends.importing.imported import Imported
     from archscope.backends.torch.build import build
     from archscope.backends.torch.calibrate import calibrate
     from archscope.backends.torch.imports import from_torch
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
     from archscope.comparison import Comparison, compare
-    from archscope.difference import Difference, diff
+    from archscope.comparison.difference import Difference, diff
     from archscope.sweeps.model import Sweep
     from archscope.sweeps.sweeping import sweep
 
@@ -88,26 +88,26 @@ _LATER = {
     "build": "archscope.backends.torch.build",
     "calibrate": "archscope.backends.torch.calibrate",
     "from_torch": "archscope.backends.torch.imports",
-    "Imported": "archscope.backends.imported",
+    "Imported": "archscope.backends.importing.imported",
     "Summary": "archscope.backends.torch.imports.summary",
     "summary": "archscope.backends.torch.imports.summary",
     "Comparison": "archscope.comparison",
     "compare": "archscope.comparison",
-    "Difference": "archscope.difference",
-    "diff": "archscope.difference",
-    "largest_batch": "archscope.analysis.fit",
-    "Memory": "archscope.analysis.memory",
-    "memory": "archscope.analysis.memory",
+    "Difference": "archscope.comparison.difference",
+    "diff": "archscope.comparison.difference",
+    "largest_batch": "archscope.analysis.step.fit",
+    "Memory": "archscope.analysis.step.memory",
+    "memory": "archscope.analysis.step.memory",
     "Reconciliation": "archscope.analysis.peers",
     "reconcile": "archscope.analysis.peers",
-    "Prediction": "archscope.analysis.roofline",
-    "predict": "archscope.analysis.roofline",
+    "Prediction": "archscope.analysis.time.roofline",
+    "predict": "archscope.analysis.time.roofline",
     "Profile": "archscope.backends.torch.profile",
     "profile": "archscope.backends.torch.profile",
-    "ReceptiveFields": "archscope.analysis.receptive_field",
-    "receptive_fields": "archscope.analysis.receptive_field",
-    "seen_by": "archscope.analysis.influence",
-    "sees": "archscope.analysis.influence",
+    "ReceptiveFields": "archscope.analysis.field.receptive_field",
+    "receptive_fields": "archscope.analysis.field.receptive_field",
+    "seen_by": "archscope.analysis.field.influence",
+    "sees": "archscope.analysis.field.influence",
     "Sweep": "archscope.sweeps.model",
     "sweep": "archscope.sweeps.sweeping",
     "torch_source": "archscope.backends.torch.source",

@@ -21,7 +21,7 @@ from typing import IO
 import click
 
 from archscope.errors import UsageError
-from archscope.printable import printable
+from archscope.errors.printable import printable
 
 #: of pictures
 SUFFIXES = (".svg", ".png", ".pdf")

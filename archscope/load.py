@@ -12,8 +12,8 @@ from typing import Any
 from archscope.arith.recorded import Recorded
 from archscope.collecting import uncollected
 from archscope.design import Design, Origin
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, UsageError
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.spec import library
 from archscope.spec.document import Document, load_document
 from archscope.spec.expansion import expand

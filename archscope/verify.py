@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.account import Account, analyze
+from archscope.analysis.counts.account import Account, analyze
 from archscope.design import Budget, Design, Expectation
-from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.errors.diagnostics import Diagnostic
 from archscope.figures import FIELDS, FIGURES, known_of, scope_of
 from archscope.setting import Setting
 from archscope.shown import Shown

@@ -4,10 +4,10 @@
     python -m benchmarks.estimates timm/results --out reports/estimates.md
 
 reads the benchmark tables of that folder (nothing of it is kept here), works out what every network that it can
-express computes and moves, and writes ``archscope/analysis/estimates.json`` (the factors) and the report. Networks are
-designs of ``specs/``, variants of them by their variables, and, where timm is installed, what ``archscope.from_torch``
-makes of its models (a slow part: ``--cache`` keeps it in a folder; ``--networks`` limits it; the kept factors are of
-some 240 networks, with timm 1.0.31). NumPy and SciPy are needed.
+express computes and moves, and writes ``archscope/analysis/time/estimates.json`` (the factors) and the report. Networks
+are designs of ``specs/``, variants of them by their variables, and, where timm is installed, what
+``archscope.from_torch`` makes of its models (a slow part: ``--cache`` keeps it in a folder; ``--networks`` limits it;
+the kept factors are of some 240 networks, with timm 1.0.31). NumPy and SciPy are needed.
 
 The factors minimise the relative errors (iteratively reweighted towards the least absolute ones), are not negative, and
 are drawn a little towards what the data sheet says, so that a kind of work that few networks have gets no wild factor.
@@ -33,9 +33,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 import archscope
-from archscope.analysis.estimates import FITTED, work
-from archscope.analysis.roofline import bounded
-from archscope.analysis.traffic import Moved, Part, traffic
+from archscope.analysis.time.estimates import FITTED, work
+from archscope.analysis.time.roofline import bounded
+from archscope.analysis.time.traffic import Moved, Part, traffic
 from archscope.errors import ArchscopeError
 from archscope.setting import Setting
 from archscope.setting.devices import DEVICES, Ceilings
@@ -353,7 +353,7 @@ def main(folder: Path, out: Path, cache: Path | None, most: int) -> None:
             f" {_percent(statistics.median(closest))} | {_percent(max(closest))} | {', '.join(beyond) or 'none'} |"
         )
         click.echo(lines[-1])
-    Path("archscope/analysis/estimates.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    Path("archscope/analysis/time/estimates.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     out.write_text(_report(lines, by_family), encoding="utf-8")
 
 

@@ -29,8 +29,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import archscope
-from archscope.analysis.fit import largest_batch
-from archscope.analysis.memory import Memory
+from archscope.analysis.step.fit import largest_batch
+from archscope.analysis.step.memory import Memory
 from archscope.backends.torch.build import build, inputs
 from archscope.design import Design
 from archscope.setting import Setting

@@ -155,8 +155,8 @@ class Covered(NamedTuple):
         there = lines.get(mutant.line, set())
         named = re.compile(rf"[\[-]{_classes(mutant.path).get(mutant.line, '$^')}[-\]]")
         if not there or "" in there:
-            *_, package, name = Path(mutant.path).parts
-            own = f"tests/{package}/test_{name}::"
+            _, *rooms, name = Path(mutant.path).parts
+            own = "/".join(["tests", *rooms, f"test_{name}::"])
             there = set().union(*lines.values(), (t for t in self.seconds if t.startswith(own) or named.search(t)))
         chosen, total = [], 0.0
         for test in sorted(there - {""}, key=lambda one: (not named.search(one), self.seconds.get(one, 0.0), one)):
@@ -305,7 +305,7 @@ def outcome(mutant: Mutant, tests: Sequence[str], limit: float) -> tuple[str, st
 def main(sources: tuple[str, ...], tests: tuple[str, ...], count: int, seed: int, cap: float, out: Path) -> None:
     """Draw mutants of SOURCES (modules, folders) and see who survives."""
     os.chdir(ROOT)
-    files = (file for one in map(Path, sources) for file in (sorted(one.glob("*.py")) if one.is_dir() else [one]))
+    files = (file for one in map(Path, sources) for file in (sorted(one.rglob("*.py")) if one.is_dir() else [one]))
     modules = [str(file) for file in files]
     mutants, found = drawn(modules, count, seed), covered(modules, tests)
     _prepare()

@@ -29,7 +29,7 @@ from typing import Any
 import click
 
 import archscope
-from archscope.analysis.roofline import predict
+from archscope.analysis.time.roofline import predict
 from archscope.backends.torch.calibrate import calibrate
 from archscope.backends.torch.machine import machine, resolve
 from archscope.backends.torch.profile import Profile, profile

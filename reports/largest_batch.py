@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import archscope
-from archscope.analysis.fit import largest_batch, room
-from archscope.analysis.memory import memory
+from archscope.analysis.step.fit import largest_batch, room
+from archscope.analysis.step.memory import memory
 from archscope.setting.devices import DEVICES
 
 OUT = Path(__file__).with_suffix(".md")

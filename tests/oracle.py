@@ -22,7 +22,7 @@ from archscope.backends.torch.build import DTYPES, build, inputs
 from archscope.backends.torch.check import saving
 from archscope.backends.torch.counting import counter
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops.tensors import standing
 
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -6,12 +6,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build
 from archscope.backends.torch.check import saving
 from archscope.backends.torch.source import torch_source
 from archscope.verify import verify
-from tests.backends.test_source import module_of
+from tests.backends.torch.test_source import module_of
 
 
 def counted(module, *shape, run=None):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import archscope
 from archscope import shown as showing
-from archscope.backends.imported import Imported
+from archscope.backends.importing.imported import Imported
 from archscope.backends.torch.imports.summary import Summary
 from archscope.backends.torch.profile import Profile
 from archscope.cli import main

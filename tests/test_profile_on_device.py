@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.roofline import predict
+from archscope.analysis.time.roofline import predict
 from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "profile_on_device.py"
 

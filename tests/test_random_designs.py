@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build
 from archscope.ops import Tensor
 from archscope.spec.writer import to_yaml

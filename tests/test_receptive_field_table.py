@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import archscope
-from archscope.analysis.influence import sees
+from archscope.analysis.field.influence import sees
 from archscope.figures import figure
 
 TABLE = Path(__file__).parent / "data" / "receptive_fields.csv"

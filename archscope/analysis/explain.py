@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from archscope.analysis.account import Account, analyze
-from archscope.analysis.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
-from archscope.analysis.run import steps_under
+from archscope.analysis.counts.account import Account, analyze
+from archscope.analysis.counts.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
+from archscope.analysis.step.run import steps_under
 from archscope.arith import plain
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
+from archscope.design.graph import Ref
+from archscope.design.steps import Step
 from archscope.errors import UsageError, suggestion
-from archscope.graph import Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, Tensors
 from archscope.ops.legal import dim_names
@@ -24,13 +25,12 @@ from archscope.ops.readings import Reads
 from archscope.ops.windows import SAME, Along, Slide, Span
 from archscope.setting import Setting
 from archscope.shown import Shown
-from archscope.steps import Step
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from archscope.analysis.memory import Saved
-    from archscope.analysis.receptive_field import Field, ReceptiveFields
+    from archscope.analysis.field.receptive_field import Field, ReceptiveFields
+    from archscope.analysis.step.memory import Saved
 
 #: the cost figures that are explained by their own formula; the others follow from these
 _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activations", "bytes_moved")
@@ -337,7 +337,7 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
     text = "the hull of " + ", ".join(parts)
     if apart is None:
         return text
-    from archscope.analysis.receptive_field import apart_words
+    from archscope.analysis.field.receptive_field import apart_words
 
     words = apart_words(apart.layer, str(apart.first), str(apart.second), str(_number(apart.by)))
     return f"{text}; {words}"

@@ -8,9 +8,9 @@ import click
 
 from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
+from archscope.figures.table import COLUMNS, choose
 from archscope.report.results.account import AccountReport
 from archscope.setting import OF_MEMORY, Setting
-from archscope.table import COLUMNS, choose
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
@@ -88,7 +88,7 @@ def _times(account: Account, profile_file: str | None) -> list[Times]:
     design = account.design
     found = [] if profile_file is None else [read_profile(profile_file, design)]
     if account.setting.timed:
-        from archscope.analysis.roofline import predict
+        from archscope.analysis.time.roofline import predict
 
         modes = ("train", "infer") if account.setting.trains else ("infer",)
         found += [of_prediction(predict(design, account.setting, mode=mode)) for mode in modes]

@@ -11,7 +11,7 @@ import click
 
 from archscope.cli import options, settings
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
-from archscope.difference import Difference, diff
+from archscope.comparison.difference import Difference, diff
 from archscope.load import read_document
 from archscope.report.results.comparison import ComparisonReport
 from archscope.report.results.difference import DifferenceReport

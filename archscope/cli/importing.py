@@ -15,7 +15,7 @@ from archscope.cli import options
 from archscope.report.results.imported import ImportedReport
 
 if TYPE_CHECKING:
-    from archscope.backends.imported import Imported
+    from archscope.backends.importing.imported import Imported
 
 #: of inputs; the first where none is given
 DTYPES = ("float32", "int64", "int32", "bool", "float64", "float16", "bfloat16")

@@ -11,7 +11,7 @@ import click
 
 from archscope.cli.streams import Unwritten, guarded
 from archscope.errors import ArchscopeError
-from archscope.printable import printable
+from archscope.errors.printable import printable
 from archscope.starting import INTERRUPTED
 
 #: the exit code where something slipped through that is no mistake of the user

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from archscope.analysis.fit import CEILING, Wish, guessed, most, probes, remedies, room
-from archscope.analysis.memory import Memory, memory
+from archscope.analysis.step.fit import CEILING, Wish, guessed, most, probes, remedies, room
+from archscope.analysis.step.memory import Memory, memory
 from archscope.cli import options, settings
 from archscope.design import MOST_DRAWN
 from archscope.errors import ArchscopeError, UsageError

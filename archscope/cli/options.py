@@ -15,8 +15,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from archscope.design import Design
-from archscope.diagnostics import Diagnostic, numberless
 from archscope.errors import MissingLibrary
+from archscope.errors.diagnostics import Diagnostic, numberless
 from archscope.load import load
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed

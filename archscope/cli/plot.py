@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archscope.analysis import analyze
-from archscope.analysis.account import Account
-from archscope.analysis.memory import memory
-from archscope.analysis.roofline import predict
+from archscope.analysis.counts.account import Account
+from archscope.analysis.step.memory import memory
+from archscope.analysis.time.roofline import predict
 from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion

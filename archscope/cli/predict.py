@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis.roofline import predict
+from archscope.analysis.time.roofline import predict
 from archscope.cli import options, settings
 from archscope.report.results.prediction import PredictionReport
 from archscope.setting import OF_TIME, Setting

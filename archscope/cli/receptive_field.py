@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from archscope.analysis.receptive_field import receptive_fields
+from archscope.analysis.field.receptive_field import receptive_fields
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
@@ -121,7 +121,7 @@ def _measured(design: Design, layer: str, unit: Sequence[int], source: str | Non
     """What a unit sees held against gradients, place by place."""
     import numpy as np
 
-    from archscope.analysis.influence import sees
+    from archscope.analysis.field.influence import sees
 
     measured = _torch_side().measure(design, layer, unit, input=source)
     seen = sees(design, layer, unit, input=source).mask

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from archscope.printable import printable
+from archscope.errors.printable import printable
 
 #: what shells give a program whose pipe was closed: 128 and the number of the signal
 CLOSED_PIPE = 141

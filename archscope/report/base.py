@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
 from archscope.design import Design, incomplete
-from archscope.diagnostics import Diagnostic
+from archscope.errors.diagnostics import Diagnostic
 from archscope.report import schema as js
 from archscope.report.blocks import Block, Headline, Room
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope.figures.table import Line as TableLine
 from archscope.report.text import short_value, value
-from archscope.table import Line as TableLine
 
 if TYPE_CHECKING:
     from archscope.analysis.explain import Line
@@ -132,7 +132,7 @@ class Row(NamedTuple):
         cells: a :class:`Cell` or a bare content for each column.
         label: what stands in place of the first cell, where rows are indented.
         level: of the indent.
-        role: as of a :class:`archscope.table.Line`; empty where rows are alike.
+        role: as of a :class:`archscope.figures.table.Line`; empty where rows are alike.
     """
 
     cells: Sequence[Any]

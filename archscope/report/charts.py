@@ -8,16 +8,16 @@ from itertools import product
 from math import cos, hypot, inf, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.analysis.account import Account, Row
-from archscope.analysis.roofline import Prediction, peak_of
-from archscope.analysis.traffic import Moved
+from archscope.analysis.counts.account import Account, Row
+from archscope.analysis.time.roofline import Prediction, peak_of
+from archscope.analysis.time.traffic import Moved
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.figures import FIGURES
+from archscope.figures.table import fitting_depth
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
 from archscope.report.text import binary, duration, line, short
 from archscope.setting.devices import CONTRACTING
-from archscope.table import fitting_depth
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

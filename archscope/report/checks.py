@@ -8,7 +8,7 @@ from archscope.report.blocks import Checked
 from archscope.report.text import value
 
 if TYPE_CHECKING:
-    from archscope.backends.proof import Check
+    from archscope.backends.importing.proof import Check
 
 
 def checked(one: Check, about: str = "") -> Checked:

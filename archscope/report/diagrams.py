@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from archscope import __version__
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report.outline import Box, Cluster, Edge, Outline, outline

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from archscope.analysis.account import Account, Row, Total, analyze
-from archscope.analysis.cost import CATEGORIES
+from archscope.analysis.counts.account import Account, Row, Total, analyze
+from archscope.analysis.counts.cost import CATEGORIES
 from archscope.analysis.explain import explain
 from archscope.design import Expectation
 from archscope.figures import COSTS

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archscope.analysis.influence import sees
-from archscope.analysis.receptive_field import Field, receptive_fields
+from archscope.analysis.field.influence import sees
+from archscope.analysis.field.receptive_field import Field, receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.files import check_target, write
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from archscope.analysis.memory import Memory
+    from archscope.analysis.step.memory import Memory
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLE: Any = {

@@ -11,10 +11,10 @@ from contextlib import contextmanager, redirect_stderr
 from html import escape
 from pathlib import Path
 
-from archscope.analysis.account import Account
+from archscope.analysis.counts.account import Account
+from archscope.design.graph import Ref
 from archscope.errors import MissingLibrary
 from archscope.files import check_target, write
-from archscope.graph import Ref
 from archscope.report.diagrams import dot, quoted
 from archscope.report.outline import MOST_BOXES, Box, Cluster, Edge, Outline, outline
 from archscope.report.text import line, shape, short

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from archscope.analysis.account import Account, Row, total_of
+from archscope.analysis.counts.account import Account, Row, total_of
+from archscope.design.graph import Ref
 from archscope.errors import UsageError
-from archscope.graph import Ref
+from archscope.figures.table import fitting_depth
 from archscope.ops import Op
-from archscope.table import fitting_depth
 
 #: how many boxes a picture has unasked, at most
 MOST_BOXES = 60

@@ -12,7 +12,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from archscope import __version__
-from archscope.diagnostics import Diagnostic
+from archscope.errors.diagnostics import Diagnostic
 from archscope.figures import FIGURES
 from archscope.setting import MODES, PLACES
 from archscope.setting.optimizers import OPTIMIZERS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.estimates import Estimate
-from archscope.analysis.roofline import Bound, Prediction
+from archscope.analysis.time.estimates import Estimate
+from archscope.analysis.time.roofline import Bound, Prediction
 from archscope.report import schema as js
 from archscope.report.base import Field
 from archscope.report.text import binary, short

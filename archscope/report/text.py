@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archscope.arith.traced import number
-from archscope.printable import printable
+from archscope.errors.printable import printable
 
 
 def shape(sizes: tuple[int, ...]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from archscope.diagnostics import Mark
 from archscope.errors import closest
+from archscope.errors.diagnostics import Mark
 from archscope.ops import Op
 from archscope.ops.base import InfersArguments, Tensors
 from archscope.ops.contents import Contents, beside

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archscope.design import Accuracy, Budget, Expectation
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError, closest, suggestion
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.ops.fields import DTYPES
 from archscope.spec import library
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from archscope.diagnostics import Mark
+from archscope.errors.diagnostics import Mark
 from archscope.ops import REGISTRY
 from archscope.spec.document import is_variable
 from archscope.spec.expressions import TEMPLATE

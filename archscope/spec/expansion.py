@@ -14,9 +14,9 @@ from typing import Any
 
 from archscope.arith import fixed
 from archscope.design import Design, Scope
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark
+from archscope.design.graph import Ref
 from archscope.errors import SpecError
-from archscope.graph import Ref
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.ops import REGISTRY, Op
 from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, read_arguments

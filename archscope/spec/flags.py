@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archscope.diagnostics import Mark
 from archscope.errors import suggestion
+from archscope.errors.diagnostics import Mark
 from archscope.ops.fields import MARKS
 from archscope.spec.entries import Entry
 from archscope.spec.expressions import ExpressionError, Word, fill, in_words

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from archscope.diagnostics import Mark
+from archscope.design.graph import Input, Ref
 from archscope.errors import suggestion
-from archscope.graph import Input, Ref
+from archscope.errors.diagnostics import Mark
 from archscope.spec.document import Document
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import References

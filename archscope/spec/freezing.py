@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import suggestion
+from archscope.errors.diagnostics import Diagnostic, Mark
 
 #: names that a hint lists
 _MOST_NAMED = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archscope.graph import Input, Layer, LayerGraph, Ref
+from archscope.design.graph import Input, Layer, LayerGraph, Ref
 from archscope.ops import Op
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, apply, has_type

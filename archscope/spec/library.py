@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError, suggestion
+from archscope.errors.diagnostics import Diagnostic
 
 SUFFIXES = (".yaml", ".yml")
 

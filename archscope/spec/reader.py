@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import yaml
 
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.errors import SpecError
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.files import irregular
 from archscope.spec.expressions import FUNCTIONS
 from archscope.spec.limits import DEEPEST_NESTING, LARGEST_FILE, MOST_VALUES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from archscope.diagnostics import Mark
+from archscope.design.graph import Ref
 from archscope.errors import suggestion
-from archscope.graph import Ref
+from archscope.errors.diagnostics import Mark
 from archscope.ops import REGISTRY
 from archscope.ops.base import Tensors
 from archscope.spec.expressions import TEMPLATE, ExpressionError, fill

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from archscope.arith import fixed, plain
 from archscope.arith.recorded import Truth
-from archscope.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
-from archscope.graph import Ref
+from archscope.design.graph import Ref
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
 from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, evaluate, extent, in_words, shown

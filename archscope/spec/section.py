@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import UsageError, nearest, suggestion
+from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS

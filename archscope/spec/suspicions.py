@@ -11,8 +11,8 @@ from math import prod
 from typing import Any
 
 from archscope.design import Design
-from archscope.diagnostics import Diagnostic
-from archscope.graph import MANY, Layer, LayerGraph
+from archscope.design.graph import MANY, Layer, LayerGraph
+from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.readings import Rearranged, along_of

@@ -9,8 +9,8 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeGuard
 
-from archscope.diagnostics import Source
 from archscope.errors import SpecError, UsageError
+from archscope.errors.diagnostics import Source
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate, extent
 from archscope.spec.limits import LONGEST_LIST, MOST_BITS
 from archscope.spec.ranges import MOST_VALUES, ValuesError, cut, read_range, too_many

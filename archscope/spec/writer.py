@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from archscope.design import Design
-from archscope.graph import Layer, Ref
+from archscope.design.graph import Layer, Ref
 from archscope.ops import Op
 from archscope.ops.legal import apply
 

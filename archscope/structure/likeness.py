@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.structure.names import numbered, pattern
 from archscope.structure.overlay import Unlike, overlaid
 from archscope.structure.parts import Part, Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import Op
 from archscope.structure.parts import Part, Path
 

@@ -8,9 +8,9 @@ from math import inf
 from typing import Any
 
 from archscope.design import Design, Scope
-from archscope.graph import Ref
+from archscope.design.graph import Ref
+from archscope.design.steps import Step
 from archscope.ops import Tensor
-from archscope.steps import Step
 
 Path = tuple[str, ...]
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from archscope.arith.operations import LARGEST
 from archscope.arith.recorded import Recorder
 from archscope.design import Design
-from archscope.diagnostics import numberless
 from archscope.errors import SpecError, UsageError
+from archscope.errors.diagnostics import numberless
 from archscope.sweeps.feeds import Feed
 from archscope.sweeps.merging import moments
 from archscope.sweeps.model import Decision, Part, Reason, Rows, Tally

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.diagnostics import Diagnostic
+from archscope.errors.diagnostics import Diagnostic
 from archscope.setting import Setting
 from archscope.shown import Shown
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.arith import fixed
 from archscope.comparison import Side
 from archscope.design import Design
-from archscope.diagnostics import Diagnostic
+from archscope.errors.diagnostics import Diagnostic
 from archscope.figures import Column
 from archscope.load import variant
 from archscope.spec.document import Document

@@ -11,8 +11,8 @@ from typing import Any
 
 from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
-from archscope.diagnostics import Diagnostic, Mark
 from archscope.errors import SpecError, UsageError, suggestion
+from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.figures import COSTS, FIELDS, Column
 from archscope.load import load, read_document, variant
 from archscope.setting import Setting

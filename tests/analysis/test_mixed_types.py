@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from torch import nn
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.backends.torch.influence import influence
@@ -23,7 +23,7 @@ from archscope.cli import main
 from archscope.errors import UsageError
 from archscope.spec.schema import schema
 from archscope.spec.writer import to_yaml
-from tests.analysis.test_memory import timeline
+from tests.analysis.step.test_memory import timeline
 from tests.designs import mixed
 from tests.examples import examples
 from tests.oracle import inference, step

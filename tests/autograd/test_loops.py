@@ -3,8 +3,8 @@
 import pytest
 
 import archscope
-from archscope.analysis.memory import memory
-from archscope.analysis.run import Plan, Run
+from archscope.analysis.step.memory import memory
+from archscope.analysis.step.run import Plan, Run
 from archscope.autograd import recurrent
 from archscope.autograd.loops import LONG, MOST_EVENTS, SHOWN
 from archscope.autograd.tape import Tape

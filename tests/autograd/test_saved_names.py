@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import archscope
 import tests.ops.records
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.design import Design
+from archscope.design.graph import Input, Layer, Ref
 from archscope.errors import UsageError
-from archscope.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY
 from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case

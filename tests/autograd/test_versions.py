@@ -3,7 +3,7 @@
 import pytest
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.autograd.versions import TORCH, spelled, version
 from archscope.errors import UsageError
 

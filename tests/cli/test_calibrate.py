@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from archscope.backends.torch import calibrate as module
 from archscope.cli import calibrations, main
 from archscope.setting.calibration import from_data
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 
 @pytest.fixture

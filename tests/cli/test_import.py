@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import archscope
-from archscope.backends import imported as written_side
+from archscope.backends.importing import imported as written_side
 from archscope.backends.torch import imports
 from archscope.cli import main
 

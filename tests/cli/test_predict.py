@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from archscope.cli import calibrations, main
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 
 @pytest.fixture(autouse=True)

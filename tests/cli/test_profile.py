@@ -11,7 +11,7 @@ import archscope
 from archscope.backends.torch import machine, profile
 from archscope.cli import calibrations, main
 from archscope.setting.devices import processor
-from tests.analysis.test_roofline import CEILINGS, calibration
+from tests.analysis.time.test_roofline import CEILINGS, calibration
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import tests.ops.records  # noqa: F401  # enters the records
 from archscope.design import Design
+from archscope.design.graph import Input as GraphInput
+from archscope.design.graph import Layer, Ref
 from archscope.errors import UsageError
-from archscope.graph import Input as GraphInput
-from archscope.graph import Layer, Ref
 from archscope.ops import REGISTRY
 from archscope.spec.expressions import FUNCTIONS
 from archscope.spec.library import specs_folder

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archscope.analysis.cost import cost_of
+from archscope.analysis.counts.cost import cost_of
 from archscope.backends.torch.counting import counter
 from tests.ops.records.base import RECORDS
 from tests.ops.test_torch_oracle import RELAXED, torch
 
-#: how the ops of other families are counted backward is seen in tests/analysis/test_cost.py
+#: how the ops of other families are counted backward is seen in tests/analysis/counts/test_cost.py
 CONTRACTING = (
     "Einsum", "GRU", "GRUCell", "LSTM", "LSTMCell", "Linear", "MatMul", "MultiheadAttention", "RNN", "RNNCell",
     "ScaledDotProductAttention",

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build
 from archscope.backends.torch.source import torch_source
-from tests.backends.test_source import module_of
+from tests.backends.torch.test_source import module_of
 from tests.oracle import kept
 
 STATES = {"GRUCell": 1, "RNNCell": 1, "LSTMCell": 2}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.legal import apply

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build, inputs
 from archscope.ops import REGISTRY, Tensor
 from archscope.spec.writer import to_yaml

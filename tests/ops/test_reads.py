@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 
 import tests.ops.records
-from archscope.analysis.carrying import Carrier
+from archscope.analysis.field.carrying import Carrier
 from archscope.ops import REGISTRY, Tensor
 from tests.examples import examples
 from tests.ops.records.base import RECORDS, Case

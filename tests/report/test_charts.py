@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 import archscope
-from archscope.analysis.roofline import predict
+from archscope.analysis.time.roofline import predict
 from archscope.design import Accuracy
 from archscope.errors import UsageError
 from archscope.report import charts

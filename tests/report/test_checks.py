@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from archscope.backends.proof import Check
+from archscope.backends.importing.proof import Check
 from archscope.report.blocks import Checks
 from archscope.report.checks import checked
 from archscope.report.formats.terminal import drawn

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.backends.torch.imports import from_torch
 from archscope.backends.torch.machine import machine
 from archscope.backends.torch.profile import profile
@@ -28,7 +28,7 @@ from archscope.report.formats.terminal import printed
 from archscope.report.results.account import AccountReport
 from archscope.shown import Shown
 from archscope.verify import verify
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 #: commands that print no result: they write a spec, a drawing, a model, or tell of the program itself
 SILENT = {"expand", "export", "graph", "ops", "plot", "schema"}

@@ -16,7 +16,7 @@ from archscope.cli import main
 from archscope.cli.schema import REPORTING
 from archscope.cli.schema import command as schema_command
 from archscope.figures import COSTS
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 SPEC = """
 name: all sorts

@@ -15,7 +15,7 @@ from archscope.backends.torch.check import kept_by, plain
 from archscope.cli.main import main
 from archscope.errors import UsageError
 from archscope.setting import FIELDS
-from tests.analysis.test_roofline import calibration
+from tests.analysis.time.test_roofline import calibration
 
 SMALL = ("--input", "3x64x64")
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import archscope
-from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError
+from archscope.errors.diagnostics import Diagnostic
 
 #: where most texts begin
 HEAD = "input: [3, 32, 32]\nlayers:\n"

@@ -8,8 +8,8 @@ import pytest
 
 import archscope
 from archscope.design import Accuracy, Budget, Expectation
+from archscope.design.graph import Input
 from archscope.errors import SpecError
-from archscope.graph import Input
 from tests.spec.asking import Mistake, check, each, layers, marked, messages, mistakes
 
 TAIL = "input: [3]\nlayers: [ReLU]\n"

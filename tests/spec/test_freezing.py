@@ -8,7 +8,7 @@ from archscope.backends.torch.source import torch_source
 from archscope.errors import SpecError
 from archscope.spec.folding import readable
 from archscope.spec.writer import to_yaml
-from tests.backends.test_source import module_of
+from tests.backends.torch.test_source import module_of
 
 HEAD = "input: [3, 8, 8]\n"
 CONV = "Conv2d: {out_channels: 3, kernel_size: 1}"

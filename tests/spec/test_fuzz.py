@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import archscope
-from archscope.diagnostics import Diagnostic
 from archscope.errors import SpecError
+from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import REGISTRY
 from archscope.spec.document import _READERS, ENTRY_KEYS
 from archscope.spec.expressions import FUNCTIONS

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
-from archscope.analysis.memory import memory
+from archscope.analysis.step.memory import memory
 from archscope.cli import main
 from archscope.errors import SpecError
 from archscope.spec import limits

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import archscope
-from archscope.diagnostics import Source
 from archscope.errors import SpecError
+from archscope.errors.diagnostics import Source
 from archscope.spec.limits import LARGEST_FILE
 from archscope.spec.reader import ListNode, MapNode, ScalarNode, read
 from tests.spec.asking import Mistake, check, each, layers, messages, mistakes, place

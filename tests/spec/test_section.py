@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import archscope
-from archscope.diagnostics import Source
+from archscope.errors.diagnostics import Source
 from archscope.load import read_document
 from archscope.spec.axes import Axis, Sample
 from archscope.spec.reader import MapNode, ScalarNode, read

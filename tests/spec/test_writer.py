@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 import archscope
 from archscope.design import Design
-from archscope.graph import Layer
+from archscope.design.graph import Layer
 from archscope.spec.writer import to_yaml
 from tests.designs import designs
 from tests.spec.asking import HEAD

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from archscope.arith import prod
 from archscope.design import Design
+from archscope.design.steps import Step
 from archscope.ops.base import REGISTRY, Tensor, Tensors
-from archscope.steps import Step
 
 #: what a term may be about, in the order in which a bridge lists them
 TERMS = (

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, each, macs, nothing, unseen
 from archscope.arith import prod
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _convolution(step: Step) -> Iterable[Part]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archscope.analysis.cost import second_biases
+from archscope.analysis.counts.cost import second_biases
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Part, Peer
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _weights(step: Step) -> Iterable[Part]:

@@ -14,7 +14,7 @@ from math import inf, prod
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Bridge, Part, Peer, Rule, Term, bias_each, macs, nothing, unseen
 from archscope.design import Design
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _input(name: str, count: int = 1) -> Rule:

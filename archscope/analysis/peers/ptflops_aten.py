@@ -17,9 +17,9 @@ from archscope.autograd.graph import Value
 from archscope.autograd.strides import contiguous, is_contiguous
 from archscope.autograd.tape import Tape
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.design.graph import Ref
+from archscope.design.steps import Step
 from archscope.ops import Tensor
-from archscope.steps import Step
 
 Lies = tuple[Value, ...]
 

@@ -10,7 +10,7 @@ from math import prod
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Part, Peer, each, macs, nothing, unseen
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _transposed(step: Step) -> Iterable[Part]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import Part, Peer, macs, nothing, unseen
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _twice(step: Step) -> Iterable[Part]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from archscope.analysis.peers import base
 from archscope.analysis.peers.base import NotModelled, Part, Peer, Rule, macs, nothing, numel, unseen
 from archscope.arith import prod
-from archscope.steps import Step
+from archscope.design.steps import Step
 
 
 def _split(step: Step) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.design import Design
-from archscope.graph import Input, Layer, Ref
+from archscope.design.graph import Input, Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import apply

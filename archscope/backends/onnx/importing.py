@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from archscope.backends.imported import Imported, written
+from archscope.backends.importing.imported import Imported, written
+from archscope.backends.importing.proof import Check
 from archscope.backends.onnx.prove import prove_shapes
 from archscope.backends.onnx.reading import OnnxModel, read_onnx
-from archscope.backends.proof import Check
 
 
 def import_onnx(

@@ -18,8 +18,8 @@ from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.rules import RULES
 from archscope.backends.onnx.shapes import expanding
 from archscope.backends.onnx.values import BATCHES, Constant, Parts, Value
+from archscope.design.graph import Ref
 from archscope.errors import UsageError
-from archscope.graph import Ref
 from archscope.spec.limits import MOST_LAYERS
 
 #: nodes that ask for sizes alone

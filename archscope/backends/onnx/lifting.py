@@ -20,7 +20,7 @@ from archscope.backends.onnx.owners import Owners
 from archscope.backends.onnx.ports import DTYPES, shapes
 from archscope.backends.onnx.shapes import flattened, resolved
 from archscope.backends.onnx.values import BATCHES, Constant, Parts, Value, varies
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.fields import FieldError
 

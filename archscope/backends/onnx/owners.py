@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.onnx.values import Constant
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import Op
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from archscope.analysis.account import Account, analyze
+from archscope.analysis.counts.account import Account, analyze
 from archscope.autograd.dtypes import HELD
+from archscope.backends.importing.proof import Check
 from archscope.backends.importing.sizes import LinearSize, at, in_words
 from archscope.backends.onnx.file import Port
 from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES, sizes
-from archscope.backends.proof import Check
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import Tensor
 
 #: counts the batches that a batch norm has seen in training, which ONNX does not keep

@@ -15,8 +15,8 @@ from archscope.backends.onnx.file import Array, Graph, Port, opened
 from archscope.backends.onnx.lift import Lifter
 from archscope.backends.onnx.lifting import Made
 from archscope.design import Design
+from archscope.design.graph import Ref
 from archscope.errors import UsageError
-from archscope.graph import Ref
 
 #: a message lists so many refusals
 _MOST_LISTED = 20

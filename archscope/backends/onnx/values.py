@@ -11,7 +11,7 @@ from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import Step
 from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.backends.onnx.file import Array, hollow
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 #: everything is computed at these two batch sizes: what differs depends on the batch, and a size does so linearly
 BATCHES = (2, 3)

@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 
 from archscope.autograd.dtypes import HELD
 from archscope.design import Design, hold_designs, incomplete
-from archscope.diagnostics import Diagnostic
+from archscope.design.graph import Layer, Ref
+from archscope.design.steps import Segment, Step, segments
 from archscope.errors import SpecError, UsageError
-from archscope.graph import Layer, Ref
+from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import Op
 from archscope.ops.base import Tensors
-from archscope.steps import Segment, Step, segments
 
 DTYPES = {name: getattr(torch, name) for name in (*HELD, "int64", "int32", "bool")}
 

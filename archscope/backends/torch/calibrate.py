@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from archscope.analysis.roofline import peak_of
-from archscope.analysis.traffic import UPDATE, Moved, traffic
+from archscope.analysis.time.roofline import peak_of
+from archscope.analysis.time.traffic import UPDATE, Moved, traffic
 from archscope.backends.torch.machine import machine, measure_peaks, resolve
 from archscope.backends.torch.step import Step
 from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds

@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from archscope.analysis.account import Account, analyze
+from archscope.analysis.counts.account import Account, analyze
 from archscope.analysis.peers import reconcile
-from archscope.backends.proof import Check
+from archscope.backends.importing.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.peers import measure

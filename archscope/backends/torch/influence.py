@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from archscope.analysis.influence import box_dims, check_place
-from archscope.analysis.receptive_field import receptive_fields
+from archscope.analysis.field.influence import box_dims, check_place
+from archscope.analysis.field.receptive_field import receptive_fields
 from archscope.backends.torch.build import DTYPES, Network, build
 from archscope.backends.torch.monotonous import Monotonous
 from archscope.design import Design, of_one_type
+from archscope.design.graph import Layer, Ref
 from archscope.errors import UsageError
-from archscope.graph import Layer, Ref
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,12 +13,12 @@ import torch
 
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.design import Design
+from archscope.design.graph import Input, Layer, Ref
+from archscope.design.steps import Step
 from archscope.errors import MissingLibrary, UsageError
 from archscope.files import files_replaced
-from archscope.graph import Input, Layer, Ref
 from archscope.ops import Op
 from archscope.ops.pooling import AdaptiveAvgPool2d, AvgPool2d
-from archscope.steps import Step
 
 #: ops that torch's exporter says in ONNX whatever their arguments; a layer of another one is tried alone first, which
 #: takes a second, before the whole is, which may take minutes

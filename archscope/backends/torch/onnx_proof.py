@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.autograd.dtypes import NARROW
+from archscope.backends.importing.proof import Check
 from archscope.backends.onnx.prove import prove_shapes
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES
-from archscope.backends.proof import Check
 from archscope.backends.torch.build import DTYPES, Network, build
 
 #: what the reference evaluator, which is written in NumPy, does in some seconds

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import profiler
 
-from archscope.analysis.memory import Memory, memory
-from archscope.analysis.roofline import Predicted, Prediction, peak_of, predict
-from archscope.analysis.traffic import Moved, Part, traffic
+from archscope.analysis.step.memory import Memory, memory
+from archscope.analysis.time.roofline import Predicted, Prediction, peak_of, predict
+from archscope.analysis.time.traffic import Moved, Part, traffic
 from archscope.backends.torch.build import refuse_opaque
 from archscope.backends.torch.machine import Machine, free_memory, machine, named, resolve
 from archscope.backends.torch.step import Step

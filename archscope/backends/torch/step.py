@@ -16,12 +16,12 @@ from torch import nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 
-from archscope.analysis.traffic import LOSS, UPDATE
+from archscope.analysis.time.traffic import LOSS, UPDATE
 from archscope.backends.torch.build import build, inputs, seeded
 from archscope.backends.torch.timing import Clock, lowered, torch_type
 from archscope.design import Design
+from archscope.design.graph import Layer, Ref
 from archscope.errors import UsageError
-from archscope.graph import Layer, Ref
 from archscope.setting import Setting
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type

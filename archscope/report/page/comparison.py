@@ -7,10 +7,10 @@ from math import log10, sqrt
 from operator import itemgetter
 from typing import NamedTuple
 
-from archscope.analysis.memory import KINDS
+from archscope.analysis.step.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
+from archscope.comparison.difference import Difference
 from archscope.design import hold_drawn
-from archscope.difference import Difference
 from archscope.figures import Column
 from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render

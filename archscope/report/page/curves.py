@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archscope.analysis.account import Account
+from archscope.analysis.counts.account import Account
 from archscope.report.page.paths import Tick, area, steps, ticks
 from archscope.report.text import binary
 
 if TYPE_CHECKING:
-    from archscope.analysis.memory import Memory
-    from archscope.analysis.receptive_field import Field
+    from archscope.analysis.field.receptive_field import Field
+    from archscope.analysis.step.memory import Memory
 
 PHASES = ("forward", "loss", "backward", "optimizer")
 

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope import figures
-from archscope.analysis.account import Account, Total
+from archscope.analysis.counts.account import Account, Total
 from archscope.analysis.explain import explain_account
 from archscope.collecting import uncollected
 from archscope.design import hold_drawn, incomplete
 from archscope.errors import MissingLibrary, UsageError
 from archscope.figures import Column
+from archscope.figures.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.text import shape, value
 from archscope.setting import OF_MEMORY, Setting
-from archscope.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.verify import verify
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Figure(NamedTuple):
     """A total as a tile shows it.
 
     Attributes:
-        style: as of a :class:`~archscope.table.Column`, or ``bytes``.
+        style: as of a :class:`~archscope.figures.table.Column`, or ``bytes``.
         sums: what it is the sum of; empty where it is no sum.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from archscope.analysis.account import Account, Row
+from archscope.analysis.counts.account import Account, Row
+from archscope.figures.table import COLUMNS, cell
 from archscope.report.outline import channels_of, telling_arguments
 from archscope.report.text import shape, value
-from archscope.table import COLUMNS, cell
 
 #: figures that a box may show the share of
 FIGURES = ("params", "macs", "activations", "saved_bytes")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archscope.analysis.roofline import Prediction
-from archscope.analysis.traffic import LOSS, UPDATE
+from archscope.analysis.time.roofline import Prediction
+from archscope.analysis.time.traffic import LOSS, UPDATE
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.files import irregular

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.account import Account, Total
-from archscope.analysis.cost import CATEGORIES
+from archscope.analysis.counts.account import Account, Total
+from archscope.analysis.counts.cost import CATEGORIES
 from archscope.design import Design, incomplete
 from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column
+from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
 from archscope.setting import OF_BYTES, OF_SAVED
-from archscope.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 
 
 @dataclass(frozen=True)

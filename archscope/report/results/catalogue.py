@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archscope.analysis.account import Account
+from archscope.analysis.counts.account import Account
 from archscope.design import incomplete
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said

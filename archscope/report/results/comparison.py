@@ -9,13 +9,13 @@ from typing import Any
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
 from archscope.figures import Column
+from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.difference import COSTS, DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.setting import Setting
-from archscope.table import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def notes(found: Comparison) -> Iterator[str]:
 
 def time_note(setting: Setting) -> str:
     """What times on a device are."""
-    from archscope.analysis.roofline import granted, mixed
+    from archscope.analysis.time.roofline import granted, mixed
 
     if setting.calibration is not None:
         return f"times on {setting.place} are estimates"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.design import Design
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from archscope import figures
-from archscope.analysis.cost import Cost
+from archscope.analysis.counts.cost import Cost
 from archscope.comparison import as_written
+from archscope.comparison.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.design import incomplete
-from archscope.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
+from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import shape, value
 from archscope.setting import OF_SAVED
-from archscope.table import COLUMNS
 
 #: rows that are shown unasked
 MOST_ROWS = 120

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.analysis.account import analyze
-from archscope.analysis.receptive_field import Field as Seen
-from archscope.analysis.receptive_field import ReceptiveFields, apart_words
+from archscope.analysis.counts.account import analyze
+from archscope.analysis.field.receptive_field import Field as Seen
+from archscope.analysis.field.receptive_field import ReceptiveFields, apart_words
+from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport
-from archscope.table import SEEN, field_columns
 
 Places = tuple[int, ...]
 
@@ -91,7 +91,7 @@ class FieldsReport(Report):
         told: dict[str, Any] = _of_layer(self.found, self.layer, self.source)
         design = self.found.design
         if self.unit is not None or self.pixel is not None:
-            from archscope.analysis.influence import seen_by, sees
+            from archscope.analysis.field.influence import seen_by, sees
 
             if self.unit is not None:
                 sight = sees(design, self.layer, self.unit, input=self.source)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
 from archscope.report.blocks import Block, Checked, Checks, Headline, Room
@@ -15,7 +15,7 @@ from archscope.report.results.account import AccountReport
 from archscope.report.text import binary
 
 if TYPE_CHECKING:
-    from archscope.backends.imported import Imported
+    from archscope.backends.importing.imported import Imported
 
 _MOST_LISTED, _MOST_PLACES = 10, 3
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.memory import KINDS, PHASES, WEIGHT_BITS, Memory
+from archscope.analysis.step.memory import KINDS, PHASES, WEIGHT_BITS, Memory
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archscope.analysis.roofline import Prediction
+from archscope.analysis.time.roofline import Prediction
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row

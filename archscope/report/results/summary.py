@@ -17,7 +17,7 @@ from archscope.report.text import binary, value
 from archscope.setting import OF_MEMORY
 
 if TYPE_CHECKING:
-    from archscope.analysis.receptive_field import ReceptiveFields
+    from archscope.analysis.field.receptive_field import ReceptiveFields
     from archscope.backends.torch.imports.summary import Summary
 
 

@@ -18,7 +18,7 @@ from archscope.setting import Setting
 from archscope.verify import Verdict, Verification
 
 if TYPE_CHECKING:
-    from archscope.backends.proof import Check
+    from archscope.backends.importing.proof import Check
 
 _FIELDS = tuple(
     Field(name, style="axes" if name in ("expected", "computed") else "text")

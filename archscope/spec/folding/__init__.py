@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from archscope.design import Design
-from archscope.diagnostics import Source
 from archscope.errors import SpecError
+from archscope.errors.diagnostics import Source
 from archscope.spec.document import load_document
 from archscope.spec.expansion import expand
 from archscope.spec.folding.bodies import Bodies

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archscope.design import Design
-from archscope.graph import Layer, Ref
+from archscope.design.graph import Layer, Ref
 from archscope.ops import Op, Tensor
 from archscope.spec.folding.branches import Item, structured
 from archscope.spec.folding.entries import Entry, argument, bare, called, regions, shortened, ungrouped, used

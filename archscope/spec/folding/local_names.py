@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import Tensor
 from archscope.spec.folding.slots import Place, Unsaid
 from archscope.spec.references import GIVEN

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import archscope
-from archscope.analysis.account import Account
+from archscope.analysis.counts.account import Account
 from archscope.design import Design
-from archscope.graph import Input, Layer, Ref
+from archscope.design.graph import Input, Layer, Ref
 from archscope.ops import REGISTRY
 from archscope.report.page.graph import graph_data
 from tests.browser import DARK, DESKTOP, LIGHT, PHONE, NewPage, inaccessible

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from archscope.figures import Column
+from archscope.figures.table import COLUMNS
 from archscope.report.page import sweep_page
 from archscope.setting import Setting
 from archscope.sweeps.model import Moments, Objective, Question, Reason, Rows, Sweep, Tally
 from archscope.sweeps.space import Axis, Space
-from archscope.table import COLUMNS
 from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, PHONE, NewPage, inaccessible
 
 if TYPE_CHECKING:

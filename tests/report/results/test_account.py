@@ -9,9 +9,9 @@ import pytest
 
 import archscope
 from archscope.figures import COSTS
+from archscope.figures.table import COLUMNS
 from archscope.report.formats import FORMATS
 from archscope.report.results.account import AccountReport
-from archscope.table import COLUMNS
 
 TEXT = """
 name: 'pipes | and <b>tags</b>'

@@ -10,7 +10,7 @@ import click
 import pytest
 
 import archscope
-from archscope.difference import diff
+from archscope.comparison.difference import diff
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
 from archscope.report.results.difference import MOST_ROWS, DifferenceReport, difference_lines

@@ -6,7 +6,7 @@ from typing import Any
 
 from archscope.backends.importing.draft import Draft
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import REGISTRY
 
 

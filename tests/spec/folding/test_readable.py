@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import archscope
 from archscope.design import Design, Scope
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.spec.folding import readable
 from archscope.spec.writer import to_yaml
 from tests.designs import designs

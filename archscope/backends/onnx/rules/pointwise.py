@@ -14,7 +14,7 @@ from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.rules.layers import rounded
 from archscope.backends.onnx.rules.shaping import IN_ORDER
 from archscope.backends.onnx.values import Constant, Value
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 RULES: Rules[Rule] = Rules()
 

@@ -12,7 +12,7 @@ from archscope.backends.importing.rules import Rules
 from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Rule
 from archscope.backends.onnx.values import Constant
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 RULES: Rules[Rule] = Rules()
 

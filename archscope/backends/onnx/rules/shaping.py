@@ -13,7 +13,7 @@ from archscope.backends.onnx.file import OnnxNode
 from archscope.backends.onnx.lifting import GraphLifting, Rule
 from archscope.backends.onnx.shapes import expanding
 from archscope.backends.onnx.values import BATCHES, Constant, Parts, Value, varies
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 RULES: Rules[Rule] = Rules()
 

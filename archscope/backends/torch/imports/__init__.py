@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
-from archscope.backends.imported import Imported, written
+from archscope.backends.importing.imported import Imported, written
 from archscope.backends.torch.imports.foreign import authored
 from archscope.backends.torch.imports.lift import lift
 from archscope.backends.torch.imports.model import ImportTarget

@@ -1,7 +1,7 @@
 """What a value of a program may have become in a design.
 
-One of: a tensor of the design (:class:`~archscope.graph.Ref`), a parameter or buffer that has not met its layer yet
-(:class:`LooseWeight`), what is known without any input (:class:`Constant`), or what came of a call that cannot be
+One of: a tensor of the design (:class:`~archscope.design.graph.Ref`), a parameter or buffer that has not met its layer
+yet (:class:`LooseWeight`), what is known without any input (:class:`Constant`), or what came of a call that cannot be
 represented (:class:`Broken`).
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from archscope.backends.torch.imports.calls import ModelTensor, TraceTensor
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 #: how dtypes are called in a design
 DTYPES: Mapping[torch.dtype, str] = {

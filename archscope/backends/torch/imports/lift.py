@@ -13,8 +13,8 @@ from torch import nn
 from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
 
-from archscope.backends.imported import Unused
 from archscope.backends.importing.draft import Unfit
+from archscope.backends.importing.imported import Unused
 from archscope.backends.importing.refusals import Refusal, Unsupported
 from archscope.backends.importing.sizes import LinearSize
 from archscope.backends.torch.imports.aliases import in_place

@@ -18,8 +18,8 @@ from archscope.backends.torch.imports.instances import Instances
 from archscope.backends.torch.imports.model import ImportTarget
 from archscope.backends.torch.imports.sources import Sources
 from archscope.backends.torch.imports.uses import Uses
+from archscope.design.graph import Ref
 from archscope.errors import UsageError
-from archscope.graph import Ref
 from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.fields import FieldError
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from archscope.backends.imported import Unused
 from archscope.backends.importing.constants import ValueFile
+from archscope.backends.importing.imported import Unused
 from archscope.design import Design
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from archscope.backends.proof import Check
+from archscope.backends.importing.proof import Check
 from archscope.backends.torch.build import build, seeded
 from archscope.backends.torch.imports.foreign import line_of
 from archscope.backends.torch.imports.model import ImportTarget, Lifted

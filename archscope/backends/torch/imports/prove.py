@@ -18,10 +18,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archscope.analysis.account import Account, analyze
-from archscope.analysis.memory import memory
-from archscope.backends.imported import Unused
-from archscope.backends.proof import Check
+from archscope.analysis.counts.account import Account, analyze
+from archscope.analysis.step.memory import memory
+from archscope.backends.importing.imported import Unused
+from archscope.backends.importing.proof import Check
 from archscope.backends.torch.check import kept_by, plain, same_tensors
 from archscope.backends.torch.counting import counter
 from archscope.backends.torch.imports.entities import DTYPES
@@ -32,7 +32,7 @@ from archscope.backends.torch.imports.regions import not_recomputed
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
 from archscope.design import Design
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 #: bytes of a model that may be run on real tensors where it cannot be on fake ones
 MOST_REAL = 2**30

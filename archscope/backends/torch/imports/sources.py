@@ -15,7 +15,7 @@ from archscope.backends.torch.imports.calls import Call, ModelTensor, Trace
 from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight, without_values, word
 from archscope.backends.torch.imports.instances import Instances
 from archscope.backends.torch.imports.model import ImportTarget
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import REGISTRY
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from archscope.analysis.account import Account, analyze
-from archscope.analysis.memory import Memory
-from archscope.analysis.receptive_field import ReceptiveFields
-from archscope.backends.imported import Imported
+from archscope.analysis.counts.account import Account, analyze
+from archscope.analysis.field.receptive_field import ReceptiveFields
+from archscope.analysis.step.memory import Memory
+from archscope.backends.importing.imported import Imported
 from archscope.backends.torch.imports import Examples, imported, target_of
 from archscope.backends.torch.imports.targets import DTYPES
 from archscope.backends.torch.imports.trace import batch_of

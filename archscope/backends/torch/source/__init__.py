@@ -22,8 +22,8 @@ def torch_source(design: Design) -> str:
 
     Values of constants that stand in a file (``FILE.npz[NAME]``) are read from beside the source when its module is
     made. Those of an imported model lie in no file until they are written: :attr:`Imported.files
-    <archscope.backends.imported.Imported.files>` has them by name, as in ``Path(name).write_bytes(content)``. As
-    long as a file is not there, a warning says so.
+    <archscope.backends.importing.imported.Imported.files>` has them by name, as in ``Path(name).write_bytes(content)``.
+    As long as a file is not there, a warning says so.
 
     Raises:
         UsageError: layers are recomputed together that have no name together.

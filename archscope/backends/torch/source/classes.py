@@ -13,7 +13,7 @@ from archscope.backends.torch.source.calls import HELD, constructor
 from archscope.backends.torch.source.express import RESERVED, Inexpressible, Name, Parameters
 from archscope.backends.torch.source.modules import Modules, arguments_of, called, is_series, joint, op_of
 from archscope.backends.torch.source.overlay import Class
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import REGISTRY, Tensor
 from archscope.ops.base import TorchLayer
 from archscope.structure.arithmetic import ABSENT

@@ -12,16 +12,16 @@ from typing import Any
 
 from torch import nn
 
-from archscope.analysis.account import analyze
+from archscope.analysis.counts.account import analyze
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes, applied_again
 from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design, hold_drawn
+from archscope.design.steps import Step
 from archscope.errors import UsageError
 from archscope.ops.legal import has_type
-from archscope.steps import Step
 from archscope.structure.arithmetic import ABSENT
 from archscope.structure.names import free, numbered
 from archscope.structure.overlay import Child, Local

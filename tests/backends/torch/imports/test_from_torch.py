@@ -13,8 +13,8 @@ from torch import nn
 
 import archscope
 from archscope import UsageError
-from archscope.backends import imported as written_side
-from archscope.backends.imported import written
+from archscope.backends.importing import imported as written_side
+from archscope.backends.importing.imported import written
 from tests.backends.torch.imports.proofs import unproved
 
 DATA = Path(__file__).parents[3] / "data" / "models.py"

@@ -17,8 +17,8 @@ from torch.utils import checkpoint as recomputing
 from torch.utils.flop_counter import FlopCounterMode
 
 import archscope
-from archscope.analysis.memory import memory
-from archscope.backends.imported import written
+from archscope.analysis.step.memory import memory
+from archscope.backends.importing.imported import written
 from archscope.backends.torch.imports import target_of
 from archscope.backends.torch.imports.lift import lift
 from archscope.errors import UsageError

@@ -9,15 +9,15 @@ import torch
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
 import archscope
-from archscope.analysis.memory import Memory
+from archscope.analysis.step.memory import Memory
 from archscope.backends.importing.draft import Draft
 from archscope.backends.torch.build import inputs
 from archscope.backends.torch.imports.lift import lift
 from archscope.backends.torch.imports.model import ImportTarget
+from archscope.figures.table import COLUMNS, tabulate_account
 from archscope.ops import Tensor
 from archscope.ops.legal import apply
 from archscope.spec.library import names
-from archscope.table import COLUMNS, tabulate_account
 from tests.designs import designs
 from tests.ops.records.base import RECORDS
 

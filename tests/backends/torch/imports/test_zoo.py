@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archscope.backends.imported import Imported
+from archscope.backends.importing.imported import Imported
 from tests.backends.torch.imports import zoo
 from tests.backends.torch.imports.proofs import unproved
 

@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 import archscope
 from archscope import UsageError
-from archscope.backends.imported import Imported
-from archscope.backends.proof import Check
+from archscope.backends.importing.imported import Imported
+from archscope.backends.importing.proof import Check
 from tests.data import models
 
 REPORT = Path(__file__).parents[4] / "reports" / "imported_models.md"

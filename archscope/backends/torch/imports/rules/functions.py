@@ -13,7 +13,7 @@ from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
 from archscope.backends.torch.imports.entities import DTYPES, Constant, LooseWeight
 from archscope.backends.torch.imports.instances import IDENTITY
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 from archscope.ops import REGISTRY
 
 RULES: Rules[Rule] = Rules()

@@ -14,7 +14,7 @@ from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
 from archscope.backends.torch.imports.entities import Constant, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
 from archscope.backends.torch.imports.rules.weights import sizes_of
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 RULES: Rules[Rule] = Rules()
 

@@ -11,7 +11,7 @@ from archscope.backends.importing.sizes import LinearSize
 from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
 from archscope.backends.torch.imports.entities import Constant, Entity, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
-from archscope.graph import Ref
+from archscope.design.graph import Ref
 
 RULES: Rules[Rule] = Rules()
 

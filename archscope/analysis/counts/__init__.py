@@ -1,0 +1,1 @@
+"""What layers cost, as figures that add, and the account of a whole design."""

@@ -1,0 +1,1 @@
+"""What units see: receptive fields in closed form, and exactly, borders included."""

@@ -1,0 +1,182 @@
+"""From which place of an input to which the elements of a map see, one by one, borders taken in.
+
+Where places are laid anew, or only some of what a layer might read is read, no closed form tells the fields of units
+(:mod:`archscope.analysis.field.receptive_field`). Here the first and the last place that each element sees go through
+the graph, as far as there is room: what an element sees begins with the least of what those begin with that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from archscope.analysis.field.carrying import LEAST, NOWHERE, Carrier, TooLarge
+from archscope.analysis.field.values import Values
+from archscope.design.graph import Input, Ref
+from archscope.design.steps import Step
+from archscope.ops.readings import AtMost, Reads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Places = NDArray[Any]
+
+#: elements of a tensor that are told one by one, and of all tensors of a design together
+MOST_TOLD = 1 << 20
+MOST_TOGETHER = 1 << 23
+
+#: an axis of an input: its name and the dimension
+Key = tuple[str, int]
+
+
+class Extent(NamedTuple):
+    """The first and the last place that elements see: arrays in the dimensions of a tensor, held once where alike.
+
+    Attributes:
+        last: negative, so that the least of it is the furthest.
+        at_most: the layer by which some values might leave a part of it unseen; empty where none does.
+    """
+
+    first: Places
+    last: Places
+    at_most: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What units see along an axis of an input: the first and the last place (none if the last is before it)."""
+
+    first: Places
+    last: Places
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Table)
+            and np.array_equal(self.first, other.first)
+            and np.array_equal(self.last, other.last)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Places from the first to the last one, of the units that have the fewest and the most."""
+        sizes = np.maximum(self.last - self.first + 1, 0)
+        return int(sizes.min()), int(sizes.max())
+
+    def of(self, unit: int) -> tuple[int, int]:
+        """First and last place that a unit sees, units being counted along all dimensions."""
+        first, last = int(self.first.flat[unit]), int(self.last.flat[unit])
+        return (first, last) if first <= last else (0, -1)
+
+    @property
+    def units(self) -> int:
+        """How many there are."""
+        return self.first.size
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """First and last place that some unit sees."""
+        some = self.first <= self.last
+        return (int(self.first[some].min()), int(self.last[some].max())) if some.any() else (0, -1)
+
+    def all_see(self, first: int, last: int) -> bool:
+        """Whether every unit sees from one place to another."""
+        return bool((self.first == first).all() and (self.last == last).all())
+
+
+def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table:
+    """What units see that have places along some dimensions of a tensor, all elements along the others together.
+
+    Args:
+        dims: in their order in the tensor.
+    """
+    others = tuple(dim for dim in range(extent.first.ndim) if dim not in dims)
+    sizes = [shape[dim] for dim in dims]
+    first, last = (np.minimum.reduce(of, axis=others) if others else of for of in extent[:2])
+    return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
+
+
+def differing(extent: Extent, dims: Sequence[int]) -> tuple[int, ...]:
+    """Those of some dimensions along which units see otherwise."""
+    return tuple(dim for dim in dims if any(bool((at != at.take([0], dim)).any()) for at in extent[:2]))
+
+
+def extents(
+    inputs: Sequence[Input], steps: Sequence[Step], wanted: Mapping[Key, set[Ref]]
+) -> dict[tuple[Ref, Key], Extent]:
+    """What the elements of some tensors see along some axes, as far as there is room.
+
+    Args:
+        wanted: the tensors, by the axis.
+    """
+    found: dict[tuple[Ref, Key], Extent] = {}
+    values, room = Values(steps, arrays=True), MOST_TOGETHER
+    for key, refs in wanted.items():
+        node = next(node for node in inputs if node.name == key[0])
+        shape = node.tensor(1).shape
+        if shape[key[1]] > MOST_TOLD:
+            continue
+        needed = _ancestors(steps, refs)
+        places = np.arange(shape[key[1]], dtype=np.int32).reshape([-1 if d == key[1] else 1 for d in range(len(shape))])
+        known: dict[Ref, Extent | None] = {Ref(node.name): Extent(places, -places)}
+        for step in steps:
+            for output in range(len(step.y)):
+                ref = Ref(step.layer.name, output)
+                if ref not in needed or known.keys().isdisjoint(step.layer.inputs):
+                    continue
+                known[ref] = _told(step, output, known, values.readings(step, output)) if room > 0 else None
+                extent = known[ref]
+                room -= 0 if extent is None else extent.first.size
+        found |= {(ref, key): extent for ref in refs if (extent := known.get(ref)) is not None}
+    return found
+
+
+def _ancestors(steps: Sequence[Step], refs: set[Ref]) -> set[Ref]:
+    """Tensors, and all that they are computed from."""
+    needed = set(refs)
+    for step in reversed(steps):
+        if any(Ref(step.layer.name, output) in needed for output in range(len(step.y))):
+            needed |= set(step.layer.inputs)
+    return needed
+
+
+def _told(step: Step, output: int, known: Mapping[Ref, Extent | None], readings: tuple[Reads, ...]) -> Extent | None:
+    """What the elements of an output see; ``None`` where there is no room, or it is not known of what it reads."""
+    carrier, out = Carrier(LEAST, MOST_TOLD), step.y[output].shape
+    parts, at_most = [], ""
+    for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
+        if reads is None or ref not in known:
+            continue
+        extent = known[ref]
+        if extent is None:
+            return None
+        try:
+            parts.append([_held_once(carrier.forth(of, reads, tensor.shape, out)) for of in extent[:2]])
+        except TooLarge:
+            return None
+        at_most = at_most or extent.at_most or (step.layer.name if isinstance(reads, AtMost) else "")
+    if not parts:
+        nowhere = np.full((1,) * len(out), NOWHERE, np.int32)
+        return Extent(nowhere, nowhere)
+    first, last = (_least(of) for of in zip(*parts, strict=True))
+    return Extent(first, last, at_most)
+
+
+def _least(arrays: Sequence[Places]) -> Places:
+    least: Places = arrays[0]
+    for array in arrays[1:]:
+        least = np.minimum(least, array)
+    return least
+
+
+def _held_once(array: Places) -> Places:
+    """The same, of size 1 along the dimensions along which all elements are alike."""
+    for dim, size in enumerate(array.shape):
+        one = array.take([0], dim)
+        if size > 1 and not (array != one).any():
+            array = one
+    return array

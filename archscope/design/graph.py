@@ -1,0 +1,278 @@
+"""The layer graph: a ``networkx.DiGraph`` whose nodes are bound ops.
+
+Nothing else in archscope touches node attributes of networkx; they are untyped there and typed here. A legal graph is
+acyclic, every layer reads tensors that exist, and the order of insertion is an order of execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from archscope.arith import Reading
+from archscope.autograd.dtypes import HELD
+from archscope.errors import UsageError
+from archscope.errors.diagnostics import Mark
+from archscope.ops import Op, Tensor
+from archscope.ops.base import Tensors
+from archscope.ops.legal import Inference
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+class Ref(NamedTuple):
+    """One tensor of the graph: an output of a layer, or a graph input (output 0 of its node)."""
+
+    node: str
+    output: int = 0
+
+    def __str__(self) -> str:
+        return self.node if self.output == 0 else f"{self.node}[{self.output}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A graph input.
+
+    Attributes:
+        shape: without the batch.
+        dtype: ``None`` is the floating type in which the design is run.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str | None = None
+
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating numbers, of whatever type."""
+        return self.tensor(1).floating
+
+    def tensor(self, batch: int) -> Tensor:
+        """The input with its batch dimension."""
+        return Tensor((batch, *self.shape), self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A bound op in its place.
+
+    Attributes:
+        name: the full block path, unique in the graph: ``layer1.0.conv1``.
+        inputs: the tensors it reads, in the op's order.
+        shares: the layer whose weights it uses again (``reuse``), if any.
+        frozen: those of its parameters that are not trained; of one that shares, those of the layer that owns them.
+        checkpoint: the outermost block around it that is recomputed in the backward pass, if any.
+        no_grad: whether it runs under torch.no_grad: nothing is kept of it, and no gradient passes it.
+        mark: where the spec declares it.
+        named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
+        dtype: the floating type of its parameters and buffers whatever the precision of the run, if it is marked; of
+            one that shares, that of the layer that owns them.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[Ref, ...]
+    shares: str | None = None
+    frozen: tuple[str, ...] = ()
+    checkpoint: str | None = None
+    mark: Mark | None = field(default=None, compare=False, repr=False)
+    named: bool = field(default=False, compare=False, repr=False)
+    no_grad: bool = False
+    dtype: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """The floating type in which it is held whatever the precision of the run, if it, or its op, states one."""
+        stated = vars(self.op).get("dtype")
+        return stated if stated in HELD else self.dtype
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its parameters, for the tensors that it reads, with the type that its mark gives them."""
+        return self._typed(self.op.parameters(*x))
+
+    def buffers(self, *x: Tensor) -> dict[str, Tensor]:
+        """Its buffers, likewise."""
+        return self._typed(self.op.buffers(*x))
+
+    def _typed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.dtype is None:
+            return state
+        return {name: one if one.dtype else one._replace(dtype=self.dtype) for name, one in state.items()}
+
+    @property
+    def owner(self) -> str:
+        """The layer whose weights it has: itself, or the one that it shares them with."""
+        return self.shares or self.name
+
+    @property
+    def kind(self) -> str:
+        """The op's name: ``Conv2d``."""
+        return type(self.op).__name__
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The name by its blocks."""
+        return tuple(self.name.split("."))
+
+
+#: another batch than 1, to see what follows from it
+MANY = 8
+_ASKED_OFTEN = (1, MANY)  # batches whose tensors are kept
+
+
+class LayerGraph:
+    """Layers and the tensors between them.
+
+    Args:
+        inputs: the graph inputs.
+        layers: in an order of execution.
+        outputs: the named results.
+        tensors: those that every node gives at a batch of 1, where they are known already.
+
+    Raises:
+        ValueError: the graph is not legal (two nodes of a name, a layer that reads what does not exist before it).
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        layers: Iterable[Layer],
+        outputs: Iterable[tuple[str, Ref]],
+        tensors: Mapping[str, Tensors] | None = None,
+    ) -> None:
+        self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
+        known: set[str] = set()
+        for node in self._nodes():
+            if node.name in known:
+                raise ValueError(f"two nodes are called {node.name}")
+            if isinstance(node, Layer):
+                for ref in node.inputs:
+                    if ref.node not in known:
+                        raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
+            known.add(node.name)
+        for name, ref in self.outputs:
+            if ref.node not in known:
+                raise ValueError(f"output {name} reads {ref.node}, which does not exist")
+        self._tensors: dict[tuple[int, str], Mapping[str, Tensors]] = {}
+        if tensors is not None:
+            self._tensors[1, "float32"] = tensors
+
+    def _nodes(self) -> Iterator[Input | Layer]:
+        yield from self.inputs
+        yield from self._layers
+
+    @cached_property
+    def digraph(self) -> nx.DiGraph[str]:
+        """The same for networkx: nodes by name, each with its input or layer as the attribute ``node``."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from((node.name, {"node": node}) for node in self._nodes())
+        graph.add_edges_from((ref.node, layer.name) for layer in self._layers for ref in layer.inputs)
+        return graph
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers, each after those that it reads."""
+        return self._layers
+
+    @cached_property
+    def typed(self) -> bool:
+        """Whether a floating type is named anywhere, so that the types of tensors depend on that of the run."""
+        inputs = any(node.dtype in HELD for node in self.inputs)
+        return inputs or any(layer.held or layer.op.types.named for layer in self._layers)
+
+    def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, and in a run of a floating type.
+
+        Raises:
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
+                is marked beside it).
+        """
+        floating = floating if self.typed else "float32"
+        if type(batch) is not int or batch not in _ASKED_OFTEN:
+            return self._inferred(batch, floating)
+        if (batch, floating) not in self._tensors:
+            self._tensors[batch, floating] = self._inferred(batch, floating)
+        return self._tensors[batch, floating]
+
+    def _inferred(self, batch: int, floating: str) -> dict[str, Tensors]:
+        found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
+        inference = Inference(floating)
+        for layer in self._layers:
+            x = tuple([found[node][output] for node, output in layer.inputs])
+            found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
+            if violations:
+                run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
+                raise UsageError(f"{layer.name} does not allow {run}: {violations[0].message}")
+        return found
+
+    @cached_property
+    def batch_dims(self) -> dict[str, tuple[int | None, ...]]:
+        """Which dimension of the tensors of every node is the batch: the first that is another at another batch.
+
+        Empty for a graph of numbers that a sweep varies, and for one that allows a single batch only.
+        """
+        if any(isinstance(number, Reading) for number in self._numbers()):
+            return {}
+        try:
+            one, many = self.tensors(1), self.tensors(MANY)
+        except UsageError:
+            return {}
+        if any(len(given) != len(many[name]) for name, given in one.items()):
+            return {}  # what splits the batch gives as many tensors as there are samples
+        return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
+
+    def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+        """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
+
+        Raises:
+            UsageError: a layer does not allow this batch, or this type.
+        """
+        tensors = self.tensors(batch, floating)
+        return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
+
+    @cached_property
+    def _moved(self) -> dict[str, tuple[int | None, ...]]:
+        """The nodes that give a tensor whose batch is not its first dimension."""
+        return {name: dims for name, dims in self.batch_dims.items() if any(dims) or None in dims}
+
+    @cached_property
+    def many(self) -> Mapping[str, Tensors]:
+        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
+        return self.marked(MANY) if self.batch_dims else {}
+
+    def _marked(self, name: str, tensors: Tensors) -> Tensors:
+        dims = self._moved.get(name)
+        if dims is None or len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
+            return tensors
+        return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
+
+    def _numbers(self) -> Iterator[object]:
+        for node in self.inputs:
+            yield from node.shape
+        for op in {id(layer.op): layer.op for layer in self._layers}.values():
+            for value in vars(op).values():
+                yield from value if isinstance(value, tuple) else (value,)
+
+    def unread(self) -> Iterator[Layer]:
+        """Layers that contribute to no output of the graph."""
+        reached = {ref.node for _, ref in self.outputs}
+        for layer in reversed(self._layers):
+            if layer.name in reached:
+                reached.update(ref.node for ref in layer.inputs)
+        return (layer for layer in self._layers if layer.name not in reached)
+
+
+def _first_difference(one: Tensor, other: Tensor) -> int | None:
+    for dim, (a, b) in enumerate(zip(one.shape, other.shape, strict=False)):
+        if a != b:
+            return dim
+    return None

@@ -1,0 +1,135 @@
+"""Steps: every layer of a graph in order of execution, with the tensors that it reads and writes.
+
+What lives from where to where, and which layers are recomputed together, is decided here, for the simulated run and
+for the torch module alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from archscope.design.graph import Layer, LayerGraph, Ref
+from archscope.ops.base import Tensors
+from archscope.ops.tensors import Buffer, Parameter
+
+
+class Step(NamedTuple):
+    """A layer at work.
+
+    Attributes:
+        x: the tensors it reads, batch included.
+        y: the tensors it writes.
+        needs: for each of ``x``, whether the backward pass takes its gradient.
+        learns: the parameters of which the backward pass takes the gradient.
+        writes: references to ``y``.
+        last: what nobody reads after it: those of what it reads, then those of what it writes.
+        region: the outermost block around it that is recomputed in the backward pass, if any.
+    """
+
+    layer: Layer
+    x: Tensors
+    y: Tensors
+    needs: tuple[bool, ...]
+    learns: tuple[str, ...]
+    writes: tuple[Ref, ...]
+    last: tuple[Ref, ...]
+    region: str | None
+
+
+def steps_of(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
+    """All layers of a graph with their tensors at a batch size, in a run of a floating type.
+
+    The backward pass takes the gradient of a floating tensor if something that is trained lies upstream of it, and an
+    output of the graph downstream of it, with nothing between that stops gradients.
+
+    Raises:
+        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
+    """
+    forward, needing = _forward(graph, graph.marked(batch, floating))
+    outputs = {ref for _, ref in graph.outputs}
+    return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
+
+
+def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[Step], set[Ref]]:
+    """The layers, told what lies upstream of each; the tensors that need a gradient if one arrives."""
+    trained: dict[tuple[int, Tensors, tuple[str, ...]], tuple[str, ...]] = {}  # layers of repeated blocks are alike
+    needing: set[Ref] = set()
+    steps = []
+    for layer in graph.layers:
+        x, y = tuple([tensors[node][output] for node, output in layer.inputs]), tensors[layer.name]
+        key = (id(layer.op), x, layer.frozen)
+        if key not in trained:
+            trained[key] = tuple(name for name in layer.op.parameters(*x) if name not in layer.frozen)
+        learns = () if layer.no_grad else trained[key]
+        flows = layer.op.differentiable and not layer.no_grad
+        needs = tuple([flows and ref in needing for ref in layer.inputs])
+        writes = tuple([Ref(layer.name, number) for number in range(len(y))])
+        if learns or True in needs:
+            needing.update([ref for ref, tensor in zip(writes, y, strict=True) if tensor.floating])
+        steps.append(Step(layer, x, y, needs, learns, writes, (), layer.checkpoint))
+    return steps, needing
+
+
+def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Iterator[Step]:
+    """The layers from the last one, told what lies downstream of each.
+
+    Args:
+        outputs: of the design, which are held for ever.
+        arriving: the tensors at which the backward pass begins; of a layer that no gradient reaches it takes nothing.
+    """
+    read = set(outputs)
+    for layer, x, y, needs, learns, writes, _, region in reversed(steps):
+        last = tuple(dict.fromkeys([ref for ref in (*layer.inputs, *writes) if ref not in read]))
+        read.update(last)
+        if arriving.isdisjoint(writes):
+            yield Step(layer, x, y, (False,) * len(x), (), writes, last, region)
+        else:
+            arriving.update([ref for ref, needed in zip(layer.inputs, needs, strict=True) if needed])
+            yield Step(layer, x, y, needs, learns, writes, last, region)
+
+
+def unused(steps: Iterable[Step]) -> set[str]:
+    """The layers that hold a tensor which nothing reads: parameters and buffers that no computation is made of."""
+    steps = list(steps)
+    read = {step.layer.owner for step in steps if not set(step.writes) <= set(step.last)}
+    held = (step.layer for step in steps if isinstance(step.layer.op, (Parameter, Buffer)))
+    return {layer.name for layer in held if layer.owner not in read}
+
+
+class Segment(NamedTuple):
+    """Layers that are recomputed together in the backward pass (``torch.utils.checkpoint``).
+
+    Attributes:
+        reads: the tensors that come from outside, in the order in which they are first read.
+        gives: the tensors that somebody outside reads.
+        last: what nobody reads after it, of what comes from outside and of what is made in it.
+    """
+
+    steps: tuple[Step, ...]
+    reads: tuple[Ref, ...]
+    gives: tuple[Ref, ...]
+    last: tuple[Ref, ...]
+
+
+def segments(steps: Iterable[Step]) -> Iterator[Step | Segment]:
+    """Layers one by one, those that are recomputed together as one."""
+    inside: list[Step] = []
+    for step in steps:
+        if inside and step.region != inside[-1].region:
+            yield _segment(tuple(inside))
+            inside = []
+        if step.region is None:
+            yield step
+        else:
+            inside.append(step)
+    if inside:
+        yield _segment(tuple(inside))
+
+
+def _segment(steps: tuple[Step, ...]) -> Segment:
+    written = dict.fromkeys(ref for step in steps for ref in step.writes)
+    last = dict.fromkeys(ref for step in steps for ref in step.last)
+    read = dict.fromkeys(ref for step in steps for ref in step.layer.inputs)
+    reads, gives = (ref for ref in read if ref not in written), (ref for ref in written if ref not in last)
+    return Segment(steps, tuple(reads), tuple(gives), tuple(last))
