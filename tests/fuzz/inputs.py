@@ -154,7 +154,7 @@ def _zoo() -> tuple[str, ...]:
 
 _PARTS = {"lines": r".*\n", "words": r"\w+|[^\w\s]|\s+", "characters": r".|\n"}
 _KEYWORDS = [
-    *KEYS, *FUNCTIONS, "name", "from", "when", "freeze", "checkpoint", "repeat", "index", "layers", "reuse", "inputs", "outputs",
+    *KEYS, *FUNCTIONS, "name", "from", "when", "freeze", "checkpoint", "dtype", "repeat", "index", "layers", "reuse", "inputs", "outputs",
     "expect", "budget", "accuracy", "include", "extends", "blocks", "vars", "sweep",
     "- ", ": ", ", ", "[", "]", "{", "}", "&a ", "*a", "!!x ", "<<", "'", '"', "#", "|", ">", "%", "\t", "\n", "  ", "---\n",
 ]  # fmt: skip
@@ -258,15 +258,18 @@ _BEHIND = [
     "{repeat: 3, layers: [ReLU]}", "{repeat: 20, layers: [{Unsqueeze: 1}]}", "{reuse: a}", "{Conv2d: [2, 1]}", "Squeeze",
     "{MultiheadAttention: 1}", "{Dropout: 0.5}", "{Upsample: {scale_factor: 2}}", "{Index: 0}", "{Constant: [2, 2]}", "Abs",
     "{Transpose: {dim0: 1, dim1: 2}}", "{AdaptiveAvgPool2d: 1}", "{Parameter: [3]}", "{Buffer: [3]}", "{Cast: int64}",
+    "{Cast: bfloat16}", "{Cast: float}", "{Cast: half}", "{layers: [{Cast: bfloat16}, {Linear: 3, dtype: bfloat16}, {Cast: float}]}",
 ]  # fmt: skip
+
+
+_TYPES = ["bfloat16", "half", "float", "double", "tf32", "amp", "int64", "3", "null", "[half]"]
 
 
 def _followed(rng: random.Random, text: str) -> str:
     entry = rng.choice(_BEHIND)
     if rng.random() < 0.3:
-        flag = rng.choice(
-            ["checkpoint: true", "freeze: true", f"name: {_quoted(rng.choice(_PAYLOADS))}", "name: 'h{in_channels}'"]
-        )
+        marks = ["checkpoint: true", "freeze: true", f"dtype: {rng.choice(_TYPES)}"]
+        flag = rng.choice([*marks, f"name: {_quoted(rng.choice(_PAYLOADS))}", "name: 'h{in_channels}'"])
         entry = f"{{layers: [{entry}], {flag}}}"
     if rng.random() < 0.2:
         entry += f"\n- {rng.choice(_BEHIND)}"
