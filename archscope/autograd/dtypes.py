@@ -1,4 +1,11 @@
-"""Types of elements, and what they weigh."""
+"""Types of elements, what they weigh, and those of a run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from archscope.autograd.versions import TORCH, Version
+from archscope.errors import UsageError
 
 #: bytes of an element
 ITEM_BYTES = {
@@ -16,6 +23,29 @@ NARROW = ("float16", "bfloat16")
 
 #: kinds of numbers, each of which takes in those before it
 _KINDS = (("bool",), ("uint8", "int8", "int16", "int32", "int64"), FLOATING)
+
+
+class Types(NamedTuple):
+    """How the numbers of a run are held, and what torch.autocast makes of them.
+
+    Attributes:
+        floating: the type of what is not marked with another.
+        lower: the type that torch.autocast lowers to, if any.
+        device: ``cpu`` or ``cuda``: whose lists autocast goes by.
+        torch: of which version those are.
+    """
+
+    floating: str = "float32"
+    lower: str | None = None
+    device: str = "cpu"
+    torch: Version = TORCH
+
+    def __str__(self) -> str:
+        return f"under torch.autocast to {self.lower}" if self.lower else f"in a run in {self.floating}"
+
+
+class Unmixable(UsageError):
+    """Tensors of types that a function does not take side by side."""
 
 
 def promoted(first: str, second: str, *, scalars: tuple[bool, bool] = (False, False)) -> str:

@@ -14,7 +14,6 @@ from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
 from archscope.ops import Tensor
-from archscope.ops.base import Tensors
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
 from archscope.setting.optimizers import OPTIMIZERS, update
@@ -27,23 +26,12 @@ def steps_under(design: Design, setting: Setting) -> tuple[Step, ...]:
     one in which it arrives, what it writes its own.
 
     Raises:
-        UsageError: a layer does not allow the batch or the type, or it is not known what autocast does in it.
+        as :meth:`~archscope.design.Design.steps`.
     """
-    floating = setting.numbers.floating
-    steps = design.steps(setting.batch, floating)
-    if not setting.trains:
-        steps = tuple(one._replace(needs=(False,) * len(one.x), learns=()) for one in steps)
-    if setting.numbers.lower is None:
+    steps = design.steps(setting.batch, setting.types)
+    if setting.trains:
         return steps
-    tape = Tape(
-        device=setting.kind, lower=setting.numbers.lower, floating=floating, torch=setting.version, cuts=True
-    )  # fmt: skip
-    tape.training, tape.grad = setting.trains, False
-    run = Run(Plan(design, setting.batch, steps, floating), tape, nhwc=setting.channels_last)
-    run.forward()
-    return tuple(
-        one._replace(x=run.as_typed(one.layer.inputs, one.x), y=run.as_typed(one.writes, one.y)) for one in steps
-    )
+    return tuple(one._replace(needs=(False,) * len(one.x), learns=()) for one in steps)
 
 
 class Weight(NamedTuple):
@@ -165,14 +153,6 @@ class Run:
                 self.keeps += [(layer, storage) for storage in storages]
         self._keeping.clear()
         return outputs
-
-    def as_typed(self, refs: Sequence[Ref], tensors: Tensors) -> Tensors:
-        """Tensors in the types that they have had; of the design's inputs, their own."""
-        found = [self.dtypes.get(ref, tensor.dtype) for ref, tensor in zip(refs, tensors, strict=True)]
-        return tuple(
-            tensor if dtype == (tensor.dtype or self.plan.dtype) else tensor._replace(dtype=dtype)
-            for dtype, tensor in zip(found, tensors, strict=True)
-        )
 
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer

@@ -15,13 +15,17 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     """The tensors as a function gets them that autocast runs in the lower type; weights are cast once a step."""
     if t.lower is None:
         return values
+    t.autocasts = True
     narrowed = [autocast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
     return tuple(reversed(narrowed))
 
 
 def widened(t: Tape, x: Value, on: Sequence[str], since: Version = OLDEST) -> Value:
     """A tensor as a function gets it that autocast runs in float32 on some devices, since a version of torch."""
-    return x if t.lower is None or t.device not in on or t.torch < since else autocast(t, x, "float32")
+    if t.lower is None or t.device not in on or t.torch < since:
+        return x
+    t.autocasts = True
+    return autocast(t, x, "float32")
 
 
 def autocast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:

@@ -8,11 +8,10 @@ from functools import reduce
 from archscope.autograd.aten.casting import autocast
 from archscope.autograd.aten.kernels import as_formatted, one_like
 from archscope.autograd.aten.views import one_ordered, strides_of
-from archscope.autograd.dtypes import FLOATING, promoted
+from archscope.autograd.dtypes import FLOATING, Unmixable, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.tape import Tape
-from archscope.errors import UsageError
 
 
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
@@ -37,15 +36,16 @@ def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
     float64 counts for nothing there, and stays.
 
     Raises:
-        UsageError: autocast does not know a type beside others (at::autocast::prioritize).
+        Unmixable: autocast does not know a type beside others (at::autocast::prioritize).
     """
     dtype = reduce(promoted, (value.dtype for value in x))
     if t.lower is None or len({value.dtype for value in x}) == 1:
         return x, dtype
+    t.autocasts = True
     narrow = {value.dtype for value in x} - {"float64"}
     odd = narrow - {t.lower, "float32"}
     if odd and dtype in FLOATING:
-        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
+        raise Unmixable(f"torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
     return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
 
 
