@@ -26,6 +26,7 @@ class Step(NamedTuple):
         writes: references to ``y``.
         last: what nobody reads after it: those of what it reads, then those of what it writes.
         region: the outermost block around it that is recomputed in the backward pass, if any.
+        copied: of an op that copies what does not lie in order, whether it does so in a run.
     """
 
     layer: Layer
@@ -36,6 +37,7 @@ class Step(NamedTuple):
     writes: tuple[Ref, ...]
     last: tuple[Ref, ...]
     region: str | None
+    copied: bool = False
 
 
 def steps_of(graph: LayerGraph, batch: int = 1, types: Types | None = None) -> tuple[Step, ...]:
@@ -80,7 +82,7 @@ def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Itera
         arriving: the tensors at which the backward pass begins; of a layer that no gradient reaches it takes nothing.
     """
     read = set(outputs)
-    for layer, x, y, needs, learns, writes, _, region in reversed(steps):
+    for layer, x, y, needs, learns, writes, _, region, *_ in reversed(steps):
         last = tuple(dict.fromkeys([ref for ref in (*layer.inputs, *writes) if ref not in read]))
         read.update(last)
         if arriving.isdisjoint(writes):

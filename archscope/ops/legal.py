@@ -71,7 +71,8 @@ def apply(
     if violations:
         return (), violations
     try:
-        violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
+        broken = [check for check in op.checks(*x) if not check.ok]
+        violations = [Violation(c.message, c.hint or _of_batch(op, x), c.field, c.fit) for c in broken]
         outputs = () if violations else _typed(op, x, mark, types.floating if types else "float32")
     except OverflowError:  # a real factor that takes a size beyond what a double holds
         return (), [Violation(f"{type(op).__name__} would make a tensor of more than 2^63 - 1 elements")]
@@ -91,6 +92,23 @@ def apply(
     if types.lower is None:
         return outputs, list(_type_violations(op, x, mark, types))
     return _autocast(op, x, outputs, mark, types, name)
+
+
+#: what to do instead of naming the dimension of the batch
+COUNT_BESIDE = "count dimensions from 1, or from the end"
+
+
+def named_dims(op: Op, ndim: int) -> set[int]:
+    """The dimensions that the arguments of an op name, of a tensor of so many."""
+    arguments = op.arguments()
+    values = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
+    return {dim % ndim for dims in values for dim in (dims if isinstance(dims, tuple) else (dims,)) if ndim}
+
+
+def _of_batch(op: Op, x: Tensors) -> str:
+    """What to do where an op works on the batch."""
+    on_batch = any(tensor.batch == 0 and 0 in named_dims(op, len(tensor.shape)) for tensor in x)
+    return f"dimension 0 is the batch: {COUNT_BESIDE}" if on_batch else ""
 
 
 def _placed(tensor: Tensor, x: Tensors) -> Tensor:

@@ -16,6 +16,7 @@ from torch import nn
 
 import archscope
 from archscope.analysis.step.memory import memory
+from archscope.analysis.time.traffic import traffic
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.backends.torch.influence import influence
@@ -172,7 +173,7 @@ BESIDE = [
 QUESTIONS = [
     lambda design, run: archscope.analyze(design, run).total.macs,
     memory,
-    lambda design, run: archscope.predict(design, run, device="a100-40gb"),
+    traffic,
     lambda design, run: archscope.explain(design, None, run),
     lambda design, run: archscope.compare([design, design], setting=run).frame,
 ]
