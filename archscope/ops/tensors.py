@@ -34,7 +34,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
-from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size, TypeName
 from archscope.ops.promotion import OWN
 from archscope.ops.windows import mixing
 
@@ -73,7 +73,7 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
     types = OWN
     gives_alike = True
 
-    dtype: str = argument(Choice(DTYPES))
+    dtype: str = argument(TypeName(DTYPES))
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(x[0].shape, _typed(self.dtype)),)
@@ -397,7 +397,7 @@ class _Known(_Held):
     file of NumPy, as seen from the spec.
     """
 
-    dtype: str = argument(Choice(DTYPES), "float")
+    dtype: str = argument(TypeName(DTYPES), "float")
     value: Any = argument(Contents(), 0)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:

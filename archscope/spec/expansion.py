@@ -114,6 +114,8 @@ class _Expander:
             document.source.name,
             tuple(self._scopes),
         ).inferred(self._references.outputs)
+        if design.graph.typed:
+            _ = design.graph.runs_in  # or it is none in any precision
         unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()

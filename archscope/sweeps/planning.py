@@ -13,7 +13,7 @@ from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
 from archscope.errors import SpecError, UsageError, suggestion
 from archscope.errors.diagnostics import Diagnostic, Mark
-from archscope.figures import COSTS, FIELDS, Column
+from archscope.figures import COSTS, FIELDS, Column, dependence, figures_in
 from archscope.load import load, read_document, variant
 from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample, read_axis
@@ -396,8 +396,10 @@ def _column(name: str, text: str, whole: bool) -> Column:
     part, _, figure = name.rpartition(".")
     if part and figure in COSTS:
         metric = COSTS[figure]
-        return Column(name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False)
-    return Column(name, name, "", text, number, additive=False)
+        return Column(
+            name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False, **dependence(metric)
+        )
+    return Column(name, name, "", text, number, additive=False, **dependence(*figures_in(names_in(text))))
 
 
 def _is_whole(name: str, values: Sequence[Any]) -> bool:
