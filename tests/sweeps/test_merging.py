@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archscope.sweeps import merging
-from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, relevant, moments
+from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, moments, relevant
 from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space
 from tests.examples import examples
