@@ -215,8 +215,8 @@ def _cuda(name: str) -> Callable[[Account], int]:
         cuda = account.memory.cuda
         if cuda is None:
             raise UsageError(f"{name} is a figure of training, and {account.design.name} trains nothing")
-        found: int = getattr(cuda, name.removesuffix("_bytes"))
-        return found
+        size: int = getattr(cuda, name.removesuffix("_bytes"))
+        return size
 
     return of
 
