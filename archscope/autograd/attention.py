@@ -92,7 +92,7 @@ def _products(
     if given in ("bfloat16", "float16"):
         query, key, value = (aten.cast(t, tensor, "float32") for tensor in (query, key, value))
     length, keys = query.shape[-2], key.shape[-2]
-    query = aten.kernel(t, query, query.shape)
+    query = aten.scaled(t, query)
     if causal:
         ones = t.make((length, keys), "bool")
         mask = t.make((length, keys), "bool")
@@ -101,7 +101,7 @@ def _products(
         bias = t.make((length, keys), query.dtype)
         t.drop(low, zero, mask)
     key, value = (_for_each_head(t, tensor, query) for tensor in (key, value))
-    turned = aten.kernel(t, aten.swapped(t, key, -1, -2), (*key.shape[:-2], key.shape[-1], keys))
+    turned = aten.scaled(t, aten.swapped(t, key, -1, -2))
     scores = aten.matmul(t, query, turned)
     t.drop(turned)
     if bias is not None:
@@ -109,7 +109,7 @@ def _products(
         t.link(biased, (scores, bias), passed_on)
         t.drop(scores)
         scores = biased
-    soft = aten.kernel(t, scores, scores.shape, saves="softmax")
+    soft = aten.softmax(t, scores)
     t.drop(scores)
     if dropout > 0:
         certain, mask = soft, aten.like(t, soft, "the mask")
@@ -208,7 +208,7 @@ def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
 def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:
     """Keys or values with a learnt one more; the shorter ones are given up."""
     repeated = t.make((1, batch, bias.shape[-1]), bias.dtype)
-    t.link(repeated, (bias,), passed_on if batch == 1 else aten.one_like)
+    t.link(repeated, (bias,), passed_on if batch == 1 else aten.one_ordered)
     y = aten.cat(t, (x, repeated), (x.shape[0] + 1, *x.shape[1:]), 0)
     t.drop(x, repeated)
     return y

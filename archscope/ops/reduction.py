@@ -92,7 +92,7 @@ class Mean(_Plain):
     elementwise_rule = "one addition an input element, one division an output element"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.mean(t, x[0], y[0].shape)
+        return aten.mean(t, x[0], y[0].shape, self._kept(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return x[0].numel + y[0].numel

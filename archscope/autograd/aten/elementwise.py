@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import kernel, like
+from archscope.autograd.aten.kernels import laid, like
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import fills
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
 from archscope.autograd.tape import Tape
 
 
@@ -29,11 +28,9 @@ def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = N
 
 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
-    """The result of an elementwise function; it lies as the first tensor that has its shape, if that has no gaps."""
+    """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
-    first = next((v for v in x if v.shape == shape), None)
-    strides = None if first is None or first.strides is None or not fills(shape, first.strides) else first.strides
-    return t.make(shape, dtype, what, strides)
+    return t.make(shape, dtype, what, laid(shape, *x))
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:
@@ -117,9 +114,49 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
     return y
 
 
+def derived(
+    t: Tape, x: Value, *, saves: str = "", steps: int = 0, what: str = "", leads: bool = False, scales: bool = False
+) -> Value:
+    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output`` or neither.
+
+    Args:
+        steps: tensors that the derivative makes in passing.
+        leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
+        scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
+    """
+    y = like(t, x, what)
+    saved = {"input": (x,), "output": (y,)}.get(saves, ())
+    t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
+    return y
+
+
+def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool = False) -> Back:
+    """The gradient of an elementwise function, of what it saved (:func:`derived`)."""
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        passing = [like(t, gradient)] if scales else []
+        passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
+        operands = (passing[0] if scales else gradient, *saved)
+        result = elementwise(t, operands[::-1] if leads else operands, gradient.dtype)
+        t.drop(*passing)
+        return [result]
+
+    return back
+
+
+def in_place(t: Tape, x: Value, *, saves: str, leads: bool = False) -> Value:
+    """An elementwise function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
+    if not t.grad or x.node is None:
+        return t.overwrite(x, derivative())
+    saved = like(t, x, "a copy of the input") if saves == "copy" else x
+    return t.overwrite(x, derivative(saved, leads=leads), saved)
+
+
 def scaled(t: Tape, x: Value) -> Value:
     """A tensor times a number, or its negative."""
-    return kernel(t, x, x.shape)
+    return derived(t, x)
 
 
 def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import autocast
-from archscope.autograd.aten.kernels import as_formatted, one_like
+from archscope.autograd.aten.kernels import IN_ORDER, as_formatted, kernel
 from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
@@ -85,9 +85,7 @@ def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
 
 def rolled(t: Tape, x: Value) -> Value:
     """torch.roll: joined anew from its parts; so is the gradient."""
-    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
-    t.link(y, (x,), one_like)
-    return y
+    return kernel(t, x, x.shape, lays=IN_ORDER)
 
 
 def tiled(t: Tape, x: Value, shape: Shape) -> Value:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archscope.autograd.aten.activations import derived, plus
+from archscope.autograd.aten.activations import plus
 from archscope.autograd.aten.casting import cast, widened
-from archscope.autograd.aten.elementwise import divide, multiply, power, scaled
-from archscope.autograd.aten.kernels import kernel, like, one_like
+from archscope.autograd.aten.elementwise import derived, divide, multiply, power, scaled
+from archscope.autograd.aten.kernels import kernel, like
 from archscope.autograd.aten.reductions import mean
-from archscope.autograd.aten.views import ordered
+from archscope.autograd.aten.views import one_ordered, ordered
 from archscope.autograd.dtypes import NARROW, promoted
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Shape, Value
@@ -48,7 +48,7 @@ def normalized(
 def repeat(t: Tape, x: Value, times: int) -> Value:
     """A vector, several times in a row."""
     y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
-    t.link(y, (x,), passed_on if times == 1 else one_like)
+    t.link(y, (x,), passed_on if times == 1 else one_ordered)
     return y
 
 
@@ -82,7 +82,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         return _fused_rms_norm(t, x, weight, rows)
     wide = cast(t, x, "float32") if x.dtype in NARROW else x
     squares = power(t, wide, 2)
-    average = mean(t, squares, rows)
+    average = mean(t, squares, rows, rows)
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, wide, root, "the normalised input")

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from archscope.autograd.aten.activations import magnitude
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.elementwise import multiply, power, scaled
-from archscope.autograd.aten.kernels import as_formatted, kernel, like, one_like, with_extra
-from archscope.autograd.aten.views import one_ordered
+from archscope.autograd.aten.elementwise import derived, multiply, power, scaled
+from archscope.autograd.aten.kernels import AS_INPUT, IN_ORDER, Format, as_formatted, kernel, like, with_extra
+from archscope.autograd.aten.views import one_ordered, strides_of, view
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import channels_last, contiguous
+from archscope.autograd.strides import Strides, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
-def mean(t: Tape, x: Value, shape: Shape) -> Value:
+def mean(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
-    y = t.make(shape, x.dtype, "", as_formatted(x, shape))
-    t.link(y, (x,), one_like)
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, (x.shape, _repeated(gradient, kept, x.shape))))]
+
+    t.link(y, (x,), back)
     return y
+
+
+def _repeated(gradient: Value, kept: Shape, shape: Shape) -> Strides:
+    """Strides of the gradient of a reduction, repeated over the dimensions that it reduced."""
+    steps = (step for size, step in zip(gradient.shape, strides_of(gradient), strict=True) if size != 1)
+    return tuple(next(steps) if a != 1 else int(b == 1) for a, b in zip(kept, shape, strict=True))
 
 
 def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
     """An adaptive average pool of a whole map: the mean, to which torch gives strides anew where channels lie last."""
-    y = mean(t, x, shape)
-    if len(shape) != 4 or as_formatted(x, shape) is None:
+    return _planar(t, x, shape, _global_mean)
+
+
+def _global_mean(t: Tape, x: Value, shape: Shape) -> Value:
+    y = mean(t, x, shape, shape)
+    if as_formatted(x, shape) is None:
         return y
     restrided = t.view(y, shape, channels_last(shape))
     t.link(restrided, (y,), one_ordered)
@@ -39,9 +55,7 @@ def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        steps = contiguous(kept)
-        strides = tuple(0 if a == 1 != b else step for a, b, step in zip(kept, x.shape, steps, strict=True))
-        return [t.view(gradient, x.shape, strides)]
+        return [t.view(gradient, x.shape, _repeated(gradient, kept, x.shape))]
 
     t.link(y, (x,), back)
     return y
@@ -82,20 +96,55 @@ def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     return y
 
 
+def average_pool(t: Tape, x: Value, shape: Shape) -> Value:
+    """Means of windows (at::avg_pool2d, at::_adaptive_avg_pool2d and their kin); over three axes they lie in order."""
+    return _planar(t, x, shape, lambda t, x, shape: kernel(t, x, shape, saves="input", lays=_pooled(shape)))
+
+
+def maximum_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> Value:
+    """Maxima of windows and their places (at::max_pool2d_with_indices, at::adaptive_max_pool2d and their kin)."""
+
+    def pool(t: Tape, x: Value, shape: Shape) -> Value:
+        lays = _pooled(shape) if adaptive else AS_INPUT
+        return with_extra(t, x, shape, (shape, "int64", "the indices"), lays=lays)
+
+    return _planar(t, x, shape, pool)
+
+
+def _pooled(shape: Shape) -> Format:
+    return IN_ORDER if len(shape) == 5 else AS_INPUT
+
+
+def _planar(t: Tape, x: Value, shape: Shape, pool: Callable[[Tape, Value, Shape], Value]) -> Value:
+    """A pool of lines: torch pools maps of one row."""
+    if len(shape) != 3:
+        return pool(t, x, shape)
+    line = pool(t, _row(t, x), (*shape[:2], 1, shape[2]))
+    steps = strides_of(line)
+    return view(t, line, shape, (*steps[:2], steps[3]))
+
+
+def _row(t: Tape, x: Value) -> Value:
+    """Maps of one row (unsqueeze(-2))."""
+    batch, channels, length = x.shape
+    steps = strides_of(x)
+    return view(t, x, (batch, channels, 1, length), (*steps[:2], length * steps[2], steps[2]))
+
+
 def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Sequence[str]) -> Value:
     """torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d."""
     if exponent == float("inf"):
         size = magnitude(t, x)
-        y = with_extra(t, widened(t, size, widened_on), shape, (shape, "int64", "the indices"))
+        y = maximum_pool(t, widened(t, size, widened_on), shape)
         t.drop(size)
         return y
     raised = power(t, x, exponent, "the powers")
-    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input", what="the means of the powers")
+    pooled = average_pool(t, widened(t, raised, widened_on), shape)
+    pooled.storage.what = "the means of the powers"
     t.drop(raised)
-    sign = like(t, pooled, "their signs")
-    t.link(sign, (pooled,), one_like)
+    sign = derived(t, pooled, what="their signs")
     size = magnitude(t, pooled)
-    positive = kernel(t, size, shape, saves="output", what="their magnitudes")
+    positive = derived(t, size, saves="output", what="their magnitudes", leads=True)
     t.drop(size)
     product = multiply(t, sign, positive)
     t.drop(sign, positive)
