@@ -19,7 +19,7 @@ def contiguous(shape: Sequence[int]) -> Strides:
 
 def is_contiguous(shape: Sequence[int], strides: Strides) -> bool:
     """Whether the elements lie in their order; dimensions of size 1 do not matter."""
-    return _alike(shape, strides, contiguous(shape))
+    return lies(shape, strides, contiguous(shape))
 
 
 def reshaped(shape: Sequence[int], strides: Strides, new: Sequence[int]) -> Strides | None:
@@ -91,7 +91,7 @@ def iterated(shape: Sequence[int], *operands: Laid) -> Strides | None:
     if all(len(own) == len(shape) and own == shape for own, _ in operands):
         if all(is_contiguous(shape, strides) for _, strides in operands):
             return None
-        if len(shape) == 4 and all(_alike(shape, strides, channels_last(shape)) for _, strides in operands):
+        if len(shape) == 4 and all(lies(shape, strides, channels_last(shape)) for _, strides in operands):
             return channels_last(shape)
         first = operands[0][1]
         if fills(shape, first) and all(strides == first for _, strides in operands):
@@ -121,7 +121,8 @@ def in_order_of(shape: Sequence[int], order: Sequence[int]) -> Strides | None:
     return tuple(result)
 
 
-def _alike(shape: Sequence[int], strides: Strides, wanted: Strides) -> bool:
+def lies(shape: Sequence[int], strides: Strides, wanted: Strides) -> bool:
+    """Whether a tensor lies by these strides; dimensions of size 1 do not matter."""
     return all(size == 1 or a == b for size, a, b in zip(shape, strides, wanted, strict=True))
 
 

@@ -387,10 +387,8 @@ class _AlongDim(_Elementwise, NoWeights):
 
 
 @register
-class GLU(OneKernel, _AlongDim):
+class GLU(_AlongDim):
     """a sigmoid(b), where a and b are the halves of the input along ``dim`` (Dauphin et al., 2017)."""
-
-    saves = "input"
 
     operations = 5
     elementwise_rule = "5 an output element (sigmoid: negate, exp, add, divide; multiply)"
@@ -419,6 +417,9 @@ class GLU(OneKernel, _AlongDim):
         at = axis(self.dim, len(x[0].shape))
         halves = Slide(2, dilation=y[0].shape[at])
         return (Along(tuple((dim, halves if dim == at else SAME) for dim in range(len(x[0].shape)))),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.glu(t, x[0], y[0].shape)
 
 
 class _Softmax(_AlongDim, SameShape):

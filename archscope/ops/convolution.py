@@ -157,10 +157,8 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             if self.padding != "same" or not any(total % 2 for total in both):
                 return x
-            both = [total % 2 for total in both]
+            return aten.constant_pad(t, x, [(0, total % 2) for total in both])
         shape = (*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
-        if self.padding_mode == "zeros":
-            return aten.kernel(t, x, shape)
         return aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input")
 
     def _before(self, kernel: int, padding: int, dilation: int) -> int:

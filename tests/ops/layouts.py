@@ -92,6 +92,12 @@ class Gradient(NamedTuple):
 
     def on(self, t: Tape, y: Value) -> Value:
         """The loss on a tape."""
+        start = t.begin()
+        loss = self._on(t, y)
+        t.end(start, loss)
+        return loss
+
+    def _on(self, t: Tape, y: Value) -> Value:
         if self.kind == "sum":
             return aten.summed(t, y, (), (1,) * len(y.shape))
         if self.kind == "turned":

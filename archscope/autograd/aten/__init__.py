@@ -6,7 +6,7 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 
 from __future__ import annotations
 
-from archscope.autograd.aten.activations import clamped, log_sigmoid, magnitude, plus, prelu, rrelu
+from archscope.autograd.aten.activations import clamped, glu, log_sigmoid, magnitude, plus, prelu, rrelu
 from archscope.autograd.aten.casting import autocast, cast, converted, lowered, widened
 from archscope.autograd.aten.dropping import dropout, native_dropout, thinned
 from archscope.autograd.aten.elementwise import (
@@ -26,7 +26,7 @@ from archscope.autograd.aten.elementwise import (
     subtract,
     where,
 )
-from archscope.autograd.aten.joining import cat, circular_pad, rolled, stack, tiled, unbind
+from archscope.autograd.aten.joining import cat, circular_pad, constant_pad, rolled, stack, tiled, unbind
 from archscope.autograd.aten.kernels import (
     AS_INPUT,
     AS_READ,
@@ -39,9 +39,18 @@ from archscope.autograd.aten.kernels import (
     softmax,
     with_extra,
 )
-from archscope.autograd.aten.lookup import embedding, embedding_bag, looked_up
+from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
 from archscope.autograd.aten.loss import cross_entropy
-from archscope.autograd.aten.normalisation import averaged, local_response_norm, normalized, repeat, repeat_as, rms_norm
+from archscope.autograd.aten.normalisation import (
+    averaged,
+    batch_norm,
+    group_norm,
+    local_response_norm,
+    normalized,
+    repeat,
+    repeat_as,
+    rms_norm,
+)
 from archscope.autograd.aten.products import added, batched, bilinear, convolution, linear, matmul
 from archscope.autograd.aten.reductions import (
     accumulated,
@@ -83,6 +92,7 @@ __all__ = [
     "autocast",
     "average_pool",
     "averaged",
+    "batch_norm",
     "batched",
     "bilinear",
     "broadcast",
@@ -90,6 +100,7 @@ __all__ = [
     "cat",
     "circular_pad",
     "clamped",
+    "constant_pad",
     "converted",
     "convolution",
     "copied",
@@ -105,7 +116,10 @@ __all__ = [
     "expand",
     "extremum",
     "global_mean",
+    "glu",
+    "group_norm",
     "in_place",
+    "indexed",
     "kernel",
     "laid",
     "largest",

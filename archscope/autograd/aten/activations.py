@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from archscope.autograd.aten.elementwise import derivative, derived, pointwise
 from archscope.autograd.aten.kernels import like
+from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 
 
@@ -40,6 +42,14 @@ def log_sigmoid(t: Tape, x: Value, buffer: tuple[Shape, str, str]) -> Value:
     """at::log_sigmoid_forward: both results lie in order; the gradient is an elementwise one."""
     y, extra = t.make_all((x.shape, x.dtype, ""), buffer)
     t.link(y, (x,), derivative(x), x, extra)
+    return y
+
+
+def glu(t: Tape, x: Value, shape: Shape) -> Value:
+    """at::glu: an elementwise function of both halves; its gradient lies in order."""
+    half = (shape, strides_of(x))
+    y = t.make(shape, x.dtype, "", iterated(shape, half, half))
+    t.link(y, (x,), one_ordered, x)
     return y
 
 

@@ -138,7 +138,8 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
         assert gradient is not None
         passing = [like(t, gradient)] if scales else []
         passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
-        operands = (passing[0] if scales else gradient, *saved)
+        other = passing[-1:] if steps > scales else saved
+        operands = (passing[0] if scales else gradient, *other)
         result = elementwise(t, operands[::-1] if leads else operands, gradient.dtype)
         t.drop(*passing)
         return [result]

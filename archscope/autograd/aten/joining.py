@@ -11,6 +11,7 @@ from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 from archscope.errors import UsageError
 
@@ -93,6 +94,29 @@ def tiled(t: Tape, x: Value, shape: Shape) -> Value:
     y = t.make(shape, x.dtype)
     t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
     return y
+
+
+def constant_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """at::constant_pad_nd of the last dimensions; its gradient is padded by as much less."""
+    y = _padded(t, x, ends)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [_padded(t, gradient, [(-left, -right) for left, right in ends])]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def _padded(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """A map in the format of the input; where nothing is added, a copy of what is left of that."""
+    rank = len(x.shape) - len(ends)
+    grown = (size + left + right for size, (left, right) in zip(x.shape[rank:], ends, strict=True))
+    shape = (*x.shape[:rank], *grown)
+    if any(end > 0 for pair in ends for end in pair):
+        return t.make(shape, x.dtype, "", as_formatted(x, shape))
+    return t.make(shape, x.dtype, "", iterated(shape, (shape, strides_of(x))))
 
 
 def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:

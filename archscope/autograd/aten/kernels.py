@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from archscope.autograd.aten.views import strides_of
+from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, channels_last, iterated, suggests_last
+from archscope.autograd.strides import Strides, channels_last, contiguous, iterated, lies, suggests_last
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import SOFTMAX_KEEPS_OUTPUT
 
@@ -28,6 +29,21 @@ def as_formatted(x: Value, shape: Shape) -> Strides | None:
     if x.strides is None or len(shape) != len(x.shape):
         return None
     return channels_last(shape) if suggests_last(x.shape, x.strides) else None
+
+
+def formatted(t: Tape, x: Value) -> Value:
+    """The tensor, or a copy in the format that it suggests (x.contiguous(x.suggest_memory_format()))."""
+    y = made_as(t, x, as_formatted(x, x.shape))
+    if y is not x:
+        t.link(y, (x,), passed_on)
+    return y
+
+
+def made_as(t: Tape, x: Value, strides: Strides | None, what: str = "") -> Value:
+    """The tensor, where it lies by these strides, or a copy that does."""
+    if lies(x.shape, strides_of(x), contiguous(x.shape) if strides is None else strides):
+        return x
+    return t.make(x.shape, x.dtype, what, strides)
 
 
 class Format(NamedTuple):

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from archscope.autograd.aten.activations import plus
 from archscope.autograd.aten.casting import cast, widened
 from archscope.autograd.aten.elementwise import derived, divide, multiply, power, scaled
-from archscope.autograd.aten.kernels import kernel, like
+from archscope.autograd.aten.joining import constant_pad
+from archscope.autograd.aten.kernels import as_formatted, formatted, kernel, like, made_as
 from archscope.autograd.aten.reductions import mean
-from archscope.autograd.aten.views import one_ordered, ordered
+from archscope.autograd.aten.views import copied, one_ordered
 from archscope.autograd.dtypes import NARROW, promoted
 from archscope.autograd.gradients import passed_on, together
-from archscope.autograd.graph import Shape, Value
-from archscope.autograd.strides import fills
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.strides import Strides, fills
 from archscope.autograd.tape import Tape
 
 
@@ -25,24 +26,59 @@ def normalized(
     *,
     dtype: str,
     kept: Sequence[Value] = (),
-    in_order: bool = False,
+    strides: Strides | None = None,
+    back: Back = together,
 ) -> Value:
     """A normalisation: its output and two statistics by one kernel, all gradients by one.
 
     Args:
-        in_order: the kernel reads a copy in order where the input is not, and so lies its output.
+        strides: of the output.
     """
-    copy = t.make(x.shape, x.dtype) if in_order and not ordered(x) else None
     y, mean, deviation = t.make_all(
         (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
     )
-    if copy is not None:
-        t.drop(copy)
-    elif x.strides is not None and fills(x.shape, x.strides):
-        y.strides = x.strides
-    t.link(y, (x, *(w for w in weights if w is not None)), together, x, mean, deviation, *kept)
+    y.strides = strides
+    t.link(y, (x, *(w for w in weights if w is not None)), back, x, mean, deviation, *kept)
     t.drop(mean, deviation)
     return y
+
+
+def batch_norm(
+    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, kept: Sequence[Value] = ()
+) -> Value:
+    """at::native_batch_norm: what has gaps, or dimensions in another order than a format has, gets an output in order.
+
+    On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
+    """
+    x = formatted(t, x) if t.device == "cuda" else x
+    whole = x.strides is not None and fills(x.shape, x.strides)
+    strides = as_formatted(x, x.shape) if whole else None
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        results = together(t, node, gradients)
+        if results[0] is not None:
+            results[0].strides = as_formatted(x, x.shape)
+        return results
+
+    return normalized(t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=back)
+
+
+def group_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str) -> Value:
+    """at::group_norm: the input and the gradient are copied into a format, on CUDA in order."""
+    x = formatted(t, x) if t.device == "cpu" else copied(t, x)
+    strides = as_formatted(x, x.shape)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        copy = made_as(t, gradient, strides)
+        results = together(t, node, gradients)
+        if results[0] is not None:
+            results[0].strides = strides
+        t.drop(*([] if copy is gradient else [copy]))
+        return results
+
+    return normalized(t, x, weights, statistics, dtype=dtype, strides=strides, back=back)
 
 
 def repeat(t: Tape, x: Value, times: int) -> Value:
@@ -105,8 +141,8 @@ def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Val
 def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
     """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows."""
     squares = multiply(t, x, x)
-    batch, channels, *sizes = x.shape
-    padded = kernel(t, squares, (batch, channels + size - 1, *sizes))
+    sizes = x.shape[2:]
+    padded = constant_pad(t, squares, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
     padded.storage.what = "the squares, padded"
     t.drop(squares)
     averages = kernel(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), x.shape, saves="input")
