@@ -44,10 +44,11 @@ def _as_bias(t: Tape, mask: Value, dtype: str) -> Value:
 
 
 def _fuses(query: Value, key: Value, value: Value, bias: Value | None) -> bool:
-    """Whether the fused kernel takes these shapes, and a mask (use_flash_attention_cpp)."""
+    """Whether the fused kernel takes these shapes, features side by side, and a mask (use_flash_attention_cpp)."""
     alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
     masked = bias is None or (len(bias.shape) in (2, 4) and bias.node is None)
-    return len(query.shape) == 4 and alike and masked
+    dense = all(aten.strides_of(x)[-1] == 1 for x in (query, key, value))
+    return len(query.shape) == 4 and alike and dense and masked
 
 
 def _attention(

@@ -128,7 +128,9 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
     y = t.view(x, x.shape, x.strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        return [t.make(v.shape, v.dtype) if v.node is not None else None for v in (x, other)]
+        gradient = gradients[0]
+        assert gradient is not None
+        return [aten.pointwise(t, gradient, b) if a.node is not None else None for a, b in ((x, other), (other, x))]
 
     t.link(y, (x, other), back, *saved)
     return y

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from math import isinf
 
-from archscope.autograd.aten import like
+from archscope.autograd.aten import like, restored, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 
 
-def logsumexp(t: Tape, x: Value, shape: Shape) -> Value:
+def logsumexp(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     """torch.logsumexp: grad * (x - result).exp()."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        shifted, raised, result = (like(t, x) for _ in range(3))
+        shifted, raised = like(t, x), like(t, x)
+        result = _times(t, gradients, kept, raised)
         t.drop(shifted, raised)
         return [result]
 
@@ -34,10 +36,20 @@ def norm(t: Tape, x: Value, shape: Shape, kept: Shape, p: float) -> Value:
             return [None]
         if isinf(p):
             return [_of_extremum(t, x, kept)]
+        if p in (1, 2):
+            return [_of_simple_power(t, gradients, x, kept, p)]
         return [_of_power(t, x, kept, p)]
 
     t.link(y, (x,), back, x, y)
     return y
+
+
+def _times(t: Tape, gradients: Gradients, kept: Shape, x: Value) -> Value:
+    """The gradient of a reduction, repeated, times a tensor."""
+    gradient = gradients[0]
+    assert gradient is not None
+    strides = iterated(x.shape, restored(gradient, kept, x.shape), (x.shape, strides_of(x)))
+    return t.make(x.shape, x.dtype, "", strides)
 
 
 def _of_extremum(t: Tape, x: Value, kept: Shape) -> Value:
@@ -51,14 +63,17 @@ def _of_extremum(t: Tape, x: Value, kept: Shape) -> Value:
     return result
 
 
+def _of_simple_power(t: Tape, gradients: Gradients, x: Value, kept: Shape, p: float) -> Value:
+    """grad * sgn(x), or grad * (x / norm) with zeros filled in place."""
+    scaled = like(t, x)
+    zero = [t.make(kept, "bool")] if p == 2 else []
+    result = _times(t, gradients, kept, scaled)
+    t.drop(scaled, *zero)
+    return result
+
+
 def _of_power(t: Tape, x: Value, kept: Shape, p: float) -> Value:
-    """sgn(x) * |x|^(p - 1) * (grad / norm^(p - 1)), shorter where p is 1, 2 or more; zeros are filled in place."""
-    if p in (1, 2):
-        scaled = like(t, x)  # the sign, or x / norm
-        zero = [t.make(kept, "bool")] if p == 2 else []
-        result = like(t, x)
-        t.drop(scaled, *zero)
-        return result
+    """sgn(x) * |x|^(p - 1) * (grad / norm^(p - 1)), shorter where p is over 2; zeros are filled in place."""
     passing = [like(t, x)]  # |x|, raised in place
     if p < 1:
         passing.append(like(t, x, "", "bool"))
@@ -83,14 +98,14 @@ def _of_power(t: Tape, x: Value, kept: Shape, p: float) -> Value:
 def variance(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     """torch.var."""
     y = t.make(shape, x.dtype)
-    t.link(y, (x,), lambda t, node, gradients: [_of_variance(t, x, kept)], x)
+    t.link(y, (x,), lambda t, node, gradients: [_of_variance(t, gradients, x, kept)], x)
     return y
 
 
-def _of_variance(t: Tape, x: Value, kept: Shape) -> Value:
+def _of_variance(t: Tape, gradients: Gradients, x: Value, kept: Shape) -> Value:
     """(2 / (n - correction)) * grad * (x - x.mean())."""
     mean, apart = t.make(kept, x.dtype), like(t, x)
-    scaled, result = t.make(kept, x.dtype), like(t, x)
+    scaled, result = t.make(kept, x.dtype), _times(t, gradients, kept, apart)
     t.drop(mean, apart, scaled)
     return result
 
@@ -100,9 +115,12 @@ def deviation(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        twice, gradient, zero = t.make(shape, x.dtype), t.make(shape, x.dtype), t.make(shape, "bool")
+        arrived = gradients[0]
+        assert arrived is not None
+        twice = t.make(shape, x.dtype)
+        gradient, zero = like(t, arrived), t.make(shape, "bool")
         t.drop(twice, zero)
-        result = _of_variance(t, x, kept)
+        result = _of_variance(t, [gradient], x, kept)
         t.drop(gradient)
         return [result]
 

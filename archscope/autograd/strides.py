@@ -81,6 +81,13 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
 Laid = tuple[Sequence[int], Strides]
 
 
+def as_row(shape: Sequence[int], strides: Strides) -> Laid:
+    """Lines as maps of one row (unsqueeze(2)); maps as they are."""
+    if len(shape) != 3:
+        return shape, strides
+    return (*shape[:2], 1, shape[2]), (*strides[:2], shape[2] * strides[2], strides[2])
+
+
 def iterated(shape: Sequence[int], *operands: Laid) -> Strides | None:
     """Strides of the result of an elementwise function, as at::TensorIterator lays it; ``None`` where in order.
 

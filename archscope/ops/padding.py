@@ -251,7 +251,7 @@ class Pad(NoWeights, NoWork):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.mode == "circular":
-            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[2:])
+            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[-(len(self.pad) // 2) :])
         if self.mode == "constant":
             return aten.constant_pad(t, x[0], list(self._ends(len(x[0].shape))))
         return aten.kernel(t, aten.widened(t, x[0], ("cpu",)), y[0].shape, saves="input")

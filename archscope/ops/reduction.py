@@ -142,7 +142,7 @@ class LogSumExp(_Plain):
     )
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return reductions.logsumexp(t, x[0], y[0].shape)
+        return reductions.logsumexp(t, x[0], y[0].shape, self._kept(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 4 * x[0].numel + 2 * y[0].numel

@@ -60,6 +60,7 @@ from archscope.autograd.aten.reductions import (
     maximum_pool,
     mean,
     power_pool,
+    restored,
     summed,
 )
 from archscope.autograd.aten.views import (
@@ -150,6 +151,7 @@ __all__ = [
     "repeat",
     "repeat_as",
     "reshape",
+    "restored",
     "rms_norm",
     "rolled",
     "rrelu",

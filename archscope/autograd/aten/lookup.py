@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archscope.autograd.aten.views import one_ordered, reshape, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, contiguous, iterated
+from archscope.autograd.strides import Strides, contiguous, iterated, reshaped
 from archscope.autograd.tape import Tape
 
 
@@ -40,8 +40,9 @@ def indexed(t: Tape, x: Value, places: Value, dim: int, shape: Shape) -> Value:
     """x[..., places] (at::index): an iterator over the tensor, one place of the dimension, and the places."""
     steps = strides_of(x)
     source = (*steps[:dim], *(0 for _ in places.shape), *steps[dim + 1 :])
-    wide = (*(1 for _ in shape[:dim]), *places.shape, *(1 for _ in x.shape[dim + 1 :]))
-    return looked_up(t, x, places, shape, strides=iterated(shape, (shape, source), (wide, contiguous(wide))))
+    wide = ((1,) * dim) + places.shape + (1,) * (len(x.shape) - dim - 1)
+    told = reshaped(places.shape, strides_of(places), wide) or contiguous(wide)
+    return looked_up(t, x, places, shape, strides=iterated(shape, (shape, source), (wide, told)))
 
 
 def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value, strides: Strides | None = None) -> Value:

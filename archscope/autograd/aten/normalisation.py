@@ -10,11 +10,11 @@ from archscope.autograd.aten.elementwise import derived, divide, multiply, power
 from archscope.autograd.aten.joining import constant_pad
 from archscope.autograd.aten.kernels import as_formatted, formatted, kernel, like, made_as
 from archscope.autograd.aten.reductions import mean
-from archscope.autograd.aten.views import copied, one_ordered
+from archscope.autograd.aten.views import copied, one_ordered, ordered, strides_of
 from archscope.autograd.dtypes import NARROW, promoted
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, fills
+from archscope.autograd.strides import Strides, channels_last, lies
 from archscope.autograd.tape import Tape
 
 
@@ -51,13 +51,13 @@ def batch_norm(
     On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
     """
     x = formatted(t, x) if t.device == "cuda" else x
-    whole = x.strides is not None and fills(x.shape, x.strides)
-    strides = as_formatted(x, x.shape) if whole else None
+    last = len(x.shape) in (4, 5) and not ordered(x) and lies(x.shape, strides_of(x), channels_last(x.shape))
+    strides = channels_last(x.shape) if last else None
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         if results[0] is not None:
-            results[0].strides = as_formatted(x, x.shape)
+            results[0].strides = strides or as_formatted(x, x.shape)
         return results
 
     return normalized(t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=back)
@@ -127,7 +127,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         t.drop(before)
     if wide is not x:
         t.drop(wide)
-    return cast(t, y, x.dtype)
+    return formatted(t, cast(t, y, x.dtype))
 
 
 def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:

@@ -6,11 +6,10 @@ from math import prod
 
 from archscope.autograd.aten.casting import lowered
 from archscope.autograd.aten.elementwise import add, broadcast
-from archscope.autograd.aten.kernels import as_formatted
 from archscope.autograd.aten.views import copied, expand, ordered, reshape, swapped, view, view_or_copy
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import channels_last
+from archscope.autograd.strides import Strides, as_row, channels_last, suggests_last
 from archscope.autograd.tape import Tape
 
 
@@ -146,15 +145,27 @@ def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Sha
     """at::convolution: all its gradients are made by one kernel."""
     given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     x, weight = given[:2]
-    strides = as_formatted(x, shape) or (as_formatted(weight, shape) if not t.lower else None)
+    strides = _convolved(x, shape) or (_convolved(weight, shape) if not t.lower else None)
     y = t.make(shape, x.dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         for value, result in zip(given[:2], results, strict=False):
             if result is not None and strides is not None:
-                result.strides = channels_last(value.shape)
+                result.strides = _last(value.shape)
         return results
 
     t.link(y, given, back if strides else together, x, weight)
     return y
+
+
+def _convolved(source: Value, shape: Shape) -> Strides | None:
+    """Strides of a convolved map, which follow the format of another tensor; lines are maps of one row (view1d_as_2d)."""
+    if source.strides is None:
+        return None
+    return _last(shape) if suggests_last(*as_row(source.shape, source.strides)) else None
+
+
+def _last(shape: Shape) -> Strides:
+    """Strides of maps, or lines, whose channels lie last."""
+    return (shape[1] * shape[2], 1, shape[1]) if len(shape) == 3 else channels_last(shape)

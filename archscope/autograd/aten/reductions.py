@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from archscope.autograd.aten.activations import magnitude
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.elementwise import derived, multiply, power, scaled
+from archscope.autograd.aten.elementwise import derived, multiply, pointwise, power, scaled
 from archscope.autograd.aten.kernels import AS_INPUT, IN_ORDER, Format, as_formatted, kernel, like, with_extra
 from archscope.autograd.aten.views import one_ordered, strides_of, view
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, channels_last, iterated
+from archscope.autograd.strides import Laid, Strides, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -22,16 +22,27 @@ def mean(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, (x.shape, _repeated(gradient, kept, x.shape))))]
+        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, restored(gradient, kept, x.shape)))]
 
     t.link(y, (x,), back)
     return y
 
 
+def restored(y: Value, kept: Shape, shape: Shape) -> Laid:
+    """What a reduction of a tensor of a shape gave, with its dimensions of size 1 again (unsqueeze)."""
+    sizes, steps = list(y.shape), list(strides_of(y))
+    gone = len(kept) - len(sizes)
+    reduced = sorted((dim for dim, size in enumerate(kept) if size == 1), key=lambda dim: shape[dim] == 1)[:gone]
+    for dim in sorted(reduced):
+        steps.insert(dim, sizes[dim] * steps[dim] if dim < len(sizes) else 1)
+        sizes.insert(dim, 1)
+    return kept, tuple(steps)
+
+
 def _repeated(gradient: Value, kept: Shape, shape: Shape) -> Strides:
     """Strides of the gradient of a reduction, repeated over the dimensions that it reduced."""
-    steps = (step for size, step in zip(gradient.shape, strides_of(gradient), strict=True) if size != 1)
-    return tuple(next(steps) if a != 1 else int(b == 1) for a, b in zip(kept, shape, strict=True))
+    _, steps = restored(gradient, kept, shape)
+    return tuple(0 if a == 1 != b else step for a, b, step in zip(kept, shape, steps, strict=True))
 
 
 def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
@@ -86,9 +97,13 @@ def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        equal = t.make(x.shape, "bool")
-        count, each = t.make(kept, "int64"), t.make(kept, x.dtype)
-        result = t.make(x.shape, x.dtype)
+        gradient = gradients[0]
+        assert gradient is not None
+        equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, kept, x.shape), (x.shape, strides_of(x))))
+        count = t.make(kept, "int64")
+        arrived = restored(gradient, kept, x.shape)
+        each = t.make(kept, x.dtype, "", iterated(kept, arrived, (kept, strides_of(count))))
+        result = pointwise(t, each, equal)
         t.drop(equal, count, each)
         return [result]
 
@@ -119,16 +134,17 @@ def _planar(t: Tape, x: Value, shape: Shape, pool: Callable[[Tape, Value, Shape]
     """A pool of lines: torch pools maps of one row."""
     if len(shape) != 3:
         return pool(t, x, shape)
+    start = t.begin()
     line = pool(t, _row(t, x), (*shape[:2], 1, shape[2]))
     steps = strides_of(line)
-    return view(t, line, shape, (*steps[:2], steps[3]))
+    y = view(t, line, shape, (*steps[:2], steps[3]))
+    t.end(start, y)
+    return y
 
 
 def _row(t: Tape, x: Value) -> Value:
-    """Maps of one row (unsqueeze(-2))."""
-    batch, channels, length = x.shape
-    steps = strides_of(x)
-    return view(t, x, (batch, channels, 1, length), (*steps[:2], length * steps[2], steps[2]))
+    shape, steps = as_row(x.shape, strides_of(x))
+    return view(t, x, tuple(shape), steps)
 
 
 def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Sequence[str]) -> Value:
