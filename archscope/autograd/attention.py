@@ -8,7 +8,6 @@ from archscope.autograd import aten
 from archscope.autograd.dtypes import promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Value
-from archscope.autograd.strides import Strides
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FUSED_ATTENTION, spelled
 from archscope.errors import UsageError
@@ -62,7 +61,7 @@ def _attention(
         (query.shape, query.dtype, ""),
         (query.shape[:-1], promoted(query.dtype, "float32"), "the logarithms of the sums of exponentials"),
     )
-    y.strides = _as_laid(query)
+    y.strides = aten.laid(query.shape, query)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
@@ -73,16 +72,6 @@ def _attention(
 
     t.link(y, (query, key, value), back, query, key, value, y, sums, *(() if bias is None else (bias,)))
     return y
-
-
-def _as_laid(x: Value) -> Strides:
-    """Strides of a tensor without gaps whose dimensions lie in the order of another's."""
-    steps = aten.strides_of(x)
-    strides, step = [0] * len(x.shape), 1
-    for dim in sorted(range(len(x.shape)), key=lambda dim: (steps[dim], -dim)):
-        strides[dim] = step
-        step *= x.shape[dim]
-    return tuple(strides)
 
 
 def _products(

@@ -99,7 +99,7 @@ class Gradient(NamedTuple):
 
     def _on(self, t: Tape, y: Value) -> Value:
         if self.kind == "sum":
-            return aten.summed(t, y, (), (1,) * len(y.shape))
+            return aten.summed(t, y, (), range(len(y.shape)))
         if self.kind == "turned":
             y = aten.copied(t, aten.permute(t, y, self.order))
         if self.kind == "cut":
@@ -108,7 +108,7 @@ class Gradient(NamedTuple):
             zeros = t.make(y.shape, y.dtype)
             y = aten.cat(t, [y, zeros], shape, dim)
             t.drop(zeros)
-        return aten.mean(t, y, (), (1,) * len(y.shape))
+        return aten.mean(t, y, (), range(len(y.shape)))
 
     @classmethod
     def drawn(cls, draw: Random, shape: Shape) -> Gradient:

@@ -10,6 +10,7 @@ from archscope.autograd.aten.kernels import laid, like
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.strides import Laid, contiguous, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -24,7 +25,18 @@ def broadcast(first: Shape, second: Shape) -> Shape:
 
 def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    return elementwise(t, (a, b), dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)), what)
+    common = promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
+    shape = broadcast(a.shape, b.shape)
+    strides = None
+    if a.strides is not None or b.strides is not None:
+        strides = iterated(shape, *(_promoted(t, value, common) for value in (a, b)))
+    return t.make(shape, dtype or common, what, strides)
+
+
+def _promoted(t: Tape, x: Value, dtype: str) -> Laid:
+    """How an operand lies that is cast for an elementwise function; on the CPU that is a copy (compute_types)."""
+    strides = laid(x.shape, x) if t.device == "cpu" and x.dtype != dtype else x.strides
+    return x.shape, contiguous(x.shape) if strides is None else strides
 
 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:

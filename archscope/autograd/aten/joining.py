@@ -11,7 +11,7 @@ from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import iterated
+from archscope.autograd.strides import Strides, iterated
 from archscope.autograd.tape import Tape
 from archscope.errors import UsageError
 
@@ -19,8 +19,7 @@ from archscope.errors import UsageError
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
     x, dtype = _alike(t, x)
-    formats = {as_formatted(value, shape) for value in x}
-    y = t.make(shape, dtype, "", formats.pop() if len(formats) == 1 else None)
+    y = t.make(shape, dtype, "", _as_all(x, shape))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -30,6 +29,12 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
 
     t.link(y, tuple(x), back)
     return y
+
+
+def _as_all(x: Sequence[Value], shape: Shape) -> Strides | None:
+    """Strides of a map in the format of all maps that are joined to it, if that is one."""
+    formats = {as_formatted(value, shape) for value in x}
+    return formats.pop() if len(formats) == 1 else None
 
 
 def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
@@ -51,9 +56,14 @@ def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
 
 
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
-    """torch.stack."""
+    """torch.stack: joined along the dimension, which is then cut in two."""
     x, dtype = _alike(t, x)
-    y = t.make(shape, dtype)
+    strides = None
+    if dim < len(shape) - 1:
+        strides = _as_all(x, (*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]))
+    if strides is not None:
+        strides = (*strides[:dim], shape[dim + 1] * strides[dim], *strides[dim:])
+    y = t.make(shape, dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]

@@ -51,16 +51,21 @@ def batch_norm(
     On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
     """
     x = formatted(t, x) if t.device == "cuda" else x
-    last = len(x.shape) in (4, 5) and not ordered(x) and lies(x.shape, strides_of(x), channels_last(x.shape))
-    strides = channels_last(x.shape) if last else None
+    strides = channels_last(x.shape) if not ordered(x) and _in_a_format(x) else None
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         if results[0] is not None:
-            results[0].strides = strides or as_formatted(x, x.shape)
+            whole = gradients[0] is not None and _in_a_format(gradients[0])
+            results[0].strides = strides if whole and strides else as_formatted(x, x.shape)
         return results
 
     return normalized(t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=back)
+
+
+def _in_a_format(x: Value) -> bool:
+    """Whether a map lies in order, or with its channels last, without gaps."""
+    return ordered(x) or (len(x.shape) in (4, 5) and lies(x.shape, strides_of(x), channels_last(x.shape)))
 
 
 def group_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str) -> Value:
@@ -118,7 +123,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         return _fused_rms_norm(t, x, weight, rows)
     wide = cast(t, x, "float32") if x.dtype in NARROW else x
     squares = power(t, wide, 2)
-    average = mean(t, squares, rows, rows)
+    average = mean(t, squares, rows, range(len(rows) - dims, len(rows)))
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, wide, root, "the normalised input")
@@ -127,7 +132,7 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         t.drop(before)
     if wide is not x:
         t.drop(wide)
-    return formatted(t, cast(t, y, x.dtype))
+    return cast(t, formatted(t, y), x.dtype)
 
 
 def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:

@@ -160,8 +160,8 @@ def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Sha
 
 
 def _convolved(source: Value, shape: Shape) -> Strides | None:
-    """Strides of a convolved map, which follow the format of another tensor; lines are maps of one row (view1d_as_2d)."""
-    if source.strides is None:
+    """Strides of a convolved map, which follow another tensor; lines are copied in order, and then maps of one row."""
+    if source.strides is None or (len(shape) == 3 and not ordered(source)):
         return None
     return _last(shape) if suggests_last(*as_row(source.shape, source.strides)) else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from archscope.autograd.aten.activations import magnitude
 from archscope.autograd.aten.casting import widened
@@ -11,38 +11,35 @@ from archscope.autograd.aten.kernels import AS_INPUT, IN_ORDER, Format, as_forma
 from archscope.autograd.aten.views import one_ordered, strides_of, view
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Laid, Strides, as_row, channels_last, iterated
+from archscope.autograd.strides import Laid, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
-def mean(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def mean(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, restored(gradient, kept, x.shape)))]
+        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, restored(gradient, x.shape, dims)))]
 
     t.link(y, (x,), back)
     return y
 
 
-def restored(y: Value, kept: Shape, shape: Shape) -> Laid:
-    """What a reduction of a tensor of a shape gave, with its dimensions of size 1 again (unsqueeze)."""
+def kept(shape: Shape, dims: Collection[int]) -> Shape:
+    """A shape with a 1 in place of each dimension that is reduced."""
+    return tuple(1 if dim in dims else size for dim, size in enumerate(shape))
+
+
+def restored(y: Value, shape: Shape, dims: Collection[int]) -> Laid:
+    """What a reduction over some dimensions of a tensor of a shape gave, with those of size 1 again (unsqueeze)."""
     sizes, steps = list(y.shape), list(strides_of(y))
-    gone = len(kept) - len(sizes)
-    reduced = sorted((dim for dim, size in enumerate(kept) if size == 1), key=lambda dim: shape[dim] == 1)[:gone]
-    for dim in sorted(reduced):
+    for dim in sorted(dims) if len(sizes) < len(shape) else ():
         steps.insert(dim, sizes[dim] * steps[dim] if dim < len(sizes) else 1)
         sizes.insert(dim, 1)
-    return kept, tuple(steps)
-
-
-def _repeated(gradient: Value, kept: Shape, shape: Shape) -> Strides:
-    """Strides of the gradient of a reduction, repeated over the dimensions that it reduced."""
-    _, steps = restored(gradient, kept, shape)
-    return tuple(0 if a == 1 != b else step for a, b, step in zip(kept, shape, steps, strict=True))
+    return kept(shape, dims), tuple(steps)
 
 
 def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
@@ -51,7 +48,7 @@ def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
 
 
 def _global_mean(t: Tape, x: Value, shape: Shape) -> Value:
-    y = mean(t, x, shape, shape)
+    y = mean(t, x, shape, range(2, len(shape)))
     if as_formatted(x, shape) is None:
         return y
     restrided = t.view(y, shape, channels_last(shape))
@@ -59,14 +56,16 @@ def _global_mean(t: Tape, x: Value, shape: Shape) -> Value:
     return restrided
 
 
-def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def summed(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The sum over dimensions: the gradient is repeated, which takes no memory."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        return [t.view(gradient, x.shape, _repeated(gradient, kept, x.shape))]
+        sizes, steps = restored(gradient, x.shape, dims)
+        strides = tuple(0 if a == 1 != b else step for a, b, step in zip(sizes, x.shape, steps, strict=True))
+        return [t.view(gradient, x.shape, strides)]
 
     t.link(y, (x,), back)
     return y
@@ -92,17 +91,17 @@ def accumulated(t: Tape, x: Value, dim: int) -> Value:
     return y
 
 
-def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The maximum over dimensions (amax): the gradient is shared by all that are equal to it."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, kept, x.shape), (x.shape, strides_of(x))))
-        count = t.make(kept, "int64")
-        arrived = restored(gradient, kept, x.shape)
-        each = t.make(kept, x.dtype, "", iterated(kept, arrived, (kept, strides_of(count))))
+        equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, x.shape, dims), (x.shape, strides_of(x))))
+        sizes, steps = restored(gradient, x.shape, dims)
+        count = t.make(kept(x.shape, dims), "int64")
+        each = t.make(count.shape, x.dtype, "", iterated(count.shape, (sizes, steps), (sizes, strides_of(count))))
         result = pointwise(t, each, equal)
         t.drop(equal, count, each)
         return [result]
