@@ -155,7 +155,9 @@ def multihead(
     q, k, v = (aten.reshape(t, a, (batch, heads, a.shape[1], head)) for a in (q, k, v))
     attended = aten.permute(t, attention(t, q, k, v, dropout=dropout), (2, 0, 1, 3))
     t.end(start, attended)
-    rows = aten.reshape(t, aten.copied(t, attended, "the heads' outputs"), (length * batch, embed))
+    rows = aten.reshape(t, attended, (length * batch, embed))
+    if rows.storage is not attended.storage:
+        rows.storage.what = "the heads' outputs"
     t.end(start, rows)
     y = aten.reshape(t, aten.linear(t, rows, w["out_proj.weight"], w.get("out_proj.bias")), (length, batch, embed))
     return aten.swapped(t, y, 0, 1) if batch_first else y

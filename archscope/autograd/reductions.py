@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import isinf
 
-from archscope.autograd.aten import kept, like, restored, strides_of
+from archscope.autograd.aten import kept, like, pointwise, restored, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
@@ -103,7 +103,11 @@ def variance(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
 def _of_variance(t: Tape, gradients: Gradients, x: Value, dims: Collection[int]) -> Value:
     """(2 / (n - correction)) * grad * (x - x.mean())."""
     mean, apart = t.make(kept(x.shape, dims), x.dtype), like(t, x)
-    scaled, result = t.make(kept(x.shape, dims), x.dtype), _times(t, gradients, dims, apart)
+    gradient = gradients[0]
+    assert gradient is not None
+    sizes, steps = restored(gradient, x.shape, dims)
+    scaled = t.make(kept(x.shape, dims), x.dtype, "", iterated(sizes, (sizes, steps)))
+    result = pointwise(t, scaled, apart)
     t.drop(mean, apart, scaled)
     return result
 

@@ -166,8 +166,8 @@ class _InstanceNorm(_RunningNorm):
         kind = _statistics(t, w, a) if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
         normal = aten.batch_norm(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
-        for _ in running:
-            aten.averaged(t, (channels,), a.dtype)
+        for name in ("running_mean", "running_var") if running else ():
+            aten.averaged(t, (channels,), a.dtype, w[name].dtype)
         return aten.reshape(t, normal, a.shape)
 
     affine: bool = argument(Flag(), False)

@@ -43,9 +43,9 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
 
 
 def log_sigmoid(t: Tape, x: Value, buffer: tuple[Shape, str, str]) -> Value:
-    """at::log_sigmoid_forward: both results lie in order; the gradient is an elementwise one."""
+    """at::log_sigmoid_forward: both results lie in order, the gradient as the one that arrives."""
     y, extra = t.make_all((x.shape, x.dtype, ""), buffer)
-    t.link(y, (x,), derivative(x), x, extra)
+    t.link(y, (x,), derivative(), x, extra)
     return y
 
 

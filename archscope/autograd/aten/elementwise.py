@@ -136,7 +136,7 @@ def derived(
         leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
         scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
     """
-    y = like(t, x, what)
+    y = elementwise(t, (x,), x.dtype, what)
     saved = {"input": (x,), "output": (y,)}.get(saves, ())
     t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
     return y

@@ -20,8 +20,11 @@ def laid(shape: Shape, *x: Value) -> Strides | None:
 
 
 def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
-    """A new tensor of the shape of another, its dimensions in the same order in memory (at::empty_like)."""
-    return t.make(x.shape, dtype or x.dtype, what, laid(x.shape, x))
+    """A new tensor of the shape of another, that lies as it does; where it has gaps, in the order of its dimensions.
+
+    So do at::empty_like and at::_to_copy.
+    """
+    return t.make(x.shape, dtype or x.dtype, what, x.strides if x.dense else laid(x.shape, x))
 
 
 def as_formatted(x: Value, shape: Shape) -> Strides | None:

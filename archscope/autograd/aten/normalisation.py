@@ -11,7 +11,7 @@ from archscope.autograd.aten.joining import constant_pad
 from archscope.autograd.aten.kernels import as_formatted, formatted, kernel, like, made_as
 from archscope.autograd.aten.reductions import mean
 from archscope.autograd.aten.views import copied, one_ordered, ordered, strides_of
-from archscope.autograd.dtypes import NARROW, promoted
+from archscope.autograd.dtypes import NARROW
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
 from archscope.autograd.strides import Strides, channels_last, lies
@@ -56,8 +56,7 @@ def batch_norm(
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         if results[0] is not None:
-            whole = gradients[0] is not None and _in_a_format(gradients[0])
-            results[0].strides = strides if whole and strides else as_formatted(x, x.shape)
+            results[0].strides = strides if strides and _alike(x, gradients[0]) else as_formatted(x, x.shape)
         return results
 
     return normalized(t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=back)
@@ -66,6 +65,13 @@ def batch_norm(
 def _in_a_format(x: Value) -> bool:
     """Whether a map lies in order, or with its channels last, without gaps."""
     return ordered(x) or (len(x.shape) in (4, 5) and lies(x.shape, strides_of(x), channels_last(x.shape)))
+
+
+def _alike(x: Value, gradient: Value | None) -> bool:
+    """Whether a gradient lies in a format, and suggests that of a map."""
+    if gradient is None or not _in_a_format(gradient):
+        return False
+    return as_formatted(x, x.shape) == as_formatted(gradient, x.shape)
 
 
 def group_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str) -> Value:
@@ -101,12 +107,12 @@ def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
     return y
 
 
-def averaged(t: Tape, shape: Shape, dtype: str) -> None:
-    """A running statistic, averaged over the samples and copied to where it is kept, in float32 at least."""
+def averaged(t: Tape, shape: Shape, dtype: str, kept: str) -> None:
+    """A running statistic, averaged over the samples and copied to where it is kept, in the type that it has there."""
     start = t.begin()
     statistic = t.make(shape, dtype)
-    if dtype != promoted(dtype, "float32"):
-        like(t, statistic, "", "float32")
+    if dtype != kept:
+        like(t, statistic, "", kept)
     t.end(start)
 
 
@@ -130,9 +136,9 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
     if weight is not None:
         before, y = y, multiply(t, y, weight)
         t.drop(before)
-    if wide is not x:
-        t.drop(wide)
-    return cast(t, formatted(t, y), x.dtype)
+    laid_out = formatted(t, y)
+    t.drop(*([y] if laid_out is not y else []), *([wide] if wide is not x else []))
+    return cast(t, laid_out, x.dtype)
 
 
 def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:
