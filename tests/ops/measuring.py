@@ -314,7 +314,7 @@ class Module:
 def measured(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Seen:
     """What torch does."""
     module = Module(case, needs, frozen, placed)
-    kept, laid = _kept(module)
+    kept = _kept(module)
     arrived: dict[int, tuple[int, ...]] = {}
 
     def note(gradient: torch.Tensor | None, number: int) -> None:
@@ -329,12 +329,13 @@ def measured(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) ->
             if tensor.requires_grad:
                 tensor.register_hook(lambda gradient, number=number: note(gradient, number))
         y = module.outputs(x)
+        laid = [told(tensor.shape, tensor.stride()) for tensor in y]
         module.differentiate(y)
     return Seen(kept, laid, arrived, [live for _, live in living.events])
 
 
-def _kept(module: Module) -> tuple[Counter[Any], list[tuple[int, ...]]]:
-    """The storages that a forward pass keeps, and the strides of what it gives."""
+def _kept(module: Module) -> Counter[Any]:
+    """The storages that a forward pass keeps."""
     _bases, x = module.inputs()
     with saving() as held:
         y = module.outputs(x)
@@ -343,8 +344,7 @@ def _kept(module: Module) -> tuple[Counter[Any], list[tuple[int, ...]]]:
     places |= {tensor.untyped_storage().data_ptr(): f"input {number}" for number, tensor in enumerate(x)}
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in saved}
     own = {tensor.untyped_storage().data_ptr() for tensor in module.state}
-    kept = Counter(places.get(place, size) for place, size in storages.items() if place not in own and size)
-    return kept, [told(tensor.shape, tensor.stride()) for tensor in y]
+    return Counter(places.get(place, size) for place, size in storages.items() if place not in own and size)
 
 
 def _leaf(tensor: Tensor, shape: Shape, needs: bool, dtype: torch.dtype) -> torch.Tensor:

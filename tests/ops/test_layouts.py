@@ -59,9 +59,8 @@ def holds(name: str, case: Case, draw: Random, precision: str) -> None:
     placed = Placed.drawn(draw, case, floating, lower)
     repeated = any(layout.repeated is not None for layout in placed.inputs)
     assume(name not in NOT_STATED or not NOT_STATED[name](case))
-    assume(not in_passing(case, frozen) and not native(case))
+    assume(not native(case))
     assume(not (repeated and case.op.arguments().get("inplace")))  # torch writes into no repeated tensor
-    assume(not (name == "LocalResponseNorm" and case.op.arguments()["size"] == 1))
     with plain() if name == "LSTM" else warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -73,7 +72,10 @@ def holds(name: str, case: Case, draw: Random, precision: str) -> None:
         found = stated(case, needs, frozen, placed)
     except UsageError:  # mixed precision in a layer of which it is not known
         assume(False)
-    assert found == expected, placed
+    if in_passing(case, frozen):
+        assert (found.kept, found.outputs) == (expected.kept, expected.outputs)
+    else:
+        assert found == expected, placed
 
 
 @every_op

@@ -18,6 +18,7 @@ from archscope.errors import UsageError
 
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
+    start = t.begin()
     x, dtype = _alike(t, x)
     y = t.make(shape, dtype, "", _as_all(x, shape))
 
@@ -28,6 +29,7 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
         return [t.view(gradient, value.shape, steps) if value.node is not None else None for value in x]
 
     t.link(y, tuple(x), back)
+    t.end(start, y)
     return y
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from archscope.autograd.aten.activations import plus
 from archscope.autograd.aten.casting import cast, widened
 from archscope.autograd.aten.elementwise import derived, divide, multiply, power, scaled
 from archscope.autograd.aten.joining import constant_pad
-from archscope.autograd.aten.kernels import as_formatted, formatted, kernel, like, made_as
-from archscope.autograd.aten.reductions import mean
-from archscope.autograd.aten.views import copied, one_ordered, ordered, strides_of
+from archscope.autograd.aten.kernels import as_formatted, formatted, like, made_as
+from archscope.autograd.aten.reductions import average_pool, mean
+from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape, strides_of
 from archscope.autograd.dtypes import NARROW
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
@@ -150,14 +151,20 @@ def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Val
 
 
 def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
-    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows."""
+    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows.
+
+    The channels are an axis for that; of three axes of maps the last two are joined.
+    """
+    start = t.begin()
     squares = multiply(t, x, x)
-    sizes = x.shape[2:]
-    padded = constant_pad(t, squares, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
+    sizes = x.shape[2:] if len(x.shape) < 5 else (x.shape[2], prod(x.shape[3:]))
+    one = reshape(t, squares, (x.shape[0], 1, x.shape[1], *sizes))
+    padded = constant_pad(t, one, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
     padded.storage.what = "the squares, padded"
-    t.drop(squares)
-    averages = kernel(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), x.shape, saves="input")
-    t.drop(padded)
+    t.end(start, padded)
+    average = average_pool(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), one.shape)
+    averages = reshape(t, average, x.shape)
+    t.end(start, averages)
     times = scaled(t, averages)
     base = plus(t, times)
     base.storage.what = "what the power is taken of"

@@ -20,7 +20,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     out, features = weight.shape
     flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
     if not flat and weight.node is None and not ordered(x):  # at::matmul joins no rows then (should_fold)
-        y = _matmul(t, x, t.view(weight, (features, out), (1, features)))
+        y = _multiplied(t, x, t.view(weight, (features, out), (1, features)))
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
         return y
@@ -86,7 +86,15 @@ def batched(t: Tape, a: Value, b: Value, shape: Shape, what: str = "") -> Value:
 def matmul(t: Tape, a: Value, b: Value) -> Value:
     """at::matmul of tensors of two or more dimensions; it casts, as each of the products in it would."""
     start = t.begin()
-    y = _matmul(t, *lowered(t, a, b))
+    y = _multiplied(t, *lowered(t, a, b))
+    t.end(start, y)
+    return y
+
+
+def _multiplied(t: Tape, a: Value, b: Value) -> Value:
+    """at::matmul of tensors that are cast."""
+    start = t.begin()
+    y = _matmul(t, a, b)
     t.end(start, y)
     return y
 

@@ -116,7 +116,12 @@ def average_pool(t: Tape, x: Value, shape: Shape) -> Value:
 
 
 def maximum_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> Value:
-    """Maxima of windows and their places (at::max_pool2d_with_indices, at::adaptive_max_pool2d and their kin)."""
+    """Maxima of windows and their places (at::max_pool2d_with_indices, at::adaptive_max_pool2d and their kin).
+
+    Lines that need no gradient are pooled without places on the CPU (at::max_pool1d), where no mode watches.
+    """
+    if len(shape) == 3 and not adaptive and t.device == "cpu" and not t.watched and not (t.grad and x.node is not None):
+        return t.make(shape, x.dtype)
 
     def pool(t: Tape, x: Value, shape: Shape) -> Value:
         lays = _pooled(shape) if adaptive else AS_INPUT
