@@ -136,7 +136,7 @@ def derived(
         leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
         scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
     """
-    y = elementwise(t, (x,), x.dtype, what)
+    y = t.make(x.shape, x.dtype, what, None if x.strides is None else laid(x.shape, x))
     saved = {"input": (x,), "output": (y,)}.get(saves, ())
     t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
     return y
@@ -148,11 +148,13 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
+        if not steps:
+            operands = (*saved, gradient) if leads else (gradient, *saved)
+            return [t.make(gradient.shape, gradient.dtype, "", laid(gradient.shape, *operands))]
         passing = [like(t, gradient)] if scales else []
         passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
-        other = passing[-1:] if steps > scales else saved
-        operands = (passing[0] if scales else gradient, *other)
-        result = elementwise(t, operands[::-1] if leads else operands, gradient.dtype)
+        first, other = passing[0] if scales else gradient, passing[-1] if steps > scales else saved[0]
+        result = pointwise(t, other, first) if leads else pointwise(t, first, other)
         t.drop(*passing)
         return [result]
 

@@ -44,7 +44,8 @@ def formatted(t: Tape, x: Value) -> Value:
 
 def made_as(t: Tape, x: Value, strides: Strides | None, what: str = "") -> Value:
     """The tensor, where it lies by these strides, or a copy that does."""
-    if lies(x.shape, strides_of(x), contiguous(x.shape) if strides is None else strides):
+    wanted = contiguous(x.shape) if strides is None else strides
+    if x.strides is strides or lies(x.shape, strides_of(x), wanted):
         return x
     return t.make(x.shape, x.dtype, what, strides)
 

@@ -52,7 +52,7 @@ def batch_norm(
     On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
     """
     x = formatted(t, x) if t.device == "cuda" else x
-    strides = channels_last(x.shape) if not ordered(x) and _in_a_format(x) else None
+    strides = channels_last(x.shape) if x.strides is not None and not ordered(x) and _in_a_format(x) else None
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
@@ -60,7 +60,9 @@ def batch_norm(
             results[0].strides = strides if strides and _alike(x, gradients[0]) else as_formatted(x, x.shape)
         return results
 
-    return normalized(t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=back)
+    return normalized(
+        t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=together if x.strides is None else back
+    )
 
 
 def _in_a_format(x: Value) -> bool:
