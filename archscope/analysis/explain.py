@@ -27,7 +27,6 @@ from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-
     from archscope.analysis.field.receptive_field import Field, ReceptiveFields
     from archscope.analysis.step.memory import Saved
 
