@@ -141,6 +141,30 @@ def options(*fields: str, partial: bool = False, device: bool = False) -> Callab
     return decorated
 
 
+def refused(why: str, *fields: str) -> Callable[[_Command], _Command]:
+    """The options of fields that nothing of a command depends on: whoever gives one is told so.
+
+    Args:
+        why: does nothing depend on them.
+    """
+
+    def told(_: click.Context, option: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise click.UsageError(f"{option.opts[0]} says nothing here: {why}")
+
+    def decorated(function: _Command) -> _Command:
+        for name in fields:
+            words = [f"--{word.replace('_', '-')}" for word in _SPELLED.get(name, (name,))]
+            function = click.option(*words, name, hidden=True, expose_value=False, callback=told)(function)
+        return function
+
+    return decorated
+
+
+#: the words of a field's option, where they are not its name alone
+_SPELLED = {"precision": ("precision", "dtype")}
+
+
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for on the command line."""
     context = click.get_current_context()

@@ -15,6 +15,7 @@ from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Room, Row, Sum, Sums, Term
 from archscope.report.results.account import inputs
+from archscope.setting import OF_BYTES
 
 _HEADS = tuple(
     Head(title, style)
@@ -79,7 +80,7 @@ class ReconciliationReport(Report):
     def headline(self) -> Headline:
         found = self.found
         counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, {found.setting.words('batch')}"
+        words = f"input {inputs(found.design)}, {found.setting.words(*OF_BYTES)}"
         return Headline(found.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
