@@ -10,14 +10,14 @@ from archscope.analysis.peers import Measured, reconcile
 from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.report.results.reconciliation import ReconciliationReport
-from archscope.setting import OF_BYTES, Setting
+from archscope.setting import OF_MODULES, Setting
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
 
 @click.command("reconcile")
 @options.one_spec
-@settings.options(*OF_BYTES)
+@settings.options(*OF_MODULES)
 @click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
 @options.variant
 @options.formats(ReconciliationReport)

@@ -148,21 +148,18 @@ def refused(why: str, *fields: str) -> Callable[[_Command], _Command]:
         why: does nothing depend on them.
     """
 
-    def told(_: click.Context, option: click.Parameter, value: Any) -> None:
-        if value is not None:
+    def told(context: click.Context, option: click.Parameter, _: Any) -> None:
+        if context.get_parameter_source(str(option.name)) not in _UNASKED:
             raise click.UsageError(f"{option.opts[0]} says nothing here: {why}")
 
     def decorated(function: _Command) -> _Command:
         for name in fields:
-            words = [f"--{word.replace('_', '-')}" for word in _SPELLED.get(name, (name,))]
-            function = click.option(*words, name, hidden=True, expose_value=False, callback=told)(function)
+            function = OPTIONS[name](function)
+            option: click.Option = function.__click_params__[-1]  # type: ignore[attr-defined]  # as click keeps them
+            option.hidden, option.expose_value, option.callback = True, False, told
         return function
 
     return decorated
-
-
-#: the words of a field's option, where they are not its name alone
-_SPELLED = {"precision": ("precision", "dtype")}
 
 
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,13 +224,8 @@ class Setting:
 
 #: what a setting consists of, in the order in which it is told
 FIELDS = tuple(one.name for one in fields(Setting))
-
-#: the fields that memory depends on, and those that times do
-OF_BYTES = ("batch", "precision")
-OF_MEMORY = ("batch", "precision", "optimizer", "mode", "accumulate", "channels_last", "torch", "device")
-OF_SAVED = ("batch", "precision", "channels_last", "torch", "device")
-OF_TIME = ("batch", "precision", "optimizer", "mode", "channels_last", "compile", "launch", "torch", "device")
-
+#: those by which a module of torch is run to be held against a design, by whatever counts
+OF_MODULES = ("batch", "precision")
 
 #: types of what is no number of samples; what a sweep puts in its place is none of them
 _NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)
