@@ -71,7 +71,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         total_cells=_cells(layers.totals[-1], layers, shown),
         growth=growth(account),
         timeline=timeline(account.memory),
-        verdicts=verify(design, account if account.setting == Setting() else None).verdicts,
+        verdicts=verify(design, account=account if account.setting == Setting() else None).verdicts,
         fits=list(_fits(account)),
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
