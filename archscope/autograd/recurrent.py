@@ -243,8 +243,8 @@ def _cudnn(
     """
     start = t.begin()
     weights = tuple(w.values())
-    dtype = x.dtype if t.lower is None else t.lower
-    x = aten.cast(t, x, dtype)
+    (x,) = aten.lowered(t, x)
+    dtype = x.dtype
     if any(weight.dtype != dtype for weight in weights):
         size = sum(prod(weight.shape) for weight in weights)
         flat = t.make((size,), dtype, f"the weights, cast to {dtype}")

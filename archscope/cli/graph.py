@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.cli import options
 from archscope.report.graphs import draw
 from archscope.report.outline import MOST_BOXES
@@ -43,7 +43,7 @@ def command(
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     draw(
-        analyze(design),
+        analyze(design, runnable(design)),
         output,
         depth=depth if isinstance(depth, int) else None,
         opened=opened,

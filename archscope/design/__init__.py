@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
-from archscope.autograd.dtypes import HELD
+from archscope.autograd.dtypes import HELD, Types
 from archscope.design.graph import Input, Layer, LayerGraph, Ref
 from archscope.design.steps import Step, steps_of
 from archscope.errors import LONGEST_WORD, UsageError
@@ -128,22 +128,25 @@ class Design(Shown, report="design"):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
-    def steps(self, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
+    def steps(self, batch: int = 1, types: Types | None = None) -> tuple[Step, ...]:
         """All layers with their tensors at a batch size; inferred once.
 
         Args:
-            floating: the floating type of the run, which says what stands beside types that the design names.
+            types: those of a run, which say what may stand beside types that the design names, and what autocast makes
+                of them; without any nothing is refused.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
+            SpecError: types do not go together in this run.
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
+                torch.autocast does in it.
         """
-        floating = floating if self.graph.typed else "float32"
+        types = self.graph.told(types)
         if type(batch) is not int:  # a sweep may vary it
-            return steps_of(self.graph, batch, floating)
-        return self._steps(batch, floating)
+            return steps_of(self.graph, batch, types)
+        return self._steps(batch, types)
 
     @cached_property
-    def _steps(self) -> Callable[[int, str], tuple[Step, ...]]:
+    def _steps(self) -> Callable[[int, Types | None], tuple[Step, ...]]:
         return lru_cache(_MOST_BATCHES)(partial(steps_of, self.graph))
 
     @cached_property

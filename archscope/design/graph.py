@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import Reading
-from archscope.autograd.dtypes import HELD
-from archscope.errors import UsageError
-from archscope.errors.diagnostics import Mark
+from archscope.autograd.dtypes import HELD, NARROW, Types
+from archscope.errors import SpecError, UsageError
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.legal import Inference
+from archscope.ops.legal import Inference, Violation
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -122,6 +122,37 @@ class Layer:
 #: another batch than 1, to see what follows from it
 MANY = 8
 _ASKED_OFTEN = (1, MANY)  # batches whose tensors are kept
+#: in which types a design may be run
+_RUNS = (
+    *map(Types, ("float32", *(dtype for dtype in HELD if dtype != "float32"))),
+    *(Types("float32", lower, device) for lower in NARROW for device in ("cpu", "cuda")),
+)
+
+
+class Parting(NamedTuple):
+    """Where another batch leads elsewhere than to more samples.
+
+    Attributes:
+        layer: the first that gives other tensors there, or none at all.
+        what: what it does at a batch of :data:`MANY`, with the numbers, to be read after its name.
+    """
+
+    layer: Layer
+    what: str
+
+
+class BesideBatches(NamedTuple):
+    """The tensors of a graph at another batch beside those at a batch of 1, up to where they part.
+
+    Attributes:
+        dims: which dimension of the tensors of every node is the batch: the first that is another at another batch.
+        many: the tensors at a batch of :data:`MANY`, each with its batch dimension.
+        parting: where they part; ``None`` where they go on to the end.
+    """
+
+    dims: Mapping[str, tuple[int | None, ...]]
+    many: Mapping[str, Tensors]
+    parting: Parting | None = None
 
 
 class LayerGraph:
@@ -157,9 +188,9 @@ class LayerGraph:
         for name, ref in self.outputs:
             if ref.node not in known:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._tensors: dict[tuple[int, str], Mapping[str, Tensors]] = {}
+        self._tensors: dict[tuple[int, Types | None], Mapping[str, Tensors]] = {}
         if tensors is not None:
-            self._tensors[1, "float32"] = tensors
+            self._tensors[1, None] = tensors
 
     def _nodes(self) -> Iterator[Input | Layer]:
         yield from self.inputs
@@ -189,71 +220,117 @@ class LayerGraph:
         inputs = any(node.dtype in HELD for node in self.inputs)
         return inputs or any(layer.held or layer.op.types.named for layer in self._layers)
 
-    def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
-        """The tensors that every node gives, at a batch size, and in a run of a floating type.
+    def tensors(self, batch: int, types: Types | None = None) -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, and in a run.
+
+        Args:
+            types: those of the run; without any, types are told as in one in float32, and none is refused beside
+                others: which go together depends on the run.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
-                is marked beside it).
+            SpecError: types do not go together in this run.
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
+                torch.autocast does in it.
         """
-        floating = floating if self.typed else "float32"
-        if type(batch) is not int or batch not in _ASKED_OFTEN:
-            return self._inferred(batch, floating)
-        if (batch, floating) not in self._tensors:
-            self._tensors[batch, floating] = self._inferred(batch, floating)
-        return self._tensors[batch, floating]
+        tensors, refusal = self._inferred(batch, self.told(types))
+        if refusal is not None:
+            raise UsageError(_impossible(*refusal, batch))
+        return tensors
 
-    def _inferred(self, batch: int, floating: str) -> dict[str, Tensors]:
-        found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
-        inference = Inference(floating)
+    def told(self, types: Types | None) -> Types | None:
+        """The types of a run, if those of tensors depend on them: something names types, or autocast casts."""
+        return types if types and (self.typed or types.lower) else None
+
+    def _inferred(
+        self, batch: int, types: Types | None = None
+    ) -> tuple[Mapping[str, Tensors], tuple[Layer, Violation] | None]:
+        """The tensors up to a layer that refuses, and that layer with the reason.
+
+        Raises:
+            SpecError: types do not go together.
+        """
+        asked_often = type(batch) is int and batch in _ASKED_OFTEN
+        if asked_often and (batch, types) in self._tensors:
+            return self._tensors[batch, types], None
+        tensors: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
+        inference = Inference(types)
+        clashes: dict[tuple[str, Mark | None], Diagnostic] = {}
         for layer in self._layers:
-            x = tuple([found[node][output] for node, output in layer.inputs])
-            found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
-            if violations:
-                run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
-                raise UsageError(f"{layer.name} does not allow {run}: {violations[0].message}")
-        return found
+            x = tuple([tensors[node][output] for node, output in layer.inputs])
+            tensors[layer.name], violations = inference.apply(layer.op, x, layer.dtype, layer.name)
+            for violation in violations:
+                if not violation.types:
+                    del tensors[layer.name]
+                    return tensors, (layer, violation)
+                message = violation.message if layer.mark else f"{layer.name}: {violation.message}"
+                clash = Diagnostic(message, layer.mark, violation.hint)
+                clashes.setdefault((numberless(message), layer.mark), clash)
+        if clashes:
+            raise SpecError(list(clashes.values())[:MOST_REPORTED])
+        if asked_often:
+            self._tensors[batch, types] = tensors
+        return tensors, None
 
     @cached_property
-    def batch_dims(self) -> dict[str, tuple[int | None, ...]]:
+    def runs_in(self) -> Types:
+        """The types of a run in which those that it names go together: the usual ones, if they can.
+
+        Raises:
+            SpecError: in none; what is wrong is told of one in float32.
+        """
+        refusal = None
+        for types in _RUNS:
+            try:
+                self.tensors(1, types)
+            except SpecError as error:
+                refusal = refusal or error
+            except UsageError:  # not known of it
+                continue
+            else:
+                return types
+        raise refusal or UsageError("it is not known of any precision what a run in it does")
+
+    @cached_property
+    def beside(self) -> BesideBatches | None:
+        """What another batch changes; ``None`` for a graph of numbers that a sweep varies, or without a batch of 1."""
+        if any(isinstance(number, Reading) for number in self._numbers()):
+            return None
+        (one, refused), (many, refusal) = self._inferred(1), self._inferred(MANY)
+        if refused is not None:
+            return None
+        dims: dict[str, tuple[int | None, ...]] = {node.name: (0,) for node in self.inputs}
+        for layer in self._layers:
+            if refusal is not None and refusal[0] is layer:
+                what = f"does not allow batch {MANY}: {refusal[1].message.removeprefix(f'{layer.kind}: ')}"
+            else:
+                what = _parting(one[layer.name], many[layer.name])
+            if what:
+                return BesideBatches(dims, _marked(many, dims), Parting(layer, what))
+            dims[layer.name] = tuple(map(_first_difference, one[layer.name], many[layer.name]))
+        return BesideBatches(dims, _marked(many, dims))
+
+    @cached_property
+    def batch_dims(self) -> Mapping[str, tuple[int | None, ...]]:
         """Which dimension of the tensors of every node is the batch: the first that is another at another batch.
 
         Empty for a graph of numbers that a sweep varies, and for one that allows a single batch only.
         """
-        if any(isinstance(number, Reading) for number in self._numbers()):
-            return {}
-        try:
-            one, many = self.tensors(1), self.tensors(MANY)
-        except UsageError:
-            return {}
-        if any(len(given) != len(many[name]) for name, given in one.items()):
-            return {}  # what splits the batch gives as many tensors as there are samples
-        return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
+        beside = self.beside
+        return {} if beside is None or beside.parting is not None else beside.dims
 
-    def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+    def marked(self, batch: int, types: Types | None = None) -> Mapping[str, Tensors]:
         """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
 
         Raises:
-            UsageError: a layer does not allow this batch, or this type.
+            as :meth:`tensors`.
         """
-        tensors = self.tensors(batch, floating)
-        return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
+        tensors = self.tensors(batch, types)
+        return _marked(tensors, self._moved) if self._moved else tensors
 
     @cached_property
     def _moved(self) -> dict[str, tuple[int | None, ...]]:
         """The nodes that give a tensor whose batch is not its first dimension."""
         return {name: dims for name, dims in self.batch_dims.items() if any(dims) or None in dims}
-
-    @cached_property
-    def many(self) -> Mapping[str, Tensors]:
-        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return self.marked(MANY) if self.batch_dims else {}
-
-    def _marked(self, name: str, tensors: Tensors) -> Tensors:
-        dims = self._moved.get(name)
-        if dims is None or len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
-            return tensors
-        return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
 
     def _numbers(self) -> Iterator[object]:
         for node in self.inputs:
@@ -271,8 +348,31 @@ class LayerGraph:
         return (layer for layer in self._layers if layer.name not in reached)
 
 
+def _impossible(layer: Layer, violation: Violation, batch: int) -> str:
+    """What a layer has against a batch, with its place."""
+    place = f"{layer.mark}: " if layer.mark else ""
+    hint = f"; {violation.hint}" if violation.hint else ""
+    return f"{place}{layer.name} does not allow batch {batch}: {violation.message}{hint}"
+
+
 def _first_difference(one: Tensor, other: Tensor) -> int | None:
     for dim, (a, b) in enumerate(zip(one.shape, other.shape, strict=False)):
         if a != b:
             return dim
     return None
+
+
+def _marked(tensors: Mapping[str, Tensors], dims: Mapping[str, tuple[int | None, ...]]) -> dict[str, Tensors]:
+    """The tensors, those of some nodes with a batch dimension of their own."""
+    marked = dict(tensors)
+    for name, own in dims.items():
+        if any(own) or None in own:
+            marked[name] = tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors[name], own, strict=True))
+    return marked
+
+
+def _parting(one: Tensors, many: Tensors) -> str:
+    """In what the tensors of a layer at another batch are others than larger ones; empty where they are not."""
+    if len(one) != len(many):
+        return f"splits the batch: {len(one)} {'part' if len(one) == 1 else 'parts'} at batch 1, {len(many)} at {MANY}"
+    return ""

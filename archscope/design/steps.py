@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from archscope.autograd.dtypes import Types
 from archscope.design.graph import Layer, LayerGraph, Ref
 from archscope.ops.base import Tensors
 from archscope.ops.tensors import Buffer, Parameter
@@ -25,6 +26,7 @@ class Step(NamedTuple):
         writes: references to ``y``.
         last: what nobody reads after it: those of what it reads, then those of what it writes.
         region: the outermost block around it that is recomputed in the backward pass, if any.
+        copied: of an op that copies what does not lie in order, whether it does so in a run.
     """
 
     layer: Layer
@@ -35,18 +37,19 @@ class Step(NamedTuple):
     writes: tuple[Ref, ...]
     last: tuple[Ref, ...]
     region: str | None
+    copied: bool = False
 
 
-def steps_of(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
-    """All layers of a graph with their tensors at a batch size, in a run of a floating type.
+def steps_of(graph: LayerGraph, batch: int = 1, types: Types | None = None) -> tuple[Step, ...]:
+    """All layers of a graph with their tensors at a batch size, in a run of some types.
 
     The backward pass takes the gradient of a floating tensor if something that is trained lies upstream of it, and an
     output of the graph downstream of it, with nothing between that stops gradients.
 
     Raises:
-        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
+        as :meth:`LayerGraph.tensors`.
     """
-    forward, needing = _forward(graph, graph.marked(batch, floating))
+    forward, needing = _forward(graph, graph.marked(batch, types))
     outputs = {ref for _, ref in graph.outputs}
     return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
 
@@ -79,7 +82,7 @@ def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Itera
         arriving: the tensors at which the backward pass begins; of a layer that no gradient reaches it takes nothing.
     """
     read = set(outputs)
-    for layer, x, y, needs, learns, writes, _, region in reversed(steps):
+    for layer, x, y, needs, learns, writes, _, region, *_ in reversed(steps):
         last = tuple(dict.fromkeys([ref for ref in (*layer.inputs, *writes) if ref not in read]))
         read.update(last)
         if arriving.isdisjoint(writes):

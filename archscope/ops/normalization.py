@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 from archscope.arith import exact_div, prod
 from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
-from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -40,7 +39,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.promotion import FIRST, NORMALISED, Given, Law
+from archscope.ops.promotion import FIRST, NORMALISED, Law
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
@@ -98,19 +97,10 @@ class _RunningNorm(_Affine):
 
 
 def _statistics(t: Tape, w: Weights, x: Value) -> str:
-    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's.
-
-    Raises:
-        UsageError: autocast has given the input a type that torch does not take beside the state's.
-    """
+    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's."""
     state = [value.dtype for value in w.values() if value.dtype in FLOATING]
     if not state:
         return x.dtype
-    for clash in NORMALISED.clashes([Given(1, x.dtype, scalar=False)], state[0]):
-        raise UsageError(
-            f"{t.layer}: its weights are {clash.wanted}, and under autocast what arrives is {clash.dtype}; "
-            "torch does not mix them"
-        )
     return "float32" if t.device == "cuda" and x.dtype != "float64" else state[0]
 
 

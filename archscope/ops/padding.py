@@ -96,7 +96,7 @@ class _ReflectionPad(OneKernel, _Pad):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
     saves = "input"
-    widened_on = ("cpu",)
+    widened_on: ClassVar[tuple[str, ...]] = ("cpu",)
 
     border = "reflect"
 
@@ -162,6 +162,8 @@ class ReflectionPad2d(Plane, _ReflectionPad):
 @register
 class ReflectionPad3d(Volume, _ReflectionPad):
     """Pads by the map's mirror image, over (N, C, D, H, W)."""
+
+    widened_on = ()
 
 
 @register
@@ -251,7 +253,8 @@ class Pad(NoWeights, NoWork):
             return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[2:])
         if self.mode == "constant":
             return aten.kernel(t, x[0], y[0].shape)
-        return aten.kernel(t, aten.widened(t, x[0], ("cpu",)), y[0].shape, saves="input")
+        widened = () if self.mode == "reflect" and len(x[0].shape) == 5 else ("cpu",)
+        return aten.kernel(t, aten.widened(t, x[0], widened), y[0].shape, saves="input")
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function, arguments = torch.nn.functional.pad, (self.pad, self.mode, self.value)

@@ -223,9 +223,10 @@ class _AdaptiveAvgPool(_AdaptivePool):
         return self._held(x[0], y[0])
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        given = aten.widened(t, x[0], self.widened_on)
         if all(fixed(size == 1) for size in y[0].shape[2:]):
-            return aten.global_mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
-        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves="input")
+            return aten.global_mean(t, given, y[0].shape)  # torch takes the mean, which needs shapes only
+        return aten.kernel(t, given, y[0].shape, saves="input")
 
 
 class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):

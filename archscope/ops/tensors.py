@@ -34,7 +34,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
-from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size, TypeName
 from archscope.ops.promotion import OWN
 from archscope.ops.windows import mixing
 
@@ -73,7 +73,7 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
     types = OWN
     gives_alike = True
 
-    dtype: str = argument(Choice(DTYPES))
+    dtype: str = argument(TypeName(DTYPES))
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(x[0].shape, _typed(self.dtype)),)
@@ -103,6 +103,7 @@ class Contiguous(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
     """The same elements, in their order in memory: a copy where they lie otherwise (torch.Tensor.contiguous)."""
 
     takes = "any"
+    copies = True
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.copied(t, x[0])
@@ -295,6 +296,7 @@ class _Held(NoWork):
     takes = "any"
     types = OWN
     differentiable = False
+    disorders = True
 
     shape: tuple[int, ...] = argument(Shape(scalar=True))
     expand: bool = argument(Flag(), False)
@@ -395,7 +397,7 @@ class _Known(_Held):
     file of NumPy, as seen from the spec.
     """
 
-    dtype: str = argument(Choice(DTYPES), "float")
+    dtype: str = argument(TypeName(DTYPES), "float")
     value: Any = argument(Contents(), 0)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:

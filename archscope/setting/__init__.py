@@ -11,6 +11,7 @@ from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from archscope.autograd.dtypes import Types
 from archscope.autograd.versions import COMPILES, TORCH, Version, spelled, version
 from archscope.errors import UsageError, nearest, suggestion
 from archscope.setting.calibration import Calibration
@@ -130,6 +131,11 @@ class Setting:
     def numbers(self) -> Precision:
         """How numbers are held and multiplied."""
         return precision_of(self.precision)
+
+    @property
+    def types(self) -> Types:
+        """How numbers are held, and what autocast makes of them."""
+        return Types(self.numbers.floating, self.numbers.lower, self.kind, self.version)
 
     @property
     def kind(self) -> str:

@@ -99,7 +99,7 @@ class _Expander:
             deep = Diagnostic("the layers are nested too deeply", self._place)
             self._problems = Problems([*self._problems, deep])
         if self._problems:
-            raise SpecError(list(self._problems))
+            raise SpecError([*self._problems, *self._problems.warnings])
         design = Design(
             document.name or "design",
             tuple(self._laying.inputs),
@@ -114,6 +114,8 @@ class _Expander:
             document.source.name,
             tuple(self._scopes),
         ).inferred(self._references.outputs)
+        if design.graph.typed:
+            _ = design.graph.runs_in  # or it is none in any precision
         unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()

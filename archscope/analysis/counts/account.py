@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.counts.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.analysis.step.run import steps_under
+from archscope.autograd.dtypes import Types
 from archscope.design import Design, hold_designs
 from archscope.design.steps import Step, unused
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
+from archscope.setting.precision import PRECISIONS
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -223,6 +225,13 @@ def block_total(name: str, rows: Sequence[Row]) -> Total:
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
 
 
+def runnable(design: Design) -> Setting:
+    """The setting of whoever asks for no run: the usual one, if the types that a design names go together in it."""
+    types = design.graph.runs_in if design.graph.typed else Types()
+    rows = (row for row in PRECISIONS.values() if (row.floating, row.lower) == (types.floating, types.lower))
+    return Setting(precision=next(rows).name, device=types.device)
+
+
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
     """Account for a design.
 
@@ -235,23 +244,22 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
-    floating = setting.numbers.floating
     steps = steps_under(design, setting)
     idle = unused(steps)
-    rows = tuple(_row(step, floating, known, unread=step.layer.name in idle) for step in steps)
+    rows = tuple(_row(step, setting, known, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
+def _row(step: Step, setting: Setting, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
-    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread)
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread, step.copied)
     if key not in known:
         known[key] = cost_of(
-            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark,
-            unused=unread,
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=setting.numbers.floating,
+            mark=mark, unused=unread, training=setting.trains, copied=step.copied,
         )  # fmt: skip
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 

@@ -199,7 +199,7 @@ class Memory(Shown, report="memory"):
 
     @cached_property
     def _weights(self) -> tuple[Tensor, ...]:
-        steps = self.design.steps(self.setting.batch, self.floating)
+        steps = self.design.steps(self.setting.batch, self.setting.types)
         own = (one.layer.parameters(*one.x) for one in steps if one.layer.shares is None)
         return tuple(tensor for state in own for tensor in state.values())
 
@@ -295,8 +295,7 @@ def _unfolded(one: Step) -> int:
 
 
 def _plan(design: Design, setting: Setting) -> Plan:
-    floating = setting.numbers.floating
-    return Plan(design, setting.batch, design.steps(setting.batch, floating), floating)
+    return Plan(design, setting.batch, design.steps(setting.batch, setting.types), setting.numbers.floating)
 
 
 class _Ran(NamedTuple):

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
-from archscope.autograd.aten.casting import autocast
+from archscope.autograd.aten.casting import widest
 from archscope.autograd.aten.kernels import as_formatted, one_like
 from archscope.autograd.aten.views import one_ordered, strides_of
-from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.tape import Tape
-from archscope.errors import UsageError
 
 
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
-    x, dtype = _alike(t, x)
+    x, dtype = widest(t, x)
     formats = {as_formatted(value, shape) for value in x}
     y = t.make(shape, dtype, "", formats.pop() if len(formats) == 1 else None)
 
@@ -31,27 +28,9 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
-    """Tensors that are joined, and the type of the result; autocast widens to float32 where one is of that type.
-
-    float64 counts for nothing there, and stays.
-
-    Raises:
-        UsageError: autocast does not know a type beside others (at::autocast::prioritize).
-    """
-    dtype = reduce(promoted, (value.dtype for value in x))
-    if t.lower is None or len({value.dtype for value in x}) == 1:
-        return x, dtype
-    narrow = {value.dtype for value in x} - {"float64"}
-    odd = narrow - {t.lower, "float32"}
-    if odd and dtype in FLOATING:
-        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
-    return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
-
-
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.stack."""
-    x, dtype = _alike(t, x)
+    x, dtype = widest(t, x)
     y = t.make(shape, dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from archscope.autograd.aten.casting import lowered
+from archscope.autograd.aten.casting import lowered, widest
 from archscope.autograd.aten.elementwise import add, broadcast
 from archscope.autograd.aten.kernels import as_formatted
 from archscope.autograd.aten.views import copied, expand, ordered, reshape, swapped, view, view_or_copy
@@ -129,7 +129,13 @@ def _folded(t: Tape, a: Value, b: Value) -> Value:
 
 
 def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> Value:
-    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own."""
+    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own.
+
+    Autocast promotes what it reads on CUDA; on a CPU it does not know it.
+    """
+    if t.device == "cuda":
+        (a, b, weight, *rest), _ = widest(t, (a, b, weight) if bias is None else (a, b, weight, bias))
+        bias = rest[0] if rest else None
     rows = prod(a.shape[:-1])
     left, right = reshape(t, a, (rows, a.shape[-1])), reshape(t, b, (rows, b.shape[-1]))
     y = t.make((rows, weight.shape[0]), a.dtype)

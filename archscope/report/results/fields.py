@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.analysis.counts.account import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.analysis.field.receptive_field import Field as Seen
 from archscope.analysis.field.receptive_field import ReceptiveFields, apart_words
 from archscope.figures.table import SEEN, field_columns
@@ -56,7 +56,7 @@ class FieldsReport(Report):
 
     @cached_property
     def _account(self) -> AccountReport:
-        account = analyze(self.found.design)
+        account = analyze(self.found.design, runnable(self.found.design))
         return AccountReport(account, field_columns(account), self.depth, self.every)
 
     @property
