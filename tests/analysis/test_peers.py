@@ -120,7 +120,7 @@ def test_ptflops_divides_by_the_batch_what_its_hooks_count():
 
 
 def test_a_sequence_of_any_length_is_counted_at_once():
-    """A GRU cell of one unit on 7 features: 7 x 3 + 3 products, 6 biases, and 7 pointwise operations a unit and step."""
+    """A GRU cell of one unit on 7 features: 7 x 3 + 3 products, 6 biases, 7 operations a step."""
     text = "input: [1_000_000_000, 7]\nlayers: [{GRU: {hidden_size: 1, batch_first: true}}]"
     counted = totals(text)
     assert counted["ptflops"] == 1_000_000_000 * (7 * 3 + 3 + 6 + 7)
