@@ -151,8 +151,8 @@ def collected(terms: Sequence[int]) -> int:
     """The sum of many integers or readings of such; equal ones are counted and multiplied, no formula tells of it."""
     if {*map(type, terms)} <= {int}:
         return sum(terms)
-    known = {id(term): term for term in terms}
-    return total(known[one] * count for one, count in Counter(map(id, terms)).items())
+    distinct = {id(term): term for term in terms}
+    return total(distinct[one] * count for one, count in Counter(map(id, terms)).items())
 
 
 def fixed(number: _Number) -> _Number:

@@ -69,13 +69,13 @@ class Scope:
         name: its full name; its layers are those whose names begin so.
         block: the block that is called; ``None`` is a round of a repeat.
         variables: the parameters of the block, or of the one around the round, that are numbers or words.
-        given: the tensors that the block is given; empty for a round.
+        reads: the tensors that the block is given; empty for a round.
     """
 
     name: str
     block: str | None
     variables: tuple[tuple[str, Any], ...]
-    given: tuple[Ref, ...] = ()
+    reads: tuple[Ref, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -180,8 +180,8 @@ class Design(Shown, report="design"):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
-        return kept | {"origin": None}
+        state = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
+        return state | {"origin": None}
 
 
 #: what a design holds of itself once it has been asked
@@ -190,13 +190,13 @@ _DERIVED = {name for name, value in vars(Design).items() if isinstance(value, ca
 _MOST_BATCHES = 4
 
 
-def hold_designs(*given: Any) -> None:
+def hold_designs(*things: Any) -> None:
     """Hold that these are designs, and not what one is loaded from, or something else.
 
     Raises:
         UsageError: one is none.
     """
-    for one in given:
+    for one in things:
         if isinstance(one, Design):
             continue
         if isinstance(one, str) and len(one) <= LONGEST_WORD and one.isprintable():

@@ -176,17 +176,17 @@ class LayerGraph:
         tensors: Mapping[str, Tensors] | None = None,
     ) -> None:
         self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
-        known: set[str] = set()
+        names: set[str] = set()
         for node in self._nodes():
-            if node.name in known:
+            if node.name in names:
                 raise ValueError(f"two nodes are called {node.name}")
             if isinstance(node, Layer):
                 for ref in node.inputs:
-                    if ref.node not in known:
+                    if ref.node not in names:
                         raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
-            known.add(node.name)
+            names.add(node.name)
         for name, ref in self.outputs:
-            if ref.node not in known:
+            if ref.node not in names:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
         self._tensors: dict[tuple[int, Types | None], Mapping[str, Tensors]] = {}
         if tensors is not None:

@@ -225,13 +225,6 @@ class Setting:
 #: what a setting consists of, in the order in which it is told
 FIELDS = tuple(one.name for one in fields(Setting))
 
-#: the fields that memory depends on, and those that times do
-OF_BYTES = ("batch", "precision")
-OF_MEMORY = ("batch", "precision", "optimizer", "mode", "accumulate", "channels_last", "torch", "device")
-OF_SAVED = ("batch", "precision", "channels_last", "torch", "device")
-OF_TIME = ("batch", "precision", "optimizer", "mode", "channels_last", "compile", "launch", "torch", "device")
-
-
 #: types of what is no number of samples; what a sweep puts in its place is none of them
 _NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)
 

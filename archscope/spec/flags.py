@@ -77,12 +77,12 @@ class Flags:
         if words is not None:
             patterns = tuple((word, node.mark) for word in words)
             return (*context.freezes, self.freezing.declare(Freeze(place, patterns)))
-        told = ("yes", "no", "on", "off")
+        words_of_yaml = ("yes", "no", "on", "off")
         if (
             isinstance(value, Word)
             and isinstance(node, ScalarNode)
             and value == node.text
-            and value.lower() not in told
+            and value.lower() not in words_of_yaml
         ):
             hint = f"`freeze: [{value}]` freezes the parameters of that name"
             self._problems.add(f"unknown name `{value}`", node.mark, hint, context)

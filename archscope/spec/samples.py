@@ -52,7 +52,7 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
     beside = graph.beside
     if beside is None:
         return
-    told: set[Mark | None] = set()
+    marks: set[Mark | None] = set()
     samples = _Samples()
     for layer in graph.layers:
         x = tuple(beside.many[node][output] for node, output in layer.inputs)
@@ -60,8 +60,8 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
             yield _parting(layer, x, beside.parting.what)
             return
         done = samples.done(layer, x, beside.many[layer.name]) or _of_state(layer, x, graph)
-        if done is not None and layer.mark not in told:
-            told.add(layer.mark)
+        if done is not None and layer.mark not in marks:
+            marks.add(layer.mark)
             yield _warned(layer, x, beside.many[layer.name], done, graph)
 
 
@@ -70,15 +70,15 @@ class _Samples:
 
     def __init__(self) -> None:
         self._layouts: dict[Ref, Layout | None] = {}  # of those that do not lie one by one; nothing where they are lost
-        self._known: dict[Any, tuple[Done | None, list[Layout | None]]] = {}  # layers of repeated blocks are alike
+        self._alike: dict[Any, tuple[Done | None, list[Layout | None]]] = {}  # layers of repeated blocks are alike
 
     def done(self, layer: Layer, x: Tensors, y: Tensors) -> Done | None:
         """What a layer does to samples; nothing where each stays by itself, at its place."""
         layouts = tuple(self._of(ref, tensor) for ref, tensor in zip(layer.inputs, x, strict=True))
         key = (id(layer.op), x, layouts)
-        if key not in self._known:
-            self._known[key] = _followed(layer.op, x, y, layouts)
-        done, after = self._known[key]
+        if key not in self._alike:
+            self._alike[key] = _followed(layer.op, x, y, layouts)
+        done, after = self._alike[key]
         for output, layout in enumerate(after):
             if layout != _one_by_one(y[output]):
                 self._layouts[Ref(layer.name, output)] = layout
@@ -96,12 +96,12 @@ def _followed(
     op: Op, x: Tensors, y: Tensors, layouts: Sequence[Layout | None]
 ) -> tuple[Done | None, list[Layout | None]]:
     """What an op does to samples, and where these lie in its outputs."""
-    told, after = None, []
+    first, after = None, []
     for output, out in enumerate(y):
         done, layout = _into(op.reads(x, y, output), x, out, layouts)
-        told = told or done
+        first = first or done
         after.append(layout)
-    return told or _counted(op, x, y), after
+    return first or _counted(op, x, y), after
 
 
 def _counted(op: Op, x: Tensors, y: Tensors) -> Done | None:

@@ -204,6 +204,17 @@ class Memory(Shown, report="memory"):
         return tuple(tensor for state in own for tensor in state.values())
 
 
+def hold_known(setting: Setting) -> None:
+    """Hold that it is known what a run takes.
+
+    Raises:
+        UsageError: it is not.
+    """
+    setting.numbers.runs("memory")
+    if setting.compile:
+        raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
+
+
 def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Memory:
     """The memory of a training step and of an inference.
 
@@ -219,9 +230,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
-    setting.numbers.runs("memory")
-    if setting.compile:
-        raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
+    hold_known(setting)
     on_cuda = setting.kind == "cuda"
     plan = _plan(design, setting)
     run, before, (activations, inferring) = _ran(plan, setting)
