@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from archscope.analysis.field.receptive_field import receptive_fields
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.formats import FORMATS
@@ -42,6 +42,10 @@ class Places(click.ParamType):
 @click.option("--layers", metavar="A,B,...", help="With --draw: the layers, instead of LAYER.")
 @click.option("--image", metavar="FILE", help="With --draw: a picture to draw over.")
 @options.target("--heat", picture=True, help="With --unit: draw the effective receptive field, by gradients (torch).")
+@settings.refused(
+    "which elements a unit reads is the same in every precision, at every batch, and on every device",
+    *("precision", "batch", "device"),
+)
 @options.variant
 @options.formats(FieldsReport)
 @options.manners

@@ -206,3 +206,18 @@ def test_large_json_is_written_in_pieces():
     tracemalloc.stop()
     assert text == json.dumps(content, indent=2) + "\n"
     assert peak < 4 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ("[{Pad: {pad: [0, 0, 1099511627776, 1]}}]", "batch"),  # 2^40 samples more: 8 TiB of places
+        ("[{Select: {dim: 0, index: 0}}, {Linear: 3, dtype: bfloat16}]", "Linear works on the last dimension"),
+    ],
+)
+def test_the_batch_is_changed(layers, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHSCOPE_TRACEBACK", "1")
+    (tmp_path / "x.yaml").write_text(f"input: [1]\nlayers: {layers}")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "x.yaml")])
+    assert result.exit_code in (0, 2), result.exception
+    assert words in result.output
