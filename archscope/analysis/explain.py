@@ -148,8 +148,8 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             saved.setdefault(name, []).append(piece)
-    known = _Known({}, {}, {}, incomplete(design))
-    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen])
+    memo = _Known({}, {}, {}, incomplete(design))
+    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), memo) for step in chosen])
     return Explanations(account, layers)
 
 
@@ -169,17 +169,17 @@ class _Known(NamedTuple):
     lacking: str | None
 
 
-def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
+def _explain(step: Step, account: Account, saved: list[Saved], memo: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype, step.copied)
-    if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, account.setting))
-    given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    seen = _field_lines(step, account.fields, known)
+    if key not in memo.lines:
+        memo.lines[key] = tuple(_lines(step, account.setting))
+    arguments = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.non_default().items())
+    seen = _field_lines(step, account.fields, memo)
     precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
-    lines = (*known.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
-    title = f"{layer.kind}({given})"
-    return Explanation(layer.name, title, lines, known.lacking, account.design.name, account.setting)
+    lines = (*memo.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
+    title = f"{layer.kind}({arguments})"
+    return Explanation(layer.name, title, lines, memo.lacking, account.design.name, account.setting)
 
 
 def _shown(value: Any) -> str:
@@ -209,8 +209,8 @@ def _lines(step: Step, setting: Setting) -> Iterator[Line]:
     )  # fmt: skip
     if plain(cost.params):
         trained = plain(cost.trainable_params)
-        told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
-        yield _line("params", cost.params, told)
+        note = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
+        yield _line("params", cost.params, note)
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
@@ -222,9 +222,9 @@ def _lines(step: Step, setting: Setting) -> Iterator[Line]:
             yield _line(figure, getattr(cost, figure), notes.get(figure, ""))
     if plain(cost.macs):
         symbols: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
-        known = Cost(**symbols)
+        derived = Cost(**symbols)
         for figure, unit in _DERIVED.items():
-            value = getattr(known, figure)
+            value = getattr(derived, figure)
             if plain(value) is not None:
                 yield _line(figure, value, unit)
         if plain(cost.weight_layers):
@@ -257,7 +257,7 @@ def _line(figure: str, value: Any, note: str = "") -> Line:
 # -- receptive fields --------------------------------------------------------------------------------------------------
 
 
-def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator[Line]:
+def _field_lines(step: Step, fields: ReceptiveFields, memo: _Known) -> Iterator[Line]:
     """The recurrence of the receptive field, axis by axis, where the layer has one path and a window that slides."""
     seen = fields.tensors[Ref(step.layer.name)]
     single = len(step.layer.inputs) == 1
@@ -265,13 +265,13 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
         suffix = f"_{field.axis}" if len(seen) > 1 else ""
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
         if before is not field:
-            moved = _recurrence(step, before, suffix, known) if before is not None else None
+            moved = _recurrence(step, before, suffix, memo) if before is not None else None
             yield from _axis_lines(field, suffix, moved, _paths(step, key, fields))
             continue
         place = (id(field), suffix)  # it passes through
-        if place not in known.passed:
-            known.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
-        yield from known.passed[place]
+        if place not in memo.passed:
+            memo.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
+        yield from memo.passed[place]
 
 
 def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> Iterator[Line]:
@@ -308,17 +308,17 @@ def _saved_lines(name: str, saved: list[Saved], precision: str) -> Iterator[Line
         yield Line("saves", "", "", piece.bytes, f"{piece.what}{run}{shared}")
 
 
-def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
+def _recurrence(step: Step, before: Field, suffix: str, memo: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
     if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
-    if key not in known.windows:
+    if key not in memo.windows:
         tx = tuple(_traced_input(step.layer.op, tensor, i, len(step.x)) for i, tensor in enumerate(step.x))
         ty = tuple(_symbols(step.layer.op, tensor, "out", i, len(step.y)) for i, tensor in enumerate(step.y))
-        (known.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
-    reads = known.windows[key]
+        (memo.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
+    reads = memo.windows[key]
     entry = reads.axes[before.dim] if isinstance(reads, Along) else None
     if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1 or not span.even:
         return None

@@ -368,7 +368,7 @@ class TypeName(Kind):
     words: tuple[str, ...]
 
     @property
-    def known(self) -> tuple[str, ...]:
+    def vocabulary(self) -> tuple[str, ...]:
         """All that is understood."""
         return (*self.words, *(short for word in self.words for short in short_for(word)))
 
@@ -387,7 +387,7 @@ class TypeName(Kind):
         return full_name(word.removeprefix("torch.")) in self.words or word.lower() in OF_RUNS
 
     def schema(self) -> dict[str, Any]:
-        return {"enum": list(self.known)}
+        return {"enum": list(self.vocabulary)}
 
     def describe(self) -> str:
         return "one of " + ", ".join(self.words)
@@ -542,15 +542,15 @@ class Named(Kind):
         pairs = list(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, (tuple, list)) or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, one in pairs:
-            if not isinstance(name, str) or not name or name in found:
+            if not isinstance(name, str) or not name or name in values:
                 raise FieldError(f"expected names, each once, got {_show(name)}")
             try:
-                found[name] = self.kind.read(one, rank)
+                values[name] = self.kind.read(one, rank)
             except FieldError as error:
                 raise FieldError(f"{name}: {error.message}", error.hint) from error
-        return tuple(found.items())
+        return tuple(values.items())
 
     @property
     def lists_words(self) -> bool:

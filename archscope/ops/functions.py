@@ -60,10 +60,10 @@ class _Simple(Function):
     widened_on: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        given = aten.widened(t, x[0], self.widened_on)
+        source = aten.widened(t, x[0], self.widened_on)
         if not self.steps:
-            return aten.kernel(t, given, given.shape, saves=self.saves)
-        return aten.derived(t, given, saves=self.saves, steps=self.steps)
+            return aten.kernel(t, source, source.shape, saves=self.saves)
+        return aten.derived(t, source, saves=self.saves, steps=self.steps)
 
 
 @register

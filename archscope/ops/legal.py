@@ -116,7 +116,7 @@ def _placed(tensor: Tensor, x: Tensors) -> Tensor:
     return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
-def _given(x: Tensors, floating: str) -> list[Given]:
+def _floating(x: Tensors, floating: str) -> list[Given]:
     """The floating tensors of those that arrive."""
     return [
         Given(number, tensor.dtype or floating, not tensor.shape)
@@ -135,7 +135,7 @@ def _type_violations(op: Op, x: Tensors, mark: str | None, types: Types) -> Iter
     if not _mixed(x, mark):
         return
     own = _own(op, x, mark, types)
-    for clash in op.types.clashes(_given(x, types.floating), own):
+    for clash in op.types.clashes(_floating(x, types.floating), own):
         yield _violation(op, x, clash, own, types)
 
 
@@ -170,13 +170,13 @@ def _autocast(
         result = op.forward(tape, weights, tuple(values), y)
     except Unmixable as error:
         return y, [Violation(f"{type(op).__name__}: {error}", "`Cast: float` before it", types=True)]
-    given = (result,) if isinstance(result, Value) else result
+    results = (result,) if isinstance(result, Value) else result
     outputs = tuple(
         tensor._replace(dtype=None if value.dtype == types.floating else value.dtype) if tensor.floating else tensor
-        for tensor, value in zip(y, given, strict=True)
+        for tensor, value in zip(y, results, strict=True)
     )
     own = _own(op, x, mark, types)
-    arriving, held = _given(x, types.floating), own
+    arriving, held = _floating(x, types.floating), own
     if tape.autocasts:
         arriving = [one if one.dtype == "float64" else one._replace(dtype=str(types.lower)) for one in arriving]
         held = own if own in (None, "float64") else types.lower
@@ -195,7 +195,7 @@ def _typed(op: Op, x: Tensors, mark: str | None, floating: str) -> Tensors:
     outputs = op.outputs(*(tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x))
     if floating == "float32" and not _mixed((*x, *outputs), mark):
         return outputs
-    dtypes = [tensor.dtype or op.types.result(_given(x, floating), mark or floating) for tensor in outputs]
+    dtypes = [tensor.dtype or op.types.result(_floating(x, floating), mark or floating) for tensor in outputs]
     return tuple(
         tensor._replace(dtype=None if dtype == floating else dtype)
         for tensor, dtype in zip(outputs, dtypes, strict=True)
@@ -211,15 +211,15 @@ class Inference:
 
     def __init__(self, types: Types | None = None) -> None:
         self._types = types
-        self._known: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
+        self._results: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
 
     def apply(self, op: Op, x: Tensors, mark: str | None = None, name: str = "") -> tuple[Tensors, list[Violation]]:
         """As :func:`apply`."""
         key = (id(op), x, mark)
-        if key not in self._known:
+        if key not in self._results:
             # the op is kept, so that its id stays its own
-            self._known[key] = (op, *apply(op, x, mark, self._types, name))
-        _, outputs, violations = self._known[key]
+            self._results[key] = (op, *apply(op, x, mark, self._types, name))
+        _, outputs, violations = self._results[key]
         return outputs, violations
 
 

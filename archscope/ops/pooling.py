@@ -223,10 +223,10 @@ class _AdaptiveAvgPool(_AdaptivePool):
         return self._held(x[0], y[0])
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        given = aten.widened(t, x[0], self.widened_on)
+        source = aten.widened(t, x[0], self.widened_on)
         if all(fixed(size == 1) for size in y[0].shape[2:]):
-            return aten.global_mean(t, given, y[0].shape)  # torch takes the mean, which needs shapes only
-        return aten.kernel(t, given, y[0].shape, saves="input")
+            return aten.global_mean(t, source, y[0].shape)  # torch takes the mean, which needs shapes only
+        return aten.kernel(t, source, y[0].shape, saves="input")
 
 
 class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):

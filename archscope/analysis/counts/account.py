@@ -185,16 +185,16 @@ class Account(Shown, report="account"):
 
     def saved_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
-        return self.memory.saved_bytes if part is None else self._kept.get(part, 0)
+        return self.memory.saved_bytes if part is None else self._saved_by_part.get(part, 0)
 
     @cached_property
-    def _kept(self) -> dict[str, int]:
+    def _saved_by_part(self) -> dict[str, int]:
         """What layers and blocks of any depth keep."""
-        found: dict[str, int] = {}
+        sizes: dict[str, int] = {}
         for row in self.rows:
             for part in accumulate(row.path, "{}.{}".format):
-                found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
-        return found
+                sizes[part] = sizes.get(part, 0) + self.memory.by_layer[row.name]
+        return sizes
 
 
 #: figures of a receptive field along one axis, by name
@@ -243,25 +243,25 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
-    known: dict[tuple[Any, ...], Cost] = {}
+    costs: dict[tuple[Any, ...], Cost] = {}
     steps = steps_under(design, setting)
     idle = unused(steps)
-    rows = tuple(_row(step, setting, known, unread=step.layer.name in idle) for step in steps)
+    rows = tuple(_row(step, setting, costs, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, setting: Setting, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
-    """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
+def _row(step: Step, setting: Setting, costs: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
+    """The row of a layer; ``costs`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
     key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread, step.copied)
-    if key not in known:
-        known[key] = cost_of(
+    if key not in costs:
+        costs[key] = cost_of(
             op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=setting.numbers.floating,
             mark=mark, unused=unread, training=setting.trains, copied=step.copied,
         )  # fmt: skip
-    return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
+    return Row(layer.name, layer.kind, op.category, x, y, costs[key], layer.shares, layer.frozen)
 
 
 def _depth(design: Design, rows: tuple[Row, ...]) -> int:
