@@ -80,10 +80,13 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
         return (x[0].with_shape(*x[0].shape[:2], *sizes),)
 
 
-class _ConstantPad(OneKernel, _Pad):
+class _ConstantPad(_Pad):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
     border = "zeros"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.constant_pad(t, x[0], list(self._ends()))
 
 
 class _ValuePad(_ConstantPad):
@@ -250,9 +253,9 @@ class Pad(NoWeights, NoWork):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.mode == "circular":
-            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[2:])
+            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[-(len(self.pad) // 2) :])
         if self.mode == "constant":
-            return aten.kernel(t, x[0], y[0].shape)
+            return aten.constant_pad(t, x[0], list(self._ends(len(x[0].shape))))
         widened = () if self.mode == "reflect" and len(x[0].shape) == 5 else ("cpu",)
         return aten.kernel(t, aten.widened(t, x[0], widened), y[0].shape, saves="input")
 

@@ -241,7 +241,8 @@ class Embedding(Pointwise, _Table):
         return self._scaling(x[0].numel)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.embedding(t, w["weight"], x[0], y[0].shape)
+        places = x[0] if self.max_norm is None else aten.copied(t, x[0])  # torch.embedding_renorm_ wants them in order
+        return aten.embedding(t, w["weight"], places, y[0].shape)
 
 
 @register

@@ -327,7 +327,7 @@ class Slide(_Turning):
         cut: of a circular border, the part of the input that repeats: from, to (negative: from the end).
     """
 
-    __slots__ = ("border", "dilation", "cut", "kernel", "padding", "stride")
+    __slots__ = ("border", "cut", "dilation", "kernel", "padding", "stride")
 
     def __init__(
         self,

@@ -174,7 +174,7 @@ class Account(Shown, report="account"):
             UsageError: there is no such layer, or it sees no input.
         """
         read = FIELD[name]
-        return tuple([_whole_number(read(field)) for field in self.fields[layer]])
+        return tuple([whole_number(read(field)) for field in self.fields[layer]])
 
     @cached_property
     def memory(self) -> Memory:
@@ -208,7 +208,7 @@ FIELD: dict[str, Callable[[Field], Any]] = {
 }
 
 
-def _whole_number(value: int | Fraction) -> int | float:
+def whole_number(value: int | Fraction) -> int | float:
     """A fraction as an integer where it is one, else as a real number."""
     if type(value) is int or not isinstance(value, Fraction):
         return value

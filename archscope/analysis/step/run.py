@@ -303,7 +303,7 @@ class Run:
             if value.node is None:
                 continue
             if not _classifies(value.shape):
-                losses.append(aten.mean(tape, value, ()))
+                losses.append(aten.mean(tape, value, (), range(len(value.shape))))
                 continue
             batch, first, *rest = value.shape
             rows = aten.reshape(tape, value, (batch * first, *rest)) if len(rest) == 1 else value
