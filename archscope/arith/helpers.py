@@ -147,12 +147,18 @@ def total(terms: Iterable[int]) -> int:
     return reduce(add, values, first)
 
 
-def collected(terms: Sequence[int]) -> int:
-    """The sum of many integers or readings of such; equal ones are counted and multiplied, no formula tells of it."""
+def collected(terms: Sequence[int], times: Iterable[int]) -> int:
+    """The sum of integers or readings of such, each so many times; one that comes again is counted, then multiplied.
+
+    No formula tells of it.
+    """
     if {*map(type, terms)} <= {int}:
-        return sum(terms)
+        return sum(map(mul, terms, times))
     known = {id(term): term for term in terms}
-    return total(known[one] * count for one, count in Counter(map(id, terms)).items())
+    counts: Counter[int] = Counter()
+    for term, count in zip(terms, times, strict=True):
+        counts[id(term)] += count
+    return total(known[one] * count for one, count in counts.items())
 
 
 def fixed(number: _Number) -> _Number:

@@ -226,9 +226,12 @@ class LayerGraph:
             one, many = self.tensors(1), self.tensors(MANY)
         except UsageError:
             return {}
-        if any(len(given) != len(many[name]) for name, given in one.items()):
-            return {}  # what splits the batch gives as many tensors as there are samples
-        return {name: tuple(map(_first_difference, given, many[name])) for name, given in one.items()}
+        found = {}
+        for name, given in one.items():
+            if len(given) != len(many[name]):
+                return {}  # what splits the batch gives as many tensors as there are samples
+            found[name] = tuple(map(_first_difference, given, many[name]))
+        return found
 
     def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
         """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.

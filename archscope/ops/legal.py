@@ -22,6 +22,9 @@ _TAKEN: Mapping[str | None, tuple[str | None, ...]] = {
 }
 
 
+_HELD = frozenset(HELD)
+
+
 class Violation(NamedTuple):
     """A rule that an op and its inputs break.
 
@@ -62,8 +65,10 @@ def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
         return (), violations
     try:
         violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
-        violations += () if violations else _type_violations(op, x, mark, floating)
-        outputs = () if violations else _typed(op, x, mark, floating)
+        mixed = _mixed(x, mark)
+        if mixed and not violations:
+            violations = [*_type_violations(op, x, mark, floating)]
+        outputs = () if violations else _typed(op, x, mark, floating, mixed=mixed)
     except OverflowError:  # a real factor that takes a size beyond what a double holds
         return (), [Violation(f"{type(op).__name__} would make a tensor of more than 2^63 - 1 elements")]
     if violations:
@@ -72,8 +77,9 @@ def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
         if len(tensor.shape) > MOST_DIMENSIONS:
             message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
             return (), [Violation(message)]
-        if any(size < 1 for size in tensor.shape):
-            return (), [Violation(f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty")]
+        for size in tensor.shape:
+            if size < 1:
+                return (), [Violation(f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty")]
         if prod(tensor.shape) > LARGEST:
             shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
             return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
@@ -96,12 +102,11 @@ def _given(x: Tensors, floating: str) -> list[Given]:
 
 def _mixed(x: Tensors, mark: str | None) -> bool:
     """Whether any floating type is named; else all are that of the run."""
-    return mark is not None or any(tensor.dtype in HELD for tensor in x)
+    return mark is not None or not _HELD.isdisjoint([tensor.dtype for tensor in x])
 
 
 def _type_violations(op: Op, x: Tensors, mark: str | None, floating: str) -> Iterator[Violation]:
-    if not _mixed(x, mark):
-        return
+    """What is wrong where a floating type is named."""
     own = (mark or floating) if op.types is not OWN and has_type(op, x) else None
     name = type(op).__name__
     for clash in op.types.clashes(_given(x, floating), own):
@@ -121,10 +126,15 @@ def has_type(op: Op, x: Tensors) -> bool:
     return op.types is OWN or any(one.floating for one in (*op.parameters(*x).values(), *op.buffers(*x).values()))
 
 
-def _typed(op: Op, x: Tensors, mark: str | None, floating: str) -> Tensors:
-    """The outputs, their floating types told; ``None`` is that of the run."""
-    outputs = op.outputs(*(tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x))
-    if floating == "float32" and not _mixed((*x, *outputs), mark):
+def _typed(op: Op, x: Tensors, mark: str | None, floating: str, *, mixed: bool) -> Tensors:
+    """The outputs, their floating types told; ``None`` is that of the run.
+
+    Args:
+        mixed: whether any floating type is named.
+    """
+    plain = [tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x] if mixed else x
+    outputs = op.outputs(*plain)
+    if floating == "float32" and not mixed and not _mixed(outputs, None):
         return outputs
     dtypes = [tensor.dtype or op.types.result(_given(x, floating), mark or floating) for tensor in outputs]
     return tuple(
@@ -156,8 +166,9 @@ class Inference:
 
 def _structure_violations(op: Op) -> Iterator[Violation]:
     """What would take for ever: numbers of parts (chunks, stacked layers) and lists that nobody means."""
+    values = vars(op)
     for info in op.fields:
-        value = getattr(op, info.name)
+        value = values[info.name]
         if isinstance(value, tuple) and len(value) > LONGEST_ARGUMENT and not isinstance(info.kind, Named):
             message = f"`{info.name}` of {type(op).__name__} has {len(value):,} numbers; the most is {LONGEST_ARGUMENT}"
             yield Violation(message, field=info.name)

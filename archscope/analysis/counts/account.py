@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -259,6 +259,6 @@ def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost], *, unread: 
 def _depth(design: Design, rows: tuple[Row, ...]) -> int:
     deepest: dict[str, int] = {node.name: 0 for node in design.inputs}
     for layer, row in zip(design.layers, rows, strict=True):
-        before: Iterator[int] = (deepest[ref.node] for ref in layer.inputs)
+        before = [deepest[node] for node, _ in layer.inputs]
         deepest[layer.name] = max(before, default=0) + row.cost.weight_layers
     return max((deepest[ref.node] for _, ref in design.outputs), default=0)

@@ -6,6 +6,7 @@ numbers: what ``explain`` prints is this file's own computation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
@@ -71,7 +72,10 @@ class Cost:
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
         """The sum of any number of costs."""
-        return cls(*map(collected, zip(*map(_figures, costs), strict=True)))
+        costs = list(costs)
+        times = Counter(map(id, costs))  # layers of repeated blocks share theirs
+        figures = [_figures(cost) for cost in {id(cost): cost for cost in costs}.values()]
+        return cls(*[collected(column, times.values()) for column in zip(*figures, strict=True)])
 
     @property
     def weights(self) -> int:
