@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    from archscope.analysis.field.receptive_field import Field, ReceptiveFields
+    from archscope.analysis.field.receptive_field import ReceptiveFields
     from archscope.analysis.step.memory import Memory
 
 
@@ -156,6 +155,10 @@ class Account(Shown, report="account"):
 
     def by_category(self) -> tuple[Total, ...]:
         """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
+        return self._by_category
+
+    @cached_property
+    def _by_category(self) -> tuple[Total, ...]:
         return tuple(total_of(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
 
     @cached_property
@@ -171,8 +174,7 @@ class Account(Shown, report="account"):
         Raises:
             UsageError: there is no such layer, or it sees no input.
         """
-        read = FIELD[name]
-        return tuple([_whole_number(read(field)) for field in self.fields[layer]])
+        return self.fields[layer].figure(name)
 
     @cached_property
     def memory(self) -> Memory:
@@ -193,24 +195,6 @@ class Account(Shown, report="account"):
             for part in accumulate(row.path, "{}.{}".format):
                 found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
         return found
-
-
-#: figures of a receptive field along one axis, by name
-FIELD: dict[str, Callable[[Field], Any]] = {
-    "receptive_field": lambda field: field.size,
-    "smallest_field": lambda field: field.smallest,
-    "jump": lambda field: field.jump,
-    "field_start": lambda field: field.start,
-    "field_center": lambda field: field.center,
-    "effective_padding": lambda field: field.padding[0],
-}
-
-
-def _whole_number(value: int | Fraction) -> int | float:
-    """A fraction as an integer where it is one, else as a real number."""
-    if type(value) is int or not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def total_of(name: str, rows: Sequence[Row]) -> Total:
