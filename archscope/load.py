@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -19,7 +20,7 @@ from archscope.spec.document import Document, load_document
 from archscope.spec.expansion import expand
 from archscope.spec.limits import MOST_BITS
 from archscope.spec.reader import ListNode, Node, ScalarNode, read, read_file, read_stdin
-from archscope.spec.suspicions import suspicions
+from archscope.spec.suspicions import suspicions, unread
 
 Shape = Sequence[int]
 
@@ -49,7 +50,12 @@ def load(
         UsageError: ``input`` is neither a list of sizes nor a mapping of names to such lists.
     """
     document = spec if isinstance(spec, Document) else read_document(spec)
-    design = variant(document, set, input, most_problems)
+    nodes = {name: _as_node(value, name) for name, value in (set or {}).items()}
+    try:
+        design = variant(document, set, input, most_problems)
+    except SpecError as error:  # a variable that nothing reads is often the other half of a misspelt name
+        room = max(most_problems - len(error.diagnostics), 0)
+        raise SpecError([*error.diagnostics, *islice(unread(document, nodes), room)]) from None
 
     def without(name: str) -> Design | None:
         try:
@@ -57,8 +63,8 @@ def load(
         except SpecError:
             return None
 
-    nodes = {name: _as_node(value, name) for name, value in (set or {}).items()}
-    return design.with_warnings([*design.warnings, *suspicions(document, design, nodes, without)])
+    told = islice(suspicions(document, design, nodes, without), most_problems)
+    return design.with_warnings([*design.warnings, *told])
 
 
 @uncollected()

@@ -19,7 +19,7 @@ from archscope.design.graph import Ref
 from archscope.design.steps import Step
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Op, Tensor
-from archscope.ops.base import AXES, Tensors
+from archscope.ops.base import AXES, NoWork, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Reads
 from archscope.ops.windows import SAME, Along, Slide, Span
@@ -194,9 +194,9 @@ def _symbols_of(step: Step, known: _Known) -> _Symbols:
 
 def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
-    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype)
+    key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype, step.copied)
     if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, _symbols_of(step, known), account.setting.numbers.floating))
+        known.lines[key] = tuple(_lines(step, _symbols_of(step, known), account.setting))
     if id(layer.op) not in known.titles:
         given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
         known.titles[id(layer.op)] = f"{layer.kind}({given})"
@@ -213,8 +213,9 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _lines(step: Step, symbols: _Symbols, dtype: str) -> Iterator[Line]:
+def _lines(step: Step, symbols: _Symbols, setting: Setting) -> Iterator[Line]:
     layer, x, y, needs, learns, *_ = step
+    dtype = setting.numbers.floating
     op, tx, ty = symbols
     yield from _shape_lines(op, tx, y)
     for name, tensor in op.parameters(*tx).items():
@@ -225,8 +226,10 @@ def _lines(step: Step, symbols: _Symbols, dtype: str) -> Iterator[Line]:
     for name, tensor in op.buffers(*tx).items():
         yield _line(name, elements(tensor.shape), f"buffer, {layer.dtype}" if layer.dtype else "buffer")
     shared = layer.shares is not None
-    mark = layer.dtype
-    cost = cost_of(op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark)
+    cost = cost_of(
+        op, tx, ty, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=layer.dtype,
+        training=setting.trains, copied=step.copied,
+    )  # fmt: skip
     if plain(cost.params):
         trained = plain(cost.trainable_params)
         told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
@@ -234,7 +237,7 @@ def _lines(step: Step, symbols: _Symbols, dtype: str) -> Iterator[Line]:
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
-        "activations": _unmade(op, layer.op.made(x, y, dtype)),
+        "activations": _unmade(layer.op, layer.op.written(x, y, dtype, training=setting.trains, copied=step.copied)),
         "bytes_moved": f"inputs, parameters, buffers and outputs, {_types_told(step, dtype)}",
     }
     for figure in _COUNTED:
@@ -251,10 +254,12 @@ def _lines(step: Step, symbols: _Symbols, dtype: str) -> Iterator[Line]:
             yield _line("dense_params", dense_params(tx, ty), "the dense layer that would join the same maps")
 
 
-def _unmade(op: Op, made: Tensors) -> str:
+def _unmade(op: Op, written: Tensors) -> str:
     """Why a layer makes nothing, if it does not."""
-    if made:
-        return ""
+    if op.in_place and written:
+        return "none new: in place"
+    if written:
+        return "a copy, for what arrives does not lie in order" if op.copies and isinstance(op, NoWork) else ""
     return "a view of its input" if op.view else "none new: it gives what is there already"
 
 

@@ -17,7 +17,7 @@ from archscope.errors import UsageError
 from archscope.errors.diagnostics import Mark
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.legal import Inference
+from archscope.ops.legal import Inference, Violation
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -124,6 +124,32 @@ MANY = 8
 _ASKED_OFTEN = (1, MANY)  # batches whose tensors are kept
 
 
+class Parting(NamedTuple):
+    """Where another batch leads elsewhere than to more samples.
+
+    Attributes:
+        layer: the first that gives other tensors there, or none at all.
+        what: what it does at a batch of :data:`MANY`, with the numbers, to be read after its name.
+    """
+
+    layer: Layer
+    what: str
+
+
+class BesideBatches(NamedTuple):
+    """The tensors of a graph at another batch beside those at a batch of 1, up to where they part.
+
+    Attributes:
+        dims: which dimension of the tensors of every node is the batch: the first that is another at another batch.
+        many: the tensors at a batch of :data:`MANY`, each with its batch dimension.
+        parting: where they part; ``None`` where they go on to the end.
+    """
+
+    dims: Mapping[str, tuple[int | None, ...]]
+    many: Mapping[str, Tensors]
+    parting: Parting | None = None
+
+
 class LayerGraph:
     """Layers and the tensors between them.
 
@@ -197,41 +223,57 @@ class LayerGraph:
                 is marked beside it).
         """
         floating = floating if self.typed else "float32"
-        if type(batch) is not int or batch not in _ASKED_OFTEN:
-            return self._inferred(batch, floating)
-        if (batch, floating) not in self._tensors:
-            self._tensors[batch, floating] = self._inferred(batch, floating)
-        return self._tensors[batch, floating]
+        tensors, refusal = self._inferred(batch, floating)
+        if refusal is not None:
+            layer, violation = refusal
+            run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
+            raise UsageError(f"{layer.name} does not allow {run}: {violation.message}")
+        return tensors
 
-    def _inferred(self, batch: int, floating: str) -> dict[str, Tensors]:
-        found: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
+    def _inferred(self, batch: int, floating: str) -> tuple[Mapping[str, Tensors], tuple[Layer, Violation] | None]:
+        """The tensors up to a layer that refuses, and that layer with the reason."""
+        asked_often = type(batch) is int and batch in _ASKED_OFTEN
+        if asked_often and (batch, floating) in self._tensors:
+            return self._tensors[batch, floating], None
+        tensors: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
         inference = Inference(floating)
         for layer in self._layers:
-            x = tuple([found[node][output] for node, output in layer.inputs])
-            found[layer.name], violations = inference.apply(layer.op, x, layer.dtype)
+            x = tuple([tensors[node][output] for node, output in layer.inputs])
+            outputs, violations = inference.apply(layer.op, x, layer.dtype)
             if violations:
-                run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
-                raise UsageError(f"{layer.name} does not allow {run}: {violations[0].message}")
-        return found
+                return tensors, (layer, violations[0])
+            tensors[layer.name] = outputs
+        if asked_often:
+            self._tensors[batch, floating] = tensors
+        return tensors, None
 
     @cached_property
-    def batch_dims(self) -> dict[str, tuple[int | None, ...]]:
+    def beside(self) -> BesideBatches | None:
+        """What another batch changes; ``None`` for a graph of numbers that a sweep varies, or without a batch of 1."""
+        if any(isinstance(number, Reading) for number in self._numbers()):
+            return None
+        (one, refused), (many, refusal) = self._inferred(1, "float32"), self._inferred(MANY, "float32")
+        if refused is not None:
+            return None
+        dims: dict[str, tuple[int | None, ...]] = {node.name: (0,) for node in self.inputs}
+        for layer in self._layers:
+            if refusal is not None and refusal[0] is layer:
+                what = f"does not allow batch {MANY}: {refusal[1].message.removeprefix(f'{layer.kind}: ')}"
+            else:
+                what = _parting(one[layer.name], many[layer.name])
+            if what:
+                return BesideBatches(dims, _marked(many, dims), Parting(layer, what))
+            dims[layer.name] = tuple(map(_first_difference, one[layer.name], many[layer.name]))
+        return BesideBatches(dims, _marked(many, dims))
+
+    @cached_property
+    def batch_dims(self) -> Mapping[str, tuple[int | None, ...]]:
         """Which dimension of the tensors of every node is the batch: the first that is another at another batch.
 
         Empty for a graph of numbers that a sweep varies, and for one that allows a single batch only.
         """
-        if any(isinstance(number, Reading) for number in self._numbers()):
-            return {}
-        try:
-            one, many = self.tensors(1), self.tensors(MANY)
-        except UsageError:
-            return {}
-        found = {}
-        for name, given in one.items():
-            if len(given) != len(many[name]):
-                return {}  # what splits the batch gives as many tensors as there are samples
-            found[name] = tuple(map(_first_difference, given, many[name]))
-        return found
+        beside = self.beside
+        return {} if beside is None or beside.parting is not None else beside.dims
 
     def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
         """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
@@ -240,23 +282,12 @@ class LayerGraph:
             UsageError: a layer does not allow this batch, or this type.
         """
         tensors = self.tensors(batch, floating)
-        return tensors if not self._moved else {name: self._marked(name, given) for name, given in tensors.items()}
+        return _marked(tensors, self._moved) if self._moved else tensors
 
     @cached_property
     def _moved(self) -> dict[str, tuple[int | None, ...]]:
         """The nodes that give a tensor whose batch is not its first dimension."""
         return {name: dims for name, dims in self.batch_dims.items() if any(dims) or None in dims}
-
-    @cached_property
-    def many(self) -> Mapping[str, Tensors]:
-        """The tensors at a batch of :data:`MANY`, marked; empty where :attr:`batch_dims` is."""
-        return self.marked(MANY) if self.batch_dims else {}
-
-    def _marked(self, name: str, tensors: Tensors) -> Tensors:
-        dims = self._moved.get(name)
-        if dims is None or len(dims) != len(tensors):  # a split of the batch gives as many as there are samples
-            return tensors
-        return tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors, dims, strict=True))
 
     def _numbers(self) -> Iterator[object]:
         for node in self.inputs:
@@ -279,3 +310,19 @@ def _first_difference(one: Tensor, other: Tensor) -> int | None:
         if a != b:
             return dim
     return None
+
+
+def _marked(tensors: Mapping[str, Tensors], dims: Mapping[str, tuple[int | None, ...]]) -> dict[str, Tensors]:
+    """The tensors, those of some nodes with a batch dimension of their own."""
+    marked = dict(tensors)
+    for name, own in dims.items():
+        if any(own) or None in own:
+            marked[name] = tuple(tensor._replace(batch=dim) for tensor, dim in zip(tensors[name], own, strict=True))
+    return marked
+
+
+def _parting(one: Tensors, many: Tensors) -> str:
+    """In what the tensors of a layer at another batch are others than larger ones; empty where they are not."""
+    if len(one) != len(many):
+        return f"splits the batch: {len(one)} {'part' if len(one) == 1 else 'parts'} at batch 1, {len(many)} at {MANY}"
+    return ""

@@ -26,6 +26,7 @@ class Step(NamedTuple):
         writes: references to ``y``.
         last: what nobody reads after it: those of what it reads, then those of what it writes.
         region: the outermost block around it that is recomputed in the backward pass, if any.
+        copied: of an op that copies what does not lie in order, whether it does so in a run.
     """
 
     layer: Layer
@@ -36,6 +37,7 @@ class Step(NamedTuple):
     writes: tuple[Ref, ...]
     last: tuple[Ref, ...]
     region: str | None
+    copied: bool = False
 
 
 def steps_of(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:

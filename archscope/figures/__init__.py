@@ -222,7 +222,11 @@ _COSTS = (
     _cost("weight_grad_macs", "MACs", "backward: gradients of weights; none where frozen"),
     _cost("backward_macs", "MACs", "gradients of inputs and weights, each contraction counted as it is"),
     _cost("backward_flops", "FLOPs", "2 x backward MACs"),
-    _cost("activations", "elements", "elements of outputs that are made, for the whole batch; a view makes none"),
+    _cost(
+        "activations",
+        "elements",
+        "elements of outputs that are new in memory, for the whole batch: no views, nothing in place or handed on",
+    ),
     _cost("param_bytes", "bytes", "parameters in the chosen dtype"),
     _cost("buffer_bytes", "bytes", "buffers in their dtypes"),
     _cost("activation_bytes", "bytes", "activations, each in the type that it has in the run"),

@@ -53,6 +53,7 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
 
     arity = Arity(3, 4)
     takes = "any"
+    disorders = True  # fused kernels lay their output as their inputs lay, or with the heads behind
     types = Alike(wide=4)
     layout: ClassVar[Mapping[int, tuple[str, ...]]] = {
         3: ("N", "L", "E"), 4: ("N", "H", "L", "E"), 5: ("N", "G", "H", "L", "E"),
@@ -211,6 +212,7 @@ class MultiheadAttention(InfersArguments, NoBuffers):
     arity = Arity(1, 3)
     ndims = (3,)
     layout = FEATURES_LAST
+    disorders = True
     elementwise_rule = (
         "bias: one addition a projected element; 6 a score: scale, and softmax (maximum, subtract, exp, sum, divide)"
     )

@@ -173,6 +173,14 @@ class Op(ABC):
     held: ClassVar[bool] = False
     #: whether its output is the input itself where that has the type already, as to() gives it
     gives_alike: ClassVar[bool] = False
+    #: whether only a run tells if its output is new in memory: that is copied which does not lie in order
+    copies: ClassVar[bool] = False
+    #: whether its outputs may lie out of order where its inputs lie in order
+    disorders: ClassVar[bool] = False
+    #: whether it hands its input on where it drops nothing: at inference, and where its probability is 0
+    rests: ClassVar[bool] = False
+    #: whether it overwrites its input where it is told to (``inplace``)
+    overwrites: ClassVar[bool] = True
     #: whether a gradient of its outputs gives one of its inputs
     differentiable: ClassVar[bool] = True
     #: whether it is there to join the samples of a batch, as batch statistics do
@@ -296,14 +304,23 @@ class Op(ABC):
     def outputs(self, *x: Tensor) -> Tensors:
         """The output tensors."""
 
-    def made(self, x: Tensors, y: Tensors, floating: str) -> Tensors:
-        """The outputs that are new in memory.
+    def written(self, x: Tensors, y: Tensors, floating: str, *, training: bool = True, copied: bool = False) -> Tensors:
+        """The outputs that are computed: none of a layer that gives what is there already, or a view of it.
 
         Args:
             floating: the floating type of the run.
+            training: whether it is a training step.
+            copied: of an op that ``copies``, whether it does in this run.
         """
         alike = self.gives_alike and (x[0].dtype or floating) == (y[0].dtype or floating)
-        return () if self.view or self.held or alike else y
+        resting = self.rests and (not training or self.__dict__["p"] == 0)
+        viewing = not copied if self.copies else self.view
+        return () if viewing or self.held or alike or resting else y
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its output lies where its input lay."""
+        return self.overwrites and bool(self.__dict__.get("inplace"))
 
     @abstractmethod
     def parameters(self, *x: Tensor) -> dict[str, Tensor]:

@@ -35,6 +35,7 @@ class Einsum(NoWeights):
     """
 
     arity = Arity(1, 2)
+    copies = disorders = True  # of one tensor whose letters are all in the result it is a view
     elementwise_rule = (
         "one addition an element of a tensor that is summed before; one multiplication an output element where "
         "nothing is left to be summed"

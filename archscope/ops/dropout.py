@@ -32,6 +32,8 @@ from archscope.ops.fields import Choice, Flag, Real
 class _Resting(Pointwise, NoWeights, NoWork, NoChecks, SameShape):
     """A layer that acts in training only."""
 
+    rests = True
+
 
 class _Dropout(_Resting, PlainTorchLayer):
     """A layer that zeroes a random part of its input in training (torch.nn.Dropout)."""
@@ -84,6 +86,7 @@ class AlphaDropout(_Dropout):
     """Dropout that keeps mean and variance, for SELU networks (Klambauer et al., 2017)."""
 
     alpha = True
+    overwrites = False  # torch.nn's hands its `inplace` to nobody
 
 
 @register
@@ -92,6 +95,7 @@ class FeatureAlphaDropout(_Dropout):
 
     by_channel = True
     alpha = True
+    overwrites = False  # torch.nn's hands its `inplace` to nobody
 
     ndims = (2, 3, 4, 5)
 

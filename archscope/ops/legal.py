@@ -64,7 +64,8 @@ def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
     if violations:
         return (), violations
     try:
-        violations = [Violation(c.message, c.hint, c.field, c.fit) for c in op.checks(*x) if not c.ok]
+        broken = [check for check in op.checks(*x) if not check.ok]
+        violations = [Violation(c.message, c.hint or _of_batch(op, x), c.field, c.fit) for c in broken]
         mixed = _mixed(x, mark)
         if mixed and not violations:
             violations = [*_type_violations(op, x, mark, floating)]
@@ -84,6 +85,23 @@ def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
             shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
             return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
     return outputs, []
+
+
+#: what to do instead of naming the dimension of the batch
+COUNT_BESIDE = "count dimensions from 1, or from the end"
+
+
+def named_dims(op: Op, ndim: int) -> set[int]:
+    """The dimensions that the arguments of an op name, of a tensor of so many."""
+    arguments = op.arguments()
+    values = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
+    return {dim % ndim for dims in values for dim in (dims if isinstance(dims, tuple) else (dims,)) if ndim}
+
+
+def _of_batch(op: Op, x: Tensors) -> str:
+    """What to do where an op works on the batch."""
+    on_batch = any(tensor.batch == 0 and 0 in named_dims(op, len(tensor.shape)) for tensor in x)
+    return f"dimension 0 is the batch: {COUNT_BESIDE}" if on_batch else ""
 
 
 def _placed(tensor: Tensor, x: Tensors) -> Tensor:

@@ -39,6 +39,7 @@ class _Recurrent(InfersArguments, NoBuffers):
 
     ndims = (3,)
     layout = FEATURES_LAST
+    disorders = True
     #: rows of the weights, in units of the hidden size
     gates: ClassVar[int]
     follows: ClassVar = {"input_size": 0}

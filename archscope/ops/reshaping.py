@@ -1,7 +1,7 @@
 """Ops that give a tensor another shape and leave its elements alone.
 
-Dimensions count as in torch: 0 is the batch, a negative one counts from the end. The outputs are booked as views of
-their input; torch copies where the elements do not lie in order, as after a permutation.
+Dimensions count as in torch: 0 is the batch, a negative one counts from the end. The outputs are views of their input;
+torch copies where the elements do not lie in order, as after a permutation, and then they are new.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class _View(NoWeights, NoWork):
 
 
 class _InOrder(_View):
-    """A view whose elements keep their order."""
+    """A view whose elements keep their order; a copy where they do not lie in it."""
+
+    copies = True
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.reshape(t, x[0], y[0].shape)
@@ -137,6 +139,8 @@ class Reshape(_InOrder):
 class Permute(_View):
     """All dimensions in another order (torch.permute)."""
 
+    disorders = True
+
     dims: tuple[int, ...] = argument(Integers())
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
@@ -167,6 +171,8 @@ class Permute(_View):
 @register
 class Transpose(_View):
     """Two dimensions exchanged (torch.transpose)."""
+
+    disorders = True
 
     dim0: int = argument(Index(None))
     dim1: int = argument(Index(None))
@@ -244,6 +250,8 @@ class Expand(_View):
 
     Dimension 0 is the batch, which stays; a second input lends its batch, for every sample of which it is repeated.
     """
+
+    disorders = True
 
     arity = Arity(1, 2)
     types = FIRST

@@ -34,6 +34,7 @@ class _Part(NoWeights, NoWork):
 
     takes = "any"
     view = True
+    disorders = True
 
 
 def _resized(tensor: Tensor, dim: int, size: int) -> Tensor:

@@ -103,6 +103,7 @@ class Contiguous(Pointwise, SameShape, NoWeights, NoWork, NoChecks):
     """The same elements, in their order in memory: a copy where they lie otherwise (torch.Tensor.contiguous)."""
 
     takes = "any"
+    copies = True
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         return aten.copied(t, x[0])
@@ -295,6 +296,7 @@ class _Held(NoWork):
     takes = "any"
     types = OWN
     differentiable = False
+    disorders = True
 
     shape: tuple[int, ...] = argument(Shape(scalar=True))
     expand: bool = argument(Flag(), False)

@@ -99,7 +99,7 @@ class _Expander:
             deep = Diagnostic("the layers are nested too deeply", self._place)
             self._problems = Problems([*self._problems, deep])
         if self._problems:
-            raise SpecError(list(self._problems))
+            raise SpecError([*self._problems, *self._problems.warnings])
         design = Design(
             document.name or "design",
             tuple(self._laying.inputs),

@@ -8,21 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
-from typing import Any
 
 from archscope.design import Design
-from archscope.design.graph import MANY, Layer, LayerGraph
+from archscope.design.graph import Layer, LayerGraph
 from archscope.errors.diagnostics import Diagnostic
-from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
-from archscope.ops.readings import Rearranged, along_of
-from archscope.ops.windows import SAME, WHOLE, Along, pointwise
+from archscope.ops.windows import pointwise
 from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
+from archscope.spec.samples import joined_samples
 
 _WORD = re.compile(r"[^\W\d]\w*")
-_JOINS, _MOVES = "joins the samples of a batch", "moves or drops samples of a batch"
 
 
 def suspicions(
@@ -34,20 +31,32 @@ def suspicions(
         sets: values that replace those under ``vars:``.
         without: the design with one of these left out, if there is such a one.
     """
-    yield from _joined_samples(design.graph)
+    yield from joined_samples(design.graph)
     yield from _along_rows(design.graph)
+    yield from unread(document, sets)
+    read = _words(document)
+    for name, node in sets.items():
+        plain, value = (without(name), dict(design.vars)[name]) if name in read else (None, None)
+        if plain is not None and _same(design, plain) and (usual := dict(plain.vars)[name]) != value:
+            yield _idle(name, node, f"the design is the same where it is {in_words(usual)}")
+
+
+def unread(document: Document, sets: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    """Variables that nothing reads, of a design that is finished or one that is wrong; none where a part is not known.
+
+    Args:
+        sets: values that replace those under ``vars:``.
+    """
+    if document.broken or document.layers is None:
+        return
     read = _words(document)
     for name, node in document.vars.items():
         if name not in read and name not in sets and node.mark.source == document.source:  # a library serves others too
             hint = "take it out, or write it where it is meant"
             yield Diagnostic(f"nothing reads the variable `{name}`", node.mark, hint, severity="warning")
     for name, node in sets.items():
-        if name not in read:
+        if name not in read and name in document.vars:
             yield _idle(name, node, "nothing reads it")
-            continue
-        plain, value = without(name), dict(design.vars)[name]
-        if plain is not None and _same(design, plain) and (usual := dict(plain.vars)[name]) != value:
-            yield _idle(name, node, f"the design is the same where it is {in_words(usual)}")
 
 
 def _idle(name: str, node: Node, why: str) -> Diagnostic:
@@ -85,78 +94,6 @@ def _texts(part: Node) -> Iterator[str]:
             yield from (key for item in node.items if isinstance(item, MapNode) for key in item.entries)
 
 
-# -- samples -----------------------------------------------------------------------------------------------------------
-
-
-def _joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
-    """Layers that compute a sample from the others of its batch, or lay samples anew, each place once."""
-    tensors, told = graph.many, set()
-    known: dict[tuple[int, Tensors], tuple[Tensor, str] | None] = {}
-    for layer in graph.layers if tensors else ():
-        if layer.op.joins_samples:
-            continue
-        x = tuple(tensors[node][output] for node, output in layer.inputs)
-        key = (id(layer.op), x)
-        if key not in known:
-            known[key] = _joined(layer.op, x, tensors[layer.name])
-        found = known[key]
-        if found is not None and layer.mark not in told:
-            told.add(layer.mark)
-            yield _warned(layer, *found, graph)
-
-
-def _joined(op: Op, x: Tensors, y: Tensors) -> tuple[Tensor, str] | None:
-    """The input of which a sample is not computed from its own sample alone, and what is done to its samples."""
-    for output, out in enumerate(y):
-        for reads, tensor in zip(op.reads(x, y, output), x, strict=True):
-            along = None if reads is None or isinstance(reads, Rearranged) else along_of(reads)
-            done = "" if along is None or tensor.batch is None else _done(along, tensor, out)
-            if done:
-                return tensor, done
-    return None
-
-
-def _done(reads: Along, tensor: Tensor, out: Tensor) -> str:
-    """What a reading does to the samples of a batch; empty where each stays by itself, at its place."""
-    batch = tensor.batch
-    assert batch is not None
-    entry, samples = reads.axes[batch], tensor.shape[batch]
-    if entry is None:
-        return _MOVES if any(dim == batch for dim, _ in reads.only) else _JOINS
-    dim, window = entry
-    if window is WHOLE:
-        return _JOINS if samples > 1 else ""
-    if window is SAME:
-        return "" if out.shape[dim] == samples else _MOVES
-    import numpy as np
-
-    one_each = np.eye(samples, dtype=bool)
-    read = window.carried(one_each, samples, out.shape[dim], back=False)
-    if int(read.sum(1).max()) > 1:
-        return _JOINS
-    return "" if np.array_equal(read, one_each) else _MOVES
-
-
-def _warned(layer: Layer, arriving: Tensor, done: str, graph: LayerGraph) -> Diagnostic:
-    few, many = (_macs(layer, graph.tensors(batch)) for batch in (1, MANY))
-    work = "" if many == MANY * few else f": {few:,} MACs at batch 1, {many:,} at batch {MANY}"
-    shape = ", ".join("N" if dim == arriving.batch else str(size) for dim, size in enumerate(arriving.shape))
-    arguments = layer.op.arguments()
-    remedy = "only dimensions beside it are a sample's own"
-    if arguments.get("batch_first") is False:
-        remedy = "say `batch_first: true`, else it is taken for the sequence"
-    elif arriving.batch in _named(arguments, len(arriving.shape)):
-        remedy = "count dimensions from 1, or from the end"
-    hint = f"in what arrives, ({shape}), dimension {arriving.batch} is the batch: {remedy}"
-    return Diagnostic(f"{layer.kind} {done}{work}", layer.mark, hint, severity="warning")
-
-
-def _named(arguments: Mapping[str, Any], ndim: int) -> set[int]:
-    """The dimensions that arguments of a layer name."""
-    given = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
-    return {dim % ndim for dims in given for dim in (dims if isinstance(dims, tuple) else (dims,))}
-
-
 # -- dense layers on maps ----------------------------------------------------------------------------------------------
 
 
@@ -191,8 +128,3 @@ def _is_map(node: str, layers: Mapping[str, Layer], tensors: Mapping[str, Tensor
             return False
         node = layer.inputs[0].node
     return False
-
-
-def _macs(layer: Layer, tensors: Mapping[str, Tensors]) -> int:
-    x = tuple(tensors[node][output] for node, output in layer.inputs)
-    return sum(contraction.macs for contraction in layer.op.contractions(x, tensors[layer.name]))

@@ -31,7 +31,12 @@ class Mistake(NamedTuple):
 
 
 def mistakes(text: str, **options: Any) -> tuple[Diagnostic, ...]:
-    """What is wrong with a text."""
+    """What is wrong with a text, without what it is warned of besides."""
+    return tuple(one for one in refused(text, **options) if one.severity == "error")
+
+
+def refused(text: str, **options: Any) -> tuple[Diagnostic, ...]:
+    """All that is told of a text that is wrong."""
     with pytest.raises(SpecError) as caught:
         archscope.load(text, **options)
     return caught.value.diagnostics

@@ -10,7 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archscope
 from archscope.backends.torch.build import build
+from archscope.errors import SpecError
 from archscope.spec import library
+from tests.spec.asking import mistakes, refused
 
 HEAD = "input: [16, 64]\nlayers:\n"
 ARRIVING = "in what arrives, (N, 16, 64), dimension 0 is the batch"
@@ -18,6 +20,8 @@ TURNED = "  - Transpose: {dim0: 0, dim1: 1}\n"
 ATTENTION = "  - MultiheadAttention: {num_heads: 4, batch_first: %s}\n"
 OUT = "  - {ReLU: , from: 'r[0]'}\n"
 SWAPPED = [TURNED, ATTENTION % "false", TURNED]  # as CLIP does it, which is right
+MERGED = "  - Flatten: {start_dim: 0, end_dim: 1}\n  - Unflatten: {dim: 0, unflattened_size: %s}\n"
+ROWS = "  - {Reshape: [1024], name: a}\n"
 #: layers, and the kind that joins the samples of a batch, if one does
 CASES = {
     "attention over the batch": ([ATTENTION % "false"], "MultiheadAttention"),
@@ -45,24 +49,64 @@ CASES = {
         ["  - Reshape: [4, 4, 64]\n  - Flatten: {start_dim: 0, end_dim: 1}\n", ATTENTION % "true",
          "  - Unflatten: {dim: 0, unflattened_size: [-1, 4]}\n"], None,
     ),
+    "one part a sample": (["  - {Split: {split_size_or_sections: 1, dim: 0}, name: r}\n", OUT], "Split"),
+    "eight samples a part": (["  - {Split: {split_size_or_sections: 8, dim: 0}, name: r}\n", OUT], "Split"),
+    "at most eight samples": (["  - Slice: {dim: 0, end: 8}\n"], "Slice"),
+    "parts of a sample": (["  - {Split: {split_size_or_sections: 8, dim: 1}, name: r}\n", OUT], None),
+    "one chunk": (["  - {Chunk: {chunks: 1, dim: 0}, name: r}\n", OUT], None),
+    "the largest of a batch": (["  - {TopK: {k: 1, dim: 0}, name: r}\n", OUT], "TopK"),
+    "the best sample": (["  - Max: {dim: 0}\n"], "Max"),
+    "samples around samples": (["  - Pad: [0, 0, 0, 0, 1, 1]\n"], "Pad"),
+    "samples looked up": (
+        ["  - {Identity: , name: a}\n  - {Constant: {shape: [1], dtype: int64, value: 0}, name: i}\n",
+         "  - {Index: {dim: 0}, from: [a, i]}\n"], "Index",
+    ),
+    "samples beside each other": (["  - Flatten: {start_dim: 0, end_dim: 1}\n"], None),
+    "and apart again": ([MERGED % "[-1, 16]"], None),
+    "and apart otherwise": ([MERGED % "[16, -1]"], "Unflatten"),
+    "places of samples beside each other, apart again": (
+        [TURNED, MERGED % "[16, -1]"], None,
+    ),
+    "each sample by each": (
+        [ROWS, "  - {Transpose: {dim0: 0, dim1: 1}, name: t}\n  - {MatMul: , from: [a, t]}\n"], "MatMul",
+    ),
+    "each sample by each, as letters": ([ROWS + "  - {Einsum: 'ni,mi->nm', from: [a, a]}\n"], "Einsum"),
+    "each sample and each": (
+        [ROWS, "  - {Select: {dim: 1, index: 0}, from: a, name: s}\n  - {Unsqueeze: 1, name: u}\n",
+         "  - {Add: , from: [s, u]}\n"], "Add",
+    ),
+    "a convolution over the batch": (
+        ["  - Permute: [2, 1, 0]\n  - Conv1d: {out_channels: 3, kernel_size: 3, padding: 1}\n"], "Conv1d",
+    ),
     "batch statistics": (["  - BatchNorm1d: {track_running_stats: false}\n"], None),  # which are what it is for
     "the usual": (["  - Linear: 8\n  - LayerNorm\n  - Flatten\n  - Linear: 3\n"], None),
 }  # fmt: skip
 
 
+BATCH = 9  # more than eight, and no size of a sample
+
+
 def joins(text: str) -> bool:
-    """Whether the third sample's output has a gradient at another one, or there is not one output for each sample."""
+    """Whether an output of the built module is not of one sample, one has none, or they lie elsewhere than they came.
+
+    What changes with a sample is of it.
+    """
     module = build(archscope.load(text)).eval()
-    x = torch.randn(3, 16, 64, requires_grad=True)
-    y = module(x)
-    batch = next((dim for dim, size in enumerate(y.shape) if size == 3), None)
-    (y.sum() if batch is None else (y.select(batch, 2) ** 2).sum()).backward()
-    assert x.grad is not None
-    return bool(x.grad[:2].abs().sum() > 0)
+    x = torch.randn(BATCH, 16, 64)
+    owned = []
+    for sample in range(BATCH):
+        other = x.clone()
+        other[sample] = torch.randn(16, 64)
+        owned.append(module(other) != module(x))
+    places = [mask.nonzero() for mask in owned]
+    dim = next((dim for dim, size in enumerate(owned[0].shape) if size == BATCH), 0)
+    beside = max(owned[0].shape[dim] // BATCH, 1)  # places of a sample
+    moved = any(bool((at[:, dim] // beside != sample).any()) for sample, at in enumerate(places))
+    return moved or not all(map(len, places)) or bool((torch.stack(owned).sum(0) > 1).any())
 
 
 @pytest.mark.parametrize(("layers", "kind"), CASES.values(), ids=CASES)
-def test_layers_that_join_samples_are_those_with_gradients_across_the_batch(
+def test_layers_that_join_samples_are_those_whose_samples_change_with_others(
     layers: list[str], kind: str | None
 ) -> None:
     text = HEAD + "".join(layers)
@@ -70,6 +114,53 @@ def test_layers_that_join_samples_are_those_with_gradients_across_the_batch(
     assert warned == ([] if kind is None else [kind])
     if "track_running_stats" not in text:
         assert joins(text) == (kind is not None)
+
+
+#: layers that torch does not run at another batch than 1, the warning, and the remedy
+ALONE = {
+    "sections of the batch": (
+        "  - {Split: {split_size_or_sections: [1], dim: 0}, name: r}\n" + OUT,
+        "Split does not allow batch 8: the sections (1,) add up to 1, not to the size 8",
+        f"{ARRIVING}: count dimensions from 1, or from the end",
+    ),
+    "a batch of one left out": (
+        "  - Squeeze: 0\n  - Unflatten: {dim: 0, unflattened_size: [4, 4]}\n",
+        "Squeeze does not allow batch 8: dimension 0 has the size 8; only a size of 1 can be left out",
+        f"{ARRIVING}: count dimensions from 1, or from the end",
+    ),
+    "a token for one sample": (
+        "  - {Identity: , name: a}\n  - {Parameter: {shape: [1, 1, 64]}, name: p}\n"
+        "  - Concat: {dim: 1, inputs: [p, a]}\n",
+        "Concat does not allow batch 8: input 1 is (1, 64) and input 2 is (16, 64): dimension N differs (1 and 8)",
+        "what is held by the design has no batch; `expand: true` gives each sample its own",
+    ),
+    "features of all samples": (
+        TURNED + "  - Reshape: [64]\n",
+        "Reshape does not allow batch 8: 512 elements do not fit into (64,)",
+        "in what arrives, (16, N, 64), dimension 1 is the batch: only dimensions beside it are a sample's own",
+    ),
+    "statistics of each sample": (
+        TURNED + "  - BatchNorm1d\n",
+        "BatchNorm1d has weights for each sample: `weight` is [1] at batch 1, [8] at 8",
+        "in what arrives, (16, N, 64), dimension 1 is the batch: only dimensions beside it are a sample's own",
+    ),
+}
+
+
+@pytest.mark.parametrize(("layers", "message", "hint"), ALONE.values(), ids=ALONE)
+def test_layers_that_allow_one_sample_only_are_warned_of(layers: str, message: str, hint: str) -> None:
+    design = archscope.load(HEAD + layers)
+    module = build(design).eval()
+    module(torch.randn(1, 16, 64))
+    with pytest.raises((RuntimeError, ValueError)):
+        module(torch.randn(8, 16, 64))
+    (told,) = design.warnings
+    assert (told.message, told.hint) == (message, hint)
+
+
+def test_a_mistake_in_the_batch_says_that_it_is_the_batch() -> None:
+    (told,) = mistakes(f"{HEAD}  - GLU: 0\n")
+    assert told.hint == "dimension 0 is the batch: count dimensions from 1, or from the end"
 
 
 def test_the_warning_has_the_numbers_of_torchs_counter_and_the_remedy() -> None:
@@ -125,6 +216,29 @@ def test_a_variable_that_nothing_reads() -> None:
     |                 ^^^
   hint: take it out, or write it where it is meant"""
     )
+
+
+MISSPELT = "input: [4]\nvars: {width: 3, depth: 2}\nlayers: [Linear: widht, {repeat: depth, layers: [ReLU]}]\n"
+
+
+def test_what_nothing_reads_is_told_beside_the_mistake_that_it_is_behind() -> None:
+    mistake, warning = refused(MISSPELT)
+    assert (mistake.severity, mistake.hint) == ("error", "did you mean `width`?")
+    assert (warning.severity, warning.message) == ("warning", "nothing reads the variable `width`")
+    with pytest.raises(SpecError, match=r"error: .*\n(.*\n)*.*warning: nothing reads"):
+        archscope.load(MISSPELT)
+    _, *warnings = refused(MISSPELT, set={"width": 5})
+    assert [told.message for told in warnings] == ["another value of `width` changes nothing"]
+
+
+def test_other_warnings_are_told_beside_mistakes() -> None:
+    text = "input: [4]\nlayers:\n  - {ReLU: , dtype: bfloat16}\n  - Linear: no\n"
+    assert [told.severity for told in refused(text)] == ["error", "warning"]
+
+
+def test_nothing_is_called_unread_where_a_part_of_the_design_could_not_be_read() -> None:
+    text = "input: [4]\nvars: {width: 3}\nlayer: [Linear: width]\n"
+    assert {told.severity for told in refused(text)} == {"error"}
 
 
 @pytest.mark.parametrize(

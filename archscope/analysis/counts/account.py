@@ -219,23 +219,22 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     hold_designs(design)
     setting = Setting.of(setting, **changes)
     known: dict[tuple[Any, ...], Cost] = {}
-    floating = setting.numbers.floating
     steps = steps_under(design, setting)
     idle = unused(steps)
-    rows = tuple(_row(step, floating, known, unread=step.layer.name in idle) for step in steps)
+    rows = tuple(_row(step, setting, known, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, dtype: str, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
+def _row(step: Step, setting: Setting, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
     """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
-    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread)
+    key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread, step.copied)
     if key not in known:
         known[key] = cost_of(
-            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=dtype, mark=mark,
-            unused=unread,
+            op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=setting.numbers.floating,
+            mark=mark, unused=unread, training=setting.trains, copied=step.copied,
         )  # fmt: skip
     return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
 

@@ -35,7 +35,9 @@ class Cost:
         elementwise: elementwise and reduction operations, forward.
         input_grad_macs: multiply-accumulates of the gradients of inputs (and of values between contractions).
         weight_grad_macs: multiply-accumulates of the gradients of weights.
-        activations: elements of outputs that are made anew; a view, or what is held already, adds none.
+        activations: elements of outputs that are new in memory; a view, what is overwritten in place, and what is there
+            already and handed on (by a dropout at inference, a cast to the same type, Contiguous of what lies in order)
+            add none.
         param_bytes: bytes of parameters.
         buffer_bytes: bytes of buffers.
         activation_bytes: bytes of activations, each in its type.
@@ -151,6 +153,8 @@ def cost_of(
     dtype: str = "float32",
     mark: str | None = None,
     unused: bool = False,
+    training: bool = True,
+    copied: bool = False,
 ) -> Cost:
     """The cost of one layer.
 
@@ -162,12 +166,15 @@ def cost_of(
         dtype: the floating type of parameters and activations.
         mark: the floating type of the layer's own parameters and buffers, if it is another one.
         unused: whether nothing reads what it holds.
+        training: whether it is a training step.
+        copied: of an op that copies what does not lie in order, whether it does.
     """
     parameters, buffers = op.parameters(*x), op.buffers(*x)
     counts = {name: elements(tensor.shape) for name, tensor in parameters.items()}
     states = [(tensor, elements(tensor.shape)) for tensor in buffers.values()]
     contractions = tuple(op.contractions(x, y))
-    outputs = op.made(x, y, dtype)
+    outputs = op.written(x, y, dtype, training=training, copied=copied)
+    made = () if op.in_place else outputs
     held = mark or dtype
     item = ITEM_BYTES[held]
     params = total(counts.values())
@@ -187,10 +194,10 @@ def cost_of(
         elementwise=op.elementwise(x, y),
         input_grad_macs=total(_input_gradients(contractions, needs, learns)),
         weight_grad_macs=total(_weight_gradients(contractions, needs, learns)),
-        activations=total(tensor.numel for tensor in outputs),
+        activations=total(tensor.numel for tensor in made),
         param_bytes=0 if shared else params * item,
         buffer_bytes=0 if shared else buffer_bytes,
-        activation_bytes=output_bytes,
+        activation_bytes=_bytes(made, dtype),
         bytes_moved=moved,
         weight_layers=1 if op.category != "other" and parameters else 0,
     )

@@ -10,6 +10,7 @@ from archscope.autograd import aten
 from archscope.autograd.graph import INSIDE, Node, RecomputedBlock, Storage, Value
 from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import Tape
+from archscope.autograd.versions import TORCH
 from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
@@ -24,7 +25,7 @@ def steps_under(design: Design, setting: Setting) -> tuple[Step, ...]:
     """The steps of a design as a setting has them.
 
     An inference takes no gradient. Under autocast tensors have the types that a run gives them: what a layer reads the
-    one in which it arrives, what it writes its own.
+    one in which it arrives, what it writes its own. Where tensors may lie out of order, a run tells what is copied.
 
     Raises:
         UsageError: a layer does not allow the batch or the type, or it is not known what autocast does in it.
@@ -33,17 +34,32 @@ def steps_under(design: Design, setting: Setting) -> tuple[Step, ...]:
     steps = design.steps(setting.batch, floating)
     if not setting.trains:
         steps = tuple(one._replace(needs=(False,) * len(one.x), learns=()) for one in steps)
-    if setting.numbers.lower is None:
+    lower = setting.numbers.lower
+    if lower is None and not _disordered(steps, nhwc=setting.channels_last):
         return steps
-    tape = Tape(
-        device=setting.kind, lower=setting.numbers.lower, floating=floating, torch=setting.version, cuts=True
-    )  # fmt: skip
+    # how tensors lie is the same in every type and version
+    version = TORCH if lower is None else setting.version
+    floating = "float32" if lower is None else floating
+    tape = Tape(device=setting.kind, lower=lower, floating=floating, torch=version, cuts=True)
     tape.training, tape.grad = setting.trains, False
     run = Run(Plan(design, setting.batch, steps, floating), tape, nhwc=setting.channels_last)
     run.forward()
+    steps = tuple(one._replace(copied=True) if one.layer.name in run.copied else one for one in steps)
+    if lower is None:
+        return steps
     return tuple(
         one._replace(x=run.as_typed(one.layer.inputs, one.x), y=run.as_typed(one.writes, one.y)) for one in steps
     )
+
+
+def _disordered(steps: Iterable[Step], *, nhwc: bool) -> bool:
+    """Whether something may arrive out of order where that makes a difference."""
+    disorders = nhwc
+    for one in steps:
+        disorders |= one.layer.op.disorders
+        if disorders and one.layer.op.copies:
+            return True
+    return False
 
 
 class Weight(NamedTuple):
@@ -95,6 +111,7 @@ class Run:
     Attributes:
         keeps: what each layer keeps for the backward pass once the forward pass is done, in its order.
         dtypes: the type of every output so far, as autocast has it.
+        copied: the layers that have copied what did not lie in order, of those that else hand it on.
         inputs: the tensors that the caller holds.
         constants: the numbers of constants that are not computed anew.
         state, parameters, trained: parameters and buffers; the former; those of them that get a gradient.
@@ -107,6 +124,7 @@ class Run:
         self.keeps: list[tuple[str, Storage]] = []
         self._keeping: list[tuple[str, Node | RecomputedBlock, tuple[Storage, ...]]] = []
         self.dtypes: dict[Ref, str] = {}
+        self.copied: set[str] = set()
         self.targets: list[Value] = []
         self.optimizer_state: list[Value] = []
         self.parts = (0, 0)
@@ -182,6 +200,8 @@ class Run:
         tape.grad = grad and not layer.no_grad
         result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result
+        if layer.op.copies and all(outputs[0].storage is not value.storage for value in x):
+            self.copied.add(layer.name)
         if layer.no_grad:
             outputs = [aten.detached(tape, value) for value in outputs]
         tape.grad = grad

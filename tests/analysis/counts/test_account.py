@@ -250,3 +250,68 @@ def test_what_is_there_already_is_no_activation():
     assert account["position"].params == account["table"].buffers == 24
     # under float64 the same cast to float32 makes what float32 takes
     assert archscope.analyze(design, precision="float64")["same32"].activation_bytes == 24 * 4
+
+
+LAID = """
+name: laid
+input: [4, 6, 6]
+layers:
+  - Conv2d: {out_channels: 8, kernel_size: 3}
+  - {name: overwritten, ReLU: {inplace: true}}
+  - {name: same, Contiguous: }
+  - {name: dropped, Dropout: 0.5}
+  - {name: kept, Dropout: 0}
+  - {name: rows, Flatten: 2}
+  - {name: turned, Transpose: {dim0: 1, dim1: 2}}
+  - {name: scaled, SELU: {inplace: true}}
+  - {name: laid, Contiguous: }
+  - {name: back, Transpose: {dim0: 1, dim1: 2}}
+  - {name: copied, Reshape: [4, 8, 4]}
+  - {name: summed, Einsum: "nchw->nhwc"}
+  - {name: flat, Flatten: }
+"""
+TORCH = {
+    "Conv2d": nn.Conv2d(4, 8, 3), "overwritten": nn.ReLU(inplace=True), "same": torch.Tensor.contiguous,
+    "dropped": nn.Dropout(0.5), "kept": nn.Dropout(0.0), "rows": nn.Flatten(2),
+    "turned": lambda x: x.transpose(1, 2), "scaled": nn.SELU(inplace=True), "laid": torch.Tensor.contiguous,
+    "back": lambda x: x.transpose(1, 2), "copied": lambda x: x.reshape(len(x), 4, 8, 4),
+    "summed": lambda x: torch.einsum("nchw->nhwc", x), "flat": nn.Flatten(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("channels_last", [False, True], ids=["in order", "channels last"])
+@pytest.mark.parametrize("mode", ["train", "infer"])
+def test_an_activation_is_what_torch_lays_into_new_memory(mode, channels_last):
+    account = archscope.analyze(archscope.load(LAID), batch=2, mode=mode, channels_last=channels_last)
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    x, found = torch.zeros(2, 4, 6, 6).to(memory_format=form), {}
+    for name, layer in TORCH.items():
+        if isinstance(layer, nn.Module):
+            layer.train(mode == "train").to(memory_format=form)
+        before = x.untyped_storage().data_ptr()
+        with torch.no_grad():
+            x = layer(x)
+        found[name] = 0 if x.untyped_storage().data_ptr() == before else x.numel()
+    assert {row.name: row.activations for row in account.rows} == found
+    assert {row.name: row.activation_bytes for row in account.rows} == {name: 4 * n for name, n in found.items()}
+    # 256 numbers are read and written in place; what hands its input on moves nothing
+    assert account["overwritten"].bytes_moved == 2 * 256 * 4
+    assert account["kept"].bytes_moved == account["rows"].bytes_moved * (not channels_last) == 0
+
+
+def test_why_nothing_is_made_is_said():
+    notes = {
+        one.layer: next(line.note for line in one.lines if line.figure == "activations")
+        for one in archscope.explain(archscope.load(LAID), batch=2)
+    }
+    assert notes["overwritten"] == "none new: in place"
+    assert notes["same"] == notes["kept"] == "none new: it gives what is there already"
+    assert notes["turned"] == "a view of its input"
+    assert notes["laid"] == notes["copied"] == "a copy, for what arrives does not lie in order"
+    assert notes["Conv2d"] == ""
+
+
+def test_how_tensors_lie_is_told_where_nothing_else_is_known_of_a_run():
+    account = archscope.analyze(archscope.load(LAID), batch=2, precision="float8")
+    assert account["copied"].activations == 2 * 8 * 4 * 4
+    assert archscope.analyze(archscope.load(LAID), torch="1.12")["laid"].activations == 8 * 4 * 4
