@@ -137,7 +137,7 @@ def prod(factors: Iterable[int]) -> int:
     """The product; 1 for none."""
     values = iter(factors)
     first = next(values, 1)  # not a leading 1: a traced product begins with its first factor
-    return reduce(mul, values, first)
+    return math.prod(values, start=first)
 
 
 def total(terms: Iterable[int]) -> int:

@@ -71,10 +71,11 @@ def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[_U
         needs = (False,) * len(inputs)
         if not layer.no_grad:
             key = (id(op), x, layer.frozen)
-            if key not in known:  # layers of repeated blocks are alike
+            alike = known.get(key)  # layers of repeated blocks are alike
+            if alike is None:
                 trained = tuple([one for one in op.parameters(*x) if one not in layer.frozen])
-                known[key] = trained, tuple([tensor.floating for tensor in y])
-            learns, floating = known[key]
+                alike = known[key] = trained, tuple([tensor.floating for tensor in y])
+            learns, floating = alike
             if op.differentiable:
                 needs = tuple([ref in needing for ref in inputs])
             if learns or True in needs:

@@ -93,8 +93,10 @@ COUNT_BESIDE = "count dimensions from 1, or from the end"
 
 def named_dims(op: Op, ndim: int) -> set[int]:
     """The dimensions that the arguments of an op name, of a tensor of so many."""
-    arguments = op.arguments()
+    arguments = vars(op)
     values = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
+    if not values:  # nearly always
+        return set()
     return {dim % ndim for dims in values for dim in (dims if isinstance(dims, tuple) else (dims,)) if ndim}
 
 
@@ -175,11 +177,11 @@ class Inference:
     def apply(self, op: Op, x: Tensors, mark: str | None = None) -> tuple[Tensors, list[Violation]]:
         """As :func:`apply`."""
         key = (id(op), x, mark)
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             # the op is kept, so that its id stays its own
-            self._known[key] = (op, *apply(op, x, mark, self._floating))
-        _, outputs, violations = self._known[key]
-        return outputs, violations
+            known = self._known[key] = (op, *apply(op, x, mark, self._floating))
+        return known[1], known[2]
 
 
 def _structure_violations(op: Op) -> Iterator[Violation]:

@@ -231,12 +231,13 @@ def _row(step: Step, setting: Setting, known: dict[tuple[Any, ...], Cost], *, un
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
     key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread, step.copied)
-    if key not in known:
-        known[key] = cost_of(
+    cost = known.get(key)
+    if cost is None:
+        cost = known[key] = cost_of(
             op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=setting.numbers.floating,
             mark=mark, unused=unread, training=setting.trains, copied=step.copied,
         )  # fmt: skip
-    return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
+    return Row(layer.name, layer.kind, op.category, x, y, cost, layer.shares, layer.frozen)
 
 
 def _depth(design: Design, rows: tuple[Row, ...]) -> int:
