@@ -64,7 +64,7 @@ def replaced(
     Raises:
         UsageError: it cannot be written; what was there before is still there.
     """
-    with _told(target):
+    with _errors_in_words(target):
         path, through = _followed(os.fspath(target))
         if through:
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as waiting:  # until it is whole
@@ -96,7 +96,7 @@ def files_replaced(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         UsageError: they cannot be written; what was there before is still there.
     """
-    with _told(target):
+    with _errors_in_words(target):
         path, through = _followed(os.fspath(target))
         place = Path(path)
         with tempfile.TemporaryDirectory(dir=None if through else place.parent, prefix=".archscope-") as folder:
@@ -118,7 +118,7 @@ def files_replaced(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(target: str | os.PathLike[str]) -> Iterator[None]:
+def _errors_in_words(target: str | os.PathLike[str]) -> Iterator[None]:
     """What the system says, as an error in words."""
     try:
         yield
@@ -169,12 +169,12 @@ def _mode(path: str) -> int:
         PermissionError: the file is there and may not be written.
     """
     with suppress(FileNotFoundError):
-        found = os.stat(path).st_mode
-        if stat.S_ISDIR(found):
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(21, "Is a directory")
         if not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
-        return stat.S_IMODE(found)
+        return stat.S_IMODE(mode)
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
@@ -192,7 +192,7 @@ def irregular(source: str | os.PathLike[str]) -> str:
         kind = os.stat(path).st_mode
     except (OSError, ValueError):
         return ""
-    return next((words for known, words in _IRREGULAR if known(kind)), "")
+    return next((words for holds, words in _IRREGULAR if holds(kind)), "")
 
 
 _IRREGULAR = (
@@ -221,7 +221,7 @@ def check_place(target: str) -> None:
         UsageError: its folder does not exist, or it is a folder itself.
     """
     path = Path(target)
-    with _told(target):
+    with _errors_in_words(target):
         is_folder, has_folder = _is_folder(path), _is_folder(path.parent)
     if not has_folder:
         raise UsageError(f"{_named(target)} cannot be written: there is no folder {path.parent}")

@@ -63,8 +63,8 @@ def load(
         except SpecError:
             return None
 
-    told = islice(suspicions(document, design, nodes, without), most_problems)
-    return design.with_warnings([*design.warnings, *told])
+    more = islice(suspicions(document, design, nodes, without), most_problems)
+    return design.with_warnings([*design.warnings, *more])
 
 
 @uncollected()
@@ -76,8 +76,8 @@ def variant(
 ) -> Design:
     """As :func:`load`, without looking for what was perhaps not meant: one of very many designs."""
     overrides = {name: _as_node(value, name) for name, value in (set or {}).items()}
-    given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
-    shapes = {name: shape for name, shape in given.items() if shape is not None}
+    named = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input}
+    shapes = {name: shape for name, shape in named.items() if shape is not None}
     nodes = {name: _as_list(shape, name) for name, shape in shapes.items()}
     design = expand(document, overrides, nodes, most_problems)
     object.__setattr__(design, "origin", Origin(document, dict(set or {}), shapes))  # nobody has seen it yet

@@ -48,5 +48,5 @@ class Shown:
         Raises:
             MissingLibrary: pandas is not installed.
         """
-        found: pd.DataFrame = REPORTS["frame"](self)
-        return found
+        frame: pd.DataFrame = REPORTS["frame"](self)
+        return frame

@@ -113,17 +113,17 @@ class FigureNames:
         part, _, figure = name.rpartition(".")
         if part:
             inner = FigureNames(self._account, part)
-            if figure not in inner.known():
-                raise ExpressionError(f"`{part}` has no figure `{figure}`", suggestion(figure, inner.known()))
+            if figure not in inner.vocabulary():
+                raise ExpressionError(f"`{part}` has no figure `{figure}`", suggestion(figure, inner.vocabulary()))
             return inner.lookup(figure)
-        if name not in self.known():
+        if name not in self.vocabulary():
             raise KeyError(name)
         return FIGURES[name].value(self._account, self._part)
 
     def spend(self, values: int) -> None:
         """A spec states so many figures at most."""
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         return list(known_of(scope_of(self._account, self._part)))
 
 

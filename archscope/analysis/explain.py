@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from archscope.analysis.counts.account import Account, analyze
 from archscope.analysis.counts.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.step.run import steps_under
-from archscope.arith import plain
+from archscope.arith import plain, whole_number
 from archscope.arith.traced import Traced, number
 from archscope.design import Design, incomplete
 from archscope.design.graph import Ref
@@ -27,8 +27,6 @@ from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from archscope.analysis.field.receptive_field import Field, ReceptiveFields
     from archscope.analysis.step.memory import Saved
 
@@ -318,7 +316,7 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
     else:
         hull = "" if field.table is not None else paths
         yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
-        yield Line(f"jump{suffix}", "", "", _number(field.jump))
+        yield Line(f"jump{suffix}", "", "", whole_number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
 
@@ -366,7 +364,7 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
         return text
     from archscope.analysis.field.receptive_field import apart_words
 
-    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(_number(apart.by)))
+    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(whole_number(apart.by)))
     return f"{text}; {words}"
 
 
@@ -398,10 +396,6 @@ def _moving(start: int, step: int) -> str:
         return str(start)
     moved = "u" if abs(step) == 1 else f"{abs(step)} u"
     return f"{start} {'-' if step < 0 else '+'} {moved}" if start else f"{'-' if step < 0 else ''}{moved}"
-
-
-def _number(value: int | Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:

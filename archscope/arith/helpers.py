@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import reduce
 from operator import add, mul
 from typing import Any, TypeVar
@@ -154,11 +155,18 @@ def collected(terms: Sequence[int], times: Iterable[int]) -> int:
     """
     if {*map(type, terms)} <= {int}:
         return sum(map(mul, terms, times))
-    known = {id(term): term for term in terms}
+    distinct = {id(term): term for term in terms}
     counts: Counter[int] = Counter()
     for term, count in zip(terms, times, strict=True):
         counts[id(term)] += count
-    return total(known[one] * count for one, count in counts.items())
+    return total(distinct[one] * count for one, count in counts.items())
+
+
+def whole_number(value: int | Fraction) -> int | float:
+    """A fraction as an integer where it is one, else as a real number."""
+    if type(value) is int or not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else float(value)
 
 
 def fixed(number: _Number) -> _Number:

@@ -212,8 +212,8 @@ def _alone(name: str, a: Any) -> Any:
         return a
     if not isinstance(a.value, int):
         return None
-    found = {"-": 0, "//": 1, "%": 0, "==": True, "<=": True, ">=": True, "!=": False, "<": False, ">": False}
-    return found.get(name)
+    results = {"-": 0, "//": 1, "%": 0, "==": True, "<=": True, ">=": True, "!=": False, "<": False, ">": False}
+    return results.get(name)
 
 
 def _multiple(name: str, a: Any, divisor: int) -> Any:
@@ -293,14 +293,14 @@ def _one_by_one(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     import numpy as np
 
     arrays = np.broadcast_arrays(*(np.array(a, object) if isinstance(a, int) else a for a in arguments))
-    known: dict[tuple[Any, ...], Any] = {}
-    found = []
+    results: dict[tuple[Any, ...], Any] = {}
+    values = []
     for key in zip(*(array.tolist() for array in arrays), strict=True):
-        if key not in known:
-            known[key] = _one(operation.plain, key)
-        found.append(known[key])
-    nothing = math.nan if any(isinstance(value, float) for value in known.values()) else 0
-    return np.array([nothing if value is None else value for value in found])
+        if key not in results:
+            results[key] = _one(operation.plain, key)
+        values.append(results[key])
+    nothing = math.nan if any(isinstance(value, float) for value in results.values()) else 0
+    return np.array([nothing if value is None else value for value in values])
 
 
 def _one(plain: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -86,11 +86,11 @@ class Program:
     def _compiled(
         self, steps: list[tuple[Recorded, int, tuple[int, ...]]], decisions: Mapping[Recorded, Any]
     ) -> list[_Instruction]:
-        kept = set(self.outputs)
+        needed = set(self.outputs)
         code = []
         for number, target, arguments in reversed(steps):
-            free = tuple({one for one in (target, *arguments) if one not in kept and self._registers[one] is None})
-            kept.update(arguments)
+            free = tuple({one for one in (target, *arguments) if one not in needed and self._registers[one] is None})
+            needed.update(arguments)
             code.append(
                 _Instruction(
                     _array_operation(number),
@@ -151,14 +151,14 @@ class Program:
 
 def ingredients(wanted: Iterable[Recorded]) -> list[Recorded]:
     """All that some numbers are made of, and they themselves, each behind what it is made of."""
-    found = {number.place: number for number in wanted}
-    waiting = list(found.values())
+    numbers = {number.place: number for number in wanted}
+    waiting = list(numbers.values())
     while waiting:
         for argument in waiting.pop().arguments:
-            if isinstance(argument, Recorded) and argument.place not in found:
-                found[argument.place] = argument
+            if isinstance(argument, Recorded) and argument.place not in numbers:
+                numbers[argument.place] = argument
                 waiting.append(argument)
-    return [found[place] for place in sorted(found)]
+    return [numbers[place] for place in sorted(numbers)]
 
 
 def _kind(value: Any) -> str:

@@ -27,7 +27,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.decisions: dict[Recorded, Any] = {}
-        self._known: dict[tuple[Any, ...], Any] = {}
+        self._numbers: dict[tuple[Any, ...], Any] = {}
         self._made = 0
 
     def variable(self, name: str, value: Number, bounds: Bounds) -> Recorded:
@@ -45,13 +45,13 @@ class Recorder:
     def apply(self, name: str, *arguments: Any) -> Any:
         """An operation of :data:`~archscope.arith.operations.OPERATIONS`; a plain number if all designs share it."""
         key = (name, *[a if a.__class__ is Recorded else (a.__class__, a) for a in arguments])
-        found = self._known.get(key)
-        if found is None:
-            found = simplified(name, arguments)
-            if found is None:
-                found = self._applied(name, arguments)
-            self._known[key] = found
-        return found
+        number = self._numbers.get(key)
+        if number is None:
+            number = simplified(name, arguments)
+            if number is None:
+                number = self._applied(name, arguments)
+            self._numbers[key] = number
+        return number
 
     def _applied(self, name: str, arguments: tuple[Any, ...]) -> Any:
         values = [plain(argument) for argument in arguments]
@@ -71,7 +71,7 @@ class Recorder:
 
     def close(self) -> None:
         """Nothing more will be recorded: what only served to find operations again is forgotten."""
-        self._known.clear()
+        self._numbers.clear()
 
     def decide(self, number: Recorded) -> Any:
         """The value of a number or truth, on which the structure depends from now on."""

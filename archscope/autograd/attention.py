@@ -8,7 +8,6 @@ from archscope.autograd import aten
 from archscope.autograd.dtypes import promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Value
-from archscope.autograd.strides import Strides
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FUSED_ATTENTION, spelled
 from archscope.errors import UsageError
@@ -44,10 +43,11 @@ def _as_bias(t: Tape, mask: Value, dtype: str) -> Value:
 
 
 def _fuses(query: Value, key: Value, value: Value, bias: Value | None) -> bool:
-    """Whether the fused kernel takes these shapes, and a mask (use_flash_attention_cpp)."""
+    """Whether the fused kernel takes these shapes, features side by side, and a mask (use_flash_attention_cpp)."""
     alike = query.shape[-1] == key.shape[-1] == value.shape[-1]
     masked = bias is None or (len(bias.shape) in (2, 4) and bias.node is None)
-    return len(query.shape) == 4 and alike and masked
+    dense = all(aten.strides_of(x)[-1] == 1 for x in (query, key, value))
+    return len(query.shape) == 4 and alike and dense and masked
 
 
 def _attention(
@@ -61,7 +61,7 @@ def _attention(
         (query.shape, query.dtype, ""),
         (query.shape[:-1], promoted(query.dtype, "float32"), "the logarithms of the sums of exponentials"),
     )
-    y.strides = _as_laid(query)
+    y.strides = aten.laid(query.shape, query)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
@@ -74,16 +74,6 @@ def _attention(
     return y
 
 
-def _as_laid(x: Value) -> Strides:
-    """Strides of a tensor without gaps whose dimensions lie in the order of another's."""
-    steps = aten.strides_of(x)
-    strides, step = [0] * len(x.shape), 1
-    for dim in sorted(range(len(x.shape)), key=lambda dim: (steps[dim], -dim)):
-        strides[dim] = step
-        step *= x.shape[dim]
-    return tuple(strides)
-
-
 def _products(
     t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
 ) -> Value:
@@ -92,7 +82,7 @@ def _products(
     if given in ("bfloat16", "float16"):
         query, key, value = (aten.cast(t, tensor, "float32") for tensor in (query, key, value))
     length, keys = query.shape[-2], key.shape[-2]
-    query = aten.kernel(t, query, query.shape)
+    query = aten.scaled(t, query)
     if causal:
         ones = t.make((length, keys), "bool")
         mask = t.make((length, keys), "bool")
@@ -101,7 +91,7 @@ def _products(
         bias = t.make((length, keys), query.dtype)
         t.drop(low, zero, mask)
     key, value = (_for_each_head(t, tensor, query) for tensor in (key, value))
-    turned = aten.kernel(t, aten.swapped(t, key, -1, -2), (*key.shape[:-2], key.shape[-1], keys))
+    turned = aten.scaled(t, aten.swapped(t, key, -1, -2))
     scores = aten.matmul(t, query, turned)
     t.drop(turned)
     if bias is not None:
@@ -109,7 +99,7 @@ def _products(
         t.link(biased, (scores, bias), passed_on)
         t.drop(scores)
         scores = biased
-    soft = aten.kernel(t, scores, scores.shape, saves="softmax")
+    soft = aten.softmax(t, scores)
     t.drop(scores)
     if dropout > 0:
         certain, mask = soft, aten.like(t, soft, "the mask")
@@ -165,7 +155,9 @@ def multihead(
     q, k, v = (aten.reshape(t, a, (batch, heads, a.shape[1], head)) for a in (q, k, v))
     attended = aten.permute(t, attention(t, q, k, v, dropout=dropout), (2, 0, 1, 3))
     t.end(start, attended)
-    rows = aten.reshape(t, aten.copied(t, attended, "the heads' outputs"), (length * batch, embed))
+    rows = aten.reshape(t, attended, (length * batch, embed))
+    if rows.storage is not attended.storage:
+        rows.storage.what = "the heads' outputs"
     t.end(start, rows)
     y = aten.reshape(t, aten.linear(t, rows, w["out_proj.weight"], w.get("out_proj.bias")), (length, batch, embed))
     return aten.swapped(t, y, 0, 1) if batch_first else y
@@ -208,7 +200,7 @@ def _unpacked(t: Tape, joined: Value, parts: int) -> list[Value]:
 def _lengthened(t: Tape, x: Value, bias: Value, batch: int) -> Value:
     """Keys or values with a learnt one more; the shorter ones are given up."""
     repeated = t.make((1, batch, bias.shape[-1]), bias.dtype)
-    t.link(repeated, (bias,), passed_on if batch == 1 else aten.one_like)
+    t.link(repeated, (bias,), passed_on if batch == 1 else aten.one_ordered)
     y = aten.cat(t, (x, repeated), (x.shape[0] + 1, *x.shape[1:]), 0)
     t.drop(x, repeated)
     return y

@@ -40,9 +40,8 @@ def _laid(t: Tape, x: Value, term: str, letters: str) -> Value:
 def _summed(t: Tape, x: Value, dims: range | list[int], *, keepdim: bool) -> Value:
     if not dims:
         return x
-    kept = tuple(1 if dim in dims else size for dim, size in enumerate(x.shape))
-    shape = kept if keepdim else tuple(size for dim, size in enumerate(x.shape) if dim not in dims)
-    return aten.summed(t, x, shape, kept)
+    left = tuple(size for dim, size in enumerate(x.shape) if dim not in dims)
+    return aten.summed(t, x, aten.kept(x.shape, dims) if keepdim else left, dims)
 
 
 def _paired(t: Tape, a: Value, b: Value, out: int) -> Value:

@@ -56,7 +56,7 @@ class ElmanStep(CellStep):
     ) -> list[Value]:
         gates = aten.linear(t, states[0], w["weight_hh"], w.get("bias_hh"))
         both = aten.added(t, gates, arrive())
-        state = aten.kernel(t, both, both.shape, saves="output")
+        state = aten.derived(t, both, saves="output")
         state.storage.what = "the state"
         return [state]
 
@@ -82,7 +82,7 @@ class LSTMStep(CellStep):
         following = aten.added(t, kept, new)
         t.drop(new)
         following.storage.what = "the cell"
-        bounded = aten.kernel(t, following, following.shape, saves="output")
+        bounded = aten.derived(t, following, saves="output")
         bounded.storage.what = "tanh of the cell"
         output = aten.multiply(t, o, bounded, "the state")
         t.drop(bounded)
@@ -128,7 +128,9 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
     y = t.view(x, x.shape, x.strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        return [t.make(v.shape, v.dtype) if v.node is not None else None for v in (x, other)]
+        gradient = gradients[0]
+        assert gradient is not None
+        return [aten.pointwise(t, gradient, b) if a.node is not None else None for a, b in ((x, other), (other, x))]
 
     t.link(y, (x, other), back, *saved)
     return y
@@ -243,8 +245,8 @@ def _cudnn(
     """
     start = t.begin()
     weights = tuple(w.values())
-    dtype = x.dtype if t.lower is None else t.lower
-    x = aten.cast(t, x, dtype)
+    (x,) = aten.lowered(t, x)
+    dtype = x.dtype
     if any(weight.dtype != dtype for weight in weights):
         size = sum(prod(weight.shape) for weight in weights)
         flat = t.make((size,), dtype, f"the weights, cast to {dtype}")

@@ -1,23 +1,23 @@
-"""Norms, spreads and log-sum-exp over dimensions: what torch keeps, and what its formulas of gradients make.
-
-``kept`` is the shape with a 1 in place of each dimension that is reduced.
-"""
+"""Norms, spreads and log-sum-exp over dimensions: what torch keeps, and what its formulas of gradients make."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import isinf
 
-from archscope.autograd.aten import like
+from archscope.autograd.aten import kept, like, pointwise, restored, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 
 
-def logsumexp(t: Tape, x: Value, shape: Shape) -> Value:
+def logsumexp(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """torch.logsumexp: grad * (x - result).exp()."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        shifted, raised, result = (like(t, x) for _ in range(3))
+        shifted, raised = like(t, x), like(t, x)
+        result = _times(t, gradients, dims, raised)
         t.drop(shifted, raised)
         return [result]
 
@@ -25,7 +25,7 @@ def logsumexp(t: Tape, x: Value, shape: Shape) -> Value:
     return y
 
 
-def norm(t: Tape, x: Value, shape: Shape, kept: Shape, p: float) -> Value:
+def norm(t: Tape, x: Value, shape: Shape, dims: Collection[int], p: float) -> Value:
     """torch.linalg.vector_norm; linalg_vector_norm_backward has a formula for each kind of p."""
     y = t.make(shape, x.dtype)
 
@@ -33,32 +33,45 @@ def norm(t: Tape, x: Value, shape: Shape, kept: Shape, p: float) -> Value:
         if p == 0:
             return [None]
         if isinf(p):
-            return [_of_extremum(t, x, kept)]
-        return [_of_power(t, x, kept, p)]
+            return [_of_extremum(t, x, dims)]
+        if p in (1, 2):
+            return [_of_simple_power(t, gradients, x, dims, p)]
+        return [_of_power(t, x, dims, p)]
 
     t.link(y, (x,), back, x, y)
     return y
 
 
-def _of_extremum(t: Tape, x: Value, kept: Shape) -> Value:
+def _times(t: Tape, gradients: Gradients, dims: Collection[int], x: Value) -> Value:
+    """The gradient of a reduction, repeated, times a tensor."""
+    gradient = gradients[0]
+    assert gradient is not None
+    strides = iterated(x.shape, restored(gradient, x.shape, dims), (x.shape, strides_of(x)))
+    return t.make(x.shape, x.dtype, "", strides)
+
+
+def _of_extremum(t: Tape, x: Value, dims: Collection[int]) -> Value:
     """sgn(x) * ((grad / mask.sum()) * mask), where the mask is (|x| == norm) | isnan(|x|)."""
     size = like(t, x)
     equal, unknown, mask = (like(t, x, "", "bool") for _ in range(3))
     t.drop(equal, unknown)
-    count, each = t.make(kept, "int64"), t.make(kept, x.dtype)
+    count, each = t.make(kept(x.shape, dims), "int64"), t.make(kept(x.shape, dims), x.dtype)
     shared, sign, result = (like(t, x) for _ in range(3))
     t.drop(size, mask, count, each, shared, sign)
     return result
 
 
-def _of_power(t: Tape, x: Value, kept: Shape, p: float) -> Value:
-    """sgn(x) * |x|^(p - 1) * (grad / norm^(p - 1)), shorter where p is 1, 2 or more; zeros are filled in place."""
-    if p in (1, 2):
-        scaled = like(t, x)  # the sign, or x / norm
-        zero = [t.make(kept, "bool")] if p == 2 else []
-        result = like(t, x)
-        t.drop(scaled, *zero)
-        return result
+def _of_simple_power(t: Tape, gradients: Gradients, x: Value, dims: Collection[int], p: float) -> Value:
+    """sgn(x) * grad, or grad * (x / norm) with zeros filled in place."""
+    scaled = like(t, x)
+    zero = [t.make(kept(x.shape, dims), "bool")] if p == 2 else []
+    result = _times(t, gradients, dims, scaled) if p == 2 else like(t, scaled)
+    t.drop(scaled, *zero)
+    return result
+
+
+def _of_power(t: Tape, x: Value, dims: Collection[int], p: float) -> Value:
+    """sgn(x) * |x|^(p - 1) * (grad / norm^(p - 1)), shorter where p is over 2; zeros are filled in place."""
     passing = [like(t, x)]  # |x|, raised in place
     if p < 1:
         passing.append(like(t, x, "", "bool"))
@@ -66,43 +79,50 @@ def _of_power(t: Tape, x: Value, kept: Shape, p: float) -> Value:
         passing.append(like(t, x))  # the sign
     scaled = like(t, x)
     t.drop(*passing)
-    root = t.make(kept, x.dtype)
+    root = t.make(kept(x.shape, dims), x.dtype)
     if p < 1:
         half, result = like(t, x), like(t, x)
         t.drop(scaled, root, half)
         return result
-    each = t.make(kept, x.dtype)
+    each = t.make(kept(x.shape, dims), x.dtype)
     t.drop(root)
-    zero = [t.make(kept, "bool")]
+    zero = [t.make(kept(x.shape, dims), "bool")]
     t.drop(*zero)
     result = like(t, x)
     t.drop(scaled, each)
     return result
 
 
-def variance(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def variance(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """torch.var."""
     y = t.make(shape, x.dtype)
-    t.link(y, (x,), lambda t, node, gradients: [_of_variance(t, x, kept)], x)
+    t.link(y, (x,), lambda t, node, gradients: [_of_variance(t, gradients, x, dims)], x)
     return y
 
 
-def _of_variance(t: Tape, x: Value, kept: Shape) -> Value:
+def _of_variance(t: Tape, gradients: Gradients, x: Value, dims: Collection[int]) -> Value:
     """(2 / (n - correction)) * grad * (x - x.mean())."""
-    mean, apart = t.make(kept, x.dtype), like(t, x)
-    scaled, result = t.make(kept, x.dtype), like(t, x)
+    mean, apart = t.make(kept(x.shape, dims), x.dtype), like(t, x)
+    gradient = gradients[0]
+    assert gradient is not None
+    sizes, steps = restored(gradient, x.shape, dims)
+    scaled = t.make(kept(x.shape, dims), x.dtype, "", iterated(sizes, (sizes, steps)))
+    result = pointwise(t, scaled, apart)
     t.drop(mean, apart, scaled)
     return result
 
 
-def deviation(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def deviation(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """torch.std: the gradient of the variance is (grad / (2 * result)), 0 where the result is."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        twice, gradient, zero = t.make(shape, x.dtype), t.make(shape, x.dtype), t.make(shape, "bool")
+        arrived = gradients[0]
+        assert arrived is not None
+        twice = t.make(shape, x.dtype)
+        gradient, zero = like(t, arrived), t.make(shape, "bool")
         t.drop(twice, zero)
-        result = _of_variance(t, x, kept)
+        result = _of_variance(t, [gradient], x, dims)
         t.drop(gradient)
         return [result]
 

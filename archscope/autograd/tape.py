@@ -46,6 +46,7 @@ class Tape:
         nodes: of the backward graph, in the order in which they were made.
         gradients: of the parameters, once they have arrived.
         casts: weights in the lower type, which torch.autocast keeps until its end.
+        autocasts: whether a function has been called whose arguments autocast casts.
         allocated: bytes of all events so far, whether they live or not.
         traffic: where it is asked for, every storage that was born (True) or freed (False), in order.
         phase, layer: where the step is.
@@ -84,6 +85,7 @@ class Tape:
         self._log: list[Entry] = []
         self._stretched: Stretched | None = None
         self.casts: dict[Storage, Value] = {}
+        self.autocasts = False
 
     # -- memory ---
 

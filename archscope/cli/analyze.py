@@ -8,9 +8,10 @@ import click
 
 from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
+from archscope.figures import options_of
 from archscope.figures.table import COLUMNS, choose
 from archscope.report.results.account import AccountReport
-from archscope.setting import OF_MEMORY, Setting
+from archscope.setting import Setting
 
 if TYPE_CHECKING:
     from archscope.report.page.times import Times
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
 @click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
-@settings.options(*OF_MEMORY, "calibration")
+@settings.options(*options_of("training_bytes", "inference_bytes"), "calibration")
 @options.variant
 @options.formats(AccountReport)
 @click.option(

@@ -6,14 +6,15 @@ import click
 
 from archscope.analysis import explain
 from archscope.cli import options, settings
+from archscope.figures import COSTS, SAVED, options_of
 from archscope.report.results.explanation import ExplanationReport
-from archscope.setting import OF_SAVED, Setting
+from archscope.setting import Setting
 
 
 @click.command("explain")
 @options.one_spec
 @click.argument("layer", required=False)
-@settings.options(*OF_SAVED)
+@settings.options(*options_of(*COSTS, *SAVED))
 @options.variant
 @options.formats(ExplanationReport)
 @options.manners

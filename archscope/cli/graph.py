@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from archscope.analysis import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.cli import options
 from archscope.files import check_target
 from archscope.report.graphs import draw
@@ -45,7 +45,7 @@ def command(
     check_target(output)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     draw(
-        analyze(design),
+        analyze(design, runnable(design)),
         output,
         depth=depth if isinstance(depth, int) else None,
         opened=opened,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archscope import files
+from archscope.autograd.dtypes import full_name, misnamed
 from archscope.cli import options
 from archscope.report.results.imported import ImportedReport
 
@@ -34,10 +35,12 @@ class ExampleInput(click.ParamType):
         found = re.fullmatch(r"(?:(\w+)=)?(\d{1,9}(?:[x,]\d{1,9})*)?(?::(\w+))?", str(value))
         if found is None or not (found[2] or found[3]):
             self.fail(f"{value!r} is not of the form 3x224x224, ids=128:int64 or step=:int64", param, ctx)
-        if found[3] and found[3] not in DTYPES:
-            self.fail(f"{found[3]!r} is no type of an input; one of {', '.join(DTYPES)}", param, ctx)
+        dtype = full_name(found[3] or DTYPES[0])
+        if dtype not in DTYPES:
+            hint = misnamed(dtype, DTYPES) or f"one of {', '.join(DTYPES)}"
+            self.fail(f"{found[3]!r} is no type of an input; {hint}", param, ctx)
         sizes = tuple(int(size) for size in re.split("[x,]", found[2])) if found[2] else ()
-        return found[1] or "", sizes, found[3] or DTYPES[0]
+        return found[1] or "", sizes, dtype
 
 
 @click.command("import")

@@ -13,9 +13,10 @@ from archscope.analysis.step.memory import Memory, memory
 from archscope.cli import options, settings
 from archscope.design import MOST_DRAWN
 from archscope.errors import ArchscopeError, UsageError
+from archscope.figures import options_of
 from archscope.report.results.memory import MemoryReport
 from archscope.report.text import binary
-from archscope.setting import OF_MEMORY, Setting
+from archscope.setting import Setting
 from archscope.setting.devices import DEVICES
 from archscope.setting.sizes import bytes_of
 
@@ -50,7 +51,7 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 
 @click.command("memory")
 @options.one_spec
-@settings.options(*OF_MEMORY)
+@settings.options(*options_of("training_bytes", "inference_bytes"))
 @click.option(
     "--limit", type=Size(), help="24GiB: the largest batch, and in steps of 32 the largest square input, that fit."
 )

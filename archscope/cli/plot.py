@@ -14,8 +14,9 @@ from archscope.analysis.time.roofline import predict
 from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
+from archscope.figures import options_of
 from archscope.files import check_target
-from archscope.setting import OF_MEMORY, OF_TIME, Setting
+from archscope.setting import Setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def _save(figure: Figure, output: str) -> None:
     save(figure, output)
 
 
-_of_memory = settings.options(*OF_MEMORY)
+_of_memory = settings.options(*options_of("training_bytes", "inference_bytes"))
 
 
 @command.command("stages")
@@ -127,7 +128,7 @@ def memory_(spec: str, setting: Setting, output: str, sets: Sets, inputs: Inputs
 
 @command.command("roofline")
 @options.one_spec
-@settings.options(*OF_TIME, "calibration", device=True)
+@settings.options(*options_of("train_seconds", "infer_seconds"), device=True)
 @_picture
 def roofline(
     spec: str,

@@ -6,13 +6,14 @@ import click
 
 from archscope.analysis.time.roofline import predict
 from archscope.cli import options, settings
+from archscope.figures import options_of
 from archscope.report.results.prediction import PredictionReport
-from archscope.setting import OF_TIME, Setting
+from archscope.setting import Setting
 
 
 @click.command("predict")
 @options.one_spec
-@settings.options(*OF_TIME, "calibration", device=True)
+@settings.options(*options_of("train_seconds", "infer_seconds"), device=True)
 @options.variant
 @options.layer_rows
 @options.formats(PredictionReport)

@@ -144,11 +144,11 @@ class Comparison(Shown, report="comparison"):
         Args:
             depth: how many names of a layer's path tell blocks apart.
         """
-        found = [{part.name: part for part in side.account.by_block(depth)} for side in self.sides]
-        kept = [side.saved_by_block(depth) for side in self.sides]
+        blocks = [{part.name: part for part in side.account.by_block(depth)} for side in self.sides]
+        saved = [side.saved_by_block(depth) for side in self.sides]
         return tuple(
-            Stage(name, tuple(parts.get(name) for parts in found), tuple(sizes.get(name) for sizes in kept))
-            for name in _merged(found)
+            Stage(name, tuple(parts.get(name) for parts in blocks), tuple(sizes.get(name) for sizes in saved))
+            for name in _merged(blocks)
         )
 
 
@@ -244,7 +244,7 @@ def labels(designs: Sequence[Design]) -> tuple[str, ...]:
     for design in designs:
         alike.setdefault(design.name, []).append(_said(design))
     taken: set[str] = set()
-    found = []
+    texts = []
     for design in designs:
         details = _details(_said(design), alike[design.name])
         label = wanted = (f"{design.name} ({', '.join(details)})" if details else design.name) + design.reserve
@@ -253,8 +253,8 @@ def labels(designs: Sequence[Design]) -> tuple[str, ...]:
             number += 1
             label = f"{wanted} #{number}"
         taken.add(label)
-        found.append(label)
-    return tuple(found)
+        texts.append(label)
+    return tuple(texts)
 
 
 def _said(design: Design) -> dict[str, str]:
@@ -269,8 +269,8 @@ def _details(said: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> lis
     differing = {name for other in alike for name in (*first, *other) if first.get(name) != other.get(name)}
     if len(differing) > 1:
         differing.discard("")  # files that differ say less than what they say
-    told = said if len(differing) == 1 else {name: what for name, what in said.items() if what != first.get(name)}
-    return [what for name, what in told.items() if name in differing and what]
+    words = said if len(differing) == 1 else {name: what for name, what in said.items() if what != first.get(name)}
+    return [what for name, what in words.items() if name in differing and what]
 
 
 def as_written(value: Any) -> str:
@@ -284,9 +284,9 @@ def _merged(sequences: Iterable[Iterable[str]]) -> list[str]:
     """All names, each behind those that it stands behind where it first occurs."""
     merged: list[str] = []
     for names in sequences:
-        at, known = 0, set(merged)
+        at, there = 0, set(merged)
         for name in names:
-            if name in known:
+            if name in there:
                 at = max(at, merged.index(name) + 1)
             else:
                 merged.insert(at, name)

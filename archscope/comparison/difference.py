@@ -155,7 +155,7 @@ class _Node:
 
 class _Side(NamedTuple):
     account: Account
-    kept: Mapping[str, int]
+    saved: Mapping[str, int]
     root: _Node
 
     @classmethod
@@ -245,20 +245,20 @@ class _Laid:
         """What changed in a block, in the order of the second; what was removed stands where it stood."""
         pairs = self._pairs[before]
         place = {node: at for at, node in enumerate(after.children)}
-        found: list[tuple[tuple[int, int], Change]] = []  # each behind the place in the second, then in the first
+        changes: list[tuple[tuple[int, int], Change]] = []  # each behind the place in the second, then in the first
         last = -1
         for at, node in enumerate(before.children, 1):
             partner = pairs.get(node)
             if partner is None:
-                found.append(((last, at), self._whole(self.before, node, REMOVED)))
+                changes.append(((last, at), self._whole(self.before, node, REMOVED)))
                 continue
             last = place.pop(partner)
             change = self._layer(node, partner) if node.key[1] else self._block(node, partner)
             if change is not None:
-                found.append(((last, 0), change))
-        found += [((at, 0), self._whole(self.after, node, ADDED)) for node, at in place.items()]
-        found.sort(key=lambda one: one[0])
-        return _summed_up((at or there, change) for (there, at), change in found)
+                changes.append(((last, 0), change))
+        changes += [((at, 0), self._whole(self.after, node, ADDED)) for node, at in place.items()]
+        changes.sort(key=lambda one: one[0])
+        return _summed_up((at or there, change) for (there, at), change in changes)
 
     def _whole(self, side: _Side, node: _Node, kind: str) -> Change:
         """A part that is only in one of the designs."""
@@ -271,12 +271,14 @@ class _Laid:
                 (),
                 _summed_up(enumerate(self._whole(side, child, kind) for child in node.children)),
             )
-        layer, cost, kept = side.layer(node), side.row(node).cost, side.kept[node.name]
-        given = layer.op.given().items()
+        layer, cost, saved = side.layer(node), side.row(node).cost, side.saved[node.name]
+        arguments = layer.op.given().items()
         if kind == REMOVED:
-            edits = tuple(Edit(name, value, None) for name, value in given)
-            return Change(kind, before, after, layer.kind, edits, Cost() - cost, -kept)
-        return Change(kind, before, after, layer.kind, tuple(Edit(n, None, value) for n, value in given), cost, kept)
+            edits = tuple(Edit(name, value, None) for name, value in arguments)
+            return Change(kind, before, after, layer.kind, edits, Cost() - cost, -saved)
+        return Change(
+            kind, before, after, layer.kind, tuple(Edit(n, None, value) for n, value in arguments), cost, saved
+        )
 
     def _block(self, before: _Node, after: _Node) -> Change | None:
         children = self._inside(before, after)
@@ -289,25 +291,25 @@ class _Laid:
     def _layer(self, before: _Node, after: _Node) -> Change | None:
         first, second = self.before.row(before), self.after.row(after)
         cost = second.cost - first.cost
-        kept = self.after.kept[after.name] - self.before.kept[before.name]
+        saved = self.after.saved[after.name] - self.before.saved[before.name]
         edits = [*_renamed(before, after), *self._words(self.before.layer(before), self.after.layer(after))]
         kind = CHANGED if edits else AFFECTED
         shapes = [tuple(tensor.sizes for tensor in row.x) for row in (first, second)]
         if shapes[0] != shapes[1]:
             edits.append(Edit("input_shape", *shapes))
-        if not edits and not kept and cost == Cost():
+        if not edits and not saved and cost == Cost():
             return None
-        return Change(kind, before.name, after.name, second.kind, tuple(edits), cost, kept)
+        return Change(kind, before.name, after.name, second.kind, tuple(edits), cost, saved)
 
     def _words(self, before: Layer, after: Layer) -> Iterator[Edit]:
         """What a layer says otherwise."""
         if before.kind != after.kind:
             yield Edit("op", before.kind, after.kind)
         else:
-            given, now = before.op.arguments(), after.op.arguments()
-            for name in given:
-                if given[name] != now[name]:
-                    yield Edit(name, given[name], now[name])
+            old, now = before.op.arguments(), after.op.arguments()
+            for name in old:
+                if old[name] != now[name]:
+                    yield Edit(name, old[name], now[name])
         yield from _edit("frozen", before.frozen, after.frozen)
         yield from _edit("no_grad", before.no_grad, after.no_grad)
         yield from _edit("dtype", before.dtype, after.dtype)
@@ -315,22 +317,22 @@ class _Laid:
         shares = None if before.shares is None else self._partners.get(before.shares, before.shares)
         yield from _edit("reuse", shares, after.shares)
         reads, now_reads = (
-            tuple(str(_origin(ref, known)) for ref in layer.inputs)
-            for known, layer in zip(self._origins, (before, after), strict=True)
+            tuple(str(_origin(ref, origins)) for ref in layer.inputs)
+            for origins, layer in zip(self._origins, (before, after), strict=True)
         )
         yield from _edit("reads", reads, now_reads)
 
     def _design_edits(self) -> Iterator[Edit]:
         before, after = self.before.account.design, self.after.account.design
-        given, now = dict(before.vars), dict(after.vars)
-        for name in dict.fromkeys([*given, *now]):
-            yield from _edit(f"vars.{name}", given.get(name), now.get(name))
+        old, now = dict(before.vars), dict(after.vars)
+        for name in dict.fromkeys([*old, *now]):
+            yield from _edit(f"vars.{name}", old.get(name), now.get(name))
         shapes, now_shapes = ({node.name: node.shape for node in design.inputs} for design in (before, after))
         for name in dict.fromkeys([*shapes, *now_shapes]):
             yield from _edit(f"input.{name}", shapes.get(name), now_shapes.get(name))
         outputs, now_outputs = (
-            {name: str(_origin(ref, known)) for name, ref in design.outputs}
-            for known, design in zip(self._origins, (before, after), strict=True)
+            {name: str(_origin(ref, origins)) for name, ref in design.outputs}
+            for origins, design in zip(self._origins, (before, after), strict=True)
         )
         for name in dict.fromkeys([*outputs, *now_outputs]):
             yield from _edit(f"output.{name}", outputs.get(name), now_outputs.get(name))
@@ -346,9 +348,9 @@ def _renamed(before: _Node, after: _Node) -> Iterator[Edit]:
         yield from _edit("name", before.key[0], after.key[0])
 
 
-def _origin(ref: Ref, known: Mapping[str, Ref | str]) -> Ref:
+def _origin(ref: Ref, origins: Mapping[str, Ref | str]) -> Ref:
     """The tensor that both designs have from which one comes."""
-    origin = known.get(ref.node, ref)
+    origin = origins.get(ref.node, ref)
     return Ref(origin, ref.output) if isinstance(origin, str) else origin
 
 
@@ -357,11 +359,11 @@ def _origins(layers: Sequence[Layer], names: Mapping[str, str]) -> dict[str, Ref
 
     Else whatever stands behind a layer that was put in would read another tensor.
     """
-    known: dict[str, Ref | str] = dict(names)
+    origins: dict[str, Ref | str] = dict(names)
     for layer in layers:
-        if layer.name not in known and layer.inputs:
-            known[layer.name] = _origin(layer.inputs[0], known)
-    return known
+        if layer.name not in origins and layer.inputs:
+            origins[layer.name] = _origin(layer.inputs[0], origins)
+    return origins
 
 
 def _sum(
@@ -369,8 +371,8 @@ def _sum(
 ) -> Change:
     """A block by what is inside."""
     cost = Cost.sum(child.cost for child in children)
-    kept, layers = (sum(getattr(child, name) for child in children) for name in ("saved_bytes", "layers"))
-    return Change(kind, before, after, "", edits, cost, kept, layers, children=tuple(children))
+    saved, layers = (sum(getattr(child, name) for child in children) for name in ("saved_bytes", "layers"))
+    return Change(kind, before, after, "", edits, cost, saved, layers, children=tuple(children))
 
 
 def _summed_up(changes: Iterable[tuple[int, Change]]) -> list[Change]:

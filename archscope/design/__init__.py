@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 
-from archscope.autograd.dtypes import HELD
+from archscope.autograd.dtypes import HELD, Types
 from archscope.design.graph import Input, Layer, LayerGraph, Ref
 from archscope.design.steps import Step, steps_of
 from archscope.errors import LONGEST_WORD, UsageError
@@ -69,13 +69,13 @@ class Scope:
         name: its full name; its layers are those whose names begin so.
         block: the block that is called; ``None`` is a round of a repeat.
         variables: the parameters of the block, or of the one around the round, that are numbers or words.
-        given: the tensors that the block is given; empty for a round.
+        reads: the tensors that the block is given; empty for a round.
     """
 
     name: str
     block: str | None
     variables: tuple[tuple[str, Any], ...]
-    given: tuple[Ref, ...] = ()
+    reads: tuple[Ref, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -128,22 +128,25 @@ class Design(Shown, report="design"):
         """The layer graph."""
         return LayerGraph(self.inputs, self.layers, self.outputs)
 
-    def steps(self, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
+    def steps(self, batch: int = 1, types: Types | None = None) -> tuple[Step, ...]:
         """All layers with their tensors at a batch size; inferred once.
 
         Args:
-            floating: the floating type of the run, which says what stands beside types that the design names.
+            types: those of a run, which say what may stand beside types that the design names, and what autocast makes
+                of them; without any nothing is refused.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
+            SpecError: types do not go together in this run.
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
+                torch.autocast does in it.
         """
-        floating = floating if self.graph.typed else "float32"
+        types = self.graph.told(types)
         if type(batch) is not int:  # a sweep may vary it
-            return steps_of(self.graph, batch, floating)
-        return self._steps(batch, floating)
+            return steps_of(self.graph, batch, types)
+        return self._steps(batch, types)
 
     @cached_property
-    def _steps(self) -> Callable[[int, str], tuple[Step, ...]]:
+    def _steps(self) -> Callable[[int, Types | None], tuple[Step, ...]]:
         return lru_cache(_MOST_BATCHES)(partial(steps_of, self.graph))
 
     @cached_property
@@ -177,8 +180,8 @@ class Design(Shown, report="design"):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
-        return kept | {"origin": None}
+        state = {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
+        return state | {"origin": None}
 
 
 #: what a design holds of itself once it has been asked
@@ -187,13 +190,13 @@ _DERIVED = {name for name, value in vars(Design).items() if isinstance(value, ca
 _MOST_BATCHES = 4
 
 
-def hold_designs(*given: Any) -> None:
+def hold_designs(*things: Any) -> None:
     """Hold that these are designs, and not what one is loaded from, or something else.
 
     Raises:
         UsageError: one is none.
     """
-    for one in given:
+    for one in things:
         if isinstance(one, Design):
             continue
         if isinstance(one, str) and len(one) <= LONGEST_WORD and one.isprintable():

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from archscope.arith import Reading
-from archscope.autograd.dtypes import HELD
-from archscope.errors import UsageError
-from archscope.errors.diagnostics import Mark
+from archscope.autograd.dtypes import HELD, NARROW, Types
+from archscope.errors import SpecError, UsageError
+from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.ops import Op, Tensor
 from archscope.ops.base import Tensors
 from archscope.ops.legal import Inference, Violation
@@ -122,6 +122,11 @@ class Layer:
 #: another batch than 1, to see what follows from it
 MANY = 8
 _ASKED_OFTEN = (1, MANY)  # batches whose tensors are kept
+#: in which types a design may be run
+_RUNS = (
+    *map(Types, ("float32", *(dtype for dtype in HELD if dtype != "float32"))),
+    *(Types("float32", lower, device) for lower in NARROW for device in ("cpu", "cuda")),
+)
 
 
 class Parting(NamedTuple):
@@ -171,21 +176,21 @@ class LayerGraph:
         tensors: Mapping[str, Tensors] | None = None,
     ) -> None:
         self.inputs, self.outputs, self._layers = tuple(inputs), tuple(outputs), tuple(layers)
-        known: set[str] = set()
+        names: set[str] = set()
         for node in self._nodes():
-            if node.name in known:
+            if node.name in names:
                 raise ValueError(f"two nodes are called {node.name}")
             if isinstance(node, Layer):
                 for ref in node.inputs:
-                    if ref.node not in known:
+                    if ref.node not in names:
                         raise ValueError(f"{node.name} reads {ref.node}, which does not come before it")
-            known.add(node.name)
+            names.add(node.name)
         for name, ref in self.outputs:
-            if ref.node not in known:
+            if ref.node not in names:
                 raise ValueError(f"output {name} reads {ref.node}, which does not exist")
-        self._tensors: dict[tuple[int, str], Mapping[str, Tensors]] = {}
+        self._tensors: dict[tuple[int, Types | None], Mapping[str, Tensors]] = {}
         if tensors is not None:
-            self._tensors[1, "float32"] = tensors
+            self._tensors[1, None] = tensors
 
     def _nodes(self) -> Iterator[Input | Layer]:
         yield from self.inputs
@@ -215,44 +220,82 @@ class LayerGraph:
         inputs = any(node.dtype in HELD for node in self.inputs)
         return inputs or any(layer.held or layer.op.types.named for layer in self._layers)
 
-    def tensors(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
-        """The tensors that every node gives, at a batch size, and in a run of a floating type.
+    def tensors(self, batch: int, types: Types | None = None) -> Mapping[str, Tensors]:
+        """The tensors that every node gives, at a batch size, and in a run.
+
+        Args:
+            types: those of the run; without any, types are told as in one in float32, and none is refused beside
+                others: which go together depends on the run.
 
         Raises:
-            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type (another one
-                is marked beside it).
+            SpecError: types do not go together in this run.
+            UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
+                torch.autocast does in it.
         """
-        floating = floating if self.typed else "float32"
-        tensors, refusal = self._inferred(batch, floating)
+        tensors, refusal = self._inferred(batch, self.told(types))
         if refusal is not None:
-            layer, violation = refusal
-            run = f"batch {batch}" if floating == "float32" else f"batch {batch} in {floating}"
-            raise UsageError(f"{layer.name} does not allow {run}: {violation.message}")
+            raise UsageError(_impossible(*refusal, batch))
         return tensors
 
-    def _inferred(self, batch: int, floating: str) -> tuple[Mapping[str, Tensors], tuple[Layer, Violation] | None]:
-        """The tensors up to a layer that refuses, and that layer with the reason."""
+    def told(self, types: Types | None) -> Types | None:
+        """The types of a run, if those of tensors depend on them: something names types, or autocast casts."""
+        return types if types and (self.typed or types.lower) else None
+
+    def _inferred(
+        self, batch: int, types: Types | None = None
+    ) -> tuple[Mapping[str, Tensors], tuple[Layer, Violation] | None]:
+        """The tensors up to a layer that refuses, and that layer with the reason.
+
+        Raises:
+            SpecError: types do not go together.
+        """
         asked_often = type(batch) is int and batch in _ASKED_OFTEN
-        if asked_often and (batch, floating) in self._tensors:
-            return self._tensors[batch, floating], None
+        if asked_often and (batch, types) in self._tensors:
+            return self._tensors[batch, types], None
         tensors: dict[str, Tensors] = {node.name: (node.tensor(batch),) for node in self.inputs}
-        inference = Inference(floating)
+        inference = Inference(types)
+        clashes: dict[tuple[str, Mark | None], Diagnostic] = {}
         for layer in self._layers:
             x = tuple([tensors[node][output] for node, output in layer.inputs])
-            outputs, violations = inference.apply(layer.op, x, layer.dtype)
-            if violations:
-                return tensors, (layer, violations[0])
-            tensors[layer.name] = outputs
+            tensors[layer.name], violations = inference.apply(layer.op, x, layer.dtype, layer.name)
+            for violation in violations:
+                if not violation.types:
+                    del tensors[layer.name]
+                    return tensors, (layer, violation)
+                message = violation.message if layer.mark else f"{layer.name}: {violation.message}"
+                clash = Diagnostic(message, layer.mark, violation.hint)
+                clashes.setdefault((numberless(message), layer.mark), clash)
+        if clashes:
+            raise SpecError(list(clashes.values())[:MOST_REPORTED])
         if asked_often:
-            self._tensors[batch, floating] = tensors
+            self._tensors[batch, types] = tensors
         return tensors, None
+
+    @cached_property
+    def runs_in(self) -> Types:
+        """The types of a run in which those that it names go together: the usual ones, if they can.
+
+        Raises:
+            SpecError: in none; what is wrong is told of one in float32.
+        """
+        refusal = None
+        for types in _RUNS:
+            try:
+                self.tensors(1, types)
+            except SpecError as error:
+                refusal = refusal or error
+            except UsageError:  # not known of it
+                continue
+            else:
+                return types
+        raise refusal or UsageError("it is not known of any precision what a run in it does")
 
     @cached_property
     def beside(self) -> BesideBatches | None:
         """What another batch changes; ``None`` for a graph of numbers that a sweep varies, or without a batch of 1."""
         if any(isinstance(number, Reading) for number in self._numbers()):
             return None
-        (one, refused), (many, refusal) = self._inferred(1, "float32"), self._inferred(MANY, "float32")
+        (one, refused), (many, refusal) = self._inferred(1), self._inferred(MANY)
         if refused is not None:
             return None
         dims: dict[str, tuple[int | None, ...]] = {node.name: (0,) for node in self.inputs}
@@ -279,13 +322,13 @@ class LayerGraph:
         beside = self.beside
         return {} if beside is None or beside.parting is not None else beside.dims
 
-    def marked(self, batch: int, floating: str = "float32") -> Mapping[str, Tensors]:
+    def marked(self, batch: int, types: Types | None = None) -> Mapping[str, Tensors]:
         """The tensors that every node gives, as :meth:`tensors` has them, each with its batch dimension.
 
         Raises:
-            UsageError: a layer does not allow this batch, or this type.
+            as :meth:`tensors`.
         """
-        tensors = self.tensors(batch, floating)
+        tensors = self.tensors(batch, types)
         return _marked(tensors, self._moved) if self._moved else tensors
 
     @cached_property
@@ -307,6 +350,13 @@ class LayerGraph:
             if layer.name in reached:
                 reached.update(ref.node for ref in layer.inputs)
         return (layer for layer in self._layers if layer.name not in reached)
+
+
+def _impossible(layer: Layer, violation: Violation, batch: int) -> str:
+    """What a layer has against a batch, with its place."""
+    place = f"{layer.mark}: " if layer.mark else ""
+    hint = f"; {violation.hint}" if violation.hint else ""
+    return f"{place}{layer.name} does not allow batch {batch}: {violation.message}{hint}"
 
 
 def _first_difference(one: Tensor, other: Tensor) -> int | None:

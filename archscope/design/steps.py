@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import compress
 from typing import NamedTuple
 
+from archscope.autograd.dtypes import Types
 from archscope.design.graph import Layer, LayerGraph, Ref
 from archscope.ops.base import Tensors
 from archscope.ops.tensors import Buffer, Parameter
@@ -40,16 +41,16 @@ class Step(NamedTuple):
     copied: bool = False
 
 
-def steps_of(graph: LayerGraph, batch: int = 1, floating: str = "float32") -> tuple[Step, ...]:
-    """All layers of a graph with their tensors at a batch size, in a run of a floating type.
+def steps_of(graph: LayerGraph, batch: int = 1, types: Types | None = None) -> tuple[Step, ...]:
+    """All layers of a graph with their tensors at a batch size, in a run of some types.
 
     The backward pass takes the gradient of a floating tensor if something that is trained lies upstream of it, and an
     output of the graph downstream of it, with nothing between that stops gradients.
 
     Raises:
-        UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or this type.
+        as :meth:`LayerGraph.tensors`.
     """
-    forward, needing = _forward(graph, graph.marked(batch, floating))
+    forward, needing = _forward(graph, graph.marked(batch, types))
     outputs = {ref for _, ref in graph.outputs}
     return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
 

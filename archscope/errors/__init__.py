@@ -50,22 +50,22 @@ class MissingLibrary(ArchscopeError):
     """A library of an optional extra is needed; the message says how to install it."""
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """``did you mean `Conv2d`?`` for the closest of ``known``, else an empty string."""
-    name = closest(word, known)
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """``did you mean `Conv2d`?`` for the closest of ``words``, else an empty string."""
+    name = closest(word, words)
     return f"did you mean `{name}`?" if name else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
     """As :func:`suggestion`, but that words that begin so come first: ``one of a100-40gb, a100-80gb``."""
-    names = tuple(known)
+    names = tuple(words)
     begun = [name for name in names if word and name.startswith(word.lower())]
     return f"one of {', '.join(begun)}" if len(begun) > 1 else suggestion(word, begun or names)
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, words: Iterable[str]) -> str:
     """The name that a misspelt word was meant to be; empty where none is close."""
-    return "" if len(word) > LONGEST_WORD else _closest(word, _near(word, tuple(known)))
+    return "" if len(word) > LONGEST_WORD else _closest(word, _near(word, tuple(words)))
 
 
 def _near(word: str, names: tuple[str, ...]) -> tuple[str, ...]:

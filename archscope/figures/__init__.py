@@ -8,13 +8,15 @@ of it is refused; none is answered by another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Row, Total
 from archscope.analysis.counts.cost import CATEGORIES
 from archscope.errors import UsageError, suggestion
+from archscope.setting import FIELDS as SETTING
+from archscope.setting import Setting
 from archscope.setting.devices import DEVICES
 
 Part = Row | Total
@@ -35,6 +37,8 @@ class Column:
         style: ``text``, ``shape``, ``axes`` (a number an axis), ``count``, ``number`` (of any size), ``ratio``,
             ``share``, ``seconds`` or ``percent``.
         additive: whether block rows and totals show sums.
+        depends: the fields of a setting that it depends on.
+        lowered: those that it depends on, too, where autocast says what is lowered.
     """
 
     name: str
@@ -43,6 +47,12 @@ class Column:
     convention: str
     style: str
     additive: bool
+    depends: tuple[str, ...] = field(default=(), kw_only=True)
+    lowered: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def fields(self, setting: Setting) -> tuple[str, ...]:
+        """What of a setting it depends on, under that setting."""
+        return (*self.depends, *self.lowered) if setting.numbers.lower else self.depends
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Figure(Column):
     @property
     def column(self) -> Column:
         """It as a plain column, whose style and words may be changed."""
-        return Column(self.name, self.title, self.unit, self.convention, self.style, self.additive)
+        return Column(self.name, self.title, self.unit, self.convention, self.style, self.additive, **dependence(self))
 
     def known_of(self, account: Account, part: Part | None = None) -> bool:
         """Whether it is known of a part of an account; of none, of the whole design."""
@@ -108,6 +118,41 @@ def figure(account: Account, name: str, part: str | None = None) -> Any:
             f"there is no figure `{name}`; {suggestion(name, FIGURES) or 'figures: ' + ', '.join(FIGURES)}"
         )
     return FIGURES[name].value(account, None if part is None else account[part])
+
+
+def dependence(*columns: Column) -> dict[str, Any]:
+    """What a column declares that follows from others."""
+    return {
+        "depends": tuple(dict.fromkeys(name for one in columns for name in one.depends)),
+        "lowered": tuple(dict.fromkeys(name for one in columns for name in one.lowered)),
+    }
+
+
+def fields_of(setting: Setting, columns: Iterable[Column]) -> tuple[str, ...]:
+    """What of a setting some columns depend on, in the order in which it is told."""
+    found = {name for one in columns for name in one.fields(setting)}
+    return tuple(name for name in SETTING if name in found)
+
+
+def words_of(setting: Setting, columns: Iterable[Column]) -> str:
+    """What the head of a result says of a setting: all that its figures depend on."""
+    shown = fields_of(setting, columns)
+    return setting.words(*shown) if shown else ""
+
+
+def figures_in(names: Iterable[str]) -> Iterator[Figure]:
+    """The figures among the names of an expression: of the design, of a part (``fc.params``), along an axis."""
+    for name in names:
+        part, _, last = name.rpartition(".")
+        found = FIGURES.get(name) or FIGURES.get(last) or FIGURES.get(part)
+        if found is not None:
+            yield found
+
+
+def options_of(*names: str) -> tuple[str, ...]:
+    """The fields that figures depend on under some setting or other: the options of a command that tells them."""
+    found = {one for name in names for one in (*FIGURES[name].depends, *FIGURES[name].lowered)}
+    return tuple(name for name in SETTING if name in found)
 
 
 # -- how they are got ---
@@ -170,8 +215,8 @@ def _cuda(name: str) -> Callable[[Account], int]:
         cuda = account.memory.cuda
         if cuda is None:
             raise UsageError(f"{name} is a figure of training, and {account.design.name} trains nothing")
-        found: int = getattr(cuda, name.removesuffix("_bytes"))
-        return found
+        size: int = getattr(cuda, name.removesuffix("_bytes"))
+        return size
 
     return of
 
@@ -188,6 +233,15 @@ def _source(account: Account, _: Part) -> str | None:
 
 # -- the registry ---
 
+_BATCH, _BACKWARD, _HELD = ("batch",), ("batch", "mode"), ("precision",)
+#: what is written in a run, and in which type: a dropout rests at inference, a map in channels last may be copied
+_WRITTEN, _AUTOCAST = ("batch", "precision", "mode", "channels_last"), ("torch", "device")
+_INFERENCE = ("batch", "precision", "channels_last", "torch", "device")
+_SAVED = (*_INFERENCE, "mode")
+_STEP = (*_SAVED, "optimizer", "accumulate")
+_FITS = tuple(name for name in _STEP if name != "batch")
+_TIME = ("batch", "precision", "channels_last", "compile", "launch", "device", "calibration")
+
 _TITLES = {"macs": "MACs", "flops": "FLOPs", "backward_macs": "backward MACs", "backward_flops": "backward FLOPs"}
 
 
@@ -195,11 +249,22 @@ def _title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " "))
 
 
-def _cost(name: str, unit: str, convention: str, *, style: str = "count") -> Figure:
+def _cost(
+    name: str,
+    unit: str,
+    convention: str,
+    depends: tuple[str, ...] = (),
+    *,
+    lowered: tuple[str, ...] = (),
+    style: str = "count",
+) -> Figure:
     def of(_: Account, part: Part) -> Any:
         return getattr(part.cost, name)
 
-    return Figure(name, _title(name), unit, convention, style, style == "count", "cost", SCOPES, of)
+    return Figure(
+        name, _title(name), unit, convention, style, style == "count", "cost", SCOPES, of,
+        depends=depends, lowered=lowered,
+    )  # fmt: skip
 
 
 _COSTS = (
@@ -215,34 +280,54 @@ _COSTS = (
         "elements",
         "parameters as Keras counts them: running mean and variance included, one bias in RNN and LSTM",
     ),
-    _cost("macs", "MACs", "forward multiply-accumulates of contractions; bias excluded"),
-    _cost("flops", "FLOPs", "2 x MACs"),
-    _cost("elementwise", "operations", "forward elementwise and reduction operations, as `archscope ops` states by op"),
-    _cost("input_grad_macs", "MACs", "backward: gradients of inputs; none where nothing upstream is trained"),
-    _cost("weight_grad_macs", "MACs", "backward: gradients of weights; none where frozen"),
-    _cost("backward_macs", "MACs", "gradients of inputs and weights, each contraction counted as it is"),
-    _cost("backward_flops", "FLOPs", "2 x backward MACs"),
+    _cost("macs", "MACs", "forward multiply-accumulates of contractions; bias excluded", _BATCH),
+    _cost("flops", "FLOPs", "2 x MACs", _BATCH),
+    _cost(
+        "elementwise",
+        "operations",
+        "forward elementwise and reduction operations, as `archscope ops` states by op",
+        _BATCH,
+    ),
+    _cost(
+        "input_grad_macs", "MACs", "backward: gradients of inputs; none where nothing upstream is trained", _BACKWARD
+    ),
+    _cost("weight_grad_macs", "MACs", "backward: gradients of weights; none where frozen", _BACKWARD),
+    _cost("backward_macs", "MACs", "gradients of inputs and weights, each contraction counted as it is", _BACKWARD),
+    _cost("backward_flops", "FLOPs", "2 x backward MACs", _BACKWARD),
     _cost(
         "activations",
         "elements",
         "elements of outputs that are new in memory, for the whole batch: no views, nothing in place or handed on",
+        _WRITTEN,
+        lowered=_AUTOCAST,
     ),
-    _cost("param_bytes", "bytes", "parameters in the chosen dtype"),
-    _cost("buffer_bytes", "bytes", "buffers in their dtypes"),
-    _cost("activation_bytes", "bytes", "activations, each in the type that it has in the run"),
+    _cost("param_bytes", "bytes", "parameters in the chosen dtype", _HELD),
+    _cost("buffer_bytes", "bytes", "buffers in their dtypes", _HELD),
+    _cost(
+        "activation_bytes", "bytes", "activations, each in the type that it has in the run", _WRITTEN, lowered=_AUTOCAST
+    ),
     _cost(
         "bytes_moved",
         "bytes",
         "inputs as they arrive, parameters and buffers as they are held, outputs as they are written, each once",
+        _WRITTEN,
+        lowered=_AUTOCAST,
     ),
     _cost("weight_layers", "layers", "convolutions and fully connected layers"),
-    _cost("reuse", "MACs/param", "forward MACs a parameter", style="ratio"),
-    _cost("intensity", "FLOPs/byte", "arithmetic intensity: forward FLOPs a byte moved", style="ratio"),
+    _cost("reuse", "MACs/param", "forward MACs a parameter", _BATCH, style="ratio"),
+    _cost(
+        "intensity",
+        "FLOPs/byte",
+        "arithmetic intensity: forward FLOPs a byte moved",
+        _WRITTEN,
+        lowered=_AUTOCAST,
+        style="ratio",
+    ),
 )
 
 
 def _of_category(category: str, words: str) -> Iterator[Figure]:
-    units = {one.name: one.unit for one in _COSTS}
+    costs = {one.name: one for one in _COSTS}
     for metric in ("params", "weights", "macs", "activations", "activation_bytes"):
 
         def of(account: Account, _: Part, metric: str = metric) -> Any:
@@ -251,19 +336,27 @@ def _of_category(category: str, words: str) -> Iterator[Figure]:
         name = f"{category}_{metric}"
         title = name.replace("_", " ").replace("macs", "MACs")
         yield Figure(
-            name, title, units[metric], f"{metric} of the {words}", "count", False, "graph", (DESIGN,), of
+            name, title, costs[metric].unit, f"{metric} of the {words}", "count", False, "graph", (DESIGN,), of,
+            **dependence(costs[metric]),
         )  # fmt: skip
 
 
-def _whole(name: str, unit: str, convention: str, kind: str, of: Callable[[Account, Any], Any]) -> Figure:
-    return Figure(name, _title(name), unit, convention, "count", False, kind, (DESIGN,), of)
+def _whole(
+    name: str,
+    unit: str,
+    convention: str,
+    kind: str,
+    of: Callable[[Account, Any], Any],
+    depends: tuple[str, ...] = (),
+) -> Figure:
+    return Figure(name, _title(name), unit, convention, "count", False, kind, (DESIGN,), of, depends=depends)
 
 
-def _layer(name: str, convention: str) -> Figure:
+def _layer(name: str, convention: str, depends: tuple[str, ...] = ()) -> Figure:
     def of(_: Account, part: Row) -> Any:
         return getattr(part, name)
 
-    return Figure(name, _title(name), "elements", convention, "count", False, "size", (LAYER,), of)
+    return Figure(name, _title(name), "elements", convention, "count", False, "size", (LAYER,), of, depends=depends)
 
 
 def _of_field(name: str, convention: str) -> Figure:
@@ -291,40 +384,40 @@ _REGISTERED = (
         "output_shape", "output", "", "shape of the (first) output, without the batch", "shape", False, "size",
         (LAYER, BLOCK, DESIGN), _shape,
     ),
-    _layer("input_elements", "elements of the inputs, for the whole batch"),
-    _layer("output_elements", "elements of the outputs, for the whole batch"),
+    _layer("input_elements", "elements of the inputs, for the whole batch", _BATCH),
+    _layer("output_elements", "elements of the outputs, for the whole batch", _BATCH),
     _layer("dense_params", "parameters of the dense layer (with bias) that would join the same maps"),
     _whole(
         "inference_bytes", "bytes", "peak memory of an inference: parameters, buffers, and what else lives at once",
-        "memory", lambda account, _: account.memory.inference,
+        "memory", lambda account, _: account.memory.inference, _INFERENCE,
     ),
-    _whole("training_bytes", "bytes", "peak memory of a training step", "memory", _training),
+    _whole("training_bytes", "bytes", "peak memory of a training step", "memory", _training, _STEP),
     *_of_category("conv", "convolutions"),
     *_of_category("fc", "fully connected layers"),
     *_of_category("other", "other layers"),
     Figure(
         "saved_bytes", "saved bytes", "bytes",
         "what autograd keeps of the forward pass, by the layer that keeps it first", "count", True, "saved", SCOPES,
-        _saved,
+        _saved, depends=_SAVED,
     ),
     _whole(
         "allocated_bytes", "bytes",
         "torch.cuda.max_memory_allocated() of a training step on the device, cuDNN's workspaces apart", "allocator",
-        _on_cuda("allocated_bytes", _cuda("allocated_bytes")),
+        _on_cuda("allocated_bytes", _cuda("allocated_bytes")), _STEP,
     ),
     _whole(
         "reserved_bytes", "bytes",
         "torch.cuda.max_memory_reserved() of a training step on the device, where nothing is short", "allocator",
-        _on_cuda("reserved_bytes", _cuda("reserved_bytes")),
+        _on_cuda("reserved_bytes", _cuda("reserved_bytes")), _STEP,
     ),
     _whole(
         "needed_bytes", "bytes", "the least memory in which torch's allocator gets through training on the device",
-        "allocator", _on_cuda("needed_bytes", lambda account: account.memory.needed),
+        "allocator", _on_cuda("needed_bytes", lambda account: account.memory.needed), _STEP,
     ),
     _whole(
         "largest_batch", "samples",
         "samples of the largest training step that fits into the device's memory less its context", "allocator",
-        _on_cuda("largest_batch", _largest_batch),
+        _on_cuda("largest_batch", _largest_batch), _FITS,
     ),
     _of_field(
         "receptive_field", "places of the input that a unit sees, an axis; where it sees all, those of what was mixed"
@@ -337,11 +430,12 @@ _REGISTERED = (
     *(
         Figure(
             name, title, "s", f"time of a {what} on the device: at least, or an estimate if calibrated", "seconds",
-            False, "time", (DESIGN,), _seconds(name, mode),
+            False, "time", (DESIGN,), _seconds(name, mode), depends=depends, lowered=lowered,
         )
-        for name, title, what, mode in (
-            ("infer_seconds", "inference time", "forward pass", "infer"),
-            ("train_seconds", "training step time", "training step", "train"),
+        for name, title, what, mode, depends, lowered in (
+            ("infer_seconds", "inference time", "forward pass", "infer", _TIME, ("torch",)),
+            ("train_seconds", "training step time", "training step", "train",
+             (*_TIME, "mode", "optimizer", "torch"), ()),
         )
     ),
     _fact("top1", "top1", "%", _RECORDED, "percent", lambda account, _: account.design.recorded("top1")),

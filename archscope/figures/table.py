@@ -8,7 +8,20 @@ from typing import Any
 
 from archscope.analysis.counts.account import Account, Row, Total, block_total
 from archscope.errors import UsageError, suggestion
-from archscope.figures import COSTS, DESIGN, FIELDS, FIGURES, SAVED, SCOPES, SIZES, SUM, Column, Figure, scope_of
+from archscope.figures import (
+    COSTS,
+    DESIGN,
+    FIELDS,
+    FIGURES,
+    SAVED,
+    SCOPES,
+    SIZES,
+    SUM,
+    Column,
+    Figure,
+    dependence,
+    scope_of,
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +77,18 @@ def _all_columns() -> dict[str, Column]:
         for name, (title, convention) in _TEXT.items()
     }
     columns["output_shape"] = FIGURES["output_shape"]
-    columns["dtype"] = Column("dtype", "type", "", "type of the (first) output", "text", additive=False)
+    columns["dtype"] = Column(
+        "dtype", "type", "", "type of the (first) output", "text", additive=False,
+        depends=("precision",), lowered=("torch", "device"),
+    )  # fmt: skip
     for name, figure in COSTS.items():
         columns[name] = figure
         if figure.additive:
             share = name + _SHARE
-            columns[share] = Column(share, "%", "share", f"share of the total {figure.title}", "share", additive=True)
+            columns[share] = Column(
+                share, "%", "share", f"share of the total {figure.title}", "share", additive=True,
+                **dependence(figure),
+            )  # fmt: skip
     columns |= SIZES | FIELDS | SAVED
     sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)

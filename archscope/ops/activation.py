@@ -55,6 +55,8 @@ class _Checked(_Function):
 
     #: what its backward pass needs: its input or its output
     needs_back: ClassVar[str] = "input"
+    #: whether that is the first operand of the derivative, and the gradient the second
+    leads: ClassVar[bool] = False
     #: in place, whether the backward pass makes do with the output (else a copy of the input is kept)
     invertible: ClassVar[bool] = False
     #: devices on which torch.autocast runs it in float32
@@ -63,8 +65,8 @@ class _Checked(_Function):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.__dict__.get("inplace"):
             enough = self.invertible or self.needs_back == "output"
-            return aten.in_place(t, x[0], saves="output" if enough else "copy")
-        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), x[0].shape, saves=self.needs_back)
+            return aten.in_place(t, x[0], saves="output" if enough else "copy", leads=self.leads)
+        return aten.derived(t, aten.widened(t, x[0], self.widened_on), saves=self.needs_back, leads=self.leads)
 
 
 class _Activation(_Checked, NoChecks):
@@ -81,7 +83,7 @@ class _InPlace(_Activation):
 class ReLU(_InPlace):
     """max(x, 0)."""
 
-    needs_back = "output"
+    needs_back, leads = "output", True
 
     operations = 1
     elementwise_rule = "1 an element (compare)"
@@ -99,7 +101,7 @@ class ReLU6(_InPlace):
 class LeakyReLU(_Activation):
     """x, or negative_slope x where x is negative."""
 
-    invertible = True
+    invertible = leads = True
 
     operations = 2
     elementwise_rule = "2 an element (compare, multiply)"
@@ -160,8 +162,8 @@ class RReLU(_Function):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if not t.training:
-            return aten.in_place(t, x[0], saves="output") if self.inplace else aten.kernel(t, x[0], x[0].shape)
-        slopes = aten.like(t, x[0], "the slopes")
+            return aten.in_place(t, x[0], saves="output") if self.inplace else aten.derived(t, x[0], leads=True)
+        slopes = t.make(x[0].shape, x[0].dtype, "the slopes")
         return aten.rrelu(t, x[0], slopes, in_place=self.inplace)
 
 
@@ -205,10 +207,8 @@ class SELU(_InPlace):
 
 
 @register
-class GELU(PlainTorchLayer, Pointwise, OneKernel, NoWeights, NoContraction, NoChecks, SameShape):
+class GELU(PlainTorchLayer, Pointwise, NoWeights, NoContraction, NoChecks, SameShape):
     """x times the normal distribution function of x: exact by erf, or approximated by tanh."""
-
-    saves = "input"
 
     elementwise_rule = (
         "5 an element (multiply, erf, add, multiply twice); approximated 9 "
@@ -219,6 +219,9 @@ class GELU(PlainTorchLayer, Pointwise, OneKernel, NoWeights, NoContraction, NoCh
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return (5 if self.approximate == "none" else 9) * x[0].numel
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.derived(t, x[0], saves="input")
 
 
 @register
@@ -248,7 +251,7 @@ class LogSigmoid(_Function, NoChecks):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         buffer = x[0].shape if t.device == "cpu" else (0,)
-        return aten.with_extra(t, x[0], x[0].shape, (buffer, x[0].dtype, "an intermediate result"))
+        return aten.log_sigmoid(t, x[0], (buffer, x[0].dtype, "an intermediate result"))
 
 
 @register
@@ -277,7 +280,7 @@ class Tanhshrink(_Function, NoChecks):
     elementwise_rule = "2 an element (tanh, subtract)"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.subtract(t, x[0], aten.kernel(t, x[0], x[0].shape, saves="output", what="tanh(x)"))
+        return aten.subtract(t, x[0], aten.derived(t, x[0], saves="output", what="tanh(x)"))
 
 
 @register
@@ -369,6 +372,8 @@ class Softshrink(_Activation):
 class Threshold(_Activation):
     """x where it is over the threshold, else the value."""
 
+    leads = True
+
     operations = 1
     elementwise_rule = "1 an element (compare)"
 
@@ -382,10 +387,8 @@ class _AlongDim(_Elementwise, NoWeights):
 
 
 @register
-class GLU(OneKernel, _AlongDim):
+class GLU(_AlongDim):
     """a sigmoid(b), where a and b are the halves of the input along ``dim`` (Dauphin et al., 2017)."""
-
-    saves = "input"
 
     operations = 5
     elementwise_rule = "5 an output element (sigmoid: negate, exp, add, divide; multiply)"
@@ -415,6 +418,9 @@ class GLU(OneKernel, _AlongDim):
         halves = Slide(2, dilation=y[0].shape[at])
         return (Along(tuple((dim, halves if dim == at else SAME) for dim in range(len(x[0].shape)))),)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.glu(t, x[0], y[0].shape)
+
 
 class _Softmax(_AlongDim, SameShape):
     """exp(x) over its sum along ``dim``; torch's implicit ``dim`` is deprecated, so it must be given."""
@@ -431,7 +437,7 @@ class _Softmax(_AlongDim, SameShape):
 class _OneSoftmax(OneKernel, _Softmax):
     """One that is one kernel."""
 
-    saves = "softmax"
+    saves, lays = "softmax", aten.IN_ORDER
     widened_on = ("cuda",)
 
 
@@ -452,7 +458,7 @@ class Softmin(_Softmax):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         negated = aten.scaled(t, x[0])
-        return aten.kernel(t, aten.widened(t, negated, ("cuda",)), y[0].shape, saves="softmax")
+        return aten.softmax(t, aten.widened(t, negated, ("cuda",)))
 
 
 @register
@@ -467,7 +473,7 @@ class LogSoftmax(_OneSoftmax):
 class Softmax2d(OneKernel, _Elementwise, NoWeights, NoChecks, SameShape):
     """Softmax over the channels at each position of (N, C, H, W)."""
 
-    saves = "softmax"
+    saves, lays = "softmax", aten.IN_ORDER
     widened_on = ("cuda",)
 
     ndims = (4,)

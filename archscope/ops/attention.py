@@ -31,12 +31,12 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.contents import Known, met_by
+from archscope.ops.contents import LOW, Known, met_by, met_in
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.promotion import Alike
 from archscope.ops.readings import AtMost
 from archscope.ops.shapes import wanted_type
-from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, Met, UpTo, Window, mixing
+from archscope.ops.windows import ALL, SAME, WHOLE, Along, Grouped, UpTo, Window, mixing
 
 #: operations a score: scale, and softmax (maximum, subtract, exp, sum, divide)
 _SCORE = 1 + 5
@@ -196,7 +196,7 @@ def _met_in(mask: Any, queries: int, keys: int, *, truth: bool) -> Window | None
     if any(size > 1 for size in mask.shape[:-2]):
         return None
     table = mask.reshape(mask.shape[-2:])
-    return Met(np.broadcast_to(table != 0 if truth else table != -np.inf, (queries, keys)))
+    return met_in(np.broadcast_to(table != 0 if truth else table > LOW, (queries, keys)))
 
 
 @register

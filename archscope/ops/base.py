@@ -428,13 +428,15 @@ class OneKernel(Op):
 
     #: what its derivative needs, as :func:`~archscope.autograd.aten.kernel` says it
     saves: ClassVar[str] = ""
+    #: how it lays its results, where they are maps
+    lays: ClassVar[aten.Format] = aten.AS_INPUT
     #: devices on which torch.autocast runs it in float32, and the version of torch since which it does
     widened_on: ClassVar[tuple[str, ...]] = ()
     widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         given = aten.widened(t, x[0], self.widened_on, self.widened_since)
-        return aten.kernel(t, given, y[0].shape, saves=self.saves)
+        return aten.kernel(t, given, y[0].shape, saves=self.saves, lays=self.lays)
 
 
 class Line(Op):

@@ -16,16 +16,19 @@ from archscope.arith import fixed, plain
 from archscope.autograd.dtypes import HELD
 from archscope.errors import UsageError, suggestion
 from archscope.ops.fields import FieldError, Kind
-from archscope.ops.windows import From, Listed, Ramp, Slide, UpTo, Window
+from archscope.ops.windows import From, Listed, Met, Ramp, Slide, UpTo, Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Elements = NDArray[Any]
+    Mask = NDArray[Any]
 
 #: a longer list stands in a file beside the spec
 MOST_LISTED = 256
 _LARGEST = 2**53
+#: scores from here on down are masks: of exp of less than -745 a double holds nothing (BERT adds this, others more)
+LOW = -1e4
 
 #: arguments and their usual values, by the word of torch
 Words = Mapping[str, Mapping[str, float]]
@@ -73,16 +76,34 @@ class Called(NamedTuple):
         return f"{self.word}({given})" if given else self.word
 
 
+class Masked(NamedTuple):
+    """Elements that count for nothing, whatever arrives: of size 1 where they are alike along a dimension.
+
+    ``True`` where some may, and it is not known which; ``False`` where none is known to.
+
+    Attributes:
+        low: so low that nothing is left of them behind a softmax.
+        zero: of which nothing is left in a product.
+    """
+
+    low: Mask | bool = False
+    zero: Mask | bool = False
+
+
 class Known(NamedTuple):
     """What a tensor holds, whatever arrives.
 
     Attributes:
         value: as a Constant holds it; ``None`` for what is computed from constants.
         array: the elements, where they are asked for and few enough; of size 1 where they are alike along a dimension.
+        masked: those of its elements that count for nothing.
+        whole: whether all of it is known, and not these alone.
     """
 
     value: Any
     array: Elements | None = None
+    masked: Masked = Masked()
+    whole: bool = True
 
 
 class Stored(NamedTuple):
@@ -278,9 +299,22 @@ def met_by(value: Any, *, truth: bool) -> Window | None:
     diagonal, held_, below = int(word.arguments["diagonal"]), word.arguments["value"], word.word == "tril"
     if truth and held_:
         return UpTo(diagonal) if below else From(diagonal)
-    if not truth and held_ == -inf:
+    if not truth and held_ <= LOW:
         return From(diagonal + 1) if below else UpTo(diagonal - 1)
     return None
+
+
+def met_in(table: Mask) -> Window:
+    """The window of the places that a table of truth values tells, places of the output first."""
+    import numpy as np
+
+    rows, columns = table.shape
+    last, first = int(table[0].sum()) - 1, columns - int(table[-1].sum())
+    if np.array_equal(table, np.tri(rows, columns, last, dtype=bool)):
+        return UpTo(last)
+    if np.array_equal(table, ~np.tri(rows, columns, first - rows, dtype=bool)):
+        return From(first - rows + 1)
+    return Met(table)
 
 
 def stored_in(value: Any) -> Stored | None:

@@ -142,10 +142,10 @@ class _Conv(_Convolution):
         )
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        padded = self._padded(t, x[0])
+        padded = self._padded(t, x[0], w.values())
         return aten.convolution(t, padded, w["weight"], w.get("bias"), y[0].shape)
 
-    def _padded(self, t: Tape, x: Value) -> Value:
+    def _padded(self, t: Tape, x: Value, weights: Iterable[Value]) -> Value:
         """The map as torch pads it before the convolution, where that itself cannot: by other than zeros, unevenly."""
         if self.padding == "same":
             both = [span(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
@@ -157,10 +157,9 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             if self.padding != "same" or not any(total % 2 for total in both):
                 return x
-            both = [total % 2 for total in both]
+            lowered, *_ = aten.lowered(t, x, *weights)  # torch casts before it pads
+            return aten.constant_pad(t, lowered, [(0, total % 2) for total in both])
         shape = (*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
-        if self.padding_mode == "zeros":
-            return aten.kernel(t, x, shape)
         return aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input")
 
     def _before(self, kernel: int, padding: int, dilation: int) -> int:

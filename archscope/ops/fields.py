@@ -14,7 +14,7 @@ from math import isfinite, isnan, trunc
 from typing import Any, ClassVar, NamedTuple
 
 from archscope.arith import fixed, is_real, plain
-from archscope.autograd.dtypes import HELD
+from archscope.autograd.dtypes import HELD, OF_RUNS, full_name, misnamed, short_for
 from archscope.errors import suggestion
 
 #: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
@@ -364,6 +364,38 @@ class Choice(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.words)}
+
+    def describe(self) -> str:
+        return "one of " + ", ".join(self.words)
+
+
+@dataclass(frozen=True)
+class TypeName(Kind):
+    """The name of a type of elements, torch's full one or a short one (``bf16``); the full one is what is read."""
+
+    words: tuple[str, ...]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All that is understood."""
+        return (*self.words, *(short for word in self.words for short in short_for(word)))
+
+    def read(self, value: Any, rank: int | None) -> str:
+        name = full_name(value) if isinstance(value, str) else value
+        if name not in self.words:
+            hint = misnamed(value, self.words) if isinstance(value, str) else ""
+            raise FieldError(f"expected {self.describe()}, got {_show(value)}", hint)
+        return str(name)
+
+    @property
+    def lists_words(self) -> bool:
+        return True
+
+    def takes_word(self, word: str) -> bool:
+        return full_name(word.removeprefix("torch.")) in self.words or word.lower() in OF_RUNS
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.known)}
 
     def describe(self) -> str:
         return "one of " + ", ".join(self.words)

@@ -56,14 +56,14 @@ class _Simple(Function):
     saves: ClassVar[str] = ""
     #: tensors that its derivative makes in passing
     steps: ClassVar[int] = 0
+    #: whether one of them is the gradient times a number
+    scales: ClassVar[bool] = False
     #: devices on which torch.autocast runs it in float32
     widened_on: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         given = aten.widened(t, x[0], self.widened_on)
-        if not self.steps:
-            return aten.kernel(t, given, given.shape, saves=self.saves)
-        return aten.derived(t, given, saves=self.saves, steps=self.steps)
+        return aten.derived(t, given, saves=self.saves, steps=self.steps, scales=self.scales)
 
 
 @register
@@ -128,7 +128,7 @@ class Rsqrt(_Simple):
 
     function = "rsqrt"
     operations = 2
-    saves, steps = "output", 2
+    saves, steps, scales = "output", 2, True
     widened_on = ("cuda",)
     elementwise_rule = "2 an element (root, divide)"
 
@@ -138,7 +138,7 @@ class Reciprocal(_Simple):
     """1 / x (torch.reciprocal)."""
 
     function = "reciprocal"
-    saves, steps = "output", 2
+    saves, steps, scales = "output", 2, True
     widened_on = ("cuda",)
     elementwise_rule = "1 an element (divide)"
 

@@ -105,7 +105,7 @@ class Index(_Lookup):
         return forward
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.looked_up(t, x[0], x[1], y[0].shape)
+        return aten.indexed(t, x[0], x[1], axis(self.dim, len(x[0].shape)), y[0].shape)
 
 
 @register
@@ -222,7 +222,7 @@ class Flip(SameShape, NoWeights, NoWork):
         return lambda tensor: torch.flip(tensor, dims)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.kernel(t, x[0], x[0].shape)
+        return aten.scaled(t, x[0])
 
 
 @register

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from archscope.arith import prod
-from archscope.autograd.dtypes import HELD
+from archscope.autograd.dtypes import HELD, Types, Unmixable
+from archscope.autograd.graph import Value
+from archscope.autograd.tape import Tape
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
-from archscope.ops.promotion import OWN, Given
+from archscope.ops.promotion import OWN, Clash, Given
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 #: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
@@ -32,6 +34,7 @@ class Violation(NamedTuple):
         field: the argument at fault; may be empty.
         fit: whether a window does not fit into a map.
         rank: whether what arrives has another number of dimensions than the op takes.
+        types: whether floating types do not go together: in a run in another precision they may.
     """
 
     message: str
@@ -39,6 +42,7 @@ class Violation(NamedTuple):
     field: str = ""
     fit: bool = False
     rank: bool = False
+    types: bool = False
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -53,12 +57,18 @@ def dim_names(op: type[Op], ndim: int) -> tuple[str, ...]:
     return op.layout.get(ndim) or ("N", *(f"d{i}" for i in range(1, ndim)))
 
 
-def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32") -> tuple[Tensors, list[Violation]]:
-    """The outputs of an op on plain numbers, or what is wrong with it (then no outputs).
+def apply(
+    op: Op, x: Tensors, mark: str | None = None, types: Types | None = None, name: str = ""
+) -> tuple[Tensors, list[Violation]]:
+    """The outputs of an op on plain numbers, or what is wrong with it (then no outputs, but where it is the types).
 
     Args:
         mark: the floating type in which the layer is held, if that is not the one of the run.
-        floating: the floating type of the run.
+        types: those of the run; without any, types are told as in one in float32, and none is refused beside others.
+        name: of the layer.
+
+    Raises:
+        UsageError: it is not known what torch.autocast does in it.
     """
     violations = [*_structure_violations(op), *_input_violations(op, x)]
     if violations:
@@ -66,25 +76,33 @@ def apply(op: Op, x: Tensors, mark: str | None = None, floating: str = "float32"
     try:
         broken = [check for check in op.checks(*x) if not check.ok]
         violations = [Violation(c.message, c.hint or _of_batch(op, x), c.field, c.fit) for c in broken]
-        mixed = _mixed(x, mark)
-        if mixed and not violations:
-            violations = [*_type_violations(op, x, mark, floating)]
-        outputs = () if violations else _typed(op, x, mark, floating, mixed=mixed)
+        outputs = () if violations else _typed(op, x, mark, types.floating if types else "float32")
     except OverflowError:  # a real factor that takes a size beyond what a double holds
         return (), [Violation(f"{type(op).__name__} would make a tensor of more than 2^63 - 1 elements")]
     if violations:
         return (), violations
     for tensor in outputs:
-        if len(tensor.shape) > MOST_DIMENSIONS:
-            message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+        message = _beyond(tensor, x)
+        if message:
             return (), [Violation(message)]
-        for size in tensor.shape:
-            if size < 1:
-                return (), [Violation(f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty")]
-        if prod(tensor.shape) > LARGEST:
-            shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
-            return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
-    return outputs, []
+    if types is None:
+        return outputs, []
+    if types.lower is None:
+        return outputs, list(_type_violations(op, x, mark, types))
+    return _autocast(op, x, outputs, mark, types, name)
+
+
+def _beyond(tensor: Tensor, x: Tensors) -> str:
+    """What of an output torch does not hold, if anything."""
+    if len(tensor.shape) > MOST_DIMENSIONS:
+        return f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+    for size in tensor.shape:
+        if size < 1:
+            return f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty"
+    if prod(tensor.shape) > LARGEST:
+        shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
+        return f"the output{shape} has more than 2^63 - 1 elements"
+    return ""
 
 
 #: what to do instead of naming the dimension of the batch
@@ -125,18 +143,57 @@ def _mixed(x: Tensors, mark: str | None) -> bool:
     return mark is not None or not _HELD.isdisjoint([tensor.dtype for tensor in x])
 
 
-def _type_violations(op: Op, x: Tensors, mark: str | None, floating: str) -> Iterator[Violation]:
-    """What is wrong where a floating type is named."""
-    own = (mark or floating) if op.types is not OWN and has_type(op, x) else None
-    name = type(op).__name__
-    for clash in op.types.clashes(_given(x, floating), own):
-        which = f"input {clash.number}" if len(x) > 1 else "what arrives"
-        what = "its weights are" if clash.first == "the weights" else f"{clash.first} is"
-        cast = "float" if clash.wanted == floating else clash.wanted
-        hint = f"`Cast: {cast}` before it"
-        if own:
-            hint += f", or `dtype: {'float' if clash.dtype == floating else clash.dtype}` beside the layer"
-        yield Violation(f"{name}: {what} {clash.wanted}, and {which} is {clash.dtype}; torch does not mix them", hint)
+def _type_violations(op: Op, x: Tensors, mark: str | None, types: Types) -> Iterator[Violation]:
+    """What does not go together, where nothing is cast."""
+    if not _mixed(x, mark):
+        return
+    own = _own(op, x, mark, types)
+    for clash in op.types.clashes(_given(x, types.floating), own):
+        yield _violation(op, x, clash, own, types)
+
+
+def _own(op: Op, x: Tensors, mark: str | None, types: Types) -> str | None:
+    """The type of an op's weights, if it has any."""
+    return (mark or types.floating) if op.types is not OWN and has_type(op, x) else None
+
+
+def _violation(op: Op, x: Tensors, clash: Clash, own: str | None, types: Types) -> Violation:
+    which = f"input {clash.number}" if len(x) > 1 else "what arrives"
+    what = "its weights are" if clash.first == "the weights" else f"{clash.first} is"
+    run = "" if types == Types() else f"{types} "
+    message = f"{type(op).__name__}: {what} {clash.wanted}, and {which} is {clash.dtype}; {run}torch does not mix them"
+    cast, dtype = ("float" if one == types.floating else one for one in (clash.wanted, clash.dtype))
+    beside = f", or `dtype: {dtype}` beside the layer" if own else ""
+    return Violation(message, f"`Cast: {cast}` before it{beside}", types=True)
+
+
+def _autocast(
+    op: Op, x: Tensors, y: Tensors, mark: str | None, types: Types, name: str
+) -> tuple[Tensors, list[Violation]]:
+    """The outputs with the types that the calls of an op give under torch.autocast, or what does not go together.
+
+    What autocast casts has one type then, but for float64, which it leaves as it is; what it does not has to have it.
+    """
+    tape = Tape(device=types.device, lower=types.lower, floating=types.floating, torch=types.torch, cuts=True)
+    tape.grad, tape.layer = False, name
+    values = [tape.external(one.shape, one.dtype or types.floating, "") for one in x]
+    state = {**op.parameters(*x), **op.buffers(*x)}
+    weights = {key: tape.state(one.shape, one.dtype or mark or types.floating, key) for key, one in state.items()}
+    try:
+        result = op.forward(tape, weights, tuple(values), y)
+    except Unmixable as error:
+        return y, [Violation(f"{type(op).__name__}: {error}", "`Cast: float` before it", types=True)]
+    given = (result,) if isinstance(result, Value) else result
+    outputs = tuple(
+        tensor._replace(dtype=None if value.dtype == types.floating else value.dtype) if tensor.floating else tensor
+        for tensor, value in zip(y, given, strict=True)
+    )
+    own = _own(op, x, mark, types)
+    arriving, held = _given(x, types.floating), own
+    if tape.autocasts:
+        arriving = [one if one.dtype == "float64" else one._replace(dtype=str(types.lower)) for one in arriving]
+        held = own if own in (None, "float64") else types.lower
+    return outputs, [_violation(op, x, clash, own, types) for clash in op.types.clashes(arriving, held)]
 
 
 def has_type(op: Op, x: Tensors) -> bool:
@@ -146,14 +203,10 @@ def has_type(op: Op, x: Tensors) -> bool:
     return op.types is OWN or any(one.floating for one in (*op.parameters(*x).values(), *op.buffers(*x).values()))
 
 
-def _typed(op: Op, x: Tensors, mark: str | None, floating: str, *, mixed: bool) -> Tensors:
-    """The outputs, their floating types told; ``None`` is that of the run.
-
-    Args:
-        mixed: whether any floating type is named.
-    """
-    plain = [tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x] if mixed else x
-    outputs = op.outputs(*plain)
+def _typed(op: Op, x: Tensors, mark: str | None, floating: str) -> Tensors:
+    """The outputs, their floating types told; ``None`` is that of the run."""
+    mixed = _mixed(x, mark)
+    outputs = op.outputs(*([one._replace(dtype=None) if one.dtype in HELD else one for one in x] if mixed else x))
     if floating == "float32" and not mixed and not _mixed(outputs, None):
         return outputs
     dtypes = [tensor.dtype or op.types.result(_given(x, floating), mark or floating) for tensor in outputs]
@@ -167,20 +220,20 @@ class Inference:
     """:func:`apply`, remembered: the layers of repeated blocks ask the same again.
 
     Args:
-        floating: the floating type of the run.
+        types: those of the run, as :func:`apply` takes them.
     """
 
-    def __init__(self, floating: str = "float32") -> None:
-        self._floating = floating
+    def __init__(self, types: Types | None = None) -> None:
+        self._types = types
         self._known: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
 
-    def apply(self, op: Op, x: Tensors, mark: str | None = None) -> tuple[Tensors, list[Violation]]:
+    def apply(self, op: Op, x: Tensors, mark: str | None = None, name: str = "") -> tuple[Tensors, list[Violation]]:
         """As :func:`apply`."""
         key = (id(op), x, mark)
         known = self._known.get(key)
         if known is None:
             # the op is kept, so that its id stays its own
-            known = self._known[key] = (op, *apply(op, x, mark, self._floating))
+            known = self._known[key] = (op, *apply(op, x, mark, self._types, name))
         return known[1], known[2]
 
 

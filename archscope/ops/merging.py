@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from archscope.arith import fixed, maximum, total
 from archscope.autograd import aten
@@ -22,6 +22,7 @@ from archscope.ops.base import (
     NoWork,
     Op,
     Reads,
+    ReadsByValues,
     Tape,
     Tensor,
     Tensors,
@@ -31,10 +32,15 @@ from archscope.ops.base import (
     argument,
     register,
 )
+from archscope.ops.contents import Known, met_in
 from archscope.ops.fields import Index
 from archscope.ops.promotion import PROMOTED, Promoted
+from archscope.ops.readings import AtMost
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import ALL, SAME, WHOLE, Along, Placed
+
+if TYPE_CHECKING:
+    from archscope.ops.contents import Mask
 
 
 def _dimension(op: Op, ndims: int, dim: int) -> str:
@@ -326,8 +332,28 @@ class Stack(_Joining):
         return aten.stack(t, x, y[0].shape, axis(self.dim, len(y[0].shape)))
 
 
+def _meeting(along: Along, zero: Mask | bool, axis: tuple[int, int], shape: tuple[int, ...], *, turned: bool) -> Reads:
+    """What is read of one matrix, where some elements of the other one are zero.
+
+    Args:
+        axis: the dimension along which it is summed, and the dimension of the output that the other one lends.
+        shape: of the other one.
+        turned: whether its rows are what is summed.
+    """
+    if isinstance(zero, bool):
+        return AtMost(along) if zero else along
+    import numpy as np
+
+    if any(size > 1 for size in zero.shape[:-2]):
+        return AtMost(along)
+    table = ~np.broadcast_to(zero.reshape(zero.shape[-2:]), shape[-2:])
+    axes = list(along.axes)
+    axes[axis[0]] = (axis[1], met_in(table.T if turned else table))
+    return along._replace(axes=tuple(axes))
+
+
 @register
-class MatMul(NoWeights):
+class MatMul(ReadsByValues, NoWeights):
     """The matrix product of the last two dimensions; the others broadcast (torch.matmul).
 
     A (..., n, m) by a (..., m, p): each of the ... x n x p outputs sums m products.
@@ -364,9 +390,19 @@ class MatMul(NoWeights):
         return aten.matmul(t, *x)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return self._products(x, y)
+
+    def _products(self, x: Tensors, y: Tensors) -> tuple[Along, Along]:
         ndim = len(y[0].shape)
         rows, columns = (_repeated_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
         return Along((*rows, (ndim - 2, SAME), ALL)), Along((*columns, ALL, (ndim - 1, SAME)))
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+        """Nothing is taken of what zeros of the other matrix meet."""
+        ndim, (left, right) = len(y[0].shape), self._products(x, y)
+        zeros = [known[number].masked.zero if number in known else False for number in range(2)]
+        of_left = _meeting(left, zeros[1], (-1, ndim - 1), x[1].shape, turned=True)
+        return of_left, _meeting(right, zeros[0], (-2, ndim - 2), x[0].shape, turned=False)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 0

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 from archscope.arith import exact_div, prod
 from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
-from archscope.errors import UsageError
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
@@ -40,7 +39,7 @@ from archscope.ops.base import (
     register,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
-from archscope.ops.promotion import FIRST, NORMALISED, Given, Law
+from archscope.ops.promotion import FIRST, NORMALISED, Law
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
@@ -98,19 +97,10 @@ class _RunningNorm(_Affine):
 
 
 def _statistics(t: Tape, w: Weights, x: Value) -> str:
-    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's.
-
-    Raises:
-        UsageError: autocast has given the input a type that torch does not take beside the state's.
-    """
+    """The type in which mean and deviation are kept: that of the layer's state, on CUDA float32; else the input's."""
     state = [value.dtype for value in w.values() if value.dtype in FLOATING]
     if not state:
         return x.dtype
-    for clash in NORMALISED.clashes([Given(1, x.dtype, scalar=False)], state[0]):
-        raise UsageError(
-            f"{t.layer}: its weights are {clash.wanted}, and under autocast what arrives is {clash.dtype}; "
-            "torch does not mix them"
-        )
     return "float32" if t.device == "cuda" and x.dtype != "float64" else state[0]
 
 
@@ -128,7 +118,7 @@ class _BatchNorm(_RunningNorm):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         kind = _statistics(t, w, x[0])
         size = x[0].shape[1:2] if t.training or not self.track_running_stats else (0,)
-        return aten.normalized(t, x[0], (w.get("weight"), w.get("bias")), size, dtype=kind)
+        return aten.batch_norm(t, x[0], (w.get("weight"), w.get("bias")), size, dtype=kind)
 
     affine: bool = argument(Flag(), True)
     track_running_stats: bool = argument(Flag(), True)
@@ -162,12 +152,12 @@ class _InstanceNorm(_RunningNorm):
         running = [
             aten.repeat_as(t, w[name], samples, a.dtype) for name in ("running_mean", "running_var") if name in w
         ]
-        one = aten.reshape(t, a, (1, samples * channels, *a.shape[2:]))
+        one = aten.reshape(t, aten.copied(t, a), (1, samples * channels, *a.shape[2:]))
         kind = _statistics(t, w, a) if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
-        normal = aten.normalized(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
-        for _ in running:
-            aten.averaged(t, (channels,), a.dtype)
+        normal = aten.batch_norm(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
+        for name in ("running_mean", "running_var") if running else ():
+            aten.averaged(t, (channels,), a.dtype, w[name].dtype)
         return aten.reshape(t, normal, a.shape)
 
     affine: bool = argument(Flag(), False)
@@ -259,10 +249,10 @@ class GroupNorm(_Affine, NoBuffers):
         return (spatial(Grouped(channels, channels), [WHOLE] * (len(x[0].shape) - 2)),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        a, w = aten.copied(t, aten.widened(t, x[0], ("cuda",))), _widened(t, w)
+        a, w = aten.widened(t, x[0], ("cuda",)), _widened(t, w)
         kind = _statistics(t, w, a)
         groups = (a.shape[0], self.num_groups)
-        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), groups, dtype=kind)
+        return aten.group_norm(t, a, (w.get("weight"), w.get("bias")), groups, dtype=kind)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._each(5, *x)
@@ -337,7 +327,7 @@ class LayerNorm(_TrailingNorm):
         a, w = aten.widened(t, x[0], ("cuda",)), _widened(t, w)
         kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
-        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind, in_order=True)
+        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
 
 
 @register

@@ -26,12 +26,12 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.fields import DTYPES, Choice, Index, Listed, Maybe, Named, Size, Text
+from archscope.ops.fields import DTYPES, Index, Listed, Maybe, Named, Size, Text, TypeName
 from archscope.ops.promotion import OWN
 from archscope.ops.windows import ALL, SAME, Along
 
 _SHAPE = Listed(Index(1))
-_DTYPE = Choice(DTYPES)
+_DTYPE = TypeName(DTYPES)
 
 
 @register

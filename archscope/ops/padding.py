@@ -80,10 +80,13 @@ class _Pad(NoWeights, NoWork, PlainTorchLayer):
         return (x[0].with_shape(*x[0].shape[:2], *sizes),)
 
 
-class _ConstantPad(OneKernel, _Pad):
+class _ConstantPad(_Pad):
     """Padding by a constant (torch.nn.ConstantPad1d, ConstantPad2d, ConstantPad3d)."""
 
     border = "zeros"
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.constant_pad(t, x[0], list(self._ends()))
 
 
 class _ValuePad(_ConstantPad):
@@ -96,7 +99,7 @@ class _ReflectionPad(OneKernel, _Pad):
     """Padding by the map's mirror image, its border not repeated (torch.nn.ReflectionPad1d, ...)."""
 
     saves = "input"
-    widened_on = ("cpu",)
+    widened_on: ClassVar[tuple[str, ...]] = ("cpu",)
 
     border = "reflect"
 
@@ -162,6 +165,8 @@ class ReflectionPad2d(Plane, _ReflectionPad):
 @register
 class ReflectionPad3d(Volume, _ReflectionPad):
     """Pads by the map's mirror image, over (N, C, D, H, W)."""
+
+    widened_on = ()
 
 
 @register
@@ -248,10 +253,11 @@ class Pad(NoWeights, NoWork):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.mode == "circular":
-            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[2:])
+            return aten.circular_pad(t, x[0], self._ends(len(x[0].shape))[-(len(self.pad) // 2) :])
         if self.mode == "constant":
-            return aten.kernel(t, x[0], y[0].shape)
-        return aten.kernel(t, aten.widened(t, x[0], ("cpu",)), y[0].shape, saves="input")
+            return aten.constant_pad(t, x[0], list(self._ends(len(x[0].shape))))
+        widened = () if self.mode == "reflect" and len(x[0].shape) == 5 else ("cpu",)
+        return aten.kernel(t, aten.widened(t, x[0], widened), y[0].shape, saves="input")
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function, arguments = torch.nn.functional.pad, (self.pad, self.mode, self.value)

@@ -18,7 +18,6 @@ from archscope.ops.base import (
     NoChecks,
     NoContraction,
     NoWeights,
-    OneKernel,
     Op,
     PlainTorchLayer,
     Plane,
@@ -43,6 +42,9 @@ _NO_INDICES = "a layer's second output, the indices, has no reader here; MaxUnpo
 
 class _Pool(NoWeights, NoContraction):
     """A pool that works on each channel apart."""
+
+    #: devices on which torch.autocast runs it in float32
+    widened_on: ClassVar[tuple[str, ...]] = ()
 
     def _with_sizes(self, x: Tensor, sizes: tuple[int, ...]) -> Tensors:
         return (x.with_shape(*x.shape[:2], *sizes),)
@@ -104,18 +106,7 @@ class _PaddedPool(_WindowPool, PlainTorchLayer):
         yield from self._fit_checks(x[0])
 
 
-class _KeepsIndices(Op):
-    """A maximum: its backward pass needs its input, and of each output element the place it came from."""
-
-    #: devices on which torch.autocast runs it in float32
-    widened_on: ClassVar[tuple[str, ...]] = ()
-
-    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        a = aten.widened(t, x[0], self.widened_on)
-        return aten.with_extra(t, a, y[0].shape, (y[0].shape, "int64", "the indices"))
-
-
-class _MaxPool(_KeepsIndices, _PaddedPool):
+class _MaxPool(_PaddedPool):
     """Largest element of each window (torch.nn.MaxPool1d, MaxPool2d, MaxPool3d)."""
 
     elementwise_rule = "comparisons: one less than the window's elements, an output element"
@@ -130,11 +121,12 @@ class _MaxPool(_KeepsIndices, _PaddedPool):
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel * (prod(self.kernel_size) - 1)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.maximum_pool(t, aten.widened(t, x[0], self.widened_on), y[0].shape)
 
-class _AvgPool(OneKernel, _PaddedPool):
+
+class _AvgPool(_PaddedPool):
     """Mean of each window (torch.nn.AvgPool1d, AvgPool2d, AvgPool3d)."""
-
-    saves = "input"
 
     elementwise_rule = "as many as the window has elements, an output element (additions, and one division)"
 
@@ -146,6 +138,9 @@ class _AvgPool(OneKernel, _PaddedPool):
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel * prod(self.kernel_size)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.average_pool(t, aten.widened(t, x[0], self.widened_on), y[0].shape)
 
 
 class _DividedAvgPool(_AvgPool):
@@ -164,8 +159,6 @@ class _LPPool(_WindowPool, _Powered, TorchLayer):
     """Power average of each window: (sum of x^p)^(1/p) (torch.nn.LPPool1d, LPPool2d, LPPool3d)."""
 
     elementwise_rule = "two for each element of the window, an output element (powers, additions, and one root)"
-    #: devices on which torch.autocast runs the average in it in float32
-    widened_on: ClassVar[tuple[str, ...]] = ()
 
     ceil_mode: bool = argument(Flag(), False)
 
@@ -216,19 +209,18 @@ class _AdaptiveAvgPool(_AdaptivePool):
     """Mean of each window (torch.nn.AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)."""
 
     elementwise_rule = "as many as the windows hold elements (additions, and one division an output element)"
-    #: devices on which torch.autocast runs it in float32
-    widened_on: ClassVar[tuple[str, ...]] = ()
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._held(x[0], y[0])
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        given = aten.widened(t, x[0], self.widened_on)
         if all(fixed(size == 1) for size in y[0].shape[2:]):
-            return aten.global_mean(t, x[0], y[0].shape)  # torch takes the mean, which needs shapes only
-        return aten.kernel(t, aten.widened(t, x[0], self.widened_on), y[0].shape, saves="input")
+            return aten.global_mean(t, given, y[0].shape)  # torch takes the mean, which needs shapes only
+        return aten.average_pool(t, given, y[0].shape)
 
 
-class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):
+class _AdaptiveMaxPool(_AdaptivePool):
     """Largest element of each window (torch.nn.AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d)."""
 
     elementwise_rule = "comparisons: one less than each window holds elements"
@@ -236,6 +228,9 @@ class _AdaptiveMaxPool(_KeepsIndices, _AdaptivePool):
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return self._held(x[0], y[0]) - y[0].numel
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.maximum_pool(t, aten.widened(t, x[0], self.widened_on), y[0].shape, adaptive=True)
 
 
 @register

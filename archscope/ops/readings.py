@@ -77,6 +77,13 @@ class Chained(NamedTuple):
     along: Along
 
 
+def besides(along: Along, masked: Mask | bool, ndim: int) -> Along | AtMost | Kept:
+    """A reading by those elements of an output, of so many dimensions, that are not known whatever arrives."""
+    if isinstance(masked, bool):
+        return AtMost(along) if masked else along
+    return Kept(~masked.reshape((1,) * (ndim - masked.ndim) + masked.shape), along)
+
+
 #: ``None``: the op takes an input without reading its elements
 Reads = Along | Rearranged | Either | AtMost | Kept | Picked | Chained | None
 

@@ -52,10 +52,9 @@ class _Reduction(NoWeights, NoContraction):
             return (x[0].with_shape(*(1 if i in gone else size for i, size in enumerate(shape))),)
         return (x[0].with_shape(*(size for i, size in enumerate(shape) if i not in gone)),)
 
-    def _kept(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape with a 1 in place of each dimension that is reduced."""
-        gone = {axis(dim, len(shape)) for dim in self.dim}
-        return tuple(1 if i in gone else size for i, size in enumerate(shape))
+    def _gone(self, shape: tuple[int, ...]) -> set[int]:
+        """The dimensions that are reduced."""
+        return {axis(dim, len(shape)) for dim in self.dim}
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         ndim = len(x[0].shape)
@@ -92,7 +91,7 @@ class Mean(_Plain):
     elementwise_rule = "one addition an input element, one division an output element"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.mean(t, x[0], y[0].shape)
+        return aten.mean(t, x[0], y[0].shape, self._gone(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return x[0].numel + y[0].numel
@@ -106,7 +105,7 @@ class Sum(_OneAnElement):
     elementwise_rule = "one addition an input element"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.summed(t, x[0], y[0].shape, self._kept(x[0].shape))
+        return aten.summed(t, x[0], y[0].shape, self._gone(x[0].shape))
 
 
 class _Extremum(_OneAnElement):
@@ -115,7 +114,7 @@ class _Extremum(_OneAnElement):
     elementwise_rule = "one comparison an input element"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.largest(t, x[0], y[0].shape, self._kept(x[0].shape))
+        return aten.largest(t, x[0], y[0].shape, self._gone(x[0].shape))
 
 
 @register
@@ -142,7 +141,7 @@ class LogSumExp(_Plain):
     )
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return reductions.logsumexp(t, x[0], y[0].shape)
+        return reductions.logsumexp(t, x[0], y[0].shape, self._gone(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 4 * x[0].numel + 2 * y[0].numel
@@ -157,7 +156,7 @@ class Norm(_Reduction):
     p: float = argument(Real(), 2.0)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return reductions.norm(t, x[0], y[0].shape, self._kept(x[0].shape), self.p)
+        return reductions.norm(t, x[0], y[0].shape, self._gone(x[0].shape), self.p)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 2 * x[0].numel + y[0].numel
@@ -189,7 +188,7 @@ class Var(_Spread):
     elementwise_rule = "4 an input element (add, subtract, square, add), 2 an output element (two divisions)"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return reductions.variance(t, x[0], y[0].shape, self._kept(x[0].shape))
+        return reductions.variance(t, x[0], y[0].shape, self._gone(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 4 * x[0].numel + 2 * y[0].numel
@@ -203,7 +202,7 @@ class Std(_Spread):
     elementwise_rule = "4 an input element (add, subtract, square, add), 3 an output element (two divisions, root)"
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return reductions.deviation(t, x[0], y[0].shape, self._kept(x[0].shape))
+        return reductions.deviation(t, x[0], y[0].shape, self._gone(x[0].shape))
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return 4 * x[0].numel + 3 * y[0].numel

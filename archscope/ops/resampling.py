@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from archscope.arith import exact_div, floor_mul
+from archscope.autograd import aten
 from archscope.autograd.versions import RESAMPLING_IN_FLOAT32
 from archscope.ops.base import (
     Check,
@@ -40,6 +41,7 @@ class Upsample(OneKernel, NoWeights, NoContraction):
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
 
+    lays = aten.AS_READ
     widened_on, widened_since = ("cuda",), RESAMPLING_IN_FLOAT32
 
     ndims = (3, 4, 5)
@@ -121,6 +123,7 @@ def _each(values: tuple[_T, ...], axes: int) -> tuple[_T, ...]:
 class PixelShuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
     """(N, C r^2, H, W) to (N, C, H r, W r) (torch.nn.PixelShuffle)."""
 
+    lays = aten.AS_READ
     ndims = (4,)
 
     upscale_factor: int = argument(Size(), symbol="r")
@@ -149,6 +152,7 @@ class PixelShuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
 class PixelUnshuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
     """(N, C, H r, W r) to (N, C r^2, H, W) (torch.nn.PixelUnshuffle)."""
 
+    lays = aten.AS_READ
     ndims = (4,)
 
     downscale_factor: int = argument(Size(), symbol="r")
@@ -178,6 +182,7 @@ class PixelUnshuffle(PlainTorchLayer, OneKernel, NoWeights, NoWork):
 class ChannelShuffle(PlainTorchLayer, OneKernel, SameShape, NoWeights, NoWork):
     """Channels (g, C / g) read as (C / g, g), so that groups mix (torch.nn.ChannelShuffle; ShuffleNet)."""
 
+    lays = aten.AS_READ
     ndims = (3, 4, 5)
 
     groups: int = argument(Size())

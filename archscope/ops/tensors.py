@@ -34,7 +34,7 @@ from archscope.ops.base import (
     special_module,
 )
 from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
-from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size
+from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size, TypeName
 from archscope.ops.promotion import OWN
 from archscope.ops.windows import mixing
 
@@ -73,7 +73,7 @@ class Cast(Pointwise, NoWeights, NoWork, NoChecks):
     types = OWN
     gives_alike = True
 
-    dtype: str = argument(Choice(DTYPES))
+    dtype: str = argument(TypeName(DTYPES))
 
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(x[0].shape, _typed(self.dtype)),)
@@ -241,7 +241,8 @@ class Embedding(Pointwise, _Table):
         return self._scaling(x[0].numel)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.embedding(t, w["weight"], x[0], y[0].shape)
+        places = x[0] if self.max_norm is None else aten.copied(t, x[0])  # torch.embedding_renorm_ wants them in order
+        return aten.embedding(t, w["weight"], places, y[0].shape)
 
 
 @register
@@ -397,7 +398,7 @@ class _Known(_Held):
     file of NumPy, as seen from the spec.
     """
 
-    dtype: str = argument(Choice(DTYPES), "float")
+    dtype: str = argument(TypeName(DTYPES), "float")
     value: Any = argument(Contents(), 0)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from archscope.design import Design, incomplete
 from archscope.errors.diagnostics import Diagnostic
+from archscope.figures import Column, fields_of
 from archscope.report import schema as js
 from archscope.report.blocks import Block, Headline, Room
+from archscope.setting import Setting
+from archscope.setting.calibration import Calibration
 
 # -- records for tables of numbers -------------------------------------------------------------------------------------
 
@@ -32,19 +36,48 @@ class Records(NamedTuple):
     Attributes:
         key: the column that names the rows.
         lacking: what the figures lack (:func:`archscope.design.incomplete`), of all rows or of each.
+        run: how all of them are run, as :func:`run_of` says it: further columns, as far as there are none of the name.
     """
 
     fields: Sequence[Field]
     rows: Iterable[Sequence[Any]]
     key: str
     lacking: str | Sequence[str | None] | None
+    run: Mapping[Field, Any] = MappingProxyType({})
 
     @classmethod
     def of(
-        cls, fields: Sequence[Field], records: Iterable[Mapping[str, Any]], key: str, lacking: str | None
+        cls,
+        fields: Sequence[Field],
+        records: Iterable[Mapping[str, Any]],
+        key: str,
+        lacking: str | None,
+        run: Mapping[Field, Any] = MappingProxyType({}),
     ) -> Records:
         """Records by name."""
-        return cls(fields, ([one[field.name] for field in fields] for one in records), key, lacking)
+        return cls(fields, ([one[field.name] for field in fields] for one in records), key, lacking, run)
+
+    @property
+    def table(self) -> tuple[list[Field], Iterator[list[Any]]]:
+        """All columns, and the rows: what tables of numbers consist of."""
+        names = {field.name for field in self.fields}
+        run = {field: value for field, value in self.run.items() if field.name not in names}
+        return [*self.fields, *run], ([*row, *run.values()] for row in self.rows)
+
+
+#: units of the fields of a setting
+_UNITS = {"batch": "samples", "launch": "seconds"}
+
+
+def run_of(setting: Setting, columns: Iterable[Column]) -> dict[Field, Any]:
+    """How figures are run, for tables of numbers: what they depend on of a setting; of a calibration, which it is."""
+    found = {}
+    for name in fields_of(setting, columns):
+        value = getattr(setting, name)
+        if isinstance(value, Calibration):
+            value = ", ".join(filter(None, [value.device, str(value.machine.get("date", ""))]))
+        found[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
+    return found
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from archscope import __version__
-from archscope.analysis.counts.account import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.design import Design, incomplete
 from archscope.report import schema as js
 from archscope.report.outline import Box, Cluster, Edge, Outline, outline
@@ -26,7 +26,7 @@ def to_node_link(design: Design) -> str:
     An edge says which output of its source it is (``output``) and which input of its target (``input``); shapes have
     no batch.
     """
-    account = analyze(design)
+    account = analyze(design, runnable(design))
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
         archscope=__version__,
         format=GRAPH_VERSION,
@@ -59,7 +59,7 @@ def _tensor(sizes: tuple[int, ...], dtype: str | None) -> dict[str, Any]:
 
 def to_dot(design: Design) -> str:
     """The graph for Graphviz; blocks are clusters."""
-    whole = outline(analyze(design))
+    whole = outline(analyze(design, runnable(design)))
     head = [f"label={quoted(design.title)}", 'labelloc="t"', "node [shape=box]"]
     several = _several(design)
 
@@ -117,7 +117,7 @@ def quoted(text: str) -> str:
 
 def to_mermaid(design: Design) -> str:
     """The graph as a Mermaid flowchart; blocks are subgraphs."""
-    whole = outline(analyze(design))
+    whole = outline(analyze(design, runnable(design)))
     several = _several(design)
     head = ["---", f"title: {json.dumps(design.title)}", "---"] if design.opaque else []
     lines = [*head, "flowchart TD"]

@@ -48,9 +48,9 @@ def to_csv(
 
 def of_records(records: Records) -> str:
     """Records as rows, each value as machines read it."""
-    fields, rows, _, lacking = records
+    fields, rows = records.table
     cells = ([plain(one, field.style) for one, field in zip(row, fields, strict=True)] for row in rows)
-    return to_csv([(field.name, field.unit) for field in fields], cells, lacking=lacking)
+    return to_csv([(field.name, field.unit) for field in fields], cells, lacking=records.lacking)
 
 
 def to_row(cells: Sequence[Any]) -> str:

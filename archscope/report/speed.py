@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.time.estimates import Estimate
 from archscope.analysis.time.roofline import Bound, Prediction
+from archscope.figures import FIGURES, Figure, fields_of
 from archscope.report import schema as js
 from archscope.report.base import Field
 from archscope.report.text import binary, short
-from archscope.setting import OF_TIME, Setting
+from archscope.setting import Setting
 
 if TYPE_CHECKING:
     from archscope.backends.torch.machine import Machine
@@ -44,17 +45,8 @@ TIMED: Columns = {
     "runs": ("runs", "how often it was timed"),
     "calculated": ("seconds", f"{_CALCULATED} of both passes; none where no ceilings are known"),
 }
-SETTING: Columns = {
-    "design": ("", "name of the design"),
-    "device": ("", "cpu or cuda"),
-    "batch": ("samples", "in a step"),
-    "precision": ("", "of the numbers"),
-    "mode": ("", "train: a step; infer: a forward pass"),
-    "optimizer": ("", "whose update"),
-    "channels_last": ("", "whether maps and kernels lie in torch's format of that name"),
-    "compile": ("", "whether the whole ran under torch.compile"),
-}
 MACHINE: Columns = {
+    "device": ("", "cpu or cuda"),
     "cpu": ("", "the processor"),
     "cores": ("cores", "that the process may use"),
     "threads": ("threads", "that torch uses"),
@@ -148,14 +140,18 @@ def _estimated(found: Estimate) -> dict[str, Any]:
 
 def machine_schema() -> js.Schema:
     """The schema of where something was measured."""
-    device = {"device": SETTING["device"]}
-    return js.record(js.columns(device | MACHINE, TYPES), about="where it was measured")
+    return js.record(js.columns(MACHINE, TYPES), about="where it was measured")
 
 
 def run(setting: Setting, place: str, *, measured: bool = False) -> str:
     """How a step is run that times are of, and where, in words; what was measured ran under the torch that is there."""
-    shown = (name for name in OF_TIME if name != "device" and not (measured and name == "torch"))
-    return f"{setting.words(*shown)} on {place}"
+    shown = (name for name in fields_of(setting, [time_of(setting)]) if name != "device")
+    return f"{setting.words(*(name for name in shown if not (measured and name == 'torch')), 'mode')} on {place}"
+
+
+def time_of(setting: Setting) -> Figure:
+    """The figure that the time of a step is, or of an inference."""
+    return FIGURES["train_seconds" if setting.trains else "infer_seconds"]
 
 
 def share(part: float, whole: float | None) -> float | None:

@@ -20,7 +20,9 @@ import numpy as np
 import archscope
 from archscope.errors import MissingLibrary, UsageError
 from archscope.files import replaced
+from archscope.report.base import run_of
 from archscope.report.sheet import BOM, INCOMPLETE, to_csv, to_row
+from archscope.report.text import plain
 from archscope.sweeps.model import Rows
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class RowsWriter(ABC):
         axes: Sequence[Axis],
         columns: Sequence[Column],
         about: Mapping[str, Any] | None = None,
+        run: Mapping[str, Any] | None = None,
         *,
         scratch: Path | None = None,
     ) -> None:
@@ -58,6 +61,7 @@ class RowsWriter(ABC):
             axes: of the space.
             columns: of the rows; those of style ``count`` are whole numbers.
             about: of which sweep the rows are, in values of JSON; kinds of file that have no place for it leave it out.
+            run: how all of them are run, as far as it does not vary: a column each.
             scratch: the folder where the file lies until then, on the same disk; beside the target, if not given.
 
         Raises:
@@ -67,9 +71,11 @@ class RowsWriter(ABC):
         taken = {_DESIGN, *(column.name for column in columns)}
         self._axes = [(f"vars.{axis.name}" if axis.name in taken else axis.name, axis.values) for axis in axes]
         self._columns = columns
-        self._lacking = (about or {}).get(INCOMPLETE)
-        if self._lacking is not None:  # an axis of one value, so that every row says it
-            self._axes.append((INCOMPLETE, (self._lacking,)))
+        known = {_DESIGN, *(name for name, _ in self._axes), *taken}
+        said = {**(run or {}), INCOMPLETE: (about or {}).get(INCOMPLETE)}
+        alike = {name: value for name, value in said.items() if value is not None and name not in known}
+        self._alike = len(alike)  # axes of one value each, so that every row says it
+        self._axes += [(name, (value,)) for name, value in alike.items()]
         self._prepare(about or {})
         self._file = ExitStack()
         self._out = self._file.enter_context(replaced(target, scratch))
@@ -93,8 +99,9 @@ class RowsWriter(ABC):
         Raises:
             UsageError: the file cannot be written.
         """
-        if self._lacking is not None:
-            rows = Rows(rows.numbers, np.vstack([rows.choices, np.zeros_like(rows.numbers, np.int32)]), rows.columns)
+        if self._alike:
+            firsts = np.zeros((self._alike, len(rows)), np.int32)
+            rows = Rows(rows.numbers, np.vstack([rows.choices, firsts]), rows.columns)
         self._done(self._write, rows)
 
     def close(self) -> None:
@@ -274,6 +281,7 @@ def rows_writer(target: str, plan: Plan, scratch: Path | None) -> RowsWriter:
     if kind is None:
         raise UsageError(f"rows are written to {' or '.join(_KINDS)}, not to `{target}`")
     question = plan.question
+    run = {field.name: plain(value, field.style) for field, value in run_of(question.setting, plan.columns).items()}
     about: dict[str, Any] = {
         "archscope": archscope.__version__,
         "design": plan.document.name,
@@ -282,7 +290,7 @@ def rows_writer(target: str, plan: Plan, scratch: Path | None) -> RowsWriter:
     }
     if plan.incomplete is not None:
         about[INCOMPLETE] = plan.incomplete
-    return kind(target, plan.space.axes, plan.columns, about, scratch=scratch)
+    return kind(target, plan.space.axes, plan.columns, about, run, scratch=scratch)
 
 
 _KINDS: dict[str, type[RowsWriter]] = {".parquet": ParquetWriter, ".csv": CsvWriter}

@@ -11,6 +11,7 @@ from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from archscope.autograd.dtypes import Types
 from archscope.autograd.versions import COMPILES, TORCH, Version, spelled, version
 from archscope.errors import UsageError, nearest, suggestion
 from archscope.setting.calibration import Calibration
@@ -132,6 +133,11 @@ class Setting:
         return precision_of(self.precision)
 
     @property
+    def types(self) -> Types:
+        """How numbers are held, and what autocast makes of them."""
+        return Types(self.numbers.floating, self.numbers.lower, self.kind, self.version)
+
+    @property
     def kind(self) -> str:
         """``cpu`` or ``cuda``: whose kernels run."""
         return "cpu" if self.device == "cpu" else "cuda"
@@ -218,13 +224,6 @@ class Setting:
 
 #: what a setting consists of, in the order in which it is told
 FIELDS = tuple(one.name for one in fields(Setting))
-
-#: the fields that memory depends on, and those that times do
-OF_BYTES = ("batch", "precision")
-OF_MEMORY = ("batch", "precision", "optimizer", "mode", "accumulate", "channels_last", "torch", "device")
-OF_SAVED = ("batch", "precision", "channels_last", "torch", "device")
-OF_TIME = ("batch", "precision", "optimizer", "mode", "channels_last", "compile", "launch", "torch", "device")
-
 
 #: types of what is no number of samples; what a sweep puts in its place is none of them
 _NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from archscope.autograd.dtypes import short_for
 from archscope.errors import UsageError, suggestion
 from archscope.setting.devices import CUDNN
 
@@ -66,18 +67,18 @@ class Precision:
 _ROWS = (
     Precision(
         "float32", "float32", "torch's default: TF32 in convolutions where the device has it",
-        ("float32",), convolved=("tf32", "float32"), aliases=("fp32", "float"),
+        ("float32",), convolved=("tf32", "float32"), aliases=(*short_for("float32"), "float"),
     ),
     Precision("tf32", "float32", "TF32 everywhere", ("tf32",), convolved=("tf32", "float32")),
     Precision("ieee", "float32", "float32 in full everywhere", ("float32",)),
-    Precision("bfloat16", "bfloat16", "weights and inputs in it", ("bfloat16",), aliases=("bf16",)),
-    Precision("float16", "float16", "weights and inputs in it", ("float16",), aliases=("fp16", "half")),
+    Precision("bfloat16", "bfloat16", "weights and inputs in it", ("bfloat16",), aliases=short_for("bfloat16")),
+    Precision("float16", "float16", "weights and inputs in it", ("float16",), aliases=short_for("float16")),
     Precision(
         "bf16-mixed", "float32", "torch.autocast to bfloat16; on GPUs before Ampere, to float16, which is as wide",
         ("bfloat16", "float16"), "bfloat16", aliases=("amp",),
     ),
     Precision("fp16-mixed", "float32", "torch.autocast to float16", ("float16",), "float16"),
-    Precision("float64", "float64", "weights and inputs in it", ("float64",), aliases=("fp64", "double")),
+    Precision("float64", "float64", "weights and inputs in it", ("float64",), aliases=short_for("float64")),
     Precision("float8", "float8", "what a design weighs in it; nothing is known of a run", (), aliases=("fp8",)),
 )  # fmt: skip
 

@@ -32,16 +32,16 @@ class EntryCall(NamedTuple):
 def bind(block: Block, call: EntryCall, around: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
     """The variables inside a block: those around it, and the parameters of the call; ``None`` after a mistake."""
     context = call.context
-    given = _given(block, call.entry, context, problems)
-    if given is None:
+    arguments = _call_arguments(block, call.entry, context, problems)
+    if arguments is None:
         return None
     variables = dict(around)
     complete = True
-    stray = set() if not isinstance(call.entry.argument, MapNode) else set(call.entry.argument.entries) - set(given)
+    stray = set() if not isinstance(call.entry.argument, MapNode) else set(call.entry.argument.entries) - set(arguments)
     meant = {closest(word, [name for name, _ in block.parameters]) for word in stray}  # told as misspellings
     for name, default in block.parameters:
-        if name in given:
-            value = problems.value(given[name], ScopeNames(context.variables, call.flow), context)
+        if name in arguments:
+            value = problems.value(arguments[name], ScopeNames(context.variables, call.flow), context)
         elif default is not None:
             node = ScalarNode(default, block.mark, inset=None)
             value = problems.value(node, ScopeNames(variables, call.flow), context)
@@ -55,7 +55,7 @@ def bind(block: Block, call: EntryCall, around: Mapping[str, Any], problems: Pro
     return variables if complete else None
 
 
-def _given(block: Block, entry: Entry, context: Context, problems: Problems) -> dict[str, Node] | None:
+def _call_arguments(block: Block, entry: Entry, context: Context, problems: Problems) -> dict[str, Node] | None:
     """The arguments of a call by name; a bare value is the first."""
     node, names = entry.argument, [name for name, _ in block.parameters]
     if node is None or (isinstance(node, ScalarNode) and node.value is None):

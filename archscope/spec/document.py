@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from archscope.autograd.dtypes import full_name, misnamed
 from archscope.design import Accuracy, Budget, Expectation
 from archscope.errors import SpecError, closest, suggestion
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
@@ -295,9 +296,9 @@ class _Parts:
             entries = {k: v for k, v, _ in self.mapping(node, "shape and dtype", ("shape", "dtype"))}
             shape = entries.get("shape")
             if "dtype" in entries:
-                dtype = self.text(entries["dtype"])
+                dtype = full_name(self.text(entries["dtype"]))
                 if dtype not in DTYPES:
-                    self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, f"one of {', '.join(DTYPES)}")
+                    self.error(f"unknown dtype `{dtype}`", entries["dtype"].mark, _of_types(dtype))
                     dtype = (
                         closest(dtype, DTYPES) or "float"
                     )  # what was likely meant, so that nothing follows from the mistake
@@ -543,3 +544,8 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
 #: names with a meaning of their own inside a layer
 RESERVED = ("in_channels", "in_features", "in_size", "true", "false", "null")
+
+
+def _of_types(word: str) -> str:
+    """A hint for what is no type of an input."""
+    return misnamed(word, DTYPES) or f"one of {', '.join(DTYPES)}"

@@ -161,7 +161,7 @@ def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, s
     An unnamed entry is called after its kind, numbered in the order of the file where there are several, whatever
     ``when:`` leaves out; so a layer keeps its name in every variant of a block.
     """
-    found: list[tuple[int, Entry]] = []
+    named: list[tuple[int, Entry]] = []
 
     def collect(nodes: list[Node]) -> None:
         for node in nodes:
@@ -173,17 +173,17 @@ def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, s
                 continue
             for branch in branches(entry):
                 collect(branch.items)
-            found.append((id(node), entry))
+            named.append((id(node), entry))
 
     collect(items.items)
-    unnamed = [(key, entry.kind[:LONGEST_NAME]) for key, entry in found if entry.modifier("name") is None]
+    unnamed = [(key, entry.kind[:LONGEST_NAME]) for key, entry in named if entry.modifier("name") is None]
     counts = Counter(kind for _, kind in unnamed)
     seen: Counter[str] = Counter()
     result = {}
     for key, kind in unnamed:
         seen[kind] += 1
         result[key] = kind if counts[kind] == 1 else f"{kind}_{seen[kind]}"
-    for key, entry in found:
+    for key, entry in named:
         name = entry.modifier("name")
         if name is not None:
             result[key] = name.text if isinstance(name, ScalarNode) else ""

@@ -114,6 +114,8 @@ class _Expander:
             document.source.name,
             tuple(self._scopes),
         ).inferred(self._references.outputs)
+        if design.graph.typed:
+            _ = design.graph.runs_in  # or it is none in any precision
         unread = (
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
@@ -213,7 +215,7 @@ class _Expander:
             return None
         except ExpressionError as error:
             problem, hint = error.message, error.hint
-        if context.given and label == GIVEN:
+        if context.operands and label == GIVEN:
             problem, hint = f"inside a block `{GIVEN}` is what the block was given", "choose another name"
         if not problem and not _NAME.fullmatch(label):
             problem = f"`{shown(label)}` is not a name" if label else "a name is one word"
@@ -242,11 +244,11 @@ class _Expander:
             if not self._one_source("group", entry, call.sources, context):
                 return UNKNOWN
             return self._run_list(entry.body, call.flow, context._replace(path=call.path))
-        found = self._resolve(entry, context)
-        if isinstance(found, Block):
-            return self._call(found, call)
-        if found is not None:
-            return self._lay(found, call)
+        meaning = self._resolve(entry, context)
+        if isinstance(meaning, Block):
+            return self._call(meaning, call)
+        if meaning is not None:
+            return self._lay(meaning, call)
         if isinstance(entry.argument, MapNode):  # the layer is unknown; its arguments may be wrong besides
             for value in entry.argument.entries.values():
                 if isinstance(value, ScalarNode):
@@ -316,13 +318,13 @@ class _Expander:
 
     def _call(self, block: Block, call: EntryCall) -> Flow:
         entry, context = call.entry, call.context
-        given = (call.flow,) if call.sources is None else tuple(call.sources)
-        if block.takes is not None and len(given) > block.takes:
+        operands = (call.flow,) if call.sources is None else tuple(call.sources)
+        if block.takes is not None and len(operands) > block.takes:
             most = "one tensor" if block.takes == 1 else f"{block.takes} tensors"
             hint = f"the second of several is `{GIVEN}[1]` inside it" if block.takes == 1 else ""
-            self._problems.add(f"the block `{block.name}` reads {most}, not {len(given)}", entry.mark, hint, context)
+            self._problems.add(f"the block `{block.name}` reads {most}, not {len(operands)}", entry.mark, hint, context)
             return UNKNOWN
-        if not given:
+        if not operands:
             self._problems.add(f"the block `{block.name}` is given no tensor", entry.mark, "", context)
             return UNKNOWN
         if len(context.trail) >= DEEPEST_CALLS:
@@ -330,15 +332,17 @@ class _Expander:
             raise self._problems.fatal(
                 f"blocks call blocks {DEEPEST_CALLS} levels deep, `{block.name}` among them", entry.mark, hint, context
             )
-        variables = bind(block, call._replace(flow=given[0]), self._variables, self._problems)
+        variables = bind(block, call._replace(flow=operands[0]), self._variables, self._problems)
         if variables is None:
             return UNKNOWN
         here = BlockCall(block.name, tuple(name for name, _ in block.parameters), variables, entry.mark)
         trail = (here, *context.trail)
-        inner = context._replace(variables=variables, path=call.path, border=len(call.path), given=given, trail=trail)
-        known = tuple(flow.ref for flow in given if flow.ref is not None)
-        self._scopes.append(Scope(call.name, block.name, self._own(inner), known))
-        return self._run_list(block.body, given[0], inner)
+        inner = context._replace(
+            variables=variables, path=call.path, border=len(call.path), operands=operands, trail=trail
+        )
+        refs = tuple(flow.ref for flow in operands if flow.ref is not None)
+        self._scopes.append(Scope(call.name, block.name, self._own(inner), refs))
+        return self._run_list(block.body, operands[0], inner)
 
     def _own(self, context: Context) -> tuple[tuple[str, Any], ...]:
         """The parameters of the block around, those that are numbers or words."""

@@ -54,12 +54,12 @@ class Word(str):
     @property
     def hint(self) -> str:
         """What it may have been meant to be."""
-        return name_hint(self, self.names.known())
+        return name_hint(self, self.names.vocabulary())
 
     @property
     def variable(self) -> str:
         """The name that is close to it, if one is: where words are values too, and not all names are worth a list."""
-        return suggestion(self, self.names.known())
+        return suggestion(self, self.names.vocabulary())
 
     def __reduce__(self) -> tuple[type[Word], tuple[str]]:
         return Word, (str(self),)
@@ -71,7 +71,7 @@ class Names(Protocol):
     def lookup(self, name: str) -> Any:
         """The value of a name; raises KeyError where there is none."""
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         """All names, for suggestions."""
 
     def spend(self, values: int) -> None:
@@ -88,7 +88,7 @@ class NoNames:
     def spend(self, values: int) -> None:
         """Texts on their own are short."""
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         """None."""
         return ()
 
@@ -134,15 +134,15 @@ def names_in(text: str) -> list[str]:
     Raises:
         ExpressionError: bad syntax.
     """
-    found: list[str] = []
+    names: list[str] = []
     waiting: list[ast.AST] = [_parse(text)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, (ast.Name, ast.Attribute)):
-            found.append(ast.unparse(node))
+            names.append(ast.unparse(node))
         else:
             waiting.extend(reversed(list(ast.iter_child_nodes(node))))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(names))
 
 
 def conjuncts(text: str) -> list[str]:
@@ -268,7 +268,7 @@ def _name(node: ast.Name, names: Names) -> Any:
     try:
         return names.lookup(node.id)
     except KeyError:
-        raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names.known())) from None
+        raise _error(node, f"unknown name `{node.id}`", name_hint(node.id, names.vocabulary())) from None
     except ExpressionError as error:
         raise _error(node, error.message, error.hint, undefined=error.undefined) from None
 
@@ -289,11 +289,13 @@ def _dotted(node: ast.Attribute, names: Names) -> Any:
         raise _error(node, error.message, error.hint, undefined=error.undefined) from None
 
 
-def name_hint(name: str, known: Sequence[str]) -> str:
+def name_hint(name: str, vocabulary: Sequence[str]) -> str:
     """What to say of a name that is not known: the closest one, or all there are."""
-    more = f" and {len(known) - _MOST_LISTED:,} more" if len(known) > _MOST_LISTED else ""
-    listing = f"known here: {', '.join(known[:_MOST_LISTED])}{more}" if known else "no variables are known here"
-    return suggestion(name, known) or listing
+    more = f" and {len(vocabulary) - _MOST_LISTED:,} more" if len(vocabulary) > _MOST_LISTED else ""
+    listing = (
+        f"known here: {', '.join(vocabulary[:_MOST_LISTED])}{more}" if vocabulary else "no variables are known here"
+    )
+    return suggestion(name, vocabulary) or listing
 
 
 def _binary(node: ast.BinOp, names: Names) -> Any:
@@ -451,8 +453,8 @@ def _call(node: ast.Call, names: Names) -> Any:
     except ExpressionError:
         raise
     except (TypeError, ValueError, OverflowError, ZeroDivisionError, IndexError):
-        given = ", ".join(map(shown, values))
-        message = f"`{name}` has no value for ({given})"
+        arguments = ", ".join(map(shown, values))
+        message = f"`{name}` has no value for ({arguments})"
         raise _error(node, message, f"{name}: {description}", undefined=True) from None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from archscope.errors import suggestion
 from archscope.errors.diagnostics import Mark
-from archscope.ops.fields import MARKS
+from archscope.ops.fields import MARKS, FieldError, FieldInfo, TypeName
 from archscope.spec.entries import Entry
 from archscope.spec.expressions import ExpressionError, Word, fill, in_words
 from archscope.spec.freezing import Freeze, Freezing, as_patterns
@@ -14,6 +13,8 @@ from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, U
 
 #: modifiers that hold of all layers inside an entry
 _FLAGS = frozenset(("freeze", "checkpoint", "no_grad", "dtype"))
+#: what stands behind ``dtype:``
+_MARK = FieldInfo("dtype", TypeName(MARKS), None, "")
 
 
 class Flags:
@@ -53,14 +54,16 @@ class Flags:
         """The floating type in which the layers inside an entry are held; ``None`` is that of the run."""
         if node is None:
             return context.dtype
-        value = self._problems.value(node, ScopeNames(context.variables, flow), context)
+        value = self._problems.value(node, ScopeNames(context.variables, flow), context, _MARK)
         if value is UNKNOWN:
             return context.dtype
-        if value not in MARKS:
-            hint = suggestion(str(value), MARKS) or f"one of {', '.join(MARKS)}"
+        try:
+            dtype: str = _MARK.kind.read(value, None)
+        except FieldError as error:
+            hint = error.hint or f"one of {', '.join(MARKS)}"
             self._problems.add(f"{in_words(value)} is no floating type to hold a layer in", node.mark, hint, context)
             return context.dtype
-        return None if value == "float" else str(value)
+        return None if dtype == "float" else dtype
 
     def freezes(self, node: Node | None, flow: Flow, context: Context, place: tuple[str, ...]) -> tuple[Freeze, ...]:
         """What is frozen inside an entry: what is around it, and what it says itself."""
@@ -74,12 +77,12 @@ class Flags:
         if words is not None:
             patterns = tuple((word, node.mark) for word in words)
             return (*context.freezes, self.freezing.declare(Freeze(place, patterns)))
-        told = ("yes", "no", "on", "off")
+        words_of_yaml = ("yes", "no", "on", "off")
         if (
             isinstance(value, Word)
             and isinstance(node, ScalarNode)
             and value == node.text
-            and value.lower() not in told
+            and value.lower() not in words_of_yaml
         ):
             hint = f"`freeze: [{value}]` freezes the parameters of that name"
             self._problems.add(f"unknown name `{value}`", node.mark, hint, context)

@@ -24,17 +24,17 @@ def variables(document: Document, overrides: Mapping[str, Node], problems: Probl
     Args:
         overrides: values that replace the declared ones.
     """
-    known = document.vars
+    declared = document.vars
     for name, node in overrides.items():
-        if name not in known:
-            hint = suggestion(name, known) or f"variables: {', '.join(known) or 'none'}"
+        if name not in declared:
+            hint = suggestion(name, declared) or f"variables: {', '.join(declared) or 'none'}"
             problems.add(f"the design has no variable `{name}`", _of_name(name, node.mark), hint)
-    found: dict[str, Any] = {}
-    waiting = dict.fromkeys([*known, *overrides])
-    for name, node in {**known, **overrides}.items():
-        found[name] = problems.value(node, ScopeNames(found, later=waiting), None)
+    values: dict[str, Any] = {}
+    waiting = dict.fromkeys([*declared, *overrides])
+    for name, node in {**declared, **overrides}.items():
+        values[name] = problems.value(node, ScopeNames(values, later=waiting), None)
         del waiting[name]
-    return found
+    return values
 
 
 def _of_name(name: str, mark: Mark) -> Mark:
@@ -61,15 +61,15 @@ def inputs(
         if name not in declared:
             hint = suggestion(name, declared) or f"inputs: {', '.join(declared)}"
             problems.add(f"the design has no input `{name}`", node.mark, hint)
-    found = []
+    nodes = []
     flows = []
     names = ScopeNames(context.variables)
     for name, declaration in declared.items():
         sizes = [problems.whole(item, names, 1, context) for item in replaced.get(name, declaration.shape).items]
         flow = UNKNOWN
         if None not in sizes:
-            found.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
-            tensor = found[-1].tensor(1)
+            nodes.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
+            tensor = nodes[-1].tensor(1)
             if len(sizes) == len(declaration.shape.items) + 1:
                 message = f"the input `{name}` has {len(sizes)} sizes, and is declared with one fewer"
                 hint = f"if the first is the batch, leave it out: {' x '.join(map(str, sizes[1:]))}"
@@ -78,7 +78,7 @@ def inputs(
             flow = Flow(Ref(name), tensor)
         references.declare(name, flow)
         flows.append(flow)
-    return found, flows[0]
+    return nodes, flows[0]
 
 
 def outputs(
@@ -100,13 +100,13 @@ def outputs(
         hint = "`outputs: [head, aux]`, or `outputs: {logits: head}`"
         problems.add("`outputs:` is a list of layers, or a mapping of names to layers", node.mark, hint, context)
     taken: set[str] = set()
-    for given, item, mark in named:
+    for stated, item, mark in named:
         reference = _conditional(item, context, problems) if isinstance(item, MapNode) else item
         if reference is None:
             continue
         flow = references.chosen(references.refer(reference, context), reference.mark, context)
         text = reference.text if isinstance(reference, ScalarNode) else ""
-        name = (references.filled(text, reference.mark, context) or "") if given is None else given
+        name = (references.filled(text, reference.mark, context) or "") if stated is None else stated
         if name and name in taken:
             problems.add(f"two outputs are called `{name}`", mark, "name them: `outputs: {a: head, b: head}`", context)
         elif flow.ref is not None and not _OUTPUT.fullmatch(name):

@@ -39,7 +39,7 @@ class Freezing:
 
     def __init__(self) -> None:
         self._fitted: dict[tuple[str, Mark], bool] = {}
-        self._known: dict[Mark, dict[str, None]] = {}
+        self._names: dict[Mark, dict[str, None]] = {}
 
     def declare(self, freeze: Freeze) -> Freeze:
         """Take in what an entry freezes, so that a pattern which fits nothing is told."""
@@ -50,19 +50,19 @@ class Freezing:
     def frozen(self, freezes: Iterable[Freeze], path: tuple[str, ...], parameters: Iterable[str]) -> tuple[str, ...]:
         """The parameters of a layer that are frozen."""
         names = tuple(parameters)
-        found: set[str] = set()
+        fitting: set[str] = set()
         for freeze in freezes:
-            found |= {name for name in names if self._fits(freeze, freeze.within(path, name))}
-        return tuple(name for name in names if name in found)
+            fitting |= {name for name in names if self._fits(freeze, freeze.within(path, name))}
+        return tuple(name for name in names if name in fitting)
 
     def _fits(self, freeze: Freeze, name: str) -> bool:
         if freeze.patterns is None:
             return True
         fits = False
         for pattern in freeze.patterns:
-            known = self._known.setdefault(pattern[1], {})
-            if len(known) < _MOST_KNOWN:
-                known[name] = None
+            seen = self._names.setdefault(pattern[1], {})
+            if len(seen) < _MOST_KNOWN:
+                seen[name] = None
             if fnmatchcase(name, pattern[0]):
                 self._fitted[pattern] = fits = True
         return fits
@@ -71,10 +71,10 @@ class Freezing:
         """A warning for each pattern that freezes nothing."""
         for (pattern, mark), fitted in self._fitted.items():
             if not fitted:
-                known = list(self._known.get(mark, ()))
-                more = ", ..." if len(known) > _MOST_NAMED else ""
-                names = f"the parameters here are {', '.join(known[:_MOST_NAMED])}{more}"
-                hint = (suggestion(pattern, known) or names) if known else "there are no parameters here"
+                seen = list(self._names.get(mark, ()))
+                more = ", ..." if len(seen) > _MOST_NAMED else ""
+                names = f"the parameters here are {', '.join(seen[:_MOST_NAMED])}{more}"
+                hint = (suggestion(pattern, seen) or names) if seen else "there are no parameters here"
                 yield Diagnostic(f"`freeze: [{pattern}]` fits no parameter", mark, hint, severity="warning")
 
 

@@ -53,7 +53,7 @@ class References:
             )
             self._problems.add("expected the name of an earlier layer", node.mark, hint, context)
             return UNKNOWN
-        if match[1] == GIVEN and context.given:
+        if match[1] == GIVEN and context.operands:
             return self._arrived(match[2], node.mark, context)
         full = self.find(match[1], node.mark, context)
         if full is None:
@@ -74,16 +74,16 @@ class References:
 
     def _arrived(self, place: str | None, mark: Mark, context: Context) -> Flow:
         """One of the tensors that a block was given; of a single one, perhaps one of its layer's outputs."""
-        count = len(context.given)
+        count = len(context.operands)
         if count == 1:
-            return self._one_of(context.given[0], GIVEN, place, mark, context)
+            return self._one_of(context.operands[0], GIVEN, place, mark, context)
         if place is None:
             message = f"the block was given {count} tensors; say which one is meant"
             self._problems.add(message, mark, f"`{GIVEN}[0]` to `{GIVEN}[{count - 1}]`", context)
         elif int(place) >= count:
             self._problems.add(f"the block was given {count} tensors, numbered from 0", mark, "", context)
         else:
-            return context.given[int(place)]
+            return context.operands[int(place)]
         return UNKNOWN
 
     def _one_of(self, flow: Flow, name: str, place: str | None, mark: Mark, context: Context) -> Flow:
@@ -113,7 +113,7 @@ class References:
             return None
         where = " before this one" if context.labels is not None else ""
         message = f"there is no layer `{name}`{where}"
-        hint = "" if self._problems.told(message, mark) else self._hint(name, context)
+        hint = "" if self._problems.has(message, mark) else self._hint(name, context)
         self._problems.add(message, mark, hint, context)
         return None
 

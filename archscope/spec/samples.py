@@ -52,7 +52,7 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
     beside = graph.beside
     if beside is None:
         return
-    told: set[Mark | None] = set()
+    marks: set[Mark | None] = set()
     samples = _Samples()
     moved = any(any(own) for own in beside.dims.values())
     for layer in graph.layers:
@@ -63,8 +63,8 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
         done = samples.done(layer, x, beside.many[layer.name])
         if done is None and moved:  # each layer takes the first dimension for the batch
             done = _of_state(layer, x, graph)
-        if done is not None and layer.mark not in told:
-            told.add(layer.mark)
+        if done is not None and layer.mark not in marks:
+            marks.add(layer.mark)
             yield _warned(layer, x, beside.many[layer.name], done, graph)
 
 
@@ -73,7 +73,7 @@ class _Samples:
 
     def __init__(self) -> None:
         self._layouts: dict[Ref, Layout | None] = {}  # of those that do not lie one by one; nothing where they are lost
-        self._known: dict[Any, tuple[Done | None, dict[int, Layout | None]]] = {}  # layers of repeated blocks are alike
+        self._alike: dict[Any, tuple[Done | None, dict[int, Layout | None]]] = {}  # layers of repeated blocks are alike
 
     def done(self, layer: Layer, x: Tensors, y: Tensors) -> Done | None:
         """What a layer does to samples; nothing where each stays by itself, at its place."""
@@ -81,12 +81,12 @@ class _Samples:
         if not self._layouts.keys().isdisjoint(layer.inputs):
             layouts = tuple(self._of(ref, tensor) for ref, tensor in zip(layer.inputs, x, strict=True))
         key = (id(layer.op), x, layouts)
-        known = self._known.get(key)
-        if known is None:
+        alike = self._alike.get(key)
+        if alike is None:
             done, after = _followed(layer.op, x, y, layouts or tuple(map(_one_by_one, x)))
             laid = {output: layout for output, layout in enumerate(after) if layout != _one_by_one(y[output])}
-            known = self._known[key] = done, laid
-        done, laid = known
+            alike = self._alike[key] = done, laid
+        done, laid = alike
         for output, layout in laid.items():
             self._layouts[Ref(layer.name, output)] = layout
         return None if layer.op.joins_samples else done
@@ -103,12 +103,12 @@ def _followed(
     op: Op, x: Tensors, y: Tensors, layouts: Sequence[Layout | None]
 ) -> tuple[Done | None, list[Layout | None]]:
     """What an op does to samples, and where these lie in its outputs."""
-    told, after = None, []
+    first, after = None, []
     for output, out in enumerate(y):
         done, layout = _into(op.reads(x, y, output), x, out, layouts)
-        told = told or done
+        first = first or done
         after.append(layout)
-    return told or _counted(op, x, y), after
+    return first or _counted(op, x, y), after
 
 
 def _counted(op: Op, x: Tensors, y: Tensors) -> Done | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from archscope.figures import DESIGN, LAYER, known_of
 from archscope.ops import REGISTRY, Op
-from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, value_schema
+from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, TypeName, value_schema
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
@@ -89,7 +89,7 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 def _input() -> dict[str, Any]:
     shape = _list_of({"anyOf": [{"type": "integer", "minimum": 1}, {"$ref": "#/$defs/expression"}]})
-    parts = {"shape": shape, "dtype": {"enum": list(DTYPES)}}
+    parts = {"shape": shape, "dtype": TypeName(DTYPES).schema()}
     mapping = {"type": "object", "properties": parts, "required": ["shape"], "additionalProperties": False}
     return {"description": "sizes without the batch: [3, 224, 224]", "anyOf": [shape, mapping]}
 
@@ -176,7 +176,7 @@ def _freezing() -> dict[str, Any]:
 def _dtype() -> dict[str, Any]:
     """What may stand behind ``dtype:`` beside a layer."""
     about = "the floating type of its parameters and buffers, whatever the precision of the run; float is that one"
-    return {"description": about, "anyOf": [{"enum": list(MARKS)}, {"$ref": "#/$defs/expression"}]}
+    return {"description": about, "anyOf": [TypeName(MARKS).schema(), {"$ref": "#/$defs/expression"}]}
 
 
 def _modifiers() -> dict[str, Any]:

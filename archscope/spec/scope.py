@@ -55,8 +55,8 @@ class BlockCall(NamedTuple):
     mark: Mark
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name}={shown(self.variables[name])}" for name in self.parameters)
-        return f"block `{self.name}({given})`, called at {self.mark}"
+        arguments = ", ".join(f"{name}={shown(self.variables[name])}" for name in self.parameters)
+        return f"block `{self.name}({arguments})`, called at {self.mark}"
 
 
 class ReuseCall(NamedTuple):
@@ -82,7 +82,7 @@ class Context(NamedTuple):
         no_grad: whether it runs without gradients.
         dtype: the floating type in which the layers are held, if that is not the one of the run.
         reuse: path of the entry that is applied again, and of its first application.
-        given: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
+        operands: the tensors that the block around it was given: `input`, or `input[0]`, `input[1]`, ...
         trail: the block calls around it, innermost first.
     """
 
@@ -95,7 +95,7 @@ class Context(NamedTuple):
     no_grad: bool = False
     dtype: str | None = None
     reuse: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-    given: tuple[Flow, ...] = ()
+    operands: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()
 
 
@@ -147,7 +147,7 @@ class ScopeNames:
         """Count values of lists that were looked through."""
         self.looked_through += values
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         """All names."""
         return [*self._variables, *(self.ARRIVING if self._flow else ())]
 
@@ -167,23 +167,24 @@ class Problems:
     its numbers are there.
     """
 
-    def __init__(self, found: Sequence[Diagnostic] = (), most: int = MOST_REPORTED) -> None:
-        self._found = {_key(d.message, d.mark): d for d in found}
+    def __init__(self, mistakes: Sequence[Diagnostic] = (), most: int = MOST_REPORTED) -> None:
+        self._mistakes = {_key(d.message, d.mark): d for d in mistakes}
         self._again: dict[_Key, set[str]] = {}  # the same with other numbers
         self._warned: dict[_Key, Diagnostic] = {}
         self._work, self._most = 0, most
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._mistakes)
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return (
-            replace(one, again=len(self._again[key])) if key in self._again else one for key, one in self._found.items()
+            replace(one, again=len(self._again[key])) if key in self._again else one
+            for key, one in self._mistakes.items()
         )
 
-    def told(self, message: str, mark: Mark | None) -> bool:
+    def has(self, message: str, mark: Mark | None) -> bool:
         """Whether this mistake has been found before, in another call of the same block."""
-        return _key(message, mark) in self._found
+        return _key(message, mark) in self._mistakes
 
     def add(self, message: str, mark: Mark | None, hint: str = "", context: Context | None = None) -> None:
         """Note a mistake.
@@ -192,12 +193,12 @@ class Problems:
             Stop: it is one too many.
         """
         key = _key(message, mark)
-        if key not in self._found:
+        if key not in self._mistakes:
             trail = tuple(map(str, context.trail)) if context else ()
-            self._found[key] = Diagnostic(message, mark, hint, trail)
-        elif message != self._found[key].message:
+            self._mistakes[key] = Diagnostic(message, mark, hint, trail)
+        elif message != self._mistakes[key].message:
             self._again.setdefault(key, set()).add(message)
-        if len(self._found) >= self._most:
+        if len(self._mistakes) >= self._most:
             raise Stop
 
     @property
@@ -224,7 +225,7 @@ class Problems:
             Stop: it is too much.
         """
         self._work += work
-        if self._work > _MOST_BEHIND_MISTAKES and self._found:
+        if self._work > _MOST_BEHIND_MISTAKES and self:
             raise Stop  # the mistakes found so far say more
         if self._work > MOST_WORK:
             hint = "blocks that call themselves twice, or repeats in repeats, soon are too many"

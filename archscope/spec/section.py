@@ -128,8 +128,8 @@ class _Section:
             if "precision" in entries:
                 self._error("`precision` and `dtype` are two words for one thing", also.mark, "leave one of them out")
             entries.setdefault("precision", also)
-        found: dict[str, Any] = {key: getattr(self, f"_{key}")(value) for key, value in entries.items()}
-        section = SweepSection(node.mark, **found)
+        parts: dict[str, Any] = {key: getattr(self, f"_{key}")(value) for key, value in entries.items()}
+        section = SweepSection(node.mark, **parts)
         varied = next((one for one in section.vary if one.axis.name == "batch"), None)
         if varied is not None and section.batch is not None:
             self._error("`batch` is varied and stated", varied.mark, "leave one of them out")
@@ -138,12 +138,12 @@ class _Section:
     # -- what varies --
 
     def _vary(self, node: Node) -> tuple[Varied, ...]:
-        found: list[Varied] = []
+        axes: list[Varied] = []
         if not (node.entries if isinstance(node, MapNode) else isinstance(node, ListNode) or node.text):
             self._error("nothing varies", node.mark, "as in `vary: {width: 16:128:8}`")
         room = MOST_SWEPT
         for name, values, mark in self._reader.mapping(node, "variables and their values: `width: 16:128:8`"):
-            if len(found) == MOST_AXES or room < 0:
+            if len(axes) == MOST_AXES or room < 0:
                 limits = f"{MOST_AXES} axes and {MOST_SWEPT:,} values"
                 self._error(f"the sweep of a spec has at most {limits}", mark, _LARGER)
                 break
@@ -151,14 +151,14 @@ class _Section:
             if target is None:
                 self._error(f"`{name}` cannot be varied", mark, f"write {TARGETS}")
                 continue
-            other = next((one for one in found if one.axis.target.overlaps(target)), None)
+            other = next((one for one in axes if one.axis.target.overlaps(target)), None)
             if other is not None:
                 self._error(f"`{other.axis.name}` and `{name}` change the same thing", mark, "vary one of them")
             read = self._values(values, target)
             room -= len(read)
             if read:
-                found.append(Varied(Axis(name, read), mark))
-        return tuple(found)
+                axes.append(Varied(Axis(name, read), mark))
+        return tuple(axes)
 
     def _values(self, node: Node, target: Target) -> tuple[Any, ...]:
         """The values of an axis; none after a mistake."""
@@ -191,15 +191,15 @@ class _Section:
     # -- what is asked --
 
     def _derive(self, node: Node) -> tuple[tuple[str, Stated], ...]:
-        found = []
+        columns = []
         for name, value, mark in self._reader.mapping(node, "new columns: `density: macs / params`"):
             if not name.isidentifier():
                 self._error(f"`{name}` cannot be the name of a column", mark, "letters, digits and _")
             elif isinstance(value, ListNode):
                 self._error(f"expected {_EXPRESSION}", value.mark)
             else:
-                found += [(name, stated) for stated in self._expressions(value)]
-        return tuple(found)
+                columns += [(name, stated) for stated in self._expressions(value)]
+        return tuple(columns)
 
     def _where(self, node: Node) -> tuple[Stated, ...]:
         return tuple(self._expressions(node))
@@ -226,24 +226,24 @@ class _Section:
                 yield Stated(text, one.mark.shifted(one.inset + one.text.index(text), len(text)))
 
     def _pareto(self, node: Node) -> tuple[Stated, ...]:
-        found = []
+        figures = []
         for stated in self._stated(node, "figures such as `params, -receptive_field`"):
             offset = 0
             for part in stated.text.split(","):
                 name = part.strip()
                 mark = stated.at(offset + part.index(name), len(name))
                 if name.strip("- "):
-                    found.append(Stated(name, mark, stated.verbatim))
+                    figures.append(Stated(name, mark, stated.verbatim))
                 else:
                     self._error("a figure is missing", mark, "as in `params, -receptive_field`")
                 offset += len(part) + 1
-        return tuple(found)
+        return tuple(figures)
 
     def _sort(self, node: Node) -> Stated | None:
-        found = self._pareto(node)
-        if len(found) > 1:
-            self._error("designs are sorted by one figure", found[1].mark, "the frontier of several is `pareto:`")
-        return found[0] if found else None
+        figures = self._pareto(node)
+        if len(figures) > 1:
+            self._error("designs are sorted by one figure", figures[1].mark, "the frontier of several is `pareto:`")
+        return figures[0] if figures else None
 
     # -- how --
 
@@ -269,16 +269,16 @@ class _Section:
             if "count" not in entries:
                 self._error("a sample needs `count:`", node.mark, "as in `sample: {count: 1e6, seed: 1}`")
                 return None
-        given: dict[str, Any] = {"count": self._whole(entries["count"], 1)}
+        arguments: dict[str, Any] = {"count": self._whole(entries["count"], 1)}
         if "seed" in entries:
-            given["seed"] = self._whole(entries["seed"], 0)
+            arguments["seed"] = self._whole(entries["seed"], 0)
         if "method" in entries:
             method = self._one_of(entries["method"], "method", METHODS)
-            given["method"] = method and method.text
-        if None in given.values():
+            arguments["method"] = method and method.text
+        if None in arguments.values():
             return None
         try:
-            return Sample(**given)
+            return Sample(**arguments)
         except UsageError as error:
             self._error(str(error), node.mark)
             return None
@@ -292,11 +292,11 @@ class _Section:
     def _device(self, node: Node) -> Stated | None:
         return self._one_of(node, "device", PLACES)
 
-    def _one_of(self, node: Node, what: str, known: Iterable[str]) -> Stated | None:
-        for stated in self._stated(node, f"one of {', '.join(known)}"):
-            if stated.text.lower() in known:
+    def _one_of(self, node: Node, what: str, words: Iterable[str]) -> Stated | None:
+        for stated in self._stated(node, f"one of {', '.join(words)}"):
+            if stated.text.lower() in words:
                 return replace(stated, text=stated.text.lower())
-            hint = nearest(stated.text, known) or f"one of {', '.join(known)}"
+            hint = nearest(stated.text, words) or f"one of {', '.join(words)}"
             self._error(f"unknown {what} `{stated.text}`", stated.mark, hint)
         return None
 
@@ -312,8 +312,8 @@ def unknown_axes(document: Document, sweep: SweepSection) -> Iterator[Diagnostic
             continue
         node = document.vars.get(name)
         if node is None:
-            known = (*document.vars, "input", "batch")
-            hint = suggestion(name, known) or f"variables: {', '.join(document.vars) or 'none'}"
+            names = (*document.vars, "input", "batch")
+            hint = suggestion(name, names) or f"variables: {', '.join(document.vars) or 'none'}"
             yield Diagnostic(f"the design has no variable `{name}`", mark, hint)
         elif place is not None and isinstance(node, ListNode) and place >= len(node.items):
             yield Diagnostic(f"`{name}` has {len(node.items)} elements, numbered from 0", mark)

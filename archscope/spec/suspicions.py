@@ -100,13 +100,13 @@ def _texts(part: Node) -> Iterator[str]:
 def _along_rows(graph: LayerGraph) -> Iterator[Diagnostic]:
     """Dense layers that arrive at a map of two or three axes, channels first, and work along the last of these."""
     dense = [layer for layer in graph.layers if layer.kind == "Linear"]
-    layers, tensors, told = {layer.name: layer for layer in graph.layers}, graph.tensors(1) if dense else {}, set()
+    layers, tensors, marks = {layer.name: layer for layer in graph.layers}, graph.tensors(1) if dense else {}, set()
     for layer in dense:
         ((node, output),) = layer.inputs
         (_, *sizes) = tensors[node][output].shape or (1,)
-        if len(sizes) < 3 or layer.mark in told or not _is_map(node, layers, tensors):
+        if len(sizes) < 3 or layer.mark in marks or not _is_map(node, layers, tensors):
             continue
-        told.add(layer.mark)
+        marks.add(layer.mark)
         shape, rows = " x ".join(map(str, sizes)), prod(sizes[:-1])
         hint = f"a dense layer behind all of the map needs `Flatten` before it ({prod(sizes):,} features)"
         yield Diagnostic(

@@ -93,21 +93,21 @@ def gathered(parts: Iterable[Sequence[Any]], most: int = MOST_VALUES) -> tuple[A
     Raises:
         ValuesError: there are none, or, those that stand there twice included, too many.
     """
-    kept: list[Sequence[Any]] = []
+    sequences: list[Sequence[Any]] = []
     count = 0
     for part in parts:
-        kept.append(part)
+        sequences.append(part)
         count += len(part)
         if count > most:
             raise too_many("the list", most)
-    if not kept:
+    if not sequences:
         raise ValuesError("there are no values", f"write {FORMS}")
-    if len(kept) == 1:  # a range has none twice
-        return tuple(kept[0])
-    found: dict[Any, Any] = {}
-    for value in chain.from_iterable(kept):
-        found.setdefault(_identity(value), value)
-    return tuple(found.values())
+    if len(sequences) == 1:  # a range has none twice
+        return tuple(sequences[0])
+    distinct: dict[Any, Any] = {}
+    for value in chain.from_iterable(sequences):
+        distinct.setdefault(_identity(value), value)
+    return tuple(distinct.values())
 
 
 def _identity(value: Any) -> Any:

@@ -124,7 +124,7 @@ def argument_hint(op: type[Op], name: str, value: Any = None) -> str:
         return "what arrives is inferred: leave it out"
     if other_argument(name) in names:
         return f"did you mean `{other_argument(name)}`?"
-    return suggestion(name, names) or (f"arguments: {', '.join(_given(op))}" if op.fields else "it takes none")
+    return suggestion(name, names) or (f"arguments: {', '.join(_argument_names(op))}" if op.fields else "it takes none")
 
 
 def layer_hint(word: str, blocks: Mapping[str, Sequence[str]]) -> str:
@@ -161,7 +161,7 @@ def in_order(title: str, values: Sequence[Any], named: Iterable[tuple[str, Any]]
     Empty where there are more than the op has.
     """
     op = REGISTRY[title]
-    names, own = op.order(), _given(op)
+    names, own = op.order(), _argument_names(op)
     needed = max((names.index(name) + 1 for name in op.required), default=0)
     order = names if len(values) >= needed else own
     if len(values) > len(order):
@@ -170,7 +170,7 @@ def in_order(title: str, values: Sequence[Any], named: Iterable[tuple[str, Any]]
     return f"{'arguments go by name:' if pairs else 'it is written'} `{_written(title, pairs)}`"
 
 
-def _given(op: type[Op]) -> list[str]:
+def _argument_names(op: type[Op]) -> list[str]:
     return [info.name for info in op.fields]
 
 

@@ -53,7 +53,7 @@ class Families:
     def __init__(self, root: Part, apart: Mapping[Path, int], wrapped: set[Part], *, runs: bool = True) -> None:
         self._ids: dict[Part, int] = {}
         self._joined: list[int] = []
-        self._known: dict[Any, int] = {}
+        self._numbers: dict[Any, int] = {}
         self._some: list[list[Part]] = []
         self.members: dict[int, list[Part]] = {}
         #: families whose parts name tensors outside of them, and so have to stand where they are
@@ -89,11 +89,11 @@ class Families:
         wires = [tuple(child.reads) for child in children]
         labels = tuple(child.label for child in children)
         key = (mark, len(part.inputs), labels, tuple(kinds), tuple(wires), tuple(result))
-        if key not in self._known:
-            self._known[key] = len(self._joined)
+        if key not in self._numbers:
+            self._numbers[key] = len(self._joined)
             self._joined.append(len(self._joined))
             self._some.append([part])
-        self._ids[part] = self._known[key]
+        self._ids[part] = self._numbers[key]
 
     def _kind(self, child: Part, around: Part) -> tuple[Any, ...]:
         target = None if child.again is None else child.again[len(around.path) :]
@@ -193,10 +193,10 @@ class Families:
         if self.of(before) != self.of(part) or before.recomputed != part.recomputed:
             return False
         number, here = numbered(before.label[-1]), numbered(part.label[-1])
-        given = flow(before)
-        if number is None or here is None or here != (number[0], number[1] + 1) or given not in part.inputs:
+        result = flow(before)
+        if number is None or here is None or here != (number[0], number[1] + 1) or result not in part.inputs:
             return False
-        place = part.inputs.index(given)
+        place = part.inputs.index(result)
         rest = part.inputs[:place] + part.inputs[place + 1 :]
         return rest == before.inputs[:place] + before.inputs[place + 1 :]
 

@@ -104,7 +104,7 @@ def overlaid(parts: list[Part]) -> tuple[list[Child], list[Local]]:
         raise Unlike
     order = _merged([[child.label for child in part.parts] for part in parts])
     lookup = [{child.label: child for child in part.parts} for part in parts]
-    children = [Child(label, [found.get(label) for found in lookup]) for label in order]
+    children = [Child(label, [table.get(label) for table in lookup]) for label in order]
     wiring = _Wiring(parts, children)
     for child in children:
         present = [part for part in child.parts if part is not None]
@@ -175,9 +175,9 @@ class _Wiring:
             Unlike: there is none.
         """
         candidates: dict[int, set[Local]] = {}
-        for number, found in enumerate(refs):
-            if found is not None:
-                candidates[number] = self._places[number].get(found[position], set())
+        for number, reads in enumerate(refs):
+            if reads is not None:
+                candidates[number] = self._places[number].get(reads[position], set())
         return self._common(candidates)
 
     def check(self) -> None:
@@ -199,9 +199,9 @@ class _Wiring:
             return min(shared)
         for label in reversed(list(self._order)):
             child = self._children[label]
-            there = {n: found for n, found in candidates.items() if child.parts[n] is not None}
-            elsewhere = {n: found for n, found in candidates.items() if child.parts[n] is None}
-            if there and elsewhere and all((0, label) in found for found in there.values()):
+            there = {n: places for n, places in candidates.items() if child.parts[n] is not None}
+            elsewhere = {n: places for n, places in candidates.items() if child.parts[n] is None}
+            if there and elsewhere and all((0, label) in places for places in there.values()):
                 otherwise = self._common(elsewhere)
                 early = not otherwise[1] or self._order[otherwise[1]] < self._order[label]
                 if not early or child.otherwise not in (None, otherwise):

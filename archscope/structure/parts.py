@@ -193,8 +193,8 @@ def _connect(root: Part, design: Design, steps: list[Step]) -> None:
         inside = [leaf.step.layer for leaf in part.every() if leaf.step is not None]
         start, end = place[inside[0].name], place[inside[-1].name]
         read = dict.fromkeys(ref for layer in inside for ref in layer.inputs if place.get(ref.node, -1) < start)
-        given = part.scope.given if part.scope is not None else ()
-        part.inputs = (*given, *(ref for ref in read if ref not in given))
+        reads = part.scope.reads if part.scope is not None else ()
+        part.inputs = (*reads, *(ref for ref in read if ref not in reads))
         made = [ref for child in part.parts for ref in child.outputs]
         part.outputs = tuple(ref for ref in made if last.get(ref, -1) > end)
         part.recomputed = all(layer.checkpoint == part.name for layer in inside)

@@ -48,10 +48,10 @@ class Engine:
         variables: dict[str, npt.NDArray[Any]] = {}
         for feed, column in zip(self._feeds.values(), choices, strict=True):
             variables |= feed.variables(column)
-        found = _Found(plan, start, count)
+        passing = _Found(plan, start, count)
         for leaf, places, outputs in self._tree.sort(variables, count, lambda place: self._read(choices[:, place])):
-            found.add(leaf, places, outputs)
-        return found.part(choices, self._decisions(found.legal))
+            passing.add(leaf, places, outputs)
+        return passing.part(choices, self._decisions(passing.legal))
 
     def _read(self, column: npt.NDArray[np.int32]) -> Leaf:
         """The leaf of a design."""
@@ -59,28 +59,28 @@ class Engine:
         places = zip(self._feeds.items(), column.tolist(), strict=True)
         values = {name: feed.show(recorder, place) for (name, feed), place in places}
         outputs: list[Any] = []
-        message, laid, graph = "", 0, 0
+        message, before_graph, graph = "", 0, 0
         try:
             design = self.plan.design(values)
-            laid, graph = len(recorder.decisions), _drawn(design)
+            before_graph, graph = len(recorder.decisions), _drawn(design)
             outputs = self.plan.names(design, values).answers(self.plan.question)
         except SpecError as error:
-            message = told(error)
+            message = in_one_line(error)
         except UsageError as error:
             message = str(error)
         recorder.close()
         decisions = tuple(recorder.decisions.items())
-        return Leaf(decisions, tuple(outputs), laid, graph, _without_numbers(message), message)
+        return Leaf(decisions, tuple(outputs), before_graph, graph, _without_numbers(message), message)
 
     def _decisions(self, leaves: Iterable[Leaf]) -> dict[Decision, frozenset[int]]:
         """What the graphs of some leaves followed from; nothing decided is the same in all of them."""
-        found: dict[Decision, set[int]] = {}
+        graphs_of: dict[Decision, set[int]] = {}
         for leaf in leaves:
-            found.setdefault(Decision(0, 0, ()), set()).add(leaf.graph)
+            graphs_of.setdefault(Decision(0, 0, ()), set()).add(leaf.graph)
             for what, value, names in leaf.laying:
                 axes = tuple(sorted({self._axes[name] for name in names}))
-                found.setdefault(Decision(what, value, axes), set()).add(leaf.graph)
-        return {decision: frozenset(graphs) for decision, graphs in found.items()}
+                graphs_of.setdefault(Decision(what, value, axes), set()).add(leaf.graph)
+        return {decision: frozenset(graphs) for decision, graphs in graphs_of.items()}
 
 
 def _drawn(design: Design) -> int:
@@ -88,7 +88,7 @@ def _drawn(design: Design) -> int:
     return hashed("\n".join(f"{layer.name} {layer.kind} {' '.join(map(str, layer.inputs))}" for layer in design.layers))
 
 
-def told(error: SpecError) -> str:
+def in_one_line(error: SpecError) -> str:
     """The first mistake of a spec in one line, with its place."""
     first = error.diagnostics[0]
     place = f"{first.mark}: " if first.mark else ""
@@ -159,11 +159,11 @@ class _Found:
         stop, numbers = self._start + self._count, self._start + np.arange(self._count)
         every = Rows(numbers, choices, columns)
         legal = every if self._legal.all() else every.take(self._legal)
-        known = moments(legal.choices, legal.columns, [len(axis.values) for axis in plan.space.axes])
+        sums = moments(legal.choices, legal.columns, [len(axis.values) for axis in plan.space.axes])
         rows = every if passing.all() else every.take(passing)
         undefined = {text: count for text, count in self._undefined.items() if count}
         tally = Tally(self._count, self._invalid, dict(missed), len(rows), undefined)
-        return Part(self._start, stop, rows, tally, known, decisions)
+        return Part(self._start, stop, rows, tally, sums, decisions)
 
 
 def _whole(values: Any) -> bool:

@@ -97,16 +97,16 @@ def in_processes(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, worker
     left = iter(spans)
     failures = 0
     while failures < POOLS:
-        given: deque[Span] = deque()
+        submitted: deque[Span] = deque()
         with _pool(evaluate, plan, workers) as submit:
             try:
-                for part in _in_order(submit, left, given, lambda: AHEAD * workers):
+                for part in _in_order(submit, left, submitted, lambda: AHEAD * workers):
                     failures = 0
                     yield part
                 return
             except BrokenProcessPool:
                 failures += 1
-                left = chain(list(given), left)
+                left = chain(list(submitted), left)
     start, stop = next(left)
     raise UsageError(
         f"the worker processes died {POOLS} times at the designs {start} to {stop - 1}: was one killed, or was there"
@@ -115,18 +115,18 @@ def in_processes(evaluate: Evaluate, plan: Any, spans: Iterable[Span], *, worker
 
 
 def _in_order(
-    submit: Callable[[int, int], _Future], left: Iterator[Span], given: deque[Span], most: Callable[[], int]
+    submit: Callable[[int, int], _Future], left: Iterator[Span], submitted: deque[Span], most: Callable[[], int]
 ) -> Generator[Part, None, None]:
-    """Submit up to ``most()`` spans ahead and yield their parts; ``given`` are those submitted and not yet yielded."""
+    """Submit up to ``most()`` spans ahead and yield their parts; ``submitted`` are those not yet yielded."""
     futures: deque[_Future] = deque()
     while True:
         for span in islice(left, max(0, most() - len(futures))):
-            given.append(span)  # before it is submitted, for that may fail
+            submitted.append(span)  # before it is submitted, for that may fail
             futures.append(submit(*span))
         if not futures:
             return
         part = futures.popleft().result()
-        given.popleft()
+        submitted.popleft()
         yield part
 
 
@@ -272,8 +272,8 @@ def _check_workers(client: distributed.Client, scheduler: str, evaluate: Evaluat
         if theirs != version:
             have = f"archscope {theirs}" if theirs else "no archscope"
             raise UsageError(f"the worker {worker} has {have}: install {version} there")
-    for worker, known in client.run(_knows, f"{evaluate.__module__}.{evaluate.__qualname__}").items():
-        if not known:
+    for worker, there in client.run(_knows, f"{evaluate.__module__}.{evaluate.__qualname__}").items():
+        if not there:
             raise UsageError(f"the worker {worker} does not know {evaluate.__module__}.{evaluate.__qualname__}")
 
 

@@ -102,8 +102,8 @@ class Journal:
 
     def _names(self) -> dict[int, re.Match[str]]:
         """The names of stored parts by their start."""
-        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir() if path.is_file())
-        return {int(match[1]): match for match in found if match}
+        matches = (_NAME.fullmatch(path.name) for path in self.folder.iterdir() if path.is_file())
+        return {int(match[1]): match for match in matches if match}
 
     def _clear(self, names: re.Pattern[str]) -> None:
         for path in self.folder.iterdir():
@@ -112,11 +112,11 @@ class Journal:
 
     def parts(self) -> Iterator[Part]:
         """The stored parts in order, from the first design on, up to the first that is missing or not whole."""
-        found = self._names()
+        names = self._names()
         start = 0
-        while start in found:
-            name = found[start][0]
-            part = self._stored(found[start])
+        while start in names:
+            name = names[start][0]
+            part = self._stored(names[start])
             if part is None:
                 self._say(f"{self.folder / name} is not whole: it and what comes after it is evaluated again")
                 return
@@ -223,10 +223,10 @@ else:
 def _read(manifest: Path) -> dict[str, Any]:
     """What a manifest says; nothing where it is none, so that everything differs from it."""
     try:
-        found = json.loads(manifest.read_bytes())
+        content = json.loads(manifest.read_bytes())
     except (OSError, ValueError, RecursionError):  # of a hundred thousand brackets
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

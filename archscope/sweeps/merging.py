@@ -85,19 +85,19 @@ def _smallest(key: Numbers, numbers: Numbers, count: int) -> Places:
 
 def _frontier(keys: Sequence[Numbers], numbers: Numbers) -> Places:
     """Places of the frontier of columns that are all to be small."""
-    known = np.ones(len(numbers), bool)
+    numbered = np.ones(len(numbers), bool)
     for key in keys:
         if key.dtype.kind == "f":
-            known &= ~np.isnan(key)
-    left = np.flatnonzero(known)
+            numbered &= ~np.isnan(key)
+    left = np.flatnonzero(numbered)
     if len(left) > _MANY:
         left = _not_weak(keys, numbers, left)
     left = left[np.lexsort((numbers[left], *(key[left] for key in reversed(keys))))]
     ranks = np.stack([np.unique(key[left], return_inverse=True)[1] for key in keys])
     first = np.ones(len(left), bool)
     first[1:] = (ranks[:, 1:] != ranks[:, :-1]).any(axis=0)
-    found: Places = left[first][_undominated(ranks[:, first])]
-    return found
+    places: Places = left[first][_undominated(ranks[:, first])]
+    return places
 
 
 def _not_weak(keys: Sequence[Numbers], numbers: Numbers, left: Places) -> Places:
@@ -193,9 +193,9 @@ def moments(choices: npt.NDArray[np.int32], columns: Mapping[str, Numbers], size
     )
     for at, column in enumerate(columns.values()):
         values, where, counts = column.astype(np.float64), places, all_counts
-        known = None if column.dtype.kind == "i" else np.isfinite(values)
-        if known is not None and not known.all():
-            values, where = values[known], [axis[known] for axis in places]
+        finite = None if column.dtype.kind == "i" else np.isfinite(values)
+        if finite is not None and not finite.all():
+            values, where = values[finite], [axis[finite] for axis in places]
             counts = [np.bincount(axis, minlength=size) for axis, size in zip(where, sizes, strict=True)]
         if not len(values):
             continue
@@ -232,14 +232,14 @@ def influence(sweep: Sweep) -> Iterator[Influence]:
     """Which axis moves which column: column by column, the strongest axis first; columns that vary, and all axes."""
     moments = sweep.moments
     for at, column in enumerate(moments.columns):
-        found = []
+        shares = []
         for place, axis in enumerate(sweep.space.axes):
             share = moments.share(place, column)
             if share is not None:
                 counted = zip(moments.axis_mean[place][:, at], moments.axis_count[place][:, at], strict=True)
                 means = tuple(float(mean) if count else None for mean, count in counted)
-                found.append(Influence(axis.name, column, share, _direction(axis, means), means))
-        yield from sorted(found, key=lambda one: -one.share)
+                shares.append(Influence(axis.name, column, share, _direction(axis, means), means))
+        yield from sorted(shares, key=lambda one: -one.share)
 
 
 def _direction(axis: Axis, means: Sequence[float | None]) -> str:
@@ -263,7 +263,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
     )
 
 
-def kept(part: Part, question: Question, *, everything: bool = False) -> Part:
+def relevant(part: Part, question: Question, *, everything: bool = False) -> Part:
     """A part with only those rows that the result can need: of its own frontier, best and sample; or with all."""
     return part if everything else replace(part, rows=_needed(part.rows, question))
 
@@ -277,12 +277,12 @@ def _needed(rows: Rows, question: Question) -> Rows:
 
 def structural(decisions: Mapping[Decision, frozenset[int]]) -> set[int]:
     """Places of the axes that change the graph: other graphs came of one value of a decision than of another."""
-    found: set[int] = set()
+    axes: set[int] = set()
     first: dict[int, frozenset[int]] = {}
     for decision, graphs in decisions.items():
         if first.setdefault(decision.what, graphs) != graphs:
-            found.update(decision.axes)
-    return found
+            axes.update(decision.axes)
+    return axes
 
 
 class Merger:

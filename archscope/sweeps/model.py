@@ -128,12 +128,12 @@ class Tally:
         """That of both parts together; of designs that are wrong in the same way the first one speaks for all."""
         invalid = dict(self.invalid)
         for what, reason in other.invalid.items():
-            known = invalid.get(what)
-            if known is None:
+            first = invalid.get(what)
+            if first is None:
                 invalid[what] = reason
             else:
-                speaks = min(known, reason, key=lambda one: one.first)
-                invalid[what] = speaks._replace(designs=known.designs + reason.designs)
+                speaks = min(first, reason, key=lambda one: one.first)
+                invalid[what] = speaks._replace(designs=first.designs + reason.designs)
         ordered = dict(sorted(invalid.items(), key=lambda item: item[1].first))
         return Tally(
             self.designs + other.designs,

@@ -63,9 +63,9 @@ class DesignNames:
             KeyError: there is none.
             ExpressionError: a part of the design, or what is known of it, does not exist.
         """
-        for known in (self._axes, self.columns):
-            if name in known:
-                return known[name]
+        for values in (self._axes, self.columns):
+            if name in values:
+                return values[name]
         return self.column(name) if name in SWEPT or "." in name else self._variables[name]
 
     def figure(self, name: str) -> Any:
@@ -94,8 +94,8 @@ class DesignNames:
             names = FigureNames(self._side.account, part)
         except UsageError as error:  # other designs may have it
             raise ExpressionError(str(error), undefined=True) from None
-        if figure not in names.known():
-            hint = suggestion(figure, names.known())
+        if figure not in names.vocabulary():
+            hint = suggestion(figure, names.vocabulary())
             raise ExpressionError(f"`{part}` has no figure `{figure}`", hint)
         value = names.lookup(figure)
         if isinstance(value, tuple) and figure in FIELDS:
@@ -119,11 +119,11 @@ class DesignNames:
         Raises:
             Unanswerable: an expression that no design gives a value to.
         """
-        found = [self._answer(name, self.column, name) for name in question.figures]
+        answers = [self._answer(name, self.column, name) for name in question.figures]
         for name, text in question.derived:
             self.columns[name] = self._answer(text, evaluate, text, self)
-            found.append(self.columns[name])
-        return found + [self._answer(text, evaluate, text, self) for text in question.where]
+            answers.append(self.columns[name])
+        return answers + [self._answer(text, evaluate, text, self) for text in question.where]
 
     def _answer(self, text: str, tell: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -137,6 +137,6 @@ class DesignNames:
     def spend(self, values: int) -> None:
         """A sweep takes as long as its designs."""
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         """All names but those of parts."""
         return [*self._axes, *self.columns, *SWEPT, *self._variables]

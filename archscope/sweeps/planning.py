@@ -13,7 +13,7 @@ from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
 from archscope.errors import SpecError, UsageError, suggestion
 from archscope.errors.diagnostics import Diagnostic, Mark
-from archscope.figures import COSTS, FIELDS, Column
+from archscope.figures import COSTS, FIELDS, Column, dependence, figures_in
 from archscope.load import load, read_document, variant
 from archscope.setting import Setting
 from archscope.spec.axes import Axis, Sample, read_axis
@@ -74,16 +74,16 @@ def planned(
     section: SweepSection | None = document.sweep
     run, batch_asked = _setting(section, setting, changes)
     own = set or {}
-    given = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
+    named = input if isinstance(input, Mapping) else {next(iter(document.inputs), "input"): input} if input else {}
     axes = tuple(_axes(vary)) if vary is not None else section.axes if section else ()
     if not axes:
         raise UsageError("nothing varies: give --vary width=16:128:8, or write `sweep:` into the spec")
     if vary is not None:
         _check_axes(document, axes)
-    _check_once(document, axes, own, given, batch_asked=batch_asked)
+    _check_once(document, axes, own, named, batch_asked=batch_asked)
     taken = [_taken(document, axis) for axis in axes]  # what a design was loaded with gives way to what varies
     sets = {name: value for name, value in origin.sets.items() if ("variable", name) not in taken} | dict(own)
-    shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(given)
+    shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(named)
     space = Space(axes, _sample(sample) if sample is not None else section.sample if section else None)
     base = _base(document, axes, sets, shapes)
     asked = _Asked(section, where, derive, columns, pareto, sort)
@@ -99,7 +99,7 @@ def planned(
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
     plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
-    return _told(plan, asked)
+    return _with_columns(plan, asked)
 
 
 def _origin(spec: str | os.PathLike[str] | Document | Design) -> Origin:
@@ -224,8 +224,8 @@ def _stated(section: SweepSection | None) -> dict[str, Any]:
     """What a spec says of how its designs are run."""
     if section is None:
         return {}
-    given = {name: getattr(section, name) for name in ("precision", "optimizer", "device")}
-    words = {name: stated.text for name, stated in given.items() if stated is not None}
+    parts = {name: getattr(section, name) for name in ("precision", "optimizer", "device")}
+    words = {name: stated.text for name, stated in parts.items() if stated is not None}
     return words if section.batch is None else {"batch": section.batch, **words}
 
 
@@ -250,9 +250,9 @@ class _Asked:
         self.where = tuple(
             dict.fromkeys(part for text in conditions if text.strip() for part in self._read(conjuncts, text))
         )
-        given = dict(derive or {})
-        _texts("derive", list(given.values()))
-        self.derive = tuple(({name: one.text for name, one in stated.derive} | given).items())
+        formulas = dict(derive or {})
+        _texts("derive", list(formulas.values()))
+        self.derive = tuple(({name: one.text for name, one in stated.derive} | formulas).items())
         objectives = _several("pareto", pareto) if pareto is not None else [one.text for one in stated.pareto]
         self.pareto = tuple(map(Objective.read, objectives))
         sorts = _several("sort", sort) if sort is not None else [stated.sort.text] if stated.sort else []
@@ -287,8 +287,8 @@ class _Asked:
         mentioned = [name for name in used if name in SWEPT and name not in varied]
         wanted = [one.column for one in (*self.pareto, *([self.sort] if self.sort else []))]
         chosen = self._columns or (*DEFAULT, *mentioned)
-        found = tuple(dict.fromkeys(name for name in (*chosen, *wanted) if name not in derived))
-        for name in found:
+        figures = tuple(dict.fromkeys(name for name in (*chosen, *wanted) if name not in derived))
+        for name in figures:
             if name not in SWEPT and "." not in name:
                 hint = (
                     f"derive a column from it: size={name}" if name in varied else suggestion(name, [*SWEPT, *derived])
@@ -297,7 +297,7 @@ class _Asked:
         for name in {one.column: one for one in self.pareto}:
             if sum(one.column == name for one in self.pareto) > 1:
                 raise self.refused(name, f"`{name}` stands twice in the frontier's figures", "leave one of them out")
-        return found
+        return figures
 
     def refused(self, text: str, message: str, hint: str = "") -> SpecError | UsageError:
         """What is wrong with a text, with its place, if it is the spec that says it."""
@@ -318,24 +318,24 @@ class _Asked:
         return None
 
 
-def _texts(what: str, given: Any) -> list[str]:
+def _texts(what: str, value: Any) -> list[str]:
     """Texts, of which one may stand alone."""
-    texts = list(given) if isinstance(given, (list, tuple)) else [given]
+    texts = list(value) if isinstance(value, (list, tuple)) else [value]
     for one in texts:
         if not isinstance(one, str):
             raise UsageError(f"`{what}` is a text, or several, not {one!r}")
     return texts
 
 
-def _several(what: str, given: Texts) -> list[str]:
+def _several(what: str, names: Texts) -> list[str]:
     """Names, separated by commas or one by one."""
-    parts = [part.strip() for text in _texts(what, given) for part in text.split(",")]
+    parts = [part.strip() for text in _texts(what, names) for part in text.split(",")]
     if not all(part.strip("- ") for part in parts):
         raise UsageError(f"a figure is missing in `{what}`; it is written as in params,macs")
     return parts
 
 
-def _told(plan: Plan, asked: _Asked) -> Plan:
+def _with_columns(plan: Plan, asked: _Asked) -> Plan:
     """The plan with its columns, after a few designs have been asked for them.
 
     Raises:
@@ -368,17 +368,17 @@ def _first_answers(plan: Plan) -> list[list[Any]]:
     """
     count, question = plan.space.count, plan.question
     asked = [*question.figures, *(text for _, text in question.derived), *question.where]
-    found: list[list[Any]] = []
+    rows: list[list[Any]] = []
     for number in dict.fromkeys(round(i * (count - 1) / (_TRIED - 1)) for i in range(_TRIED)):
         values = plan.space.values(number)
         try:
             names = plan.names(plan.design(values), values)
         except (SpecError, UsageError):
             continue
-        found.append(names.answers(question))
-        if len(found) == _ENOUGH:
+        rows.append(names.answers(question))
+        if len(rows) == _ENOUGH:
             break
-    columns = [list(column) for column in zip(*found, strict=True)] or [[] for _ in asked]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in asked]
     for text, answers in zip(asked, columns, strict=True):
         if answers and all(answer is None for answer in answers):
             raise Unanswerable(text, names.undefined[text])
@@ -396,8 +396,10 @@ def _column(name: str, text: str, whole: bool) -> Column:
     part, _, figure = name.rpartition(".")
     if part and figure in COSTS:
         metric = COSTS[figure]
-        return Column(name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False)
-    return Column(name, name, "", text, number, additive=False)
+        return Column(
+            name, name, metric.unit, f"{metric.convention}; of {part}", number, additive=False, **dependence(metric)
+        )
+    return Column(name, name, "", text, number, additive=False, **dependence(*figures_in(names_in(text))))
 
 
 def _is_whole(name: str, values: Sequence[Any]) -> bool:

@@ -207,5 +207,5 @@ def _sobol_points(axes: int, seed: int, levels: int) -> tuple[npt.NDArray[np.uin
     for level in range(levels):
         engine.fast_forward(2**level - engine.num_generated)
         points.append(engine.random(1)[0])
-    found = (np.array(points) * 2**SOBOL_BITS).astype(np.uint64)
-    return found[0], found[1:] ^ found[0]
+    numbers = (np.array(points) * 2**SOBOL_BITS).astype(np.uint64)
+    return numbers[0], numbers[1:] ^ numbers[0]

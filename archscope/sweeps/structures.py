@@ -33,7 +33,7 @@ class Leaf:
         program: what gives the outputs, once it is compiled.
         decisions: what decided, in order, each with its value.
         outputs: what is asked of a design, recorded or plain; nothing of one that is wrong.
-        laid: how many of the decisions were made before the graph stood.
+        before_graph: how many of the decisions were made before the graph stood.
         graph: a fingerprint of the graph.
         reason: what is wrong, numbers left out; empty for legal designs.
         message: what is wrong with the design that was read.
@@ -41,7 +41,7 @@ class Leaf:
 
     decisions: tuple[tuple[Recorded, Any], ...]
     outputs: tuple[Any, ...] = ()
-    laid: int = 0
+    before_graph: int = 0
     graph: int = 0
     reason: str = ""
     message: str = ""
@@ -57,9 +57,10 @@ class Leaf:
     @cached_property
     def laying(self) -> tuple[tuple[int, Any, frozenset[str]], ...]:
         """What was decided before the graph stood: a fingerprint, the value, and the variables that it depends on."""
-        known: dict[Recorded, int] = {}
+        numbers: dict[Recorded, int] = {}
         return tuple(
-            (fingerprint(number, known), value, _variables(number)) for number, value in self.decisions[: self.laid]
+            (fingerprint(number, numbers), value, _variables(number))
+            for number, value in self.decisions[: self.before_graph]
         )
 
 
@@ -136,12 +137,12 @@ class Tree:
             elif isinstance(node, Branch):
                 waiting.extend(_parted(node, variables, places))
             else:
-                for own, found, outputs in _run(node.program, variables, places):
-                    lost.append(found[~own])
+                for own, mine, outputs in _run(node.program, variables, places):
+                    lost.append(mine[~own])
                     if own.all():
-                        yield node, found, outputs
+                        yield node, mine, outputs
                     elif own.any():
-                        yield node, found[own], [_those(output, own) for output in outputs]
+                        yield node, mine[own], [_those(output, own) for output in outputs]
 
 
 def _those(output: Any, which: npt.NDArray[np.bool_]) -> Any:
@@ -173,15 +174,15 @@ def _parted(
     for own, some, (output,) in _run(branch.program, variables, places):
         if not own.all():
             yield None, some[~own]
-        found, values = some[own], np.broadcast_to(np.asarray(output), some.shape)[own]
-        rest = np.ones(len(found), bool)
+        mine, values = some[own], np.broadcast_to(np.asarray(output), some.shape)[own]
+        rest = np.ones(len(mine), bool)
         for value, node in branch.ways.items():
             here = values == value
             if here.any():
-                yield node, found[here]
+                yield node, mine[here]
                 rest &= ~here
         if rest.any():
-            yield None, found[rest]
+            yield None, mine[rest]
 
 
 def _grown(node: Node, leaf: Leaf) -> Node:
@@ -216,14 +217,14 @@ def hashed(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def fingerprint(number: Recorded, known: dict[Recorded, int]) -> int:
+def fingerprint(number: Recorded, numbers: dict[Recorded, int]) -> int:
     """A number for a formula, the same in every process.
 
     Args:
-        known: those of the formulas before it.
+        numbers: those of the formulas before it.
     """
     for one in ingredients([number]):
-        if one not in known:
-            parts = [f"{known[a]:x}" if isinstance(a, Recorded) else repr(a) for a in one.arguments]
-            known[one] = hashed(f"{one.name}({','.join(parts)})")
-    return known[number]
+        if one not in numbers:
+            parts = [f"{numbers[a]:x}" if isinstance(a, Recorded) else repr(a) for a in one.arguments]
+            numbers[one] = hashed(f"{one.name}({','.join(parts)})")
+    return numbers[number]

@@ -18,10 +18,10 @@ from archscope.setting import Setting
 from archscope.spec.axes import Sample
 from archscope.spec.document import Document
 from archscope.spec.reader import ListNode, MapNode, Node
-from archscope.sweeps.engine import Engine, told
+from archscope.sweeps.engine import Engine, in_one_line
 from archscope.sweeps.executors import executor
 from archscope.sweeps.journal import Journal
-from archscope.sweeps.merging import Merger, kept
+from archscope.sweeps.merging import Merger, relevant
 from archscope.sweeps.model import Part, Reason, Sweep
 from archscope.sweeps.plan import Plan
 from archscope.sweeps.planning import Texts, Vary, planned
@@ -52,7 +52,7 @@ def evaluate(task: Task, start: int, stop: int) -> Part:
     if getattr(_local, "task", None) is not task:
         _local.task, _local.engine = task, Engine(task.plan)
     engine: Engine = _local.engine
-    return kept(engine.part(start, stop), task.plan.question, everything=task.everything)
+    return relevant(engine.part(start, stop), task.plan.question, everything=task.everything)
 
 
 def part_size(count: int) -> int:
@@ -172,21 +172,21 @@ def carried_out(
     finally:
         if store is not None:
             store.close()
-    found = merger.sweep(plan.document.name or "design", plan.document.source.name, time.perf_counter() - begin)
-    assert found.complete == complete
-    tally = replace(found.tally, invalid=_explained(plan, found))
-    return replace(found, tally=tally, stored=before, incomplete=plan.incomplete, warnings=plan.warnings)
+    sweep = merger.sweep(plan.document.name or "design", plan.document.source.name, time.perf_counter() - begin)
+    assert sweep.complete == complete
+    tally = replace(sweep.tally, invalid=_explained(plan, sweep))
+    return replace(sweep, tally=tally, stored=before, incomplete=plan.incomplete, warnings=plan.warnings)
 
 
-def _explained(plan: Plan, found: Sweep) -> dict[str, Reason]:
+def _explained(plan: Plan, sweep: Sweep) -> dict[str, Reason]:
     """What is wrong with the first design of each kind, as reading it alone says; whoever evaluated it."""
     reasons = {}
-    for kind, reason in found.tally.invalid.items():
+    for kind, reason in sweep.tally.invalid.items():
         values, message = plan.space.values(reason.first), reason.message
         try:
             plan.names(plan.design(values), values)
         except SpecError as error:
-            message = told(error)
+            message = in_one_line(error)
         except UsageError as error:
             message = str(error)
         reasons[kind] = reason._replace(message=message)

@@ -16,11 +16,12 @@ from torch import nn
 
 import archscope
 from archscope.analysis.step.memory import memory
+from archscope.analysis.time.traffic import traffic
 from archscope.backends.torch.build import build, inputs
 from archscope.backends.torch.check import kept_by
 from archscope.backends.torch.influence import influence
 from archscope.cli import main
-from archscope.errors import UsageError
+from archscope.errors import SpecError
 from archscope.spec.schema import schema
 from archscope.spec.writer import to_yaml
 from tests.analysis.step.test_memory import timeline
@@ -141,8 +142,74 @@ def test_a_run_in_a_type_that_does_not_go_with_a_mark_is_refused_as_torch_does()
     design = archscope.load(CLASH + "  - {name: c, Linear: 2}\n")
     with pytest.raises(RuntimeError, match="same dtype"):
         build(design, dtype=torch.bfloat16)(torch.rand(2, 8).bfloat16())
-    with pytest.raises(UsageError, match="c does not allow batch 1 in bfloat16: Linear: its weights are bfloat16, and"):
+    with pytest.raises(SpecError) as caught:
         archscope.analyze(design, precision="bfloat16")
+    (found,) = caught.value.diagnostics
+    assert str(found.mark) == "<text>:6:15"
+    assert found.message == (
+        "Linear: its weights are bfloat16, and what arrives is float32; in a run in bfloat16 torch does not mix them"
+    )
+    assert found.hint == "`Cast: float` before it, or `dtype: float32` beside the layer"
+
+
+RUNS = {
+    "float32": (torch.float32, None), "bfloat16": (torch.bfloat16, None), "float16": (torch.float16, None),
+    "bf16-mixed": (torch.float32, torch.bfloat16),
+}  # fmt: skip
+BESIDE = [
+    "- {Linear: 5, dtype: bfloat16}",
+    "- {Linear: 5, dtype: float32}",
+    "- {Linear: 5, dtype: float64}",
+    "- Linear: 4\n  - {LayerNorm: , dtype: bfloat16}",
+    "- Linear: 4\n  - {LayerNorm: , dtype: float32}",
+    "- Linear: 4\n  - {LayerNorm: , dtype: float64}",
+    "- Cast: bfloat16\n  - Linear: 4",
+    "- Cast: float\n  - {Linear: 4, dtype: float32}",
+    "- MatMul: [[Cast: float16], [Transpose: {dim0: 1, dim1: 2}]]",
+    "- {Embedding: {num_embeddings: 3, embedding_dim: 4}, dtype: bfloat16, from: ids}\n  - Linear: 3",
+    "- {name: a, Linear: 4}\n  - {Linear: 4, dtype: bfloat16}\n  - {Concat: {inputs: [[], a], dim: 1}}",
+    "- {name: a, Linear: 4}\n  - Bilinear: {inputs: [a, input], out_features: 3}",
+]
+QUESTIONS = [
+    lambda design, run: archscope.analyze(design, run).total.macs,
+    memory,
+    traffic,
+    lambda design, run: archscope.explain(design, None, run),
+    lambda design, run: archscope.compare([design, design], setting=run).frame,
+]
+
+
+@pytest.mark.parametrize("layers", BESIDE)
+@pytest.mark.parametrize("word", RUNS)
+def test_types_go_together_in_a_run_as_torch_runs_it(layers, word):
+    """The same design is one in a precision, and none in another; every question is answered alike."""
+    text = f"inputs: {{input: [3, 4], ids: {{shape: [3], dtype: int64}}}}\nlayers:\n  {layers}\n"
+    design, (held, lower) = archscope.load(text), RUNS[word]
+    network = build(design, dtype=held)
+    with torch.autocast("cpu", lower or torch.bfloat16, enabled=lower is not None), torch.no_grad():
+        try:
+            network(*inputs(design, 2, dtype=held))
+        except (RuntimeError, ValueError):
+            legal = False
+        else:
+            legal = True
+    for question in QUESTIONS:
+        run = archscope.Setting(batch=2, precision=word)
+        if legal:
+            question(design, run)
+            continue
+        with pytest.raises(SpecError) as caught:
+            question(design, run)
+        assert all(one.mark and one.mark.line >= 3 and one.hint for one in caught.value.diagnostics)
+        assert "batch" not in str(caught.value)
+
+
+def test_what_no_precision_takes_is_refused_where_it_is_loaded():
+    """float16 beside float64: no run makes them one, for both are named, and autocast leaves float64 as it is."""
+    with pytest.raises(SpecError, match="float16, and input 2 is float64; torch does not mix them"):
+        archscope.load(
+            "input: [3, 4]\nlayers:\n  - MatMul: [[Cast: float16], [Cast: float64, Transpose: {dim0: 1, dim1: 2}]]\n"
+        )
 
 
 def test_autocast_leaves_float64_as_it_is():

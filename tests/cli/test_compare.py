@@ -103,7 +103,8 @@ def test_the_baseline_among_variants(spec):
 
 def test_chosen_figures(spec):
     (one,) = rows(spec, "--columns", "params, reuse,conv_macs")
-    assert list(one) == ["design", "params [elements]", "reuse [MACs/param]", "conv_macs [MACs]"]
+    assert list(one) == ["design", "params [elements]", "reuse [MACs/param]", "conv_macs [MACs]", "batch [samples]"]
+    assert list(rows(spec, "--columns", "params")[0]) == ["design", "params [elements]"]  # they depend on nothing
     assert int(one["conv_macs [MACs]"]) == 4 * 27 * 36
     listed = run(spec, "--columns", "help").stdout
     assert re.search(r"^train_seconds +time of a training step", listed, re.M)

@@ -131,8 +131,8 @@ def test_a_spec_that_means_something_else_is_never_written(monkeypatch):
         ([f"{MODELS}:Net"], "give the inputs: --input 3x224x224, or --input ids=128:int64, without the batch"),
         ([f"{MODELS}:Net", "--input", "3x"], "'3x' is not of the form 3x224x224, ids=128:int64 or step=:int64"),
         (
-            [f"{MODELS}:Net", "--input", "3x8x8:half"],
-            "'half' is no type of an input; one of float32, int64, int32, bool",
+            [f"{MODELS}:Net", "--input", "3x8x8:decimal"],
+            "'decimal' is no type of an input; one of float32, int64, int32, bool",
         ),
         ([f"{MODELS}:Net", "--input", "5x8x8"], "torch.export cannot trace Net: "),
         ([f"{MODELS}:Net", "--input", "3x8x8", "--kwargs", "{"], "--kwargs is not JSON"),

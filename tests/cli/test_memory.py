@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from archscope.cli import main
+from archscope.setting import Setting
 
 
 def run(*arguments, code=0):
@@ -43,7 +44,10 @@ def test_inference_alone():
 
 def test_files(tmp_path):
     rows = list(csv.DictReader(io.StringIO(run("lenet5", "--csv", "-").stdout)))
-    assert rows[0] == {"layer": "c1", "what": "the input", "saved_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
+    run_so = {"batch [samples]": "1", "precision": "float32", "mode": "train", "channels_last": "false"}
+    run_so |= {"device": "cpu", "torch": Setting().torch}
+    saved = {"layer": "c1", "what": "the input", "saved_bytes [bytes]": str(28 * 28 * 4), "shared_with": ""}
+    assert rows[0] == saved | run_so
     target = tmp_path / "ledger.json"
     run("lenet5", "--batch", "3", "--json", str(target))
     data = json.loads(target.read_text())

@@ -226,4 +226,5 @@ def test_the_frame_has_a_row_a_design(three):
     frame = three.frame
     assert list(frame.index) == list(three.labels)
     assert list(frame["params"]) == list(PARAMS.values())
-    assert list(frame.columns) == [figure.name for figure in three.figures]
+    run = ["batch", "precision", "mode", "optimizer", "device", "accumulate", "channels_last", "torch"]
+    assert list(frame.columns) == [*(figure.name for figure in three.figures), *run]

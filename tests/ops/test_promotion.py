@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator
 from itertools import product
 from math import prod
 
@@ -11,8 +12,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 import tests.ops.records
-from archscope.autograd.dtypes import FLOATING, HELD
-from archscope.ops import REGISTRY, Tensor
+from archscope.autograd.dtypes import FLOATING, HELD, Types
+from archscope.errors import UsageError
+from archscope.ops import REGISTRY, Op, Tensor
 from archscope.ops.legal import apply, has_type
 from archscope.ops.merging import Concat
 from tests.examples import examples
@@ -48,44 +50,88 @@ def ran(module: object, x: tuple[Tensor, ...], floating: str) -> tuple[str, ...]
     return tuple(str(one.dtype).removeprefix("torch.") for one in (y if isinstance(y, (tuple, list)) else (y,)))
 
 
+def held_in(case: Case) -> Iterator[tuple[str | None, tuple[Tensor, ...]]]:
+    """A case with its weights, if it has any, and its inputs in all types; none of very large ones and black boxes."""
+    op, x = case
+    floating = sum(one.floating for one in x)
+    if type(op).__name__ == "Opaque" or floating > 3 or any(prod(one.shape) > MOST for one in x):
+        return
+    for own, *types in product(TYPES if has_type(op, x) else (None,), *[TYPES] * floating):
+        yield own, given_as(case, tuple(types))
+
+
+def built(op: Op, x: tuple[Tensor, ...], own: str | None) -> Callable[..., object]:
+    """The layer that an op stands for, its weights in a type."""
+    module = op.module(torch, *x)
+    if isinstance(module, torch.nn.Module):
+        module.eval()
+        if own:
+            module.to(getattr(torch, own))
+    return module
+
+
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_torch_agrees_on_types_side_by_side(name: str) -> None:
     @settings(max_examples=examples(9), deadline=None, suppress_health_check=list(HealthCheck))
     @given(RECORDS[name].cases)
     def agrees(case: Case) -> None:
-        op, x = case
-        floating = sum(one.floating for one in x)
-        if name == "Opaque" or floating > 3 or any(prod(one.shape) > MOST for one in x):
-            return
-        held = has_type(op, x)
-        for own, *types in product(TYPES if held else (None,), *[TYPES] * floating):
+        for own, arriving in held_in(case):
+            types = [one.dtype for one in arriving if one.floating]
             mixed = len({own, *types} - {None}) > 1
             if not mixed and "bfloat16" not in (own, *types):
                 continue
-            arriving = given_as(case, tuple(types))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                module = op.module(torch, *arriving)
-                if isinstance(module, torch.nn.Module):
-                    module.eval()
-                    if own:
-                        module.to(getattr(torch, own))
-                found = ran(module, arriving, "float32")
-            y, violations = apply(op, arriving, own)
+                found = ran(built(case.op, arriving, own), arriving, "float32")
+            y, violations = apply(case.op, arriving, own, Types())
             stated = tuple(one.dtype or "float32" for one in y)
             if isinstance(found, str):
                 assert violations or "not implemented for" in found or not mixed, (own, types, found)
             else:
                 assert stated == found or (violations and name in STRICTER), (own, types, violations)
+                assert not violations or name in STRICTER, (own, types, violations)
 
     agrees()
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_torch_agrees_on_types_under_autocast(name: str) -> None:
+    """Of what arrives in any type, at weights of any type: what torch.autocast casts goes together, and gives this."""
+
+    @settings(max_examples=examples(2), deadline=None, suppress_health_check=list(HealthCheck))
+    @given(RECORDS[name].cases)
+    def agrees(case: Case) -> None:
+        for own, arriving in held_in(case):
+            found = ran_under_autocast(case.op, arriving, own)
+            types = [own, *(one.dtype for one in arriving if one.floating)]
+            try:
+                y, violations = apply(case.op, arriving, own, Types(lower="bfloat16"))
+            except UsageError as error:
+                assert "not known" in str(error)
+                return
+            stated = tuple(one.dtype or "float32" for one in y)
+            if isinstance(found, str):
+                assert violations or "not implemented for" in found or len({*types} - {None}) < 2, (types, found)
+            else:
+                assert stated == found or (violations and name in STRICTER), (types, stated, found, violations)
+                assert not violations or name in STRICTER, (types, violations)
+
+    agrees()
+
+
+def ran_under_autocast(op: Op, x: tuple[Tensor, ...], own: str | None) -> tuple[str, ...] | str:
+    """As :func:`ran`; recurrent layers without oneDNN, as they are modelled."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
+            return ran(built(op, x, own), x, "float32")
 
 
 @pytest.mark.parametrize("floating", HELD)
 def test_a_run_in_another_type_is_torch_in_that_type(floating: str) -> None:
     """None is the type of the run: what is marked bfloat16 promotes with it as torch has it."""
     x = (Tensor((2, 3)), Tensor((2, 3), "bfloat16"))
-    ((y,), _) = apply(REGISTRY["Add"](), x, floating=floating)
+    ((y,), _) = apply(REGISTRY["Add"](), x, types=Types(floating))
     expected = torch.promote_types(getattr(torch, floating), torch.bfloat16)
     assert getattr(torch, y.dtype or floating) == expected
     assert y.floating
@@ -101,7 +147,7 @@ def test_scalars_count_only_beside_whole_numbers() -> None:
 
 def test_whole_numbers_divided_are_of_torchs_default_type() -> None:
     whole = Tensor((2, 3), "int64")
-    ((y,), _) = apply(REGISTRY["Divide"](), (whole, whole), floating="bfloat16")
+    ((y,), _) = apply(REGISTRY["Divide"](), (whole, whole), types=Types("bfloat16"))
     assert y.dtype == "float32"
     assert (torch.ones(2, dtype=torch.int64) / torch.ones(2, dtype=torch.int64)).dtype == torch.float32
 

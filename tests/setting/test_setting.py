@@ -92,7 +92,7 @@ def test_it_stands_at_the_head_of_every_result_in_the_same_words():
     assert (
         run("predict", "lenet5", "--device", "h200", "--bound", "--mode", "infer")
         .splitlines()[0]
-        .endswith("   batch 1, float32, inference, torch 2.13 on NVIDIA H200")
+        .endswith("   batch 1, float32, inference on NVIDIA H200")  # autocast alone has an inference depend on torch
     )
 
 

@@ -7,7 +7,10 @@ import pickle
 import pytest
 
 import archscope
+from archscope.autograd.dtypes import OF_RUNS
 from archscope.errors import SpecError
+from archscope.setting import Setting
+from archscope.setting.precision import WORDS
 from archscope.spec.writer import to_yaml
 from tests.spec.asking import HEAD, layers, shapes
 
@@ -492,15 +495,14 @@ def test_a_mark_of_a_block_holds_of_its_layers_and_may_be_taken_back():
 @pytest.mark.parametrize(
     ("entry", "message", "hint"),
     [
-        ("{Linear: 4, dtype: bf16}",
-         "the word 'bf16' is no floating type to hold a layer in", "did you mean `bfloat16`?"),
+        ("{Linear: 4, dtype: bfloat61}",
+         "the word 'bfloat61' is no floating type to hold a layer in", "did you mean `bfloat16`?"),
+        ("{Linear: 4, dtype: amp}", "the word 'amp' is no floating type to hold a layer in",
+         "amp is how a run computes, not a type of tensors: ask by `--precision amp`"),
         ("{Linear: 4, dtype: 3}", "3 is no floating type to hold a layer in",
          "one of float, float64, float32, float16, bfloat16"),
-        ("{Linear: 4, dtype: float64}",
-         "Linear: its weights are float64, and what arrives is float32; torch does not mix them",
-         "`Cast: float64` before it, or `dtype: float` beside the layer"),
-        ("{MatMul: [[{Cast: float16}], [Transpose: {dim0: 1, dim1: 2}]]}",
-         "MatMul: input 1 is float16, and input 2 is float32; torch does not mix them", "`Cast: float16` before it"),
+        ("{MatMul: [[{Cast: float16}], [Cast: float64, Transpose: {dim0: 1, dim1: 2}]]}",
+         "MatMul: input 1 is float16, and input 2 is float64; torch does not mix them", "`Cast: float16` before it"),
     ],
 )  # fmt: skip
 def test_what_torch_does_not_mix_is_told_with_its_place(entry, message, hint):
@@ -508,6 +510,40 @@ def test_what_torch_does_not_mix_is_told_with_its_place(entry, message, hint):
         archscope.load(f"input: [3, 4]\nlayers:\n  - {entry}\n")
     (found,) = caught.value.diagnostics
     assert (found.message, found.hint, found.mark.line) == (message, hint, 3)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("half", "float16"), ("fp16", "float16"), ("bf16", "bfloat16"), ("BF16", "bfloat16"),
+     ("double", "float64"), ("fp64", "float64"), ("fp32", "float32")],
+)  # fmt: skip
+def test_short_names_of_types_are_understood_and_torchs_are_printed(word, name):
+    """Half and double are torch's own words: torch.half is torch.float16, torch.double torch.float64."""
+    design = archscope.load(
+        f"inputs: {{input: {{shape: [8], dtype: {word}}}}}\nlayers:\n  - {{Linear: 4, dtype: {word}}}\n"
+        f"  - Cast: {word}\n  - {{Constant: {{shape: [1, 4], dtype: {word}}}}}\n"
+    )
+    linear, cast, constant = design.layers
+    assert (design.inputs[0].dtype, linear.dtype, cast.op.dtype, constant.op.dtype) == (name,) * 4
+    assert word not in to_yaml(design)
+    assert Setting(precision=word).precision == name
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("tf32", "tf32 is how a run computes, not a type of tensors: ask by `--precision tf32`"),
+        ("bf16-mixed", "bf16-mixed is how a run computes, not a type of tensors: ask by `--precision bf16-mixed`"),
+        ("fp8", "no layer of torch runs in float8: what a design weighs in it is `--precision float8`"),
+        ("torch.bfloat16", "did you mean `bfloat16`?"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["Cast: {0}", "{{Linear: 4, dtype: {0}}}", "{{Buffer: {{shape: [4], dtype: {0}}}}}"])
+def test_words_of_runs_are_no_types_of_tensors(word, hint, entry):
+    with pytest.raises(SpecError) as caught:
+        archscope.load(f"input: [4]\nlayers:\n  - {entry.format(word)}\n")
+    assert [found.hint for found in caught.value.diagnostics] == [hint]
+    assert {*OF_RUNS} < {*WORDS}
 
 
 def test_a_mark_that_says_nothing_is_told():

@@ -24,7 +24,7 @@ class Table:
     def lookup(self, name: str) -> Any:
         return self._values[name]
 
-    def known(self) -> Sequence[str]:
+    def vocabulary(self) -> Sequence[str]:
         return list(self._values)
 
     def spend(self, values: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import archscope
+from archscope.autograd.dtypes import SHORT
 from archscope.ops import REGISTRY
 from archscope.spec.document import _READERS, CONVENTIONS, DTYPES, ENTRY_KEYS
 from archscope.spec.schema import default_text, schema
@@ -121,7 +122,7 @@ def test_it_knows_what_the_reader_knows() -> None:
     assert set(found["properties"]) == set(_READERS)
     entry = found["$defs"]["layer"]["anyOf"][1]["properties"]
     assert set(entry) == {*ENTRY_KEYS, *REGISTRY}
-    assert found["$defs"]["input"]["anyOf"][1]["properties"]["dtype"]["enum"] == list(DTYPES)
+    assert found["$defs"]["input"]["anyOf"][1]["properties"]["dtype"]["enum"] == [*DTYPES, *SHORT]
     assert set(found["properties"]["sweep"]["properties"]) == set(KEYS)
     assert found["$defs"]["figure"]["anyOf"][1]["properties"]["convention"]["enum"] == list(CONVENTIONS)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archscope.sweeps import merging
-from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, kept, moments
+from archscope.sweeps.merging import Merger, best, drawn, frontier, influence, joined, moments, relevant
 from archscope.sweeps.model import Objective, Part, Question, Reason, Rows, Tally
 from archscope.sweeps.space import Axis, Space
 from tests.examples import examples
@@ -277,7 +277,7 @@ def test_the_result_does_not_depend_on_the_cuts(cuts, most, waiting, everything)
         merger = Merger(whole.space, QUESTION, COLUMNS)
         ends = [0, *sorted(cuts), COUNT]
         for start, stop in pairwise(ends):
-            merger.add(kept(part(whole.space, start, stop), QUESTION, everything=everything))
+            merger.add(relevant(part(whole.space, start, stop), QUESTION, everything=everything))
         found = merger.sweep("net", "net.yaml", 0.25)
     assert found.tally == whole.tally
     assert list(found.tally.invalid) == list(whole.tally.invalid)
@@ -334,15 +334,15 @@ def test_parts_come_in_order():
 def test_no_more_is_held_than_is_needed(monkeypatch):
     monkeypatch.setattr(merging, "DRAWN", 4)
     found = part(Space(AXES), 0, COUNT)
-    fewer = kept(found, QUESTION)
+    fewer = relevant(found, QUESTION)
     assert len(fewer.rows) <= 4 + QUESTION.top + len(swept().frontier) < len(found.rows)
-    assert kept(found, QUESTION, everything=True) is found
+    assert relevant(found, QUESTION, everything=True) is found
     monkeypatch.setattr(merging, "_WAITING", 0)
     merger = Merger(Space(AXES), QUESTION, COLUMNS)
     for start in range(0, COUNT, 6):
         merger.add(part(merger.space, start, start + 6))
         assert len(merger._rows) + sum(map(len, merger._waiting)) <= 2 * (4 + QUESTION.top + 3)
-    same_rows(kept(fewer, QUESTION).rows, fewer.rows)
+    same_rows(relevant(fewer, QUESTION).rows, fewer.rows)
 
 
 def test_reasons_are_told_by_the_first_design():

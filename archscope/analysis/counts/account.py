@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.counts.cost import CATEGORIES, Cost, Costed, cost_of, dense_params
 from archscope.analysis.step.run import steps_under
+from archscope.autograd.dtypes import Types
 from archscope.design import Design, hold_designs
 from archscope.design.steps import Step, unused
 from archscope.errors import UsageError, suggestion
 from archscope.ops import Tensor
 from archscope.setting import Setting
+from archscope.setting.precision import PRECISIONS
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -205,6 +207,13 @@ def total_of(name: str, rows: Sequence[Row]) -> Total:
 def block_total(name: str, rows: Sequence[Row]) -> Total:
     """The sum over the layers of a block, which are given in the order of execution."""
     return replace(total_of(name, rows), output_shape=rows[-1].output_shape)
+
+
+def runnable(design: Design) -> Setting:
+    """The setting of whoever asks for no run: the usual one, if the types that a design names go together in it."""
+    types = design.graph.runs_in if design.graph.typed else Types()
+    rows = (row for row in PRECISIONS.values() if (row.floating, row.lower) == (types.floating, types.lower))
+    return Setting(precision=next(rows).name, device=types.device)
 
 
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:

@@ -28,7 +28,7 @@ from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.field.values import Values
-from archscope.arith import fixed
+from archscope.arith import fixed, whole_number
 from archscope.design import Design, hold_designs
 from archscope.design.graph import Input, Ref
 from archscope.design.steps import Step
@@ -255,15 +255,8 @@ class Axes(tuple[Field, ...]):
         known: dict[str, tuple[Any, ...]] = vars(self)
         if name not in known:
             read = _FIGURES[name]
-            known[name] = tuple([_whole_number(read(field)) for field in self])
+            known[name] = tuple([whole_number(read(field)) for field in self])
         return known[name]
-
-
-def _whole_number(value: int | Fraction) -> int | float:
-    """A fraction as an integer where it is one, else as a real number."""
-    if type(value) is int or not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
 
 
 #: fields by the input and the dimension of it that they are about

@@ -9,26 +9,30 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from archscope.analysis.field.masks import either, masked_behind, masked_in, settled
 from archscope.design.graph import Ref
 from archscope.design.steps import Step
+from archscope.ops import Op
 from archscope.ops.base import ReadsByValues
-from archscope.ops.contents import Known, elements
+from archscope.ops.contents import Known, Masked, called, elements, held
+from archscope.ops.functions import Negative
 from archscope.ops.indexing import Flip, Roll
 from archscope.ops.logic import Compare, Logical, LogicalNot
-from archscope.ops.readings import Reads
-from archscope.ops.tensors import Cast, Constant
+from archscope.ops.readings import Reads, besides
+from archscope.ops.tensors import Buffer, Cast, Constant, Scale, Shift
+from archscope.ops.windows import Along
 
 if TYPE_CHECKING:
     from archscope.ops.contents import Elements
 
 #: what is computed of known elements; those of a view are laid anew, as these lay them
-_COMPUTED = (Compare, Logical, LogicalNot, Cast, Flip, Roll)
+_COMPUTED = (Compare, Logical, LogicalNot, Cast, Flip, Roll, Scale, Shift, Negative)
 #: a larger array is not asked for what it holds
 MOST_ELEMENTS = 1 << 22
 
 
 class Values:
-    """What is known of the tensors of a graph.
+    """What is known of the tensors of a graph, and the elements that count for nothing.
 
     Args:
         arrays: whether elements are told; else only the words and lists of constants are.
@@ -36,17 +40,37 @@ class Values:
 
     def __init__(self, steps: Sequence[Step], *, arrays: bool = False) -> None:
         self._known: dict[Ref, Known] = {}
-        wanted = {ref for step in steps if isinstance(step.layer.op, ReadsByValues) for ref in step.layer.inputs}
-        if not wanted:
+        self._arrays = arrays
+        if not any(_constant(step.layer.op) for step in steps):
             return
-        for step in reversed(steps):
-            if Ref(step.layer.name) in wanted:
-                wanted |= set(step.layer.inputs)
+        wanted = _wanted(steps)
         for step in steps:
             ref, op = Ref(step.layer.name), step.layer.op
-            if ref in wanted and (type(op) is Constant or self._follows(step)):
-                array = self._array(step) if arrays else None
-                self._known[ref] = Known(op.value if type(op) is Constant else None, array)
+            if ref not in wanted:
+                continue
+            known = [self._known.get(one) for one in step.layer.inputs]
+            whole = [one for one in known if one is not None and one.whole]
+            if isinstance(op, (Constant, Buffer)) and _constant(op):
+                self._note(ref, self._of_constant(op))
+            elif (op.view or isinstance(op, _COMPUTED)) and len(whole) == len(known):
+                array = _array(step, whole) if arrays else None
+                self._note(ref, Known(None, array, masked_in(None, array)))
+            elif any(known):
+                masked = _laid(step, known[0]) if op.view else masked_behind(op, known)
+                self._note(ref, Known(None, None, masked, whole=False))
+
+    def _note(self, ref: Ref, known: Known) -> None:
+        known = known._replace(masked=settled(known.masked, arrays=self._arrays))
+        if known.whole or any(of is not False for of in known.masked):
+            self._known[ref] = known
+
+    def _of_constant(self, op: Constant | Buffer) -> Known:
+        asked = self._arrays or (held(op.value) and prod(op.shape) <= MOST_ELEMENTS)
+        array = elements(op.value, op.shape, op.dtype) if asked and prod(op.shape) <= MOST_ELEMENTS else None
+        masked = masked_in(op.value, array)
+        if not self._arrays and array is not None:  # a table that is multiplied with is a mask if it is one all over
+            masked = masked._replace(zero=bool(((array == 0) | (array == 1)).all()) and masked.zero)
+        return Known(op.value, array if self._arrays else None, masked)
 
     def of(self, step: Step) -> dict[int, Known]:
         """What is known of the inputs of a layer, by number."""
@@ -56,26 +80,61 @@ class Values:
     def readings(self, step: Step, output: int) -> tuple[Reads, ...]:
         """What an output of a layer reads of each of its inputs, constants among them."""
         op = step.layer.op
-        if self._known and isinstance(op, ReadsByValues):
-            known = self.of(step)
-            if known:
-                return op.reads_knowing(step.x, step.y, output, known)
-        return op.reads(step.x, step.y, output)
+        readings = op.reads(step.x, step.y, output)
+        if not self._known:
+            return readings
+        if isinstance(op, ReadsByValues) and (known := self.of(step)):
+            readings = op.reads_knowing(step.x, step.y, output, known)
+        own = self._known.get(Ref(step.layer.name, output))
+        if own is None or own.whole or op.view:
+            return readings
+        decided, ndim = either(*own.masked), len(step.y[output].shape)
+        return tuple(besides(one, decided, ndim) if isinstance(one, Along) else one for one in readings)
 
-    def _follows(self, step: Step) -> bool:
-        """Whether what a layer gives is computed here from what is known."""
-        op = step.layer.op
-        return (op.view or isinstance(op, _COMPUTED)) and all(ref in self._known for ref in step.layer.inputs)
 
-    def _array(self, step: Step) -> Elements | None:
-        """The elements that a layer gives, if they are not too many (held once where they are alike)."""
-        op = step.layer.op
-        if prod(step.y[0].shape) > MOST_ELEMENTS:
-            return None
-        if type(op) is Constant:
-            return elements(op.value, op.shape, op.dtype)
-        arrays = [known.array for known in self.of(step).values() if known.array is not None]
-        return _computed(op, step, arrays) if len(arrays) == len(step.layer.inputs) else None
+def _constant(op: Op) -> bool:
+    """Whether an op holds what is stated; a buffer of a single number is filled by whoever loads it."""
+    return type(op) is Constant or (type(op) is Buffer and (held(op.value) or called(op.value) is not None))
+
+
+def _wanted(steps: Sequence[Step]) -> set[Ref]:
+    """What ops read whose readings its values tell, and all that this is computed from."""
+    wanted = {ref for step in steps if isinstance(step.layer.op, ReadsByValues) for ref in step.layer.inputs}
+    for step in reversed(steps):
+        if Ref(step.layer.name) in wanted:
+            wanted |= set(step.layer.inputs)
+    return wanted
+
+
+def _array(step: Step, known: Sequence[Known]) -> Elements | None:
+    """The elements that a layer gives, if they are not too many (held once where they are alike)."""
+    arrays = [one.array for one in known if one.array is not None]
+    if prod(step.y[0].shape) > MOST_ELEMENTS or len(arrays) < len(step.layer.inputs):
+        return None
+    return _computed(step.layer.op, step, arrays)
+
+
+def _laid(step: Step, known: Known | None) -> Masked:
+    """What a view gives that counts for nothing."""
+    if known is None:
+        return Masked()
+    return Masked(
+        *(of if isinstance(of, bool) else _moved(step, _in_full(of, len(step.x[0].shape))) for of in known.masked)
+    )
+
+
+def _in_full(array: Elements, ndim: int) -> Elements:
+    """An array of as many dimensions, aligned at the end."""
+    return array.reshape((1,) * (ndim - array.ndim) + array.shape)
+
+
+def _moved(step: Step, array: Elements) -> Elements:
+    """The elements behind a layer of which each place reads one place: the least of what is there is what is there."""
+    from archscope.analysis.field.carrying import LEAST, Carrier
+
+    (reads, *_) = step.layer.op.reads(step.x, step.y)
+    moved: Elements = Carrier(LEAST).forth(array, reads, step.x[0].shape, step.y[0].shape)
+    return moved
 
 
 def _computed(op: Any, step: Step, arrays: Sequence[Any]) -> Elements:
@@ -95,9 +154,9 @@ def _computed(op: Any, step: Step, arrays: Sequence[Any]) -> Elements:
     if isinstance(op, Cast):
         cast: Elements = arrays[0].astype({"float": "float64"}.get(op.dtype, op.dtype))
         return cast
-    from archscope.analysis.field.carrying import LEAST, Carrier
-
-    # each place reads one place: the least of what is there is what is there
-    (reads, *_) = op.reads(step.x, step.y)
-    moved: Elements = Carrier(LEAST).forth(arrays[0], reads, step.x[0].shape, step.y[0].shape)
-    return moved
+    if isinstance(op, (Scale, Shift, Negative)):
+        with np.errstate(all="ignore"):
+            number = -1 if isinstance(op, Negative) else op.factor if isinstance(op, Scale) else op.value
+            changed: Elements = arrays[0] + number if isinstance(op, Shift) else arrays[0] * number
+        return changed
+    return _moved(step, arrays[0])

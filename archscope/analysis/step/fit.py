@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
-from archscope.analysis.step.memory import Memory, memory
+from archscope.analysis.step.memory import Memory, hold_known, memory
 from archscope.design import Design, hold_designs
 from archscope.errors import ArchscopeError, UsageError
 from archscope.setting import Setting
@@ -171,10 +171,11 @@ def largest_batch(
         ``None`` if not even one sample fits.
 
     Raises:
-        UsageError: there is neither a limit nor a device whose memory is known.
+        UsageError: there is neither a limit nor a device whose memory is known, or it is not known what a run takes.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
+    hold_known(setting)
     space = room(setting.device, *(None if size is None else bytes_of(size) for size in (limit, context)))
     if space is None:
         raise UsageError(

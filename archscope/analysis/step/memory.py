@@ -199,9 +199,20 @@ class Memory(Shown, report="memory"):
 
     @cached_property
     def _weights(self) -> tuple[Tensor, ...]:
-        steps = self.design.steps(self.setting.batch, self.floating)
+        steps = self.design.steps(self.setting.batch, self.setting.types)
         own = (one.layer.parameters(*one.x) for one in steps if one.layer.shares is None)
         return tuple(tensor for state in own for tensor in state.values())
+
+
+def hold_known(setting: Setting) -> None:
+    """Hold that it is known what a run takes.
+
+    Raises:
+        UsageError: it is not.
+    """
+    setting.numbers.runs("memory")
+    if setting.compile:
+        raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
 
 
 def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Memory:
@@ -219,9 +230,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
-    setting.numbers.runs("memory")
-    if setting.compile:
-        raise UsageError("the memory of a compiled step is not known: torch.compile decides what it keeps")
+    hold_known(setting)
     on_cuda = setting.kind == "cuda"
     plan = _plan(design, setting)
     run, before, (activations, inferring) = _ran(plan, setting)
@@ -295,8 +304,7 @@ def _unfolded(one: Step) -> int:
 
 
 def _plan(design: Design, setting: Setting) -> Plan:
-    floating = setting.numbers.floating
-    return Plan(design, setting.batch, design.steps(setting.batch, floating), floating)
+    return Plan(design, setting.batch, design.steps(setting.batch, setting.types), setting.numbers.floating)
 
 
 class _Ran(NamedTuple):

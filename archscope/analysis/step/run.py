@@ -15,7 +15,6 @@ from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
 from archscope.ops import Tensor
-from archscope.ops.base import Tensors
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
 from archscope.setting.optimizers import OPTIMIZERS, update
@@ -28,28 +27,22 @@ def steps_under(design: Design, setting: Setting) -> tuple[Step, ...]:
     one in which it arrives, what it writes its own. Where tensors may lie out of order, a run tells what is copied.
 
     Raises:
-        UsageError: a layer does not allow the batch or the type, or it is not known what autocast does in it.
+        as :meth:`~archscope.design.Design.steps`.
     """
-    floating = setting.numbers.floating
-    steps = design.steps(setting.batch, floating)
+    steps = design.steps(setting.batch, setting.types)
     if not setting.trains:
         steps = tuple(one._replace(needs=(False,) * len(one.x), learns=()) for one in steps)
-    lower = setting.numbers.lower
-    if lower is None and not _disordered(steps, nhwc=setting.channels_last):
+    if not _disordered(steps, nhwc=setting.channels_last):
         return steps
     # how tensors lie is the same in every type and version
+    lower, floating = setting.numbers.lower, setting.numbers.floating
     version = TORCH if lower is None else setting.version
     floating = "float32" if lower is None else floating
     tape = Tape(device=setting.kind, lower=lower, floating=floating, torch=version, cuts=True)
     tape.training, tape.grad = setting.trains, False
     run = Run(Plan(design, setting.batch, steps, floating), tape, nhwc=setting.channels_last)
     run.forward()
-    steps = tuple(one._replace(copied=True) if one.layer.name in run.copied else one for one in steps)
-    if lower is None:
-        return steps
-    return tuple(
-        one._replace(x=run.as_typed(one.layer.inputs, one.x), y=run.as_typed(one.writes, one.y)) for one in steps
-    )
+    return tuple(one._replace(copied=True) if one.layer.name in run.copied else one for one in steps)
 
 
 def _disordered(steps: Iterable[Step], *, nhwc: bool) -> bool:
@@ -184,14 +177,6 @@ class Run:
         self._keeping.clear()
         return outputs
 
-    def as_typed(self, refs: Sequence[Ref], tensors: Tensors) -> Tensors:
-        """Tensors in the types that they have had; of the design's inputs, their own."""
-        found = [self.dtypes.get(ref, tensor.dtype) for ref, tensor in zip(refs, tensors, strict=True)]
-        return tuple(
-            tensor if dtype == (tensor.dtype or self.plan.dtype) else tensor._replace(dtype=dtype)
-            for dtype, tensor in zip(found, tensors, strict=True)
-        )
-
     def _layer(self, one: Step, values: dict[Ref, Value]) -> None:
         tape, layer = self.tape, one.layer
         tape.layer = layer.name
@@ -318,7 +303,7 @@ class Run:
             if value.node is None:
                 continue
             if not _classifies(value.shape):
-                losses.append(aten.mean(tape, value, ()))
+                losses.append(aten.mean(tape, value, (), range(len(value.shape))))
                 continue
             batch, first, *rest = value.shape
             rows = aten.reshape(tape, value, (batch * first, *rest)) if len(rest) == 1 else value

@@ -168,7 +168,7 @@ class _Seen:
     def __init__(self, design: Design, setting: Setting) -> None:
         self.form, batch = setting.numbers, setting.batch
         floating = self.form.floating
-        self.steps = design.steps(batch, floating)
+        self.steps = design.steps(batch, setting.types)
         plan = Plan(design, batch, tuple(step._replace(region=None) for step in self.steps), floating)
         self._tape = Tape(
             device=setting.kind, lower=self.form.lower, floating=floating, torch=setting.version, traffic=True

@@ -6,15 +6,18 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 
 from __future__ import annotations
 
-from archscope.autograd.aten.activations import clamped, derived, magnitude, plus, prelu, rrelu
+from archscope.autograd.aten.activations import clamped, glu, log_sigmoid, magnitude, plus, prelu, rrelu
 from archscope.autograd.aten.casting import autocast, cast, converted, lowered, widened
 from archscope.autograd.aten.dropping import dropout, native_dropout, thinned
 from archscope.autograd.aten.elementwise import (
     add,
     broadcast,
+    derivative,
+    derived,
     divide,
     elementwise,
     extremum,
+    in_place,
     masked_fill,
     multiply,
     pointwise,
@@ -23,13 +26,44 @@ from archscope.autograd.aten.elementwise import (
     subtract,
     where,
 )
-from archscope.autograd.aten.joining import cat, circular_pad, rolled, stack, tiled, unbind
-from archscope.autograd.aten.kernels import as_formatted, in_place, kernel, like, one_like, with_extra
-from archscope.autograd.aten.lookup import embedding, embedding_bag, looked_up
+from archscope.autograd.aten.joining import cat, circular_pad, constant_pad, rolled, stack, tiled, unbind
+from archscope.autograd.aten.kernels import (
+    AS_INPUT,
+    AS_READ,
+    IN_ORDER,
+    Format,
+    as_formatted,
+    kernel,
+    laid,
+    like,
+    softmax,
+    with_extra,
+)
+from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
 from archscope.autograd.aten.loss import cross_entropy
-from archscope.autograd.aten.normalisation import averaged, local_response_norm, normalized, repeat, repeat_as, rms_norm
+from archscope.autograd.aten.normalisation import (
+    averaged,
+    batch_norm,
+    group_norm,
+    local_response_norm,
+    normalized,
+    repeat,
+    repeat_as,
+    rms_norm,
+)
 from archscope.autograd.aten.products import added, batched, bilinear, convolution, linear, matmul
-from archscope.autograd.aten.reductions import accumulated, global_mean, largest, mean, power_pool, summed
+from archscope.autograd.aten.reductions import (
+    accumulated,
+    average_pool,
+    global_mean,
+    kept,
+    largest,
+    maximum_pool,
+    mean,
+    power_pool,
+    restored,
+    summed,
+)
 from archscope.autograd.aten.views import (
     copied,
     detached,
@@ -49,12 +83,18 @@ from archscope.autograd.aten.views import (
 )
 
 __all__ = [
+    "AS_INPUT",
+    "AS_READ",
+    "IN_ORDER",
+    "Format",
     "accumulated",
     "add",
     "added",
     "as_formatted",
     "autocast",
+    "average_pool",
     "averaged",
+    "batch_norm",
     "batched",
     "bilinear",
     "broadcast",
@@ -62,10 +102,12 @@ __all__ = [
     "cat",
     "circular_pad",
     "clamped",
+    "constant_pad",
     "converted",
     "convolution",
     "copied",
     "cross_entropy",
+    "derivative",
     "derived",
     "detached",
     "divide",
@@ -76,22 +118,28 @@ __all__ = [
     "expand",
     "extremum",
     "global_mean",
+    "glu",
+    "group_norm",
     "in_place",
+    "indexed",
+    "kept",
     "kernel",
+    "laid",
     "largest",
     "like",
     "linear",
     "local_response_norm",
+    "log_sigmoid",
     "looked_up",
     "lowered",
     "magnitude",
     "masked_fill",
     "matmul",
+    "maximum_pool",
     "mean",
     "multiply",
     "native_dropout",
     "normalized",
-    "one_like",
     "one_ordered",
     "ordered",
     "part",
@@ -105,11 +153,13 @@ __all__ = [
     "repeat",
     "repeat_as",
     "reshape",
+    "restored",
     "rms_norm",
     "rolled",
     "rrelu",
     "scaled",
     "select",
+    "softmax",
     "split",
     "stack",
     "strides_of",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from archscope.autograd.aten.elementwise import pointwise
-from archscope.autograd.aten.kernels import like, one_like
+from archscope.autograd.aten.elementwise import derivative, derived, pointwise
+from archscope.autograd.aten.kernels import laid, like
+from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Value
+from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 
 
@@ -14,7 +16,11 @@ def prelu(t: Tape, x: Value, slope: Value) -> Value:
     y = like(t, x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
         made = t.make_all((x.shape, x.dtype, ""), (x.shape, slope.dtype, ""))
+        for one in made:
+            one.strides = laid(x.shape, x, slope, gradient)
         return [g if v.node is not None else None for g, v in zip(made, (x, slope), strict=True)]
 
     t.link(y, (x, slope), back, x, slope)
@@ -22,33 +28,32 @@ def prelu(t: Tape, x: Value, slope: Value) -> Value:
 
 
 def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
-    """rrelu_with_noise."""
-    if in_place:
-        return t.overwrite(x, one_like, x, slopes)
-    y = like(t, x)
-    t.link(y, (x,), one_like, x, slopes)
-    return y
-
-
-def derived(t: Tape, x: Value, *, saves: str, steps: int, what: str = "", leads: bool = False) -> Value:
-    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output``, and takes steps.
-
-    Args:
-        steps: tensors that the derivative makes in passing.
-        leads: whether the derivative is the first factor of the gradient, which then lies as it does.
-    """
-    y = like(t, x, what)
-    read = x if saves == "input" else y
+    """at::rrelu_with_noise: its output lies in order."""
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        passing = [like(t, read) for _ in range(steps)]
-        result = pointwise(t, read, gradient) if leads else pointwise(t, gradient, read)
-        t.drop(*passing)
-        return [result]
+        return [pointwise(t, slopes, gradient)]
 
-    t.link(y, (x,), back, read)
+    if in_place:
+        return t.overwrite(x, back, x, slopes)
+    y = t.make(x.shape, x.dtype)
+    t.link(y, (x,), back, x, slopes)
+    return y
+
+
+def log_sigmoid(t: Tape, x: Value, buffer: tuple[Shape, str, str]) -> Value:
+    """at::log_sigmoid_forward: both results lie in order, the gradient as the one that arrives."""
+    y, extra = t.make_all((x.shape, x.dtype, ""), buffer)
+    t.link(y, (x,), derivative(), x, extra)
+    return y
+
+
+def glu(t: Tape, x: Value, shape: Shape) -> Value:
+    """at::glu: an elementwise function of both halves; its gradient lies in order."""
+    half = (shape, strides_of(x))
+    y = t.make(shape, x.dtype, "", iterated(shape, half, half))
+    t.link(y, (x,), one_ordered, x)
     return y
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from archscope.autograd.aten.kernels import like
-from archscope.autograd.dtypes import FLOATING
+from archscope.autograd.dtypes import FLOATING, Unmixable, promoted
 from archscope.autograd.graph import Gradients, Node, Value
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import OLDEST, Version
@@ -15,13 +16,36 @@ def lowered(t: Tape, *values: Value) -> tuple[Value, ...]:
     """The tensors as a function gets them that autocast runs in the lower type; weights are cast once a step."""
     if t.lower is None:
         return values
+    t.autocasts = True
     narrowed = [autocast(t, value, t.lower, once=True) for value in reversed(values)]  # as C++ evaluates the arguments
     return tuple(reversed(narrowed))
 
 
 def widened(t: Tape, x: Value, on: Sequence[str], since: Version = OLDEST) -> Value:
     """A tensor as a function gets it that autocast runs in float32 on some devices, since a version of torch."""
-    return x if t.lower is None or t.device not in on or t.torch < since else autocast(t, x, "float32")
+    if t.lower is None or t.device not in on or t.torch < since:
+        return x
+    t.autocasts = True
+    return autocast(t, x, "float32")
+
+
+def widest(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
+    """Tensors as a function gets them that autocast runs in the widest of their types, and what torch promotes them to.
+
+    float64 counts for nothing there, and stays.
+
+    Raises:
+        Unmixable: autocast does not know a type beside others (at::autocast::prioritize).
+    """
+    dtype = reduce(promoted, (value.dtype for value in x))
+    if t.lower is None or len({value.dtype for value in x}) == 1:
+        return x, dtype
+    t.autocasts = True
+    narrow = {value.dtype for value in x} - {"float64"}
+    odd = narrow - {t.lower, "float32"}
+    if odd and dtype in FLOATING:
+        raise Unmixable(f"torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
+    return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
 
 
 def autocast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:

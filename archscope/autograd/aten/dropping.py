@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archscope.autograd.aten.kernels import like, one_like
+from archscope.autograd.aten.elementwise import derivative, pointwise
+from archscope.autograd.aten.kernels import like
 from archscope.autograd.graph import Shape, Value
 from archscope.autograd.tape import Tape
 
@@ -10,7 +11,7 @@ from archscope.autograd.tape import Tape
 def native_dropout(t: Tape, x: Value) -> Value:
     """The fused kernel of CUDA: its mask is a bool."""
     y, mask = t.make_all((x.shape, x.dtype, ""), (x.shape, "bool", "the mask"))
-    t.link(y, (x,), one_like, mask)
+    t.link(y, (x,), derivative(mask), mask)
     return y
 
 
@@ -22,10 +23,10 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
         noise = like(t, x, "the mask") if shape == x.shape else t.make(shape, x.dtype, "the mask")
     shift = like(t, noise) if alpha and not all_of_it else None
     if in_place and shift is None:
-        y = t.overwrite(x, one_like, noise)
+        y = t.overwrite(x, derivative(noise), noise)
     else:
-        y = like(t, x)
-        t.link(y, (x,), one_like, noise)
+        y = pointwise(t, x, noise)
+        t.link(y, (x,), derivative(noise), noise)
     t.drop(noise, *(() if shift is None else (shift,)))
     return y
 
@@ -33,7 +34,7 @@ def dropout(t: Tape, x: Value, shape: Shape, *, in_place: bool, all_of_it: bool,
 def thinned(t: Tape, x: Value, shape: Shape) -> Value:
     """The input times noise of a shape, whatever that is of the input's: only the noise is kept."""
     noise = t.make(shape, x.dtype, "the noise")
-    y = like(t, x)
-    t.link(y, (x,), one_like, noise)
+    y = pointwise(t, x, noise)
+    t.link(y, (x,), derivative(noise), noise)
     t.drop(noise)
     return y

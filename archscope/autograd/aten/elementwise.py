@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import kernel, like
+from archscope.autograd.aten.kernels import laid, like
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import fills
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.strides import Laid, contiguous, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -25,15 +25,24 @@ def broadcast(first: Shape, second: Shape) -> Shape:
 
 def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    return elementwise(t, (a, b), dtype or promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)), what)
+    common = promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
+    shape = broadcast(a.shape, b.shape)
+    strides = None
+    if a.strides is not None or b.strides is not None:
+        strides = iterated(shape, *(_promoted(t, value, common) for value in (a, b)))
+    return t.make(shape, dtype or common, what, strides)
+
+
+def _promoted(t: Tape, x: Value, dtype: str) -> Laid:
+    """How an operand lies that is cast for an elementwise function; on the CPU that is a copy (compute_types)."""
+    strides = laid(x.shape, x) if t.device == "cpu" and x.dtype != dtype else x.strides
+    return x.shape, contiguous(x.shape) if strides is None else strides
 
 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
-    """The result of an elementwise function; it lies as the first tensor that has its shape, if that has no gaps."""
+    """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
-    first = next((v for v in x if v.shape == shape), None)
-    strides = None if first is None or first.strides is None or not fills(shape, first.strides) else first.strides
-    return t.make(shape, dtype, what, strides)
+    return t.make(shape, dtype, what, laid(shape, *x))
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:
@@ -117,9 +126,52 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
     return y
 
 
+def derived(
+    t: Tape, x: Value, *, saves: str = "", steps: int = 0, what: str = "", leads: bool = False, scales: bool = False
+) -> Value:
+    """An elementwise function of one tensor, whose derivative is of its ``input`` or ``output`` or neither.
+
+    Args:
+        steps: tensors that the derivative makes in passing.
+        leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
+        scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
+    """
+    y = t.make(x.shape, x.dtype, what, None if x.strides is None else laid(x.shape, x))
+    saved = {"input": (x,), "output": (y,)}.get(saves, ())
+    t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
+    return y
+
+
+def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool = False) -> Back:
+    """The gradient of an elementwise function, of what it saved (:func:`derived`)."""
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        if not steps:
+            operands = (*saved, gradient) if leads else (gradient, *saved)
+            return [t.make(gradient.shape, gradient.dtype, "", laid(gradient.shape, *operands))]
+        passing = [like(t, gradient)] if scales else []
+        passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
+        first, other = passing[0] if scales else gradient, passing[-1] if steps > scales else saved[0]
+        result = pointwise(t, other, first) if leads else pointwise(t, first, other)
+        t.drop(*passing)
+        return [result]
+
+    return back
+
+
+def in_place(t: Tape, x: Value, *, saves: str, leads: bool = False) -> Value:
+    """An elementwise function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
+    if not t.grad or x.node is None:
+        return t.overwrite(x, derivative())
+    saved = like(t, x, "a copy of the input") if saves == "copy" else x
+    return t.overwrite(x, derivative(saved, leads=leads), saved)
+
+
 def scaled(t: Tape, x: Value) -> Value:
     """A tensor times a number, or its negative."""
-    return kernel(t, x, x.shape)
+    return derived(t, x)
 
 
 def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:

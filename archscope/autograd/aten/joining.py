@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
-from archscope.autograd.aten.casting import autocast
-from archscope.autograd.aten.kernels import as_formatted, one_like
+from archscope.autograd.aten.casting import widest
+from archscope.autograd.aten.kernels import IN_ORDER, as_formatted, kernel
 from archscope.autograd.aten.views import one_ordered, strides_of
-from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import Strides, iterated
 from archscope.autograd.tape import Tape
-from archscope.errors import UsageError
 
 
 def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
-    x, dtype = _alike(t, x)
-    formats = {as_formatted(value, shape) for value in x}
-    y = t.make(shape, dtype, "", formats.pop() if len(formats) == 1 else None)
+    start = t.begin()
+    x, dtype = widest(t, x)
+    y = t.make(shape, dtype, "", _as_all(x, shape))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -28,31 +26,25 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
         return [t.view(gradient, value.shape, steps) if value.node is not None else None for value in x]
 
     t.link(y, tuple(x), back)
+    t.end(start, y)
     return y
 
 
-def _alike(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
-    """Tensors that are joined, and the type of the result; autocast widens to float32 where one is of that type.
-
-    float64 counts for nothing there, and stays.
-
-    Raises:
-        UsageError: autocast does not know a type beside others (at::autocast::prioritize).
-    """
-    dtype = reduce(promoted, (value.dtype for value in x))
-    if t.lower is None or len({value.dtype for value in x}) == 1:
-        return x, dtype
-    narrow = {value.dtype for value in x} - {"float64"}
-    odd = narrow - {t.lower, "float32"}
-    if odd and dtype in FLOATING:
-        raise UsageError(f"{t.layer}: torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
-    return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
+def _as_all(x: Sequence[Value], shape: Shape) -> Strides | None:
+    """Strides of a map in the format of all maps that are joined to it, if that is one."""
+    formats = {as_formatted(value, shape) for value in x}
+    return formats.pop() if len(formats) == 1 else None
 
 
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
-    """torch.stack."""
-    x, dtype = _alike(t, x)
-    y = t.make(shape, dtype)
+    """torch.stack: joined along the dimension, which is then cut in two."""
+    x, dtype = widest(t, x)
+    strides = None
+    if dim < len(shape) - 1:
+        strides = _as_all(x, (*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]))
+    if strides is not None:
+        strides = (*strides[:dim], shape[dim + 1] * strides[dim], *strides[dim:])
+    y = t.make(shape, dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -85,9 +77,7 @@ def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
 
 def rolled(t: Tape, x: Value) -> Value:
     """torch.roll: joined anew from its parts; so is the gradient."""
-    y = t.make(x.shape, x.dtype, "", as_formatted(x, x.shape))
-    t.link(y, (x,), one_like)
-    return y
+    return kernel(t, x, x.shape, lays=IN_ORDER)
 
 
 def tiled(t: Tape, x: Value, shape: Shape) -> Value:
@@ -95,6 +85,29 @@ def tiled(t: Tape, x: Value, shape: Shape) -> Value:
     y = t.make(shape, x.dtype)
     t.link(y, (x,), passed_on if shape == x.shape else one_ordered)
     return y
+
+
+def constant_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """at::constant_pad_nd of the last dimensions; its gradient is padded by as much less."""
+    y = _padded(t, x, ends)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [_padded(t, gradient, [(-left, -right) for left, right in ends])]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def _padded(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
+    """A map in the format of the input; where nothing is added, a copy of what is left of that."""
+    rank = len(x.shape) - len(ends)
+    grown = (size + left + right for size, (left, right) in zip(x.shape[rank:], ends, strict=True))
+    shape = (*x.shape[:rank], *grown)
+    if any(end > 0 for pair in ends for end in pair):
+        return t.make(shape, x.dtype, "", as_formatted(x, shape))
+    return t.make(shape, x.dtype, "", iterated(shape, (shape, strides_of(x))))
 
 
 def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:

@@ -2,58 +2,107 @@
 
 from __future__ import annotations
 
-from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, channels_last, fills
+from typing import NamedTuple
+
+from archscope.autograd.aten.views import strides_of
+from archscope.autograd.gradients import passed_on
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.strides import Strides, channels_last, contiguous, iterated, lies, suggests_last
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import SOFTMAX_KEEPS_OUTPUT
 
 
+def laid(shape: Shape, *x: Value) -> Strides | None:
+    """Strides of the result of an elementwise function of tensors."""
+    if all(value.strides is None for value in x):
+        return None
+    return iterated(shape, *((value.shape, strides_of(value)) for value in x))
+
+
 def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
-    """A new tensor of the shape of another, its elements in the same order in memory where it leaves no gaps."""
-    strides = x.strides if x.strides is not None and fills(x.shape, x.strides) else None
-    return t.make(x.shape, dtype or x.dtype, what, strides)
+    """A new tensor of the shape of another, that lies as it does; where it has gaps, in the order of its dimensions.
+
+    So do at::empty_like and at::_to_copy.
+    """
+    return t.make(x.shape, dtype or x.dtype, what, x.strides if x.dense else laid(x.shape, x))
 
 
 def as_formatted(x: Value, shape: Shape) -> Strides | None:
     """Strides of a map that is made of another one: its channels lie last where those of the other do."""
-    if x.strides is None or len(shape) != len(x.shape) or len(shape) not in (4, 5):
+    if x.strides is None or len(shape) != len(x.shape):
         return None
-    return channels_last(shape) if x.strides == channels_last(x.shape) else None
+    return channels_last(shape) if suggests_last(x.shape, x.strides) else None
 
 
-def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "", what: str = "") -> Value:
+def formatted(t: Tape, x: Value) -> Value:
+    """The tensor, or a copy in the format that it suggests (x.contiguous(x.suggest_memory_format()))."""
+    y = made_as(t, x, as_formatted(x, x.shape))
+    if y is not x:
+        t.link(y, (x,), passed_on)
+    return y
+
+
+def made_as(t: Tape, x: Value, strides: Strides | None, what: str = "") -> Value:
+    """The tensor, where it lies by these strides, or a copy that does."""
+    wanted = contiguous(x.shape) if strides is None else strides
+    if x.strides is strides or lies(x.shape, strides_of(x), wanted):
+        return x
+    return t.make(x.shape, x.dtype, what, strides)
+
+
+class Format(NamedTuple):
+    """How a function of maps lays its results: with the channels last, where those of another tensor lie last.
+
+    Attributes:
+        output: whether the output follows the input.
+        gradient: what the gradient follows: the ``input``, the ``gradient`` that arrives, or nothing.
+    """
+
+    output: bool
+    gradient: str
+
+
+#: both as the input lies: at::empty_like(input, input.suggest_memory_format())
+AS_INPUT = Format(output=True, gradient="input")
+#: each as what it is computed of
+AS_READ = Format(output=True, gradient="gradient")
+IN_ORDER = Format(output=False, gradient="")
+
+
+def kernel(t: Tape, x: Value, shape: Shape, *, saves: str = "", what: str = "", lays: Format = AS_INPUT) -> Value:
     """A function of one tensor, whose derivative is one kernel.
 
     Args:
         saves: what that needs: its ``input``, its ``output``, or nothing; ``softmax`` is the output, with the input in
             versions of torch that kept it, too.
     """
-    y = like(t, x, what) if shape == x.shape else t.make(shape, x.dtype, what, as_formatted(x, shape))
+    y = t.make(shape, x.dtype, what, as_formatted(x, shape) if lays.output else None)
     softmax = (y,) if t.torch >= SOFTMAX_KEEPS_OUTPUT else (x, y)
-    t.link(y, (x,), one_like, *{"input": (x,), "output": (y,), "softmax": softmax}.get(saves, ()))
+    t.link(y, (x,), _ONE[lays], *{"input": (x,), "output": (y,), "softmax": softmax}.get(saves, ()))
     return y
 
 
-def one_like(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-    """One gradient by one kernel, laid out as the one that arrived where it has its shape."""
-    gradient, x = gradients[0], node.inputs[0]
-    assert gradient is not None
-    if gradient.shape == x.shape:
-        return [like(t, gradient)]
-    return [t.make(x.shape, gradient.dtype, "", as_formatted(x, x.shape))]
+def softmax(t: Tape, x: Value) -> Value:
+    """at::_softmax, at::_log_softmax: they read copies in order, and so lie their results."""
+    return kernel(t, x, x.shape, saves="softmax", lays=IN_ORDER)
 
 
-def in_place(t: Tape, x: Value, *, saves: str) -> Value:
-    """A function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
-    if not t.grad or x.node is None:
-        return t.overwrite(x, one_like)
-    return t.overwrite(x, one_like, like(t, x, "a copy of the input") if saves == "copy" else x)
+def _formatted_back(lays: Format) -> Back:
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient, x = gradients[0], node.inputs[0]
+        assert gradient is not None
+        source = {"input": x, "gradient": gradient}.get(lays.gradient)
+        return [t.make(x.shape, gradient.dtype, "", None if source is None else as_formatted(source, x.shape))]
+
+    return back
 
 
-def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], saves: str = "input") -> Value:
+_ONE = {lays: _formatted_back(lays) for lays in (AS_INPUT, AS_READ, IN_ORDER)}
+
+
+def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], lays: Format = AS_INPUT) -> Value:
     """A function of one tensor that makes others for its derivative: shape, dtype, and a word on each."""
     y, *others = t.make_all((shape, x.dtype, ""), *extra)
-    y.strides = as_formatted(x, shape)
-    first = (x,) if saves == "input" else (y,) if saves == "output" else ()
-    t.link(y, (x,), one_like, *first, *others)
+    y.strides = as_formatted(x, shape) if lays.output else None
+    t.link(y, (x,), _ONE[lays], x, *others)
     return y

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from archscope.autograd.aten.views import one_ordered, reshape
+from archscope.autograd.aten.views import one_ordered, reshape, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.strides import Strides, contiguous, iterated, reshaped
 from archscope.autograd.tape import Tape
 
 
@@ -35,9 +36,18 @@ def embedding_bag(t: Tape, weight: Value, indices: Value, mode: str, *, padded: 
     return y
 
 
-def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value) -> Value:
-    """x at some places (x[places], torch.gather); gradients are added into zeros, out of place where watched."""
-    y = t.make(shape, x.dtype)
+def indexed(t: Tape, x: Value, places: Value, dim: int, shape: Shape) -> Value:
+    """x[..., places] (at::index): an iterator over the tensor, one place of the dimension, and the places."""
+    steps = strides_of(x)
+    source = (*steps[:dim], *(0 for _ in places.shape), *steps[dim + 1 :])
+    wide = ((1,) * dim) + places.shape + (1,) * (len(x.shape) - dim - 1)
+    told = reshaped(places.shape, strides_of(places), wide) or contiguous(wide)
+    return looked_up(t, x, places, shape, strides=iterated(shape, (shape, source), (wide, told)))
+
+
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value, strides: Strides | None = None) -> Value:
+    """x at some places (at::index, at::gather); gradients are added into zeros, out of place where watched."""
+    y = t.make(shape, x.dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         zeros = t.make(x.shape, x.dtype)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
-from archscope.autograd.aten.activations import derived, plus
+from archscope.autograd.aten.activations import plus
 from archscope.autograd.aten.casting import cast, widened
-from archscope.autograd.aten.elementwise import divide, multiply, power, scaled
-from archscope.autograd.aten.kernels import kernel, like, one_like
-from archscope.autograd.aten.reductions import mean
-from archscope.autograd.aten.views import ordered
-from archscope.autograd.dtypes import NARROW, promoted
+from archscope.autograd.aten.elementwise import derived, divide, multiply, power, scaled
+from archscope.autograd.aten.joining import constant_pad
+from archscope.autograd.aten.kernels import as_formatted, formatted, like, made_as
+from archscope.autograd.aten.reductions import average_pool, mean
+from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape, strides_of
+from archscope.autograd.dtypes import NARROW
 from archscope.autograd.gradients import passed_on, together
-from archscope.autograd.graph import Shape, Value
-from archscope.autograd.strides import fills
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.strides import Strides, channels_last, lies
 from archscope.autograd.tape import Tape
 
 
@@ -25,30 +27,78 @@ def normalized(
     *,
     dtype: str,
     kept: Sequence[Value] = (),
-    in_order: bool = False,
+    strides: Strides | None = None,
+    back: Back = together,
 ) -> Value:
     """A normalisation: its output and two statistics by one kernel, all gradients by one.
 
     Args:
-        in_order: the kernel reads a copy in order where the input is not, and so lies its output.
+        strides: of the output.
     """
-    copy = t.make(x.shape, x.dtype) if in_order and not ordered(x) else None
     y, mean, deviation = t.make_all(
         (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
     )
-    if copy is not None:
-        t.drop(copy)
-    elif x.strides is not None and fills(x.shape, x.strides):
-        y.strides = x.strides
-    t.link(y, (x, *(w for w in weights if w is not None)), together, x, mean, deviation, *kept)
+    y.strides = strides
+    t.link(y, (x, *(w for w in weights if w is not None)), back, x, mean, deviation, *kept)
     t.drop(mean, deviation)
     return y
+
+
+def batch_norm(
+    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, kept: Sequence[Value] = ()
+) -> Value:
+    """at::native_batch_norm: what has gaps, or dimensions in another order than a format has, gets an output in order.
+
+    On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
+    """
+    x = formatted(t, x) if t.device == "cuda" else x
+    strides = channels_last(x.shape) if x.strides is not None and not ordered(x) and _in_a_format(x) else None
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        results = together(t, node, gradients)
+        if results[0] is not None:
+            results[0].strides = strides if strides and _alike(x, gradients[0]) else as_formatted(x, x.shape)
+        return results
+
+    return normalized(
+        t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=together if x.strides is None else back
+    )
+
+
+def _in_a_format(x: Value) -> bool:
+    """Whether a map lies in order, or with its channels last, without gaps."""
+    return ordered(x) or (len(x.shape) in (4, 5) and lies(x.shape, strides_of(x), channels_last(x.shape)))
+
+
+def _alike(x: Value, gradient: Value | None) -> bool:
+    """Whether a gradient lies in a format, and suggests that of a map."""
+    if gradient is None or not _in_a_format(gradient):
+        return False
+    return as_formatted(x, x.shape) == as_formatted(gradient, x.shape)
+
+
+def group_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str) -> Value:
+    """at::group_norm: the input and the gradient are copied into a format, on CUDA in order."""
+    x = formatted(t, x) if t.device == "cpu" else copied(t, x)
+    strides = as_formatted(x, x.shape)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        copy = made_as(t, gradient, strides)
+        results = together(t, node, gradients)
+        if results[0] is not None:
+            results[0].strides = strides
+        t.drop(*([] if copy is gradient else [copy]))
+        return results
+
+    return normalized(t, x, weights, statistics, dtype=dtype, strides=strides, back=back)
 
 
 def repeat(t: Tape, x: Value, times: int) -> Value:
     """A vector, several times in a row."""
     y = t.make((times * x.shape[0],), x.dtype, f"{x.storage.what}, repeated")
-    t.link(y, (x,), passed_on if times == 1 else one_like)
+    t.link(y, (x,), passed_on if times == 1 else one_ordered)
     return y
 
 
@@ -60,12 +110,12 @@ def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
     return y
 
 
-def averaged(t: Tape, shape: Shape, dtype: str) -> None:
-    """A running statistic, averaged over the samples and copied to where it is kept, in float32 at least."""
+def averaged(t: Tape, shape: Shape, dtype: str, kept: str) -> None:
+    """A running statistic, averaged over the samples and copied to where it is kept, in the type that it has there."""
     start = t.begin()
     statistic = t.make(shape, dtype)
-    if dtype != promoted(dtype, "float32"):
-        like(t, statistic, "", "float32")
+    if dtype != kept:
+        like(t, statistic, "", kept)
     t.end(start)
 
 
@@ -82,16 +132,16 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
         return _fused_rms_norm(t, x, weight, rows)
     wide = cast(t, x, "float32") if x.dtype in NARROW else x
     squares = power(t, wide, 2)
-    average = mean(t, squares, rows)
+    average = mean(t, squares, rows, range(len(rows) - dims, len(rows)))
     root = derived(t, average, saves="output", steps=2, what="the reciprocal roots")
     t.drop(squares, average)
     y = multiply(t, wide, root, "the normalised input")
     if weight is not None:
         before, y = y, multiply(t, y, weight)
         t.drop(before)
-    if wide is not x:
-        t.drop(wide)
-    return cast(t, y, x.dtype)
+    laid_out = formatted(t, y)
+    t.drop(*([y] if laid_out is not y else []), *([wide] if wide is not x else []))
+    return cast(t, laid_out, x.dtype)
 
 
 def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:
@@ -103,14 +153,20 @@ def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Val
 
 
 def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
-    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows."""
+    """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows.
+
+    The channels are an axis for that; of three axes of maps the last two are joined.
+    """
+    start = t.begin()
     squares = multiply(t, x, x)
-    batch, channels, *sizes = x.shape
-    padded = kernel(t, squares, (batch, channels + size - 1, *sizes))
+    sizes = x.shape[2:] if len(x.shape) < 5 else (x.shape[2], prod(x.shape[3:]))
+    one = reshape(t, squares, (x.shape[0], 1, x.shape[1], *sizes))
+    padded = constant_pad(t, one, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
     padded.storage.what = "the squares, padded"
-    t.drop(squares)
-    averages = kernel(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), x.shape, saves="input")
-    t.drop(padded)
+    t.end(start, padded)
+    average = average_pool(t, widened(t, padded, ("cpu",) if len(x.shape) > 3 else ()), one.shape)
+    averages = reshape(t, average, x.shape)
+    t.end(start, averages)
     times = scaled(t, averages)
     base = plus(t, times)
     base.storage.what = "what the power is taken of"

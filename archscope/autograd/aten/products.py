@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
-from archscope.autograd.aten.casting import lowered
+from archscope.autograd.aten.casting import lowered, widest
 from archscope.autograd.aten.elementwise import add, broadcast
-from archscope.autograd.aten.kernels import as_formatted
 from archscope.autograd.aten.views import copied, expand, ordered, reshape, swapped, view, view_or_copy
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import channels_last
+from archscope.autograd.strides import Strides, as_row, channels_last, suggests_last
 from archscope.autograd.tape import Tape
 
 
@@ -21,7 +20,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     out, features = weight.shape
     flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
     if not flat and weight.node is None and not ordered(x):  # at::matmul joins no rows then (should_fold)
-        y = _matmul(t, x, t.view(weight, (features, out), (1, features)))
+        y = _multiplied(t, x, t.view(weight, (features, out), (1, features)))
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
         return y
@@ -87,7 +86,15 @@ def batched(t: Tape, a: Value, b: Value, shape: Shape, what: str = "") -> Value:
 def matmul(t: Tape, a: Value, b: Value) -> Value:
     """at::matmul of tensors of two or more dimensions; it casts, as each of the products in it would."""
     start = t.begin()
-    y = _matmul(t, *lowered(t, a, b))
+    y = _multiplied(t, *lowered(t, a, b))
+    t.end(start, y)
+    return y
+
+
+def _multiplied(t: Tape, a: Value, b: Value) -> Value:
+    """at::matmul of tensors that are cast."""
+    start = t.begin()
+    y = _matmul(t, a, b)
     t.end(start, y)
     return y
 
@@ -129,7 +136,13 @@ def _folded(t: Tape, a: Value, b: Value) -> Value:
 
 
 def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> Value:
-    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own."""
+    """at::bilinear: rows joined, then _trilinear, each of whose gradients is a kernel of its own.
+
+    Autocast promotes what it reads on CUDA; on a CPU it does not know it.
+    """
+    if t.device == "cuda":
+        (a, b, weight, *rest), _ = widest(t, (a, b, weight) if bias is None else (a, b, weight, bias))
+        bias = rest[0] if rest else None
     rows = prod(a.shape[:-1])
     left, right = reshape(t, a, (rows, a.shape[-1])), reshape(t, b, (rows, b.shape[-1]))
     y = t.make((rows, weight.shape[0]), a.dtype)
@@ -146,15 +159,27 @@ def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Sha
     """at::convolution: all its gradients are made by one kernel."""
     given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     x, weight = given[:2]
-    strides = as_formatted(x, shape) or (as_formatted(weight, shape) if not t.lower else None)
+    strides = _convolved(x, shape) or (_convolved(weight, shape) if not t.lower else None)
     y = t.make(shape, x.dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         for value, result in zip(given[:2], results, strict=False):
             if result is not None and strides is not None:
-                result.strides = channels_last(value.shape)
+                result.strides = _last(value.shape)
         return results
 
     t.link(y, given, back if strides else together, x, weight)
     return y
+
+
+def _convolved(source: Value, shape: Shape) -> Strides | None:
+    """Strides of a convolved map, which follow another tensor; lines are copied in order, and then maps of one row."""
+    if source.strides is None or (len(shape) == 3 and not ordered(source)):
+        return None
+    return _last(shape) if suggests_last(*as_row(source.shape, source.strides)) else None
+
+
+def _last(shape: Shape) -> Strides:
+    """Strides of maps, or lines, whose channels lie last."""
+    return (shape[1] * shape[2], 1, shape[1]) if len(shape) == 3 else channels_last(shape)

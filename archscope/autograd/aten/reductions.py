@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from archscope.autograd.aten.activations import magnitude
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.elementwise import multiply, power, scaled
-from archscope.autograd.aten.kernels import as_formatted, kernel, like, one_like, with_extra
-from archscope.autograd.aten.views import one_ordered
+from archscope.autograd.aten.elementwise import derived, multiply, pointwise, power, scaled
+from archscope.autograd.aten.kernels import AS_INPUT, IN_ORDER, Format, as_formatted, kernel, like, with_extra
+from archscope.autograd.aten.views import one_ordered, strides_of, view
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import channels_last, contiguous
+from archscope.autograd.strides import Laid, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
-def mean(t: Tape, x: Value, shape: Shape) -> Value:
+def mean(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The mean over dimensions: the gradient is repeated, and divided into a new tensor."""
-    y = t.make(shape, x.dtype, "", as_formatted(x, shape))
-    t.link(y, (x,), one_like)
+    y = t.make(shape, x.dtype)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [t.make(x.shape, gradient.dtype, "", iterated(x.shape, restored(gradient, x.shape, dims)))]
+
+    t.link(y, (x,), back)
     return y
+
+
+def kept(shape: Shape, dims: Collection[int]) -> Shape:
+    """A shape with a 1 in place of each dimension that is reduced."""
+    return tuple(1 if dim in dims else size for dim, size in enumerate(shape))
+
+
+def restored(y: Value, shape: Shape, dims: Collection[int]) -> Laid:
+    """What a reduction over some dimensions of a tensor of a shape gave, with those of size 1 again (unsqueeze)."""
+    sizes, steps = list(y.shape), list(strides_of(y))
+    for dim in sorted(dims) if len(sizes) < len(shape) else ():
+        steps.insert(dim, sizes[dim] * steps[dim] if dim < len(sizes) else 1)
+        sizes.insert(dim, 1)
+    return kept(shape, dims), tuple(steps)
 
 
 def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
     """An adaptive average pool of a whole map: the mean, to which torch gives strides anew where channels lie last."""
-    y = mean(t, x, shape)
-    if len(shape) != 4 or as_formatted(x, shape) is None:
+    return _planar(t, x, shape, _global_mean)
+
+
+def _global_mean(t: Tape, x: Value, shape: Shape) -> Value:
+    y = mean(t, x, shape, range(2, len(shape)))
+    if as_formatted(x, shape) is None:
         return y
     restrided = t.view(y, shape, channels_last(shape))
     t.link(restrided, (y,), one_ordered)
     return restrided
 
 
-def summed(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def summed(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The sum over dimensions: the gradient is repeated, which takes no memory."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        steps = contiguous(kept)
-        strides = tuple(0 if a == 1 != b else step for a, b, step in zip(kept, x.shape, steps, strict=True))
+        sizes, steps = restored(gradient, x.shape, dims)
+        strides = tuple(0 if a == 1 != b else step for a, b, step in zip(sizes, x.shape, steps, strict=True))
         return [t.view(gradient, x.shape, strides)]
 
     t.link(y, (x,), back)
@@ -67,14 +91,18 @@ def accumulated(t: Tape, x: Value, dim: int) -> Value:
     return y
 
 
-def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
+def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """The maximum over dimensions (amax): the gradient is shared by all that are equal to it."""
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        equal = t.make(x.shape, "bool")
-        count, each = t.make(kept, "int64"), t.make(kept, x.dtype)
-        result = t.make(x.shape, x.dtype)
+        gradient = gradients[0]
+        assert gradient is not None
+        equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, x.shape, dims), (x.shape, strides_of(x))))
+        sizes, steps = restored(gradient, x.shape, dims)
+        count = t.make(kept(x.shape, dims), "int64")
+        each = t.make(count.shape, x.dtype, "", iterated(count.shape, (sizes, steps), (sizes, strides_of(count))))
+        result = pointwise(t, each, equal)
         t.drop(equal, count, each)
         return [result]
 
@@ -82,20 +110,61 @@ def largest(t: Tape, x: Value, shape: Shape, kept: Shape) -> Value:
     return y
 
 
+def average_pool(t: Tape, x: Value, shape: Shape) -> Value:
+    """Means of windows (at::avg_pool2d, at::_adaptive_avg_pool2d and their kin); over three axes they lie in order."""
+    return _planar(t, x, shape, lambda t, x, shape: kernel(t, x, shape, saves="input", lays=_pooled(shape)))
+
+
+def maximum_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> Value:
+    """Maxima of windows and their places (at::max_pool2d_with_indices, at::adaptive_max_pool2d and their kin).
+
+    Lines that need no gradient are pooled without places on the CPU (at::max_pool1d), where no mode watches.
+    """
+    if len(shape) == 3 and not adaptive and t.device == "cpu" and not t.watched and not (t.grad and x.node is not None):
+        return t.make(shape, x.dtype)
+
+    def pool(t: Tape, x: Value, shape: Shape) -> Value:
+        lays = _pooled(shape) if adaptive else AS_INPUT
+        return with_extra(t, x, shape, (shape, "int64", "the indices"), lays=lays)
+
+    return _planar(t, x, shape, pool)
+
+
+def _pooled(shape: Shape) -> Format:
+    return IN_ORDER if len(shape) == 5 else AS_INPUT
+
+
+def _planar(t: Tape, x: Value, shape: Shape, pool: Callable[[Tape, Value, Shape], Value]) -> Value:
+    """A pool of lines: torch pools maps of one row."""
+    if len(shape) != 3:
+        return pool(t, x, shape)
+    start = t.begin()
+    line = pool(t, _row(t, x), (*shape[:2], 1, shape[2]))
+    steps = strides_of(line)
+    y = view(t, line, shape, (*steps[:2], steps[3]))
+    t.end(start, y)
+    return y
+
+
+def _row(t: Tape, x: Value) -> Value:
+    shape, steps = as_row(x.shape, strides_of(x))
+    return view(t, x, tuple(shape), steps)
+
+
 def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Sequence[str]) -> Value:
     """torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d."""
     if exponent == float("inf"):
         size = magnitude(t, x)
-        y = with_extra(t, widened(t, size, widened_on), shape, (shape, "int64", "the indices"))
+        y = maximum_pool(t, widened(t, size, widened_on), shape)
         t.drop(size)
         return y
     raised = power(t, x, exponent, "the powers")
-    pooled = kernel(t, widened(t, raised, widened_on), shape, saves="input", what="the means of the powers")
+    pooled = average_pool(t, widened(t, raised, widened_on), shape)
+    pooled.storage.what = "the means of the powers"
     t.drop(raised)
-    sign = like(t, pooled, "their signs")
-    t.link(sign, (pooled,), one_like)
+    sign = derived(t, pooled, what="their signs")
     size = magnitude(t, pooled)
-    positive = kernel(t, size, shape, saves="output", what="their magnitudes")
+    positive = derived(t, size, saves="output", what="their magnitudes", leads=True)
     t.drop(size)
     product = multiply(t, sign, positive)
     t.drop(sign, positive)

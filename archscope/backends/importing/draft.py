@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from archscope.autograd.dtypes import Types
 from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.design import Design
 from archscope.design.graph import Input, Layer, Ref
@@ -102,7 +103,7 @@ class Draft:
 
     def _applied(self, op: Op, inputs: Sequence[Ref], dtype: str | None, which: int) -> Tensors:
         x = tuple(self._tensors[ref.node][which][ref.output] for ref in inputs)
-        outputs, violations = apply(op, x, dtype, self.floating)
+        outputs, violations = apply(op, x, dtype, Types(self.floating))
         if violations:
             raise Unfit("; ".join(violation.message for violation in violations))
         return outputs

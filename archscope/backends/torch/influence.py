@@ -11,8 +11,9 @@ magnitude over samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -289,6 +290,9 @@ def _forward(network: Network, name: str, generator: torch.Generator, *, structu
             decided |= set(made)
         read = {ref: values[ref] for ref in layer.inputs}
         whys = [*changed.noted, *_whys(read, made, decided, marked, looked_up=changed.looked_up)]
+        filled = torch.tensor(-inf if vars(layer.op).get("value") == -inf else 0.0)
+        if not _finite(made.values(), masks=[*read.values(), filled]):
+            whys.append("gives numbers that are not finite, at the weights that were drawn")
         felt = any(tensor.requires_grad or tensor is marked for tensor in read.values())
         run.hidden += [Hidden(layer.name, why) for why in whys if felt]
     return run
@@ -320,5 +324,10 @@ def _whys(
     for ref, tensor in read.items():
         if not tensor.is_floating_point() and tensor is not marked and ref in decided and len(read) > 1:
             yield f"reads what the values of {ref} tell"
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in made.values() if tensor.is_floating_point()):
-        yield "gives numbers that are not finite, at the weights that were drawn"
+
+
+def _finite(tensors: Iterable[Any], masks: Iterable[Any]) -> bool:
+    """Whether nothing has run over: numbers are finite, but for minus infinity where a mask has brought that."""
+    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+    masked = any(bool(torch.isneginf(one).any()) for one in masks if one.is_floating_point())
+    return all(bool((torch.isfinite(one) | (torch.isneginf(one) & masked)).all()) for one in floating)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from archscope.autograd.dtypes import Types
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
 from archscope.design import Design
 from archscope.design.graph import Input, Layer, Ref
@@ -92,7 +93,7 @@ def _said(op: Op) -> bool:
 def _refused(design: Design) -> Iterator[str]:
     """What torch cannot say in ONNX, by name: what may be such a layer is tried alone, of equal ones the first."""
     alike: dict[Any, list[Step]] = {}
-    for step in design.steps(2):
+    for step in design.steps(2, Types()):  # a file holds numbers in float32, and nothing is cast
         if not _said(step.layer.op):
             alike.setdefault((step.layer.op, step.x), []).append(step)
     for steps in [*alike.values()][:_MOST_TRIED]:

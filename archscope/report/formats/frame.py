@@ -26,9 +26,10 @@ def frame(report: Report) -> pd.DataFrame:
         import pandas as pd
     except ImportError:
         raise MissingLibrary("a frame needs pandas: `pip install pandas`") from None
-    fields, rows, key, _ = report.records()
+    records = report.records()
+    fields, rows = records.table
     made: pd.DataFrame = pd.DataFrame(list(rows), columns=[field.name for field in fields])
-    framed = made.set_index(key) if len(made.columns) else made
+    framed = made.set_index(records.key) if len(made.columns) else made
     if report.said.lacking is not None:
         framed.attrs[INCOMPLETE] = report.said.lacking
     return framed

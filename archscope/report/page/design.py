@@ -16,8 +16,9 @@ from archscope.figures.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
+from archscope.report.results.memory import TOLD
 from archscope.report.text import shape, value
-from archscope.setting import OF_MEMORY, Setting
+from archscope.setting import Setting
 from archscope.verify import verify
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),
-        run=account.setting.words(*OF_MEMORY),
+        run=figures.words_of(account.setting, TOLD),
         graph=graph_data(account),
         picture=_picture(account),
     )
@@ -139,10 +140,10 @@ def _memory(account: Account) -> Iterator[Figure]:
     memory, setting = account.memory, account.setting
     if setting.trains:
         at_peak = tuple((kind, size) for kind, size in memory.peak_by_kind.items() if size) if memory.timeline else ()
-        about = f"the peak of a step: {setting.words(*OF_MEMORY)}"
+        about = f"the peak of a step: {figures.words_of(setting, TOLD)}"
         yield Figure("training_bytes", "memory, training", memory.training, "bytes", about, "bytes", at_peak)
     standing = (("parameters", memory.parameters), ("buffers", memory.buffers), ("activations", memory.peak))
-    about = f"the most at once: {setting.but(mode='infer').words(*OF_MEMORY)}"
+    about = f"the most at once: {figures.words_of(setting.but(mode='infer'), TOLD)}"
     parts = tuple((kind, size) for kind, size in standing if size)
     yield Figure("inference_bytes", "memory, inference", memory.inference, "bytes", about, "bytes", parts)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Total
 from archscope.analysis.counts.cost import CATEGORIES
 from archscope.design import Design, incomplete
-from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column
+from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, words_of
 from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary, shape, short
-from archscope.setting import OF_BYTES, OF_SAVED
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,9 @@ class AccountReport(Report):
             yield Notes(tuple(_footer(table, room)))
 
     def _headline(self, account: Account) -> Headline:
-        # autocast is the device's own
-        asked = SAVED.keys() & {*self.columns, self.sort} or account.setting.numbers.lower
-        return Headline(
-            account.design.title, setting(account, *(OF_SAVED if asked else OF_BYTES)), Said.of(account.design).lines
-        )
+        names = [*(self.columns or DEFAULT), *([self.sort] if self.sort else [])]
+        shown = (*(COLUMNS[name] for name in names), *_summed(account))
+        return Headline(account.design.title, setting(account, shown), Said.of(account.design).lines)
 
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:
         return tabulate_account(
@@ -87,6 +84,7 @@ class AccountReport(Report):
             ([design.name] * several + list(line.cells) for design, line in lines),
             "design" if several else "name",
             [incomplete(design) for design, _ in lines],
+            run_of(tables[0].account.setting, tables[0].columns),
         )
 
     def data(self) -> dict[str, Any]:
@@ -113,14 +111,13 @@ def _every(account: Account) -> tuple[str, ...]:
     return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *known
 
 
-def setting(account: Account, *shown: str) -> str:
-    """What was accounted for, and how it is run: ``input 3 x 224 x 224, batch 32, float32``.
+def setting(account: Account, shown: Iterable[Column]) -> str:
+    """What was accounted for, and how it is run: ``input 3 x 224 x 224, batch 32, float32, training``.
 
     Args:
-        shown: the fields of the setting that the figures depend on.
+        shown: the figures that are told.
     """
-    told = shown if account.setting.trains else (*shown, "mode")  # no figure is one of a backward pass then
-    return f"input {inputs(account.design)}, {account.setting.words(*told)}"
+    return ", ".join(filter(None, [f"input {inputs(account.design)}", words_of(account.setting, shown)]))
 
 
 def inputs(design: Design) -> str:
@@ -139,6 +136,15 @@ def _head(column: Column, table: Table) -> Head:
     dropped = DROPPED_FIRST.index(column.name) + 1 if unasked and column.name in DROPPED_FIRST else 0
     counted = column.convention if column.unit and column.style != "share" else ""
     return Head(column.title, column.style, column.unit, counted, dropped)
+
+
+#: the totals that stand below a table, by the lines
+_BELOW = ("flops", "backward_flops", "elementwise", "param_bytes", "buffer_bytes", "activation_bytes")
+
+
+def _summed(account: Account) -> Iterator[Column]:
+    """The figures that stand below a table; an inference has none of a backward pass."""
+    yield from (COLUMNS[name] for name in _BELOW if account.setting.trains or name != "backward_flops")
 
 
 def _footer(table: Table, room: Room) -> Iterator[str]:

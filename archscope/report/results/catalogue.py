@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from archscope.analysis.counts.account import Account
 from archscope.design import incomplete
+from archscope.figures import FIGURES, words_of
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Grid, Head, Headline, Room, Row
+from archscope.setting import Setting
 
 
 class _Column(NamedTuple):
@@ -37,6 +39,8 @@ _COLUMNS = (
     _Column("layers", "layers", "count", "layers", people=False),
 )
 
+
+_FIGURES = tuple(FIGURES[one.name] for one in _COLUMNS if one.style == "count")
 
 #: a design's name and figures, by column, and what they lack
 Entry = dict[str, Any]
@@ -67,7 +71,7 @@ class CatalogueReport(Report):
         return Said("; ".join(filter(None, (one["incomplete"] for one in self.found))) or None)
 
     def headline(self) -> Headline:
-        return Headline(f"{len(self.found)} designs", about=self.said.lines)
+        return Headline(f"{len(self.found)} designs", words_of(Setting(), _FIGURES), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         shown = [column for column in _COLUMNS if column.people]
@@ -77,10 +81,11 @@ class CatalogueReport(Report):
     def records(self) -> Records:
         lacking = [one["incomplete"] for one in self.found]
         rows = ([one[column.name] for column in _COLUMNS] for one in self.found)
-        return Records([Field(one.name, one.unit, one.style) for one in _COLUMNS], rows, "name", lacking)
+        fields = [Field(one.name, one.unit, one.style) for one in _COLUMNS]
+        return Records(fields, rows, "name", lacking, run_of(Setting(), _FIGURES))
 
     def data(self) -> dict[str, Any]:
-        return self.headed({"designs": list(self.found)})
+        return self.headed({"setting": Setting().data(), "designs": list(self.found)})
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -93,4 +98,4 @@ class CatalogueReport(Report):
             **figures,
             "incomplete": js.lacking(),
         }
-        return js.document("list", cls.VERSION, {"designs": js.many(js.record(design))})
+        return js.document("list", cls.VERSION, {"setting": js.setting(), "designs": js.many(js.record(design))})

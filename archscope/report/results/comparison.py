@@ -8,10 +8,10 @@ from typing import Any
 
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
-from archscope.figures import Column
+from archscope.figures import Column, words_of
 from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.difference import COSTS, DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
@@ -70,7 +70,8 @@ class ComparisonReport(Report):
         found = self.found
         rows = ([label, *values] for label, values in zip(found.labels, found.values, strict=True))
         fields = [Field("design"), *(Field(one.name, one.unit, one.style) for one in found.figures)]
-        return Records(fields, rows, "design", [incomplete(side.design) for side in found.sides])
+        lacking = [incomplete(side.design) for side in found.sides]
+        return Records(fields, rows, "design", lacking, run_of(found.setting, found.figures))
 
     def data(self) -> dict[str, Any]:
         whole = self.headed(_data(self.found, self.depth))
@@ -83,8 +84,8 @@ class ComparisonReport(Report):
 
 def setting_text(found: Comparison) -> str:
     """How the designs are run, and what ratios are to."""
-    ratios = f", ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
-    return found.setting.words() + ratios
+    ratios = f"ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
+    return ", ".join(filter(None, [words_of(found.setting, found.figures), ratios]))
 
 
 def figure_title(found: Comparison, figure: Column) -> str:

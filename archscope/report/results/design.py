@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.analysis.counts.account import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.design import Design
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
@@ -23,7 +23,7 @@ class DesignReport(Report):
 
     @cached_property
     def _account(self) -> AccountReport:
-        return AccountReport(analyze(self.found))
+        return AccountReport(analyze(self.found, runnable(self.found)))
 
     @property
     def said(self) -> Said:

@@ -11,12 +11,12 @@ from archscope.analysis.counts.cost import Cost
 from archscope.comparison import as_written
 from archscope.comparison.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.design import incomplete
+from archscope.figures import words_of
 from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import shape, value
-from archscope.setting import OF_SAVED
 
 #: rows that are shown unasked
 MOST_ROWS = 120
@@ -46,7 +46,7 @@ class DifferenceReport(Report):
 
     def headline(self) -> Headline:
         found = self.found
-        words = found.setting.words(*OF_SAVED)
+        words = words_of(found.setting, (COLUMNS[name] for name in _SHOWN_COSTS))
         return Headline(" -> ".join(found.labels), words, (*self.said.lines, *map(said, found.edits)))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -69,7 +69,7 @@ class DifferenceReport(Report):
             for one in self.found.parts
         )  # fmt: skip
         fields = [*texts, *(Field(column.name, column.unit) for column in costs)]
-        return Records(fields, rows, "change", self.said.lacking)
+        return Records(fields, rows, "change", self.said.lacking, run_of(self.found.setting, costs))
 
     def data(self) -> dict[str, Any]:
         """A tree whose every level adds up to the total."""

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.explain import Explanation, Explanations
+from archscope.figures import COSTS, FIELDS, SAVED, SIZES, Figure
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Equations, Headline, Room
 from archscope.report.results.account import setting
-from archscope.setting import OF_SAVED
+from archscope.setting import Setting
 
 _FIELDS = tuple(map(Field, ("layer", "figure", "formula", "worked", "result", "note")))
+
+
+def _told(setting: Setting) -> tuple[Figure, ...]:
+    """The figures that are explained, as far as they are known of such a run."""
+    return (*COSTS.values(), *SIZES.values(), *FIELDS.values(), *(SAVED.values() if setting.runs else ()))
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,10 @@ class ExplanationReport(Report):
         return (self.found,) if isinstance(self.found, Explanation) else self.found.layers
 
     @property
+    def _run(self) -> Setting:
+        return self.found.setting if isinstance(self.found, Explanation) else self.found.account.setting
+
+    @property
     def said(self) -> Said:
         found = self.found
         return Said(found.incomplete) if isinstance(found, Explanation) else Said.of(found.account.design)
@@ -37,7 +47,7 @@ class ExplanationReport(Report):
         if isinstance(self.found, Explanation):
             return Headline(self.found.layer, self.found.title, self.said.lines)
         account = self.found.account
-        return Headline(account.design.title, setting(account, *OF_SAVED), self.said.lines)
+        return Headline(account.design.title, setting(account, _told(account.setting)), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -53,7 +63,7 @@ class ExplanationReport(Report):
             for line in one.lines
         )
         key = "figure" if isinstance(self.found, Explanation) else "layer"
-        return Records(_FIELDS, rows, key, self.said.lacking)
+        return Records(_FIELDS, rows, key, self.said.lacking, run_of(self._run, _told(self._run)))
 
     def data(self) -> dict[str, Any]:
         found = self.found

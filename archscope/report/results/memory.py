@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.step.memory import KINDS, PHASES, WEIGHT_BITS, Memory
+from archscope.figures import FIGURES, SAVED, words_of
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary
-from archscope.setting import OF_MEMORY
+
+#: the figures that are told
+TOLD = (FIGURES["training_bytes"], FIGURES["inference_bytes"])
 
 _NOTES = {
     "inputs": "with the targets of the loss",
@@ -44,7 +47,7 @@ class MemoryReport(Report):
         return Said.of(self.found.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, self.found.setting.words(*OF_MEMORY), self.said.lines)
+        return Headline(self.found.design.title, words_of(self.found.setting, TOLD), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -76,7 +79,7 @@ class MemoryReport(Report):
 
     def records(self) -> Records:
         rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.saved)
-        return Records(_FIELDS, rows, "layer", self.said.lacking)
+        return Records(_FIELDS, rows, "layer", self.said.lacking, run_of(self.found.setting, SAVED.values()))
 
     def data(self) -> dict[str, Any]:
         return self.headed(_data(self.found))

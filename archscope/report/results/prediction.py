@@ -8,9 +8,20 @@ from typing import Any
 
 from archscope.analysis.time.roofline import Prediction
 from archscope.report import schema as js
-from archscope.report.base import Records, Report, Said
+from archscope.report.base import Records, Report, Said, run_of
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
-from archscope.report.speed import PREDICTED, PREDICTION, TYPES, WORK, fields, per_second, predicted, run, share
+from archscope.report.speed import (
+    PREDICTED,
+    PREDICTION,
+    TYPES,
+    WORK,
+    fields,
+    per_second,
+    predicted,
+    run,
+    share,
+    time_of,
+)
 from archscope.report.text import duration, short, value
 
 _NOTE = {
@@ -71,7 +82,8 @@ class PredictionReport(Report):
 
     def records(self) -> Records:
         parts = (one.record() for one in self.found.parts)
-        return Records.of(fields(WORK | PREDICTED), parts, "name", self.said.lacking)
+        run = run_of(self.found.setting, [time_of(self.found.setting)])
+        return Records.of(fields(WORK | PREDICTED), parts, "name", self.said.lacking, run)
 
     def data(self) -> dict[str, Any]:
         found = self.found

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archscope.report import schema as js
-from archscope.report.base import Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.speed import (
     MACHINE,
     PREDICTION,
-    SETTING,
     TIMED,
     TYPES,
     WORK,
@@ -24,6 +23,7 @@ from archscope.report.speed import (
     run,
     seconds,
     share,
+    time_of,
 )  # fmt: skip
 from archscope.report.text import binary, duration, short, value
 
@@ -79,9 +79,10 @@ class ProfileReport(Report):
 
     def records(self) -> Records:
         found = self.found
-        place = {"design": found.design.name, **found.setting.data(), **found.machine.as_data()}
+        place = {"design": found.design.name, **found.machine.as_data()}
         parts = ({**one.record(), **place} for one in found.parts)
-        return Records.of(fields(WORK | TIMED | SETTING | MACHINE), parts, "name", self.said.lacking)
+        columns = [*fields(WORK | TIMED), Field("design"), *fields(MACHINE)]
+        return Records.of(columns, parts, "name", self.said.lacking, run_of(found.setting, [time_of(found.setting)]))
 
     def data(self) -> dict[str, Any]:
         found = self.found

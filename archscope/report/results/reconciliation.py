@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
+from archscope.figures import FIGURES, words_of
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Room, Row, Sum, Sums, Term
 from archscope.report.results.account import inputs
 
@@ -23,6 +24,7 @@ _HEADS = tuple(
         ("params", "count"), ("measured", "count"), ("", "text"),
     )
 )  # fmt: skip
+_TOLD = (FIGURES["macs"], FIGURES["params"])
 _FIELDS = tuple(map(Field, ("peer", "version", "figure", "term", "count", "counts", "why")))
 
 
@@ -79,7 +81,7 @@ class ReconciliationReport(Report):
     def headline(self) -> Headline:
         found = self.found
         counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, {found.setting.words('batch')}"
+        words = f"input {inputs(found.design)}, {words_of(found.setting, _TOLD)}"
         return Headline(found.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -92,7 +94,7 @@ class ReconciliationReport(Report):
 
     def records(self) -> Records:
         rows = (row for one in self.peers for row in _of_peer(one))
-        return Records.of(_FIELDS, rows, "peer", self.said.lacking)
+        return Records.of(_FIELDS, rows, "peer", self.said.lacking, run_of(self.found.setting, _TOLD))
 
     def data(self) -> dict[str, Any]:
         """Everything, the layers of each term by name."""

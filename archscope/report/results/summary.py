@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archscope.figures import words_of
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
 from archscope.report.blocks import Block, Headline, Notes, Room
 from archscope.report.checks import verdict
 from archscope.report.results.account import AccountReport
 from archscope.report.results.imported import remarks
+from archscope.report.results.memory import TOLD
 from archscope.report.text import binary, value
-from archscope.setting import OF_MEMORY
 
 if TYPE_CHECKING:
     from archscope.analysis.field.receptive_field import ReceptiveFields
@@ -58,7 +59,7 @@ def _lines(found: Summary) -> Iterator[str]:
     memory = found.memory
     yield (
         f"memory: training {binary(memory.training)}, of this {binary(memory.saved_bytes)} saved for backward; "
-        f"inference {binary(memory.inference)} ({memory.setting.words(*OF_MEMORY)})"
+        f"inference {binary(memory.inference)} ({words_of(memory.setting, TOLD)})"
     )
     yield from _field(found.fields)
     yield from remarks(found.imported)

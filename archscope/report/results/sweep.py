@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archscope.figures import fields_of, figures_in
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.comparison import time_note
 from archscope.report.text import cut, duration, line, short
-from archscope.setting import FIELDS
+from archscope.spec.expressions import names_in
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SweepReport(Report):
         axes = (Field(title, style="value") for title in axis_titles(found))
         rows = ([point.number, *point.values, *point.figures, point.rank, point.frontier] for point in points(found))
         fields = [Field("number"), *axes, *figures, Field("rank"), Field("frontier", style="value")]
-        return Records(fields, rows, "number", found.incomplete)
+        return Records(fields, rows, "number", found.incomplete, run_of(found.setting, found.columns))
 
     def data(self) -> dict[str, Any]:
         return self.headed(_data(self.found))
@@ -134,7 +135,14 @@ def axis_titles(found: Sweep) -> list[str]:
 def setting_text(found: Sweep) -> str:
     """How the designs are run; the batch if it is the same for all."""
     varied = [axis.name for axis in found.space.axes]
-    return found.question.setting.words(*(name for name in FIELDS if name not in varied))
+    shown = [name for name in fields_of(found.setting, _told(found)) if name not in varied]
+    return found.setting.words(*shown) if shown else ""
+
+
+def _told(found: Sweep) -> Iterator[Column]:
+    """The figures that are told: columns, and what the constraints are about."""
+    yield from found.columns
+    yield from figures_in(name for text in found.question.where for name in names_in(text))
 
 
 def counts(found: Sweep) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archscope.design import incomplete
 from archscope.errors import SpecError
+from archscope.figures import figures_in
 from archscope.report import schema as js
-from archscope.report.base import Field, Records, Report, Said
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
 from archscope.report.text import figure
@@ -20,6 +22,8 @@ from archscope.verify import Verdict, Verification
 if TYPE_CHECKING:
     from archscope.backends.importing.proof import Check
 
+#: names in the text of a figure, those of parts with their figure
+_NAMES = re.compile(r"[\w.]+")
 _FIELDS = tuple(
     Field(name, style="axes" if name in ("expected", "computed") else "text")
     for name in ("design", "figure", "expected", "computed", "ok", "note")
@@ -113,7 +117,8 @@ class VerificationReport(Report):
             for result in self.verified
             for one in result.verdicts
         ]
-        return Records(_FIELDS, [row[:-1] for row in rows], "design", [row[-1] for row in rows])
+        lacking, names = [row[-1] for row in rows], (name for row in rows for name in _NAMES.findall(row[1]))
+        return Records(_FIELDS, [row[:-1] for row in rows], "design", lacking, run_of(self.setting, figures_in(names)))
 
     def data(self) -> dict[str, Any]:
         specs = [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]

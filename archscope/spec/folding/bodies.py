@@ -137,15 +137,15 @@ class Bodies:
             kind = self._kind(child, scope)
             if len(child.label) == 1 and re.fullmatch(rf"{re.escape(kind)}(_[1-9][0-9]*)?", child.label[0]):
                 kinds.setdefault(kind, []).append(child)
-        found: set[Path] = set()
+        labels: set[Path] = set()
         for kind, some in kinds.items():
             words = [child.label[0] for child in some]
             numbers = [word for word in words if word != kind]
             if kind in words:
-                found.add((kind,))
+                labels.add((kind,))
             elif len(numbers) > 1 and numbers == [f"{kind}_{number}" for number in range(1, len(numbers) + 1)]:
-                found.update((word,) for word in numbers)
-        return found
+                labels.update((word,) for word in numbers)
+        return labels
 
     def _kind(self, child: Child, scope: BlockParameters) -> str:
         """What an entry without a name is called after."""
@@ -165,32 +165,32 @@ class Bodies:
             child = item.child
             if not (scope.sketched and child.optional):
                 here = [k for k, part in enumerate(child.parts) if part is not None]
-                found = self._entries(scope, [places[k] for k in here], [flows[k] for k in here], item, automatic)
+                inside = self._entries(scope, [places[k] for k in here], [flows[k] for k in here], item, automatic)
                 if child.optional:
                     truth = [part is not None for part in child.parts]
-                    self._condition(scope, places, flows, child, truth, found, entries if truth == before else [])
+                    self._condition(scope, places, flows, child, truth, inside, entries if truth == before else [])
                     before = truth
                 else:
                     before = None
-                entries += map(shortened, found)
-            flows = [given if part is None else flow(part) for given, part in zip(flows, child.parts, strict=True)]
+                entries += map(shortened, inside)
+            flows = [start if part is None else flow(part) for start, part in zip(flows, child.parts, strict=True)]
         return entries, flows
 
     def _condition(
         self, scope: BlockParameters, places: list[Place], flows: Flows, child: Child, truth: list[bool],
-        found: list[Entry], before: list[Entry],
+        inside: list[Entry], before: list[Entry],
     ) -> None:  # fmt: skip
         """Say when an entry is there; a condition on what arrives is said once for the entries that share it."""
         if before:
             condition = before[-1]["when"]
             if "in_" in condition:
                 group = before.pop()
-                found[:] = [{"when": condition, "layers": [*ungrouped(group), shortened(found[0])]}]
+                inside[:] = [{"when": condition, "layers": [*ungrouped(group), shortened(inside[0])]}]
                 return
         else:
             slot = Slot(places, truth, child.label[-1], "", self.references.arriving(flows))
             condition = Expression(scope.holds(slot))
-        found[0]["when"] = condition
+        inside[0]["when"] = condition
 
     def _entries(
         self, scope: BlockParameters, places: list[Place], flows: Flows, item: Item, automatic: set[Path]
@@ -251,7 +251,7 @@ class Bodies:
                 inputs.append(inside)
         else:
             entry |= self._from(places, reads, flows, optional=reads_nothing_unasked(op))
-        first = [read[0] if read else given for read, given in zip(reads, flows, strict=True)]
+        first = [read[0] if read else start for read, start in zip(reads, flows, strict=True)]
         arguments = self._arguments(
             scope, places, ops, self.references.word(places[0], parts[0]), self.references.arriving(first)
         )
@@ -267,13 +267,15 @@ class Bodies:
     def _arguments(
         self, scope: BlockParameters, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
     ) -> dict[str, Any]:
-        given = {name for op in ops for name in op.given()}
-        found = {}
+        names = {name for op in ops for name in op.given()}
+        arguments = {}
         for info in ops[0].fields:
-            if info.name in given:
+            if info.name in names:
                 values = [bare(op, info.name) for op in ops]
-                found[info.name] = scope.express(Slot(places, values, info.name, label, arriving, info.name in MADE))
-        return found
+                arguments[info.name] = scope.express(
+                    Slot(places, values, info.name, label, arriving, info.name in MADE)
+                )
+        return arguments
 
     def _is_result(self, layer: Layer) -> bool:
         return [ref.node for _, ref in self._design.outputs] == [layer.name]
@@ -286,10 +288,10 @@ class Bodies:
         Args:
             optional: it would read nothing if it did not say so.
         """
-        if not reads[0] or (not optional and all(read == (given,) for read, given in zip(reads, flows, strict=True))):
+        if not reads[0] or (not optional and all(read == (start,) for read, start in zip(reads, flows, strict=True))):
             return {}
-        told = [self.references.common(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
-        return {"from": told[0] if len(told) == 1 else told}
+        sources = [self.references.common(places, [read[number] for read in reads]) for number in range(len(reads[0]))]
+        return {"from": sources[0] if len(sources) == 1 else sources}
 
     def _again(self, places: list[Place], parts: list[Part], flows: Flows) -> Entry:
         if parts[0].step is None:
@@ -364,7 +366,7 @@ class Bodies:
         called = rounds[0] in self._numbers and not rounds[0].recomputed
         if single or len(times) > 1 or not called or max(times) > _MOST_LISTED:
             return [entry]
-        count, cost, kept = max(times), scope.cost(mark), scope.mark()
+        count, cost, place = max(times), scope.cost(mark), scope.mark()
         varying = entry["index"] in used(argument(entry["layers"][0]))
         scope.back(mark)
         entries = []
@@ -374,7 +376,7 @@ class Bodies:
             flows = [flow(one) for one in rounds]
         longer = sum(len(in_line(one)) for one in entries) + scope.cost(mark) > len(in_line(entry)) + cost
         if longer and not (varying and count <= (_FEW_LISTED if cost else 3)):
-            scope.back(kept)
+            scope.back(place)
             return [entry]
         return entries
 
@@ -382,19 +384,19 @@ class Bodies:
         some = parts[0]
         assert isinstance(some, Rounds)
         index = self._index(places, some)
-        inner, given, rounds = [], [], []
+        inner, starts, rounds = [], [], []
         counts: dict[Any, int] = {}
         for place, part, start in zip(places, parts, flows, strict=True):
             counts[place.call, place.indexes] = len(part.parts)
             for number, one in enumerate(part.parts):
                 inner.append(Place(one, place.call, (*place.indexes, (index, number))))
-                given.append(flow(part.parts[number - 1]) if number else start)
+                starts.append(flow(part.parts[number - 1]) if number else start)
                 rounds.append(one)
         source: Entry = {}
         reads = [part.parts[0].inputs for part in parts]
         if len(reads[0]) == 1:
             source = self._from(places, reads, flows)
-            given = [one.inputs[0] for one in rounds]
+            starts = [one.inputs[0] for one in rounds]
         times = scope.express(Slot(places, [len(part.parts) for part in parts], "count"))
         scope.count(index, times, counts)
         shown = index if not some.first else f"{index} + {some.first}"
@@ -406,7 +408,7 @@ class Bodies:
             around = [Place(place.part, place.call, place.indexes) for place in inner]
             call = {"name": name, **self._call(scope, around, rounds, block), **recomputed}
             return {**head, **source, "layers": [shortened(call)]}
-        entries, _ = self._body(scope, inner, given)
+        entries, _ = self._body(scope, inner, starts)
         return {**head, "name": name, **source, **recomputed, "layers": entries}
 
     def _index(self, places: list[Place], run: Rounds) -> str:

@@ -104,12 +104,12 @@ class _Structure:
         last = next((j for j in reversed(range(len(reads))) if places[j] == end), None)
         if last is None or end < 0:
             return []
-        found = [(last, end)]
+        operands = [(last, end)]
         for j in reversed(range(last)):
             place = places[j]
-            if place is not None and place < found[0][1]:
-                found.insert(0, (j, place))
-        return found
+            if place is not None and place < operands[0][1]:
+                operands.insert(0, (j, place))
+        return operands
 
     def _floor(self, place: int) -> int:
         """Where a branch that ends at a place may begin at the earliest."""
@@ -152,17 +152,17 @@ class _Structure:
         return cost + sum(self._last.get(label, -1) > number for label in inner)
 
     @staticmethod
-    def _cost(items: Sequence[Item], given: Local | None) -> float:
+    def _cost(items: Sequence[Item], before: Local | None) -> float:
         """How many items of a chain have to name what they read."""
         cost = 0
         for item in items:
             if item.branches is not None:
-                cost += item.base is not None and item.base != given
+                cost += item.base is not None and item.base != before
             elif item.child.reads:
                 cost += (
-                    len(set(item.child.reads) - {given}) if len(item.child.reads) > 1 else item.child.reads != [given]
+                    len(set(item.child.reads) - {before}) if len(item.child.reads) > 1 else item.child.reads != [before]
                 )
-            given = item.result
+            before = item.result
         return float(cost)
 
     def _take(self, item: Item, start: int, fresh: list[tuple[int, int]]) -> None:
@@ -185,8 +185,8 @@ class _Structure:
 
 def _result(part: Part) -> Local | None:
     """What a part gives to the next one."""
-    found = flow(part)
-    return (part.outputs.index(found), part.label) if found in part.outputs else None
+    ref = flow(part)
+    return (part.outputs.index(ref), part.label) if ref in part.outputs else None
 
 
 def _merges(child: Child) -> bool:

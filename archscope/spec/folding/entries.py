@@ -85,14 +85,14 @@ def regions(entries: list[Entry], children: Sequence[Child]) -> list[Entry]:
     grouped: list[Entry] = []
     region: str | None = None
     for entry, child in zip(entries, children, strict=True):
-        found = _region(child.some)
-        if found is not None and found == region:
+        own = _region(child.some)
+        if own is not None and own == region:
             grouped[-1]["layers"].append(entry)
-        elif found is not None:
+        elif own is not None:
             grouped.append({"layers": [entry], "checkpoint": True})
         else:
             grouped.append(entry)
-        region = found
+        region = own
     return grouped
 
 

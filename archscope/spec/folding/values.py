@@ -125,17 +125,17 @@ class BlockParameters:
 
     def _spread(self, places: Sequence[Place]) -> dict[str, list[Any]]:
         """What has a name, by place."""
-        known = {name: [vector[place.call] for place in places] for name, vector in self.parameters.items()}
+        vectors = {name: [vector[place.call] for place in places] for name, vector in self.parameters.items()}
         for text, held in self._tables.items():
             vector = [held(place) for place in places]
             if ABSENT not in vector:
-                known[text] = vector
-        return {name: vector for name, vector in known.items() if not any(isinstance(v, list) for v in vector)}
+                vectors[text] = vector
+        return {name: vector for name, vector in vectors.items() if not any(isinstance(v, list) for v in vector)}
 
     def _add(self, name: str, vector: list[Any], label: str, *, made: bool = False) -> str:
-        for known, held in self.parameters.items():
-            if held == vector and known.startswith(name):
-                return known
+        for other, held in self.parameters.items():
+            if held == vector and other.startswith(name):
+                return other
         if name in self.parameters:
             self._ambiguous.add(name)
         if name in self._ambiguous and label:
@@ -211,9 +211,9 @@ class BlockParameters:
         for index in _indexes(slot.places):
             parts = [slot.where(index, 0), slot.where(index, 0, other=True)]
             if all(present(part.values) for part in parts):
-                found = [part.follows() or next(one(dict(slot.arriving), part.values), None) for part in parts]
-                if None not in found:
-                    return f"{found[0]} if {index} == 0 else {found[1]}"
+                texts = [part.follows() or next(one(dict(slot.arriving), part.values), None) for part in parts]
+                if None not in texts:
+                    return f"{texts[0]} if {index} == 0 else {texts[1]}"
         return None
 
     def _table(self, slot: Slot) -> str | None:
@@ -260,10 +260,10 @@ class BlockParameters:
         slot = slot._replace(field=identifier(slot.field))
         if self.name and _constant([place.call for place in slot.places], slot.values):
             return self._add(slot.name, self._by_call(slot), "")
-        found = self._listed(slot) if self.name else self._table(slot)
-        if found is None:
+        expression = self._listed(slot) if self.name else self._table(slot)
+        if expression is None:
             raise Unsaid
-        return found
+        return expression
 
     def _conditions(self, slot: Slot) -> Iterator[str]:
         truth, atoms = slot.values, list(self._atoms(slot))
@@ -335,9 +335,9 @@ class BlockParameters:
 
     def signature(self) -> str:
         """As the spec writes it: ``conv_bn(out, kernel=1)``."""
-        given = [name for name in self.parameters if self.default(name) is ABSENT]
-        usual = [f"{name}={written(self.default(name))}" for name in self.parameters if name not in given]
-        return f"{self.name}({', '.join([*given, *usual])})"
+        names = [name for name in self.parameters if self.default(name) is ABSENT]
+        usual = [f"{name}={written(self.default(name))}" for name in self.parameters if name not in names]
+        return f"{self.name}({', '.join([*names, *usual])})"
 
 
 def _key(place: Place, index: str) -> Any:
@@ -378,9 +378,9 @@ def _indexes(places: Sequence[Place]) -> list[str]:
 
 def _constant(keys: Sequence[Any], values: Vector) -> bool:
     """Whether the value follows from the key."""
-    found: dict[Any, Any] = {}
+    first: dict[Any, Any] = {}
     for key, value in zip(keys, values, strict=True):
-        if value is not ABSENT and not same(found.setdefault(key, value), value):
+        if value is not ABSENT and not same(first.setdefault(key, value), value):
             return False
     return True
 

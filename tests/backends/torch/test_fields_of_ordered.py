@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,59 @@ def _met(draw: Any, length: int) -> Part:
     return [_attention({}, {"Constant": {**table, "dtype": "bool"}, "name": "mask@"}, mask=["mask@"])], length
 
 
+def _by_hand(draw: Any, length: int) -> Part:
+    """Attention as it is written out, each query meeting two keys at least, under a mask of one of its many forms."""
+    meets = draw(st.lists(st.booleans(), min_size=length * length, max_size=length * length))
+    for key in range(min(length, 2)):
+        meets[key::length] = [True] * length
+    low = draw(st.sampled_from([-math.inf, -1e9, -1e4]))
+    kind, shape = draw(st.sampled_from(["Constant", "Buffer"])), [*draw(st.sampled_from([[], [1]])), length, length]
+
+    def table(values: list[Any], **more: Any) -> Any:
+        return {kind: {"shape": shape, "value": values, **more}, "name": "m@"}
+
+    truth, ones = table(meets, dtype="bool"), table([int(met) for met in meets])
+    turned = [{"Scale": -1}, {"Shift": 1}, {"Scale": 1e9, "name": "large@"}]
+    masks: dict[str, list[Any]] = {
+        "added": [
+            table([0 if met else low for met in meets]),
+            {"Add": None, "from": draw(st.permutations(["s@", "m@"]))},
+        ],
+        "filled": [
+            table([not met for met in meets], dtype="bool"),
+            {"MaskedFill": {"value": low}, "from": ["s@", "m@"]},
+        ],
+        "chosen": [
+            truth,
+            {"Constant": {"shape": [1], "value": low}, "name": "low@"},
+            {"Where": None, "from": ["m@", "s@", "low@"]},
+        ],
+        "subtracted": [ones, *turned, {"Subtract": None, "from": ["s@", "large@"]}],
+        "none": [],
+    }
+    softmax = [{"Scale": 0.5}, *draw(st.sampled_from([[], ["Dropout"], ["Contiguous"]])), {"Softmax": -1}]
+    weights: list[Any] = [*masks[draw(st.sampled_from(sorted(masks)))], *softmax]
+    if draw(st.integers(0, 3)) == 0:  # as linear attention has it
+        weights = [ones, {"Multiply": None, "from": ["s@", "m@"]}]
+    layers = [
+        {"Identity": None, "name": "at@"},
+        {"Linear": WIDTH, "from": "at@", "name": "q@"},
+        {"Linear": WIDTH, "from": "at@"},
+        {**_ACROSS, "name": "k@"},
+        {"MatMul": None, "from": ["q@", "k@"], "name": "s@"},
+    ]
+    last = [{"Identity": None, "name": "w@"}, {"MatMul": None, "from": ["w@", "at@"]}]
+    if draw(st.booleans()):  # the same with all matrices turned
+        across = {"Transpose": {"dim0": -2, "dim1": -1}}
+        last = [
+            {**across, "name": "w@"},
+            {**across, "from": "at@", "name": "v@"},
+            {"MatMul": None, "from": ["v@", "w@"]},
+            across,
+        ]
+    return [{"layers": [*layers, *weights, *last]}], length
+
+
 def _swapped(draw: Any, length: int) -> Part:
     """Windows laid beside each other as in a shifted window transformer, and back."""
     if length % 2:
@@ -272,7 +326,7 @@ _KINDS: list[Any] = [
     _plain({"Flip": {"dims": 1}}),
     _plain({"Flip": {"dims": 2}}), _plain("LayerNorm"), _plain({"Linear": WIDTH}), _heads, _recurrent, _recurrent,
     _sliced, _chunked, _convolved, _pooled, _spread, _residual, _joined, _windows, _rolled, _looked_up, _masked,
-    _looked_up_twice, _gathered, _filled, _chosen, _met, _swapped,
+    _looked_up_twice, _gathered, _filled, _chosen, _met, _by_hand, _by_hand, _swapped,
 ]  # fmt: skip
 
 
@@ -291,9 +345,8 @@ def sequences(draw: Any) -> str:
         part = _part(draw, length)
         if part is not None:
             layers, length = [*layers, *part[0]], part[1]
-    return json.dumps(
-        {"name": "ordered", "input": [start, 3], "layers": [*layers, {"Identity": None, "name": "last"}]}, indent=1
-    )
+    spec = {"name": "ordered", "input": [start, 3], "layers": [*layers, {"Identity": None, "name": "last"}]}
+    return json.dumps(spec, indent=1).replace("-Infinity", "-.inf")
 
 
 def check(text: str) -> None:

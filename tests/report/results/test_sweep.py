@@ -70,7 +70,7 @@ def row(found, start, width=100):
 
 def test_text_says_what_became_of_the_designs(found):
     head, _, *steps = lines(found)[:6]
-    assert head == "net   batch 4, float32, training with sgd, torch 2.13 on NVIDIA H200"
+    assert head == "net   batch 4"  # all that MACs depend on
     assert steps == [
         "36  designs in 250 ms, 144 a second",
         "32  legal",
@@ -239,12 +239,15 @@ def test_a_frame_without_designs_has_its_columns():
         "ratio",
         "rank",
         "frontier",
+        "batch",
     ]
 
 
 def test_a_batch_that_varies_is_not_told_as_one(found):
     varied = replace(found, space=Space((*AXES[:3], Axis("batch", (1, 2, 4)))))
-    assert setting_text(varied) == "float32, training with sgd, torch 2.13 on NVIDIA H200"
+    assert setting_text(varied) == ""
+    timed = replace(varied, columns=(*COLUMNS[:3], replace(FIGURES["train_seconds"], name="ratio")))
+    assert setting_text(timed) == "float32, training with sgd, torch 2.13 on NVIDIA H200"
 
 
 def test_times_say_what_they_are(found):
@@ -271,7 +274,7 @@ def test_csv_has_the_best_and_then_the_rest_of_the_frontier(found):
     (head, *rows) = csv.reader(io.StringIO(sweep_csv(found)))
     assert head == [
         "number", "width", "depths[0]", "kind", "input",
-        "params [elements]", "macs [MACs]", "field [places]", "ratio", "rank", "frontier",
+        "params [elements]", "macs [MACs]", "field [places]", "ratio", "rank", "frontier", "batch [samples]",
     ]  # fmt: skip
     assert [tuple(cells[1:7]) for cells in rows[:5]] == [tuple(map(str, one)) for one in BEST]
     assert [cells[9] for cells in rows] == ["1", "2", "3", "4", "5", "", ""]

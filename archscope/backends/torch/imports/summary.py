@@ -13,6 +13,7 @@ from torch import nn
 from archscope.analysis.counts.account import Account, analyze
 from archscope.analysis.field.receptive_field import ReceptiveFields
 from archscope.analysis.step.memory import Memory
+from archscope.autograd.dtypes import full_name
 from archscope.backends.importing.imported import Imported
 from archscope.backends.torch.imports import Examples, imported, target_of
 from archscope.backends.torch.imports.targets import DTYPES
@@ -106,7 +107,8 @@ def _inputs(sizes: Sizes, dtypes: Sequence[torch.dtype | str] | None) -> Example
 
 
 def _tensors(sizes: Sequence[Sequence[int]], dtypes: Sequence[torch.dtype | str] | None) -> list[torch.Tensor]:
-    kinds = ["float32"] * len(sizes) if dtypes is None else [str(dtype).removeprefix("torch.") for dtype in dtypes]
+    stated = ["float32"] * len(sizes) if dtypes is None else dtypes
+    kinds = [full_name(str(dtype).removeprefix("torch.")) for dtype in stated]
     if len(kinds) != len(sizes) or any(kind not in DTYPES for kind in kinds):
         raise UsageError(
             f"dtypes are one for each of {len(sizes)} inputs, of {', '.join(DTYPES)}; not {', '.join(kinds)}"

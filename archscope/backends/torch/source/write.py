@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from archscope.analysis.counts.account import analyze
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.backends.torch.build import build, free_name, refuse_opaque
 from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
 from archscope.backends.torch.source.classes import Classes, applied_again
@@ -63,7 +63,7 @@ def _class_name(name: str) -> str:
 
 
 def _head(design: Design, *texts: str) -> Iterator[str]:
-    total = analyze(design).total
+    total = analyze(design, runnable(design)).total
     sizes = "; ".join(f"{node.name} {' x '.join(map(str, node.shape))}" for node in design.inputs)
     figures = f"{total.params:,} parameters, {total.macs:,} MACs"
     body = "".join(texts)

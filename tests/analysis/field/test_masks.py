@@ -1,0 +1,98 @@
+"""Attention written out by hand under a mask: the prefix of each query, by the definition of the mask."""
+
+from __future__ import annotations
+
+import pytest
+
+import archscope
+from archscope.analysis.field.influence import seen_by, sees
+from archscope.analysis.field.receptive_field import receptive_fields
+
+HEAD = """input: [{length}, 4]
+layers:
+  - {{Linear: 4, name: q}}
+  - {{Linear: 4, from: input, name: k}}
+  - {{Linear: 4, from: input, name: v}}
+  - {{Transpose: {{dim0: 1, dim1: 2}}, from: k, name: kt}}
+  - {{MatMul: , from: [q, kt], name: scores}}
+"""
+TAIL = "  - {Softmax: -1, name: weights}\n  - {MatMul: , from: [weights, v], name: last}\n"
+ADDED = "  - {{{kind}: {{shape: [{length}, {length}], value: '{value}'}}, name: m}}\n  - {{Add: , from: [scores, m]}}\n"
+
+
+def design(mask: str, length: int = 6, tail: str = TAIL) -> archscope.Design:
+    return archscope.load(HEAD.format(length=length) + mask + tail)
+
+
+def added(value: str, length: int = 6, kind: str = "Constant") -> str:
+    return ADDED.format(kind=kind, length=length, value=value)
+
+
+CAUSAL = {
+    "minus infinity": added("triu(diagonal=1, value=-inf)"),
+    "as BERT writes it": added("triu(diagonal=1, value=-10000)"),
+    "of a buffer": added("triu(diagonal=1, value=-1e9)", kind="Buffer"),
+    "filled": "  - {Buffer: {shape: [6, 6], value: tril}, name: t}\n  - {Compare: {operator: eq, other: 0}, name: m}\n"
+    "  - {MaskedFill: {value: -.inf}, from: [scores, m]}\n",
+    "subtracted": "  - {Constant: {shape: [6, 6], value: tril}}\n  - {Scale: -1}\n  - {Shift: 1}\n"
+    "  - {Scale: 1e9, name: m}\n  - {Subtract: , from: [scores, m]}\n",
+    "chosen": "  - {Constant: {shape: [6, 6], value: tril, dtype: bool}, name: m}\n"
+    "  - {Constant: {shape: [1], value: -1e9}, name: low}\n  - {Where: , from: [m, scores, low]}\n",
+    "scaled and dropped out": added("triu(diagonal=1, value=-inf)") + "  - {Scale: 0.5}\n  - {Dropout: 0.1}\n",
+}
+
+
+@pytest.mark.parametrize("mask", CAUSAL.values(), ids=CAUSAL)
+def test_a_query_sees_what_the_mask_leaves(mask: str) -> None:
+    one = design(mask)
+    for unit in range(6):
+        assert sees(one, "last", [unit]).mask.tolist() == [place <= unit for place in range(6)]
+    assert seen_by(one, "last", [2]).count == 4  # 2 to 5
+    (field,) = receptive_fields(one)["last"]
+    assert (field.sees, field.smallest, field.size) == ("a part", 1, 6)
+
+
+def test_other_masks() -> None:
+    banded = (
+        "[" + ", ".join("0" if 0 <= row - column <= 1 else "-.inf" for row in range(6) for column in range(6)) + "]"
+    )
+    windows = {
+        "triu(diagonal=2, value=-inf)": [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (0, 5)],
+        "tril(diagonal=-1, value=-inf)": [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)],
+        "triu(diagonal=1, value=-5)": [(0, 5)] * 6,  # which only weighs
+        "tril": [(0, 5)] * 6,
+    }
+    for value, ends in windows.items():
+        (field,) = receptive_fields(design(added(value)))["last"]
+        seen = [field.region(unit) for unit in range(6)] if field.table is not None else [(0, field.extent - 1)] * 6
+        assert seen == ends, value
+    one = design(added("VALUE").replace("'VALUE'", banded))
+    assert [sees(one, "last", [unit]).seen.first for unit in range(6)] == [(0,), (0,), (1,), (2,), (3,), (4,)]
+
+
+def test_weights_under_a_mask_without_a_softmax() -> None:
+    mask = "  - {Constant: {shape: [6, 6], value: tril}, name: m}\n  - {Multiply: , from: [scores, m], name: weights}\n"
+    one = design(mask, tail="  - {MatMul: , from: [weights, v], name: last}\n")
+    assert [sees(one, "last", [unit]).seen.last for unit in range(6)] == [(unit,) for unit in range(6)]
+
+
+def test_heads_and_a_long_sequence() -> None:
+    """A head each of 8; 1,024 x 1,024 scores are gone through one by one."""
+    heads = """input: [1024, 16]
+layers:
+  - Linear: 16
+  - {Unflatten: {dim: 2, unflattened_size: [8, 2]}}
+  - {Transpose: {dim0: 1, dim1: 2}, name: q}
+  - {Transpose: {dim0: 2, dim1: 3}, name: k}
+  - {Constant: {shape: [1, 1, 1024, 1024], value: 'triu(diagonal=1, value=-inf)'}, name: m}
+  - {MatMul: , from: [q, k], name: scores}
+  - {Add: , from: [scores, m]}
+  - Softmax: -1
+  - {Identity: , name: w}
+  - {MatMul: , from: [w, q]}
+  - {Transpose: {dim0: 1, dim1: 2}}
+  - {Flatten: 2, name: last}
+"""
+    (field,) = receptive_fields(archscope.load(heads))["last"]
+    assert (field.sees, field.smallest, field.size) == ("a part", 1, 1024)
+    assert field.region(700) == (0, 700)
