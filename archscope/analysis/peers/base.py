@@ -129,9 +129,18 @@ def table(*entries: tuple[Iterable[str], Rule]) -> Rules:
     return rules
 
 
-def work_by(rules: Rules) -> Callable[[Design, Sequence[Step]], Bridge]:
-    """A peer that counts layer by layer."""
-    return lambda design, steps: bridge(steps, sum(map(macs, steps)), rules)
+def work_by(rules: Rules, dead: Rule | None = None) -> Callable[[Design, Sequence[Step]], Bridge]:
+    """A peer that counts layer by layer.
+
+    Args:
+        dead: its rule for layers that reach no output, whatever they are, if it is another one.
+    """
+
+    def counted(design: Design, steps: Sequence[Step]) -> Bridge:
+        instead = {layer.name: dead for layer in design.graph.unread()} if dead else {}
+        return bridge(steps, sum(map(macs, steps)), rules, instead)
+
+    return counted
 
 
 def params_by(rules: Rules) -> Callable[[Design, Sequence[Step]], Bridge]:
@@ -149,27 +158,33 @@ def all_params() -> dict[str, Rule]:
     return dict.fromkeys(REGISTRY, nothing)
 
 
-def bridge(steps: Iterable[Step], start: int, rules: Rules) -> Bridge:
-    """All parts of all layers, joined into terms."""
+def bridge(steps: Iterable[Step], start: int, rules: Rules, instead: Rules | None = None) -> Bridge:
+    """All parts of all layers, joined into terms.
+
+    Args:
+        instead: rules of some layers, by name.
+    """
     refused: dict[str, None] = {}
     parts: list[tuple[str, Part]] = []
     for step in steps:
         try:
-            parts += [(step.layer.name, part) for part in parts_of(step, rules)]
+            name = step.layer.name
+            parts += [(name, part) for part in parts_of(step, rules, (instead or {}).get(name))]
         except NotModelled as reason:
             refused[str(reason)] = None
     return Bridge(start, terms(parts), tuple(refused))
 
 
-def parts_of(step: Step, rules: Rules) -> Iterator[Part]:
-    """What a peer adds to a layer.
+def parts_of(step: Step, rules: Rules, own: Rule | None = None) -> Iterator[Part]:
+    """What a peer adds to a layer, by the rule of its op, or by one of its own.
 
     Raises:
         NotModelled: there is no rule for it.
     """
-    if step.layer.kind not in rules:
+    rule = own or rules.get(step.layer.kind)
+    if rule is None:
         raise NotModelled(step.layer.kind)
-    return (part for part in rules[step.layer.kind](step) if part.count)
+    return (part for part in rule(step) if part.count)
 
 
 def terms(parts: Iterable[tuple[str, Part]]) -> tuple[Term, ...]:

@@ -67,7 +67,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         total_cells=cells(layers.totals[-1]),
         growth=growth(account),
         timeline=timeline(account.memory),
-        verdicts=verify(design, account if account.setting == Setting() else None).verdicts,
+        verdicts=verify(design, account=account if account.setting == Setting() else None).verdicts,
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),
