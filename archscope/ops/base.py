@@ -265,7 +265,8 @@ class Op(ABC):
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), *(self.__dict__[info.name] for info in self.fields)))
+        values = self.__dict__
+        return hash((type(self), *[values[info.name] for info in self.fields]))
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{info.name}={getattr(self, info.name)!r}" for info in self.fields)

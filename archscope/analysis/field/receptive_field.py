@@ -28,7 +28,7 @@ from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.field.values import Values
-from archscope.arith import fixed
+from archscope.arith import fixed, whole_number
 from archscope.design import Design, hold_designs
 from archscope.design.graph import Input, Ref
 from archscope.design.steps import Step
@@ -236,6 +236,29 @@ class Field:
 
 _ATTRIBUTES = tuple(one.name for one in dataclass_fields(Field))
 
+#: figures of a field along one axis, by name
+_FIGURES: dict[str, Callable[[Field], Any]] = {
+    "receptive_field": lambda field: field.size,
+    "smallest_field": lambda field: field.smallest,
+    "jump": lambda field: field.jump,
+    "field_start": lambda field: field.start,
+    "field_center": lambda field: field.center,
+    "effective_padding": lambda field: field.padding[0],
+}
+
+
+class Axes(tuple[Field, ...]):
+    """The fields of a tensor, axis by axis of an input, with their figures: most layers let those of others pass."""
+
+    def figure(self, name: str) -> tuple[Any, ...]:
+        """A figure of each: ``receptive_field``, ``smallest_field``, ``jump``, ``field_start``, ..."""
+        known: dict[str, tuple[Any, ...]] = vars(self)
+        if name not in known:
+            read = _FIGURES[name]
+            known[name] = tuple([whole_number(read(field)) for field in self])
+        return known[name]
+
+
 #: fields by the input and the dimension of it that they are about
 Fields = Mapping[tuple[str, int], Field]
 
@@ -251,7 +274,7 @@ class ReceptiveFields(Shown, report="fields"):
     design: Design
     tensors: Mapping[Ref, Fields]
 
-    def of(self, name: str, output: int = 0, input: str | None = None) -> tuple[Field, ...]:  # noqa: A002
+    def of(self, name: str, output: int = 0, input: str | None = None) -> Axes:  # noqa: A002
         """The field of the output of a layer (of a block, its last one), axis by axis of an input.
 
         Args:
@@ -286,20 +309,22 @@ class ReceptiveFields(Shown, report="fields"):
         """The last layer of every block."""
         return {part: layer.name for layer in self.design.layers for part in accumulate(layer.path, "{}.{}".format)}
 
-    def __getitem__(self, name: str) -> tuple[Field, ...]:
+    def __getitem__(self, name: str) -> Axes:
         """The field of a layer's first output, axis by axis of the (first) input that it sees."""
-        return self._first[name] if name in self._first else self.of(name)
+        return self._first[name if name in self._first else self.layer(name)]
 
     @cached_property
-    def _first(self) -> dict[str, tuple[Field, ...]]:
-        """The fields of the first outputs, which are asked for again and again."""
-        return {ref.node: seen_of(fields) for ref, fields in self.tensors.items() if not ref.output}
+    def _first(self) -> dict[str, Axes]:
+        """The fields of the first outputs, which are asked for again and again; where they pass through, the same."""
+        different = {id(fields): fields for fields in self.tensors.values()}
+        seen = {key: seen_of(fields) for key, fields in different.items()}
+        return {ref.node: seen[id(fields)] for ref, fields in self.tensors.items() if not ref.output}
 
 
-def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # noqa: A002
+def seen_of(fields: Fields, input: str | None = None) -> Axes:  # noqa: A002
     """The axes of one input; of the first that is seen where none is named."""
     chosen = next((name for name, _ in fields), None) if input is None else input
-    return tuple(field for (name, _), field in fields.items() if name == chosen)
+    return Axes([field for (name, _), field in fields.items() if name == chosen])
 
 
 def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
