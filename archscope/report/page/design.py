@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope import figures
@@ -50,6 +50,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         account, [name for name, column in COLUMNS.items() if column.style != "share" or name in shown]
     )
     opened = _open_levels(layers.lines)
+    cells = _shown(layers, shown)
     return render(
         "design.html",
         styles=("style.css", "graph.css"),
@@ -64,11 +65,10 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         stages=_stages(account),
         stage_titles=[_STAGE_TITLES[name] for name in figures.of_mode(account.setting, STAGE_FIGURES)],
         lines=[
-            StaticLine(line.label, line.level, line.role, line.level >= opened, _cells(line, layers, shown))
-            for line in layers.lines
+            StaticLine(line.label, line.level, line.role, line.level >= opened, cells(line)) for line in layers.lines
         ],
         shown=[COLUMNS[name] for name in shown],
-        total_cells=_cells(layers.totals[-1], layers, shown),
+        total_cells=cells(layers.totals[-1]),
         growth=growth(account),
         timeline=timeline(account.memory),
         verdicts=verify(design, account=account if account.setting == Setting() else None).verdicts,
@@ -287,9 +287,11 @@ def _open_levels(lines: Sequence[Line]) -> int:
     return max(fitting, default=1)
 
 
-def _cells(line: Line, table: Table, shown: Sequence[str]) -> list[str]:
-    contents = {column.name: content for column, content in zip(table.columns, line.cells, strict=True)}
-    return [value(contents[name], COLUMNS[name].style) for name in shown]
+def _shown(table: Table, names: Sequence[str]) -> Callable[[Line], list[str]]:
+    """What writes the cells of a line that are shown at first."""
+    places = {column.name: place for place, column in enumerate(table.columns)}
+    shown = [(places[name], COLUMNS[name].style) for name in names]
+    return lambda line: [value(line.cells[place], style) for place, style in shown]
 
 
 def _data(account: Account, table: Table, opened: int, shown: Sequence[str]) -> dict[str, Any]:
@@ -329,7 +331,8 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
     number = table.columns.index(column)
     contents = [line.cells[number] for line in table.lines]
     if column.style in ("shape", "axes"):
-        contents = [value(content, column.style) for content in contents]
+        texts = {content: value(content, column.style) for content in dict.fromkeys(contents)}
+        contents = [texts[content] for content in contents]
     known: dict[Any, int] = {}
     at = [known.setdefault(content, len(known)) for content in contents]
     total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None
