@@ -5,6 +5,7 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -298,12 +299,21 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
 
 
 def _saved_lines(name: str, saved: list[Saved], precision: str) -> Iterator[Line]:
-    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once."""
-    for piece in saved:
-        others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
-        shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        run = f", {precision}" if precision else ""
-        yield Line("saves", "", "", piece.bytes, f"{piece.what}{run}{shared}")
+    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once.
+
+    Pieces that are alike, those of a recurrent layer's steps, stand together.
+    """
+    run = f", {precision}" if precision else ""
+    alike = Counter((piece.bytes, piece.what, _keepers(name, piece)) for piece in saved)
+    for (size, what, shared), many in alike.items():
+        worked = f"{many:,} x {size:,}" if many > 1 else ""
+        yield Line("saves", "", worked, many * size, f"{what}{run}{shared}")
+
+
+def _keepers(name: str, piece: Saved) -> str:
+    """Who else keeps a piece."""
+    others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
+    return f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
 
 
 def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:

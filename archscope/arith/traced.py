@@ -7,6 +7,7 @@ form ``11 x 11``. There is no second formula anywhere: what is explained is what
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -160,6 +161,8 @@ def _written(value: Any) -> _Text:
     if source is None:
         return _literal(plain(value))
     name, arguments = source
+    if name == "+":
+        return _sum(value)
     if name in _SIGNS:
         return _infix(name, arguments)
     if name == "where":
@@ -182,6 +185,35 @@ def _literal(value: Any) -> _Text:
     return text, strength, text, strength
 
 
+#: of longer sums equal terms are written once: those of the layers of an LSTM
+_LONG_SUM = 8
+
+
+def _sum(value: Traced) -> _Text:
+    """A sum, whose terms are gone through one by one: of a thousand layers none may stand within the other."""
+    terms: list[_Text] = []
+    while isinstance(value, Traced) and isinstance(value.source, _Node) and value.source.name == "+":
+        value, last = value.source.arguments
+        terms.append(_written(last))
+    terms = [_written(value), *reversed(terms)]
+    if len(terms) > _LONG_SUM:
+        terms = [term if many == 1 else _times(many, term) for term, many in Counter(terms).items()]
+    sign, strength = _SIGNS["+"]
+    symbols = sign.join(_within(text, binds, strength) for text, binds, _, _ in terms)
+    return symbols, strength, sign.join(_within(text, binds, strength) for _, _, text, binds in terms), strength
+
+
+def _times(many: int, term: _Text) -> _Text:
+    sign, strength = _SIGNS["*"]
+    symbols, numbers = _within(*term[:2], strength), _within(*term[2:], strength)
+    return f"{many:,}{sign}{symbols}", strength, f"{many:,}{sign}{numbers}", strength
+
+
+def _within(text: str, binds: int, strength: int) -> str:
+    """A term where an operator stands beside it that binds so tightly."""
+    return f"({text})" if binds < strength else text
+
+
 #: functions that round what an operator gives: what they are called, and the operator
 _ROUNDED = {"//": ("floor", "exact_div"), "ceil_div": ("ceil", "exact_div"), "floor_mul": ("floor", "*")}
 _FUNCTIONS = {"maximum": "max", "minimum": "min"}
@@ -191,14 +223,10 @@ def _infix(name: str, arguments: tuple[Any, Any]) -> _Text:
     sign, strength = _SIGNS[name]
     left, left_binds, left_worked, left_worked_binds = _written(arguments[0])
     right, right_binds, right_worked, right_worked_binds = _written(arguments[1])
-    # a - (b - c) and a / (b x c) keep their parentheses; a + (b + c) and a x (b x c) need none
-    tight = strength if name in ("+", "*") else strength + 1
-    if left_binds < strength:
-        left = f"({left})"
-    if left_worked_binds < strength:
-        left_worked = f"({left_worked})"
-    if right_binds < tight:
-        right = f"({right})"
-    if right_worked_binds < tight:
-        right_worked = f"({right_worked})"
-    return f"{left}{sign}{right}", strength, f"{left_worked}{sign}{right_worked}", strength
+    # a - (b - c) and a / (b x c) keep their parentheses; a x (b x c) needs none
+    tight = strength if name == "*" else strength + 1
+    symbols = f"{_within(left, left_binds, strength)}{sign}{_within(right, right_binds, tight)}"
+    numbers = (
+        f"{_within(left_worked, left_worked_binds, strength)}{sign}{_within(right_worked, right_worked_binds, tight)}"
+    )
+    return symbols, strength, numbers, strength

@@ -28,7 +28,7 @@ _SAMPLES = 2
 @click.option(
     "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and hold every figure against that."
 )
-@click.option("--errata", metavar="FILE", help="Write a Markdown page of the published figures that are wrong.")
+@options.target("--errata", help="Write a Markdown page of the published figures that are wrong.")
 @settings.options("precision")
 @options.formats(VerificationReport)
 @options.manners

@@ -17,6 +17,8 @@ from archscope.ops.legal import COUNT_BESIDE, apply, named_dims
 from archscope.ops.readings import Reads, Rearranged, along_of, groups
 from archscope.ops.windows import SAME, WHOLE, Along
 
+#: places of the batch that are gone through one by one
+_MOST = 1 << 12
 _JOINS, _MOVES = "joins the samples of a batch", "moves or drops samples of a batch"
 _PARTS = "lays the samples of a batch into each other"
 #: a batch beyond any number in a spec that counts samples
@@ -168,6 +170,8 @@ def _done(reads: Along, tensor: Tensor, out: Tensor) -> str:
         return _JOINS if samples > 1 else ""
     if window is SAME:
         return "" if out.shape[dim] == samples else _MOVES
+    if max(samples, out.shape[dim]) > _MOST:
+        return _MOVES
     import numpy as np
 
     one_each = np.eye(samples, dtype=bool)

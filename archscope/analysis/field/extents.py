@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,14 +89,19 @@ class Table:
         return bool((self.first == first).all() and (self.last == last).all())
 
 
-def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table:
+def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table | None:
     """What units see that have places along some dimensions of a tensor, all elements along the others together.
 
     Args:
         dims: in their order in the tensor.
+
+    Returns:
+        ``None`` where there are too many units to be told one by one, alike as they may be.
     """
     others = tuple(dim for dim in range(extent.first.ndim) if dim not in dims)
     sizes = [shape[dim] for dim in dims]
+    if prod(sizes) > MOST_TOLD:
+        return None
     first, last = (np.minimum.reduce(of, axis=others) if others else of for of in extent[:2])
     return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
 

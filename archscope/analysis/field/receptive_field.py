@@ -349,11 +349,16 @@ def _one_by_one(key: tuple[str, int], fields: Fields, extent: Extent, shape: tup
     field = field.changed(at_most=extent.at_most, pace=pace)
     beside = {dim for (name, _), of in fields.items() if name == key[0] and not of.blended for dim in of.dims}
     across = differing(extent, sorted(beside - set(field.dims)))
-    if field.whole and table(extent, sorted({*field.dims, *across}), shape).all_see(*field.reach):
-        return field
+    if field.whole:
+        units = table(extent, sorted({*field.dims, *across}), shape)
+        if units is None or units.all_see(*field.reach):
+            return field
     dims = differing(extent, sorted(field.dims)) or tuple(sorted(field.dims))
+    units = table(extent, sorted({*dims, *across}), shape)
+    if units is None:
+        return field
     return field.changed(
-        table=table(extent, sorted({*dims, *across}), shape),
+        table=units,
         dims=dims,
         across=across,
         units=shape[dims[0]] if dims else 1,

@@ -105,7 +105,7 @@ def _given(tape: Tape, tensor: Tensor) -> Value:
 
 def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
     """The inputs of every layer as they lie in memory, in evaluation mode with gradients on."""
-    tape = Tape()
+    tape = Tape(cuts=True)
     tape.training = False
     read = {ref: tensor for step in steps for ref, tensor in zip(step.layer.inputs, step.x, strict=True)}
     values = {Ref(node.name): _given(tape, read[Ref(node.name)]) for node in design.inputs if Ref(node.name) in read}
