@@ -193,13 +193,13 @@ def terms(parts: Iterable[tuple[str, Part]]) -> tuple[Term, ...]:
     for layer, part in parts:
         count, layers = joined.get((part.name, part.why), (0, []))
         joined[part.name, part.why] = (count + part.count, [*layers, layer])
-    found = (Term(name, count, why, tuple(layers)) for (name, why), (count, layers) in joined.items())
-    return ordered(found)
+    together = (Term(name, count, why, tuple(layers)) for (name, why), (count, layers) in joined.items())
+    return ordered(together)
 
 
-def ordered(found: Iterable[Term]) -> tuple[Term, ...]:
+def ordered(some: Iterable[Term]) -> tuple[Term, ...]:
     """Terms in the order of :data:`TERMS`."""
-    return tuple(sorted(found, key=lambda term: TERMS.index(term.name)))
+    return tuple(sorted(some, key=lambda term: TERMS.index(term.name)))
 
 
 # -- what rules are made of --------------------------------------------------------------------------------------------
@@ -223,9 +223,9 @@ def numel(tensors: Iterable[Tensor]) -> int:
 def samples(design: Design, steps: Iterable[Step]) -> int:
     """The batch, of a design with a single input that a layer reads; else 1."""
     arriving = (pair for step in steps for pair in zip(step.layer.inputs, step.x, strict=True))
-    given = {node.name for node in design.inputs}
-    found = (tensor.shape[0] for ref, tensor in arriving if ref.node in given)
-    return next(found, 1) if len(given) == 1 else 1
+    names = {node.name for node in design.inputs}
+    batches = (tensor.shape[0] for ref, tensor in arriving if ref.node in names)
+    return next(batches, 1) if len(names) == 1 else 1
 
 
 def option(step: Step, name: str) -> bool:

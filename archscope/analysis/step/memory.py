@@ -132,10 +132,10 @@ class Memory(Shown, report="memory"):
     @cached_property
     def by_layer(self) -> dict[str, int]:
         """What each layer keeps that no layer before it keeps."""
-        found = {layer.name: 0 for layer in self.design.layers}
+        sizes = {layer.name: 0 for layer in self.design.layers}
         for piece in self.saved:
-            found[piece.layer] += piece.bytes
-        return found
+            sizes[piece.layer] += piece.bytes
+        return sizes
 
     @cached_property
     def top(self) -> Moment:
@@ -177,10 +177,10 @@ class Memory(Shown, report="memory"):
     @cached_property
     def peak_by_kind(self) -> dict[str, int]:
         """Bytes of each of :data:`KINDS` at the peak of a training step; they add up to it."""
-        found = dict.fromkeys(KINDS, 0)
+        sizes = dict.fromkeys(KINDS, 0)
         for piece in self.at_peak:
-            found[piece.kind] += piece.bytes
-        return found
+            sizes[piece.kind] += piece.bytes
+        return sizes
 
     @property
     def floating(self) -> str:
@@ -194,8 +194,8 @@ class Memory(Shown, report="memory"):
     @property
     def types(self) -> tuple[str, ...]:
         """The types in which the parameters are held, that of the run first."""
-        found = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
-        return tuple(sorted(found, key=lambda dtype: dtype != self.floating)) or (self.floating,)
+        dtypes = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
+        return tuple(sorted(dtypes, key=lambda dtype: dtype != self.floating)) or (self.floating,)
 
     @cached_property
     def _weights(self) -> tuple[Tensor, ...]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.analysis.counts.account import analyze, runnable, whole_number
+from archscope.analysis.counts.account import analyze, runnable
 from archscope.analysis.field.receptive_field import Field as Seen
 from archscope.analysis.field.receptive_field import ReceptiveFields, apart_words
+from archscope.arith import whole_number
 from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
