@@ -15,6 +15,7 @@ from archscope.analysis.counts.cost import COST_FIELDS, Cost, cost_of, dense_par
 from archscope.analysis.step.run import steps_under
 from archscope.arith import plain, whole_number
 from archscope.arith.traced import Traced, number
+from archscope.collecting import uncollected
 from archscope.design import Design, incomplete
 from archscope.design.graph import Ref
 from archscope.design.steps import Step
@@ -130,6 +131,7 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
     return explain_account(analyze(design, setting, **changes), layer)
 
 
+@uncollected()
 def explain_account(account: Account, layer: str | None = None) -> Explanations:
     """The same of an account, with the memory and the receptive fields that it has found already.
 

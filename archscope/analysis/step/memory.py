@@ -23,6 +23,7 @@ from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH
+from archscope.collecting import uncollected
 from archscope.design import Design, hold_designs
 from archscope.design.steps import Step
 from archscope.errors import UsageError
@@ -320,6 +321,7 @@ class _Ran(NamedTuple):
     inferred: tuple[int, list[tuple[str, str, int]]]
 
 
+@uncollected()
 def _ran(plan: Plan, setting: Setting, *, cuts: bool = True) -> _Ran:
     """Run a design; loops of very many steps in part, if what they do is alike."""
     run = _start(plan, setting, cuts=cuts)

@@ -31,6 +31,7 @@ from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.graph import Storage, Value
 from archscope.autograd.tape import Tape
+from archscope.collecting import uncollected
 from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
@@ -130,6 +131,7 @@ class Part:
         return {"name": self.name, "op": self.op, "kind": self.kind, **moved}
 
 
+@uncollected()
 def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> tuple[Part, ...]:
     """All parts of a step in the order of the forward pass; in training the loss and the update at the end.
 
