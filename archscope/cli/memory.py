@@ -45,8 +45,8 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
         return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
     card = DEVICES[device]
     whose = f"{binary(card.memory)} of {card.name}"
-    kept = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
-    return f"in {binary(space)} ({whose}; {kept})"
+    reserved = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
+    return f"in {binary(space)} ({whose}; {reserved})"
 
 
 @click.command("memory")
@@ -91,42 +91,42 @@ def command(
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, setting)
+    ledger = memory(design, setting)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 
-        save(memory_timeline(found), plot)
+        save(memory_timeline(ledger), plot)
     space = room(setting.device, limit, context)
 
     @cache
     def fits() -> tuple[str, ...]:
         if space is None:
             return ()
-        return within(setting.device, limit, context, space), *fitting(spec, sets, found, space)
+        return within(setting.device, limit, context, space), *fitting(spec, sets, ledger, space)
 
-    outputs.write(MemoryReport(found, layers, fits))
+    outputs.write(MemoryReport(ledger, layers, fits))
 
 
-def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: int) -> Iterator[str]:
+def fitting(spec: str, sets: Sequence[tuple[str, str]], ledger: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
-    design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
+    design, setting, wish = ledger.design, ledger.setting, Wish(ledger.design, ledger.setting)
     if len(design.layers) > MOST_DRAWN:
         yield f"  what fits is looked for in designs of at most {MOST_DRAWN:,} layers; this has {len(design.layers):,}"
         return
     number = wish.largest(limit)
     largest = None if number is None else wish.ledger(number)
-    if not found.fits(limit):
-        needed, lacking = _needs(found), binary(found.needed - limit)
+    if not ledger.fits(limit):
+        needed, lacking = _needs(ledger), binary(ledger.needed - limit)
         yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
         yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit, largest))
     if number is None or largest is None:
         yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
         return
-    told = f"{number:,}, which needs {_needs(largest)}"
+    words = f"{number:,}, which needs {_needs(largest)}"
     if number < CEILING:
-        yield f"  the largest batch is {told}"
+        yield f"  the largest batch is {words}"
     else:
-        yield f"  larger batches than {told}, were not tried"
+        yield f"  larger batches than {words}, were not tried"
     shapes = [node.shape for node in design.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return
@@ -154,5 +154,5 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: in
     yield f"  at batch {setting.batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
 
 
-def _needs(found: Memory | None) -> str:
-    return binary(found.needed) if found is not None else "more than there is"
+def _needs(ledger: Memory | None) -> str:
+    return binary(ledger.needed) if ledger is not None else "more than there is"
