@@ -71,13 +71,13 @@ _UNITS = {"batch": "samples", "launch": "seconds"}
 
 def run_of(setting: Setting, columns: Iterable[Column]) -> dict[Field, Any]:
     """How figures are run, for tables of numbers: what they depend on of a setting; of a calibration, which it is."""
-    found = {}
+    values = {}
     for name in fields_of(setting, columns):
         value = getattr(setting, name)
         if isinstance(value, Calibration):
             value = ", ".join(filter(None, [value.device, str(value.machine.get("date", ""))]))
-        found[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
-    return found
+        values[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
+    return values
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------

@@ -159,14 +159,14 @@ class Share(NamedTuple):
 
 def _categories(account: Account) -> list[tuple[Column, list[Share]]]:
     """The classical split of each figure; figures that are zero are left out."""
-    found = []
+    categories = []
     for name in ("params", "macs", "activations"):
         whole = getattr(account.total, name)
         parts = [part for part in account.by_category() if part.layers]
         if whole:
             shares = [Share(p.name, getattr(p, name), getattr(p, name) / whole, p.layers) for p in parts]
-            found.append((COLUMNS[name], shares))
-    return found
+            categories.append((COLUMNS[name], shares))
+    return categories
 
 
 def _sentences(account: Account) -> Iterator[str]:
@@ -315,7 +315,7 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
     if column.style in ("shape", "axes"):
         texts = {content: value(content, column.style) for content in dict.fromkeys(contents)}
         contents = [texts[content] for content in contents]
-    known: dict[Any, int] = {}
-    at = [known.setdefault(content, len(known)) for content in contents]
+    numbers: dict[Any, int] = {}
+    at = [numbers.setdefault(content, len(numbers)) for content in contents]
     total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None
-    return {**said, "total": exact(total), "values": list(map(exact, known)), "at": at}
+    return {**said, "total": exact(total), "values": list(map(exact, numbers)), "at": at}
