@@ -1,4 +1,4 @@
-"""Names say what they hold: no variable, argument, attribute or function is called by a participle that fits anything."""
+"""Names say what they hold: no variable, argument, attribute or function is called by a participle that fits all."""
 
 from __future__ import annotations
 
