@@ -36,7 +36,7 @@ def command(name: str | None, outputs: options.Outputs, quiet: bool) -> None:
         hint = suggestion(name, REGISTRY) or "`archscope ops` lists them"
         raise UsageError(f"there is no op `{name}`; {hint}")
     bare = quiet and name is None
-    found = tuple(REGISTRY.values()) if name is None else (REGISTRY[name],)
-    outputs.write(OpsReport(found, whole=name is not None), quiet=bare)
+    chosen = tuple(REGISTRY.values()) if name is None else (REGISTRY[name],)
+    outputs.write(OpsReport(chosen, whole=name is not None), quiet=bare)
     if bare and not outputs.piped:
         click.echo("\n".join(REGISTRY))

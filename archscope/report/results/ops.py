@@ -23,7 +23,7 @@ _ARGUMENT = ("argument", "default", "values", "symbol")
 class OpsReport(Report):
     """A line an op, family by family; of one op, all of it."""
 
-    found: Sequence[type[Op]]
+    result: Sequence[type[Op]]
     whole: bool = False
 
     @property
@@ -31,27 +31,27 @@ class OpsReport(Report):
         return Said(None)
 
     def headline(self) -> Headline:
-        return Headline(self.found[0].__name__ if self.whole else f"{len(self.found)} ops")
+        return Headline(self.result[0].__name__ if self.whole else f"{len(self.result)} ops")
 
     def blocks(self, room: Room) -> Iterator[Block]:
         if self.whole:
             yield self.headline()
-            yield from _description(self.found[0])
+            yield from _description(self.result[0])
             return
-        for family in dict.fromkeys(map(_family, self.found)):
-            rows = tuple(Row((op.__name__, _summary(op))) for op in self.found if _family(op) == family)
+        for family in dict.fromkeys(map(_family, self.result)):
+            rows = tuple(Row((op.__name__, _summary(op))) for op in self.result if _family(op) == family)
             yield Grid((Head("op"), Head("what it does", wrapped=True)), rows, title=family, bare=True)
 
     def records(self) -> Records:
         if self.whole:
-            arguments = ([one[name] for name in _ARGUMENT] for one in _arguments(self.found[0]))
+            arguments = ([one[name] for name in _ARGUMENT] for one in _arguments(self.result[0]))
             return Records([Field(name) for name in _ARGUMENT], arguments, "argument", None)
-        rows = ([_data(op)[name] for name in _FIELDS] for op in self.found)
+        rows = ([_data(op)[name] for name in _FIELDS] for op in self.result)
         fields = [Field(name, style="value" if name == "view" else "text") for name in _FIELDS]
         return Records(fields, rows, "op", None)
 
     def data(self) -> dict[str, Any]:
-        return self.headed({"ops": list(map(_data, self.found))})
+        return self.headed({"ops": list(map(_data, self.result))})
 
     @classmethod
     def schema(cls) -> js.Schema:
