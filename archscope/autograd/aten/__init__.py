@@ -34,9 +34,9 @@ from archscope.autograd.aten.kernels import (
     Format,
     as_formatted,
     kernel,
-    laid,
     like,
     softmax,
+    strides_behind,
     with_extra,
 )
 from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
@@ -56,13 +56,13 @@ from archscope.autograd.aten.reductions import (
     accumulated,
     average_pool,
     global_mean,
-    kept,
     largest,
     maximum_pool,
     mean,
     power_pool,
     restored,
     summed,
+    with_ones,
 )
 from archscope.autograd.aten.views import (
     copied,
@@ -122,9 +122,7 @@ __all__ = [
     "group_norm",
     "in_place",
     "indexed",
-    "kept",
     "kernel",
-    "laid",
     "largest",
     "like",
     "linear",
@@ -162,6 +160,7 @@ __all__ = [
     "softmax",
     "split",
     "stack",
+    "strides_behind",
     "strides_of",
     "subtract",
     "summed",
@@ -174,4 +173,5 @@ __all__ = [
     "where",
     "widened",
     "with_extra",
+    "with_ones",
 ]

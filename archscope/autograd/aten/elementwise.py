@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import laid, like
+from archscope.autograd.aten.kernels import like, strides_behind
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
@@ -35,14 +35,14 @@ def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = N
 
 def _promoted(t: Tape, x: Value, dtype: str) -> Laid:
     """How an operand lies that is cast for an elementwise function; on the CPU that is a copy (compute_types)."""
-    strides = laid(x.shape, x) if t.device == "cpu" and x.dtype != dtype else x.strides
+    strides = strides_behind(x.shape, x) if t.device == "cpu" and x.dtype != dtype else x.strides
     return x.shape, contiguous(x.shape) if strides is None else strides
 
 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
     """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
-    return t.make(shape, dtype, what, laid(shape, *x))
+    return t.make(shape, dtype, what, strides_behind(shape, *x))
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:
@@ -136,7 +136,7 @@ def derived(
         leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
         scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
     """
-    y = t.make(x.shape, x.dtype, what, None if x.strides is None else laid(x.shape, x))
+    y = t.make(x.shape, x.dtype, what, None if x.strides is None else strides_behind(x.shape, x))
     saved = {"input": (x,), "output": (y,)}.get(saves, ())
     t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
     return y
@@ -150,7 +150,7 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
         assert gradient is not None
         if not steps:
             operands = (*saved, gradient) if leads else (gradient, *saved)
-            return [t.make(gradient.shape, gradient.dtype, "", laid(gradient.shape, *operands))]
+            return [t.make(gradient.shape, gradient.dtype, "", strides_behind(gradient.shape, *operands))]
         passing = [like(t, gradient)] if scales else []
         passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
         first, other = passing[0] if scales else gradient, passing[-1] if steps > scales else saved[0]
