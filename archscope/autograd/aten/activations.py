@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archscope.autograd.aten.elementwise import derivative, derived, pointwise
+from archscope.autograd.aten.elementwise import derivative, derived, elementwise, pointwise
 from archscope.autograd.aten.kernels import asides, laid, like
 from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.gradients import passed_on
@@ -76,7 +76,7 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
         assert gradient is not None
         zero = t.make((), gradient.dtype)
         inside = [like(t, x, "", "bool") for _ in range(limits)]
-        result = pointwise(t, inside[0], gradient)
+        result = elementwise(t, (inside[0], gradient), gradient.dtype)
         t.drop(zero, *inside)
         return [result]
 

@@ -119,6 +119,8 @@ def _formatted_back(lays: Format, *kept: tuple[Shape, str]) -> Back:
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient, x = gradients[0], node.inputs[0]
         assert gradient is not None
+        if gradient.strides is x.strides is None:
+            return [t.make(x.shape, gradient.dtype)]
         source = {"input": x, "gradient": gradient}.get(lays.gradient)
         strides = None if source is None else as_formatted(source, x.shape)
         read = gradient if lays.turns and t.device == "cpu" else source
@@ -157,6 +159,6 @@ def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], 
 
 def _read(t: Tape, x: Value, lays: Format) -> list[Value]:
     """Copies that a forward kernel makes."""
-    if lays.strided and t.device == "cpu":
+    if x.strides is None or (lays.strided and t.device == "cpu"):
         return []
     return asides(t, (x, as_formatted(x, x.shape) if lays.output else None))

@@ -76,7 +76,7 @@ def layer_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: S
         t.drop(*copies)
         return results
 
-    copies = asides(t, (x, None))
+    copies = [] if x.strides is None else asides(t, (x, None))
     y = normalized(t, x, weights, statistics, dtype=dtype, back=back)
     t.drop(*copies)
     return y

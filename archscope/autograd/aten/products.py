@@ -80,12 +80,12 @@ def _factor(t: Tape, x: Value, gradients: Gradients, *others: Value) -> Value | 
 
 def _as_matrices(t: Tape, *x: Value) -> list[Value]:
     """Copies of matrices whose rows or columns do not lie as BLAS reads them (addmm_impl_cpu_)."""
-    return asides(t, *((value, None) for value in x if len(value.shape) == 2 and not _readable(value)))
+    turned = [value for value in x if value.strides is not None and len(value.shape) == 2 and not _readable(value)]
+    return asides(t, *((value, None) for value in turned)) if turned else []
 
 
 def _readable(x: Value) -> bool:
-    if x.strides is None:
-        return True
+    assert x.strides is not None
     (rows, columns), (across, along) = x.shape, x.strides
     return (along == 1 and across >= columns) or (across == 1 and along >= rows)
 
