@@ -25,10 +25,12 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
         return y
+    inner = t.begin()
     read = x if flat else view_or_copy(t, x, (prod(x.shape[:-1]), features), linked=True)
     y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
     if not flat:
         y = view(t, y, (*x.shape[:-1], out), None, unsafe=not at_once)
+        t.end(inner, y)
         if rest and not at_once:
             y = add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
     t.end(start, y)
