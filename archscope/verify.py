@@ -62,7 +62,7 @@ class Verification(Shown, report="verification"):
     """All verdicts on a design.
 
     Attributes:
-        setting: how it is run; figures are published of the usual one.
+        setting: how it is run; figures are published of a batch of 1, and most in the usual precision.
     """
 
     design: Design
@@ -75,16 +75,20 @@ class Verification(Shown, report="verification"):
         return all(verdict.ok for verdict in self.verdicts)
 
 
-def verify(design: Design, account: Account | None = None) -> Verification:
-    """Hold every ``expect:`` and ``budget:`` of a design against its account, at batch 1.
+def verify(
+    design: Design, setting: Setting | None = None, *, account: Account | None = None, **changes: Any
+) -> Verification:
+    """Hold every ``expect:`` and ``budget:`` of a design against its account.
 
     Args:
-        account: that one, where it is known already.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        account: of it under that setting, where it is known already.
 
     Raises:
         SpecError: an expectation or a budget names a figure or a layer that does not exist.
+        UsageError: a setting that cannot be.
     """
-    account = analyze(design) if account is None else account
+    account = analyze(design, setting, **changes) if account is None else account
     problems: list[Diagnostic] = []
     verdicts: list[Verdict] = []
     statements: list[Expectation | Budget] = [*design.expectations, *design.budgets]

@@ -5,15 +5,17 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.counts.account import Account, analyze
 from archscope.analysis.counts.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
 from archscope.analysis.step.run import steps_under
-from archscope.arith import plain
+from archscope.arith import plain, whole_number
 from archscope.arith.traced import Traced, number
+from archscope.collecting import uncollected
 from archscope.design import Design, incomplete
 from archscope.design.graph import Ref
 from archscope.design.steps import Step
@@ -27,8 +29,6 @@ from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from archscope.analysis.field.receptive_field import Field, ReceptiveFields
     from archscope.analysis.step.memory import Saved
 
@@ -37,8 +37,7 @@ _COUNTED = ("macs", "elementwise", "input_grad_macs", "weight_grad_macs", "activ
 _DERIVED = {"flops": "", "backward_macs": "", "reuse": "MACs/param", "intensity": "FLOPs/byte"}
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One equation.
 
     Attributes:
@@ -89,7 +88,7 @@ class Explanation(Shown, report="explanation"):
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data, without the design and how it is run."""
-        lines = [asdict(line) for line in self.lines]
+        lines = [line._asdict() for line in self.lines]
         return {"layer": self.layer, "title": self.title, "lines": lines, "incomplete": self.incomplete}
 
 
@@ -132,6 +131,7 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
     return explain_account(analyze(design, setting, **changes), layer)
 
 
+@uncollected()
 def explain_account(account: Account, layer: str | None = None) -> Explanations:
     """The same of an account, with the memory and the receptive fields that it has found already.
 
@@ -148,8 +148,8 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             saved.setdefault(name, []).append(piece)
-    known = _Known({}, {}, {}, incomplete(design))
-    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), known) for step in chosen])
+    memo = _Known({}, {}, {}, {}, {}, incomplete(design))
+    layers = tuple([_explain(step, account, saved.get(step.layer.name, []), memo) for step in chosen])
     return Explanations(account, layers)
 
 
@@ -157,29 +157,55 @@ class _Known(NamedTuple):
     """What was worked out for the layers before, since repeated blocks are alike.
 
     Attributes:
+        titles: of ops.
         lines: those of a layer but for its fields.
+        passed: the lines of fields that pass through layers, by field.
+        traced: ops with what they read and write, in symbols.
         windows: as they are traced.
         lacking: what the figures of the design lack.
-        passed: the lines of fields that pass through layers, by field.
     """
 
+    titles: dict[int, str]
     lines: dict[Any, tuple[Line, ...]]
     passed: dict[tuple[int, str], tuple[Line, ...]]
+    traced: dict[Any, _Symbols]
     windows: dict[Any, Reads]
     lacking: str | None
 
 
-def _explain(step: Step, account: Account, saved: list[Saved], known: _Known) -> Explanation:
+class _Symbols(NamedTuple):
+    """A layer in symbols: its op, what it reads and what it writes."""
+
+    op: Op
+    x: Tensors
+    y: Tensors
+
+
+def _symbols_of(step: Step, memo: _Known) -> _Symbols:
+    op, x, y = step.layer.op, step.x, step.y
+    key = (id(op), x)
+    if key not in memo.traced:
+        memo.traced[key] = _Symbols(
+            traced_op(op),
+            tuple(_symbols(op, tensor, "in", i, len(x)) for i, tensor in enumerate(x)),
+            tuple(_symbols(op, tensor, "out", i, len(y)) for i, tensor in enumerate(y)),
+        )
+    return memo.traced[key]
+
+
+def _explain(step: Step, account: Account, saved: list[Saved], memo: _Known) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype, step.copied)
-    if key not in known.lines:
-        known.lines[key] = tuple(_lines(step, account.setting))
-    given = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.given().items())
-    seen = _field_lines(step, account.fields, known)
+    if key not in memo.lines:
+        memo.lines[key] = tuple(_lines(step, _symbols_of(step, memo), account.setting))
+    if id(layer.op) not in memo.titles:
+        arguments = ", ".join(f"{name}={_shown(value)}" for name, value in layer.op.non_default().items())
+        memo.titles[id(layer.op)] = f"{layer.kind}({arguments})"
+    seen = _field_lines(step, account.fields, memo)
     precision = "" if account.design.graph.typed else account.setting.precision  # pieces have types of their own then
-    lines = (*known.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
-    title = f"{layer.kind}({given})"
-    return Explanation(layer.name, title, lines, known.lacking, account.design.name, account.setting)
+    lines = (*memo.lines[key], *seen, *_saved_lines(layer.name, saved, precision))
+    title = memo.titles[id(layer.op)]
+    return Explanation(layer.name, title, lines, memo.lacking, account.design.name, account.setting)
 
 
 def _shown(value: Any) -> str:
@@ -188,13 +214,11 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _lines(step: Step, setting: Setting) -> Iterator[Line]:
+def _lines(step: Step, symbols: _Symbols, setting: Setting) -> Iterator[Line]:
     layer, x, y, needs, learns, *_ = step
     dtype = setting.numbers.floating
-    op = traced_op(layer.op)
-    tx = tuple(_traced_input(layer.op, tensor, i, len(x)) for i, tensor in enumerate(x))
+    op, tx, ty = symbols
     yield from _shape_lines(op, tx, y)
-    ty = tuple(_symbols(layer.op, tensor, "out", i, len(y)) for i, tensor in enumerate(y))
     for name, tensor in op.parameters(*tx).items():
         words = ["shared with " + layer.shares] if layer.shares else []
         words += ["frozen"] if name in layer.frozen else []
@@ -209,8 +233,8 @@ def _lines(step: Step, setting: Setting) -> Iterator[Line]:
     )  # fmt: skip
     if plain(cost.params):
         trained = plain(cost.trainable_params)
-        told = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
-        yield _line("params", cost.params, told)
+        note = "frozen" if not trained else f"{trained:,} of them are trained" if layer.frozen else ""
+        yield _line("params", cost.params, note)
     notes = {
         "elementwise": op.elementwise_rule if plain(cost.elementwise) else "",
         "input_grad_macs": "" if any(needs) else "nothing upstream is trained" if learns else "no gradient is wanted",
@@ -221,10 +245,10 @@ def _lines(step: Step, setting: Setting) -> Iterator[Line]:
         if plain(cost.macs) or not figure.endswith("macs"):
             yield _line(figure, getattr(cost, figure), notes.get(figure, ""))
     if plain(cost.macs):
-        symbols: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
-        known = Cost(**symbols)
+        named: dict[str, Any] = {name: Traced.symbol(name, plain(getattr(cost, name))) for name in COST_FIELDS}
+        counted = Cost(**named)
         for figure, unit in _DERIVED.items():
-            value = getattr(known, figure)
+            value = getattr(counted, figure)
             if plain(value) is not None:
                 yield _line(figure, value, unit)
         if plain(cost.weight_layers):
@@ -257,7 +281,7 @@ def _line(figure: str, value: Any, note: str = "") -> Line:
 # -- receptive fields --------------------------------------------------------------------------------------------------
 
 
-def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator[Line]:
+def _field_lines(step: Step, fields: ReceptiveFields, memo: _Known) -> Iterator[Line]:
     """The recurrence of the receptive field, axis by axis, where the layer has one path and a window that slides."""
     seen = fields.tensors[Ref(step.layer.name)]
     single = len(step.layer.inputs) == 1
@@ -265,13 +289,13 @@ def _field_lines(step: Step, fields: ReceptiveFields, known: _Known) -> Iterator
         suffix = f"_{field.axis}" if len(seen) > 1 else ""
         before = fields.tensors[step.layer.inputs[0]].get(key) if single else None
         if before is not field:
-            moved = _recurrence(step, before, suffix, known) if before is not None else None
+            moved = _recurrence(step, before, suffix, memo) if before is not None else None
             yield from _axis_lines(field, suffix, moved, _paths(step, key, fields))
             continue
         place = (id(field), suffix)  # it passes through
-        if place not in known.passed:
-            known.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
-        yield from known.passed[place]
+        if place not in memo.passed:
+            memo.passed[place] = tuple(_axis_lines(field, suffix, None, ""))
+        yield from memo.passed[place]
 
 
 def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> Iterator[Line]:
@@ -295,30 +319,38 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
     else:
         hull = "" if field.table is not None else paths
         yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
-        yield Line(f"jump{suffix}", "", "", _number(field.jump))
+        yield Line(f"jump{suffix}", "", "", whole_number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
 
 def _saved_lines(name: str, saved: list[Saved], precision: str) -> Iterator[Line]:
-    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once."""
-    for piece in saved:
-        others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
-        shared = f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
-        run = f", {precision}" if precision else ""
-        yield Line("saves", "", "", piece.bytes, f"{piece.what}{run}{shared}")
+    """What the layer keeps for the backward pass, in bytes, and who keeps it, too; a figure counts each piece once.
+
+    Pieces that are alike, those of a recurrent layer's steps, stand together.
+    """
+    run = f", {precision}" if precision else ""
+    alike = Counter((piece.bytes, piece.what, _keepers(name, piece)) for piece in saved)
+    for (size, what, shared), many in alike.items():
+        worked = f"{many:,} x {size:,}" if many > 1 else ""
+        yield Line("saves", "", worked, many * size, f"{what}{run}{shared}")
 
 
-def _recurrence(step: Step, before: Field, suffix: str, known: _Known) -> Span | None:
+def _keepers(name: str, piece: Saved) -> str:
+    """Who else keeps a piece."""
+    others = [layer for layer in (piece.layer, *piece.shared) if layer != name]
+    return f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
+
+
+def _recurrence(step: Step, before: Field, suffix: str, memo: _Known) -> Span | None:
     """The field behind a sliding window, in symbols."""
     if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None
     (span,) = before.spans
     key = (id(step.layer.op), step.x)
-    if key not in known.windows:
-        tx = tuple(_traced_input(step.layer.op, tensor, i, len(step.x)) for i, tensor in enumerate(step.x))
-        ty = tuple(_symbols(step.layer.op, tensor, "out", i, len(step.y)) for i, tensor in enumerate(step.y))
-        (known.windows[key],) = traced_op(step.layer.op).reads(tx, ty)
-    reads = known.windows[key]
+    if key not in memo.windows:
+        op, tx, ty = _symbols_of(step, memo)
+        (memo.windows[key],) = op.reads(tx, ty)
+    reads = memo.windows[key]
     entry = reads.axes[before.dim] if isinstance(reads, Along) else None
     if entry is None or type(entry[1]) is not Slide or entry[1] is SAME or span.period > 1 or not span.even:
         return None
@@ -344,7 +376,7 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
         return text
     from archscope.analysis.field.receptive_field import apart_words
 
-    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(_number(apart.by)))
+    words = apart_words(apart.layer, str(apart.first), str(apart.second), str(whole_number(apart.by)))
     return f"{text}; {words}"
 
 
@@ -376,10 +408,6 @@ def _moving(start: int, step: int) -> str:
         return str(start)
     moved = "u" if abs(step) == 1 else f"{abs(step)} u"
     return f"{start} {'-' if step < 0 else '+'} {moved}" if start else f"{'-' if step < 0 else ''}{moved}"
-
-
-def _number(value: int | Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def _shape_lines(op: Op, x: Tensors, y: Tensors) -> Iterator[Line]:
@@ -414,10 +442,6 @@ def traced_op(op: Op) -> Op:
         else:
             replaced[info.name] = Traced.symbol(info.symbol, value)
     return op.replace(**replaced)
-
-
-def _traced_input(op: Op, tensor: Tensor, index: int, count: int) -> Tensor:
-    return _symbols(op, tensor, "in", index, count)
 
 
 def _symbols(op: Op, tensor: Tensor, side: str, index: int, count: int) -> Tensor:

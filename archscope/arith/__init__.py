@@ -25,9 +25,10 @@ from archscope.arith.helpers import (
     ratio,
     total,
     where,
+    whole_number,
 )
 
 __all__ = [
     "Reading", "ceil_div", "collected", "exact_div", "fixed", "floor_mul", "gcd", "is_real", "largest",
-    "maximum", "minimum", "plain", "prod", "ratio", "total", "where",
+    "maximum", "minimum", "plain", "prod", "ratio", "total", "where", "whole_number",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import reduce
 from operator import add, mul
 from typing import Any, TypeVar
@@ -137,7 +138,7 @@ def prod(factors: Iterable[int]) -> int:
     """The product; 1 for none."""
     values = iter(factors)
     first = next(values, 1)  # not a leading 1: a traced product begins with its first factor
-    return reduce(mul, values, first)
+    return math.prod(values, start=first)
 
 
 def total(terms: Iterable[int]) -> int:
@@ -147,12 +148,25 @@ def total(terms: Iterable[int]) -> int:
     return reduce(add, values, first)
 
 
-def collected(terms: Sequence[int]) -> int:
-    """The sum of many integers or readings of such; equal ones are counted and multiplied, no formula tells of it."""
+def collected(terms: Sequence[int], times: Iterable[int]) -> int:
+    """The sum of integers or readings of such, each so many times; one that comes again is counted, then multiplied.
+
+    No formula tells of it.
+    """
     if {*map(type, terms)} <= {int}:
-        return sum(terms)
+        return sum(map(mul, terms, times))
     distinct = {id(term): term for term in terms}
-    return total(distinct[one] * count for one, count in Counter(map(id, terms)).items())
+    counts: Counter[int] = Counter()
+    for term, count in zip(terms, times, strict=True):
+        counts[id(term)] += count
+    return total(distinct[one] * count for one, count in counts.items())
+
+
+def whole_number(value: int | Fraction) -> int | float:
+    """A fraction as an integer where it is one, else as a real number."""
+    if type(value) is int or not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 else float(value)
 
 
 def fixed(number: _Number) -> _Number:

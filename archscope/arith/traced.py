@@ -7,8 +7,8 @@ form ``11 x 11``. There is no second formula anywhere: what is explained is what
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from archscope.arith.helpers import PLAIN, Reading, plain
@@ -31,17 +31,32 @@ _SIGNS: dict[str, tuple[str, int]] = {
 _ATOM = 9
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+#: a value in writing: its formula in symbols, how tightly its outermost operator binds, and both for that with numbers
+_Text = tuple[str, int, str, int]
+
+
 class Traced(Reading):
-    """A number with its formula.
+    """A number with its formula; it does not change.
 
     Attributes:
         value: the plain number.
         source: a symbol's name, or the operation that made it; ``None`` for a literal.
     """
 
-    value: Any
-    source: str | _Node | None = None
+    __slots__ = ("_memo", "source", "value")
+
+    def __init__(self, value: Any, source: str | _Node | None = None) -> None:
+        self.value, self.source = value, source
+        self._memo: _Text | None = None
+
+    def written(self) -> _Text:
+        """It in writing; several formulas may go on with it."""
+        if self._memo is None:
+            self._memo = _written(self.value, self.source)
+        return self._memo
+
+    def __repr__(self) -> str:
+        return f"Traced({self.value!r}, {self.formula()!r})"
 
     @classmethod
     def symbol(cls, name: str, value: int) -> Traced:
@@ -59,7 +74,7 @@ class Traced(Reading):
 
     def texts(self) -> tuple[str, str]:
         """The formula in symbols, and with its numbers."""
-        symbols, _, numbers, _ = _written(self)
+        symbols, _, numbers, _ = self.written()
         return symbols, numbers
 
     def formula(self) -> str:
@@ -149,28 +164,29 @@ def number(value: Any) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
-#: a value in writing: its formula in symbols, how tightly its outermost operator binds, and both for that with numbers
-_Text = tuple[str, int, str, int]
+def _text(value: Any) -> _Text:
+    return value.written() if isinstance(value, Traced) else _literal(plain(value))
 
 
-def _written(value: Any) -> _Text:
-    source = value.source if isinstance(value, Traced) else None
+def _written(value: Any, source: str | _Node | None) -> _Text:
     if isinstance(source, str):
-        return source, _ATOM, number(value.value), _ATOM
+        return source, _ATOM, number(value), _ATOM
     if source is None:
-        return _literal(plain(value))
+        return _literal(value)
     name, arguments = source
+    if name == "+":
+        return _sum(*arguments)
     if name in _SIGNS:
         return _infix(name, arguments)
     if name == "where":
-        yes, condition, no = map(_written, (arguments[1], arguments[0], arguments[2]))
+        yes, condition, no = map(_text, (arguments[1], arguments[0], arguments[2]))
         _, _, numbers, binds = yes if plain(arguments[0]) else no
         return f"({yes[0]} if {condition[0]} else {no[0]})", _ATOM, numbers, binds
     if name in _ROUNDED:
         rounding, inner = _ROUNDED[name]
         symbols, _, numbers, _ = _infix(inner, arguments)
         return f"{rounding}({symbols})", _ATOM, f"{rounding}({numbers})", _ATOM
-    function, texts = _FUNCTIONS.get(name, name), [_written(argument) for argument in arguments]
+    function, texts = _FUNCTIONS.get(name, name), [_text(argument) for argument in arguments]
     symbols, numbers = ", ".join(text[0] for text in texts), ", ".join(text[2] for text in texts)
     return f"{function}({symbols})", _ATOM, f"{function}({numbers})", _ATOM
 
@@ -182,6 +198,35 @@ def _literal(value: Any) -> _Text:
     return text, strength, text, strength
 
 
+#: of longer sums equal terms are written once: those of the layers of an LSTM
+_LONG_SUM = 8
+
+
+def _sum(value: Any, last: Any) -> _Text:
+    """A sum, whose terms are gone through one by one: of a thousand layers none may stand within the other."""
+    terms = [_text(last)]
+    while isinstance(value, Traced) and isinstance(value.source, _Node) and value.source.name == "+":
+        value, last = value.source.arguments
+        terms.append(_text(last))
+    terms = [_text(value), *reversed(terms)]
+    if len(terms) > _LONG_SUM:
+        terms = [term if many == 1 else _times(many, term) for term, many in Counter(terms).items()]
+    sign, strength = _SIGNS["+"]
+    symbols = sign.join(_within(text, binds, strength) for text, binds, _, _ in terms)
+    return symbols, strength, sign.join(_within(text, binds, strength) for _, _, text, binds in terms), strength
+
+
+def _times(many: int, term: _Text) -> _Text:
+    sign, strength = _SIGNS["*"]
+    symbols, numbers = _within(*term[:2], strength), _within(*term[2:], strength)
+    return f"{many:,}{sign}{symbols}", strength, f"{many:,}{sign}{numbers}", strength
+
+
+def _within(text: str, binds: int, strength: int) -> str:
+    """A term where an operator stands beside it that binds so tightly."""
+    return f"({text})" if binds < strength else text
+
+
 #: functions that round what an operator gives: what they are called, and the operator
 _ROUNDED = {"//": ("floor", "exact_div"), "ceil_div": ("ceil", "exact_div"), "floor_mul": ("floor", "*")}
 _FUNCTIONS = {"maximum": "max", "minimum": "min"}
@@ -189,16 +234,12 @@ _FUNCTIONS = {"maximum": "max", "minimum": "min"}
 
 def _infix(name: str, arguments: tuple[Any, Any]) -> _Text:
     sign, strength = _SIGNS[name]
-    left, left_binds, left_worked, left_worked_binds = _written(arguments[0])
-    right, right_binds, right_worked, right_worked_binds = _written(arguments[1])
-    # a - (b - c) and a / (b x c) keep their parentheses; a + (b + c) and a x (b x c) need none
-    tight = strength if name in ("+", "*") else strength + 1
-    if left_binds < strength:
-        left = f"({left})"
-    if left_worked_binds < strength:
-        left_worked = f"({left_worked})"
-    if right_binds < tight:
-        right = f"({right})"
-    if right_worked_binds < tight:
-        right_worked = f"({right_worked})"
-    return f"{left}{sign}{right}", strength, f"{left_worked}{sign}{right_worked}", strength
+    left, left_binds, left_worked, left_worked_binds = _text(arguments[0])
+    right, right_binds, right_worked, right_worked_binds = _text(arguments[1])
+    # a - (b - c) and a / (b x c) keep their parentheses; a x (b x c) needs none
+    tight = strength if name == "*" else strength + 1
+    symbols = f"{_within(left, left_binds, strength)}{sign}{_within(right, right_binds, tight)}"
+    numbers = (
+        f"{_within(left_worked, left_worked_binds, strength)}{sign}{_within(right_worked, right_worked_binds, tight)}"
+    )
+    return symbols, strength, numbers, strength

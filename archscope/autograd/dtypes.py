@@ -44,6 +44,10 @@ def full_name(word: str) -> str:
     return SHORT.get(word.lower(), word)
 
 
+#: types of torch that no layer here works in: they were meant
+_OTHERS = ("int8", "uint8", "int16", "uint16", "uint32", "uint64", "complex64", "complex128")
+
+
 def misnamed(word: str, known: Sequence[str]) -> str:
     """A hint for a word that is not the name of a type: what it is, or what was meant; empty where nothing is close."""
     name = full_name(word.removeprefix("torch.")).lower()
@@ -53,7 +57,7 @@ def misnamed(word: str, known: Sequence[str]) -> str:
         return "no layer of torch runs in float8: what a design weighs in it is `--precision float8`"
     if name in known:
         return f"did you mean `{name}`?"
-    return suggestion(word, known)
+    return "" if name in _OTHERS else suggestion(word, known)
 
 
 class Types(NamedTuple):

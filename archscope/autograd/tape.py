@@ -5,8 +5,8 @@ results, and links a node into the graph of the backward pass, which keeps what 
 (derivatives.yaml). The backward pass then runs the nodes in the order of torch's engine. Every allocation is an event;
 memory is free as soon as nobody holds it, as by reference counting.
 
-A copy that a kernel makes for itself of what does not lie as it reads it counts (:func:`archscope.autograd.aten.kernels.asides`);
-its workspace does not, nor do copies within oneDNN's and cuDNN's convolutions and recurrent layers.
+A copy that a kernel makes for itself of what does not lie as it reads it counts (asides in aten/kernels.py); its
+workspace does not, nor do copies within convolutions, and recurrent layers of oneDNN and cuDNN.
 """
 
 from __future__ import annotations

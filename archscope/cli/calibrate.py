@@ -22,7 +22,7 @@ from archscope.report.schema import dumped
     help="May be repeated.  [default: float32]",
 )
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
-@click.option("--output", metavar="FILE", help="Where to store it, instead of in your folder; - prints it.")
+@options.target("--output", help="Where to store it, instead of in your folder; - prints it.")
 @options.formats(CalibrationReport)
 @options.manners
 def command(

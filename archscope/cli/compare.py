@@ -12,6 +12,7 @@ import click
 from archscope.cli import options, settings
 from archscope.comparison import FIGURES, Comparison, choose_figures, compare
 from archscope.comparison.difference import Difference, diff
+from archscope.design import hold_drawn
 from archscope.load import read_document
 from archscope.report.results.comparison import ComparisonReport
 from archscope.report.results.difference import DifferenceReport
@@ -109,6 +110,8 @@ def command(
         for spec in specs
         for one in _columns(variants, sets, inputs)
     ]
+    if difference:
+        hold_drawn("a difference", *designs)  # before all are worked out
     found = compare(
         designs,
         setting,

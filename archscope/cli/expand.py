@@ -12,7 +12,7 @@ from archscope.spec.writer import to_yaml
 @click.command("expand")
 @options.one_spec
 @options.variant
-@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write it; - is standard output.")
+@options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
 @options.manners
 def command(
     spec: str,

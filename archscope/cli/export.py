@@ -11,7 +11,7 @@ import click
 from archscope.cli import options
 from archscope.design import Design
 from archscope.errors import MissingLibrary
-from archscope.files import check_place, write
+from archscope.files import write
 from archscope.ops.contents import files_of, regular
 
 #: formats by the ending of a file's name
@@ -30,7 +30,7 @@ _ENDINGS = {
     type=click.Choice(["torch", "onnx", "dot", "mermaid", "json"]),
     help="What to write; by the ending of the file's name where it is left out.",
 )
-@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write it; - is standard output.")
+@options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
 @click.option("--seed", type=int, help="Of the initial weights in an ONNX model.")
 @options.manners
 def command(
@@ -58,7 +58,6 @@ def command(
         raise click.UsageError("say what to write: --to torch, onnx, dot, mermaid or json")
     if form == "onnx" and output == "-":
         raise click.UsageError("an ONNX model is not text: name a file, as in -o model.onnx")
-    check_place(output)  # before all the work
     if seed is not None and form != "onnx":
         raise click.UsageError("--seed is for --to onnx: the other formats hold no weights")
     design = options.load_design(spec, sets, inputs, quiet=quiet)

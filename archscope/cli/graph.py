@@ -6,14 +6,13 @@ import click
 
 from archscope.analysis.counts.account import analyze, runnable
 from archscope.cli import options
-from archscope.files import check_target
 from archscope.report.graphs import draw
 from archscope.report.outline import MOST_BOXES
 
 
 @click.command("graph")
 @options.one_spec
-@click.option("-o", "--output", required=True, metavar="FILE", help="Where to write it: .svg, .png or .pdf.")
+@options.target("-o", "--output", picture=True, required=True, help="Where to write it: .svg, .png or .pdf.")
 @click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
 @click.option("--open", "opened", multiple=True, metavar="NAME", help="Unfold this block, too; may be given again.")
 @click.option("--shapes", is_flag=True, help="Write the shapes of tensors along the edges.")
@@ -42,7 +41,6 @@ def command(
     archscope graph unet --depth all --shapes -o unet.png
     archscope graph my.yaml --horizontal -o my.svg
     """
-    check_target(output)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     draw(
         analyze(design, runnable(design)),

@@ -56,7 +56,7 @@ class ExampleInput(click.ParamType):
 @click.option("--name", help="Of the design; that of the callable or of the file if left out.")
 @click.option("--flat", is_flag=True, help="A plain list of layers: no blocks, no repeats.")
 @click.option("--opaque", is_flag=True, help="Keep what no layer can represent as a black box with measured totals.")
-@click.option("-o", "--output", default="-", metavar="FILE", help="Where to write the spec; - is standard output.")
+@options.target("-o", "--output", default="-", help="Where to write the spec; - is standard output.")
 @options.formats(ImportedReport)
 @options.manners
 @click.pass_context
@@ -95,8 +95,6 @@ def command(
     Exit codes: 0 all figures are the original's, 1 written, but a figure differs, 2 refused.
     """
     options.to_stdout(output, *outputs.targets)
-    if output != "-":
-        files.check_place(output)
     if target.endswith(".onnx"):
         if kwargs_text is not None or opaque:
             raise click.UsageError("--kwargs and --opaque are for models that are run; an ONNX file is only read")

@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ArchscopeError as error:
-            text = str(error)
+            text = printable(str(error))  # it may quote the command line
             click.echo(text if ": error: " in text or text.startswith("error: ") else f"error: {text}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:

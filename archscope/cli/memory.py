@@ -63,7 +63,7 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
 )
 @click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
 @options.variant
-@click.option("--plot", metavar="FILE", help="Draw memory over the training step (.svg, .png, .pdf).")
+@options.target("--plot", picture=True, help="Draw memory over the training step (.svg, .png, .pdf).")
 @options.formats(MemoryReport)
 @options.manners
 def command(
@@ -90,10 +90,6 @@ def command(
     archscope memory my.yaml --batch 8 --device cuda --limit 24GiB
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
-    if plot is not None:
-        from archscope.files import check_target
-
-        check_target(plot)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     found = memory(design, setting)
     if plot is not None:

@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.errors.diagnostics import Diagnostic, numberless
+from archscope.files import check_place, check_target
 from archscope.load import load
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
@@ -28,6 +29,34 @@ if TYPE_CHECKING:
     from archscope.spec.document import Document
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Target(click.ParamType):
+    """A file to write, or ``-``, which is standard output: what cannot be one is told before the work."""
+
+    name = "file"
+
+    def __init__(self, check: Callable[[str], object] = check_place) -> None:
+        self._check = check
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name.
+
+        Raises:
+            UsageError: nothing can be written there.
+        """
+        if value != "-":
+            self._check(value)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+def target(*names: str, picture: bool = False, **attributes: Any) -> Callable[[_Command], _Command]:
+    """An option that names a file to write; a ``picture`` has one of the endings of pictures."""
+    return click.option(*names, type=Target(check_target if picture else check_place), metavar="FILE", **attributes)
 
 
 class Spec(click.ParamType):
@@ -231,9 +260,7 @@ def formats(report: type[Report]) -> Callable[[_Command], _Command]:
             return function(outputs=Outputs(targets), **given)
 
         for name, format_ in reversed(FORMATS.items()):
-            option = click.option(
-                f"--{name}", f"{name}_file", metavar="FILE", is_flag=False, flag_value="-", help=f"{format_.HELP}"
-            )
+            option = target(f"--{name}", f"{name}_file", is_flag=False, flag_value="-", help=format_.HELP)
             command = option(command)
         command.report = report  # type: ignore[attr-defined]  # whose schema `archscope schema` prints
         return command  # type: ignore[return-value]

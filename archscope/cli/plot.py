@@ -15,7 +15,6 @@ from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import UsageError, suggestion
 from archscope.figures import options_of
-from archscope.files import check_target
 from archscope.setting import Setting
 
 if TYPE_CHECKING:
@@ -56,10 +55,7 @@ def _picture(function: Callable[..., Any]) -> Callable[..., Any]:
     """What all kinds take: ``-o`` and another variant of the designs."""
     text = "Where to write it: .svg, .png or .pdf."
 
-    def checked(_: click.Context, __: click.Parameter, target: str) -> str:
-        return check_target(target)
-
-    output = click.option("-o", "--output", required=True, metavar="FILE", callback=checked, help=text)
+    output = options.target("-o", "--output", picture=True, required=True, help=text)
     return output(options.variant(options.manners(function)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from archscope.analysis.field.receptive_field import receptive_fields
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.errors import MissingLibrary
 from archscope.report.formats import FORMATS
@@ -37,11 +37,15 @@ class Places(click.ParamType):
 @click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
 @click.option("--measure", is_flag=True, help="With --unit: hold it against gradients of the built module (torch).")
 @click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
-@click.option("--plot", metavar="FILE", help="Draw the growth of the field through the network (.svg, .png, .pdf).")
-@click.option("--draw", metavar="FILE", help="Draw the fields of middle units over the input.")
+@options.target("--plot", picture=True, help="Draw the growth of the field through the network (.svg, .png, .pdf).")
+@options.target("--draw", picture=True, help="Draw the fields of middle units over the input.")
 @click.option("--layers", metavar="A,B,...", help="With --draw: the layers, instead of LAYER.")
 @click.option("--image", metavar="FILE", help="With --draw: a picture to draw over.")
-@click.option("--heat", metavar="FILE", help="With --unit: draw the effective receptive field, by gradients (torch).")
+@options.target("--heat", picture=True, help="With --unit: draw the effective receptive field, by gradients (torch).")
+@settings.refused(
+    "which elements a unit reads is the same in every precision, at every batch, and on every device",
+    *("precision", "batch", "device"),
+)
 @options.variant
 @options.formats(FieldsReport)
 @options.manners
@@ -79,11 +83,6 @@ def command(
     """
     _check(layer, unit, pixel, layers, measure=measure, draw=draw, heat=heat)
     targets = [target for target in (plot, draw, heat) if target is not None]
-    if targets:
-        from archscope.files import check_target
-
-        for target in targets:
-            check_target(target)
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     fields = receptive_fields(design)
     measured = _measured(design, layer, unit, source) if measure and layer is not None and unit is not None else None

@@ -10,14 +10,14 @@ from archscope.analysis.peers import Measured, reconcile
 from archscope.cli import options, settings
 from archscope.design import Design
 from archscope.report.results.reconciliation import ReconciliationReport
-from archscope.setting import Setting
+from archscope.setting import OF_MODULES, Setting
 
 _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install 'archscope[torch]'`"
 
 
 @click.command("reconcile")
 @options.one_spec
-@settings.options("batch")
+@settings.options(*OF_MODULES)
 @click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
 @options.variant
 @options.formats(ReconciliationReport)
@@ -36,17 +36,17 @@ def command(
     """Tell what fvcore, torch's counter, torchinfo, ptflops, thop and Keras report, and what makes the difference.
 
     Each is modelled by the rules in its source, and those that are installed are run, on the CPU, on the module that
-    the design describes. Below the table each figure is led back to archscope's, term by term. Exit code 1 if a
-    modelled figure is not the measured one.
+    the design describes, in the precision that is asked for; one that cannot be says why. Below the table each figure
+    is led back to archscope's, term by term. Exit code 1 if a modelled figure is not the measured one.
 
     \b
     archscope reconcile resnet50
     archscope reconcile my.yaml --batch 8 --no-run
-    archscope reconcile mobilenet_v2 --json -
+    archscope reconcile mobilenet_v2 --precision amp --json -
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
     found = reconcile(design, setting)
-    measured = {} if no_run else _measured(design, setting.batch)
+    measured = {} if no_run else _measured(design, setting)
     report = ReconciliationReport(found, measured or {})
     outputs.write(report)
     if measured is None and not quiet:
@@ -54,7 +54,7 @@ def command(
     ctx.exit(0 if all(one.ok for one in report.peers) else 1)
 
 
-def _measured(design: Design, batch: int) -> Mapping[str, Measured] | None:
+def _measured(design: Design, setting: Setting) -> Mapping[str, Measured] | None:
     """What the peers report; nothing where there is no PyTorch."""
     try:
         from archscope.backends.torch.peers import measure
@@ -62,4 +62,4 @@ def _measured(design: Design, batch: int) -> Mapping[str, Measured] | None:
         if error.name != "torch":
             raise
         return None
-    return measure(design, batch)
+    return measure(design, setting)

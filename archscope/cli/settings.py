@@ -141,6 +141,27 @@ def options(*fields: str, partial: bool = False, device: bool = False) -> Callab
     return decorated
 
 
+def refused(why: str, *fields: str) -> Callable[[_Command], _Command]:
+    """The options of fields that nothing of a command depends on: whoever gives one is told so.
+
+    Args:
+        why: does nothing depend on them.
+    """
+
+    def told(context: click.Context, option: click.Parameter, _: Any) -> None:
+        if context.get_parameter_source(str(option.name)) not in _UNASKED:
+            raise click.UsageError(f"{option.opts[0]} says nothing here: {why}")
+
+    def decorated(function: _Command) -> _Command:
+        for name in fields:
+            function = OPTIONS[name](function)
+            option: click.Option = function.__click_params__[-1]  # type: ignore[attr-defined]  # as click keeps them
+            option.hidden, option.expose_value, option.callback = True, False, told
+        return function
+
+    return decorated
+
+
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for on the command line."""
     context = click.get_current_context()

@@ -16,7 +16,7 @@ import click
 from archscope import shown
 from archscope.cli import calibrations, options, settings
 from archscope.errors import UsageError
-from archscope.files import check_place, write
+from archscope.files import write
 from archscope.load import read_document
 from archscope.report.results.sweep import SweepReport
 from archscope.setting import FIELDS
@@ -82,19 +82,17 @@ class Count(click.ParamType):
 @click.option("--method", type=click.Choice(METHODS), help="How they are drawn.  [default: random]")
 @settings.options(*FIELDS, partial=True)
 @options.variant
-@click.option(
+@options.target(
     "-o",
     "--out",
     "outs",
     multiple=True,
-    metavar="FILE",
     help="Write all designs that satisfy the conditions to a .parquet or .csv file, or a report to an .html one.",
 )
 @click.option("--frontier", "only_frontier", is_flag=True, help="Write to -o only the designs on the frontier.")
-@click.option(
+@options.target(
     "--emit",
     "emitted",
-    metavar="FILE",
     help="Write the best design as a spec; with {} in the name each of the --top, numbered.",
 )
 @click.option(
@@ -154,7 +152,6 @@ def command(
         return
     piped = options.to_stdout(*outputs.targets, emitted, *outs)
     rows, page = _targets(outs)
-    _check_places(*outputs.targets, emitted)
     document = read_document(spec)
     stated = document.sweep.device.text if document.sweep and document.sweep.device else None
     calibration = _calibration(changes.get("device", stated), calibration_file, bound=bound)
@@ -226,15 +223,8 @@ def _targets(outs: Sequence[str]) -> tuple[str | None, str | None]:
             raise click.UsageError(f"`{out}` is none of the files that -o writes: .parquet, .csv, .html")
         if kind in found:
             raise click.UsageError(f"-o {found[kind]} and -o {out} are of one kind; write them one by one")
-        check_place(out)
         found[kind] = out
     return found.get(_ROWS), found.get(_PAGE)
-
-
-def _check_places(*targets: str | None) -> None:
-    for target in targets:
-        if target is not None:
-            check_place(target)
 
 
 def _derived(given: Sequence[tuple[str, str]]) -> dict[str, str]:

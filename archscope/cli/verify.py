@@ -10,13 +10,17 @@ from typing import Any
 
 import click
 
-from archscope.cli import options
+from archscope.cli import options, settings
 from archscope.errors import MissingLibrary, SpecError
 from archscope.files import write
 from archscope.load import read_document
 from archscope.report.errata import page
 from archscope.report.results.verification import VerificationReport
+from archscope.setting import Setting
 from archscope.verify import Verification, verify
+
+#: that torch runs; with a single one it trains no batch norms of maps of a single value
+_SAMPLES = 2
 
 
 @click.command("verify")
@@ -24,7 +28,8 @@ from archscope.verify import Verification, verify
 @click.option(
     "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and hold every figure against that."
 )
-@click.option("--errata", metavar="FILE", help="Write a Markdown page of the published figures that are wrong.")
+@options.target("--errata", help="Write a Markdown page of the published figures that are wrong.")
+@settings.options("precision")
 @options.formats(VerificationReport)
 @options.manners
 @click.pass_context
@@ -33,6 +38,7 @@ def command(
     specs: tuple[str, ...],
     with_torch: bool,
     errata: str | None,
+    setting: Setting,
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
@@ -44,13 +50,14 @@ def command(
     archscope verify alexnet
     archscope verify specs/
     archscope verify resnet50 --torch
+    archscope verify resnet50 --torch --precision amp
     archscope verify specs/ --errata reports/errata.md
     """
     designs = [path for spec in specs for path in _designs(spec)]
     options.to_stdout(errata, *outputs.targets)
     quiet = quiet or errata == "-"
     check = _torch_check() if with_torch else None
-    results = _verified(designs, quiet=quiet)
+    results = _verified(designs, setting, quiet=quiet)
     if errata is not None:
         right = [result for result in results.values() if isinstance(result, Verification)]
         write(page(right, " ".join(specs), errata), errata)
@@ -62,19 +69,19 @@ def command(
         if not quiet:
             options.warn(result.design.warnings)
         if check is not None:
-            proofs[path] = tuple(check(result.design))
+            proofs[path] = tuple(check(result.design, setting.but(batch=_SAMPLES)))
     report = VerificationReport(results, proofs, quiet)
     outputs.write(report)
     ctx.exit(2 if report.wrong else 1 if report.failed else 0)
 
 
-def _verified(designs: Sequence[str], *, quiet: bool) -> dict[str, Verification | SpecError]:
+def _verified(designs: Sequence[str], setting: Setting, *, quiet: bool) -> dict[str, Verification | SpecError]:
     """What becomes of each spec; the error of a single one is raised."""
     results: dict[str, Verification | SpecError] = {}
     with click.progressbar(designs, label="verifying", file=sys.stderr, hidden=_no_bar(designs, quiet)) as bar:
         for path in bar:
             try:
-                results[path] = verify(options.load_design(path, quiet=True))
+                results[path] = verify(options.load_design(path, quiet=True), setting)
             except SpecError as error:
                 if len(designs) == 1:
                     raise

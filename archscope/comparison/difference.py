@@ -272,7 +272,7 @@ class _Laid:
                 _summed_up(enumerate(self._whole(side, child, kind) for child in node.children)),
             )
         layer, cost, saved = side.layer(node), side.row(node).cost, side.saved[node.name]
-        arguments = layer.op.given().items()
+        arguments = layer.op.non_default().items()
         if kind == REMOVED:
             edits = tuple(Edit(name, value, None) for name, value in arguments)
             return Change(kind, before, after, layer.kind, edits, Cost() - cost, -saved)

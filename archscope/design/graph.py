@@ -299,6 +299,7 @@ class LayerGraph:
         if refused is not None:
             return None
         dims: dict[str, tuple[int | None, ...]] = {node.name: (0,) for node in self.inputs}
+        known: dict[tuple[int, int], tuple[int | None, ...]] = {}  # alike layers give the same tensors
         for layer in self._layers:
             if refusal is not None and refusal[0] is layer:
                 what = f"does not allow batch {MANY}: {refusal[1].message.removeprefix(f'{layer.kind}: ')}"
@@ -306,7 +307,10 @@ class LayerGraph:
                 what = _parting(one[layer.name], many[layer.name])
             if what:
                 return BesideBatches(dims, _marked(many, dims), Parting(layer, what))
-            dims[layer.name] = tuple(map(_first_difference, one[layer.name], many[layer.name]))
+            few, more = one[layer.name], many[layer.name]
+            if (id(few), id(more)) not in known:
+                known[id(few), id(more)] = tuple(map(_first_difference, few, more))
+            dims[layer.name] = known[id(few), id(more)]
         return BesideBatches(dims, _marked(many, dims))
 
     @cached_property

@@ -7,6 +7,7 @@ for the torch module alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
 from typing import NamedTuple
 
 from archscope.autograd.dtypes import Types
@@ -54,27 +55,37 @@ def steps_of(graph: LayerGraph, batch: int = 1, types: Types | None = None) -> t
     return tuple(reversed([*_backward(forward, outputs, outputs & needing)]))
 
 
-def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[Step], set[Ref]]:
+#: a step whose future is not known yet: all of it up to what it writes
+_Upstream = tuple[Layer, Tensors, Tensors, tuple[bool, ...], tuple[str, ...], tuple[Ref, ...]]
+
+
+def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[_Upstream], set[Ref]]:
     """The layers, told what lies upstream of each; the tensors that need a gradient if one arrives."""
-    trained: dict[tuple[int, Tensors, tuple[str, ...]], tuple[str, ...]] = {}  # layers of repeated blocks are alike
+    known: dict[tuple[int, Tensors, tuple[str, ...]], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
     needing: set[Ref] = set()
-    steps = []
+    steps: list[_Upstream] = []
     for layer in graph.layers:
-        x, y = tuple([tensors[node][output] for node, output in layer.inputs]), tensors[layer.name]
-        key = (id(layer.op), x, layer.frozen)
-        if key not in trained:
-            trained[key] = tuple(name for name in layer.op.parameters(*x) if name not in layer.frozen)
-        learns = () if layer.no_grad else trained[key]
-        flows = layer.op.differentiable and not layer.no_grad
-        needs = tuple([flows and ref in needing for ref in layer.inputs])
-        writes = tuple([Ref(layer.name, number) for number in range(len(y))])
-        if learns or True in needs:
-            needing.update([ref for ref, tensor in zip(writes, y, strict=True) if tensor.floating])
-        steps.append(Step(layer, x, y, needs, learns, writes, (), layer.checkpoint))
+        op, name, inputs = layer.op, layer.name, layer.inputs
+        x, y = tuple([tensors[node][output] for node, output in inputs]), tensors[name]
+        writes = tuple([Ref(name, number) for number in range(len(y))])
+        learns: tuple[str, ...] = ()
+        needs = (False,) * len(inputs)
+        if not layer.no_grad:
+            key = (id(op), x, layer.frozen)
+            alike = known.get(key)  # layers of repeated blocks are alike
+            if alike is None:
+                trained = tuple([one for one in op.parameters(*x) if one not in layer.frozen])
+                alike = known[key] = trained, tuple([tensor.floating for tensor in y])
+            learns, floating = alike
+            if op.differentiable:
+                needs = tuple([ref in needing for ref in inputs])
+            if learns or True in needs:
+                needing.update(compress(writes, floating))
+        steps.append((layer, x, y, needs, learns, writes))
     return steps, needing
 
 
-def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Iterator[Step]:
+def _backward(steps: list[_Upstream], outputs: set[Ref], arriving: set[Ref]) -> Iterator[Step]:
     """The layers from the last one, told what lies downstream of each.
 
     Args:
@@ -82,21 +93,23 @@ def _backward(steps: list[Step], outputs: set[Ref], arriving: set[Ref]) -> Itera
         arriving: the tensors at which the backward pass begins; of a layer that no gradient reaches it takes nothing.
     """
     read = set(outputs)
-    for layer, x, y, needs, learns, writes, _, region, *_ in reversed(steps):
+    for layer, x, y, needs, learns, writes in reversed(steps):
         last = tuple(dict.fromkeys([ref for ref in (*layer.inputs, *writes) if ref not in read]))
         read.update(last)
         if arriving.isdisjoint(writes):
-            yield Step(layer, x, y, (False,) * len(x), (), writes, last, region)
+            yield Step(layer, x, y, (False,) * len(x), (), writes, last, layer.checkpoint)
         else:
-            arriving.update([ref for ref, needed in zip(layer.inputs, needs, strict=True) if needed])
-            yield Step(layer, x, y, needs, learns, writes, last, region)
+            arriving.update(compress(layer.inputs, needs))
+            yield Step(layer, x, y, needs, learns, writes, last, layer.checkpoint)
 
 
 def unused(steps: Iterable[Step]) -> set[str]:
     """The layers that hold a tensor which nothing reads: parameters and buffers that no computation is made of."""
     steps = list(steps)
+    held = [step.layer for step in steps if type(step.layer.op) in (Parameter, Buffer)]
+    if not held:
+        return set()
     read = {step.layer.owner for step in steps if not set(step.writes) <= set(step.last)}
-    held = (step.layer for step in steps if isinstance(step.layer.op, (Parameter, Buffer)))
     return {layer.name for layer in held if layer.owner not in read}
 
 

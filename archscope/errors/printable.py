@@ -14,12 +14,16 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
-_ASCII = re.compile("[\t\n\x20-\x7e]*")
+#: what every text may hold, as bytes
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 
 
 def printable(text: str) -> str:
     """A text with a stand-in for every character that is not shown; line ends, tabs and blanks stay."""
-    return text if _ASCII.fullmatch(text) else _UNSEEN.sub(STAND_IN, text)
+    rest = text.encode(errors="surrogatepass").translate(None, _PLAIN)  # of a page of a megabyte a few characters
+    if rest and _UNSEEN.search(rest.decode(errors="surrogatepass")):
+        return _UNSEEN.sub(STAND_IN, text)
+    return text
 
 
 def one_line(text: str) -> str:

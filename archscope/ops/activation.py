@@ -396,9 +396,9 @@ class GLU(_AlongDim):
     dim: int = argument(Index(None), -1)
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
-        known = in_range(self.dim, len(x[0].shape), "dim")
-        yield known
-        if known.ok:
+        inside = in_range(self.dim, len(x[0].shape), "dim")
+        yield inside
+        if inside.ok:
             size = x[0].shape[self.dim]
             yield Check(
                 size % 2 == 0,

@@ -143,14 +143,14 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         query, key, value, mask = readings
         return query, AtMost(key), AtMost(value), mask
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
-        if 3 not in known:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+        if 3 not in contents:
             return self.reads(x, y, output)
         truth = x[3].dtype == "bool"
-        told = met_by(known[3].value, truth=truth) if fixed(x[3].shape[-2] == x[0].shape[-2]) else None
-        if told is None and known[3].array is not None:
-            told = _met_in(known[3].array, x[0].shape[-2], x[1].shape[-2], truth=truth)
-        return self.reads(x, y, output) if told is None else self._reads(x, told)
+        window = met_by(contents[3].value, truth=truth) if fixed(x[3].shape[-2] == x[0].shape[-2]) else None
+        if window is None and contents[3].array is not None:
+            window = _met_in(contents[3].array, x[0].shape[-2], x[1].shape[-2], truth=truth)
+        return self.reads(x, y, output) if window is None else self._reads(x, window)
 
     def _reads(self, x: Tensors, window: Window) -> tuple[Along, ...]:
         """A query meets the keys, and takes of the values, those in a window."""

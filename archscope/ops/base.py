@@ -208,16 +208,16 @@ class Op(ABC):
             TypeError: an unknown or a missing argument.
             FieldError: a value that its field does not take.
         """
-        given = {}
+        values = {}
         for name, value in arguments.items():
             info = self.field(name)
             if info is None:
                 raise TypeError(f"{type(self).__name__} has no argument {name!r}")
-            given[name] = info.kind.read(value, self.rank)
+            values[name] = info.kind.read(value, self.rank)
         for name in self.required:
-            if name not in given:
+            if name not in values:
                 raise TypeError(f"{type(self).__name__} needs the argument {name!r}")
-        self._settle(given)
+        self._settle(values)
 
     @classmethod
     def bound(cls, values: dict[str, Any]) -> Op:
@@ -226,10 +226,10 @@ class Op(ABC):
         op._settle(values)
         return op
 
-    def _settle(self, given: dict[str, Any]) -> None:
+    def _settle(self, stated: dict[str, Any]) -> None:
         values = self.__dict__
         values.update(self._defaults)
-        values.update(given)
+        values.update(stated)
         for name, default in self._repeated:
             if values[name] is default:
                 values[name] = values[default.field]
@@ -265,17 +265,18 @@ class Op(ABC):
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), *(self.__dict__[info.name] for info in self.fields)))
+        values = self.__dict__
+        return hash((type(self), *[values[info.name] for info in self.fields]))
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{info.name}={getattr(self, info.name)!r}" for info in self.fields)
-        return f"{type(self).__name__}({given})"
+        arguments = ", ".join(f"{info.name}={getattr(self, info.name)!r}" for info in self.fields)
+        return f"{type(self).__name__}({arguments})"
 
     def arguments(self) -> dict[str, Any]:
         """All arguments by name, in declared order."""
         return {info.name: getattr(self, info.name) for info in self.fields}
 
-    def given(self) -> dict[str, Any]:
+    def non_default(self) -> dict[str, Any]:
         """The arguments that differ from their defaults, in declared order."""
         return {
             name: value
@@ -362,11 +363,11 @@ class ReadsByValues(Op):
     """An op that reads elsewhere by the values of an input: the places to look up, a mask."""
 
     @abstractmethod
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
         """What :meth:`reads` tells, where the values of some inputs are known.
 
         Args:
-            known: by the number of the input.
+            contents: by the number of the input.
         """
 
 
@@ -434,8 +435,8 @@ class OneKernel(Op):
     widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        given = aten.widened(t, x[0], self.widened_on, self.widened_since)
-        return aten.kernel(t, given, y[0].shape, saves=self.saves, lays=self.lays)
+        source = aten.widened(t, x[0], self.widened_on, self.widened_since)
+        return aten.kernel(t, source, y[0].shape, saves=self.saves, lays=self.lays)
 
 
 class Line(Op):
@@ -492,7 +493,9 @@ class TorchLayer(InfersArguments):
     """An op built as the layer of the same name in ``torch.nn``, with the same arguments."""
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        layer: Callable[..., Any] = getattr(torch.nn, type(self).__name__)(**{**self.given(), **self.inferred(*x)})
+        layer: Callable[..., Any] = getattr(torch.nn, type(self).__name__)(
+            **{**self.non_default(), **self.inferred(*x)}
+        )
         return layer
 
 

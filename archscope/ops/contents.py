@@ -72,8 +72,8 @@ class Called(NamedTuple):
     arguments: dict[str, float]
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
-        return f"{self.word}({given})" if given else self.word
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.word}({arguments})" if arguments else self.word
 
 
 class Masked(NamedTuple):
@@ -137,17 +137,17 @@ class _Calls(Kind):
 
     def _arguments(self, word: str, text: str) -> Iterator[tuple[str, float]]:
         """Those that are not as usual, in their order."""
-        usual, given = self.words[word], {}
+        usual, numbers = self.words[word], {}
         for part in filter(None, text.split(",")):
             name, sign, value = part.partition("=")
-            if not sign or name not in usual or name in given:
+            if not sign or name not in usual or name in numbers:
                 example = ", ".join(f"{one}={default}" for one, default in usual.items())
                 raise FieldError(f"'{part}' is no argument of {word}", f"`{word}({example})`" if example else "")
             try:
-                given[name] = number(float(value), "a number")
+                numbers[name] = number(float(value), "a number")
             except ValueError:
                 raise FieldError(f"`{name}` of {word}: expected a number, got '{value}'") from None
-        yield from ((name, given[name]) for name in usual if name in given and given[name] != usual[name])
+        yield from ((name, numbers[name]) for name in usual if name in numbers and numbers[name] != usual[name])
 
     @property
     def lists_words(self) -> bool:
@@ -188,13 +188,13 @@ class Contents(_Calls):
 
     def read(self, value: Any, rank: int | None) -> Any:
         if isinstance(value, (tuple, list)):
-            found = tuple(number(one, "numbers") for one in _flat(value))
-            if len(found) > MOST_LISTED:
+            numbers = tuple(number(one, "numbers") for one in _flat(value))
+            if len(numbers) > MOST_LISTED:
                 raise FieldError(
-                    f"a list of {len(found):,} numbers; the most is {MOST_LISTED}",
+                    f"a list of {len(numbers):,} numbers; the most is {MOST_LISTED}",
                     "more stand in a file: `value: FILE.npz[NAME]`",
                 )
-            return found
+            return numbers
         stored = stored_in(value)
         return self._read(value) if stored is None else str(stored)
 
@@ -237,9 +237,9 @@ def called(value: Any) -> Called | None:
     match = _CALL.fullmatch(value.replace(" ", "")) if isinstance(value, str) else None
     if match is None:
         return None
-    given = dict(part.split("=") for part in (match[2] or "").split(",") if part)
+    numbers = dict(part.split("=") for part in (match[2] or "").split(",") if part)
     usual = COMPUTED.get(match[1]) or BEGINNINGS[match[1]]
-    return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in given.items()}})
+    return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in numbers.items()}})
 
 
 def elements(value: Any, shape: tuple[int, ...], dtype: str) -> Elements | None:
@@ -259,14 +259,14 @@ def elements(value: Any, shape: tuple[int, ...], dtype: str) -> Elements | None:
         return np.reshape(value, shape)
     if word is None:
         return np.full((1,) * len(shape), value)
-    given = word.arguments
+    numbers = word.arguments
     if word.word == "arange":
-        dim = int(given["dim"]) % len(shape)
-        line = given["start"] + given["step"] * np.arange(shape[dim])
+        dim = int(numbers["dim"]) % len(shape)
+        line = numbers["start"] + numbers["step"] * np.arange(shape[dim])
         return line.reshape([-1 if i == dim else 1 for i in range(len(shape))])
     rows, columns = np.indices(shape[-2:], sparse=True)
-    below = columns - rows <= given["diagonal"] if word.word == "tril" else columns - rows >= given["diagonal"]
-    return np.where(below, given["value"], 0).reshape((1,) * (len(shape) - 2) + shape[-2:])
+    below = columns - rows <= numbers["diagonal"] if word.word == "tril" else columns - rows >= numbers["diagonal"]
+    return np.where(below, numbers["value"], 0).reshape((1,) * (len(shape) - 2) + shape[-2:])
 
 
 def places_of(value: Any, dim: int, ndim: int, size: int) -> Window | None:
@@ -351,8 +351,8 @@ def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
     Raises:
         UsageError: there is no such file, it holds nothing of that name, or something of another shape or type.
     """
-    known = _AT_HAND.get(str(stored))
-    values = known if known is not None else _read(stored, shape)
+    at_hand = _AT_HAND.get(str(stored))
+    values = at_hand if at_hand is not None else _read(stored, shape)
     kinds = "b" if dtype == "bool" else "fiub" if dtype in ("float", *HELD) else "iub"
     if values.dtype.kind not in kinds:
         raise UsageError(f"{stored} holds {values.dtype}, and its layer says {dtype}")
@@ -361,8 +361,8 @@ def array(stored: Stored, shape: tuple[int, ...], dtype: str) -> Any:
 
 def files_of(ops: Iterable[Any]) -> list[str]:
     """The files that hold values of ops, each once."""
-    found = (stored_in(getattr(op, "value", None)) for op in ops)
-    return list(dict.fromkeys(stored.file for stored in found if stored is not None))
+    places = (stored_in(getattr(op, "value", None)) for op in ops)
+    return list(dict.fromkeys(stored.file for stored in places if stored is not None))
 
 
 def regular(file: str) -> bytes:
@@ -392,9 +392,9 @@ def _read(stored: Stored, shape: tuple[int, ...]) -> Any:
             if f"{stored.key}.npy" not in archive.namelist():
                 raise UsageError(f"{stored.file} holds nothing under the name {stored.key}")
             with archive.open(f"{stored.key}.npy") as member:
-                found = _header(member)
-            if found != shape:
-                raise UsageError(f"{stored} has the shape {list(found)}, and its layer says {list(shape)}")
+                header = _header(member)
+            if header != shape:
+                raise UsageError(f"{stored} has the shape {list(header)}, and its layer says {list(shape)}")
             with archive.open(f"{stored.key}.npy") as member:
                 return np.lib.format.read_array(member, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:

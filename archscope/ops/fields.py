@@ -99,7 +99,15 @@ def _show(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _integer(value: Any, minimum: int | None, what: str) -> int:
+def _counted(minimum: int | None) -> str:
+    return "an integer" if minimum is None else f"an integer of at least {minimum}"
+
+
+def _integer(value: Any, minimum: int | None, what: str = "") -> int:
+    """A whole number of at least a minimum; ``what`` is how a mistake calls it, if not so."""
+    if type(value) is int and -LARGEST <= value <= LARGEST and (minimum is None or value >= minimum):
+        return value
+    what = what or _counted(minimum)
     if is_real(value) and value.is_integer() and abs(value) <= 2**53:
         value = trunc(value)
     if is_real(value):
@@ -122,13 +130,13 @@ class Size(Kind):
     minimum: int | None = 1
 
     def read(self, value: Any, rank: int | None) -> int:
-        return _integer(value, self.minimum, self.describe())
+        return _integer(value, self.minimum)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer"} if self.minimum is None else {"type": "integer", "minimum": self.minimum}
 
     def describe(self) -> str:
-        return "an integer" if self.minimum is None else f"an integer of at least {self.minimum}"
+        return _counted(self.minimum)
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ class Sizes(Kind):
     def _one(self, value: Any) -> int | None:
         if value is None and self.optional:
             return None
-        return _integer(value, self.minimum, Size(self.minimum).describe())
+        return _integer(value, self.minimum)
 
     @staticmethod
     def _words(count: int) -> str:
@@ -182,7 +190,7 @@ class Sizes(Kind):
 
     def describe(self) -> str:
         ends = " and end" if self.per_axis == 2 else ""
-        return f"{Size(self.minimum).describe()}, or a list of one an axis{ends}"
+        return f"{_counted(self.minimum)}, or a list of one an axis{ends}"
 
 
 @dataclass(frozen=True)
@@ -195,14 +203,14 @@ class Integers(Kind):
         values = value if isinstance(value, (tuple, list)) else [value]
         if not values:
             raise FieldError("expected at least one number, got an empty list")
-        return tuple(fixed(_integer(v, self.minimum, Size(self.minimum).describe())) for v in values)
+        return tuple(fixed(_integer(v, self.minimum)) for v in values)
 
     def schema(self) -> dict[str, Any]:
         one = Size(self.minimum).schema()
         return {"anyOf": [one, {"type": "array", "items": _or_expression(one), "minItems": 1}]}
 
     def describe(self) -> str:
-        return f"{Size(self.minimum).describe()}, or a list of them"
+        return f"{_counted(self.minimum)}, or a list of them"
 
 
 @dataclass(frozen=True)
@@ -368,7 +376,7 @@ class TypeName(Kind):
     words: tuple[str, ...]
 
     @property
-    def known(self) -> tuple[str, ...]:
+    def vocabulary(self) -> tuple[str, ...]:
         """All that is understood."""
         return (*self.words, *(short for word in self.words for short in short_for(word)))
 
@@ -387,7 +395,7 @@ class TypeName(Kind):
         return full_name(word.removeprefix("torch.")) in self.words or word.lower() in OF_RUNS
 
     def schema(self) -> dict[str, Any]:
-        return {"enum": list(self.known)}
+        return {"enum": list(self.vocabulary)}
 
     def describe(self) -> str:
         return "one of " + ", ".join(self.words)
@@ -542,15 +550,15 @@ class Named(Kind):
         pairs = list(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, (tuple, list)) or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
             raise FieldError(f"expected {self.describe()}, got {_show(value)}")
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, one in pairs:
-            if not isinstance(name, str) or not name or name in found:
+            if not isinstance(name, str) or not name or name in values:
                 raise FieldError(f"expected names, each once, got {_show(name)}")
             try:
-                found[name] = self.kind.read(one, rank)
+                values[name] = self.kind.read(one, rank)
             except FieldError as error:
                 raise FieldError(f"{name}: {error.message}", error.hint) from error
-        return tuple(found.items())
+        return tuple(values.items())
 
     @property
     def lists_words(self) -> bool:

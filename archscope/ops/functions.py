@@ -62,8 +62,8 @@ class _Simple(Function):
     widened_on: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        given = aten.widened(t, x[0], self.widened_on)
-        return aten.derived(t, given, saves=self.saves, steps=self.steps, scales=self.scales)
+        source = aten.widened(t, x[0], self.widened_on)
+        return aten.derived(t, source, saves=self.saves, steps=self.steps, scales=self.scales)
 
 
 @register

@@ -62,23 +62,23 @@ class Index(_Lookup):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return AtMost(self._along(x, WHOLE if len(x[1].shape) == 1 else None)), self._places(x)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
         shape, ndim = x[0].shape, len(x[1].shape)
         at = axis(self.dim, len(shape))
-        told = places_of(known[1].value, 0, 1, shape[at]) if 1 in known and ndim == 1 else None
-        if told is not None:
-            return self._along(x, told), self._places(x)
-        if 1 not in known or ndim == 0:
+        window = places_of(contents[1].value, 0, 1, shape[at]) if 1 in contents and ndim == 1 else None
+        if window is not None:
+            return self._along(x, window), self._places(x)
+        if 1 not in contents or ndim == 0:
             return self.reads(x, y, output)
-        laid = self._along(x, WHOLE if ndim == 1 else Placed(others=tuple(range(at + 1, at + ndim))))
-        if known[1].array is None:  # it is known, and not asked for
-            return AtMost(laid), self._places(x)
+        along = self._along(x, WHOLE if ndim == 1 else Placed(others=tuple(range(at + 1, at + ndim))))
+        if contents[1].array is None:  # it is known, and not asked for
+            return AtMost(along), self._places(x)
         import numpy as np
 
-        listed = np.broadcast_to(known[1].array, x[1].shape).reshape(-1) % shape[at]
+        listed = np.broadcast_to(contents[1].array, x[1].shape).reshape(-1) % shape[at]
         first = Along(tuple((dim, Listed(listed) if dim == at else SAME) for dim in range(len(shape))))
         between = (*shape[:at], len(listed), *shape[at + 1 :])
-        return Chained(first, between, in_order(between, y[0].shape), laid), self._places(x)
+        return Chained(first, between, in_order(between, y[0].shape), along), self._places(x)
 
     def _along(self, x: Tensors, window: Window | None) -> Along:
         """Along the dimension that is looked up a window, if the places stand along one."""
@@ -135,14 +135,14 @@ class Gather(_Lookup):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return AtMost(self._along(x, WHOLE)), pointwise(len(x[0].shape))
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
         at, ndim = axis(self.dim, len(x[0].shape)), len(x[0].shape)
-        told = places_of(known[1].value, at, ndim, x[0].shape[at]) if 1 in known else None
-        if told is not None:
-            return self._along(x, told), pointwise(ndim)
-        if 1 not in known or known[1].array is None:
+        window = places_of(contents[1].value, at, ndim, x[0].shape[at]) if 1 in contents else None
+        if window is not None:
+            return self._along(x, window), pointwise(ndim)
+        if 1 not in contents or contents[1].array is None:
             return self.reads(x, y, output)
-        return Picked(at, known[1].array % x[0].shape[at], self._along(x, WHOLE)), pointwise(ndim)
+        return Picked(at, contents[1].array % x[0].shape[at], self._along(x, WHOLE)), pointwise(ndim)
 
     def _along(self, x: Tensors, window: Window) -> Along:
         ndim = len(x[0].shape)

@@ -24,6 +24,9 @@ _TAKEN: Mapping[str | None, tuple[str | None, ...]] = {
 }
 
 
+_HELD = frozenset(HELD)
+
+
 class Violation(NamedTuple):
     """A rule that an op and its inputs break.
 
@@ -79,19 +82,27 @@ def apply(
     if violations:
         return (), violations
     for tensor in outputs:
-        if len(tensor.shape) > MOST_DIMENSIONS:
-            message = f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+        message = _beyond(tensor, x)
+        if message:
             return (), [Violation(message)]
-        if any(size < 1 for size in tensor.shape):
-            return (), [Violation(f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty")]
-        if prod(tensor.shape) > LARGEST:
-            shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
-            return (), [Violation(f"the output{shape} has more than 2^63 - 1 elements")]
     if types is None:
         return outputs, []
     if types.lower is None:
         return outputs, list(_type_violations(op, x, mark, types))
     return _autocast(op, x, outputs, mark, types, name)
+
+
+def _beyond(tensor: Tensor, x: Tensors) -> str:
+    """What of an output torch does not hold, if anything."""
+    if len(tensor.shape) > MOST_DIMENSIONS:
+        return f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+    for size in tensor.shape:
+        if size < 1:
+            return f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty"
+    if prod(tensor.shape) > LARGEST:
+        shape = f" {shape_text(_placed(tensor, x))}" if max(tensor.shape) <= LARGEST else ""
+        return f"the output{shape} has more than 2^63 - 1 elements"
+    return ""
 
 
 #: what to do instead of naming the dimension of the batch
@@ -100,8 +111,10 @@ COUNT_BESIDE = "count dimensions from 1, or from the end"
 
 def named_dims(op: Op, ndim: int) -> set[int]:
     """The dimensions that the arguments of an op name, of a tensor of so many."""
-    arguments = op.arguments()
+    arguments = vars(op)
     values = [arguments[name] for name in ("dim", "dims") if arguments.get(name) is not None]
+    if not values:  # nearly always
+        return set()
     return {dim % ndim for dims in values for dim in (dims if isinstance(dims, tuple) else (dims,)) if ndim}
 
 
@@ -116,7 +129,7 @@ def _placed(tensor: Tensor, x: Tensors) -> Tensor:
     return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
-def _given(x: Tensors, floating: str) -> list[Given]:
+def _floating(x: Tensors, floating: str) -> list[Given]:
     """The floating tensors of those that arrive."""
     return [
         Given(number, tensor.dtype or floating, not tensor.shape)
@@ -127,7 +140,7 @@ def _given(x: Tensors, floating: str) -> list[Given]:
 
 def _mixed(x: Tensors, mark: str | None) -> bool:
     """Whether any floating type is named; else all are that of the run."""
-    return mark is not None or any(tensor.dtype in HELD for tensor in x)
+    return mark is not None or not _HELD.isdisjoint([tensor.dtype for tensor in x])
 
 
 def _type_violations(op: Op, x: Tensors, mark: str | None, types: Types) -> Iterator[Violation]:
@@ -135,7 +148,7 @@ def _type_violations(op: Op, x: Tensors, mark: str | None, types: Types) -> Iter
     if not _mixed(x, mark):
         return
     own = _own(op, x, mark, types)
-    for clash in op.types.clashes(_given(x, types.floating), own):
+    for clash in op.types.clashes(_floating(x, types.floating), own):
         yield _violation(op, x, clash, own, types)
 
 
@@ -170,13 +183,13 @@ def _autocast(
         result = op.forward(tape, weights, tuple(values), y)
     except Unmixable as error:
         return y, [Violation(f"{type(op).__name__}: {error}", "`Cast: float` before it", types=True)]
-    given = (result,) if isinstance(result, Value) else result
+    results = (result,) if isinstance(result, Value) else result
     outputs = tuple(
         tensor._replace(dtype=None if value.dtype == types.floating else value.dtype) if tensor.floating else tensor
-        for tensor, value in zip(y, given, strict=True)
+        for tensor, value in zip(y, results, strict=True)
     )
     own = _own(op, x, mark, types)
-    arriving, held = _given(x, types.floating), own
+    arriving, held = _floating(x, types.floating), own
     if tape.autocasts:
         arriving = [one if one.dtype == "float64" else one._replace(dtype=str(types.lower)) for one in arriving]
         held = own if own in (None, "float64") else types.lower
@@ -192,10 +205,11 @@ def has_type(op: Op, x: Tensors) -> bool:
 
 def _typed(op: Op, x: Tensors, mark: str | None, floating: str) -> Tensors:
     """The outputs, their floating types told; ``None`` is that of the run."""
-    outputs = op.outputs(*(tensor._replace(dtype=None) if tensor.dtype in HELD else tensor for tensor in x))
-    if floating == "float32" and not _mixed((*x, *outputs), mark):
+    mixed = _mixed(x, mark)
+    outputs = op.outputs(*([one._replace(dtype=None) if one.dtype in HELD else one for one in x] if mixed else x))
+    if floating == "float32" and not mixed and not _mixed(outputs, None):
         return outputs
-    dtypes = [tensor.dtype or op.types.result(_given(x, floating), mark or floating) for tensor in outputs]
+    dtypes = [tensor.dtype or op.types.result(_floating(x, floating), mark or floating) for tensor in outputs]
     return tuple(
         tensor._replace(dtype=None if dtype == floating else dtype)
         for tensor, dtype in zip(outputs, dtypes, strict=True)
@@ -211,22 +225,23 @@ class Inference:
 
     def __init__(self, types: Types | None = None) -> None:
         self._types = types
-        self._known: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
+        self._results: dict[tuple[int, Tensors, str | None], tuple[Op, Tensors, list[Violation]]] = {}
 
     def apply(self, op: Op, x: Tensors, mark: str | None = None, name: str = "") -> tuple[Tensors, list[Violation]]:
         """As :func:`apply`."""
         key = (id(op), x, mark)
-        if key not in self._known:
+        result = self._results.get(key)
+        if result is None:
             # the op is kept, so that its id stays its own
-            self._known[key] = (op, *apply(op, x, mark, self._types, name))
-        _, outputs, violations = self._known[key]
-        return outputs, violations
+            result = self._results[key] = (op, *apply(op, x, mark, self._types, name))
+        return result[1], result[2]
 
 
 def _structure_violations(op: Op) -> Iterator[Violation]:
     """What would take for ever: numbers of parts (chunks, stacked layers) and lists that nobody means."""
+    values = vars(op)
     for info in op.fields:
-        value = getattr(op, info.name)
+        value = values[info.name]
         if isinstance(value, tuple) and len(value) > LONGEST_ARGUMENT and not isinstance(info.kind, Named):
             message = f"`{info.name}` of {type(op).__name__} has {len(value):,} numbers; the most is {LONGEST_ARGUMENT}"
             yield Violation(message, field=info.name)

@@ -137,14 +137,14 @@ class _Choosing(ReadsByValues, NoWeights, NoContraction):
         readings = enumerate(broadcast_reads(x, y))
         return tuple(AtMost(one) if number in self.taken else one for number, one in readings)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
-        truth = known[self.truth].array if self.truth in known else None
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+        truth = contents[self.truth].array if self.truth in contents else None
         if truth is None:
             return self.reads(x, y, output)
         holds = truth.reshape((1,) * (len(y[0].shape) - truth.ndim) + truth.shape) != 0
-        kept = dict(zip(self.taken, (holds, ~holds), strict=True))
+        where = dict(zip(self.taken, (holds, ~holds), strict=True))
         readings = enumerate(broadcast_reads(x, y))
-        return tuple(Kept(kept[number], one) if number in kept else one for number, one in readings)
+        return tuple(Kept(where[number], one) if number in where else one for number, one in readings)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel

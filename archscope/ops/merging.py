@@ -397,10 +397,10 @@ class MatMul(ReadsByValues, NoWeights):
         rows, columns = (_repeated_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
         return Along((*rows, (ndim - 2, SAME), ALL)), Along((*columns, ALL, (ndim - 1, SAME)))
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, known: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
         """Nothing is taken of what zeros of the other matrix meet."""
         ndim, (left, right) = len(y[0].shape), self._products(x, y)
-        zeros = [known[number].masked.zero if number in known else False for number in range(2)]
+        zeros = [contents[number].masked.zero if number in contents else False for number in range(2)]
         of_left = _meeting(left, zeros[1], (-1, ndim - 1), x[1].shape, turned=True)
         return of_left, _meeting(right, zeros[0], (-2, ndim - 2), x[0].shape, turned=False)
 

@@ -111,8 +111,8 @@ class Opaque(Op):
         for number, (shape, tensor) in enumerate(zip(shapes, x, strict=False)):
             arriving = tensor.shape[1:]
             alike = len(shape) == len(arriving)
-            for size, given in zip(shape, arriving, strict=False):
-                alike = alike & (size == given)
+            for size, there in zip(shape, arriving, strict=False):
+                alike = alike & (size == there)
             yield Check(
                 alike,
                 "its totals were measured on {s} (input {n}), and {x} arrives",

@@ -53,7 +53,7 @@ def _axis_checks(border: str, size: int, left: int, right: int, field: str) -> I
 
 
 def _window(border: str, left: int, right: int) -> Slide:
-    return Slide(padding=left, border=border, kept=(-minimum(left, 0), minimum(right, 0)))
+    return Slide(padding=left, border=border, cut=(-minimum(left, 0), minimum(right, 0)))
 
 
 class _Pad(NoWeights, NoWork, PlainTorchLayer):
@@ -218,8 +218,8 @@ class Pad(NoWeights, NoWork):
 
     def _ends(self, ndims: int) -> list[tuple[int, int]]:
         """Left and right padding of each dimension, the first one first."""
-        given = list(zip(self.pad[-2::-2], self.pad[::-2], strict=True))
-        return [(0, 0)] * (ndims - len(given)) + given
+        ends = list(zip(self.pad[-2::-2], self.pad[::-2], strict=True))
+        return [(0, 0)] * (ndims - len(ends)) + ends
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         ndims, count = len(x[0].shape), len(self.pad)

@@ -214,10 +214,10 @@ class _AdaptiveAvgPool(_AdaptivePool):
         return self._held(x[0], y[0])
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        given = aten.widened(t, x[0], self.widened_on)
+        source = aten.widened(t, x[0], self.widened_on)
         if all(fixed(size == 1) for size in y[0].shape[2:]):
-            return aten.global_mean(t, given, y[0].shape)  # torch takes the mean, which needs shapes only
-        return aten.average_pool(t, given, y[0].shape, adaptive=True)
+            return aten.global_mean(t, source, y[0].shape)  # torch takes the mean, which needs shapes only
+        return aten.average_pool(t, source, y[0].shape, adaptive=True)
 
 
 class _AdaptiveMaxPool(_AdaptivePool):

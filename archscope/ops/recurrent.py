@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from archscope.arith import fixed
 from archscope.autograd.recurrent import CellStep, ElmanStep, GRUStep, LSTMStep, recurrent
 from archscope.ops.base import (
     FEATURES_LAST,
@@ -165,7 +166,8 @@ class _Recurrent(InfersArguments, NoBuffers):
         both = Along(_by_steps(samples, (steps, WHOLE), (2, WHOLE)))
         if self.num_layers > 1:  # the second layer reads both directions of the first
             return (both,)
-        forth, back = (range(way * self._out(), (way + 1) * self._out()) for way in range(2))
+        out = fixed(self._out())
+        forth, back = range(out), range(out, 2 * out)
         return (
             Either(
                 (

@@ -60,13 +60,13 @@ class Upsample(OneKernel, NoWeights, NoContraction):
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         axes = len(x[0].shape) - 2
-        given = [values for values in (self.size, self.scale_factor) if values is not None]
+        stated = [values for values in (self.size, self.scale_factor) if values is not None]
         field = "scale_factor" if self.size is None else "size"
-        yield Check(len(given) == 1, "either size or scale_factor must be given", field=field)
-        fits = len(given) == 1 and len(given[0]) in (1, axes)
-        if len(given) == 1:
+        yield Check(len(stated) == 1, "either size or scale_factor must be given", field=field)
+        fits = len(stated) == 1 and len(stated[0]) in (1, axes)
+        if len(stated) == 1:
             along = "1 axis" if axes == 1 else f"{axes} axes"
-            yield Check(fits, "{f} has {n} numbers for {a}", field=field, f=field, n=len(given[0]), a=along)
+            yield Check(fits, "{f} has {n} numbers for {a}", field=field, f=field, n=len(stated[0]), a=along)
         if self.mode == "nearest":
             yield Check(
                 self.align_corners is None,

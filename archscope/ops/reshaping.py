@@ -286,8 +286,8 @@ class Expand(_View):
             )
 
     def outputs(self, *x: Tensor) -> Tensors:
-        kept = zip(x[0].shape[1:], self.sizes[1:], strict=True)
-        return (x[0].with_shape(x[-1].shape[0], *(where(wanted == -1, size, wanted) for size, wanted in kept)),)
+        pairs = zip(x[0].shape[1:], self.sizes[1:], strict=True)
+        return (x[0].with_shape(x[-1].shape[0], *(where(wanted == -1, size, wanted) for size, wanted in pairs)),)
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         sizes = enumerate(zip(x[0].shape, y[0].shape, strict=True))

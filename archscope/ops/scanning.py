@@ -108,8 +108,8 @@ class TopK(NoWeights, NoContraction):
 
     def outputs(self, *x: Tensor) -> Tensors:
         shape, at = x[0].shape, axis(self.dim, len(x[0].shape))
-        found = (*shape[:at], self.k, *shape[at + 1 :])
-        return x[0].with_shape(*found), Tensor(found, "int64")
+        shape_behind = (*shape[:at], self.k, *shape[at + 1 :])
+        return x[0].with_shape(*shape_behind), Tensor(shape_behind, "int64")
 
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return (mixing(len(x[0].shape), (axis(self.dim, len(x[0].shape)),)),)

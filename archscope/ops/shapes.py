@@ -63,8 +63,8 @@ def in_range(dim: int, ndims: int, field: str) -> Check:
 
 def wanted_type(tensor: Tensor, dtype: str | None, what: str) -> Check:
     """A tensor has the type that an op takes in its place (``what``); ``None`` is floating."""
-    given, wanted = "floating" if tensor.floating else tensor.dtype, dtype or "floating"
-    return Check(given == wanted, "{what} must hold {w} values, not {g} ones", what=what, w=wanted, g=given)
+    kind, wanted = "floating" if tensor.floating else tensor.dtype, dtype or "floating"
+    return Check(kind == wanted, "{what} must hold {w} values, not {g} ones", what=what, w=wanted, g=kind)
 
 
 def window_fits(holds: bool, size: int, kernel: int, padding: int, dilation: int) -> Check:

@@ -530,9 +530,9 @@ class Constant(NoWeights, _Known):
         return aten.expand(t, made, y[0].shape)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
-        return self._kept(torch, x) if held(self.value) else self._computed(torch, x)
+        return self._listed(torch, x) if held(self.value) else self._computed(torch, x)
 
-    def _kept(self, torch: Any, x: Tensors) -> Callable[..., Any]:
+    def _listed(self, torch: Any, x: Tensors) -> Callable[..., Any]:
         expand = self.expand
         layer = special_module(torch, self, x, lambda layer, *x: _repeated(layer.value.clone(), x, expand=expand))
         layer.register_buffer("value", self._made(torch, dtype=getattr(torch, self.dtype)), persistent=False)

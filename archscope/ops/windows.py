@@ -185,13 +185,13 @@ def _carried_in_pairs(mask: Mask, pairs: Iterator[Pairs], size: int, *, back: bo
     for units, places in pairs:
         if back:  # of most places nothing is asked
             asked = mask[units].any(axis=tuple(range(1, mask.ndim)))
-            taken, given = units[asked], places[asked]
+            taken, targets = units[asked], places[asked]
         else:
-            taken, given = places, units
-        if not back or len(np.unique(given)) == len(given):
-            result[given] |= mask[taken]
+            taken, targets = places, units
+        if not back or len(np.unique(targets)) == len(targets):
+            result[targets] |= mask[taken]
         else:  # several places are one at a border
-            np.logical_or.at(result, given, mask[taken])
+            np.logical_or.at(result, targets, mask[taken])
     return result
 
 
@@ -324,10 +324,10 @@ class Slide(_Turning):
     Attributes:
         padding: how far the first window hangs over the near border; negative where it starts inside.
         border: what stands there: ``zeros``, ``reflect``, ``replicate``, ``circular``.
-        kept: of a circular border, the part of the input that repeats: from, to (negative: from the end).
+        cut: of a circular border, the part of the input that repeats: from, to (negative: from the end).
     """
 
-    __slots__ = ("border", "dilation", "kept", "kernel", "padding", "stride")
+    __slots__ = ("border", "cut", "dilation", "kernel", "padding", "stride")
 
     def __init__(
         self,
@@ -336,10 +336,10 @@ class Slide(_Turning):
         padding: int = 0,
         dilation: int = 1,
         border: str = "zeros",
-        kept: tuple[int, int] = (0, 0),
+        cut: tuple[int, int] = (0, 0),
     ) -> None:
         self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
-        self.border, self.kept = border, kept
+        self.border, self.cut = border, cut
 
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
         if span.period > 1:
@@ -392,7 +392,7 @@ class Slide(_Turning):
             read = np.abs(read)
             return np.where(read >= size_in, 2 * (size_in - 1) - read, read)
         if self.border == "circular":
-            start, end = self.kept[0], size_in + self.kept[1]
+            start, end = self.cut[0], size_in + self.cut[1]
             return (read - start) % (end - start) + start
         return read
 

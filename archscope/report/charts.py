@@ -13,7 +13,7 @@ from archscope.analysis.time.roofline import Prediction, peak_of
 from archscope.analysis.time.traffic import Moved
 from archscope.design import Design
 from archscope.errors import UsageError
-from archscope.figures import FIGURES
+from archscope.figures import FIGURES, words_of
 from archscope.figures.table import fitting_depth
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
 from archscope.report.text import binary, duration, line, short
@@ -329,8 +329,8 @@ def totals(accounts: Sequence[Account]) -> Figure:
             written(value) + (f"  {_ratio(value / first)} x" if first and i else "") for i, value in enumerate(values)
         ]
         panels.append(_Panel(title, values, texts, color))
-    batch = accounts[0].setting.batch
-    return _panels(accounts[0].design, f" is 1 x; batch {batch}", names, panels)
+    run = words_of(accounts[0].setting, (FIGURES[figure] for _, _, figure in _TOTALS))
+    return _panels(accounts[0].design, f" is 1 x; {run}", names, panels)
 
 
 def _ratio(number: float) -> str:

@@ -197,7 +197,7 @@ def telling_arguments(op: Op, channels: int | None = None) -> str:
     Args:
         channels: what arrives; groups of one each are ``depthwise``.
     """
-    told = op.given()
+    told = op.non_default()
     if hasattr(op, "stride"):  # that of a pooling repeats its kernel's size, unless it is given
         told["stride"] = op.stride
     parts = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from math import isfinite, isnan
 from typing import Any
 
@@ -19,6 +20,7 @@ from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 
 Schema = dict[str, Any]
+_PIECES = 100_000
 
 
 def headed(
@@ -50,9 +52,16 @@ def warned() -> Schema:
 def dumped(content: Any, indent: int = 2) -> str:
     """Data as JSON, which has no infinity: it stands there as specs write it, ``".inf"``."""
     try:
-        return json.dumps(content, indent=indent, allow_nan=False) + "\n"
+        return _joined(content, indent)
     except ValueError:
-        return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
+        return _joined(_finite(content), indent)
+
+
+def _joined(content: Any, indent: int) -> str:
+    """As :func:`json.dumps`, which holds the millions of pieces of a large text all at once."""
+    pieces = json.JSONEncoder(indent=indent, allow_nan=False).iterencode(content)
+    parts = iter(lambda: "".join(islice(pieces, _PIECES)), "")
+    return "".join([*parts, "\n"])
 
 
 def _finite(content: Any) -> Any:

@@ -224,6 +224,8 @@ class Setting:
 
 #: what a setting consists of, in the order in which it is told
 FIELDS = tuple(one.name for one in fields(Setting))
+#: those by which a module of torch is run to be held against a design, by whatever counts
+OF_MODULES = ("batch", "precision")
 
 #: types of what is no number of samples; what a sweep puts in its place is none of them
 _NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)

@@ -88,7 +88,7 @@ def construct(
         try:
             if value is not UNKNOWN:
                 values[name] = info.kind.read(list(value) if isinstance(value, tuple) else value, op_class.rank)
-                if isinstance(info.kind, Contents):
+                if type(info.kind) is Contents:
                     values[name] = beside(values[name], Path(node.mark.source.name).parent)
         except FieldError as error:
             hints = (word.variable if info.kind.lists_words else word.hint for word in words_in(value))

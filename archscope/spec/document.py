@@ -344,7 +344,8 @@ class _Parts:
             self.error(f"the body of block `{name}` is a list of layers", body.mark, "begin each layer with `- `")
             self.document.broken.add(name)
             return None
-        parameters = self._signature(key, mark)
+        few = len(self.document.blocks) <= MOST_DECLARED  # more are refused together, their signatures unread
+        parameters = self._signature(key, mark) if few else ()
         if parameters is None:
             self.document.broken.add(name)
             return None

@@ -20,6 +20,8 @@ from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_LIST, MOST_BITS
 TEMPLATE = re.compile(r"\{([^{}]*)\}")
 #: no float has more decimals, and no number of so many bits as many digits
 _MOST_DIGITS = 400
+#: the first number that has more bits than one may have
+_BEYOND = 2**MOST_BITS
 #: names that a hint lists
 _MOST_LISTED = 50
 
@@ -330,7 +332,7 @@ def _check_power(node: ast.expr, base: Any, exponent: Any) -> None:
 
 
 def _bounded(node: ast.expr, value: Any) -> Any:
-    if isinstance(plain(value), int) and abs(value) >= 2**MOST_BITS:
+    if isinstance(plain(value), int) and abs(value) >= _BEYOND:
         raise _error(node, f"a number beyond {MOST_BITS} bits")
     if not (value.is_finite() if isinstance(value, Recorded) else not isinstance(value, float) or isfinite(value)):
         raise _error(node, f"the result is {value}")

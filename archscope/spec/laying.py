@@ -65,7 +65,7 @@ class Laying:
         if context.reuse is not None:
             original = self.layers.get(self._first_name(call))
             return None if original is None else original.dtype
-        if context.dtype is None or has_type(op, x):
+        if context.dtype is None or apply(op, x)[1] or has_type(op, x):  # of what does not fit there is no state
             return context.dtype
         if entry.modifier("dtype") is not None and next(branches(entry), None) is None:
             message = f"`dtype:` says nothing here: {type(op).__name__} has no floating parameters and buffers"

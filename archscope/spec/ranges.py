@@ -6,9 +6,10 @@ They are computed in decimals and fractions, not in floats: ``0.1:0.3:0.1`` ends
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from decimal import Context, Decimal, localcontext
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Context, Decimal
 from fractions import Fraction
+from itertools import accumulate, chain, repeat, takewhile
 from math import isfinite, lcm
 from typing import Any
 
@@ -23,7 +24,7 @@ _LONGEST = 200
 _FORMS = "write start:stop, start:stop:step, start:stop:*factor, start:stop:logN or start:stop:linN, as in 16:128:8"
 _FALLING = "a range that falls has a negative step or a factor below 1: 128:16:-8, 1024:16:*0.5"
 #: so many digits that the roundings of a million products show in no float
-_DIGITS = Context(prec=100)
+_DIGITS = Context(prec=40)
 
 
 class ValuesError(ValueError):
@@ -66,11 +67,12 @@ def read_range(text: str, most: int = MOST_VALUES) -> Sequence[Any]:
         return _even(start, stop, _points(text, match[4], most), whole=whole)
     if start <= 0 or stop <= 0:
         raise ValuesError(f"`{text}` multiplies, and so its ends are larger than 0", _FORMS)
+    number: Callable[[Decimal], float] = round if whole else float
     if manner == "log":
-        values = _logarithmic(start, stop, _points(text, match[4], most))
-    else:
-        values = _multiplied(text, start, stop, amount, most)
-    return tuple(dict.fromkeys(round(value) if whole else float(value) for value in values))
+        between = _logarithmic(start, stop, _points(text, match[4], most))
+        values = ((2 * a + b) // (2 * b) for a, b in between) if whole else (a / b for a, b in between)
+        return tuple(dict.fromkeys(chain([number(start)], values, [number(stop)])))
+    return tuple(dict.fromkeys(map(number, _multiplied(text, start, stop, amount, most))))
 
 
 def _is_whole(text: str) -> bool:
@@ -122,12 +124,15 @@ def _line(first: Fraction, gap: Fraction, points: int, *, whole: bool) -> Sequen
     return tuple(dict.fromkeys(value - (value % 2 if not rest else 0) for value, rest in halves))
 
 
-def _logarithmic(start: Decimal, stop: Decimal, points: int) -> Iterator[Decimal]:
-    with localcontext(_DIGITS):
-        values, factor = [start], (stop / start) ** (Decimal(1) / (points - 1))
-        for _ in range(points - 2):
-            values.append(values[-1] * factor)
-    return iter([*values, stop])
+def _logarithmic(start: Decimal, stop: Decimal, points: int) -> Iterator[tuple[int, int]]:
+    """The values between, as numerators and their denominator: whole numbers are quickly multiplied."""
+    factor = _DIGITS.power(_DIGITS.divide(stop, start), _DIGITS.divide(1, points - 1))
+    below = 10 ** max(0, _DIGITS.prec - min(start.adjusted(), stop.adjusted()))
+    over = 10 ** max(0, _DIGITS.prec - factor.adjusted())
+    value, by = int(Fraction(start) * below), int(Fraction(factor) * over)
+    for _ in range(points - 2):
+        value = value * by // over
+        yield value, below
 
 
 def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal, most: int) -> Iterator[Decimal]:
@@ -137,10 +142,5 @@ def _multiplied(text: str, start: Decimal, stop: Decimal, factor: Decimal, most:
         raise ValuesError(f"`{text}` leads away from {stop}", _FALLING)
     if (stop / start).ln() / factor.ln() >= most:
         raise too_many(f"`{text}`", most)
-    values = []
-    with localcontext(_DIGITS):
-        value = start
-        while value <= stop if factor > 1 else value >= stop:
-            values.append(value)
-            value *= factor
-    return iter(values)
+    inside = stop.__ge__ if factor > 1 else stop.__le__
+    return takewhile(inside, accumulate(repeat(factor), _DIGITS.multiply, initial=start))

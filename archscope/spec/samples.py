@@ -17,6 +17,8 @@ from archscope.ops.legal import COUNT_BESIDE, apply, named_dims
 from archscope.ops.readings import Reads, Rearranged, along_of, groups
 from archscope.ops.windows import SAME, WHOLE, Along
 
+#: places of the batch that are gone through one by one
+_MOST = 1 << 12
 _JOINS, _MOVES = "joins the samples of a batch", "moves or drops samples of a batch"
 _PARTS = "lays the samples of a batch into each other"
 #: a batch beyond any number in a spec that counts samples
@@ -54,12 +56,15 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
         return
     marks: set[Mark | None] = set()
     samples = _Samples()
+    moved = any(any(own) for own in beside.dims.values())
     for layer in graph.layers:
-        x = tuple(beside.many[node][output] for node, output in layer.inputs)
+        x = tuple([beside.many[node][output] for node, output in layer.inputs])
         if beside.parting is not None and beside.parting.layer is layer:
             yield _parting(layer, x, beside.parting.what)
             return
-        done = samples.done(layer, x, beside.many[layer.name]) or _of_state(layer, x, graph)
+        done = samples.done(layer, x, beside.many[layer.name])
+        if done is None and moved:  # each layer takes the first dimension for the batch
+            done = _of_state(layer, x, graph)
         if done is not None and layer.mark not in marks:
             marks.add(layer.mark)
             yield _warned(layer, x, beside.many[layer.name], done, graph)
@@ -70,18 +75,22 @@ class _Samples:
 
     def __init__(self) -> None:
         self._layouts: dict[Ref, Layout | None] = {}  # of those that do not lie one by one; nothing where they are lost
-        self._alike: dict[Any, tuple[Done | None, list[Layout | None]]] = {}  # layers of repeated blocks are alike
+        self._alike: dict[Any, tuple[Done | None, dict[int, Layout | None]]] = {}  # layers of repeated blocks are alike
 
     def done(self, layer: Layer, x: Tensors, y: Tensors) -> Done | None:
         """What a layer does to samples; nothing where each stays by itself, at its place."""
-        layouts = tuple(self._of(ref, tensor) for ref, tensor in zip(layer.inputs, x, strict=True))
+        layouts = None
+        if not self._layouts.keys().isdisjoint(layer.inputs):
+            layouts = tuple(self._of(ref, tensor) for ref, tensor in zip(layer.inputs, x, strict=True))
         key = (id(layer.op), x, layouts)
-        if key not in self._alike:
-            self._alike[key] = _followed(layer.op, x, y, layouts)
-        done, after = self._alike[key]
-        for output, layout in enumerate(after):
-            if layout != _one_by_one(y[output]):
-                self._layouts[Ref(layer.name, output)] = layout
+        alike = self._alike.get(key)
+        if alike is None:
+            done, after = _followed(layer.op, x, y, layouts or tuple(map(_one_by_one, x)))
+            laid = {output: layout for output, layout in enumerate(after) if layout != _one_by_one(y[output])}
+            alike = self._alike[key] = done, laid
+        done, laid = alike
+        for output, layout in laid.items():
+            self._layouts[Ref(layer.name, output)] = layout
         return None if layer.op.joins_samples else done
 
     def _of(self, ref: Ref, tensor: Tensor) -> Layout | None:
@@ -168,6 +177,8 @@ def _done(reads: Along, tensor: Tensor, out: Tensor) -> str:
         return _JOINS if samples > 1 else ""
     if window is SAME:
         return "" if out.shape[dim] == samples else _MOVES
+    if max(samples, out.shape[dim]) > _MOST:
+        return _MOVES
     import numpy as np
 
     one_each = np.eye(samples, dtype=bool)
@@ -210,7 +221,7 @@ def _regrouped(layout: Layout, shape: tuple[int, ...], out: tuple[int, ...]) -> 
 
 def _of_state(layer: Layer, x: Tensors, graph: LayerGraph) -> Done | None:
     """A layer that has other weights at another batch, if it is one."""
-    if not any(tensor.batch for tensor in x):  # each layer takes the first dimension for the batch
+    if not any(tensor.batch for tensor in x):
         return None
     one = graph.tensors(1)
     few, many = (

@@ -42,8 +42,8 @@ UNKNOWN = Flow()
 
 #: values of lists that are looked through in the time of a step
 _VALUES_A_STEP = 50
-#: of all steps, one in so many may be spent when mistakes have been found: what lies behind them is cut short
-_SHARE_BEHIND_MISTAKES = 4
+#: of all steps, those that may be spent when mistakes have been found: what lies behind them is cut short
+_MOST_BEHIND_MISTAKES = MOST_WORK // 4
 
 
 class BlockCall(NamedTuple):
@@ -225,7 +225,7 @@ class Problems:
             Stop: it is too much.
         """
         self._work += work
-        if self._work > MOST_WORK // _SHARE_BEHIND_MISTAKES and self:
+        if self._work > _MOST_BEHIND_MISTAKES and self:
             raise Stop  # the mistakes found so far say more
         if self._work > MOST_WORK:
             hint = "blocks that call themselves twice, or repeats in repeats, soon are too many"

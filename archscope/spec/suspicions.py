@@ -77,7 +77,7 @@ def _words(document: Document) -> set[str]:
     parts += [block.body for block in document.blocks.values()]
     defaults = (text or "" for block in document.blocks.values() for _, text in block.parameters)
     texts = [*defaults, *(text for part in parts if part is not None for text in _texts(part))]
-    return {word for text in texts for word in _WORD.findall(text)}
+    return set(_WORD.findall("\n".join(texts)))
 
 
 def _texts(part: Node) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str], parameters: Co
         entry["reuse"] = layer.shares
     else:
         kinds = {info.name: info.kind for info in layer.op.fields}
-        entry[layer.kind] = {name: kinds[name].written(value) for name, value in layer.op.given().items()} or None
+        entry[layer.kind] = {name: kinds[name].written(value) for name, value in layer.op.non_default().items()} or None
     entry["name"] = layer.name
     if layer.inputs and (layer.inputs != (previous,) or reads_nothing_unasked(layer.op)):
         references = [_reference(ref, several) for ref in layer.inputs]

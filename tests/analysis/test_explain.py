@@ -4,13 +4,15 @@ import re
 from math import ceil, floor, gcd
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 import archscope
 from archscope.analysis.explain import traced_op
 from archscope.errors import UsageError
 from tests.designs import designs
 from tests.examples import examples
+from tests.fuzz.inputs import case_text
+from tests.ops.records.base import RECORDS
 
 TEXT = """
 name: explained
@@ -90,9 +92,24 @@ def evaluate(worked: str) -> float:
 @given(designs())
 @settings(max_examples=examples(60), deadline=None)
 def test_every_equation_is_true_and_equals_the_account(text):
-    design = archscope.load(text)
-    account = archscope.analyze(design, batch=2)
-    for explanation in archscope.explain(design, batch=2):
+    holds(archscope.load(text))
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_every_equation_of_every_op(name):
+    @given(RECORDS[name].cases)
+    @settings(max_examples=examples(3), deadline=None, suppress_health_check=list(HealthCheck))
+    def check(case):
+        text = case_text(case)
+        assume(text)
+        holds(archscope.load(text), batch=1)  # some work on the batch
+
+    check()
+
+
+def holds(design, batch=2):
+    account = archscope.analyze(design, batch=batch)
+    for explanation in archscope.explain(design, batch=batch):
         row = account[explanation.layer]
         for line in explanation.lines:
             if line.worked:
@@ -145,3 +162,18 @@ def test_arguments_are_shown_as_they_are_written():
     text = "input: [3, 9, 9]\nlayers:\n  - {name: it, Conv2d: {out_channels: 4, kernel_size: [3, 5], stride: [2, 2]}}\n"
     (explanation,) = archscope.explain(archscope.load(text), "it")
     assert explanation.title == "Conv2d(out_channels=4, kernel_size=[3, 5], stride=2)"
+
+
+def test_many_equal_terms_stand_together():
+    """Of the 99 upper layers of an LSTM each learns as many weights: 2 of 4 x 3 x 3, and 2 biases of 4 x 3."""
+    text = "input: [5, 4]\nlayers: [{LSTM: {hidden_size: 3, num_layers: 100, batch_first: true}, name: it}]"
+    (explanation,) = archscope.explain(archscope.load(text), "it")
+    params = {line.figure: line for line in explanation.lines}["params"]
+    assert params.worked == "4 x 4 x 3 + 100 x 3 x 4 x 3 + 200 x 4 x 3 + 99 x 3 x 1 x 4 x 3"
+    assert params.result == (4 + 3) * 12 + 24 + 99 * ((3 + 3) * 12 + 24)
+
+
+def test_a_sum_of_very_many_terms():
+    text = "input: [2, 1]\nlayers: [{RNN: {hidden_size: 1, num_layers: 1000, batch_first: true}, name: it}]"
+    (explanation,) = archscope.explain(archscope.load(text), "it")
+    assert {line.figure: line.result for line in explanation.lines}["params"] == 1000 * 4

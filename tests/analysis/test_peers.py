@@ -119,6 +119,13 @@ def test_ptflops_divides_by_the_batch_what_its_hooks_count():
     assert totals(text, batch=4)["ptflops"] == maps * (3 * 3 * 3 + 1) + maps + 4 * maps
 
 
+def test_a_sequence_of_any_length_is_counted_at_once():
+    """A GRU cell of one unit on 7 features: 7 x 3 + 3 products, 6 biases, 7 operations a step."""
+    text = "input: [1_000_000_000, 7]\nlayers: [{GRU: {hidden_size: 1, batch_first: true}}]"
+    counted = totals(text)
+    assert counted["ptflops"] == 1_000_000_000 * (7 * 3 + 3 + 6 + 7)
+
+
 def test_torchinfo_counts_rows_once():
     """A dense layer on 7 rows: 5 x 4 weights and 4 biases, for each of 2 samples, and not for each row."""
     assert totals("input: [7, 5]\nlayers: [{Linear: 4}]", batch=2)["torchinfo"] == 2 * (5 * 4 + 4)

@@ -98,11 +98,14 @@ def test_a_product_that_wraps_twice_is_exact():
     assert worked_out({"a": [2**32, 5]}, lambda v: [v["a"] * v["a"]]) == [[2**64], [25]]
 
 
-@given(pairs, st.lists(st.sampled_from(["a", "b", "three"]), max_size=9))
+@given(pairs, st.lists(st.tuples(st.sampled_from(["a", "b", "three"]), st.integers(1, 5)), max_size=9))
 def test_a_total_of_terms_that_repeat(block, terms):
+    def read(values):
+        return [collected([{**values, "three": 3}[one] for one, _ in terms], [times for _, times in terms])]
+
     left, right = zip(*block, strict=True)
-    found = worked_out({"a": left, "b": right}, lambda v: [collected([{**v, "three": 3}[one] for one in terms])])
-    assert found == [[sum({"a": a, "b": b, "three": 3}[one] for one in terms)] for a, b in block]
+    found = worked_out({"a": left, "b": right}, read)
+    assert found == [[sum({"a": a, "b": b, "three": 3}[one] * times for one, times in terms)] for a, b in block]
 
 
 @given(pairs, st.lists(st.integers(-3, 3), min_size=1, max_size=4))

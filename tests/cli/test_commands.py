@@ -118,10 +118,13 @@ def test_explain(spec):
 
 def test_verify(spec, tmp_path):
     assert run("verify", spec).stdout.splitlines() == [
+        "little   batch 1, float32",
+        "",
         "ok     little: params = 1,562   by hand",
         "ok     little: params = 1,562   budget",
         "1 design, 2 figures: 2 ok",
     ]
+    assert run("verify", spec, "--precision", "half").stdout.splitlines()[0] == "little   batch 1, float16"
     (tmp_path / "wrong.yaml").write_text(SPEC.replace("value: 1562", "value: 1500"))
     out = run("verify", str(tmp_path / "wrong.yaml"), code=1).stdout
     assert "FAILED little: params: expected 1,500, computed 1,562, +62 (+4.13%)   by hand" in out
@@ -286,6 +289,6 @@ def test_verify_tells_the_setting_of_what_is_published():
     from archscope.verify import verify
 
     report = VerificationReport(verify(archscope.load("lenet5")))
-    assert report.headline().words == "as published: batch 1, float32"
+    assert report.headline().words == "batch 1, float32"
     assert report.data()["setting"] == archscope.Setting().data()
     assert "setting" in report.schema()["required"]

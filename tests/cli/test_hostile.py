@@ -1,11 +1,13 @@
 """Inputs that once ended in a traceback: each is a mistake told in words, or an answer."""
 
 import json
+import tracemalloc
 
 import pytest
 from click.testing import CliRunner
 
 from archscope.cli import main
+from archscope.report.schema import dumped
 
 HEAD = "input: [3, 8, 8]\n"
 RELU = f"{HEAD}layers: [{{ReLU: , name: a}}]\n"
@@ -162,3 +164,60 @@ def test_what_click_quotes_moves_no_cursor(line):
     result = CliRunner().invoke(main, line)
     assert result.exit_code == 2
     assert not {"\r", "\x1b"} & set(result.output)
+
+
+def test_what_a_message_quotes_moves_no_cursor():
+    result = CliRunner().invoke(main, ["analyze", "lenet5", "--sort", "a\rb"])
+    assert result.exit_code == 2
+    assert "a\ufffdb" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["", "nowhere/x", "."])
+@pytest.mark.parametrize("option", ["--csv", "--json", "--markdown", "--html"])
+def test_where_nothing_can_be_written_is_told_before_the_work(option, target, monkeypatch):
+    monkeypatch.setattr("archscope.cli.options.load", lambda *_, **__: pytest.fail("the design was read"))
+    result = CliRunner().invoke(main, ["memory", "resnet50", "--device", "t4", option, target])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr or "needs a name" in result.stderr
+
+
+def test_a_difference_of_too_many_layers_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("archscope.cli.compare.compare", lambda *_, **__: pytest.fail("they were compared"))
+    (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{repeat: 5001, layers: [ReLU]}}]")
+    result = CliRunner().invoke(main, ["compare", str(tmp_path / "x.yaml"), "lenet5", "--diff"])
+    assert result.exit_code == 2
+    assert "at most 5,000 layers, and design has 5,001" in result.stderr
+
+
+def test_a_line_as_long_as_memory_read_by_few_values(tmp_path):
+    """What 2^31 units see of 5 places is alike, and is not told one by one (8 GiB)."""
+    inputs = "{x: {shape: [3, 5], dtype: bool}, at: {shape: [3, 2147483648], dtype: int64}}"
+    (tmp_path / "x.yaml").write_text(f"inputs: {inputs}\nlayers: [{{Gather: {{dim: -1}}, from: [x, at]}}]")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "x.yaml"), "--csv", "-"])
+    assert result.exit_code == 0, result.exception
+
+
+def test_large_json_is_written_in_pieces():
+    """Each of a million numbers is a piece of an indented list."""
+    content = {"a": [0.5, None, "x\n"] * 100_000}
+    tracemalloc.start()
+    text = dumped(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert text == json.dumps(content, indent=2) + "\n"
+    assert peak < 4 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ("[{Pad: {pad: [0, 0, 1099511627776, 1]}}]", "batch"),  # 2^40 samples more: 8 TiB of places
+        ("[{Select: {dim: 0, index: 0}}, {Linear: 3, dtype: bfloat16}]", "Linear works on the last dimension"),
+    ],
+)
+def test_the_batch_is_changed(layers, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCHSCOPE_TRACEBACK", "1")
+    (tmp_path / "x.yaml").write_text(f"input: [1]\nlayers: {layers}")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "x.yaml")])
+    assert result.exit_code in (0, 2), result.exception
+    assert words in result.output

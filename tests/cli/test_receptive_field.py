@@ -114,3 +114,21 @@ def test_units_that_differ_have_a_smallest_field(tmp_path):
     assert "smallest field" not in run("alexnet").stdout
     assert "field 1 to 8 of 8" in run(str(spec), "sums").stdout
     assert json.loads(run(str(spec), "sums", "--json").stdout)["axes"][0]["smallest"] == 1
+
+
+@pytest.mark.parametrize(
+    "option", [("--precision", "bf16"), ("--dtype", "float64"), ("--batch", "4"), ("--device", "h200")]
+)
+def test_options_on_which_nothing_depends_are_refused_with_the_reason(option):
+    told = run("alexnet", *option, code=2).stderr
+    assert "says nothing here: which elements a unit reads is the same in every precision" in told
+    assert option[0] not in run("--help").stdout
+
+
+def test_fields_are_told_whatever_the_types(tmp_path):
+    """A window of 3 is one in every precision, also where float32 is none for the design to run in."""
+    spec = tmp_path / "marked.yaml"
+    spec.write_text(
+        "input: [2, 8]\nlayers:\n  - {name: c, Conv1d: {out_channels: 2, kernel_size: 3}, dtype: bfloat16}\n"
+    )
+    assert json.loads(run(str(spec), "c", "--json").stdout)["axes"][0]["receptive_field"] == 3

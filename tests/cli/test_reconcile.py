@@ -26,7 +26,7 @@ layers:
 MAPS, MACS, PARAMS = 4 * 6 * 6, 4 * 6 * 6 * 27 + 40, 112 + 8 + 50
 
 WHOLE = """\
-small   input 3 x 8 x 8, batch 1
+small   input 3 x 8 x 8, batch 1, float32
 archscope: 3,928 MACs, 170 params
 
 peer          counts       modelled    params

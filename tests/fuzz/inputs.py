@@ -210,11 +210,11 @@ def _drawn(cases: st.SearchStrategy[Case], count: int = 4) -> tuple[Case, ...]:
 
 @cache
 def _case_texts() -> dict[str, tuple[str, ...]]:
-    found = {name: tuple(filter(None, map(_case_text, _drawn(record.cases)))) for name, record in RECORDS.items()}
+    found = {name: tuple(filter(None, map(case_text, _drawn(record.cases)))) for name, record in RECORDS.items()}
     return {name: texts for name, texts in found.items() if texts}
 
 
-def _case_text(case: Case) -> str:
+def case_text(case: Case) -> str:
     """A case as a spec; nothing where the op does not allow the batch of a spec."""
     inputs = tuple(GraphInput(f"x{i}", one.shape[1:] or (1,), one.dtype) for i, one in enumerate(case.inputs))
     inputs = inputs or (GraphInput("x0", (1,)),)

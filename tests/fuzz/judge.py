@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import archscope
 from archscope.errors import ArchscopeError
+from archscope.ops import Op
 from tests.fuzz.inputs import CANARY, Input
 
 #: seconds of CPU that a refusal may take, and an answer about a small design
@@ -65,9 +66,14 @@ def allowed(given: Input) -> float:
     words, layers = {*given.arguments}, 0
     for spec in given.arguments[1:]:
         with suppress(ArchscopeError, OSError, ValueError):
-            layers += len(archscope.load(spec).layers) if spec[:1] != "-" else 0
+            layers += sum(_stacked(layer.op) for layer in archscope.load(spec).layers) if spec[:1] != "-" else 0
     each = PER_LAYER_FITTED if _FITTED & words else PER_LAYER_DRAWN if _DRAWN & words else PER_LAYER
     return PATIENCE + layers * each
+
+
+def _stacked(op: Op) -> int:
+    """A recurrent layer counts as as many as it stacks, in both directions."""
+    return getattr(op, "num_layers", 1) * (1 + getattr(op, "bidirectional", False))
 
 
 def exports_onnx(given: Input) -> bool:

@@ -192,7 +192,7 @@ def test_an_op_is_made_of_values_that_json_can_hold(name: str) -> None:
     @given(RECORDS[name].cases)
     def holds(case: Case) -> None:
         op: Op = case.op
-        for arguments in (op.arguments(), op.given()):
+        for arguments in (op.arguments(), op.non_default()):
             values: dict[str, Any] = json.loads(json.dumps(arguments))
             again = type(op)(**values)
             assert again == op

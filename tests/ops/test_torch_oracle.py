@@ -251,7 +251,7 @@ def test_the_limits_of_real_arguments_are_those_of_torch(name: str, argument: st
     case = find(RECORDS[name].cases, lambda case: True, settings=settings(RELAXED, phases=[Phase.generate]))
     for value in (-0.25, 0.0, 0.5, 1.0, 1.25):
         try:
-            op = type(case.op)(**{**case.op.given(), argument: value})
+            op = type(case.op)(**{**case.op.non_default(), argument: value})
             taken = True
         except FieldError:
             op = case.op.replace(**{argument: value})  # which asks nothing

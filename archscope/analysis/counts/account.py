@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from archscope.setting.precision import PRECISIONS
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    from archscope.analysis.field.receptive_field import Field, ReceptiveFields
+    from archscope.analysis.field.receptive_field import ReceptiveFields
     from archscope.analysis.step.memory import Memory
 
 
@@ -158,6 +157,10 @@ class Account(Shown, report="account"):
 
     def by_category(self) -> tuple[Total, ...]:
         """Totals of convolutions, fully connected layers and others, in this order, empty ones included."""
+        return self._by_category
+
+    @cached_property
+    def _by_category(self) -> tuple[Total, ...]:
         return tuple(total_of(category, [r for r in self.rows if r.category == category]) for category in CATEGORIES)
 
     @cached_property
@@ -173,8 +176,7 @@ class Account(Shown, report="account"):
         Raises:
             UsageError: there is no such layer, or it sees no input.
         """
-        read = FIELD[name]
-        return tuple([_whole_number(read(field)) for field in self.fields[layer]])
+        return self.fields[layer].figure(name)
 
     @cached_property
     def memory(self) -> Memory:
@@ -185,34 +187,16 @@ class Account(Shown, report="account"):
 
     def saved_bytes(self, part: str | None = None) -> int:
         """What autograd keeps of the forward pass: of the design, a layer, or a block."""
-        return self.memory.saved_bytes if part is None else self._kept.get(part, 0)
+        return self.memory.saved_bytes if part is None else self._saved_by_part.get(part, 0)
 
     @cached_property
-    def _kept(self) -> dict[str, int]:
+    def _saved_by_part(self) -> dict[str, int]:
         """What layers and blocks of any depth keep."""
-        found: dict[str, int] = {}
+        sizes: dict[str, int] = {}
         for row in self.rows:
             for part in accumulate(row.path, "{}.{}".format):
-                found[part] = found.get(part, 0) + self.memory.by_layer[row.name]
-        return found
-
-
-#: figures of a receptive field along one axis, by name
-FIELD: dict[str, Callable[[Field], Any]] = {
-    "receptive_field": lambda field: field.size,
-    "smallest_field": lambda field: field.smallest,
-    "jump": lambda field: field.jump,
-    "field_start": lambda field: field.start,
-    "field_center": lambda field: field.center,
-    "effective_padding": lambda field: field.padding[0],
-}
-
-
-def _whole_number(value: int | Fraction) -> int | float:
-    """A fraction as an integer where it is one, else as a real number."""
-    if type(value) is int or not isinstance(value, Fraction):
-        return value
-    return int(value) if value.denominator == 1 else float(value)
+                sizes[part] = sizes.get(part, 0) + self.memory.by_layer[row.name]
+        return sizes
 
 
 def total_of(name: str, rows: Sequence[Row]) -> Total:
@@ -243,30 +227,31 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
-    known: dict[tuple[Any, ...], Cost] = {}
+    costs: dict[tuple[Any, ...], Cost] = {}
     steps = steps_under(design, setting)
     idle = unused(steps)
-    rows = tuple(_row(step, setting, known, unread=step.layer.name in idle) for step in steps)
+    rows = tuple(_row(step, setting, costs, unread=step.layer.name in idle) for step in steps)
     return Account(design, setting, rows, _depth(design, rows))
 
 
-def _row(step: Step, setting: Setting, known: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
-    """The row of a layer; ``known`` holds the costs of the layers before it, since repeated blocks are alike."""
+def _row(step: Step, setting: Setting, costs: dict[tuple[Any, ...], Cost], *, unread: bool) -> Row:
+    """The row of a layer; ``costs`` holds the costs of the layers before it, since repeated blocks are alike."""
     layer, x, y, needs, learns, *_ = step
     op, shared = layer.op, layer.shares is not None
     mark = layer.dtype
     key = (id(op), x, needs, learns, layer.frozen, shared, mark, unread, step.copied)
-    if key not in known:
-        known[key] = cost_of(
+    cost = costs.get(key)
+    if cost is None:
+        cost = costs[key] = cost_of(
             op, x, y, needs=needs, learns=learns, frozen=layer.frozen, shared=shared, dtype=setting.numbers.floating,
             mark=mark, unused=unread, training=setting.trains, copied=step.copied,
         )  # fmt: skip
-    return Row(layer.name, layer.kind, op.category, x, y, known[key], layer.shares, layer.frozen)
+    return Row(layer.name, layer.kind, op.category, x, y, cost, layer.shares, layer.frozen)
 
 
 def _depth(design: Design, rows: tuple[Row, ...]) -> int:
     deepest: dict[str, int] = {node.name: 0 for node in design.inputs}
     for layer, row in zip(design.layers, rows, strict=True):
-        before: Iterator[int] = (deepest[ref.node] for ref in layer.inputs)
+        before = [deepest[node] for node, _ in layer.inputs]
         deepest[layer.name] = max(before, default=0) + row.cost.weight_layers
     return max((deepest[ref.node] for _, ref in design.outputs), default=0)

@@ -6,6 +6,7 @@ numbers: what ``explain`` prints is this file's own computation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
@@ -73,7 +74,10 @@ class Cost:
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:
         """The sum of any number of costs."""
-        return cls(*map(collected, zip(*map(_figures, costs), strict=True)))
+        costs = list(costs)
+        times = Counter(map(id, costs))  # layers of repeated blocks share theirs
+        figures = [_figures(cost) for cost in {id(cost): cost for cost in costs}.values()]
+        return cls(*[collected(column, times.values()) for column in zip(*figures, strict=True)])
 
     @property
     def weights(self) -> int:
@@ -174,12 +178,13 @@ def cost_of(
     held = mark or dtype
     item = ITEM_BYTES[held]
     params = total(counts.values())
+    trained = total(count for name, count in counts.items() if name not in frozen) if frozen else params
     buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or held] for tensor, count in states)
     output_bytes = _bytes(outputs, dtype)
     moved = total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes)) if outputs else 0
     return Cost(
         params=0 if shared else params,
-        trainable_params=0 if shared else total(count for name, count in counts.items() if name not in frozen),
+        trainable_params=0 if shared else trained,
         unused_params=params if unused and not shared else 0,
         biases=0 if shared else total(count for name, count in counts.items() if "bias" in name),
         buffers=0 if shared else total(count for _, count in states),
@@ -244,8 +249,9 @@ def second_biases(op: Op, counts: Mapping[str, int]) -> int:
     Args:
         counts: elements of the op's parameters, by name.
     """
-    alone = type(op).__name__ in ("LSTM", "LSTMCell", "RNN", "RNNCell")
-    return total(count for name, count in counts.items() if alone and name.startswith("bias_hh"))
+    if type(op).__name__ not in ("LSTM", "LSTMCell", "RNN", "RNNCell"):
+        return 0
+    return total(count for name, count in counts.items() if name.startswith("bias_hh"))
 
 
 def dense_params(x: Tensors, y: Tensors) -> int:

@@ -90,65 +90,65 @@ class Carrier:
 
     # -- from the input to the output ----------------------------------------------------------------------------------
 
-    def forth(self, known: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
+    def forth(self, values: Any, reads: Reads, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
         """What the elements of an output come to, from what those of an input say."""
         assert reads is not None
         if isinstance(reads, Rearranged):
-            inner = self._regrouped(known, shape, reads.inner)
+            inner = self._regrouped(values, shape, reads.inner)
             moved = tuple(reads.inner[dim] for dim in reads.order)
             return self._regrouped(inner.transpose(reads.order), moved, out)
         if isinstance(reads, Either):
-            parts = np.broadcast_arrays(*(self.forth(known, part, shape, out) for part in reads.parts))
+            parts = np.broadcast_arrays(*(self.forth(values, part, shape, out) for part in reads.parts))
             return self.folding.joined.reduce(parts)
         if isinstance(reads, Kept):
-            return self._only_where(self.forth(known, reads.along, shape, out), reads.where)
+            return self._only_where(self.forth(values, reads.along, shape, out), reads.where)
         if isinstance(reads, Picked):
-            return self._picked(known, reads, out)
+            return self._picked(values, reads, out)
         if isinstance(reads, Chained):
-            return self.forth(self.forth(known, reads.first, shape, reads.shape), reads.then, reads.shape, out)
-        return self._forth_along(known, reads.along if isinstance(reads, AtMost) else reads, shape, out)
+            return self.forth(self.forth(values, reads.first, shape, reads.shape), reads.then, reads.shape, out)
+        return self._forth_along(values, reads.along if isinstance(reads, AtMost) else reads, shape, out)
 
-    def _forth_along(self, known: Any, reads: Along, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
+    def _forth_along(self, values: Any, reads: Along, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
         for dim, place in reads.only:
-            known = self._only_where(known, self.one(place, dim, shape))
+            values = self._only_where(values, self.one(place, dim, shape))
         everything = tuple(dim for dim, entry in enumerate(reads.axes) if entry is None)
-        known = self.folding.joined.reduce(known, axis=everything) if everything else known
+        values = self.folding.joined.reduce(values, axis=everything) if everything else values
         paired = [(entry, size) for entry, size in zip(reads.axes, shape, strict=True) if entry is not None]
         for place, ((dim, window), size) in enumerate(paired):
-            known = self._carried(known, place, window, size, out[dim])
-        known = known.transpose(sorted(range(len(paired)), key=lambda i: paired[i][0][0]))
+            values = self._carried(values, place, window, size, out[dim])
+        values = values.transpose(sorted(range(len(paired)), key=lambda i: paired[i][0][0]))
         for dim in range(len(out)):
             if dim not in {entry[0] for entry, _ in paired}:
-                known = np.expand_dims(known, dim)
+                values = np.expand_dims(values, dim)
         for dim, some in reads.at:
-            known = self._only_where(known, self.one(some, dim, out))
-        return known
+            values = self._only_where(values, self.one(some, dim, out))
+        return values
 
-    def _carried(self, known: Any, dim: int, window: Window, size_in: int, size_out: int) -> Any:
+    def _carried(self, values: Any, dim: int, window: Window, size_in: int, size_out: int) -> Any:
         """One dimension."""
         if window is SAME:
-            return known
+            return values
         if window is WHOLE:
-            return self.folding.joined.reduce(known, axis=dim, keepdims=True)
-        moved = self._spread(known, dim, window, size_in, max(size_in, size_out))
+            return self.folding.joined.reduce(values, axis=dim, keepdims=True)
+        moved = self._spread(values, dim, window, size_in, max(size_in, size_out))
         return np.moveaxis(self.folding.carried(window, moved, size_in, size_out), 0, dim)
 
-    def _spread(self, known: Any, dim: int, window: Window, size: int, longest: int) -> Any:
+    def _spread(self, values: Any, dim: int, window: Window, size: int, longest: int) -> Any:
         """An array with a dimension first, and in full."""
-        others = prod(known.shape) // known.shape[dim]
+        others = prod(values.shape) // values.shape[dim]
         self.hold_room([longest, others])
         self.hold_room([longest, others, window.taps], _MOVED)
-        return np.moveaxis(np.broadcast_to(known, (*known.shape[:dim], size, *known.shape[dim + 1 :])), dim, 0)
+        return np.moveaxis(np.broadcast_to(values, (*values.shape[:dim], size, *values.shape[dim + 1 :])), dim, 0)
 
-    def _only_where(self, known: Any, mask: Mask) -> Any:
-        self.hold_room(np.broadcast_shapes(known.shape, mask.shape))
-        return np.where(mask, known, np.asarray(self.folding.nothing, known.dtype))
+    def _only_where(self, values: Any, mask: Mask) -> Any:
+        self.hold_room(np.broadcast_shapes(values.shape, mask.shape))
+        return np.where(mask, values, np.asarray(self.folding.nothing, values.dtype))
 
-    def _picked(self, known: Any, reads: Picked, out: tuple[int, ...]) -> Any:
+    def _picked(self, values: Any, reads: Picked, out: tuple[int, ...]) -> Any:
         """Dimensions other than the one are cut to those of the output."""
-        if known.shape[reads.dim] == 1:
-            return known[tuple(slice(size) for size in out)]
-        cut = known[tuple(slice(None if dim == reads.dim else size) for dim, size in enumerate(out))]
+        if values.shape[reads.dim] == 1:
+            return values[tuple(slice(size) for size in out)]
+        cut = values[tuple(slice(None if dim == reads.dim else size) for dim, size in enumerate(out))]
         sizes = np.broadcast_shapes(
             *(array.shape[: reads.dim] + array.shape[reads.dim + 1 :] for array in (cut, reads.places))
         )
@@ -157,19 +157,19 @@ class Carrier:
             self.hold_room(one)
         return np.take_along_axis(np.broadcast_to(cut, full[0]), np.broadcast_to(reads.places, full[1]), reads.dim)
 
-    def _regrouped(self, known: Any, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
+    def _regrouped(self, values: Any, shape: tuple[int, ...], out: tuple[int, ...]) -> Any:
         """An array in another shape of as many elements; what is alike stays held once."""
         if shape == out:
-            return known
-        full, target = list(known.shape), [1] * len(out)
+            return values
+        full, target = list(values.shape), [1] * len(out)
         for of, to in groups(shape, out):
-            if any(known.shape[dim] > 1 for dim in of):
+            if any(values.shape[dim] > 1 for dim in of):
                 for dim in of:
                     full[dim] = shape[dim]
                 for dim in to:
                     target[dim] = out[dim]
         self.hold_room(full, _MOVED)
-        return np.broadcast_to(known, full).reshape(target)
+        return np.broadcast_to(values, full).reshape(target)
 
     # -- and back ------------------------------------------------------------------------------------------------------
 
@@ -179,8 +179,8 @@ class Carrier:
         if isinstance(reads, Rearranged):
             moved = tuple(reads.inner[dim] for dim in reads.order)
             inner = self._regrouped(wanted, out, moved).transpose(np.argsort(reads.order))
-            found: Mask = self._regrouped(inner, reads.inner, shape)
-            return found
+            mask: Mask = self._regrouped(inner, reads.inner, shape)
+            return mask
         if isinstance(reads, Either):
             parts = np.broadcast_arrays(*(self.back(wanted, part, shape, out) for part in reads.parts))
             return np.asarray(np.logical_or.reduce(parts))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,14 +89,19 @@ class Table:
         return bool((self.first == first).all() and (self.last == last).all())
 
 
-def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table:
+def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table | None:
     """What units see that have places along some dimensions of a tensor, all elements along the others together.
 
     Args:
         dims: in their order in the tensor.
+
+    Returns:
+        ``None`` where there are too many units to be told one by one, alike as they may be.
     """
     others = tuple(dim for dim in range(extent.first.ndim) if dim not in dims)
     sizes = [shape[dim] for dim in dims]
+    if prod(sizes) > MOST_TOLD:
+        return None
     first, last = (np.minimum.reduce(of, axis=others) if others else of for of in extent[:2])
     return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
 
@@ -113,7 +119,7 @@ def extents(
     Args:
         wanted: the tensors, by the axis.
     """
-    found: dict[tuple[Ref, Key], Extent] = {}
+    results: dict[tuple[Ref, Key], Extent] = {}
     values, room = Values(steps, arrays=True), MOST_TOGETHER
     for key, refs in wanted.items():
         node = next(node for node in inputs if node.name == key[0])
@@ -122,17 +128,17 @@ def extents(
             continue
         needed = _ancestors(steps, refs)
         places = np.arange(shape[key[1]], dtype=np.int32).reshape([-1 if d == key[1] else 1 for d in range(len(shape))])
-        known: dict[Ref, Extent | None] = {Ref(node.name): Extent(places, -places)}
+        extents_of: dict[Ref, Extent | None] = {Ref(node.name): Extent(places, -places)}
         for step in steps:
             for output in range(len(step.y)):
                 ref = Ref(step.layer.name, output)
-                if ref not in needed or known.keys().isdisjoint(step.layer.inputs):
+                if ref not in needed or extents_of.keys().isdisjoint(step.layer.inputs):
                     continue
-                known[ref] = _told(step, output, known, values.readings(step, output)) if room > 0 else None
-                extent = known[ref]
+                extents_of[ref] = _extent(step, output, extents_of, values.readings(step, output)) if room > 0 else None
+                extent = extents_of[ref]
                 room -= 0 if extent is None else extent.first.size
-        found |= {(ref, key): extent for ref in refs if (extent := known.get(ref)) is not None}
-    return found
+        results |= {(ref, key): extent for ref in refs if (extent := extents_of.get(ref)) is not None}
+    return results
 
 
 def _ancestors(steps: Sequence[Step], refs: set[Ref]) -> set[Ref]:
@@ -144,14 +150,16 @@ def _ancestors(steps: Sequence[Step], refs: set[Ref]) -> set[Ref]:
     return needed
 
 
-def _told(step: Step, output: int, known: Mapping[Ref, Extent | None], readings: tuple[Reads, ...]) -> Extent | None:
+def _extent(
+    step: Step, output: int, extents_of: Mapping[Ref, Extent | None], readings: tuple[Reads, ...]
+) -> Extent | None:
     """What the elements of an output see; ``None`` where there is no room, or it is not known of what it reads."""
     carrier, out = Carrier(LEAST, MOST_TOLD), step.y[output].shape
     parts, at_most = [], ""
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
-        if reads is None or ref not in known:
+        if reads is None or ref not in extents_of:
             continue
-        extent = known[ref]
+        extent = extents_of[ref]
         if extent is None:
             return None
         try:

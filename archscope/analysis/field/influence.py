@@ -121,9 +121,9 @@ def sees(
                 if reads is not None:
                     _unite(masks, ref, _CARRIER.back(wanted, reads, tensor.shape, step.y[number].shape))
     axes = tuple(field.axis for field in seen)
-    found = masks.get(Ref(name))
+    mask = masks.get(Ref(name))
     along = [dim for (key, dim) in fields.tensors[Ref(name)] if key == name]
-    flat = _flat(found, shapes[Ref(name)], along)
+    flat = _flat(mask, shapes[Ref(name)], along)
     unclipped = None
     if not any(field.whole or field.untold_from or field.table is not None or not field.located for field in seen):
         at = dict(zip(dims, unit, strict=True))
@@ -215,15 +215,17 @@ def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
     Raises:
         UsageError: it does not.
     """
-    given = ",".join(map(str, unit))
+    place_text = ",".join(map(str, unit))
     if len(unit) != len(sizes):
         axes = f"{len(sizes)} {'axis' if len(sizes) == 1 else 'axes'}"
         have = f"{axes} ({' x '.join(map(str, sizes))})" if sizes else "no axes"
-        raise UsageError(f"{what} has {have}; {given or 'nothing'} names {len(unit)} place{'s' * (len(unit) != 1)}")
+        raise UsageError(
+            f"{what} has {have}; {place_text or 'nothing'} names {len(unit)} place{'s' * (len(unit) != 1)}"
+        )
     for place, size in zip(unit, sizes, strict=True):
         if not 0 <= place < size:
             raise UsageError(
-                f"{what} has {' x '.join(map(str, sizes))} places, counted from 0; {given} is none of them"
+                f"{what} has {' x '.join(map(str, sizes))} places, counted from 0; {place_text} is none of them"
             )
 
 

@@ -28,7 +28,7 @@ from itertools import accumulate, combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.analysis.field.values import Values
-from archscope.arith import fixed
+from archscope.arith import fixed, whole_number
 from archscope.design import Design, hold_designs
 from archscope.design.graph import Input, Ref
 from archscope.design.steps import Step
@@ -236,6 +236,29 @@ class Field:
 
 _ATTRIBUTES = tuple(one.name for one in dataclass_fields(Field))
 
+#: figures of a field along one axis, by name
+_FIGURES: dict[str, Callable[[Field], Any]] = {
+    "receptive_field": lambda field: field.size,
+    "smallest_field": lambda field: field.smallest,
+    "jump": lambda field: field.jump,
+    "field_start": lambda field: field.start,
+    "field_center": lambda field: field.center,
+    "effective_padding": lambda field: field.padding[0],
+}
+
+
+class Axes(tuple[Field, ...]):
+    """The fields of a tensor, axis by axis of an input, with their figures: most layers let those of others pass."""
+
+    def figure(self, name: str) -> tuple[Any, ...]:
+        """A figure of each: ``receptive_field``, ``smallest_field``, ``jump``, ``field_start``, ..."""
+        known: dict[str, tuple[Any, ...]] = vars(self)
+        if name not in known:
+            read = _FIGURES[name]
+            known[name] = tuple([whole_number(read(field)) for field in self])
+        return known[name]
+
+
 #: fields by the input and the dimension of it that they are about
 Fields = Mapping[tuple[str, int], Field]
 
@@ -251,7 +274,7 @@ class ReceptiveFields(Shown, report="fields"):
     design: Design
     tensors: Mapping[Ref, Fields]
 
-    def of(self, name: str, output: int = 0, input: str | None = None) -> tuple[Field, ...]:  # noqa: A002
+    def of(self, name: str, output: int = 0, input: str | None = None) -> Axes:  # noqa: A002
         """The field of the output of a layer (of a block, its last one), axis by axis of an input.
 
         Args:
@@ -286,20 +309,22 @@ class ReceptiveFields(Shown, report="fields"):
         """The last layer of every block."""
         return {part: layer.name for layer in self.design.layers for part in accumulate(layer.path, "{}.{}".format)}
 
-    def __getitem__(self, name: str) -> tuple[Field, ...]:
+    def __getitem__(self, name: str) -> Axes:
         """The field of a layer's first output, axis by axis of the (first) input that it sees."""
-        return self._first[name] if name in self._first else self.of(name)
+        return self._first[name if name in self._first else self.layer(name)]
 
     @cached_property
-    def _first(self) -> dict[str, tuple[Field, ...]]:
-        """The fields of the first outputs, which are asked for again and again."""
-        return {ref.node: seen_of(fields) for ref, fields in self.tensors.items() if not ref.output}
+    def _first(self) -> dict[str, Axes]:
+        """The fields of the first outputs, which are asked for again and again; where they pass through, the same."""
+        different = {id(fields): fields for fields in self.tensors.values()}
+        seen = {key: seen_of(fields) for key, fields in different.items()}
+        return {ref.node: seen[id(fields)] for ref, fields in self.tensors.items() if not ref.output}
 
 
-def seen_of(fields: Fields, input: str | None = None) -> tuple[Field, ...]:  # noqa: A002
+def seen_of(fields: Fields, input: str | None = None) -> Axes:  # noqa: A002
     """The axes of one input; of the first that is seen where none is named."""
     chosen = next((name for name, _ in fields), None) if input is None else input
-    return tuple(field for (name, _), field in fields.items() if name == chosen)
+    return Axes([field for (name, _), field in fields.items() if name == chosen])
 
 
 def receptive_fields(design: Design, *, batch: int = 1) -> ReceptiveFields:
@@ -333,10 +358,10 @@ def _tell(design: Design, steps: tuple[Step, ...], tensors: dict[Ref, Fields]) -
     from archscope.analysis.field.extents import extents
 
     shapes = {Ref(step.layer.name, output): of.shape for step in steps for output, of in enumerate(step.y)}
-    told: dict[Ref, dict[tuple[str, int], Field]] = {}
+    tables: dict[Ref, dict[tuple[str, int], Field]] = {}
     for (ref, key), extent in extents(design.inputs, steps, wanted).items():
-        told.setdefault(ref, {})[key] = _one_by_one(key, tensors[ref], extent, shapes[ref])
-    for ref, fields in told.items():
+        tables.setdefault(ref, {})[key] = _one_by_one(key, tensors[ref], extent, shapes[ref])
+    for ref, fields in tables.items():
         tensors[ref] = {**tensors[ref], **fields}
 
 
@@ -349,11 +374,16 @@ def _one_by_one(key: tuple[str, int], fields: Fields, extent: Extent, shape: tup
     field = field.changed(at_most=extent.at_most, pace=pace)
     beside = {dim for (name, _), of in fields.items() if name == key[0] and not of.blended for dim in of.dims}
     across = differing(extent, sorted(beside - set(field.dims)))
-    if field.whole and table(extent, sorted({*field.dims, *across}), shape).all_see(*field.reach):
-        return field
+    if field.whole:
+        units = table(extent, sorted({*field.dims, *across}), shape)
+        if units is None or units.all_see(*field.reach):
+            return field
     dims = differing(extent, sorted(field.dims)) or tuple(sorted(field.dims))
+    units = table(extent, sorted({*dims, *across}), shape)
+    if units is None:
+        return field
     return field.changed(
-        table=table(extent, sorted({*dims, *across}), shape),
+        table=units,
         dims=dims,
         across=across,
         units=shape[dims[0]] if dims else 1,
@@ -395,10 +425,10 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Valu
         blended = _blended(along, fields, tensor.shape) if placed else frozenset()
         for key, field in fields.items():
             passed = through(field, along, tensor.shape, out, layer, blended)
-            laid = placed and any(type(_window(along.axes[dim])) is Placed for dim in field.dims)
-            if laid:
+            anew = placed and any(type(_window(along.axes[dim])) is Placed for dim in field.dims)
+            if anew:
                 beside.add(key)
-            if not exact or (laid and not moved):
+            if not exact or (anew and not moved):
                 passed = passed.changed(at_most=passed.at_most or layer)
             arriving.setdefault(key, []).append((ref, passed))
     units = {dim for paths in arriving.values() for _, field in paths if not field.blended for dim in field.dims}
@@ -471,26 +501,26 @@ def through(
     if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
         return field
     dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
-    laid = field.changed(
+    moved = field.changed(
         dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
     )
     if field.whole:
-        return laid
+        return moved
     if field.untold_from:
-        return laid.changed(pace=field.pace * _pace(entries, field.dims, shape, out))
+        return moved.changed(pace=field.pace * _pace(entries, field.dims, shape, out))
     if not field.located or type(_window(entries[0])) is Placed:
-        known = laid.changed(among=field.units) if field.located else laid
-        return _unlocated(known, entries, along, layer, field.jump * _pace(entries, field.dims, shape, out))
+        before = moved.changed(among=field.units) if field.located else moved
+        return _unlocated(before, entries, along, layer, field.jump * _pace(entries, field.dims, shape, out))
     (dim,), window = field.dims, _window(entries[0])
     if window is None or window is WHOLE:
         place = 0 if fixed(shape[dim] == 1) else dict(along.only).get(dim)
         if place is not None:  # the unit that is there, or taken, is what all see
-            return _mapped(laid, lambda span: _of_one(span, fixed(place)))
-        return laid.changed(whole=True, mixed_by=layer, among=field.units)
+            return _mapped(moved, lambda span: _of_one(span, fixed(place)))
+        return moved.changed(whole=True, mixed_by=layer, among=field.units)
     if window is SAME:
-        return laid
-    mapped = _mapped(laid, lambda span: window.seen(span, shape[dim], laid.units), layer)
-    return mapped.changed(pace=field.jump * window.pace(shape[dim], laid.units)) if mapped.untold_from else mapped
+        return moved
+    mapped = _mapped(moved, lambda span: window.seen(span, shape[dim], moved.units), layer)
+    return mapped.changed(pace=field.jump * window.pace(shape[dim], moved.units)) if mapped.untold_from else mapped
 
 
 def _window(entry: Axis | None) -> Any:
@@ -507,15 +537,15 @@ def _pace(
     return window.pace(shape[dims[0]], out[target])
 
 
-def _unlocated(laid: Field, entries: list[Axis | None], along: Along, layer: str, pace: int | Fraction) -> Field:
+def _unlocated(moved: Field, entries: list[Axis | None], along: Along, layer: str, pace: int | Fraction) -> Field:
     """The field of units that lie somewhere along dimensions: still that of each, or all where all are mixed."""
     windows = [_window(entry) for entry in entries]
     if all(window is SAME or type(window) is Placed for window in windows):
-        return laid.changed(located=False)
+        return moved.changed(located=False)
     if all(window is None or window is WHOLE for window in windows) and not along.only:
-        return laid.changed(whole=True, mixed_by=layer)
+        return moved.changed(whole=True, mixed_by=layer)
     why = "reads some places of what was laid anew"
-    return laid.changed(located=False, untold_from=layer, untold_why=why, pace=pace)
+    return moved.changed(located=False, untold_from=layer, untold_why=why, pace=pace)
 
 
 def _of_one(span: Span, unit: int) -> Span:
@@ -526,15 +556,15 @@ def _of_one(span: Span, unit: int) -> Span:
 
 def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = "") -> Field:
     """The field with each span changed by a layer; not told any more where one of them cannot be."""
-    known: dict[int, Any] = {}
+    changed: dict[int, Any] = {}
     for span in field._spans():
-        if id(span) not in known:
-            known[id(span)] = change(span)
-            if known[id(span)] is None:
+        if id(span) not in changed:
+            changed[id(span)] = change(span)
+            if changed[id(span)] is None:
                 why = f"has {field.units:,} units, of which no closed form tells what each sees"
                 return field.changed(located=False, untold_from=layer, untold_why=why)
-    spans = tuple(dict.fromkeys(known[id(span)] for span in field.spans))
-    small, large, early, late = (known[id(s)] for s in (field.small, field.large, field.early, field.late))
+    spans = tuple(dict.fromkeys(changed[id(span)] for span in field.spans))
+    small, large, early, late = (changed[id(s)] for s in (field.small, field.large, field.early, field.late))
     return field.changed(spans=spans, small=small, large=large, early=early, late=late)
 
 

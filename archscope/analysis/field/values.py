@@ -39,7 +39,7 @@ class Values:
     """
 
     def __init__(self, steps: Sequence[Step], *, arrays: bool = False) -> None:
-        self._known: dict[Ref, Known] = {}
+        self._contents: dict[Ref, Known] = {}
         self._arrays = arrays
         if not any(_constant(step.layer.op) for step in steps):
             return
@@ -48,21 +48,21 @@ class Values:
             ref, op = Ref(step.layer.name), step.layer.op
             if ref not in wanted:
                 continue
-            known = [self._known.get(one) for one in step.layer.inputs]
-            whole = [one for one in known if one is not None and one.whole]
+            read = [self._contents.get(one) for one in step.layer.inputs]
+            whole = [one for one in read if one is not None and one.whole]
             if isinstance(op, (Constant, Buffer)) and _constant(op):
                 self._note(ref, self._of_constant(op))
-            elif (op.view or isinstance(op, _COMPUTED)) and len(whole) == len(known):
+            elif (op.view or isinstance(op, _COMPUTED)) and len(whole) == len(read):
                 array = _array(step, whole) if arrays else None
                 self._note(ref, Known(None, array, masked_in(None, array)))
-            elif any(known):
-                masked = _laid(step, known[0]) if op.view else masked_behind(op, known)
+            elif any(read):
+                masked = _rearranged(step, read[0]) if op.view else masked_behind(op, read)
                 self._note(ref, Known(None, None, masked, whole=False))
 
-    def _note(self, ref: Ref, known: Known) -> None:
-        known = known._replace(masked=settled(known.masked, arrays=self._arrays))
-        if known.whole or any(of is not False for of in known.masked):
-            self._known[ref] = known
+    def _note(self, ref: Ref, one: Known) -> None:
+        one = one._replace(masked=settled(one.masked, arrays=self._arrays))
+        if one.whole or any(of is not False for of in one.masked):
+            self._contents[ref] = one
 
     def _of_constant(self, op: Constant | Buffer) -> Known:
         asked = self._arrays or (held(op.value) and prod(op.shape) <= MOST_ELEMENTS)
@@ -74,18 +74,18 @@ class Values:
 
     def of(self, step: Step) -> dict[int, Known]:
         """What is known of the inputs of a layer, by number."""
-        known = self._known
-        return {number: known[ref] for number, ref in enumerate(step.layer.inputs) if ref in known}
+        contents = self._contents
+        return {number: contents[ref] for number, ref in enumerate(step.layer.inputs) if ref in contents}
 
     def readings(self, step: Step, output: int) -> tuple[Reads, ...]:
         """What an output of a layer reads of each of its inputs, constants among them."""
         op = step.layer.op
         readings = op.reads(step.x, step.y, output)
-        if not self._known:
+        if not self._contents:
             return readings
-        if isinstance(op, ReadsByValues) and (known := self.of(step)):
-            readings = op.reads_knowing(step.x, step.y, output, known)
-        own = self._known.get(Ref(step.layer.name, output))
+        if isinstance(op, ReadsByValues) and (contents := self.of(step)):
+            readings = op.reads_knowing(step.x, step.y, output, contents)
+        own = self._contents.get(Ref(step.layer.name, output))
         if own is None or own.whole or op.view:
             return readings
         decided, ndim = either(*own.masked), len(step.y[output].shape)
@@ -106,20 +106,20 @@ def _wanted(steps: Sequence[Step]) -> set[Ref]:
     return wanted
 
 
-def _array(step: Step, known: Sequence[Known]) -> Elements | None:
+def _array(step: Step, read: Sequence[Known]) -> Elements | None:
     """The elements that a layer gives, if they are not too many (held once where they are alike)."""
-    arrays = [one.array for one in known if one.array is not None]
+    arrays = [one.array for one in read if one.array is not None]
     if prod(step.y[0].shape) > MOST_ELEMENTS or len(arrays) < len(step.layer.inputs):
         return None
     return _computed(step.layer.op, step, arrays)
 
 
-def _laid(step: Step, known: Known | None) -> Masked:
+def _rearranged(step: Step, one: Known | None) -> Masked:
     """What a view gives that counts for nothing."""
-    if known is None:
+    if one is None:
         return Masked()
     return Masked(
-        *(of if isinstance(of, bool) else _moved(step, _in_full(of, len(step.x[0].shape))) for of in known.masked)
+        *(of if isinstance(of, bool) else _moved(step, _in_full(of, len(step.x[0].shape))) for of in one.masked)
     )
 
 
@@ -143,8 +143,8 @@ def _computed(op: Any, step: Step, arrays: Sequence[Any]) -> Elements:
     if isinstance(op, Compare):
         compared = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
                     "gt": np.greater, "ge": np.greater_equal}[op.operator]  # fmt: skip
-        found: Elements = compared(arrays[0], arrays[1] if op.other is None else op.other)
-        return found
+        result: Elements = compared(arrays[0], arrays[1] if op.other is None else op.other)
+        return result
     if isinstance(op, Logical):
         joined: Elements = getattr(np, f"logical_{op.operator}")(*arrays)
         return joined

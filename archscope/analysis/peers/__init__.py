@@ -55,14 +55,17 @@ def reconcile(design: Design, setting: Setting | None = None, **changes: Any) ->
     the bridge says so, and has no total.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`); of which only the batch matters.
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision
+            matter.
 
     Raises:
-        UsageError: a setting that cannot be.
+        SpecError: types do not go together in the precision.
+        UsageError: a setting that cannot be, or nothing is known of a run in it.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)
-    steps = design.steps(setting.batch)
+    setting.numbers.runs("what peers count")
+    steps = design.steps(setting.batch, setting.types)
     readings = {
         name: Reading(peer, peer.work(design, steps) if peer.work else None, peer.params(design, steps))
         for name, peer in PEERS.items()

@@ -129,9 +129,18 @@ def table(*entries: tuple[Iterable[str], Rule]) -> Rules:
     return rules
 
 
-def work_by(rules: Rules) -> Callable[[Design, Sequence[Step]], Bridge]:
-    """A peer that counts layer by layer."""
-    return lambda design, steps: bridge(steps, sum(map(macs, steps)), rules)
+def work_by(rules: Rules, dead: Rule | None = None) -> Callable[[Design, Sequence[Step]], Bridge]:
+    """A peer that counts layer by layer.
+
+    Args:
+        dead: its rule for layers that reach no output, whatever they are, if it is another one.
+    """
+
+    def counted(design: Design, steps: Sequence[Step]) -> Bridge:
+        instead = {layer.name: dead for layer in design.graph.unread()} if dead else {}
+        return bridge(steps, sum(map(macs, steps)), rules, instead)
+
+    return counted
 
 
 def params_by(rules: Rules) -> Callable[[Design, Sequence[Step]], Bridge]:
@@ -149,27 +158,33 @@ def all_params() -> dict[str, Rule]:
     return dict.fromkeys(REGISTRY, nothing)
 
 
-def bridge(steps: Iterable[Step], start: int, rules: Rules) -> Bridge:
-    """All parts of all layers, joined into terms."""
+def bridge(steps: Iterable[Step], start: int, rules: Rules, instead: Rules | None = None) -> Bridge:
+    """All parts of all layers, joined into terms.
+
+    Args:
+        instead: rules of some layers, by name.
+    """
     refused: dict[str, None] = {}
     parts: list[tuple[str, Part]] = []
     for step in steps:
         try:
-            parts += [(step.layer.name, part) for part in parts_of(step, rules)]
+            name = step.layer.name
+            parts += [(name, part) for part in parts_of(step, rules, (instead or {}).get(name))]
         except NotModelled as reason:
             refused[str(reason)] = None
     return Bridge(start, terms(parts), tuple(refused))
 
 
-def parts_of(step: Step, rules: Rules) -> Iterator[Part]:
-    """What a peer adds to a layer.
+def parts_of(step: Step, rules: Rules, own: Rule | None = None) -> Iterator[Part]:
+    """What a peer adds to a layer, by the rule of its op, or by one of its own.
 
     Raises:
         NotModelled: there is no rule for it.
     """
-    if step.layer.kind not in rules:
+    rule = own or rules.get(step.layer.kind)
+    if rule is None:
         raise NotModelled(step.layer.kind)
-    return (part for part in rules[step.layer.kind](step) if part.count)
+    return (part for part in rule(step) if part.count)
 
 
 def terms(parts: Iterable[tuple[str, Part]]) -> tuple[Term, ...]:
@@ -178,13 +193,13 @@ def terms(parts: Iterable[tuple[str, Part]]) -> tuple[Term, ...]:
     for layer, part in parts:
         count, layers = joined.get((part.name, part.why), (0, []))
         joined[part.name, part.why] = (count + part.count, [*layers, layer])
-    found = (Term(name, count, why, tuple(layers)) for (name, why), (count, layers) in joined.items())
-    return ordered(found)
+    together = (Term(name, count, why, tuple(layers)) for (name, why), (count, layers) in joined.items())
+    return ordered(together)
 
 
-def ordered(found: Iterable[Term]) -> tuple[Term, ...]:
+def ordered(some: Iterable[Term]) -> tuple[Term, ...]:
     """Terms in the order of :data:`TERMS`."""
-    return tuple(sorted(found, key=lambda term: TERMS.index(term.name)))
+    return tuple(sorted(some, key=lambda term: TERMS.index(term.name)))
 
 
 # -- what rules are made of --------------------------------------------------------------------------------------------
@@ -208,9 +223,9 @@ def numel(tensors: Iterable[Tensor]) -> int:
 def samples(design: Design, steps: Iterable[Step]) -> int:
     """The batch, of a design with a single input that a layer reads; else 1."""
     arriving = (pair for step in steps for pair in zip(step.layer.inputs, step.x, strict=True))
-    given = {node.name for node in design.inputs}
-    found = (tensor.shape[0] for ref, tensor in arriving if ref.node in given)
-    return next(found, 1) if len(given) == 1 else 1
+    names = {node.name for node in design.inputs}
+    batches = (tensor.shape[0] for ref, tensor in arriving if ref.node in names)
+    return next(batches, 1) if len(names) == 1 else 1
 
 
 def option(step: Step, name: str) -> bool:

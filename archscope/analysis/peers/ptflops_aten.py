@@ -96,31 +96,31 @@ def _work(design: Design, steps: Sequence[Step]) -> Bridge:
 
 def _plain(step: Step) -> Lies:
     """The inputs of a layer, their elements in order."""
-    return tuple(_given(Tape(), tensor) for tensor in step.x)
+    return tuple(_external(Tape(), tensor) for tensor in step.x)
 
 
-def _given(tape: Tape, tensor: Tensor) -> Value:
+def _external(tape: Tape, tensor: Tensor) -> Value:
     return tape.external(tensor.shape, tensor.dtype or "float32", "")
 
 
 def _memory(design: Design, steps: Sequence[Step]) -> dict[str, Lies]:
     """The inputs of every layer as they lie in memory, in evaluation mode with gradients on."""
-    tape = Tape()
+    tape = Tape(cuts=True)
     tape.training = False
     read = {ref: tensor for step in steps for ref, tensor in zip(step.layer.inputs, step.x, strict=True)}
-    values = {Ref(node.name): _given(tape, read[Ref(node.name)]) for node in design.inputs if Ref(node.name) in read}
+    values = {Ref(node.name): _external(tape, read[Ref(node.name)]) for node in design.inputs if Ref(node.name) in read}
     weights: dict[str, dict[str, Value]] = {}
-    found: dict[str, Lies] = {}
+    lies: dict[str, Lies] = {}
     for step in steps:
         name = step.layer.name
         own = weights.setdefault(step.layer.owner, _weights(tape, step))
-        found[name] = tuple(values[ref] for ref in step.layer.inputs)
-        result = step.layer.op.forward(tape, own, found[name], step.y)
+        lies[name] = tuple(values[ref] for ref in step.layer.inputs)
+        result = step.layer.op.forward(tape, own, lies[name], step.y)
         for number, value in enumerate((result,) if isinstance(result, Value) else result):
             tape.hold(value)
             values[Ref(name, number)] = value
         tape.close()
-    return found
+    return lies
 
 
 def _weights(tape: Tape, step: Step) -> dict[str, Value]:

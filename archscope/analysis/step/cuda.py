@@ -129,15 +129,15 @@ class CachingAllocator:
 
     def _release(self, free: list[int]) -> None:
         """Give back the segments that are wholly free."""
-        kept = []
+        left = []
         for key in free:
             block = self._blocks[key & _PLACES]
             if block.before is block.after is None:
                 del self._blocks[block.place]
                 self.reserved -= block.size
             else:
-                kept.append(key)
-        free[:] = kept
+                left.append(key)
+        free[:] = left
 
     def _split(self, block: Block, size: int) -> None:
         rest = Block(block.place + size, block.size - size, small=block.small)

@@ -91,11 +91,11 @@ def probes(
     """What a step of some size takes, and whether it fits into a limit; each is found out once."""
 
     @cache
-    def found(number: int) -> tuple[int | None, bool]:
+    def probe(number: int) -> tuple[int | None, bool]:
         one = ledger(number)
         return (None, False) if one is None else (one.training, one.fits(limit))
 
-    return lambda number: found(number)[0], lambda number: found(number)[1]
+    return lambda number: probe(number)[0], lambda number: probe(number)[1]
 
 
 class Wish(NamedTuple):
@@ -117,8 +117,8 @@ class Wish(NamedTuple):
 
     def fits(self, batch: int, limit: int) -> bool:
         """Whether a step of a batch fits into a limit."""
-        found = self.ledger(batch)
-        return found is not None and found.fits(limit)
+        ledger = self.ledger(batch)
+        return ledger is not None and ledger.fits(limit)
 
     def largest(self, limit: int) -> int | None:
         """The largest batch that fits into a limit; none if not even one sample does."""
@@ -242,9 +242,9 @@ def _remedy(what: str, wish: Wish, batch: int) -> Remedy:
     return Remedy(what, _needed(wish.ledger(batch)))
 
 
-def _needed(found: Memory | None) -> int:
-    assert found is not None  # of what fits
-    return found.needed
+def _needed(ledger: Memory | None) -> int:
+    assert ledger is not None  # of what fits
+    return ledger.needed
 
 
 def recomputed(design: Design, levels: int) -> Design:

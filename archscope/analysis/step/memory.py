@@ -4,8 +4,8 @@ A training step is run on a tape (:mod:`archscope.autograd`): forward, loss, bac
 allocation in its place. What autograd keeps is counted by storage, as it lies in memory: a tensor that several layers
 keep counts once, a view counts with what it is a view of, an activation in place with its input.
 
-Copies that torch makes of what does not lie in order (behind a transposition) count, those within its kernels, too; what
-else a kernel allocates inside itself (a workspace) is not seen here, as it is not by torch's dispatcher.
+Copies that torch makes of what does not lie in order (behind a transposition) count, those within its kernels, too;
+what else a kernel allocates inside itself (a workspace) is not seen here, as it is not by torch's dispatcher.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from archscope.autograd.graph import Storage
 from archscope.autograd.loops import Uneven
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import FOREACH
+from archscope.collecting import uncollected
 from archscope.design import Design, hold_designs
 from archscope.design.steps import Step
 from archscope.errors import UsageError
@@ -132,10 +133,10 @@ class Memory(Shown, report="memory"):
     @cached_property
     def by_layer(self) -> dict[str, int]:
         """What each layer keeps that no layer before it keeps."""
-        found = {layer.name: 0 for layer in self.design.layers}
+        sizes = {layer.name: 0 for layer in self.design.layers}
         for piece in self.saved:
-            found[piece.layer] += piece.bytes
-        return found
+            sizes[piece.layer] += piece.bytes
+        return sizes
 
     @cached_property
     def top(self) -> Moment:
@@ -177,10 +178,10 @@ class Memory(Shown, report="memory"):
     @cached_property
     def peak_by_kind(self) -> dict[str, int]:
         """Bytes of each of :data:`KINDS` at the peak of a training step; they add up to it."""
-        found = dict.fromkeys(KINDS, 0)
+        sizes = dict.fromkeys(KINDS, 0)
         for piece in self.at_peak:
-            found[piece.kind] += piece.bytes
-        return found
+            sizes[piece.kind] += piece.bytes
+        return sizes
 
     @property
     def floating(self) -> str:
@@ -194,8 +195,8 @@ class Memory(Shown, report="memory"):
     @property
     def types(self) -> tuple[str, ...]:
         """The types in which the parameters are held, that of the run first."""
-        found = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
-        return tuple(sorted(found, key=lambda dtype: dtype != self.floating)) or (self.floating,)
+        dtypes = dict.fromkeys(tensor.dtype or self.floating for tensor in self._weights)
+        return tuple(sorted(dtypes, key=lambda dtype: dtype != self.floating)) or (self.floating,)
 
     @cached_property
     def _weights(self) -> tuple[Tensor, ...]:
@@ -320,6 +321,7 @@ class _Ran(NamedTuple):
     inferred: tuple[int, list[tuple[str, str, int]]]
 
 
+@uncollected()
 def _ran(plan: Plan, setting: Setting, *, cuts: bool = True) -> _Ran:
     """Run a design; loops of very many steps in part, if what they do is alike."""
     run = _start(plan, setting, cuts=cuts)

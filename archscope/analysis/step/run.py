@@ -124,31 +124,31 @@ class Run:
         self.trained: list[Value] = []
         self.parameters: list[Storage] = []
         self.state: list[Storage] = []
-        self._weights = {layer: self._entered(layer, found) for layer, found in plan.weights.items()}
+        self._weights = {layer: self._entered(layer, some) for layer, some in plan.weights.items()}
         self._values: dict[Ref, Value] = {}
         nodes = plan.design.inputs
         self.inputs = [tape.external(*_typed(node.tensor(plan.batch), plan.dtype), _input(node.name)) for node in nodes]
-        found = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
+        some = ((one.layer, standing(one.layer.op)) for one in plan.steps if one.layer.shares is None)
         self.constants = [
             tape.external(*_typed(tensor, layer.dtype or plan.dtype), f"value of {layer.name}")
-            for layer, tensor in found
+            for layer, tensor in some
             if tensor
         ]
         if nhwc:
-            for value in (*self.inputs, *(value for found in self._weights.values() for value in found.values())):
+            for value in (*self.inputs, *(value for some in self._weights.values() for value in some.values())):
                 _laid_out(value)
 
     def _entered(self, layer: str, weights: tuple[Weight, ...]) -> Mapping[str, Value]:
         self.tape.layer = layer
-        found = {}
+        values = {}
         for one in weights:
-            value = found[one.name] = self.tape.state(one.shape, one.dtype, one.name, leaf=one.trained)
+            value = values[one.name] = self.tape.state(one.shape, one.dtype, one.name, leaf=one.trained)
             self.state.append(value.storage)
             if one.parameter:
                 self.parameters.append(value.storage)
             if one.learns:
                 self.trained.append(value)
-        return found
+        return values
 
     # -- forward ---
 
@@ -243,9 +243,9 @@ class Run:
         for value in self.forward():
             tape.release(value)
         self._end_autocast()
-        found = tape.forget()
+        live = tape.forget()
         tape.training, tape.grad, tape.traffic = True, True, traffic
-        return found
+        return live
 
     def _end_autocast(self) -> None:
         for cast in self.tape.casts.values():

@@ -87,8 +87,8 @@ class Estimate:
 def fits() -> Mapping[Setting, Fit]:
     """All that is fitted."""
     data = json.loads((files("archscope.analysis.time") / "estimates.json").read_text(encoding="utf-8"))
-    found = [from_data(one) for one in data]
-    return {one.setting: one for one in found}
+    all_fits = [from_data(one) for one in data]
+    return {one.setting: one for one in all_fits}
 
 
 def from_data(data: Mapping[str, Any]) -> Fit:
@@ -114,16 +114,16 @@ def work(
     Args:
         moving: the parts whose elementwise work counts, where those of a compiled step have none.
     """
-    found: dict[str, float] = defaultdict(float)
+    seconds: dict[str, float] = defaultdict(float)
     contracting = [part for part in parts if moving is None or part.kind in CONTRACTING]
     for part in (*contracting, *(part for part in moving or () if part.kind not in CONTRACTING)):
         for phase, before in (("forward", ""), ("backward", "backward ")):
             moved: Moved = getattr(part, phase)
             if moved.calls or moved.flops:
-                found["calls"] += moved.calls * 1e-6
+                seconds["calls"] += moved.calls * 1e-6
                 for kind, value in _work(part, moved, ceilings, precision):
-                    found[before + kind] += value
-    return found
+                    seconds[before + kind] += value
+    return seconds
 
 
 def _work(part: Part, moved: Moved, ceilings: Ceilings, precision: Precision) -> Iterator[tuple[str, float]]:
@@ -154,10 +154,10 @@ def estimate(
     fit: Fit, parts: Sequence[Part], ceilings: Ceilings, batch: int, moving: Sequence[Part] | None = None
 ) -> Estimate | None:
     """The estimate of a step; none where much of its work is of kinds that the fit has not seen."""
-    found = work(parts, ceilings, fit.setting.numbers, moving=moving)
-    known = sum(found[kind] for kind in found if kind in fit.factors and kind != "calls")
-    unseen = sum(found[kind] for kind in found if kind not in fit.factors)
-    if unseen > _UNSEEN * known:
+    by_kind = work(parts, ceilings, fit.setting.numbers, moving=moving)
+    in_kinds = sum(by_kind[kind] for kind in by_kind if kind in fit.factors and kind != "calls")
+    unseen = sum(by_kind[kind] for kind in by_kind if kind not in fit.factors)
+    if unseen > _UNSEEN * in_kinds:
         return None
-    seconds = sum(fit.factors[kind] * found[kind] for kind in found if kind in fit.factors)
+    seconds = sum(fit.factors[kind] * by_kind[kind] for kind in by_kind if kind in fit.factors)
     return Estimate(seconds, fit, not fit.batches[0] <= batch <= fit.batches[1])

@@ -145,12 +145,12 @@ class Prediction(Shown, report="prediction"):
 
     def limited(self) -> dict[str, float]:
         """Seconds of the step by what limits each part."""
-        found = dict.fromkeys(Bound._fields, 0.0)
+        seconds = dict.fromkeys(Bound._fields, 0.0)
         for one in self.parts:
             for bound in (one.forward, one.backward):
                 if bound.seconds:
-                    found[bound.limit] += bound.seconds
-        return found
+                    seconds[bound.limit] += bound.seconds
+        return seconds
 
 
 def predict(
@@ -181,13 +181,13 @@ def predict(
         else _estimated(calibration, setting.numbers)
     )
     parts = traffic(design, setting)
-    found = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
+    predicted = tuple(Predicted(one, timed(one, "forward"), timed(one, "backward")) for one in parts)
     about = None
     fit = fit_of(ceilings, setting) if calibration is None else None
     if fit is not None:
         moving = traffic(design, setting.but(compile=False)) if setting.compile else None
         about = estimate(fit, parts, ceilings, setting.batch, moving)
-    return Prediction(design, setting, ceilings, found, about)
+    return Prediction(design, setting, ceilings, predicted, about)
 
 
 def peak_of(ceilings: Ceilings, precision: Precision, kind: str = "convolution") -> float:
@@ -213,16 +213,16 @@ def mixed(ceilings: Ceilings, precision: Precision) -> str:
 
 def granted(ceilings: Ceilings, setting: Setting) -> tuple[str, ...]:
     """What bounds on a device grant, in words."""
-    found = []
+    terms = []
     if ceilings.clock > 1:
-        found.append(f"a clock of {ceilings.clock:.2f} x the data sheet's")
+        terms.append(f"a clock of {ceilings.clock:.2f} x the data sheet's")
     if ceilings.cache:
-        found.append(f"a cache of {ceilings.cache / 2**20:,.0f} MiB")
+        terms.append(f"a cache of {ceilings.cache / 2**20:,.0f} MiB")
     if "float32" in setting.numbers.of("convolution"):
-        found.append("Winograd's and Fourier's convolutions")
+        terms.append("Winograd's and Fourier's convolutions")
     if setting.compile:
-        found.append("all fused that can be")
-    return tuple(found)
+        terms.append("all fused that can be")
+    return tuple(terms)
 
 
 def _held(part: Part, ceilings: Ceilings, precision: Precision) -> Precision:

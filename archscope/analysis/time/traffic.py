@@ -31,6 +31,7 @@ from archscope.arith import minimum
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.graph import Storage, Value
 from archscope.autograd.tape import Tape
+from archscope.collecting import uncollected
 from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
@@ -130,6 +131,7 @@ class Part:
         return {"name": self.name, "op": self.op, "kind": self.kind, **moved}
 
 
+@uncollected()
 def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> tuple[Part, ...]:
     """All parts of a step in the order of the forward pass; in training the loss and the update at the end.
 
@@ -160,7 +162,7 @@ class _Seen:
     """A step run on a tape, and what was seen of it.
 
     Attributes:
-        kept: what autograd keeps of each layer; of state (weights) the bytes apart.
+        saved: what autograd keeps of each layer; of state (weights) the bytes apart.
         written: bytes that are made, by phase and layer.
         calls: allocations by phase and layer.
     """
@@ -175,7 +177,7 @@ class _Seen:
         )
         self._tape.training = self._tape.grad = setting.trains
         self.run = Run(plan, self._tape, nhwc=setting.channels_last)
-        self.kept: dict[str, dict[Storage, None]] = {}
+        self.saved: dict[str, dict[Storage, None]] = {}
         self.written: Counter[tuple[str, str]] = Counter()
         self._read = 0
         outputs = self._observed("forward", self.run.forward)
@@ -199,7 +201,7 @@ class _Seen:
         loss = self._observed("loss", lambda: self.run.loss(outputs))
         if loss is not None:
             for node in self._tape.nodes:
-                self.kept.setdefault(node.layer, {}).update(dict.fromkeys(node.saved))
+                self.saved.setdefault(node.layer, {}).update(dict.fromkeys(node.saved))
             self._observed("backward", lambda: self._tape.backward(loss))
 
     def width(self, ref: Ref, tensor: Tensor) -> int:
@@ -221,8 +223,8 @@ class _Seen:
         written = self.written["backward", name]
         if not written:
             return Moved()
-        kept = sum(storage.bytes for storage in self.kept.get(name, ()) if state or not storage.state)
-        return Moved(flops, outputs + kept, written, self.calls["backward", name])
+        saved = sum(storage.bytes for storage in self.saved.get(name, ()) if state or not storage.state)
+        return Moved(flops, outputs + saved, written, self.calls["backward", name])
 
     def update(self, optimizer: str) -> Part:
         """The update: parameters and state are read and written, gradients are read."""
@@ -299,15 +301,15 @@ def fused(
             continue
         outs = [Ref(part.name, number) for number in range(len(one.y))]
         inputs = one.layer.inputs
-        given = min(_total(sizes, inputs), _total(sizes, *(roots.get(ref, [ref]) for ref in inputs)))
+        source_bytes = min(_total(sizes, inputs), _total(sizes, *(roots.get(ref, [ref]) for ref in inputs)))
         made = min(_total(sizes, outs), _total(sizes, *(leaves[ref] for ref in outs)))
         weights = sum(tensor.numel for tensor in one.layer.op.parameters(*one.x).values()) * width
-        forward = Moved(part.forward.flops, given + weights, made, 1)
+        forward = Moved(part.forward.flops, source_bytes + weights, made, 1)
         inward, own = row.cost.input_grad_macs > 0, row.cost.weight_grad_macs > 0
         back = Moved(
             part.backward.flops,
-            made * (inward or own) + weights * inward + given * own,
-            given * inward + weights * own,
+            made * (inward or own) + weights * inward + source_bytes * own,
+            source_bytes * inward + weights * own,
             inward + own,
         )
         yield replace(part, forward=forward, backward=back if part.backward.calls else Moved())
@@ -319,26 +321,26 @@ def _total(sizes: Mapping[Ref, int], *refs: Iterable[Ref]) -> int:
 
 def _roots(steps: Sequence[Step], kernels: Set[str]) -> dict[Ref, list[Ref]]:
     """What every tensor is made of, of that which kernels write or the design is given."""
-    found: dict[Ref, list[Ref]] = {}
+    roots: dict[Ref, list[Ref]] = {}
     for one in steps:
         name = one.layer.name
-        below = dict.fromkeys(root for ref in one.layer.inputs for root in found.get(ref, [ref]))
+        below = dict.fromkeys(root for ref in one.layer.inputs for root in roots.get(ref, [ref]))
         for number in range(len(one.y)):
-            found[Ref(name, number)] = [Ref(name, number)] if name in kernels else list(below)
-    return found
+            roots[Ref(name, number)] = [Ref(name, number)] if name in kernels else list(below)
+    return roots
 
 
 def _leaves(design: Design, steps: Sequence[Step], kernels: Set[str]) -> dict[Ref, dict[Ref, None]]:
     """What is made of every tensor, of that which kernels read or the design gives."""
-    found: dict[Ref, dict[Ref, None]] = defaultdict(dict)
+    leaves: dict[Ref, dict[Ref, None]] = defaultdict(dict)
     for _, ref in design.outputs:
-        found[ref][ref] = None
+        leaves[ref][ref] = None
     for one in reversed(steps):
         name = one.layer.name
-        made = dict.fromkeys(leaf for number in range(len(one.y)) for leaf in found[Ref(name, number)])
+        made = dict.fromkeys(leaf for number in range(len(one.y)) for leaf in leaves[Ref(name, number)])
         for ref in one.layer.inputs:
-            found[ref] |= {ref: None} if name in kernels else made
-    return found
+            leaves[ref] |= {ref: None} if name in kernels else made
+    return leaves
 
 
 def spared(one: Step) -> float:
@@ -400,7 +402,7 @@ def _recomputed(seen: _Seen) -> Iterator[str]:
     """The layers that the backward pass runs again: of each block those up to the last one that keeps something."""
     for part in segments(seen.steps):
         names = [step.layer.name for step in part.steps] if isinstance(part, Segment) else []
-        keeping = [number for number, name in enumerate(names) if seen.kept.get(name)]
+        keeping = [number for number, name in enumerate(names) if seen.saved.get(name)]
         yield from names[: keeping[-1] + 1] if keeping else ()
 
 

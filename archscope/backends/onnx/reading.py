@@ -128,7 +128,7 @@ def _finished(lifter: Lifter, path: str) -> OnnxModel:
         if "" in made.weights:
             value = made.weights[""]
             certain = value.known and (value.steady or lift.batch is None)
-            if "value" not in made.op.given():
+            if "value" not in made.op.non_default():
                 constants[layer.name] = value.arrays[0] if certain else None
         elif made.weights and layer.shares is None:
             weights[layer.name] = {

@@ -35,7 +35,7 @@ class Function(nn.Module):
         return self._function(*inputs)
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.op.given().items())
+        return ", ".join(f"{name}={value}" for name, value in self.op.non_default().items())
 
     def _get_name(self) -> str:
         return type(self.op).__name__

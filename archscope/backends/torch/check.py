@@ -18,8 +18,9 @@ from archscope.analysis.peers import reconcile
 from archscope.backends.importing.proof import Check
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque, seeded
 from archscope.backends.torch.counting import counter
-from archscope.backends.torch.peers import measure
-from archscope.design import Design
+from archscope.backends.torch.peers import first_line, measure
+from archscope.backends.torch.timing import lowered, torch_type
+from archscope.design import Design, of_one_type
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
 
@@ -32,22 +33,30 @@ Shapes = dict[str, tuple[int, ...]]
 def check(design: Design, setting: Setting | None = None) -> Iterator[Check]:
     """Hold a design against its module: on the meta device, and what is kept for the backward pass on the CPU.
 
+    The module is in the precision of the run. Autocast knows no meta device: what is run there has one type then, on
+    which neither shapes nor work depend.
+
     Args:
-        setting: how it is run, in float32 and on the CPU: its batch counts, which unasked is 2: with one sample torch
-            refuses to train batch norms of maps of a single value.
+        setting: how it is run, on the CPU: its batch and its precision count; unasked the batch is 2: with one sample
+            torch refuses to train batch norms of maps of a single value.
 
     Raises:
-        UsageError: behind the checks that need no run, if it has declared black boxes.
+        SpecError: types do not go together in the precision.
+        UsageError: behind the checks that need no run, if it has declared black boxes; or nothing is known of a run in
+            the precision.
     """
     account = analyze(design, setting or Setting(batch=2))
-    batch = account.setting.batch
+    precision = account.setting.numbers.runs("what torch makes of a design")
+    batch, dtype = account.setting.batch, torch_type(precision.floating)
+    typed = of_one_type(design) if precision.lower else design
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network = build(design, device="meta")
+        network = build(typed, device="meta", dtype=dtype)
+        x = inputs(typed, batch, "meta", dtype)
         yield from _tensors(account, network)
-        yield _shapes(account, network, batch)
+        yield _shapes(account, network, x)
         refuse_opaque(design, "run, so that its work and what it keeps are held against nothing")
-        yield from _macs(account, network, batch)
+        yield from _macs(account, network, x)
         with seeded(0):
             yield from _fvcore(account, batch)
         yield _kept(account)
@@ -83,29 +92,36 @@ def same_tensors(what: str, stated: Mapping[str, Any], measured: Mapping[str, An
     return Check(what, tally, real)
 
 
-def _shapes(account: Account, network: Network, batch: int) -> Check:
-    values = network.start(*inputs(account.design, batch, "meta"))
+def _shapes(account: Account, network: Network, x: tuple[torch.Tensor, ...]) -> Check:
+    """The outputs of all layers, shapes and, where autocast does not change them, types."""
+    setting = account.setting
+    values = network.start(*x)
     wrong = ""
     with torch.no_grad():
         for step, row in zip(network.layer_steps, account.rows, strict=True):
             made = network.call(step.layer, values)
             values |= made
             shapes = [tuple(tensor.shape) for tensor in made.values()]
+            types = [str(tensor.dtype).removeprefix("torch.") for tensor in made.values()]
             if shapes != [tensor.shape for tensor in row.y] and not wrong:
                 wrong = f"{row.name} gives {shapes}"
+            stated = [tensor.dtype or setting.numbers.floating for tensor in row.y]
+            if types != stated and not setting.numbers.lower and not wrong:
+                wrong = f"{row.name} gives {', '.join(types)}"
             for ref in step.last:
                 values.pop(ref, None)
     right = f"{len(account.rows)} layers"
-    return Check("output shapes", right, wrong or right, f"batch {batch}, meta device")
+    what = "output shapes" if setting.numbers.lower else "output shapes and types"
+    return Check(what, right, wrong or right, f"batch {setting.batch}, meta device")
 
 
-def _macs(account: Account, network: Network, batch: int) -> Iterator[Check]:
+def _macs(account: Account, network: Network, x: tuple[torch.Tensor, ...]) -> Iterator[Check]:
     """Forward and backward work by torch's counter, attention as the products that it is made of."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as whole, counter() as work:
-        y = network.train()(*inputs(account.design, batch, "meta"))
+        y = network.train()(*x)
         forward = work.get_total_flops() // 2
         _backward(y)
-    note = "torch.utils.flop_counter, halved"
+    note, batch = "torch.utils.flop_counter, halved", account.setting.batch
     if any(row.kind == "Bilinear" for row in account.rows):
         note += "; it has no formula for Bilinear"
     yield Check("macs", account.total.macs, forward, note, batch)
@@ -123,7 +139,7 @@ def _backward(y: Any) -> None:
 
 def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     """fvcore's count, from archscope's MACs and what fvcore is known to count besides, or not to see."""
-    found = measure(account.design, batch, ("fvcore",))["fvcore"]
+    found = measure(account.design, account.setting, ("fvcore",))["fvcore"]
     if found.version is None:
         return
     bridge = reconcile(account.design, account.setting).readings["fvcore"].work
@@ -139,13 +155,19 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
 
 
 def _kept(account: Account) -> Check:
-    design, batch, stated = account.design, account.setting.batch, account.memory.saved_bytes
+    design, batch, precision = account.design, account.setting.batch, account.setting.numbers
+    stated, dtype = account.memory.saved_bytes, torch_type(precision.floating)
     if any(layer.checkpoint for layer in design.layers):
         return Check("saved_bytes", stated, None, "blocks that are recomputed hide it from the hooks", batch)
-    with plain():
-        network = build(design).train()
-        measured = kept_by(network, lambda: network(*inputs(design, batch)))
-    note = "torch.autograd.graph.saved_tensors_hooks; float32, CPU"
+    with plain(), lowered(precision, "cpu"):
+        network, x = build(design, dtype=dtype).train(), inputs(design, batch, dtype=dtype)
+        try:
+            measured = kept_by(network, lambda: network(*x))
+        except RuntimeError as error:
+            if "not implemented for" not in str(error):
+                raise
+            return Check("saved_bytes", stated, None, f"torch on a CPU: {first_line(error)}", batch)
+    note = f"torch.autograd.graph.saved_tensors_hooks; {precision}, CPU"
     if any(row.kind == "LSTM" for row in account.rows):
         note += "; without oneDNN, whose LSTM keeps a workspace besides"
     return Check("saved_bytes", stated, measured, note, batch)

@@ -15,26 +15,32 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archscope.analysis.peers import Measured
 from archscope.backends.torch.build import Network, build, inputs
+from archscope.backends.torch.timing import lowered, torch_type
 from archscope.design import Design, incomplete
+from archscope.setting import Setting
 
 Tensors = tuple[torch.Tensor, ...]
 Counts = tuple[int, int]
 
 
-def measure(design: Design, batch: int = 1, names: Iterable[str] = ()) -> dict[str, Measured]:
-    """Run every peer that is installed on a module of its own, in evaluation mode, in float32 on the CPU.
+def measure(
+    design: Design, setting: Setting | None = None, names: Iterable[str] = (), **changes: Any
+) -> dict[str, Measured]:
+    """Run every peer that is installed on a module of its own, in evaluation mode, on the CPU.
 
     Args:
+        setting, changes: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision count.
         names: of some peers; left out, all that can be run.
 
     Returns:
         What they report, by the names of :data:`archscope.analysis.peers.PEERS`.
     """
+    setting = Setting.of(setting, **changes)
     chosen = {name: _RUNS[name] for name in names} or _RUNS
-    return {name: _measured(run, package, design, batch) for name, (package, run) in chosen.items()}
+    return {name: _measured(run, package, design, setting) for name, (package, run) in chosen.items()}
 
 
-def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: Design, batch: int) -> Measured:
+def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: Design, setting: Setting) -> Measured:
     try:
         installed = version(package).partition("+")[0].replace("-", ".post")
     except PackageNotFoundError:
@@ -42,17 +48,18 @@ def _measured(run: Callable[[Network, Tensors], Counts], package: str, design: D
     lacking = incomplete(design)
     if lacking is not None:
         return Measured(installed, failure=f"not run: {lacking}")
+    dtype = torch_type(setting.numbers.floating)
     try:
-        with _silence():
-            work, params = run(_module(design), inputs(design, batch))
+        with _silence(), lowered(setting.numbers, "cpu"):
+            work, params = run(_module(design, dtype), inputs(design, setting.batch, dtype=dtype))
     except Exception as error:  # whatever a peer stumbles over is its result
-        return Measured(installed, failure=_line(error))
+        return Measured(installed, failure=first_line(error))
     return Measured(installed, work, params)
 
 
-def _module(design: Design) -> Network:
+def _module(design: Design, dtype: torch.dtype) -> Network:
     """The module with zeros for weights: what is counted does not depend on them, and drawing them takes time."""
-    network = build(design, device="meta").to_empty(device="cpu").eval()
+    network = build(design, device="meta", dtype=dtype).to_empty(device="cpu").eval()
     with torch.no_grad():
         for tensor in (*network.parameters(), *network.buffers()):
             tensor.zero_()
@@ -72,7 +79,7 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The exception as one short line."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {text}"[:120] if text else type(error).__name__

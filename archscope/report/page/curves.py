@@ -68,18 +68,20 @@ def growth(account: Account) -> Chart | None:
                 first[0].extent / top,
             )
         )
+    texts = {id(fields): _told(fields) for fields in {id(fields): fields for fields in of}.values()}
     data = {
         "names": names,
-        "texts": [
-            " x ".join(f"{field.size:,}" for field in fields) + _seen(fields)
-            + ", jump " + " x ".join(f"{float(field.jump):g}" for field in fields)
-            for fields in of
-        ],
+        "texts": [texts[id(fields)] for fields in of],
         "heights": [max(field.size for field in fields) / top for fields in of],
-    }  # fmt: skip
+    }
     begin, end = (" x ".join(f"{field.size:,}" for field in fields) for fields in (of[0], of[-1]))
     summary = f"The receptive field grows from {begin} at {names[0]} to {end} at {names[-1]}."
     return Chart(curves, ticks(top), data, summary)
+
+
+def _told(fields: Sequence[Field]) -> str:
+    jumps = " x ".join(f"{float(field.jump):g}" for field in fields)
+    return f"{' x '.join(f'{field.size:,}' for field in fields)}{_seen(fields)}, jump {jumps}"
 
 
 def _seen(fields: Sequence[Field]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope import figures
@@ -47,6 +47,7 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         account, [name for name, column in COLUMNS.items() if column.style != "share" or name in SHOWN]
     )
     opened = _open_levels(layers.lines)
+    cells = _shown(layers)
     return render(
         "design.html",
         styles=("style.css", "graph.css"),
@@ -60,14 +61,13 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         sentences=list(_sentences(account)),
         stages=_stages(account),
         lines=[
-            StaticLine(line.label, line.level, line.role, line.level >= opened, _cells(line, layers))
-            for line in layers.lines
+            StaticLine(line.label, line.level, line.role, line.level >= opened, cells(line)) for line in layers.lines
         ],
         shown=[COLUMNS[name] for name in SHOWN],
-        total_cells=_cells(layers.totals[-1], layers),
+        total_cells=cells(layers.totals[-1]),
         growth=growth(account),
         timeline=timeline(account.memory),
-        verdicts=verify(design, account if account.setting == Setting() else None).verdicts,
+        verdicts=verify(design, account=account if account.setting == Setting() else None).verdicts,
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
         data=_data(account, layers, opened),
@@ -269,9 +269,11 @@ def _open_levels(lines: Sequence[Line]) -> int:
     return max(fitting, default=1)
 
 
-def _cells(line: Line, table: Table) -> list[str]:
-    contents = {column.name: content for column, content in zip(table.columns, line.cells, strict=True)}
-    return [value(contents[name], COLUMNS[name].style) for name in SHOWN]
+def _shown(table: Table) -> Callable[[Line], list[str]]:
+    """What writes the cells of a line that are shown at first."""
+    places = {column.name: place for place, column in enumerate(table.columns)}
+    shown = [(places[name], COLUMNS[name].style) for name in SHOWN]
+    return lambda line: [value(line.cells[place], style) for place, style in shown]
 
 
 def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
@@ -311,7 +313,8 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
     number = table.columns.index(column)
     contents = [line.cells[number] for line in table.lines]
     if column.style in ("shape", "axes"):
-        contents = [value(content, column.style) for content in contents]
+        texts = {content: value(content, column.style) for content in dict.fromkeys(contents)}
+        contents = [texts[content] for content in contents]
     known: dict[Any, int] = {}
     at = [known.setdefault(content, len(known)) for content in contents]
     total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None

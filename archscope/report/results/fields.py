@@ -10,6 +10,7 @@ from typing import Any
 from archscope.analysis.counts.account import analyze, runnable
 from archscope.analysis.field.receptive_field import Field as Seen
 from archscope.analysis.field.receptive_field import ReceptiveFields, apart_words
+from archscope.arith import whole_number
 from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
@@ -145,14 +146,19 @@ def _axis(field: Seen) -> dict[str, Any]:
         "smallest": field.smallest,
         "smallest_path": field.paths[0],
         "largest_path": field.paths[1],
-        "jump": float(field.jump),
+        "jump": whole_number(field.jump),
         "start": field.start,
-        "center": float(field.center),
+        "center": whole_number(field.center),
         "effective_padding": list(field.padding),
         "aligned": field.aligned,
         "apart": None
         if apart is None
-        else {"layer": apart.layer, "first": str(apart.first), "second": str(apart.second), "by": float(apart.by)},
+        else {
+            "layer": apart.layer,
+            "first": str(apart.first),
+            "second": str(apart.second),
+            "by": whole_number(apart.by),
+        },
     }
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archscope.analysis.peers import TERMS, Bridge, Measured, Reading, Reconciliation
-from archscope.figures import FIGURES, words_of
+from archscope.figures import FIGURES
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Room, Row, Sum, Sums, Term
 from archscope.report.results.account import inputs
+from archscope.setting import OF_MODULES
 
 _HEADS = tuple(
     Head(title, style)
@@ -81,7 +82,7 @@ class ReconciliationReport(Report):
     def headline(self) -> Headline:
         found = self.found
         counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, {words_of(found.setting, _TOLD)}"
+        words = f"input {inputs(found.design)}, {found.setting.words(*OF_MODULES)}"
         return Headline(found.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from archscope.design import incomplete
@@ -16,7 +16,7 @@ from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
 from archscope.report.text import figure
 from archscope.report.text import value as written
-from archscope.setting import Setting
+from archscope.setting import OF_MODULES, Setting
 from archscope.verify import Verdict, Verification
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class VerificationReport(Report):
 
     @property
     def setting(self) -> Setting:
-        """How they are run: all as published."""
+        """How they are run: all alike."""
         return self.verified[0].setting if self.verified else Setting()
 
     @property
@@ -77,12 +77,20 @@ class VerificationReport(Report):
         return Said(lacking, Said.of(*designs).warnings)
 
     def headline(self) -> Headline:
-        words = f"as published: {self.setting.words('batch', 'precision')}"
-        if isinstance(self.found, Verification):
-            return Headline(self.found.design.title, words, (self._summary(), *self.said.lines))
-        return Headline("Published figures and limits", words, (self._summary(),))
+        return replace(self._head(), about=(self._summary(), *(self.said.lines if self._one else ())))
+
+    def _head(self) -> Headline:
+        title = self._one.design.title if self._one else "Published figures and limits"
+        return Headline(title, self.setting.words(*OF_MODULES))
+
+    @property
+    def _one(self) -> Verification | None:
+        """The design that it is about, if it is a single one."""
+        return self.verified[0] if len(self.specs) == len(self.verified) == 1 else None
 
     def blocks(self, room: Room) -> Iterator[Block]:
+        if not self.quiet and self.verified:
+            yield self._head()
         lines = [line for path, result in self.specs.items() for line in self._lines(path, result)]
         yield Checks(tuple(lines), () if self.quiet else (self._summary(),))
 

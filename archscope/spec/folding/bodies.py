@@ -267,7 +267,7 @@ class Bodies:
     def _arguments(
         self, scope: BlockParameters, places: list[Place], ops: list[Op], label: str, arriving: dict[str, list[Any]]
     ) -> dict[str, Any]:
-        names = {name for op in ops for name in op.given()}
+        names = {name for op in ops for name in op.non_default()}
         arguments = {}
         for info in ops[0].fields:
             if info.name in names:

@@ -11,6 +11,7 @@ import archscope
 from archscope.backends.torch import check as checks
 from archscope.backends.torch.peers import measure
 from archscope.cli import main
+from archscope.errors import SpecError
 from archscope.spec import library
 
 RECURRENT = """
@@ -39,7 +40,7 @@ outputs: ["lstm[0]"]
 def test_all_figures_are_the_modules(name, size):
     found = list(checks.check(archscope.load(name, input=size)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes", "flops by fvcore"} <= {
+    assert {"params", "macs", "backward_macs", "output shapes and types", "saved_bytes", "flops by fvcore"} <= {
         one.what for one in found
     }
 
@@ -49,7 +50,46 @@ def test_all_figures_are_the_modules(name, size):
 def test_all_figures_of_all_designs_are_the_modules(name):
     found = list(checks.check(archscope.load(name)))
     assert [one for one in found if not one.ok] == []
-    assert {"params", "macs", "backward_macs", "output shapes", "saved_bytes"} <= {one.what for one in found}
+    assert {"params", "macs", "backward_macs", "output shapes and types", "saved_bytes"} <= {one.what for one in found}
+
+
+MIXED = """
+input: [6, 8]
+layers:
+  - {Linear: 8, dtype: bfloat16}
+  - {MultiheadAttention: {num_heads: 2, batch_first: true}, dtype: bfloat16}
+  - {LayerNorm: , dtype: float32}
+  - {Cast: float32}
+  - {Conv1d: {out_channels: 4, kernel_size: 3}, dtype: float32}
+"""
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float64", "bf16-mixed", "fp16-mixed"])
+@pytest.mark.parametrize("design", ["lenet5", RECURRENT, MIXED])
+def test_all_figures_are_the_modules_in_every_precision(design, precision):
+    loaded, run = archscope.load(design), archscope.Setting(batch=2, precision=precision)
+    if design == MIXED and precision == "float64":  # what arrives first is float64, and the weights are not
+        with pytest.raises(SpecError):
+            list(checks.check(loaded, run))
+        return
+    found = list(checks.check(loaded, run))
+    assert [one for one in found if not one.ok] == []
+    assert f"; {precision}, CPU" in found[-1].note
+    assert found[-1].measured is not None
+
+
+def test_a_type_that_torch_does_not_give_is_found(monkeypatch):
+    design, run = (
+        archscope.load("input: [4]\nlayers: [{Linear: 3}]\n"),
+        archscope.Setting(batch=2, precision="bfloat16"),
+    )
+    account = archscope.analyze(design, run)
+    (row,) = account.rows
+    (y,) = row.y
+    wrong = replace(account, rows=(replace(row, y=(y._replace(dtype="float32"),)),))
+    monkeypatch.setattr(checks, "analyze", lambda *_, **__: wrong)
+    found = {one.what: one for one in checks.check(design, run)}
+    assert found["output shapes and types"].measured == "Linear gives bfloat16"
 
 
 def test_what_torchs_counter_counts_too_much_is_named():
@@ -93,7 +133,14 @@ def test_a_difference_is_found(monkeypatch):
     monkeypatch.setattr(checks, "build", lambda _, **options: archscope.build(other, **options))
     monkeypatch.setattr(checks, "measure", lambda _, *options: measure(other, *options))
     wrong = {one.what for one in checks.check(design) if not one.ok}
-    always = {"parameters by name and shape", "params", "output shapes", "macs", "backward_macs", "flops by fvcore"}
+    always = {
+        "parameters by name and shape",
+        "params",
+        "output shapes and types",
+        "macs",
+        "backward_macs",
+        "flops by fvcore",
+    }
     assert wrong == always | (wrong & {"saved_bytes"})
 
 

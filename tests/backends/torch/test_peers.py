@@ -14,9 +14,12 @@ import tests.ops.records
 from archscope.analysis.peers import PEERS, Measured, reconcile
 from archscope.backends.torch import peers as running
 from archscope.backends.torch.peers import measure
+from archscope.backends.torch.timing import torch_type
 from archscope.design import Design
 from archscope.design.graph import Input, Layer, Ref
+from archscope.errors import SpecError
 from archscope.ops import Tensor
+from archscope.setting import Setting
 from archscope.spec import library
 from tests.designs import designs
 from tests.ops.records.base import RECORDS, Case
@@ -53,11 +56,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def differences(design: Design, batch: int = 1, measured: dict[str, Measured] | None = None) -> dict[str, object]:
+def differences(
+    design: Design, batch: int = 1, measured: dict[str, Measured] | None = None, precision: str = "float32"
+) -> dict[str, object]:
     """What is not equal to the unit, by peer; a peer that is not installed is left out."""
     found: dict[str, object] = {}
-    modelled = reconcile(design, batch=batch).readings
-    for name, one in (measured or measure(design, batch)).items():
+    run = Setting(batch=batch, precision=precision)
+    modelled = reconcile(design, run).readings
+    for name, one in (measured or measure(design, run)).items():
         work, params = modelled[name].work, modelled[name].params
         if one.failure != "not installed" and (one.work, one.params) != (work.total, params.total):
             found[name] = {"measured": one, "work": work, "params": params}
@@ -67,7 +73,7 @@ def differences(design: Design, batch: int = 1, measured: dict[str, Measured] | 
 @lru_cache
 def run(name: str, batch: int) -> tuple[Design, dict[str, Measured]]:
     design = archscope.load(name, input=DESIGNS[name])
-    return design, measure(design, batch)
+    return design, measure(design, batch=batch)
 
 
 #: seconds each
@@ -119,12 +125,80 @@ def test_a_design_whose_first_layer_reads_no_input(batch):
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_weight_without_dimensions(batch):
     design = archscope.load(SCALAR)
-    measured = measure(design, batch)
+    measured = measure(design, batch=batch)
     if measured["torchinfo"].version is not None:
         assert measured["torchinfo"].work is None  # it fails, and is not modelled there
     assert differences(design, batch, {name: one for name, one in measured.items() if name != "torchinfo"}) == {}
     work = reconcile(design, batch=batch).readings["torchinfo"].work
     assert (work.total, work.refused) == (None, ("Parameter of a tensor without dimensions",))
+
+
+DEAD = """input: [4, 8, 8]
+layers:
+  - {name: a, Conv2d: {out_channels: 6, kernel_size: 3}}
+  - {name: aux, Conv2d: {out_channels: 5, kernel_size: 3}, from: a}
+  - {name: bn, BatchNorm2d: , from: aux}
+  - {name: pool, AdaptiveAvgPool2d: 2, from: bn}
+  - {name: rows, Flatten: {start_dim: 2}, from: a}
+  - {name: mixed, MultiheadAttention: {num_heads: 2, batch_first: true}, from: rows}
+  - {name: turns, GRU: {hidden_size: 4, batch_first: true}, from: rows}
+  - {name: flat, Flatten: , from: a}
+  - {name: fc, Linear: 3, from: flat}
+outputs: {y: fc}
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_layers_that_reach_no_output_are_a_reason_of_their_own(batch):
+    """TorchScript's tracer leaves them out: 6 x 6 x 6 x 4 x 3^2 and 216 x 3 products are left of them all."""
+    design = archscope.load(DEAD)
+    assert differences(design, batch) == {}
+    work = reconcile(design, batch=batch).readings["fvcore"].work
+    (term,) = work.terms
+    assert (term.name, term.why) == ("not counted", "reaches no output: the tracer leaves it out")
+    assert set(term.layers) == {"aux", "mixed", "turns"}
+    assert work.total == batch * (6 * 6 * 6 * 4 * 9 + 216 * 3) == work.start + term.count
+
+
+#: attention, a norm, a layer of a type of its own, a recurrent layer
+SEVERAL = """input: [6, 8]
+layers:
+  - {MultiheadAttention: {num_heads: 2, batch_first: true}}
+  - LayerNorm
+  - {GRU: {hidden_size: 4, batch_first: true}}
+  - {Cast: float64}
+  - {Linear: 5, dtype: float64}
+"""
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float64"])
+def test_peers_are_run_in_the_precision_that_is_asked_for(precision):
+    design = archscope.load(SEVERAL)
+    assert differences(design, precision=precision) == {}
+    held = {
+        str(one.dtype).removeprefix("torch.") for one in running._module(design, torch_type(precision)).parameters()
+    }
+    assert held == {precision, "float64"}
+
+
+def test_a_peer_that_cannot_run_in_a_precision_says_why(monkeypatch):
+    design, seen = archscope.load("input: [4]\nlayers: [{Linear: 3}]\n"), []
+
+    def peer(network, x):
+        (y,) = y.values() if isinstance(y := network(*x), dict) else (y,)
+        seen.append(y.dtype)
+        return (0, 0) if y.dtype != torch.float16 else torch.linalg.qr(x[0])
+
+    monkeypatch.setitem(running._RUNS, "torch", ("torch", peer))
+    assert measure(design, None, ["torch"], precision="bf16-mixed")["torch"].failure == ""
+    failure = measure(design, None, ["torch"], precision="float16")["torch"].failure
+    assert "not implemented for 'Half'" in failure
+    assert seen == [torch.bfloat16, torch.float16]  # autocast gives its lower type
+
+
+def test_types_that_do_not_go_together_are_no_failure_of_a_peer():
+    with pytest.raises(SpecError, match="what arrives is float32; torch does not mix them"):
+        reconcile(archscope.load("input: [4]\nlayers: [{Linear: 3, dtype: bfloat16}]\n"))
 
 
 # -- every op ----------------------------------------------------------------------------------------------------------
@@ -260,7 +334,7 @@ def test_tensors_of_a_case_are_what_it_says():
     design, batch = alone(case)
     wider, _ = alone(Case(case.op, (Tensor((2, 6)),)))
     assert differences(design, batch) == {}
-    assert set(differences(design, batch, measure(wider, batch))) >= {"torch", "fvcore", "ptflops aten"}
+    assert set(differences(design, batch, measure(wider, batch=batch))) >= {"torch", "fvcore", "ptflops aten"}
 
 
 def test_a_black_box_is_refused_by_every_rule_and_run_by_no_peer():

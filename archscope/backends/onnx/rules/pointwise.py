@@ -219,7 +219,7 @@ def _gated(lift: GraphLifting, x: Ref, gate: Value) -> Ref | None:
             return lift.emit("GLU", halves.inputs[0], dim=dim)
     made = lift.maker(gate, "Tanh")
     inner = lift.maker(made.inputs[0], "Softplus") if made is not None else None
-    if inner is not None and inner.inputs[0] == x and not inner.op.given():
+    if inner is not None and inner.inputs[0] == x and not inner.op.non_default():
         return lift.emit("Mish", x)
     half = lift.maker(x, "Scale")  # (x / 2) (1 + erf(x / sqrt 2))
     if half is not None and half.op.arguments()["factor"] == 0.5 and _normal(lift, gate) == half.inputs[0]:
@@ -258,7 +258,7 @@ def _scaled(lift: GraphLifting, x: Ref, weight: Constant, name: str) -> Ref | No
     fits = kind in ("LayerNorm", "GroupNorm", "RMSNorm") and _each(lift, x, kind, weight)
     if not fits or made.op.arguments()[switch]:
         return None
-    given = {name: value for name, value in made.op.given().items() if name != switch}
+    given = {name: value for name, value in made.op.non_default().items() if name != switch}
     if kind != "RMSNorm":
         given["bias"] = False
     flat = weight.arrays[0].reshape(lift.shape(x)[1:2] if kind == "GroupNorm" else weight.shape)
@@ -394,7 +394,7 @@ def _where(lift: GraphLifting, node: OnnxNode) -> Ref:
     if number is not None and isinstance(b, Ref):
         return lift.emit("MaskedFill", b, lift.ref(condition), value=float(number))
     over, soft = lift.maker(condition, "Compare"), lift.maker(b, "Softplus")
-    if over is not None and soft is not None and over.inputs == soft.inputs == (a,) and not soft.op.given():
+    if over is not None and soft is not None and over.inputs == soft.inputs == (a,) and not soft.op.non_default():
         given = over.op.arguments()
         if given["operator"] == "gt" and given["other"] is not None:
             return lift.emit("Softplus", soft.inputs[0], threshold=given["other"])

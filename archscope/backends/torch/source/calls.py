@@ -72,7 +72,7 @@ def constructor(op: Op, x: Tensors) -> tuple[str, dict[str, Any]] | None:
     """
     name = type(op).__name__
     if isinstance(op, TorchLayer):
-        return f"nn.{name}", {**op.given(), **op.inferred(*x)}
+        return f"nn.{name}", {**op.non_default(), **op.inferred(*x)}
     if name in _LAYERS:
         return _LAYERS[name](op, x)
     if name == "Cast" and op.arguments()["dtype"] == "float":
@@ -84,7 +84,7 @@ def constructor(op: Op, x: Tensors) -> tuple[str, dict[str, Any]] | None:
 
 def _inferring(op: Op, x: Tensors) -> tuple[str, dict[str, Any]]:
     assert isinstance(op, InfersArguments)
-    arguments = {**op.inferred(*x), **op.given()}
+    arguments = {**op.inferred(*x), **op.non_default()}
     for name in ("kdim", "vdim"):  # torch takes embed_dim for them
         if arguments.get(name) == arguments.get("embed_dim"):
             arguments.pop(name, None)
@@ -95,7 +95,7 @@ def _upsample(op: Any, x: Tensors) -> tuple[str, dict[str, Any]]:
     axes = len(x[0].shape) - 2
     sizes = {name: getattr(op, name) for name in ("size", "scale_factor") if getattr(op, name) is not None}
     each = {name: values * axes if len(values) == 1 else values for name, values in sizes.items()}
-    return "nn.Upsample", {**op.given(), **each}
+    return "nn.Upsample", {**op.non_default(), **each}
 
 
 _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {

@@ -133,7 +133,7 @@ def batch_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
         **_unshifted(a),
     )
     if a["weight"] is None and not tracked:
-        return lifting.emit(call, type(op).__name__, [a["input"]], **op.given())
+        return lifting.emit(call, type(op).__name__, [a["input"]], **op.non_default())
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias", "running_mean", "running_var"))
 
 
