@@ -34,6 +34,7 @@ assert tests.ops.records
 FEW = settings(
     max_examples=examples(30),
     deadline=None,
+    derandomize=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
@@ -51,13 +52,13 @@ every_op = pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
 
 
 #: ops whose kernels take workspaces, which are not counted, and so cannot be told from copies; oneDNN's have them, and
-#: sums of gradients that were broadcast, and what is composed within a kernel
+#: what is composed within a kernel, and sums of truth values, which are cast
 WORKSPACES = {
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Bilinear", "Compare", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
     "ConvTranspose2d", "ConvTranspose3d", "CumSum", "EmbeddingBag", "GELU", "GRU", "GRUCell", "GroupNorm",
     "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LogSumExp", "Max",
-    "Min", "MultiheadAttention", "RNN", "Roll", "ScaledDotProductAttention", "Tanhshrink", "Tile", "TopK", "Upsample",
-    "Where",
+    "Min", "MultiheadAttention", "Norm", "RNN", "Roll", "ScaledDotProductAttention", "Tanhshrink", "Tile", "TopK",
+    "Upsample", "Where",
 }  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_an_op_lays_and_copies_as_torch_does(name: str) -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @every_op
 def test_an_op_lays_and_copies_as_torch_does_in_many_cases(name: str, precision: str) -> None:
-    @settings(FEW, max_examples=150)
+    @settings(FEW, max_examples=150, derandomize=False)
     @given(RECORDS[name].cases, st.integers(0, 10**9))
     def some(case: Case, seed: int) -> None:
         holds(name, case, Random(seed), precision)

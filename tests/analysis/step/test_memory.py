@@ -250,17 +250,26 @@ def test_what_is_kept_is_what_lives_on(name):
     assert memory(design, batch=2).saved_bytes == left(design, 2)
 
 
+def watched_inference(design, batch):
+    """Bytes that an inference allocates, and those that live at every allocation, as a mode that watches sees them.
+
+    It sees no copy that a kernel makes for itself.
+    """
+    allocated, events = Run(Plan(design, batch, design.steps(batch)), Tape(watched=True)).infer()
+    return allocated, [live for *_, live in events]
+
+
 @pytest.mark.parametrize("name", SHORT)
 def test_an_inference_holds_what_torch_holds(name):
     """A value is dropped behind the last layer that reads it; what a function makes in passing counts, too."""
     design = small(name)
     live = inference(design, 2)
-    tape = Tape(watched=True)  # by a mode, which sees no copy that a kernel makes for itself
-    activations, events = Run(Plan(design, 2, design.steps(2)), tape).infer()
-    assert max(moment[2] for moment in events) == max(live)
+    activations, moments = watched_inference(design, 2)
+    assert max(moments) == max(live)
     assert activations == sum(live.made)
     ledger = memory(design, batch=2)
-    assert (ledger.inference, ledger.activations) >= (max(live), sum(live.made))
+    assert ledger.inference >= max(live)
+    assert ledger.activations >= sum(live.made)
 
 
 # -- the timeline of a step --------------------------------------------------------------------------------------------
@@ -409,7 +418,7 @@ TURNING = [
     st.lists(st.tuples(st.sampled_from(TURNING), st.lists(st.sampled_from(AMONG), max_size=2)), min_size=1, max_size=3),
     st.sampled_from(["", "", "autocast"]),
 )
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_a_step_of_layers_behind_transpositions_takes_what_torch_takes(pieces, autocast):
     """Random chains: how each layer lays its results is what the next one copies, or does not."""
     entries = [entry for turning, others in pieces for entry in (turning, *others)]
