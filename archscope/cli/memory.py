@@ -8,16 +8,14 @@ from typing import Any
 
 import click
 
-from archscope.analysis.step.fit import CEILING, Wish, guessed, most, probes, remedies, room
+from archscope.analysis.step.fit import Wish, guessed, most, probes, room
 from archscope.analysis.step.memory import Memory, memory
 from archscope.cli import options, settings
 from archscope.design import MOST_DRAWN
 from archscope.errors import ArchscopeError, UsageError
 from archscope.figures import options_of
-from archscope.report.results.memory import MemoryReport
-from archscope.report.text import binary
+from archscope.report.results.memory import MemoryReport, batches, needs, within
 from archscope.setting import Setting
-from archscope.setting.devices import DEVICES
 from archscope.setting.sizes import bytes_of
 
 _RESOLUTION_STEP = 32  # most networks halve a map five times
@@ -34,19 +32,6 @@ class Size(click.ParamType):
             return bytes_of(value)
         except UsageError as error:
             return self.fail(str(error), param, ctx)
-
-
-def within(device: str, limit: int | None, context: int | None, space: int) -> str:
-    """Where a step has to fit, in words."""
-    if limit is not None:
-        if context is None and device in DEVICES:
-            whose = f"the context of {DEVICES[device].name} is not in it, unless --context says so"
-            return f"in {binary(limit)} (all of it for tensors: {whose})"
-        return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
-    card = DEVICES[device]
-    whose = f"{binary(card.memory)} of {card.name}"
-    kept = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
-    return f"in {binary(space)} ({whose}; {kept})"
 
 
 @click.command("memory")
@@ -109,26 +94,12 @@ def command(
 
 def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
-    design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
-    if len(design.layers) > MOST_DRAWN:
-        yield f"  what fits is looked for in designs of at most {MOST_DRAWN:,} layers; this has {len(design.layers):,}"
-        return
-    number = wish.largest(limit)
-    largest = None if number is None else wish.ledger(number)
-    if not found.fits(limit):
-        needed, lacking = _needs(found), binary(found.needed - limit)
-        yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
-        yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit, largest))
-    if number is None or largest is None:
-        yield f"  not even a batch of 1 fits: it needs {_needs(wish.ledger(1))}"
-        return
-    told = f"{number:,}, which needs {_needs(largest)}"
-    if number < CEILING:
-        yield f"  the largest batch is {told}"
-    else:
-        yield f"  larger batches than {told}, were not tried"
+    design, setting = found.design, found.setting
+    yield from batches(found, limit)
     shapes = [node.shape for node in design.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+    if len(design.layers) > MOST_DRAWN or len(shapes) != 1 or len(shapes[0]) != 3:
+        return
+    if not Wish(design, setting).fits(1, limit):
         return
     channels = shapes[0][0]
 
@@ -149,10 +120,6 @@ def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: in
     if side is None or (side == 1 and resized(least + 1) is None):
         return
     side += least - 1
-    size, needed = side * _RESOLUTION_STEP, _needs(resized(side))
+    size, needed = side * _RESOLUTION_STEP, needs(resized(side))
     shown = f"{channels}x{size}x{size}, which needs {needed}"
     yield f"  at batch {setting.batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
-
-
-def _needs(found: Memory | None) -> str:
-    return binary(found.needed) if found is not None else "more than there is"

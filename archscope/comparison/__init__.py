@@ -187,14 +187,12 @@ def compare(
 def _default(designs: Sequence[Design], setting: Setting) -> Iterator[str]:
     recorded = {fact.name for design in designs for fact in design.accuracy}
     sourced = any(fact.source for design in designs for fact in design.accuracy)
-    for name in DEFAULT:
+    for name in figures.of_mode(setting, DEFAULT):
         figure = FIGURES[name]
-        if name in ("training_bytes", "train_seconds") and not setting.trains:
-            there = False
-        elif figure.kind == "time":
+        if figure.kind == "time":
             there = setting.timed
         elif figure.kind == "allocator":
-            there = setting.kind == "cuda" and setting.trains
+            there = setting.kind == "cuda"
         elif name == "accuracy_source":
             there = sourced
         else:

@@ -64,11 +64,13 @@ class Figure(Column):
             ``allocator``, ``time``, or ``recorded`` (a fact that the spec states).
         scopes: of what it is known: of :data:`SCOPES`.
         of: it, of an account and a part of it, which is the account's total where the whole design is meant.
+        training: whether it is one of a training step alone.
     """
 
     kind: str
     scopes: tuple[str, ...]
     of: Callable[[Account, Any], Any] = field(repr=False, compare=False)
+    training: bool = field(default=False, kw_only=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _registered, (self.name,)  # how it is got cannot be sent; it is registered wherever it arrives
@@ -147,6 +149,12 @@ def figures_in(names: Iterable[str]) -> Iterator[Figure]:
         found = FIGURES.get(name) or FIGURES.get(last) or FIGURES.get(part)
         if found is not None:
             yield found
+
+
+def of_mode(setting: Setting, names: Iterable[str]) -> tuple[str, ...]:
+    """The columns among some that say something of a run: an inference has none of what is one of training alone."""
+    apart = {name for name, one in FIGURES.items() if one.training} if not setting.trains else set()
+    return tuple(name for name in names if name not in apart)
 
 
 def options_of(*names: str) -> tuple[str, ...]:
@@ -263,7 +271,7 @@ def _cost(
 
     return Figure(
         name, _title(name), unit, convention, style, style == "count", "cost", SCOPES, of,
-        depends=depends, lowered=lowered,
+        depends=depends, lowered=lowered, training=depends == _BACKWARD,
     )  # fmt: skip
 
 
@@ -348,8 +356,12 @@ def _whole(
     kind: str,
     of: Callable[[Account, Any], Any],
     depends: tuple[str, ...] = (),
+    *,
+    training: bool = False,
 ) -> Figure:
-    return Figure(name, _title(name), unit, convention, "count", False, kind, (DESIGN,), of, depends=depends)
+    return Figure(
+        name, _title(name), unit, convention, "count", False, kind, (DESIGN,), of, depends=depends, training=training
+    )
 
 
 def _layer(name: str, convention: str, depends: tuple[str, ...] = ()) -> Figure:
@@ -391,33 +403,33 @@ _REGISTERED = (
         "inference_bytes", "bytes", "peak memory of an inference: parameters, buffers, and what else lives at once",
         "memory", lambda account, _: account.memory.inference, _INFERENCE,
     ),
-    _whole("training_bytes", "bytes", "peak memory of a training step", "memory", _training, _STEP),
+    _whole("training_bytes", "bytes", "peak memory of a training step", "memory", _training, _STEP, training=True),
     *_of_category("conv", "convolutions"),
     *_of_category("fc", "fully connected layers"),
     *_of_category("other", "other layers"),
     Figure(
         "saved_bytes", "saved bytes", "bytes",
         "what autograd keeps of the forward pass, by the layer that keeps it first", "count", True, "saved", SCOPES,
-        _saved, depends=_SAVED,
+        _saved, depends=_SAVED, training=True,
     ),
     _whole(
         "allocated_bytes", "bytes",
         "torch.cuda.max_memory_allocated() of a training step on the device, cuDNN's workspaces apart", "allocator",
-        _on_cuda("allocated_bytes", _cuda("allocated_bytes")), _STEP,
+        _on_cuda("allocated_bytes", _cuda("allocated_bytes")), _STEP, training=True,
     ),
     _whole(
         "reserved_bytes", "bytes",
         "torch.cuda.max_memory_reserved() of a training step on the device, where nothing is short", "allocator",
-        _on_cuda("reserved_bytes", _cuda("reserved_bytes")), _STEP,
+        _on_cuda("reserved_bytes", _cuda("reserved_bytes")), _STEP, training=True,
     ),
     _whole(
         "needed_bytes", "bytes", "the least memory in which torch's allocator gets through training on the device",
-        "allocator", _on_cuda("needed_bytes", lambda account: account.memory.needed), _STEP,
+        "allocator", _on_cuda("needed_bytes", lambda account: account.memory.needed), _STEP, training=True,
     ),
     _whole(
         "largest_batch", "samples",
         "samples of the largest training step that fits into the device's memory less its context", "allocator",
-        _on_cuda("largest_batch", _largest_batch), _FITS,
+        _on_cuda("largest_batch", _largest_batch), _FITS, training=True,
     ),
     _of_field(
         "receptive_field", "places of the input that a unit sees, an axis; where it sees all, those of what was mixed"
@@ -431,6 +443,7 @@ _REGISTERED = (
         Figure(
             name, title, "s", f"time of a {what} on the device: at least, or an estimate if calibrated", "seconds",
             False, "time", (DESIGN,), _seconds(name, mode), depends=depends, lowered=lowered,
+            training=mode == "train",
         )
         for name, title, what, mode, depends, lowered in (
             ("infer_seconds", "inference time", "forward pass", "infer", _TIME, ("torch",)),

@@ -16,7 +16,7 @@ from archscope.errors.diagnostics import Diagnostic
 from archscope.figures import Column, fields_of
 from archscope.report import schema as js
 from archscope.report.blocks import Block, Headline, Room
-from archscope.setting import Setting
+from archscope.setting import FIELDS, Setting
 from archscope.setting.calibration import Calibration
 
 # -- records for tables of numbers -------------------------------------------------------------------------------------
@@ -69,10 +69,14 @@ class Records(NamedTuple):
 _UNITS = {"batch": "samples", "launch": "seconds"}
 
 
-def run_of(setting: Setting, columns: Iterable[Column]) -> dict[Field, Any]:
-    """How figures are run, for tables of numbers: what they depend on of a setting; of a calibration, which it is."""
-    found = {}
-    for name in fields_of(setting, columns):
+def run_of(setting: Setting, columns: Iterable[Column], also: Iterable[str] = ()) -> dict[Field, Any]:
+    """How figures are run, for tables of numbers: what they depend on of a setting; of a calibration, which it is.
+
+    Args:
+        also: further fields, of what is built and run for them.
+    """
+    found, shown = {}, {*fields_of(setting, columns), *also}
+    for name in filter(shown.__contains__, FIELDS):
         value = getattr(setting, name)
         if isinstance(value, Calibration):
             value = ", ".join(filter(None, [value.device, str(value.machine.get("date", ""))]))

@@ -16,8 +16,9 @@ from archscope.errors import UsageError
 from archscope.figures import FIGURES, words_of
 from archscope.figures.table import fitting_depth
 from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
-from archscope.report.text import binary, duration, line, short
+from archscope.report.text import binary, line, short
 from archscope.setting.devices import CONTRACTING
+from archscope.setting.sizes import duration
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

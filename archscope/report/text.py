@@ -7,6 +7,7 @@ from typing import Any
 
 from archscope.arith.traced import number
 from archscope.errors.printable import printable
+from archscope.setting.sizes import duration
 
 
 def shape(sizes: tuple[int, ...]) -> str:
@@ -101,15 +102,6 @@ def binary(number: float) -> str:
 def unit(number: float, style: str) -> float:
     """What round numbers are multiples of, near a number of some style: bytes count in powers of 1,024."""
     return 2.0 ** (10 * max(0, (int(number).bit_length() - 1) // 10)) if style == "bytes" else 1.0
-
-
-def duration(seconds: float) -> str:
-    """A time to three digits: ``12.3 ms``."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale or unit == "µs":
-            number = seconds / scale
-            break
-    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
 
 
 #: how contents are written, by style; others are text

@@ -18,6 +18,7 @@ from archscope.setting.calibration import Calibration
 from archscope.setting.devices import DEVICES, known_as
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import Precision, precision_of
+from archscope.setting.sizes import duration
 
 if TYPE_CHECKING:
     from archscope.setting.devices import Ceilings
@@ -34,9 +35,10 @@ class Setting:
     Attributes:
         batch: samples at once.
         precision: the printed name of one of :data:`~archscope.setting.precision.PRECISIONS`; any word for it is taken.
-        mode: ``train``: a step, forward, loss, backward and update; ``infer``: the forward pass alone.
+        mode: ``train``: a step, forward, loss, backward and update; ``infer``: the forward pass alone. Left out it is
+            ``train``, or with the optimizer ``none`` ``infer``.
         optimizer: whose update: one of :data:`~archscope.setting.optimizers.OPTIMIZERS`; with ``none`` nothing is
-            trained, and the mode is ``infer``.
+            trained, and ``train`` is refused.
         device: whose kernels, allocator and peaks: one of :data:`PLACES`. A calibration of another kind of device
             brings its own.
         accumulate: whether gradients live from step to step, to be added to.
@@ -54,7 +56,7 @@ class Setting:
 
     batch: int = 1
     precision: str = "float32"
-    mode: str = "train"
+    mode: str = ""
     optimizer: str = "sgd"
     device: str = "cpu"
     accumulate: bool = False
@@ -72,15 +74,16 @@ class Setting:
             raise UsageError(f"the batch must be at least 1, not {self.batch}")
         if self.launch < 0:
             raise UsageError(f"a call costs no less than nothing: launch is {self.launch}")
-        self._set("mode", chosen("mode", self.mode, MODES))
         self._set("optimizer", chosen("optimizer", self.optimizer, tuple(OPTIMIZERS)))
+        usual = "infer" if self.optimizer == "none" else "train"
+        self._set("mode", chosen("mode", self.mode, MODES) if self.mode else usual)
+        if self.trains and self.optimizer == "none":
+            raise UsageError("with the optimizer none nothing is trained; name one, such as sgd")
         self._set("device", chosen("device", self.device, PLACES))
         self._set("precision", precision_of(self.precision).name)
         self._set("torch", spelled(version(self.torch)))
         if self.compile and self.version < COMPILES:
             raise UsageError(f"torch {self.torch} compiles nothing: torch.compile came with {spelled(COMPILES)}")
-        if self.optimizer == "none":
-            self._set("mode", "infer")
         if self.calibration is not None and self.calibration.ceilings.kind != self.kind:
             self._set("device", known_as(self.calibration.device) or self.calibration.ceilings.kind)
 
@@ -123,8 +126,8 @@ class Setting:
             if name not in FIELDS:
                 hint = "its word for types is precision" if "type" in name else suggestion(name, FIELDS)
                 raise UsageError(f"a setting has no `{name}`; {hint or 'it has ' + ', '.join(FIELDS)}")
-        if changes.get("mode") == "train" and changes.get("optimizer", self.optimizer) == "none":
-            raise UsageError("with the optimizer none nothing is trained; name one, such as sgd")
+        if str(changes.get("optimizer", "")).lower() == "none":
+            changes.setdefault("mode", "infer")
         return replace(self, **changes) if changes else self
 
     @property
@@ -204,7 +207,7 @@ class Setting:
             "accumulate": "gradients accumulate" if self.accumulate else "",
             "channels_last": "channels last" if self.channels_last else "",
             "compile": "compiled" if self.compile else "",
-            "launch": f"{self.launch * 1e6:g} µs a call" if self.launch else "",
+            "launch": f"{duration(self.launch)} a call" if self.launch else "",
             "torch": f"torch {self.torch}",
         }
         place = f" on {self.place}" if "device" in shown else ""

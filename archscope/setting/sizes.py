@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them."""
+"""Sizes in bytes, and times, as people write them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def bytes_of(size: int | str) -> int:
     if isinstance(size, bool) or not 0 <= number < _LARGEST:
         raise UsageError(f"`{size}` is no size: 24GiB, 80GB, 512MiB")
     return size if isinstance(size, int) else int(number)
+
+
+def duration(seconds: float) -> str:
+    """A time to three digits: ``12.3 ms``; less than a nanosecond is less than any clock tells."""
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+    unit, scale = next((one for one in units if seconds >= one[1]), ("", 0.0))
+    if not unit:
+        return "under 1 ns" if seconds else "0 µs"
+    number = seconds / scale
+    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"

@@ -143,3 +143,12 @@ def test_where_calibrations_lie(monkeypatch, home):
     assert calibrations.folder() == home / "archscope" / "calibrations"
     monkeypatch.delenv("XDG_DATA_HOME")
     assert calibrations.folder().name == "calibrations"
+
+
+def test_times_of_a_tiny_design_are_readable():
+    """2 FLOPs at 67 TFLOP/s are 3e-14 s."""
+    text = "name: tiny\ninput: [1]\nlayers: [Linear: 1]\n"
+    out = CliRunner().invoke(main, ["predict", "-", "--device", "h200", "--mode", "infer"], input=text).stdout
+    assert "step           under 1 ns   at least" in out
+    assert "16 B moved in 1 call\n" in out
+    assert "e-" not in out

@@ -140,6 +140,12 @@ def test_an_optimizer_that_is_none_trains_nothing():
     assert Setting(optimizer="none").mode == "infer"
     with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one"):
         Setting(optimizer="none").but(mode="train")
+    with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one"):
+        Setting(mode="train", optimizer="none")
+    with pytest.raises(UsageError, match="with the optimizer none nothing is trained; name one"):
+        archscope.memory(archscope.load("lenet5"), mode="train", optimizer="NONE")
+    assert Setting().but(optimizer="none") == Setting(mode="infer", optimizer="none") == Setting(optimizer="none")
+    assert Setting().mode == "train"
     assert archscope.analyze(archscope.load("lenet5"), mode="infer").saved_bytes() == 0
 
 

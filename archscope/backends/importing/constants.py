@@ -55,7 +55,7 @@ class ValueFile:
         return out.getvalue()
 
 
-def contents(values: Array, kept: ValueFile | None = None) -> Any:
+def contents(values: Array, value_file: ValueFile | None = None) -> Any:
     """What an array holds, as a field takes it: in words, as a list where it is short, else as it is kept in a file.
 
     Returns:
@@ -69,14 +69,14 @@ def contents(values: Array, kept: ValueFile | None = None) -> Any:
             value = tuple(number(_short(one), "numbers") for one in values.reshape(-1))
     except FieldError:  # nan, or a whole number that no double holds
         value = None
-    return str(kept.keep(values)) if value is None and kept is not None else value
+    return str(value_file.keep(values)) if value is None and value_file is not None else value
 
 
-def value_of(values: Array | None, kept: ValueFile) -> dict[str, Any]:
+def value_of(values: Array | None, value_file: ValueFile) -> dict[str, Any]:
     """The argument of a layer that gives what is known; none where nobody knows it, or it is no number."""
     if values is None or values.dtype.kind not in "fiub":
         return {}
-    value = contents(values.astype(np.float32) if values.dtype == np.float16 else values, kept)
+    value = contents(values.astype(np.float32) if values.dtype == np.float16 else values, value_file)
     return {} if value is None else {"value": value}
 
 

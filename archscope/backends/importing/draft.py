@@ -145,7 +145,7 @@ class Draft:
 
     def output(self, name: str, ref: Ref) -> None:
         """A named result."""
-        taken = {given for given, _ in self._outputs}
+        taken = {output_name for output_name, _ in self._outputs}
         self._outputs.append((free(_legal(name.replace(".", "_")), taken), ref))
 
     def tensor(self, ref: Ref) -> Tensor:

@@ -41,7 +41,7 @@ class Imported(Shown, report="imported"):
         notes: what a user should know.
         opaque: layers that are kept as black boxes.
         names: of parameters and buffers of the design (``LAYER.NAME``) that are called otherwise in the original.
-        kept: values of constants, for a file beside the spec; the design finds them without it while this is held.
+        value_file: values of constants, for a file beside the spec; while this is held the design needs none.
     """
 
     design: Design
@@ -52,12 +52,16 @@ class Imported(Shown, report="imported"):
     notes: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
-    kept: ValueFile | None = field(default=None, repr=False, compare=False)
+    value_file: ValueFile | None = field(default=None, repr=False, compare=False)
 
     @property
     def files(self) -> Mapping[str, bytes]:
         """What belongs beside the spec, by name: a file of values, where it has constants that take one."""
-        return {self.kept.file: self.kept.packed()} if self.kept is not None and self.kept.arrays else {}
+        return (
+            {self.value_file.file: self.value_file.packed()}
+            if self.value_file is not None and self.value_file.arrays
+            else {}
+        )
 
     @property
     def ok(self) -> bool:

@@ -14,10 +14,10 @@ from archscope.backends.importing.sizes import LinearSize, in_words
 
 Shape = Sequence[int | LinearSize]
 #: an op of a design by name, with its arguments
-Step = tuple[str, Mapping[str, Any]]
+Rearrangement = tuple[str, Mapping[str, Any]]
 
 
-def reshaping(before: Shape, after: Shape, *, squeezes: bool = False) -> tuple[Step, ...]:
+def reshaping(before: Shape, after: Shape, *, squeezes: bool = False) -> tuple[Rearrangement, ...]:
     """The ops that make one shape of another.
 
     Args:
@@ -31,7 +31,7 @@ def reshaping(before: Shape, after: Shape, *, squeezes: bool = False) -> tuple[S
     if not before or not after:
         raise Unsupported("a reshape of or to a tensor without dimensions", "a tensor with dimensions")
     leading, made = _leading(before, after)
-    steps: list[Step] = []
+    steps: list[Rearrangement] = []
     if leading > 1:
         steps.append(_join(before[:leading]))
     behind, wanted = before[leading:], after[made:]
@@ -90,7 +90,7 @@ def _unlike(before: Shape, after: Shape) -> Unsupported:
     return Unsupported(f"a tensor of {in_words(before)} does not become {in_words(after)}", "as many elements")
 
 
-def _behind(before: list[int | LinearSize], after: list[int | LinearSize], *, squeezes: bool) -> Step:
+def _behind(before: list[int | LinearSize], after: list[int | LinearSize], *, squeezes: bool) -> Rearrangement:
     """Other dimensions behind the first, by the op that says it best."""
     if len(after) == 1 and len(before) > (2 if squeezes else 1):
         return "Flatten", {}
@@ -115,14 +115,14 @@ def _open(sizes: Shape) -> list[int]:
     return [-1 if isinstance(size, LinearSize) else size for size in sizes]
 
 
-def _join(sizes: Shape) -> Step:
+def _join(sizes: Shape) -> Rearrangement:
     """The leading dimensions made one; a single 1 among two is left out."""
     if len(sizes) == 2 and 1 in sizes:
         return "Squeeze", {"dim": list(sizes).index(1)}
     return "Flatten", {"start_dim": 0, "end_dim": len(sizes) - 1}
 
 
-def _split(sizes: Shape, whole: Shape) -> Step:
+def _split(sizes: Shape, whole: Shape) -> Rearrangement:
     """The first dimension made several; a 1 beside it is put in."""
     if len(sizes) == 2 and len(whole) == 1 and 1 in sizes and whole[0] in sizes:
         return "Unsqueeze", {"dim": list(sizes).index(1)}

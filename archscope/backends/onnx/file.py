@@ -52,13 +52,13 @@ class Initializer:
 
     Attributes:
         array: its values; zeros that take no memory where they lie in another file.
-        known: whether they are the values.
+        is_known: whether they are the values.
         role: ``PARAMETER`` or ``BUFFER`` where the file tells; else empty.
     """
 
     name: str
     array: Array
-    known: bool
+    is_known: bool
     role: str = ""
 
 
@@ -206,13 +206,13 @@ def _stored(tensor: Any, folder: Path, role: str) -> Initializer:
 
     dims = tuple(tensor.dims)
     if external_data_helper.uses_external_data(tensor):
-        known = int(np.prod(dims, dtype=object)) <= _MOST_READ
-        if known:
+        is_known = int(np.prod(dims, dtype=object)) <= _MOST_READ
+        if is_known:
             try:
                 external_data_helper.load_external_data_for_tensor(tensor, str(folder))
             except Exception:  # the file with the weights may be missing, and shapes are enough
-                known = False
-        if not known:
+                is_known = False
+        if not is_known:
             kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
             return Initializer(tensor.name, hollow(dims, kind), False, role)
     return Initializer(tensor.name, numpy_helper.to_array(tensor), True, role)

@@ -45,11 +45,11 @@ def evaluated(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequenc
     results = []
     for which in range(1 if steady else 2):
         arrays = [None if value is None else value.arrays[which] for value in inputs]
-        given = {name: array for name, array in zip(node.inputs, arrays, strict=True) if array is not None}
+        feeds = {name: array for name, array in zip(node.inputs, arrays, strict=True) if array is not None}
         try:
             if _elements(node, arrays) > MOST_ELEMENTS:
                 return None
-            results.append(_runner(node, tuple(given), opsets)(given))
+            results.append(_runner(node, tuple(feeds), opsets)(feeds))
         except Unsupported:
             raise
         except Exception as error:  # the evaluator tells what is wrong by every kind of exception
@@ -59,24 +59,24 @@ def evaluated(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequenc
 
 
 def _runner(
-    node: OnnxNode, given: tuple[str, ...], opsets: Sequence[Any]
+    node: OnnxNode, names: tuple[str, ...], opsets: Sequence[Any]
 ) -> Callable[[Mapping[str, Array]], list[Array]]:
     """A function that runs a node by onnx's reference implementation."""
     from onnx import TypeProto, helper
     from onnx.reference import ReferenceEvaluator
 
     open_type = TypeProto()
-    values = [helper.make_value_info(name, open_type) for name in given]
+    values = [helper.make_value_info(name, open_type) for name in names]
     outputs = [helper.make_value_info(name, open_type) for name in node.outputs if name]
     graph = helper.make_graph([node.proto], "node", values, outputs)
     evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=list(opsets)))
     return partial(_run, evaluator)
 
 
-def _run(evaluator: Any, given: Mapping[str, Array]) -> list[Array]:
+def _run(evaluator: Any, feeds: Mapping[str, Array]) -> list[Array]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return [np.asarray(array) for array in evaluator.run(None, dict(given))]
+        return [np.asarray(array) for array in evaluator.run(None, dict(feeds))]
 
 
 def _elements(node: OnnxNode, x: Sequence[Array | None]) -> int:

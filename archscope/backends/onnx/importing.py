@@ -34,4 +34,4 @@ def import_onnx(
     """
     model = read_onnx(path, input=input, name=name)
     design, text, plain, notes = written(model.design, flat=flat)
-    return Imported(design, text, plain, tuple(prove(model)), notes=(*model.notes, *notes), kept=model.kept)
+    return Imported(design, text, plain, tuple(prove(model)), notes=(*model.notes, *notes), value_file=model.value_file)

@@ -33,8 +33,8 @@ class Lifter:
         folded: how many nodes were evaluated.
     """
 
-    def __init__(self, graph: Graph, given: Mapping[str, Sequence[int]], title: str) -> None:
-        self.lifting = GraphLifting(graph, given, title)
+    def __init__(self, graph: Graph, shapes: Mapping[str, Sequence[int]], title: str) -> None:
+        self.lifting = GraphLifting(graph, shapes, title)
         self.folded = 0
         self._lost = {port.name for port in graph.inputs if self.lifting.get(port.name) is None}
         self._types: dict[str, Mapping[str, int]] = {}
@@ -117,9 +117,9 @@ class Lifter:
         if node.kind == "Expand" and inputs[0] is not None and inputs[1] is not None:
             inputs[1] = expanding(inputs[1], inputs[0].sizes, self.lifting.batch)
         held = [value for value in inputs if value is not None]
-        if held and held[0].source and node.kind in LAYOUT and all(value.known for value in held[1:]):
+        if held and held[0].source and node.kind in LAYOUT and all(value.is_known for value in held[1:]):
             return [self._rearranged(node, held)]
-        if not foldable(node) or any(value.learnt or not value.known for value in held):
+        if not foldable(node) or any(value.learnt or not value.is_known for value in held):
             return None
         outputs = evaluated(node, inputs, self.lifting.graph.opsets)
         self.folded += outputs is not None
@@ -150,7 +150,7 @@ class Lifter:
         shape = tuple(size for size in after if not isinstance(size, LinearSize))
         if len(shape) < len(after):
             raise Unsupported("a stored tensor of it takes a shape that depends on the batch")
-        other = array.reshape(shape) if value.known else np.broadcast_to(np.zeros((), array.dtype), shape)
+        other = array.reshape(shape) if value.is_known else np.broadcast_to(np.zeros((), array.dtype), shape)
         return value.rearranged((other, other), *reshaping(array.shape, shape))
 
 
@@ -201,7 +201,7 @@ def _cast(value: Constant, dtype: str) -> Constant:
     if value.arrays[0].dtype.name == dtype or dtype in ("", "bfloat16"):  # which NumPy does not know
         return value
     kind = np.dtype(dtype)
-    if value.known:
+    if value.is_known:
         one, other = (array.astype(kind) for array in value.arrays)
     else:
         one, other = (hollow(array.shape, kind) for array in value.arrays)

@@ -13,7 +13,7 @@ from archscope.autograd.dtypes import HELD
 from archscope.backends.importing.constants import ValueFile, value_of
 from archscope.backends.importing.draft import Draft, Unfit
 from archscope.backends.importing.refusals import Refusal, Unsupported
-from archscope.backends.importing.reshaping import Step, reshaping
+from archscope.backends.importing.reshaping import Rearrangement, reshaping
 from archscope.backends.importing.sizes import BATCH, LinearSize
 from archscope.backends.onnx.file import Array, Graph, Initializer, OnnxNode
 from archscope.backends.onnx.owners import Owners
@@ -59,12 +59,12 @@ class GraphLifting:
         made: of the layers so far, by the nodes of their references, in the order of execution.
         ahead: tensors whose nodes are part of a layer that was made before them.
         readers: how many nodes and outputs read a tensor.
-        kept: values of constants that go into a file beside the spec.
+        value_file: values of constants that go into a file beside the spec.
         owners: which layers the stored tensors belong to.
     """
 
-    def __init__(self, graph: Graph, given: Mapping[str, Sequence[int]], title: str) -> None:
-        self.graph, self.kept, self.owners = graph, ValueFile(title), Owners()
+    def __init__(self, graph: Graph, stated: Mapping[str, Sequence[int]], title: str) -> None:
+        self.graph, self.value_file, self.owners = graph, ValueFile(title), Owners()
         source = f"ONNX file, made by {graph.producer}" if graph.producer else ""
         self.floating = _floating(graph)
         self.draft = Draft(title, batch=BATCHES[0], source=source, floating=self.floating)
@@ -83,7 +83,7 @@ class GraphLifting:
         first = next((port.dims[0] for port in graph.inputs if port.dims), None)
         self.batch = first if isinstance(first, int) else None
         self._samples: Ref | None = None
-        for port, shape in shapes(graph.inputs, given):
+        for port, shape in shapes(graph.inputs, stated):
             if isinstance(shape, Unsupported):
                 self.refusals.append(shape.at(f"input {port.name}"))
                 continue
@@ -93,7 +93,7 @@ class GraphLifting:
             self._samples = self._samples or ref
         for stored in graph.initializers.values():
             arrays = (stored.array, stored.array)
-            self._values[stored.name] = Constant(arrays, stored.known, stored.name, _learnt(stored))
+            self._values[stored.name] = Constant(arrays, stored.is_known, stored.name, _learnt(stored))
 
     # -- what rules ask --------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class GraphLifting:
             numbers = numbers if numbers is None or isinstance(numbers, (list, tuple)) else [numbers]
             return None if numbers is None else [int(number) for number in numbers]
         value = self.constant(node.inputs[place])
-        if value is None or not value.known or not value.steady:
+        if value is None or not value.is_known or not value.steady:
             raise Unsupported(f"its {attribute or 'arguments'} are computed from its inputs", "fixed ones")
         return [int(number) for number in value.arrays[0].reshape(-1)]
 
@@ -217,7 +217,7 @@ class GraphLifting:
             if wanted is None and "shape" in node.attributes:
                 shape = np.asarray(node.attributes["shape"])
                 wanted = Constant((shape, shape))
-            if wanted is None or not wanted.known:
+            if wanted is None or not wanted.is_known:
                 raise Unsupported("its shape is computed from its inputs", "a shape that follows from other shapes")
             return resolved(wanted, before, self.batch, zeros=bool(node.attributes.get("allowzero", 0)))
         if node.kind == "Flatten":
@@ -305,7 +305,7 @@ class GraphLifting:
         """The first output of a layer: as :meth:`layer`."""
         return self.layer(kind, *inputs, **arguments)[0]
 
-    def steps(self, ref: Ref, steps: Iterable[Step]) -> Ref:
+    def steps(self, ref: Ref, steps: Iterable[Rearrangement]) -> Ref:
         """Ops applied one after another."""
         for kind, arguments in steps:
             ref = self.emit(kind, ref, **arguments)
@@ -343,10 +343,10 @@ class GraphLifting:
             what = "a constant of it has a size that depends on the batch"
             raise Unsupported(what, "such a size in dimension 0 alone")
         if varies(first) or expand:
-            arguments |= value_of(_sample(value), self.kept)
+            arguments |= value_of(_sample(value), self.value_file)
             lender = self.lender()
             return self.emit("Constant", lender, shape=[1, *rest], expand=True, weights={"": value}, **arguments)
-        arguments |= value_of(value.arrays[0] if value.known and value.steady else None, self.kept)
+        arguments |= value_of(value.arrays[0] if value.is_known and value.steady else None, self.value_file)
         return self.emit("Constant", shape=[first, *rest], weights={"": value}, **arguments)
 
     def lender(self) -> Ref:
@@ -370,8 +370,8 @@ class GraphLifting:
                 )
             arguments: dict[str, Any] = {"expand": True} if lends else {}
             if kind == "Buffer":
-                arguments |= value_of(whole if value.known else None, self.kept)
-            original = {name: Constant((whole, whole), value.known, value.source, value.learnt)}
+                arguments |= value_of(whole if value.is_known else None, self.value_file)
+            original = {name: Constant((whole, whole), value.is_known, value.source, value.learnt)}
             op = self.op(kind, shape=list(whole.shape), **arguments)
             (self._stored[key],) = self._layer(op, lends, original, self._called_itself(value.source, original))
             self.owners.alone(value.source)
@@ -409,7 +409,7 @@ Rule = Callable[[GraphLifting, OnnxNode], "Sequence[Value] | Value"]
 def _sample(value: Constant) -> Array | None:
     """What a constant is for every sample, where it is the same for all."""
     one, other = value.arrays
-    same = value.known and one.ndim and one.shape[1:] == other.shape[1:] and one.size
+    same = value.is_known and one.ndim and one.shape[1:] == other.shape[1:] and one.size
     return one[:1] if same and bool((one == one[:1]).all() and (other == one[:1]).all()) else None
 
 
@@ -431,8 +431,8 @@ def _floating(graph: Graph) -> str:
     """The floating type of a file, by its weights and inputs: the one that all have, float32 where they are several."""
     weights = {_named(stored.array) for stored in graph.initializers.values() if _learnt(stored)} & {*HELD}
     inputs = {DTYPES.get(port.dtype, "") for port in graph.inputs} & {*HELD}
-    found = weights | inputs
-    return found.pop() if len(found) == 1 else "float32"
+    dtypes = weights | inputs
+    return dtypes.pop() if len(dtypes) == 1 else "float32"
 
 
 def _learnt(stored: Initializer) -> bool:
@@ -443,7 +443,7 @@ def _learnt(stored: Initializer) -> bool:
     if stored.role:
         return True
     generated = array.size == 1 and "." not in stored.name
-    return not generated and not (stored.known and array.dtype.kind == "f" and _masks(array))
+    return not generated and not (stored.is_known and array.dtype.kind == "f" and _masks(array))
 
 
 def _masks(array: Array) -> bool:

@@ -27,10 +27,10 @@ def prove_shapes(model: OnnxModel) -> Iterator[Check]:
     yield _elements(model, accounts[0])
     one, other = (_results(account, batch) for account, batch in zip(accounts, BATCHES, strict=True))
     for port, first, second in zip(model.outputs, one, other, strict=True):
-        yield _output(port, sizes(first.shape, second.shape), _told(first.dtype or model.floating), model.batch)
+        yield _output(port, sizes(first.shape, second.shape), _type_name(first.dtype or model.floating), model.batch)
 
 
-def _told(dtype: str) -> str:
+def _type_name(dtype: str) -> str:
     """A floating type, where it is not the usual one, behind a shape."""
     return f" {dtype}" if dtype in HELD and dtype != "float32" else ""
 
@@ -53,9 +53,9 @@ def _owned(account: Account) -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 def _tensors(model: OnnxModel, account: Account) -> Check:
     stated = {(layer, name): shape for layer, name, shape in _owned(account)}
-    found = {(layer, name): w.shape for layer, parts in model.weights.items() for name, w in parts.items()}
-    odd = sorted({".".join(key) for key, _ in stated.items() ^ found.items()})
-    tally = f"{len(found)} tensors" + (f", {len(odd)} of them otherwise" if odd else "")
+    sizes = {(layer, name): w.shape for layer, parts in model.weights.items() for name, w in parts.items()}
+    odd = sorted({".".join(key) for key, _ in stated.items() ^ sizes.items()})
+    tally = f"{len(sizes)} tensors" + (f", {len(odd)} of them otherwise" if odd else "")
     note = f"first that differs: {odd[0]}" if odd else "each with the shape that its layer infers"
     return Check("parameters and buffers by shape", f"{len(stated)} tensors", tally, note)
 
@@ -80,4 +80,4 @@ def _output(port: Port, shape: tuple[int | LinearSize, ...], dtype: str, batch: 
         for place, (dim, size) in enumerate(zip(port.dims, shape, strict=True)):
             if isinstance(dim, str) or (batch is not None and at(size, batch) == dim):
                 written[place] = stated[place]
-    return Check(what, shown, " x ".join(written) + _told(DTYPES.get(port.dtype, "")), note)
+    return Check(what, shown, " x ".join(written) + _type_name(DTYPES.get(port.dtype, "")), note)

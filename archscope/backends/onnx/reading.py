@@ -53,7 +53,7 @@ class OnnxModel:
         batch: that the file is written for; ``None`` is any.
         notes: what was left out or evaluated, a line each.
         floating: the floating type that the file has, float32 where it has several.
-        kept: values of constants that go into a file beside the spec.
+        value_file: values of constants that go into a file beside the spec.
     """
 
     path: str
@@ -66,7 +66,7 @@ class OnnxModel:
     batch: int | None = None
     floating: str = "float32"
     notes: tuple[str, ...] = ()
-    kept: ValueFile | None = field(default=None, repr=False)
+    value_file: ValueFile | None = field(default=None, repr=False)
 
 
 def read_onnx(
@@ -127,12 +127,12 @@ def _finished(lifter: Lifter, path: str) -> OnnxModel:
     for layer, made in zip(design.layers, live.values(), strict=True):
         if "" in made.weights:
             value = made.weights[""]
-            certain = value.known and (value.steady or lift.batch is None)
+            certain = value.is_known and (value.steady or lift.batch is None)
             if "value" not in made.op.non_default():
                 constants[layer.name] = value.arrays[0] if certain else None
         elif made.weights and layer.shares is None:
             weights[layer.name] = {
-                part: LayerTensor(value.source, value.shape, value.arrays[0] if value.known else None)
+                part: LayerTensor(value.source, value.shape, value.arrays[0] if value.is_known else None)
                 for part, value in made.weights.items()
             }
     used = {value.source for made in live.values() for part, value in made.weights.items() if part and value.source}
@@ -147,7 +147,7 @@ def _finished(lifter: Lifter, path: str) -> OnnxModel:
         lift.batch,
         lift.floating,
         tuple(_notes(lifter, used)),
-        lift.kept,
+        lift.value_file,
     )
 
 

@@ -33,7 +33,7 @@ def resolved(wanted: Constant, before: Shape, batch: int | None, *, zeros: bool)
 
 def expanding(target: Constant, shape: Shape, batch: int | None) -> Constant:
     """A shape to expand to; in a file that is written for one batch that batch varies as what is expanded does."""
-    if batch is None or not target.known or not target.steady or target.shape[0] < len(shape):
+    if batch is None or not target.is_known or not target.steady or target.shape[0] < len(shape):
         return target
     array = target.arrays[0]
     one, other = array.copy(), array.copy()

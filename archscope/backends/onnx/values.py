@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from archscope.backends.importing.refusals import Unsupported
-from archscope.backends.importing.reshaping import Step
+from archscope.backends.importing.reshaping import Rearrangement
 from archscope.backends.importing.sizes import LinearSize, size_of
 from archscope.backends.onnx.file import Array, hollow
 from archscope.design.graph import Ref
@@ -23,17 +23,17 @@ class Constant:
 
     Attributes:
         arrays: its values at both batches.
-        known: whether they are the values, and not zeros in their place.
+        is_known: whether they are the values, and not zeros in their place.
         source: the stored tensor that it is; empty where it was computed.
         learnt: whether it is a weight.
         steps: how it is laid out anew from the stored tensor.
     """
 
     arrays: tuple[Array, Array]
-    known: bool = True
+    is_known: bool = True
     source: str = ""
     learnt: bool = False
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Rearrangement, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class Constant:
     def uniform(self) -> float | int | None:
         """The value that all its elements have at any batch, if it is known and there is one."""
         one, other = self.arrays
-        if not self.known or one.dtype.kind not in "iubf" or not one.size or not other.size:
+        if not self.is_known or one.dtype.kind not in "iubf" or not one.size or not other.size:
             return None
         value = one.flat[0]
         if not (bool((one == value).all()) and bool((other == value).all())):
@@ -80,9 +80,9 @@ class Constant:
         plain: float | int = value.item()
         return plain
 
-    def rearranged(self, arrays: tuple[Array, Array], *steps: Step) -> Constant:
+    def rearranged(self, arrays: tuple[Array, Array], *steps: Rearrangement) -> Constant:
         """The same elements in another layout."""
-        if not self.known:
+        if not self.is_known:
             one = hollow(arrays[0].shape, arrays[0].dtype)
             arrays = (one, one)
         return replace(self, arrays=arrays, steps=(*self.steps, *steps))

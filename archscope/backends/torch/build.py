@@ -105,10 +105,10 @@ class Network(nn.Module):
             TypeError: too many, too few, or unknown ones.
         """
         names = [node.name for node in self.design.inputs]
-        given = {**dict(zip(names, inputs, strict=False)), **named}
-        if len(inputs) + len(named) != len(names) or set(given) != set(names):
+        tensors = {**dict(zip(names, inputs, strict=False)), **named}
+        if len(inputs) + len(named) != len(names) or set(tensors) != set(names):
             raise TypeError(f"{self.design.name} takes {', '.join(names)}")
-        return {Ref(name): given[name] for name in names}
+        return {Ref(name): tensors[name] for name in names}
 
     def run(self, step: Step, values: dict[Ref, Any]) -> None:
         """Run one layer on the tensors so far, add its outputs, and drop what nobody reads any more."""
@@ -171,8 +171,8 @@ def _module(step: Step, dtype: torch.dtype | None) -> nn.Module:
     except UsageError as error:  # a file of values
         raise SpecError([Diagnostic(str(error), step.layer.mark)]) from None
     except (RuntimeError, ValueError, TypeError) as error:  # a weight that torch cannot count, or has no memory for
-        told = f"torch makes no such {step.layer.kind}: {str(error).strip().splitlines()[0]}"
-        raise SpecError([Diagnostic(told, step.layer.mark)]) from error
+        message = f"torch makes no such {step.layer.kind}: {str(error).strip().splitlines()[0]}"
+        raise SpecError([Diagnostic(message, step.layer.mark)]) from error
     if not isinstance(module, nn.Module):
         module = Function(step.layer.op, step.x)
     for name in step.layer.frozen:

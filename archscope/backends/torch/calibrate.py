@@ -9,7 +9,7 @@ from typing import NamedTuple
 from archscope.analysis.time.roofline import peak_of
 from archscope.analysis.time.traffic import UPDATE, Moved, traffic
 from archscope.backends.torch.machine import machine, measure_peaks, resolve
-from archscope.backends.torch.step import Step
+from archscope.backends.torch.step import MeasuredStep
 from archscope.backends.torch.timing import Clock, arithmetic, clock_of, rounds
 from archscope.design import Design
 from archscope.load import load
@@ -95,25 +95,25 @@ def calibrate(
     efficiency, launch = {}, dict.fromkeys(PASSES, 0.0)
     for number, precision in enumerate(map(precision_of, precisions)):
         setting = Setting(batch=_BATCH[device], precision=precision.name, device=device)
-        found: list[_Found] = []
+        cases: list[_Found] = []
         with arithmetic(precision, device):
             tiny = list(_measured(_design(*_TINY), setting.but(batch=1), each, clock))
             if not number:
                 launch = {phase: _call_cost(tiny, phase) for phase in PASSES}
             for design in typical():
-                found += _measured(design, setting, each, clock)
+                cases += _measured(design, setting, each, clock)
                 done += 1
                 if tick is not None:
                     tick((done + number + 1) / total)
         efficiency[precision.name] = {
-            phase: _shares(found, phase, precision, ceilings, launch[phase]) for phase in PASSES
+            phase: _shares(cases, phase, precision, ceilings, launch[phase]) for phase in PASSES
         }
     return Calibration(here.title, ceilings, efficiency, launch, here.as_data())
 
 
 def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) -> Iterator[_Found]:
     """The layer of a design, and its update."""
-    step = Step(design, setting, clock)
+    step = MeasuredStep(design, setting, clock)
     times: dict[tuple[str, str], list[float]] = {}
 
     def once() -> None:
@@ -135,18 +135,18 @@ def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) ->
                 yield _Found(phase, part.kind, moved, statistics.median(times[part.name, phase]))
 
 
-def _call_cost(found: list[_Found], phase: str) -> float:
+def _call_cost(cases: list[_Found], phase: str) -> float:
     """What a call costs that does next to nothing."""
-    return next(one.seconds / one.moved.calls for one in found if one.phase == phase and one.kind == "elementwise")
+    return next(one.seconds / one.moved.calls for one in cases if one.phase == phase and one.kind == "elementwise")
 
 
 def _shares(
-    found: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float
+    cases: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float
 ) -> dict[str, float]:
     """Of each kind the achieved share of its ceiling: all work over all time."""
     work: dict[str, float] = {}
     time: dict[str, float] = {}
-    for one in found:
+    for one in cases:
         if one.phase != phase:
             continue
         peak = peak_of(ceilings, precision, one.kind)

@@ -59,7 +59,7 @@ def check(design: Design, setting: Setting | None = None) -> Iterator[Check]:
         yield from _macs(account, network, x)
         with seeded(0):
             yield from _fvcore(account, batch)
-        yield _kept(account)
+        yield _saved_storages(account)
 
 
 def _tensors(account: Account, network: Network) -> Iterator[Check]:
@@ -139,22 +139,22 @@ def _backward(y: Any) -> None:
 
 def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     """fvcore's count, from archscope's MACs and what fvcore is known to count besides, or not to see."""
-    found = measure(account.design, account.setting, ("fvcore",))["fvcore"]
-    if found.version is None:
+    counts = measure(account.design, account.setting, ("fvcore",))["fvcore"]
+    if counts.version is None:
         return
     bridge = reconcile(account.design, account.setting).readings["fvcore"].work
     assert bridge is not None
-    if bridge.total is None or found.work is None:
-        reason = found.failure or f"not modelled: {', '.join(bridge.refused)}"
+    if bridge.total is None or counts.work is None:
+        reason = counts.failure or f"not modelled: {', '.join(bridge.refused)}"
         yield Check("flops by fvcore", "", None, reason, batch)
         return
     terms = "".join(
         f" {'-' if one.count < 0 else '+'} {abs(one.count):,} {one.name} ({one.why})" for one in bridge.terms
     )
-    yield Check("flops by fvcore", bridge.total, found.work, f"macs{terms}", batch)
+    yield Check("flops by fvcore", bridge.total, counts.work, f"macs{terms}", batch)
 
 
-def _kept(account: Account) -> Check:
+def _saved_storages(account: Account) -> Check:
     design, batch, precision = account.design, account.setting.batch, account.setting.numbers
     stated, dtype = account.memory.saved_bytes, torch_type(precision.floating)
     if any(layer.checkpoint for layer in design.layers):
@@ -184,9 +184,9 @@ def plain() -> Iterator[None]:
 
 def kept_by(module: nn.Module, run: Callable[[], object]) -> int:
     """Bytes that autograd keeps of what runs, besides the module's own tensors; of fake tensors as of real ones."""
-    with saving() as kept:
+    with saving() as tensors:
         results = run()
-        saved = {tensor.untyped_storage()._cdata: tensor for tensor in kept()}
+        saved = {tensor.untyped_storage()._cdata: tensor for tensor in tensors()}
     del results
     own = {tensor.untyped_storage()._cdata for tensor in [*module.parameters(), *module.buffers()]}
     return sum(int(tensor.untyped_storage().nbytes()) for place, tensor in saved.items() if place not in own)
@@ -209,8 +209,8 @@ def saving() -> Iterator[Callable[[], list[torch.Tensor]]]:
         held.append(weakref.ref(one))
         return one
 
-    def kept() -> list[torch.Tensor]:
+    def saved_now() -> list[torch.Tensor]:
         return [one.tensor for one in (reference() for reference in held) if one is not None]
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
-        yield kept
+        yield saved_now

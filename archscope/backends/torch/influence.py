@@ -107,10 +107,10 @@ def influence(
     Raises:
         UsageError: as :func:`measure`, or gradients do not tell all.
     """
-    found = measure(design, layer, unit, output=output, input=input, seed=seed)
-    if found.hidden:
-        raise UsageError(f"not measured: {'; '.join(map(str, found.hidden))}")
-    return found.reached
+    measured = measure(design, layer, unit, output=output, input=input, seed=seed)
+    if measured.hidden:
+        raise UsageError(f"not measured: {'; '.join(map(str, measured.hidden))}")
+    return measured.reached
 
 
 def effective_field(
@@ -213,8 +213,8 @@ class Measurement:
             part = result[tuple(index)]
             weights = torch.rand(part.shape, generator=self._generator, dtype=part.dtype) + 0.5  # softmax sums to 1
             total = (part * weights).sum()
-            (found,) = torch.autograd.grad(total, [source], allow_unused=True, retain_graph=True)
-            gradient = gradient if found is None else found
+            (own,) = torch.autograd.grad(total, [source], allow_unused=True, retain_graph=True)
+            gradient = gradient if own is None else own
         others = [dim for dim in range(gradient.ndim) if dim not in self._axes]
         return gradient.abs().sum(others).numpy() if others else gradient.abs().numpy()
 
@@ -222,15 +222,15 @@ class Measurement:
 def _needed(design: Design, layer: str) -> frozenset[str]:
     """The layers that one is computed from, itself among them, and those whose weights these share."""
     layers = {one.name: one for one in design.layers}
-    found: set[str] = set()
+    needed: set[str] = set()
     open_ = [layer]
     while open_:
         name = open_.pop()
-        if name in layers and name not in found:
-            found.add(name)
+        if name in layers and name not in needed:
+            needed.add(name)
             open_ += [ref.node for ref in layers[name].inputs]
             open_ += [name] if (shared := layers[name].shares) is None else [shared]
-    return frozenset(found)
+    return frozenset(needed)
 
 
 class _Stopped(Exception):

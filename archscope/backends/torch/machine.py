@@ -90,10 +90,10 @@ def machine(device: str) -> Machine:
 def _driver() -> str:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        found = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.partition("\n")[0].strip()
+    return answer.stdout.partition("\n")[0].strip()
 
 
 def host_memory(line: str) -> int:

@@ -68,13 +68,13 @@ def to_onnx(design: Design, path: str | os.PathLike[str], *, seed: int | None = 
 
 
 def _exported(design: Design, network: Network) -> Any:
-    given = inputs(design, 2)
+    tensors = inputs(design, 2)
     with _quiet():
         return torch.onnx.export(
             network,
-            given,
+            tensors,
             dynamo=True,
-            dynamic_shapes={"inputs": tuple({0: torch.export.Dim("batch")} for _ in given)},
+            dynamic_shapes={"inputs": tuple({0: torch.export.Dim("batch")} for _ in tensors)},
             input_names=[node.name for node in design.inputs],
             output_names=[name for name, _ in design.outputs],
             optimize=False,  # it folds batch norms away, and runtimes do that themselves
@@ -84,8 +84,8 @@ def _exported(design: Design, network: Network) -> Any:
 
 def _said(op: Op) -> bool:
     """Whether a layer needs no trial."""
-    given = op.non_default()
-    plain_average = isinstance(op, AvgPool2d) and not {"ceil_mode", "divisor_override"} & {*given}
+    arguments = op.non_default()
+    plain_average = isinstance(op, AvgPool2d) and not {"ceil_mode", "divisor_override"} & {*arguments}
     global_average = isinstance(op, AdaptiveAvgPool2d) and set(op.output_size) == {1}
     return type(op).__name__ in SAID or plain_average or global_average
 
@@ -112,10 +112,10 @@ def _alone(step: Step) -> Design | None:
     """A design of one layer; ``None`` where what it reads has no batch."""
     if not step.x or any(not tensor.shape or tensor.shape[0] != 2 for tensor in step.x):
         return None
-    given = tuple(Input(f"x{number}", tensor.shape[1:], tensor.dtype) for number, tensor in enumerate(step.x))
-    layer = Layer("alone", step.layer.op, tuple(Ref(node.name) for node in given))
+    nodes = tuple(Input(f"x{number}", tensor.shape[1:], tensor.dtype) for number, tensor in enumerate(step.x))
+    layer = Layer("alone", step.layer.op, tuple(Ref(node.name) for node in nodes))
     return Design(
-        "alone", given, (layer,), tuple((f"y{number}", Ref("alone", number)) for number in range(len(step.y)))
+        "alone", nodes, (layer,), tuple((f"y{number}", Ref("alone", number)) for number in range(len(step.y)))
     )
 
 

@@ -48,8 +48,8 @@ def _outputs(model: OnnxModel, most_macs: int) -> Check:
     if reason:
         return Check(_WHAT, _SAME, None, reason)
     batch = model.batch or BATCHES[0]
-    given = list(_inputs(model, batch))
-    named = dict(zip(model.inputs, given, strict=True))
+    feeds = list(_inputs(model, batch))
+    named = dict(zip(model.inputs, feeds, strict=True))
     runner = _REFERENCE
     try:
         import onnx
@@ -66,12 +66,12 @@ def _outputs(model: OnnxModel, most_macs: int) -> Check:
         missing = "onnxruntime is not installed: `pip install onnxruntime`"
         return Check(_WHAT, _SAME, None, f"{_REFERENCE} {wrong}, and {missing}")
     except Exception as error:  # the evaluator tells what it does not know by every kind of exception
-        told = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
-        return Check(_WHAT, _SAME, None, f"{runner.partition(',')[0]} stops: {told}")
+        message = (str(error).strip() or type(error).__name__).splitlines()[0][:150]
+        return Check(_WHAT, _SAME, None, f"{runner.partition(',')[0]} stops: {message}")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = filled(model)(*map(torch.from_numpy, given))
-    results = list(found.values()) if isinstance(found, dict) else [found]
+        ours = filled(model)(*map(torch.from_numpy, feeds))
+    results = list(ours.values()) if isinstance(ours, dict) else [ours]
     return _compared([result.numpy() for result in results], expected, f"{runner}, batch {batch}, float32")
 
 
@@ -117,9 +117,9 @@ def _mended(proto: Any) -> str:
     if not norms or not 9 <= _version(proto) < 14:
         return ""
     for node in norms:
-        kept = [one for one in node.attribute if one.name != "momentum"]
+        attributes = [one for one in node.attribute if one.name != "momentum"]
         del node.attribute[:]
-        node.attribute.extend([*kept, helper.make_attribute("momentum", 1.0)])
+        node.attribute.extend([*attributes, helper.make_attribute("momentum", 1.0)])
     return ", which reads the statistics of batch norms with a momentum of 1, so that it mixes in none of the batch"
 
 
@@ -127,14 +127,14 @@ def _wrong(proto: Any) -> str:
     """What onnx's reference evaluator is known to do wrong of a model, in words; empty where there is nothing."""
     version = _version(proto)
     for node in _nodes(proto):
-        given = {one.name: one for one in node.attribute}
+        attributes = {one.name: one for one in node.attribute}
         if node.op_type == "BatchNormalization" and version < 9:
             return "takes a batch norm of an opset below 9 for one in training"
-        if node.op_type == "MaxPool" and "pads" in given and len(set(given["pads"].ints)) > 1:
+        if node.op_type == "MaxPool" and "pads" in attributes and len(set(attributes["pads"].ints)) > 1:
             return "takes the padding of an axis from another one"
-        if node.op_type == "ConvTranspose" and "group" in given and given["group"].i > 1:
+        if node.op_type == "ConvTranspose" and "group" in attributes and attributes["group"].i > 1:
             return "mixes up the channels of groups"
-        if node.op_type == "RNN" and "activations" in given and {*given["activations"].strings} != {b"Tanh"}:
+        if node.op_type == "RNN" and "activations" in attributes and {*attributes["activations"].strings} != {b"Tanh"}:
             return "knows no other activation than Tanh in an RNN"
     return ""
 
@@ -149,22 +149,22 @@ def _inputs(model: OnnxModel, batch: int) -> Iterator[Any]:
             yield generator.integers(0, 2, shape).astype(str(DTYPES[str(node.dtype)]).removeprefix("torch."))
 
 
-def _run_reference(proto: Any, given: dict[str, Any]) -> list[Any]:
+def _run_reference(proto: Any, feeds: dict[str, Any]) -> list[Any]:
     from onnx.reference import ReferenceEvaluator
 
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return list(ReferenceEvaluator(proto).run(None, given))
+        return list(ReferenceEvaluator(proto).run(None, feeds))
 
 
-def _run_elsewhere(path: str, given: dict[str, Any]) -> list[Any]:
+def _run_elsewhere(path: str, feeds: dict[str, Any]) -> list[Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what it says comes back as an exception
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, given))
+    return list(session.run(None, feeds))
 
 
 def filled(model: OnnxModel) -> Network:
@@ -193,9 +193,9 @@ class _Value(nn.Module):
         return self.value
 
 
-def _compared(found: list[Any], expected: list[Any], note: str) -> Check:
+def _compared(results: list[Any], expected: list[Any], note: str) -> Check:
     largest, compared = 0.0, 0
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(results, expected, strict=True):
         if one.shape != other.shape:
             return Check(_WHAT, _SAME, f"of the shape {one.shape}, not {other.shape}", note)
         a, b = one.astype(np.float64), other.astype(np.float64)

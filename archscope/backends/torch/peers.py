@@ -106,9 +106,9 @@ def _fvcore(network: Network, x: Tensors) -> Counts:
 def _torchinfo(network: Network, x: Tensors) -> Counts:
     import torchinfo
 
-    found = torchinfo.summary(network, input_data=list(x), verbose=0)
+    summary = torchinfo.summary(network, input_data=list(x), verbose=0)
     torchinfo.torchinfo.clear_cached_forward_pass()
-    return found.total_mult_adds, found.total_params
+    return summary.total_mult_adds, summary.total_params
 
 
 def _thop(network: Network, x: Tensors) -> Counts:
@@ -123,25 +123,25 @@ def _ptflops(backend: str) -> Callable[[Network, Tensors], Counts]:
         from ptflops import get_model_complexity_info
 
         names = [node.name for node in network.design.inputs]
-        given = x[0] if len(x) == 1 else dict(zip(names, x, strict=True))
-        told = io.StringIO()
-        with redirect_stdout(told):
+        source = x[0] if len(x) == 1 else dict(zip(names, x, strict=True))
+        output = io.StringIO()
+        with redirect_stdout(output):
             work, params = get_model_complexity_info(
                 network,
                 tuple(x[0].shape[1:]) or (1,),
-                input_constructor=lambda _: given,
+                input_constructor=lambda _: source,
                 print_per_layer_stat=False,
                 as_strings=False,
                 backend=backend,
             )
         if work is None:
-            raise RuntimeError(_told(told.getvalue()))
+            raise RuntimeError(_in_words(output.getvalue()))
         return int(work), int(params)
 
     return run
 
 
-def _told(text: str) -> str:
+def _in_words(text: str) -> str:
     """The exception that ptflops has caught and printed."""
     lines = [line for line in text.splitlines() if line.startswith("<class")]
     return lines[0].replace("<class '", "").replace("'>", "") if lines else "it gave no numbers"

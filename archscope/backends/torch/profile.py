@@ -18,7 +18,7 @@ from archscope.analysis.time.roofline import Predicted, Prediction, peak_of, pre
 from archscope.analysis.time.traffic import Moved, Part, traffic
 from archscope.backends.torch.build import refuse_opaque
 from archscope.backends.torch.machine import Machine, free_memory, machine, named, resolve
-from archscope.backends.torch.step import Step
+from archscope.backends.torch.step import MeasuredStep
 from archscope.backends.torch.timing import Clock, Timing, arithmetic, clock_of, rounds, timing
 from archscope.design import Design
 from archscope.errors import UsageError
@@ -175,12 +175,12 @@ def profile(
     ledger = memory(design, layerwise)
     _check_room(ledger, free_memory(setting.kind))
     with _refusals(design, setting), arithmetic(setting.numbers, setting.kind):
-        step = Step(design, setting, clock)
+        step = MeasuredStep(design, setting, clock)
         if setting.compile:
             step.whole = torch.compile(step.network)
         seen = _seen(step, seconds, clock, tick)
         peak = measured_memory(step)
-    whole = {phase: timing(found) for (name, phase), found in seen.items() if not name}
+    whole = {phase: timing(times) for (name, phase), times in seen.items() if not name}
     return Profile(
         design,
         setting,
@@ -227,23 +227,23 @@ def _refusals(design: Design, setting: Setting) -> Iterator[None]:
         raise
 
 
-def _seen(step: Step, seconds: float, clock: Clock, tick: Callable[[float], None] | None) -> _Seconds:
+def _seen(step: MeasuredStep, seconds: float, clock: Clock, tick: Callable[[float], None] | None) -> _Seconds:
     """The seconds of all spans: steps whole and steps by layer take turns."""
     for _ in range(_WARM):
         step.run()
         step.run_layers()
     clock.wait()
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def both() -> None:
         for work in (step.run, step.run_layers):
             spans = work()
             clock.wait()  # a GPU works on while the host goes ahead: only now all marks are reached
             for span in spans:
-                found[span.name, span.phase].append(clock.seconds(span.begin, span.end))
+                times[span.name, span.phase].append(clock.seconds(span.begin, span.end))
 
     rounds(both, seconds, least=LEAST, tick=tick)
-    return found
+    return times
 
 
 def _timed(parts: tuple[Part, ...], prediction: Prediction | None, seen: _Seconds) -> Iterator[Timed]:
@@ -258,7 +258,7 @@ def _timed(parts: tuple[Part, ...], prediction: Prediction | None, seen: _Second
         yield Timed(part, forward, backward, bound)
 
 
-def measured_memory(step: Step) -> int:
+def measured_memory(step: MeasuredStep) -> int:
     """Bytes at the peak of a step, with what stands before it; on the CPU by the events of torch's profiler."""
     step.forget()
     if step.setting.kind == "cuda":

@@ -65,7 +65,7 @@ class _Work(NamedTuple):
 _Key = tuple[Any, int]
 
 
-class Step:
+class MeasuredStep:
     """A design at work.
 
     Attributes:
@@ -149,8 +149,8 @@ class Step:
 
     def _results(self, result: Any) -> list[torch.Tensor]:
         """The outputs, each once."""
-        found = result.values() if isinstance(result, dict) else [result]
-        return list({id(tensor): tensor for tensor in found}.values())
+        tensors = result.values() if isinstance(result, dict) else [result]
+        return list({id(tensor): tensor for tensor in tensors}.values())
 
     def loss(self, results: list[torch.Tensor]) -> torch.Tensor:
         """The losses of the outputs, added: cross-entropy over the classes, else the mean."""
@@ -173,7 +173,7 @@ class Step:
         self.forget()
         with self._autocast():
             values = self.network.start(*self.inputs)
-            spans, works = (list(found) for found in zip(*self._calls(values), strict=True))
+            spans, works = (list(column) for column in zip(*self._calls(values), strict=True))
             refs = dict.fromkeys(ref for _, ref in self.network.design.outputs)
             results = self._results(dict(enumerate(values[ref] for ref in refs)))
             values.clear()
@@ -225,11 +225,11 @@ class Step:
                 yield Span(work.layer, "backward", begin, self._clock.mark())
 
     def _layer_backward(self, work: _Work, ready: list[GradientEdge], arrived: dict[_Key, torch.Tensor]) -> None:
-        given = [arrived.pop(_key(edge)) for edge in ready]
+        gradients = [arrived.pop(_key(edge)) for edge in ready]
         sought: list[Any] = [*work.cut, *work.trained]
-        found = torch.autograd.grad(ready, sought, grad_outputs=given, allow_unused=True)
-        _deliver(arrived, work.before, found[: len(work.cut)])
-        for parameter, gradient in zip(work.trained, found[len(work.cut) :], strict=True):
+        results = torch.autograd.grad(ready, sought, grad_outputs=gradients, allow_unused=True)
+        _deliver(arrived, work.before, results[: len(work.cut)])
+        for parameter, gradient in zip(work.trained, results[len(work.cut) :], strict=True):
             if gradient is not None:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 

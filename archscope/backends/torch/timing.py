@@ -18,8 +18,8 @@ from archscope.setting.precision import Precision
 
 def torch_type(name: str) -> torch.dtype:
     """A type of elements by its name."""
-    found: torch.dtype = getattr(torch, name)
-    return found
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 class Clock(Protocol):

@@ -61,7 +61,7 @@ class _Html(Drawing):
         return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>" if block.lines else ""
 
     def equations(self, block: Equations) -> str:
-        return self.grid(block.grid)
+        return self._drawn(block.grid, "equations")
 
     def checks(self, block: Checks) -> str:
         return self.grid(block.grid)
@@ -76,9 +76,12 @@ class _Html(Drawing):
         for fact in block.rows:
             values = [*fact.values, *("" for _ in range(most - len(fact.values)))]
             rows.append(_row([fact.title, *values, fact.note], left, level=fact.level))
-        return _titled(block.title) + _table([], rows, left)
+        return _titled(block.title) + _table([], rows, left, "facts")
 
     def grid(self, block: Grid) -> str:
+        return self._drawn(block, "grid")
+
+    def _drawn(self, block: Grid, kind: str) -> str:
         left = [head.left for head in block.heads]
         rows = []
         for row in (*block.rows, *block.totals):
@@ -89,7 +92,7 @@ class _Html(Drawing):
             rows.append(_row([first, *texts[1:]], left, level=row.level, style=style))
         titles = [" ".join(filter(None, [head.title, head.below])) for head in block.heads]
         more = f'<p style="{_FAINT}">{escape(block.more)}</p>' if block.more else ""
-        return _titled(block.title) + _table(titles, rows, left) + more
+        return _titled(block.title) + _table(titles, rows, left, kind) + more
 
 
 def _chart(block: Chart) -> str:
@@ -122,10 +125,11 @@ def _text(cell: Cell) -> str:
     return f"{cell.text()} ({cell.beside})" if cell.beside else cell.text()
 
 
-def _table(titles: Sequence[str], rows: Iterable[str], left: Sequence[bool]) -> str:
+def _table(titles: Sequence[str], rows: Iterable[str], left: Sequence[bool], kind: str) -> str:
+    """A table; of which kind it is tells a page how it stands on a phone."""
     head = f"<thead>{_row(titles, left, tag='th')}</thead>" if titles else ""
     style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-    return f'<table style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
+    return f'<table class="{kind}" style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 
 def _row(texts: Sequence[str], left: Sequence[bool], *, level: int = 0, style: str = "", tag: str = "td") -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from archscope.report.base import Report
 from archscope.report.blocks import (
@@ -14,6 +17,7 @@ from archscope.report.blocks import (
     Fact,
     Facts,
     Grid,
+    Head,
     Headline,
     Notes,
     Room,
@@ -31,7 +35,15 @@ _MEANT = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "µ": r"\textmu{}", "…": r"\ldots{}", "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }  # fmt: skip
-_NEEDS = "% needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs,longtable}"
+_NEEDS = "% needs \\usepackage[T1]{fontenc} and \\usepackage{array,booktabs,longtable}"
+#: letters in a line of an article in 10 points, those of a gap, and the fewest of a column of long texts
+_LINE, _GAP, _NARROWEST = 70, 2, 16
+#: the same of smaller letters, for tables that are still too wide
+_SMALLER = {"small": 77, "footnotesize": 87, "scriptsize": 100}
+#: texts that are longer than so many letters may be set in several lines
+_LONG = 24
+#: what is typed and does not show
+_UNSHOWN = re.compile(r"\\(quad|textbf\{)|[\\{}]")
 
 
 class Latex(Format):
@@ -60,29 +72,30 @@ class _Latex(Drawing):
 
     def facts(self, block: Facts) -> str:
         most = max((len(fact.values) for fact in block.rows), default=0)
-        rows = [
-            _cells([_indented(fact.title, fact.level), *_filled(fact, most), escaped(fact.note)]) for fact in block.rows
-        ]
-        return _table(block.title, f"l{'r' * most}l", "", rows, [])
+        rows = [[_indented(fact.title, fact.level), *_filled(fact, most), escaped(fact.note)] for fact in block.rows]
+        columns = _columns(rows, [True, *[False] * most, True])
+        return _table(block.title, columns, [], rows, [])
 
     def grid(self, block: Grid) -> str:
         rows, totals = ([self._row(block, row) for row in some] for some in (block.rows, block.totals))
-        columns = "".join("l" if head.left else "r" for head in block.heads)
-        heads = _cells([escaped(head.title) for head in block.heads])
+        heads = [escaped(head.title) for head in block.heads]
+        columns = _columns([heads, *rows, *totals], [head.left for head in block.heads])
         more = f"\n{escaped(block.more)}\\par" if block.more else ""
         return _table(block.title, columns, heads, rows, totals) + more
 
-    def _row(self, block: Grid, row: Row) -> str:
+    def _row(self, block: Grid, row: Row) -> list[str]:
         first, *texts = (_text(cell) for cell in block.cells(row))
         first = escaped(first) if row.label is None else _indented(row.label, row.level)
         bold = row.role == "total"
-        return _cells([rf"\textbf{{{text}}}" if bold and text else text for text in (first, *map(escaped, texts))])
+        return [rf"\textbf{{{text}}}" if bold and text else text for text in (first, *map(escaped, texts))]
 
     def chart(self, block: Chart) -> str:
         return ""  # it has no pictures
 
     def equations(self, block: Equations) -> str:
-        return self.grid(block.grid)
+        """A figure a row, its arithmetic in as many lines as it takes."""
+        rows = tuple(Row((line.figure, str(line).partition(" = ")[2])) for line in block.lines)
+        return self.grid(replace(block.grid, heads=(Head("figure"), Head("arithmetic")), rows=rows))
 
     def checks(self, block: Checks) -> str:
         return self.grid(block.grid)
@@ -91,11 +104,45 @@ class _Latex(Drawing):
         return "\n".join(self._lines(block.sentences))
 
 
-def _table(title: str, columns: str, heads: str, rows: Sequence[str], totals: Sequence[str]) -> str:
-    top = [r"\toprule", heads, r"\midrule", r"\endhead"] if heads else [r"\toprule"]
-    lines = [rf"\begin{{longtable}}{{{columns}}}", *top, *rows, *([r"\midrule"] if totals else []), *totals]
+class _Columns(NamedTuple):
+    """How columns are set, and how many letters wide they are together."""
+
+    set_as: str
+    letters: int
+
+
+def _table(
+    title: str, columns: _Columns, heads: Sequence[str], rows: Sequence[Sequence[str]], totals: Sequence[Sequence[str]]
+) -> str:
+    top = [r"\toprule", _cells(heads), r"\midrule", r"\endhead"] if heads else [r"\toprule"]
+    below = [r"\midrule", *map(_cells, totals)] if totals else []
+    lines = [rf"\begin{{longtable}}{{{columns.set_as}}}", *top, *map(_cells, rows), *below]
     drawn = "\n".join([*lines, r"\bottomrule", r"\end{longtable}"])
+    if columns.letters > _LINE:
+        size = next((size for size, room in _SMALLER.items() if columns.letters <= room), "scriptsize")
+        drawn = f"{{\\{size}\n{drawn}}}"
     return f"{escaped(title)}\n{drawn}" if title else drawn
+
+
+def _columns(rows: Sequence[Sequence[str]], left: Sequence[bool]) -> _Columns:
+    """How columns are set: as wide as they are, or, where a line has no room for that, texts in several lines.
+
+    What the short columns leave, the long ones share.
+    """
+    shown = [[len(_UNSHOWN.sub("", cell)) for cell in row] for row in rows]
+    longest = [max(column, default=0) for column in zip(*shown, strict=True)]
+    room = _LINE - _GAP * (len(longest) - 1)
+    set_apart: dict[int, int] = {}
+    for at in sorted(range(len(longest)), key=lambda at: -longest[at] * left[at]):
+        rest = room - sum(length for other, length in enumerate(longest) if other not in set_apart)
+        if rest >= _NARROWEST * len(set_apart) or not left[at] or longest[at] <= _LONG:
+            break
+        set_apart[at] = 0
+    rest = room - sum(length for at, length in enumerate(longest) if at not in set_apart)
+    share = max(_NARROWEST, rest // max(1, len(set_apart)))
+    wide = rf">{{\raggedright\arraybackslash}}p{{{share / _LINE:.2f}\linewidth}}"
+    set_as = "".join(wide if at in set_apart else "l" if text else "r" for at, text in enumerate(left))
+    return _Columns(set_as, _LINE + share * len(set_apart) - rest if set_apart else _LINE - rest)
 
 
 def _cells(cells: Sequence[str]) -> str:

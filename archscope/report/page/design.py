@@ -16,7 +16,8 @@ from archscope.figures.table import COLUMNS, Line, Table, tabulate_blocks
 from archscope.report.page.curves import PHASES, growth, timeline, when
 from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
-from archscope.report.results.memory import TOLD
+from archscope.report.results.account import typed
+from archscope.report.results.memory import TOLD, batches, within
 from archscope.report.text import shape, value
 from archscope.setting import Setting
 from archscope.verify import verify
@@ -29,6 +30,7 @@ SHOWN = ("kind", "output_shape", "params", "params_share", "macs", "macs_share",
          "receptive_field")  # fmt: skip
 #: figures of which the stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "saved_bytes")
+_STAGE_TITLES = dict(zip(STAGE_FIGURES, ("parameters", "MACs", "activations", "saved for backward"), strict=True))
 _FEWEST_STAGES, _MOST_STAGES = 12, 40
 _MOST_BOXES = 150  # of a picture
 _MOST_OPEN = 60  # rows of the layer table that stand unfolded at first
@@ -43,11 +45,12 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
     """
     design = account.design
     hold_drawn("a page", design)
+    shown = figures.of_mode(account.setting, typed(account, SHOWN))
     layers = tabulate_blocks(
-        account, [name for name, column in COLUMNS.items() if column.style != "share" or name in SHOWN]
+        account, [name for name, column in COLUMNS.items() if column.style != "share" or name in shown]
     )
     opened = _open_levels(layers.lines)
-    cells = _shown(layers)
+    cells = _shown(layers, shown)
     return render(
         "design.html",
         styles=("style.css", "graph.css"),
@@ -60,17 +63,19 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         categories=_categories(account),
         sentences=list(_sentences(account)),
         stages=_stages(account),
+        stage_titles=[_STAGE_TITLES[name] for name in figures.of_mode(account.setting, STAGE_FIGURES)],
         lines=[
             StaticLine(line.label, line.level, line.role, line.level >= opened, cells(line)) for line in layers.lines
         ],
-        shown=[COLUMNS[name] for name in SHOWN],
+        shown=[COLUMNS[name] for name in shown],
         total_cells=cells(layers.totals[-1]),
         growth=growth(account),
         timeline=timeline(account.memory),
         verdicts=verify(design, account=account if account.setting == Setting() else None).verdicts,
+        fits=list(_fits(account)),
         times=times,
         conventions=[column for column in COLUMNS.values() if column.unit != "share"],
-        data=_data(account, layers, opened),
+        data=_data(account, layers, opened, shown),
         run=figures.words_of(account.setting, TOLD),
         graph=graph_data(account),
         picture=_picture(account),
@@ -119,7 +124,8 @@ class Figure(NamedTuple):
 
 def _totals(account: Account) -> Iterator[Figure]:
     parts = account.by_category()
-    for name in ("params", "macs", "flops", "backward_flops", "elementwise", "activations"):
+    summed = ("params", "macs", "flops", "backward_flops", "elementwise", "activations")
+    for name in figures.of_mode(account.setting, summed):
         column = COLUMNS[name]
         sums = tuple((part.name, getattr(part, name)) for part in parts if part.layers)
         yield Figure(name, column.title, getattr(account.total, name), column.unit, column.convention, sums=sums)
@@ -146,6 +152,17 @@ def _memory(account: Account) -> Iterator[Figure]:
     about = f"the most at once: {figures.words_of(setting.but(mode='infer'), TOLD)}"
     parts = tuple((kind, size) for kind, size in standing if size)
     yield Figure("inference_bytes", "memory, inference", memory.inference, "bytes", about, "bytes", parts)
+
+
+def _fits(account: Account) -> Iterator[str]:
+    """What fits into the device, where its memory is known: where, and then a line each."""
+    from archscope.analysis.step.fit import room
+
+    device = account.setting.device
+    space = room(device) if account.setting.trains else None
+    if space is not None and account.memory.timeline:
+        yield within(device, None, None, space)
+        yield from batches(account.memory, space)
 
 
 class Share(NamedTuple):
@@ -226,7 +243,8 @@ def _stages(account: Account) -> list[Stage]:
     fitting = [depth for depth in counts if counts[depth] <= _MOST_STAGES]
     telling = [depth for depth in fitting if counts[depth] >= _FEWEST_STAGES]
     parts = account.by_block(min(telling) if telling else max(fitting, default=1))
-    numbers = [[_stage_figure(account, part, name) for name in STAGE_FIGURES] for part in parts]
+    told = figures.of_mode(account.setting, STAGE_FIGURES)
+    numbers = [[_stage_figure(account, part, name) for name in told] for part in parts]
     wholes = [sum(column) for column in zip(*numbers, strict=True)]
     longest = [max(column) for column in zip(*numbers, strict=True)]
     return [
@@ -269,14 +287,14 @@ def _open_levels(lines: Sequence[Line]) -> int:
     return max(fitting, default=1)
 
 
-def _shown(table: Table) -> Callable[[Line], list[str]]:
+def _shown(table: Table, names: Sequence[str]) -> Callable[[Line], list[str]]:
     """What writes the cells of a line that are shown at first."""
     places = {column.name: place for place, column in enumerate(table.columns)}
-    shown = [(places[name], COLUMNS[name].style) for name in SHOWN]
+    shown = [(places[name], COLUMNS[name].style) for name in names]
     return lambda line: [value(line.cells[place], style) for place, style in shown]
 
 
-def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
+def _data(account: Account, table: Table, opened: int, shown: Sequence[str]) -> dict[str, Any]:
     """What the scripts work with: every column, every line of arithmetic, each text and number once."""
     places = {line.cells[0]: place for place, line in enumerate(table.lines)}
     explanations = explain_account(account)
@@ -292,7 +310,7 @@ def _data(account: Account, table: Table, opened: int) -> dict[str, Any]:
         "labels": [line.label for line in table.lines],
         "levels": [line.level for line in table.lines],
         "blocks": [int(line.role == "block") for line in table.lines],
-        "shown": SHOWN,
+        "shown": shown,
         "columns": [_column(column, table) for column in COLUMNS.values()],
         "arithmetic": list(arithmetic),
         "worked": [worked.get(line.cells[0], []) for line in table.lines],

@@ -13,7 +13,9 @@ const page = (() => {
   const real = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
   const ratio = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const duration = (seconds) => {
-    const [unit, scale] = [["s", 1], ["ms", 1e-3]].find(([, one]) => seconds >= one) ?? ["µs", 1e-6];
+    const units = [["s", 1], ["ms", 1e-3], ["µs", 1e-6], ["ns", 1e-9]];
+    const [unit, scale] = units.find(([, one]) => seconds >= one) ?? ["", 0];
+    if (!unit) return seconds ? "under 1 ns" : "0 µs";
     const number = seconds / scale;
     return `${number >= 100 ? whole.format(number) : Number(number.toPrecision(3))} ${unit}`;
   };

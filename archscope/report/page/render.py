@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope import __version__
 from archscope.report import text
+from archscope.setting.sizes import duration
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,7 +42,7 @@ def _environment() -> Environment:
         "figure": text.figure,
         "short": text.short,
         "binary": text.binary,
-        "duration": text.duration,
+        "duration": duration,
         "shape": text.shape,
         "percent": lambda share: f"{100 * share:.3g}%",
         "json": _json,

@@ -11,7 +11,8 @@ from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
 from archscope.report.results.sweep import rate_text, setting_text, size_text
-from archscope.report.text import duration, short, value
+from archscope.report.text import short, value
+from archscope.setting.sizes import duration
 from archscope.spec.values import value_text
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from archscope.analysis.time.traffic import LOSS, UPDATE
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.files import irregular
-from archscope.report.text import duration
 from archscope.setting import Setting
+from archscope.setting.sizes import duration
 
 _MOST_ROWS = 25
 #: of the setting, besides what the step is called

@@ -9,7 +9,7 @@ from typing import Any
 from archscope.analysis.counts.account import Account, Total
 from archscope.analysis.counts.cost import CATEGORIES
 from archscope.design import Design, incomplete
-from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, words_of
+from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, of_mode, words_of
 from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
@@ -66,7 +66,7 @@ class AccountReport(Report):
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:
         return tabulate_account(
             account,
-            self.columns or _typed(account, columns),
+            self.columns or typed(account, columns),
             depth=self.depth,
             sort=self.sort,
             most=most,
@@ -96,7 +96,7 @@ class AccountReport(Report):
         return _schema(cls.VERSION)
 
 
-def _typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
+def typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
     """Columns, with the types of the outputs where there are several floating ones."""
     floating = {tensor.dtype for row in account.rows for tensor in row.y if tensor.floating}
     if len(floating) < 2 or "output_shape" not in columns or "dtype" in columns:
@@ -144,7 +144,7 @@ _BELOW = ("flops", "backward_flops", "elementwise", "param_bytes", "buffer_bytes
 
 def _summed(account: Account) -> Iterator[Column]:
     """The figures that stand below a table; an inference has none of a backward pass."""
-    yield from (COLUMNS[name] for name in _BELOW if account.setting.trains or name != "backward_flops")
+    yield from (COLUMNS[name] for name in of_mode(account.setting, _BELOW))
 
 
 def _footer(table: Table, room: Room) -> Iterator[str]:

@@ -10,8 +10,9 @@ from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Room, Row
 from archscope.report.speed import CEILINGS, machine_schema, seconds
-from archscope.report.text import duration, short
+from archscope.report.text import short
 from archscope.setting.calibration import FORMAT, Calibration
+from archscope.setting.sizes import duration
 
 _FIELDS = (Field("kind"), Field("precision"), Field("pass"), Field("share", "share"))
 

@@ -100,11 +100,11 @@ def remarks(found: Imported) -> Iterator[str]:
     if len(found.unused) > len(listed):
         yield f"unused: and {len(found.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(found.notes))
-    if found.kept is not None and found.kept.arrays:
-        arrays = found.kept.arrays.values()
+    if found.value_file is not None and found.value_file.arrays:
+        arrays = found.value_file.arrays.values()
         size = binary(sum(one.nbytes for one in arrays))
         count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
-        yield f"note: the values of {count} ({size}) are in {found.kept.file}, which belongs beside the spec"
+        yield f"note: the values of {count} ({size}) are in {found.value_file.file}, which belongs beside the spec"
 
 
 def _grouped(notes: Iterable[str]) -> Iterator[str]:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archscope.analysis.step.fit import CEILING, Wish, remedies
 from archscope.analysis.step.memory import KINDS, PHASES, WEIGHT_BITS, Memory
+from archscope.design import MOST_DRAWN
 from archscope.figures import FIGURES, SAVED, words_of
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Chart, Curve, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.text import binary
+from archscope.setting.devices import DEVICES
 
 #: the figures that are told
 TOLD = (FIGURES["training_bytes"], FIGURES["inference_bytes"])
@@ -196,3 +199,46 @@ def _schema() -> dict[str, js.Schema]:
         "saved": js.many(js.record(piece), "what is saved for the backward pass, in the order of the forward pass"),
         "timeline": js.many(js.record(moment), "all allocations of a training step"),
     }
+
+
+# -- what fits ---------------------------------------------------------------------------------------------------------
+
+
+def within(device: str, limit: int | None, context: int | None, space: int) -> str:
+    """Where a step has to fit, in words."""
+    if limit is not None:
+        if context is None and device in DEVICES:
+            whose = f"the context of {DEVICES[device].name} is not in it, unless --context says so"
+            return f"in {binary(limit)} (all of it for tensors: {whose})"
+        return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
+    card = DEVICES[device]
+    whose = f"{binary(card.memory)} of {card.name}"
+    kept = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
+    return f"in {binary(space)} ({whose}; {kept})"
+
+
+def batches(found: Memory, limit: int) -> Iterator[str]:
+    """What fits into a limit, a line each: the batch at hand or what would make it fit, and the largest batch."""
+    design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
+    if len(design.layers) > MOST_DRAWN:
+        yield f"  what fits is looked for in designs of at most {MOST_DRAWN:,} layers; this has {len(design.layers):,}"
+        return
+    number = wish.largest(limit)
+    largest = None if number is None else wish.ledger(number)
+    if not found.fits(limit):
+        needed, lacking = needs(found), binary(found.needed - limit)
+        yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
+        yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit, largest))
+    if number is None or largest is None:
+        yield f"  not even a batch of 1 fits: it needs {needs(wish.ledger(1))}"
+        return
+    told = f"{number:,}, which needs {needs(largest)}"
+    if number < CEILING:
+        yield f"  the largest batch is {told}"
+    else:
+        yield f"  larger batches than {told}, were not tried"
+
+
+def needs(found: Memory | None) -> str:
+    """What a step needs, in words."""
+    return binary(found.needed) if found is not None else "more than there is"

@@ -22,7 +22,8 @@ from archscope.report.speed import (
     share,
     time_of,
 )
-from archscope.report.text import duration, short, value
+from archscope.report.text import short, value
+from archscope.setting.sizes import duration
 
 _NOTE = {
     True: "estimates, from the measured speed of each kind of layer",
@@ -116,7 +117,8 @@ def _facts(found: Prediction) -> Iterator[Fact]:
         yield Fact("forward", (duration(found.forward),), "with the loss", 1)
         yield Fact("backward", (duration(found.backward),), "", 1)
         yield Fact("update", (duration(found.update),), "", 1)
-    yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {work.calls:,} calls")
+    calls = f"{work.calls:,} call{'s' * (work.calls != 1)}"
+    yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {calls}")
     shares = {limit: value(share(took, found.seconds), "part") for limit, took in found.limited().items() if took}
     limited = (f"{limit} {text}" for limit, text in shares.items())
     yield Fact("limited by", ("",), ", ".join(limited) or "none")

@@ -25,7 +25,8 @@ from archscope.report.speed import (
     share,
     time_of,
 )  # fmt: skip
-from archscope.report.text import binary, duration, short, value
+from archscope.report.text import binary, short, value
+from archscope.setting.sizes import duration
 
 if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile, Timed

@@ -95,7 +95,7 @@ class ReconciliationReport(Report):
 
     def records(self) -> Records:
         rows = (row for one in self.peers for row in _of_peer(one))
-        return Records.of(_FIELDS, rows, "peer", self.said.lacking, run_of(self.found.setting, _TOLD))
+        return Records.of(_FIELDS, rows, "peer", self.said.lacking, run_of(self.found.setting, _TOLD, OF_MODULES))
 
     def data(self) -> dict[str, Any]:
         """Everything, the layers of each term by name."""

@@ -12,7 +12,8 @@ from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.results.comparison import time_note
-from archscope.report.text import cut, duration, line, short
+from archscope.report.text import cut, line, short
+from archscope.setting.sizes import duration
 from archscope.spec.expressions import names_in
 from archscope.spec.values import value_text
 

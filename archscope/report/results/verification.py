@@ -126,7 +126,9 @@ class VerificationReport(Report):
             for one in result.verdicts
         ]
         lacking, names = [row[-1] for row in rows], (name for row in rows for name in _NAMES.findall(row[1]))
-        return Records(_FIELDS, [row[:-1] for row in rows], "design", lacking, run_of(self.setting, figures_in(names)))
+        return Records(
+            _FIELDS, [row[:-1] for row in rows], "design", lacking, run_of(self.setting, figures_in(names), OF_MODULES)
+        )
 
     def data(self) -> dict[str, Any]:
         specs = [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]

@@ -10,7 +10,7 @@ import archscope
 from archscope.analysis.step.memory import memory
 from archscope.backends.torch import profile as module
 from archscope.backends.torch.profile import profile
-from archscope.backends.torch.step import Step
+from archscope.backends.torch.step import MeasuredStep
 from archscope.backends.torch.timing import CpuClock, CudaClock, arithmetic, rounds, timing
 from archscope.errors import UsageError
 from archscope.setting import Setting
@@ -180,7 +180,7 @@ def test_the_share_that_is_done_is_told():
 
 def test_what_does_not_fit_is_refused_before_anything_is_built(monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda _: 1000)
-    monkeypatch.setattr(module, "Step", None)
+    monkeypatch.setattr(module, "MeasuredStep", None)
     with pytest.raises(UsageError, match=r"Small does not fit: it needs 0.00 GiB, and 0.00 GiB are free; a smaller"):
         small()
 
@@ -212,14 +212,14 @@ def test_what_torch_cannot_do_is_told_in_a_line(error, message, monkeypatch):
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(Step, "run", fails)
+    monkeypatch.setattr(MeasuredStep, "run", fails)
     with pytest.raises(UsageError, match=message) as caught:
         small()
     assert "\n" not in str(caught.value)
 
 
 def test_other_errors_are_not_hidden(monkeypatch):
-    monkeypatch.setattr(Step, "run", lambda _: 1 / 0)
+    monkeypatch.setattr(MeasuredStep, "run", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small()
 
@@ -287,7 +287,7 @@ def test_what_torch_has_not_is_not_timed():
 
 def test_the_update_is_that_of_the_optimizer():
     """torch.optim.AdamW keeps two moments of every parameter."""
-    step = Step(archscope.load(SPEC), Setting(2, optimizer="adamw"), CpuClock())
+    step = MeasuredStep(archscope.load(SPEC), Setting(2, optimizer="adamw"), CpuClock())
     step.run()
     assert type(step._optimizer) is torch.optim.AdamW
     assert all({"exp_avg", "exp_avg_sq"} <= set(state) for state in step._optimizer.state.values())

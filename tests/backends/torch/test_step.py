@@ -5,7 +5,7 @@ import torch
 
 import archscope
 from archscope.backends.torch.build import Network
-from archscope.backends.torch.step import Step
+from archscope.backends.torch.step import MeasuredStep
 from archscope.backends.torch.timing import CpuClock
 from archscope.setting import Setting
 
@@ -43,7 +43,7 @@ def design(name):
 
 def step(name, **options):
     setting = Setting(**{"batch": 2, **options})
-    return Step(design(name), setting, CpuClock())
+    return MeasuredStep(design(name), setting, CpuClock())
 
 
 def gradients(one, method):
@@ -104,12 +104,12 @@ def test_an_inference_has_no_backward_pass():
 
 def test_a_parameter_that_is_a_value_is_inferred():
     table = archscope.load("input: [4]\nlayers:\n  - {name: beta, Parameter: {shape: [4]}}\n  - Add: [input, beta]\n")
-    one = Step(table, Setting(2, mode="infer"), CpuClock())
+    one = MeasuredStep(table, Setting(2, mode="infer"), CpuClock())
     assert [span.name for span in one.run_layers()] == ["beta", "Add"]
 
 
 def test_what_trains_nothing_is_inferred():
-    one = Step(archscope.load("input: [8]\nlayers: [ReLU]\n"), Setting(2), CpuClock())
+    one = MeasuredStep(archscope.load("input: [8]\nlayers: [ReLU]\n"), Setting(2), CpuClock())
     assert not one.trains
     assert {span.phase for span in one.run_layers()} == {"forward"}
 

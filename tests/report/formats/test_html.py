@@ -9,7 +9,7 @@ import archscope
 from archscope.backends.torch.profile import profile
 from archscope.report.base import report_of
 from archscope.report.formats import FORMATS
-from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, inaccessible
+from tests.browser import DARK, LIGHT, NO_JAVASCRIPT, PHONE, inaccessible
 
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too'"
 SPEC = """
@@ -146,3 +146,17 @@ def test_a_page_escapes_names(page, tmp_path):
     target.write_text(FORMATS["html"].text(report_of(archscope.explain(design(NASTY), "end"))))
     page.goto(target.as_uri())
     assert NASTY in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: archscope.explain(archscope.load("alexnet"), "conv1"), lambda: archscope.memory(archscope.load("alexnet")),
+])  # fmt: skip
+def test_nothing_is_beside_the_screen_of_a_phone(make, new_page, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(FORMATS["html"].text(report_of(make())), encoding="utf-8")
+    page = new_page(**PHONE)
+    page.goto(file.as_uri())
+    beside = (
+        "[...document.querySelectorAll('.report *')].filter((one) => one.getBoundingClientRect().right > 391).length"
+    )
+    assert page.evaluate(beside) == 0

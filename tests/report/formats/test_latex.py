@@ -28,7 +28,8 @@ layers:
 
 def tables(text):
     """The cells of each table as they show, its columns, and how often it draws a rule."""
-    for columns, body in re.findall(r"\\begin\{longtable\}\{(\w+)\}\n(.*?)\\end\{longtable\}", text, re.S):
+    for one, body in re.findall(r"\\begin\{longtable\}\{([^\n]+)\}\n(.*?)\\end\{longtable\}", text, re.S):
+        columns = re.sub(r">\{\\raggedright\\arraybackslash\}p\{[\d.]+\\linewidth\}", "p", one)
         lines = [line.removesuffix(r" \\") for line in body.splitlines() if line.endswith(r"\\")]
         rows = [re.split(r"(?<!\\)&", line) for line in lines]
         yield columns, [[read(cell) for cell in row] for row in rows], body.count("rule\n")
@@ -74,3 +75,21 @@ def test_parts_of_a_fact_stand_below_it():
     assert [row[0] for row in facts[1][:2]] == ["training step", "\\quad parameters"]
     assert facts[1][1][2] == f"{4 * 61706:,} B"
     assert saved[1][0] == ["saved by", "what", "size", "%", "and by"]
+
+
+@pytest.mark.parametrize("make", [
+    lambda: archscope.explain(archscope.load("alexnet"), "conv1"), lambda: archscope.memory(archscope.load("alexnet")),
+])  # fmt: skip
+def test_a_table_is_no_wider_than_a_line(make):
+    """A line of an article in 10 points has some 70 letters, of smaller ones as many more as they are smaller."""
+    text = FORMATS["latex"].text(report_of(make()))
+    room = {"": 70, "small": 70 * 10 / 9, "footnotesize": 70 * 10 / 8, "scriptsize": 70 * 10 / 7}
+    widths = re.findall(r"(?:\{\\(\w+)\n)?\\begin\{longtable\}\{([^\n]+)\}\n", text)
+    assert any("p{" in one for _, one in widths)
+    for (columns, rows, _), (size, one) in zip(tables(text), widths, strict=True):
+        wide = [70 * float(share) for share in re.findall(r"p\{([\d.]+)", one)]  # of the line, whatever the letters
+        set_so = [
+            max(len(row[at].replace(r"\quad ", "")) for row in rows) for at, kind in enumerate(columns) if kind != "p"
+        ]
+        assert sum(wide) + sum(set_so) + 2 * (len(columns) - 1) <= room[size] + 2
+        assert {len(row) for row in rows} == {len(columns)}

@@ -370,3 +370,34 @@ def test_prints(opened: Any, tmp_path: Path) -> None:
     assert page.locator("#layer-graph .box").count() == 0  # not yet in sight
     assert page.pdf(format="A4")[:5] == b"%PDF-"
     assert page.locator("#layer-graph .box").count() > 20
+
+
+def section(text: str, name: str) -> str:
+    found = re.search(rf'<section id="{name}".*?</section>', text, re.S)
+    return found[0] if found else ""
+
+
+def test_what_fits_is_told_of_a_device_whose_memory_is_known() -> None:
+    design = archscope.load("alexnet")
+    text = section(design_page(archscope.analyze(design, batch=4096, device="t4", optimizer="adam")), "fits")
+    largest = archscope.largest_batch(design, device="t4", optimizer="adam")
+    assert "15.00 GiB of NVIDIA T4" in text
+    assert "batch 4,096 does not fit" in text
+    assert f"the largest batch is {largest}" in text
+    for changes in ({}, {"device": "cuda"}, {"device": "t4", "mode": "infer"}):
+        assert not section(design_page(archscope.analyze(archscope.load("lenet5"), **changes)), "fits")
+
+
+def test_types_have_a_column_where_there_are_several() -> None:
+    mixed = archscope.load("name: m\ninput: [4]\nlayers: [{Linear: 2}, {Cast: float16}, {Cast: float}]\n")
+    assert ">type</th>" in section(design_page(archscope.analyze(mixed)), "layers")
+    assert ">type</th>" not in section(html("lenet5"), "layers")
+
+
+def test_an_inference_shows_nothing_of_a_training_step() -> None:
+    text = design_page(archscope.analyze(archscope.load("lenet5"), mode="infer"))
+    for figure_of_training in ("backward_flops", "training_bytes"):
+        assert f'data-figure="{figure_of_training}"' in html("lenet5")
+        assert f'data-figure="{figure_of_training}"' not in text
+    assert "saved for backward" not in section(text, "stages")
+    assert ">saved bytes</th>" not in section(text, "layers")

@@ -33,10 +33,10 @@ def _windows(
             whole = max((ceil_div(size, s) - 1) * s + (k - 1) * d + 1 - size, 0)
             less, more = whole // 2, whole - whole // 2
             ends.append((less, more) if auto == "SAME_UPPER" else (more, less))
-    given: dict[str, Any] = {"stride": stride}
+    arguments: dict[str, Any] = {"stride": stride}
     if any(d != 1 for d in dilation):
-        given["dilation"] = dilation
-    return given, ends
+        arguments["dilation"] = dilation
+    return arguments, ends
 
 
 def _padded(lift: GraphLifting, x: Ref, ends: Sequence[tuple[int, int]], value: float = 0.0) -> Ref:
@@ -75,14 +75,14 @@ def _conv(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel = _axes(lift, x), weight.shape[2:]
-    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    arguments, ends = _windows(node, kernel, lift.shape(x)[2:])
     if all(near == far for near, far in ends):
-        given["padding"] = [near for near, _ in ends]
+        arguments["padding"] = [near for near, _ in ends]
     else:
         x = _padded(lift, x, ends)
     return lift.emit(
         f"Conv{axes}d", x, out_channels=weight.shape[0], kernel_size=kernel, bias=bias is not None,
-        groups=int(node.attributes.get("group", 1)), weights=_parts(weight=weight, bias=bias), **given,
+        groups=int(node.attributes.get("group", 1)), weights=_parts(weight=weight, bias=bias), **arguments,
     )  # fmt: skip
 
 
@@ -91,21 +91,22 @@ def _conv_transpose(lift: GraphLifting, node: OnnxNode) -> Ref:
     x = lift.ref(lift.value(node.inputs[0]))
     weight, bias = lift.weight(node, 1, "kernel"), _bias(lift, node, 2)
     axes, kernel, groups = _axes(lift, x), weight.shape[2:], int(node.attributes.get("group", 1))
-    given, ends = _windows(node, kernel, lift.shape(x)[2:])
+    arguments, ends = _windows(node, kernel, lift.shape(x)[2:])
     extra = [int(p) for p in node.attributes.get("output_padding", [0] * axes)]
     wanted, auto = node.attributes.get("output_shape"), node.attributes.get("auto_pad", "NOTSET")
     if wanted is not None or auto.startswith("SAME"):
         ends = []
-        dilation = given.get("dilation", [1] * axes)
+        dilation = arguments.get("dilation", [1] * axes)
         for i, size in enumerate(lift.shape(x)[2:]):
-            out = size * given["stride"][i] if wanted is None else int(wanted[i - axes])
-            whole = (size - 1) * given["stride"][i] + extra[i] + (kernel[i] - 1) * dilation[i] + 1 - out
+            out = size * arguments["stride"][i] if wanted is None else int(wanted[i - axes])
+            whole = (size - 1) * arguments["stride"][i] + extra[i] + (kernel[i] - 1) * dilation[i] + 1 - out
             less, more = whole // 2, whole - whole // 2
             ends.append((less, more) if auto == "SAME_UPPER" else (more, less))
     both = [max(min(near, far), 0) for near, far in ends]
     y = lift.emit(
         f"ConvTranspose{axes}d", x, out_channels=weight.shape[1] * groups, kernel_size=kernel, groups=groups,
-        padding=both, output_padding=extra, bias=bias is not None, weights=_parts(weight=weight, bias=bias), **given,
+        padding=both, output_padding=extra, bias=bias is not None, weights=_parts(weight=weight, bias=bias),
+        **arguments,
     )  # fmt: skip
     return _padded(lift, y, [(p - near, p - far) for p, (near, far) in zip(both, ends, strict=True)])
 
@@ -114,46 +115,46 @@ def _pool(lift: GraphLifting, node: OnnxNode) -> tuple[Ref, int, list[int], dict
     """What all pools have in common: the tensor, its axes, the kernel, arguments, and the padding at both ends."""
     x = lift.ref(lift.value(node.inputs[0]))
     axes, kernel = _axes(lift, x), [int(k) for k in node.attributes["kernel_shape"]]
-    given, ends = _windows(node, kernel, lift.shape(x)[2:])
-    return x, axes, kernel, {**given, "ceil_mode": bool(node.attributes.get("ceil_mode", 0))}, ends
+    arguments, ends = _windows(node, kernel, lift.shape(x)[2:])
+    return x, axes, kernel, {**arguments, "ceil_mode": bool(node.attributes.get("ceil_mode", 0))}, ends
 
 
 @RULES.rule("MaxPool")
 def _max_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
-    x, axes, kernel, given, ends = _pool(lift, node)
+    x, axes, kernel, arguments, ends = _pool(lift, node)
     if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
-        given["padding"] = [near for near, _ in ends]
+        arguments["padding"] = [near for near, _ in ends]
     else:
         x = _padded(lift, x, ends, -math.inf)
-    return lift.emit(f"MaxPool{axes}d", x, kernel_size=kernel, **given)
+    return lift.emit(f"MaxPool{axes}d", x, kernel_size=kernel, **arguments)
 
 
 @RULES.rule("AveragePool")
 def _average_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
-    x, axes, kernel, given, ends = _pool(lift, node)
-    if "dilation" in given:
+    x, axes, kernel, arguments, ends = _pool(lift, node)
+    if "dilation" in arguments:
         raise Unsupported("an average with dilation", "an average pool that takes dilation")
     counted = bool(node.attributes.get("count_include_pad", 0))
     if all(near == far and 2 * near <= k for (near, far), k in zip(ends, kernel, strict=True)):
-        given["padding"] = [near for near, _ in ends]
+        arguments["padding"] = [near for near, _ in ends]
     elif counted:
         x = _padded(lift, x, ends)
     else:
         raise Unsupported(
             f"an average that leaves out uneven padding {ends}", "an average pool with padding of each end"
         )
-    if not counted and any(given.get("padding", ())):
-        given["count_include_pad"] = False
-    return lift.emit(f"AvgPool{axes}d", x, kernel_size=kernel, **given)
+    if not counted and any(arguments.get("padding", ())):
+        arguments["count_include_pad"] = False
+    return lift.emit(f"AvgPool{axes}d", x, kernel_size=kernel, **arguments)
 
 
 @RULES.rule("LpPool")
 def _lp_pool(lift: GraphLifting, node: OnnxNode) -> Ref:
-    x, axes, kernel, given, ends = _pool(lift, node)
-    if "dilation" in given:
+    x, axes, kernel, arguments, ends = _pool(lift, node)
+    if "dilation" in arguments:
         raise Unsupported("a power average with dilation", "a power pool that takes dilation")
     power = float(node.attributes.get("p", 2))
-    return lift.emit(f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, **given)
+    return lift.emit(f"LPPool{axes}d", _padded(lift, x, ends), kernel_size=kernel, norm_type=power, **arguments)
 
 
 def _global(kind: str) -> Rule:
@@ -242,9 +243,9 @@ def _rms_norm(lift: GraphLifting, node: OnnxNode) -> Ref:
 
 @RULES.rule("LRN")
 def _lrn(lift: GraphLifting, node: OnnxNode) -> Ref:
-    x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
-    alpha, beta, k = (rounded(given.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
-    return lift.emit("LocalResponseNorm", x, size=int(given["size"]), alpha=alpha, beta=beta, k=k)
+    x, attributes = lift.ref(lift.value(node.inputs[0])), node.attributes
+    alpha, beta, k = (rounded(attributes.get(name, d)) for name, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
+    return lift.emit("LocalResponseNorm", x, size=int(attributes["size"]), alpha=alpha, beta=beta, k=k)
 
 
 # -- dense layers ------------------------------------------------------------------------------------------------------
@@ -252,14 +253,14 @@ def _lrn(lift: GraphLifting, node: OnnxNode) -> Ref:
 
 @RULES.rule("Gemm")
 def _gemm(lift: GraphLifting, node: OnnxNode) -> Ref:
-    given, x = node.attributes, lift.ref(lift.value(node.inputs[0]))
-    if given.get("transA", 0):
+    attributes, x = node.attributes, lift.ref(lift.value(node.inputs[0]))
+    if attributes.get("transA", 0):
         x = lift.emit("Transpose", x, dim0=0, dim1=1)
-    if given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
+    if attributes.get("alpha", 1.0) != 1 or attributes.get("beta", 1.0) != 1:
         raise Unsupported("a product that is scaled (alpha, beta)", "alpha = beta = 1")
     weight, bias = lift.value(node.inputs[1]), _bias(lift, node, 2) if _is_bias(lift, node) else None
     if isinstance(weight, Constant) and not lift.tied(weight):
-        rows = weight if given.get("transB", 0) else _turned(weight)
+        rows = weight if attributes.get("transB", 0) else _turned(weight)
         fits = bias is None or bias.shape == rows.shape[:1]
         y = lift.emit(
             "Linear", x, out_features=rows.shape[0], bias=bias is not None and fits,
@@ -267,7 +268,7 @@ def _gemm(lift: GraphLifting, node: OnnxNode) -> Ref:
         )  # fmt: skip
         return y if fits or bias is None else lift.emit("Add", y, lift.ref(bias))
     other = lift.ref(weight)
-    y = lift.emit("MatMul", x, lift.emit("Transpose", other, dim0=0, dim1=1) if given.get("transB", 0) else other)
+    y = lift.emit("MatMul", x, lift.emit("Transpose", other, dim0=0, dim1=1) if attributes.get("transB", 0) else other)
     return lift.emit("Add", y, lift.ref(lift.value(node.inputs[2]))) if lift.has(node, 2) else y
 
 
@@ -308,17 +309,17 @@ def _added(lift: GraphLifting, node: OnnxNode, features: int) -> tuple[OnnxNode 
 
 @RULES.rule("Attention")
 def _attention(lift: GraphLifting, node: OnnxNode) -> Ref:
-    given = [lift.ref(lift.value(name)) for name in node.inputs[:4] if name]
-    if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in given[:3]):
+    refs = [lift.ref(lift.value(name)) for name in node.inputs[:4] if name]
+    if len(node.inputs) > 4 or any(len(lift.shape(ref)) != 4 for ref in refs[:3]):
         raise Unsupported(
             "attention over a cache, or over heads that are not apart", "query, key and value of 4 dimensions"
         )
     if node.attributes.get("softcap", 0.0):
         raise Unsupported("attention whose scores are capped", "an attention with softcap")
-    query, key = (lift.shape(ref) for ref in given[:2])
+    query, key = (lift.shape(ref) for ref in refs[:2])
     scale = node.attributes.get("scale")
     return lift.emit(
-        "ScaledDotProductAttention", *given, is_causal=bool(node.attributes.get("is_causal", 0)),
+        "ScaledDotProductAttention", *refs, is_causal=bool(node.attributes.get("is_causal", 0)),
         scale=None if scale is None else float(scale), enable_gqa=query[1] != key[1],
     )  # fmt: skip
 
@@ -337,18 +338,18 @@ def _resize(lift: GraphLifting, node: OnnxNode) -> Ref:
     place = node.attributes.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     words = {1: "linear", 2: "bilinear", 3: "trilinear"}
     kind = {"nearest": "nearest", "linear": words[axes], "cubic": "bicubic"}.get(mode, mode)
-    given: dict[str, Any] = {"mode": kind}
+    arguments: dict[str, Any] = {"mode": kind}
     if kind != "nearest" and place == "align_corners":
-        given["align_corners"] = True
+        arguments["align_corners"] = True
     wanted = lift.constant(node.inputs[sizes]) if lift.has(node, sizes) else None
-    if wanted is not None and wanted.known and wanted.arrays[0].size:
-        given["size"] = [int(size) for size in wanted.arrays[0][-axes:]]
+    if wanted is not None and wanted.is_known and wanted.arrays[0].size:
+        arguments["size"] = [int(size) for size in wanted.arrays[0][-axes:]]
     else:
         factors = node.attributes.get("scales")
         if factors is None:
             factors = lift.weight(node, scales, "scales").arrays[0]
-        given["scale_factor"] = [rounded(float(factor)) for factor in factors[-axes:]]
-    return lift.emit("Upsample", x, **given)
+        arguments["scale_factor"] = [rounded(float(factor)) for factor in factors[-axes:]]
+    return lift.emit("Upsample", x, **arguments)
 
 
 @RULES.rule("DepthToSpace")

@@ -77,7 +77,7 @@ def _prelu(lift: GraphLifting, node: OnnxNode) -> Ref:
     shape = (1,) * (len(lift.shape(x)) - len(slope.shape)) + slope.shape
     if count not in (1, channels) or (count > 1 and shape[1] != count):
         raise Unsupported(f"its slope has the shape {slope.shape}", "one slope, or one a channel")
-    flat = slope.arrays[0].reshape(-1) if slope.known else slope.arrays[0].reshape(-1)[:count]
+    flat = slope.arrays[0].reshape(-1) if slope.is_known else slope.arrays[0].reshape(-1)[:count]
     return lift.emit("PReLU", x, num_parameters=count, weights={"weight": slope.rearranged((flat, flat))})
 
 
@@ -147,9 +147,9 @@ def _add(lift: GraphLifting, node: OnnxNode) -> Ref:
         if number is not None and isinstance(x, Ref):
             return lift.emit("Shift", x, value=number)
         if isinstance(other, Constant):
-            found = _biased(lift, x, other, name)
-            if found is not None:
-                return found
+            layer = _biased(lift, x, other, name)
+            if layer is not None:
+                return layer
     return lift.emit("Add", lift.ref(a), lift.ref(b))
 
 
@@ -159,13 +159,13 @@ def _biased(lift: GraphLifting, x: Value, bias: Constant, name: str) -> Ref | No
     kind = "" if made is None else type(made.op).__name__
     if made is None or kind not in ("LayerNorm", "GroupNorm") or not bias.learnt or lift.owned(bias):
         return None
-    given = made.op.arguments()
+    arguments = made.op.arguments()
     scaled = made.weights.get("weight")
-    if scaled is None or given["bias"] or not lift.alone(made, name) or not _each(lift, x, kind, bias):
+    if scaled is None or arguments["bias"] or not lift.alone(made, name) or not _each(lift, x, kind, bias):
         return None
     flat = bias.arrays[0].reshape(scaled.shape)
     weights = {"weight": scaled, "bias": bias.rearranged((flat, flat))}
-    return lift.emit(kind, *made.inputs, weights=weights, instead=made, **{**given, "bias": True})
+    return lift.emit(kind, *made.inputs, weights=weights, instead=made, **{**arguments, "bias": True})
 
 
 def _each(lift: GraphLifting, x: Value, kind: str, weight: Constant) -> bool:
@@ -199,9 +199,9 @@ def _multiply(lift: GraphLifting, node: OnnxNode) -> Ref:
         number = _scalar(lift, other, x)
         if number is not None:
             return _gelu_of(lift, x, number) or lift.emit("Scale", x, factor=number)
-        found = _scaled(lift, x, other, name) if isinstance(other, Constant) else _gated(lift, x, other)
-        if found is not None:
-            return found
+        layer = _scaled(lift, x, other, name) if isinstance(other, Constant) else _gated(lift, x, other)
+        if layer is not None:
+            return layer
     return lift.emit("Multiply", lift.ref(a), lift.ref(b))
 
 
@@ -258,11 +258,11 @@ def _scaled(lift: GraphLifting, x: Ref, weight: Constant, name: str) -> Ref | No
     fits = kind in ("LayerNorm", "GroupNorm", "RMSNorm") and _each(lift, x, kind, weight)
     if not fits or made.op.arguments()[switch]:
         return None
-    given = {name: value for name, value in made.op.non_default().items() if name != switch}
+    arguments = {name: value for name, value in made.op.non_default().items() if name != switch}
     if kind != "RMSNorm":
-        given["bias"] = False
+        arguments["bias"] = False
     flat = weight.arrays[0].reshape(lift.shape(x)[1:2] if kind == "GroupNorm" else weight.shape)
-    return lift.emit(kind, *made.inputs, weights={"weight": weight.rearranged((flat, flat))}, **given)
+    return lift.emit(kind, *made.inputs, weights={"weight": weight.rearranged((flat, flat))}, **arguments)
 
 
 @RULES.rule("Div")
@@ -275,10 +275,10 @@ def _divide(lift: GraphLifting, node: OnnxNode) -> Ref:
     if number is not None and isinstance(b, Ref):
         inverse = lift.emit("Reciprocal", b)
         return inverse if number == 1 else lift.emit("Scale", inverse, factor=number)
-    found = None
+    layer = None
     if isinstance(a, Ref) and isinstance(b, Ref):
-        found = _normalised(lift, a, b) or _local_response(lift, a, b)
-    return found or lift.emit("Divide", lift.ref(a), lift.ref(b))
+        layer = _normalised(lift, a, b) or _local_response(lift, a, b)
+    return layer or lift.emit("Divide", lift.ref(a), lift.ref(b))
 
 
 def _normalised(lift: GraphLifting, a: Ref, b: Ref) -> Ref | None:
@@ -326,8 +326,8 @@ def _local_response(lift: GraphLifting, a: Ref, b: Ref) -> Ref | None:
 
 
 def _last(lift: GraphLifting, mean: Made) -> bool:
-    given = mean.op.arguments()
-    return bool(given["keepdim"]) and given["dim"] in ((-1,), (len(lift.shape(mean.inputs[0])) - 1,))
+    arguments = mean.op.arguments()
+    return bool(arguments["keepdim"]) and arguments["dim"] in ((-1,), (len(lift.shape(mean.inputs[0])) - 1,))
 
 
 @RULES.rule("Pow")
@@ -395,9 +395,9 @@ def _where(lift: GraphLifting, node: OnnxNode) -> Ref:
         return lift.emit("MaskedFill", b, lift.ref(condition), value=float(number))
     over, soft = lift.maker(condition, "Compare"), lift.maker(b, "Softplus")
     if over is not None and soft is not None and over.inputs == soft.inputs == (a,) and not soft.op.non_default():
-        given = over.op.arguments()
-        if given["operator"] == "gt" and given["other"] is not None:
-            return lift.emit("Softplus", soft.inputs[0], threshold=given["other"])
+        arguments = over.op.arguments()
+        if arguments["operator"] == "gt" and arguments["other"] is not None:
+            return lift.emit("Softplus", soft.inputs[0], threshold=arguments["other"])
     return lift.emit("Where", *map(lift.ref, (condition, a, b)))
 
 

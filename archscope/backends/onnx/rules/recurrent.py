@@ -28,28 +28,28 @@ def _rule(kind: str) -> Rule:
 
 
 def _recurrent(lift: GraphLifting, node: OnnxNode, kind: str) -> list[Ref]:
-    x, given = lift.ref(lift.value(node.inputs[0])), node.attributes
-    direction = given.get("direction", "forward")
+    x, attributes = lift.ref(lift.value(node.inputs[0])), node.attributes
+    direction = attributes.get("direction", "forward")
     if direction == "reverse":
         raise Unsupported("it runs backwards alone", "a recurrent layer in the reverse direction")
     for place, name in ((4, "lengths"), (5, "first hidden state"), (6, "first cell state"), (7, "peepholes")):
         state = lift.constant(node.inputs[place]) if lift.has(node, place) else None
         if lift.has(node, place) and (place == 4 or state is None or state.number != 0):
             raise Unsupported(f"it is given {name}", "a recurrent layer that starts with zeros")
-    if kind == "GRU" and not given.get("linear_before_reset", 0):
+    if kind == "GRU" and not attributes.get("linear_before_reset", 0):
         raise Unsupported("its reset gate comes before the product", "a GRU with linear_before_reset = 0")
-    if given.get("layout", 0):
+    if attributes.get("layout", 0):
         raise Unsupported("its layout is batch first", "layout = 0")
-    hidden, directions = int(given["hidden_size"]), 2 if direction == "bidirectional" else 1
+    hidden, directions = int(attributes["hidden_size"]), 2 if direction == "bidirectional" else 1
     weights = {"ih": lift.weight(node, 1, "weight"), "hh": lift.weight(node, 2, "recurrent weight")}
     bias = lift.weight(node, 3, "bias") if lift.has(node, 3) else None
     options: dict[str, Any] = {} if directions == 1 else {"bidirectional": True}
     if kind == "RNN":
-        names = {name.decode() if isinstance(name, bytes) else name for name in given.get("activations", ["Tanh"])}
+        names = {name.decode() if isinstance(name, bytes) else name for name in attributes.get("activations", ["Tanh"])}
         if names not in ({"Tanh"}, {"Relu"}):
             raise Unsupported(f"its activations are {', '.join(sorted(names))}", "Tanh or Relu")
         options["nonlinearity"] = names.pop().lower()
-    elif given.get("activations"):
+    elif attributes.get("activations"):
         raise Unsupported("its activations are not the usual ones", "those of the paper")
     refs = lift.layer(
         kind, x, hidden_size=hidden, bias=bias is not None, weights=_weights(kind, weights, bias, hidden, directions),
@@ -83,7 +83,7 @@ def _weights(
 
 def _part(value: Constant, direction: int, order: list[int], hidden: int) -> Constant:
     gates = np.split(value.arrays[0][direction], len(order))
-    ordered = np.concatenate([gates[place] for place in order]) if value.known else value.arrays[0][direction]
+    ordered = np.concatenate([gates[place] for place in order]) if value.is_known else value.arrays[0][direction]
     return value.rearranged((ordered, ordered))
 
 

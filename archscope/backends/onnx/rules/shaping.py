@@ -126,13 +126,13 @@ def _parts(lift: GraphLifting, x: Ref, dim: int, sections: Sequence[int]) -> Seq
 @RULES.rule("SplitToSequence")
 def _split_to_sequence(lift: GraphLifting, node: OnnxNode) -> list[Value]:
     x, dim = _x(lift, node), int(node.attributes.get("axis", 0))
-    size, given = lift.shape(x)[dim], lift.numbers(node, 1)
-    if not node.attributes.get("keepdims", 1) and given is None:
+    size, numbers = lift.shape(x)[dim], lift.numbers(node, 1)
+    if not node.attributes.get("keepdims", 1) and numbers is None:
         raise Unsupported("its parts lose their dimension", "keepdims = 1")
-    sections = given or [1] * size
-    if given is not None and len(given) == 1:  # the size of each, the last of what is left
-        whole, rest = divmod(size, given[0])
-        sections = given * whole + ([rest] if rest else [])
+    sections = numbers or [1] * size
+    if numbers is not None and len(numbers) == 1:  # the size of each, the last of what is left
+        whole, rest = divmod(size, numbers[0])
+        sections = numbers * whole + ([rest] if rest else [])
     return [Parts(tuple(_parts(lift, x, dim, sections)))]
 
 
@@ -200,8 +200,8 @@ def _pad(lift: GraphLifting, node: OnnxNode) -> Ref:
         raise Unsupported(f"its mode is {mode}", f"one of {', '.join(kinds)}")
     if 3 <= ndim <= 5 and not any(any(end) for end in both[:2]) and lift.floats(x):
         padding = [end for pair in reversed(both[2:]) for end in pair]
-        given = {"value": value} if kinds[mode] == "ConstantPad" else {}
-        return lift.emit(f"{kinds[mode]}{ndim - 2}d", x, padding=padding, **given)
+        arguments = {"value": value} if kinds[mode] == "ConstantPad" else {}
+        return lift.emit(f"{kinds[mode]}{ndim - 2}d", x, padding=padding, **arguments)
     first = next(dim for dim in range(ndim) if any(both[dim]))
     padding = [end for pair in reversed(both[first:]) for end in pair]
     words = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
@@ -211,7 +211,7 @@ def _pad(lift: GraphLifting, node: OnnxNode) -> Ref:
 @RULES.rule("Expand")
 def _expand(lift: GraphLifting, node: OnnxNode) -> Ref:
     value, wanted = lift.value(node.inputs[0]), lift.constant(node.inputs[1])
-    if wanted is None or not wanted.known:
+    if wanted is None or not wanted.is_known:
         raise Unsupported("its shape is computed from its inputs", "a shape that follows from other shapes")
     if isinstance(value, Constant):
         sizes, target = value.sizes, wanted.numbers
@@ -234,12 +234,12 @@ def _expanded(lift: GraphLifting, x: Ref, target: Sequence[int | LinearSize]) ->
         return x
     if any(varies(want) and want != size for size, want in zip(sizes[1:], whole[1:], strict=True)):
         raise Unsupported("it repeats a dimension as often as there are samples", "the batch in dimension 0")
-    kept = [-1 if want == size else at(want, BATCHES[0]) for size, want in zip(sizes, whole, strict=True)]
-    if kept[0] == -1:
-        return lift.emit("Expand", x, sizes=kept)
+    targets = [-1 if want == size else at(want, BATCHES[0]) for size, want in zip(sizes, whole, strict=True)]
+    if targets[0] == -1:
+        return lift.emit("Expand", x, sizes=targets)
     if whole[0] != BATCH:
-        raise Unsupported(f"it repeats dimension 0 {kept[0]} times", "the batch in dimension 0")
-    return lift.emit("Expand", x, lift.lender(), sizes=[-1, *kept[1:]])
+        raise Unsupported(f"it repeats dimension 0 {targets[0]} times", "the batch in dimension 0")
+    return lift.emit("Expand", x, lift.lender(), sizes=[-1, *targets[1:]])
 
 
 @RULES.rule("Tile")
@@ -260,7 +260,7 @@ def _gather(lift: GraphLifting, node: OnnxNode) -> Ref:
             weights = {"weight": table}
             return lift.emit("Embedding", lift.ref(index), num_embeddings=rows, embedding_dim=width, weights=weights)
     x = lift.ref(table)
-    if isinstance(index, Constant) and index.steady and index.known:
+    if isinstance(index, Constant) and index.steady and index.is_known:
         places = index.arrays[0]
         if places.ndim == 0:
             return lift.emit("Select", x, dim=dim, index=int(places))

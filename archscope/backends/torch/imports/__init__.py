@@ -106,7 +106,7 @@ def imported(target: ImportTarget, *, flat: bool = False, opaque: bool = False) 
         proof = prove(design, target, lifted)
     boxes = tuple(layer.name for layer in design.layers if layer.kind == "Opaque")
     notes = *target.notes, *lifted.notes, *notes
-    return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names, lifted.kept)
+    return Imported(design, spec, is_flat, proof, lifted.unused, notes, boxes, lifted.names, lifted.value_file)
 
 
 def _without_batch(target: ImportTarget) -> str:

@@ -68,14 +68,14 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         lifting.enter(value, ref)
 
 
-def _of_float32(kept: int, inputs: Sequence[TraceTensor], held: Sequence[ModelTensor]) -> int:
+def _of_float32(size: int, inputs: Sequence[TraceTensor], held: Sequence[ModelTensor]) -> int:
     """Bytes that are kept, as an Opaque layer tells them: at 4 bytes a float, whatever type it was measured in."""
     read = [*(value.dtype for value in inputs), *(one.value.dtype for one in held)]
     floats = [dtype for dtype in read if dtype.is_floating_point]
     if not floats:
-        return kept
+        return size
     item = reduce(torch.promote_types, floats).itemsize
-    return kept * torch.float32.itemsize // item
+    return size * torch.float32.itemsize // item
 
 
 def _refuse_closed(

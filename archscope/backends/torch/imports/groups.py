@@ -138,20 +138,20 @@ def _stochastic_depth(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
     inputs = [value for value in read if value.name not in lifting.program.held]
     if len(inputs) != 1 or len(results) != 1 or inputs[0].shape != results[0].shape:
         return None
-    kept: float | None = None
+    share: float | None = None
     noise: TraceTensor | None = None
     for call in calls:
         arguments = call.arguments
         if call.packet in ("aten.rand", "aten.bernoulli", "aten.bernoulli_"):
             noise = call.outputs[0]
-            kept = arguments.get("p", kept)
-        elif call.packet in ("aten.add", "aten.add_") and kept is None and noise is not None:
+            share = arguments.get("p", share)
+        elif call.packet in ("aten.add", "aten.add_") and share is None and noise is not None:
             number = next((one for one in (arguments["self"], arguments["other"]) if isinstance(one, float)), None)
-            kept = number
-    if noise is None or kept is None or any(size != 1 for size in noise.shape[1:]):
+            share = number
+    if noise is None or share is None or any(size != 1 for size in noise.shape[1:]):
         return None
     mode = "row" if noise.shape and isinstance(noise.shape[0], LinearSize) else "batch"
-    drop = float(f"{1 - kept:.12g}")  # 1 - 0.9 is 0.09999999999999998
+    drop = float(f"{1 - share:.12g}")  # 1 - 0.9 is 0.09999999999999998
 
     last = next(call for call in calls if results[0] in call.outputs)
 

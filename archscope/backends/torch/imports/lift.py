@@ -197,10 +197,10 @@ class _Lifter:
     def _spare(self) -> None:
         """The state of the model that nothing reads: layers that give it, which nothing reads either."""
         lifting = self.lifting
-        kept = {name for tensors in lifting.sources.state.values() for name in tensors.values()}
+        names = {name for tensors in lifting.sources.state.values() for name in tensors.values()}
         for held in self._program.held.values():
-            if held.name not in kept and not lifting.refusals:
-                kept.add(held.name)
+            if held.name not in names and not lifting.refusals:
+                names.add(held.name)
                 try:
                     lifting.sources.enter(held)
                 except Unsupported as error:
@@ -218,7 +218,7 @@ class _Lifter:
         notes = dict.fromkeys(
             [*lifting.notes, *(f"{name}: its values are not known, and the spec has 0" for name in unknown)]
         )
-        return Lifted(design, tuple(self._unused()), self._names(), tuple(notes), lifting.sources.kept, unknown)
+        return Lifted(design, tuple(self._unused()), self._names(), tuple(notes), lifting.sources.value_file, unknown)
 
     def _names(self) -> dict[str, str]:
         """The names that parameters and buffers have in the original, where the design has others."""

@@ -175,8 +175,8 @@ class Lifting:
         """
         kinds = {one.value.dtype: one.name for one in held if one.value.dtype.is_floating_point}
         if len(kinds) > 1:
-            told = " and ".join(f"{name} of {kind}" for kind, name in kinds.items())
-            raise Unsupported(told, "a layer whose weights have one floating type")
+            words = " and ".join(f"{name} of {kind}" for kind, name in kinds.items())
+            raise Unsupported(words, "a layer whose weights have one floating type")
         if kinds and next(iter(kinds)) not in DTYPES:
             raise Unsupported(f"{next(iter(kinds.values()))} of {next(iter(kinds))}", "a dtype that designs know")
         return next((self.word(kind) for kind in kinds if kind != self.floating), None)

@@ -76,11 +76,11 @@ def _run(
             torch.autograd.backward([result.sum() for result in learnt])
         backward = work.get_total_flops() // 2 - forward
     entering, leaving = (_places(values, some) for some in (inputs, results))
-    known = {*entering, *leaving, *_places(values, [one.value for one in held])}
+    storages = {*entering, *leaving, *_places(values, [one.value for one in held])}
     return {
         "macs": forward,
         "backward_macs": backward,
-        "saved_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in known),
+        "saved_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in storages),
         "saved_inputs": [number for number, place in enumerate(entering) if place in saved],
         "saved_outputs": [number for number, place in enumerate(leaving) if place in saved and place not in entering],
     }
@@ -97,7 +97,7 @@ def _empty(value: TraceTensor, batch: int, *, trained: bool) -> torch.Tensor:
 
 
 def _apply(call: Call, values: dict[str, Any], batch: int) -> None:
-    def known(leaf: Any) -> Any:
+    def is_known(leaf: Any) -> Any:
         if isinstance(leaf, TraceTensor):
             return values[leaf.name]
         if isinstance(leaf, LinearSize):
@@ -105,7 +105,7 @@ def _apply(call: Call, values: dict[str, Any], batch: int) -> None:
         return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
 
     args, kwargs = pytree.tree_map(
-        known, (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, LinearSize)
+        is_known, (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, LinearSize)
     )
     with torch.set_grad_enabled(call.grad):
         results = call.function(*args, **kwargs)

@@ -51,7 +51,7 @@ class Lifted:
         names: names of the design's parameters and buffers (``LAYER.NAME``) to those in the model's ``state_dict()``;
             one that is left out has the same name in both.
         notes: what a user should know.
-        kept: values of constants that go into a file beside the spec.
+        value_file: values of constants that go into a file beside the spec.
         unknown: layers whose values nobody knows, for the model has them on the meta device; the design says zero.
     """
 
@@ -59,5 +59,5 @@ class Lifted:
     unused: tuple[Unused, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    kept: ValueFile | None = field(default=None, repr=False, compare=False)
+    value_file: ValueFile | None = field(default=None, repr=False, compare=False)
     unknown: tuple[str, ...] = ()

@@ -43,16 +43,18 @@ def same_outputs(design: Design, target: ImportTarget, lifted: Lifted, macs: int
     for training in (True, False):
         what = f"outputs in {'training' if training else 'eval'}"
         try:
-            found = _difference(design, target, lifted, training=training)
+            difference = _difference(design, target, lifted, training=training)
         except Exception as error:
             yield Check(what, same, None, f"not compared: {line_of(error)}")
             continue
-        if isinstance(found, str):
-            yield Check(what, same, None, f"not compared: {found}")
-        elif found <= limit:
+        if isinstance(difference, str):
+            yield Check(what, same, None, f"not compared: {difference}")
+        elif difference <= limit:
             yield Check(what, same, same, "drawn weights, real tensors on the CPU")
         elif modes == {training}:
-            yield Check(what, same, f"differ by {found:.1e} of the largest", "drawn weights, real tensors on the CPU")
+            yield Check(
+                what, same, f"differ by {difference:.1e} of the largest", "drawn weights, real tensors on the CPU"
+            )
         else:
             yield Check(what, same, None, "the model does otherwise than in the mode that it was traced in")
 
@@ -102,9 +104,9 @@ def _difference(design: Design, target: ImportTarget, lifted: Lifted, *, trainin
         return "other outputs"
     if not all(bool(one.isfinite().all()) for one in theirs if one.is_floating_point()):
         return "the outputs are not finite"
-    found = max((_apart(one, other) for one, other in zip(theirs, ours, strict=True)), default=0.0)
+    largest = max((_apart(one, other) for one, other in zip(theirs, ours, strict=True)), default=0.0)
     random = not all(torch.equal(one, other) for one, other in zip(theirs, again, strict=True))
-    return "the model draws random numbers" if random and found > TOLERANCE else found
+    return "the model draws random numbers" if random and largest > TOLERANCE else largest
 
 
 def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -116,8 +118,8 @@ def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
 
 def _run(module: nn.Module, args: Any, kwargs: Any, *, seed: int) -> list[torch.Tensor]:
     torch.manual_seed(seed)
-    given = pytree.tree_map_only(torch.Tensor, torch.clone, (args, kwargs))
-    y = spread(module(*given[0], **given[1]))
+    arguments = pytree.tree_map_only(torch.Tensor, torch.clone, (args, kwargs))
+    y = spread(module(*arguments[0], **arguments[1]))
     return [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor)]
 
 

@@ -60,22 +60,22 @@ def prove(design: Design, target: ImportTarget, lifted: Lifted) -> tuple[Check, 
     batch = batch_of((target.args, target.kwargs))
     kind = DTYPES.get(target.floating, "float32")
     account = analyze(design, batch=batch, precision=kind)
-    given = (model, target.args, target.kwargs)
+    example = (model, target.args, target.kwargs)
     saved = "a saved program is one mode of its model, and does not say how it trains"
     back: int | str = saved
-    kept: int | str = saved
+    saved_there: int | str = saved
     unlike = any(row.kind in _OTHERWISE_FAKE for row in account.rows)
     with plain():
-        ran = _measured(given, _run)
+        ran = _measured(example, _run)
         if target.program is None:
-            back, kept = _measured(given, _back), _measured(given, _kept, fake=not unlike)
+            back, saved_there = _measured(example, _back), _measured(example, _saved_on, fake=not unlike)
     where = f"batch {batch}, fake tensors on the CPU"
     return (
         *_tensors(account, model, lifted, ran),
         _outputs(account, ran, where),
         _macs(account, ran, where),
         _backward_macs(account, back, where),
-        _saved_bytes(design, batch, kind, kept, where.replace("fake", "real") if unlike else where),
+        _saved_bytes(design, batch, kind, saved_there, where.replace("fake", "real") if unlike else where),
         *same_outputs(design, target, lifted, account.total.macs),
     )
 
@@ -114,8 +114,8 @@ def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Ra
     with sdpa_kernel(SDPBackend.MATH), counter() as work, _Reads() as reads:
         y = model(*args, **kwargs)
     read = frozenset(name for name, tensor in _named(model) if id(tensor) in reads.seen)
-    given = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor)]
-    shapes = tuple(_described(tuple(map(int, tensor.shape)), _dtype(tensor)) for tensor in given)
+    results = [leaf for leaf in pytree.tree_leaves(y) if isinstance(leaf, torch.Tensor)]
+    shapes = tuple(_described(tuple(map(int, tensor.shape)), _dtype(tensor)) for tensor in results)
     return _Ran(read, shapes, work.get_total_flops() // 2)
 
 
@@ -138,7 +138,7 @@ def _dtype(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _kept(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def _saved_on(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """Bytes that autograd keeps of a forward pass, batch norms in training as designs have them."""
     for part in model.modules():
         if isinstance(part, _BatchNorm):
@@ -146,18 +146,18 @@ def _kept(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> in
     return kept_by(model, lambda: model(*args, **kwargs))
 
 
-def _measured(given: Given, measure: Callable[..., _Result], *, fake: bool = True) -> _Result | str:
+def _measured(example: Given, measure: Callable[..., _Result], *, fake: bool = True) -> _Result | str:
     """What is measured on a copy of a model: on fake tensors, else, where it is small, on real ones; or why not."""
     mode = fake_mode()
     try:
         if not fake:
             raise NotImplementedError("kernels that keep other tensors there")
-        twin = faked(given, mode)
+        twin = faked(example, mode)
         with mode:
             return measure(*twin)
     except Exception as error:
         reason = f"on fake tensors {line_of(error)}"
-    model, args, kwargs = given
+    model, args, kwargs = example
     if sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers())) > MOST_REAL:
         return reason
     try:
@@ -277,8 +277,8 @@ def _backward_macs(account: Account, back: int | str, where: str) -> Check:
     return Check("backward_macs", account.total.backward_macs, back, note)
 
 
-def _saved_bytes(design: Design, batch: int, kind: str, kept: int | str, where: str) -> Check:
+def _saved_bytes(design: Design, batch: int, kind: str, measured: int | str, where: str) -> Check:
     stated = memory(design, batch=batch, precision=kind).saved_bytes
-    if isinstance(kept, str):
-        return Check("saved_bytes", stated, None, kept)
-    return Check("saved_bytes", stated, kept, f"torch.autograd.graph.saved_tensors_hooks; {where}")
+    if isinstance(measured, str):
+        return Check("saved_bytes", stated, None, measured)
+    return Check("saved_bytes", stated, measured, f"torch.autograd.graph.saved_tensors_hooks; {where}")

@@ -90,11 +90,11 @@ def not_recomputed() -> Iterator[None]:
 
 def recomputed(node: fx.Node) -> int | None:
     """The number of the part that a call is recomputed with, if it is."""
-    found: int | None = (node.meta.get("custom") or {}).get(_RECOMPUTED)
-    return found
+    number: int | None = (node.meta.get("custom") or {}).get(_RECOMPUTED)
+    return number
 
 
 def own_backward(node: fx.Node) -> str | None:
     """The ``torch.autograd.Function`` that a call stands in, and the number of that."""
-    found: str | None = (node.meta.get("custom") or {}).get(_OWN)
-    return found
+    name: str | None = (node.meta.get("custom") or {}).get(_OWN)
+    return name

@@ -50,21 +50,21 @@ def trace_program(program: ExportedProgram, args: tuple[Any, ...], kwargs: Mappi
         UsageError: it was saved with a fixed batch, and does not say where it has it.
     """
     batch = batch_of((args, kwargs))
-    given = [pytree.tree_leaves(resized((args, dict(kwargs)), batch, batch + more)) for more in range(3)]
-    first = _Rerun(program, given[0], batch, batch, None).run()
+    leaves = [pytree.tree_leaves(resized((args, dict(kwargs)), batch, batch + more)) for more in range(3)]
+    first = _Rerun(program, leaves[0], batch, batch, None).run()
     if _grows(program):
-        second = _Rerun(program, given[1], batch, batch + 1, None).run()
+        second = _Rerun(program, leaves[1], batch, batch + 1, None).run()
     else:
-        second = _read(program, given, batch)
+        second = _read(program, leaves, batch)
     return overlay(program.module(), first, second, batch)
 
 
 def _grows(program: ExportedProgram) -> bool:
     """Whether a program was saved with a dynamic batch."""
     places = (node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder")
-    given = torch.export.graph_signature.InputKind.USER_INPUT
+    user_input = torch.export.graph_signature.InputKind.USER_INPUT
     return any(
-        spec.kind is given and isinstance(val, torch.Tensor) and not isinstance(val.shape[0], int)
+        spec.kind is user_input and isinstance(val, torch.Tensor) and not isinstance(val.shape[0], int)
         for spec, val in zip(program.graph_signature.input_specs, places, strict=True)
     )
 
@@ -102,11 +102,11 @@ class _Readings:
                     yield call.removeprefix("new "), other
 
 
-def _read(program: ExportedProgram, given: list[list[Any]], saved: int) -> Any:
+def _read(program: ExportedProgram, leaves: list[list[Any]], saved: int) -> Any:
     """A program with a fixed batch at one more.
 
     Args:
-        given: inputs at its batch, at one more, and at two more.
+        leaves: inputs at its batch, at one more, and at two more.
 
     Raises:
         UsageError: it does not run, or in more than one way.
@@ -116,7 +116,7 @@ def _read(program: ExportedProgram, given: list[list[Any]], saved: int) -> Any:
     failure = ""
     for _ in range(MOST_READINGS):
         try:
-            found = _tried(program, given, saved, readings)
+            reading = _tried(program, leaves, saved, readings)
             break
         except Exception as error:
             failure = failure or f"{type(error).__name__}: {error}".splitlines()[0]
@@ -126,21 +126,21 @@ def _read(program: ExportedProgram, given: list[list[Any]], saved: int) -> Any:
         raise UsageError(f"{fixed}, which may stand in too many places; {better}")
     for call, other in readings.others():
         try:
-            _tried(program, given, saved, other)
+            _tried(program, leaves, saved, other)
         except Exception:  # as it should be
             continue
         raise UsageError(f"{fixed}, and {call} may have it or not; {better}")
-    return found
+    return reading
 
 
-def _tried(program: ExportedProgram, given: list[list[Any]], saved: int, readings: _Readings) -> Any:
+def _tried(program: ExportedProgram, leaves: list[list[Any]], saved: int, readings: _Readings) -> Any:
     """The program at one more, as it is read.
 
     Raises:
         ValueError: its work does not grow in step with the batch, so samples meet. And whatever torch raises.
     """
     work, runs = [], []
-    for more, inputs in enumerate(given):
+    for more, inputs in enumerate(leaves):
         with FlopCounterMode(display=False) as counter:
             runs.append(_Rerun(program, inputs, saved, saved + more, readings if more else None).run())
         work.append(counter.get_total_flops())
@@ -169,9 +169,9 @@ class _Rerun:
     """
 
     def __init__(
-        self, program: ExportedProgram, given: list[Any], saved: int, batch: int, readings: _Readings | None
+        self, program: ExportedProgram, leaves: list[Any], saved: int, batch: int, readings: _Readings | None
     ) -> None:
-        self._program, self._given, self._saved, self._batch, self._readings = program, given, saved, batch, readings
+        self._program, self._leaves, self._saved, self._batch, self._readings = program, leaves, saved, batch, readings
         self._shapes: dict[fx.Node | None, tuple[int, ...]] = {}
 
     def run(self) -> Any:
@@ -189,7 +189,7 @@ class _Rerun:
 
     def _placed(self) -> Iterator[Any]:
         """What the placeholders stand for."""
-        inputs = iter(self._given)
+        inputs = iter(self._leaves)
         kinds = torch.export.graph_signature.InputKind
         for spec in self._program.graph_signature.input_specs:
             if spec.kind is kinds.USER_INPUT:
@@ -205,13 +205,13 @@ class _Rerun:
             return value
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cpu")
 
-    def _graph(self, module: fx.GraphModule, given: list[Any]) -> Any:
+    def _graph(self, module: fx.GraphModule, leaves: list[Any]) -> Any:
         """Run a graph; what its nodes give is noted in it, numbers take the place of the nodes that made them."""
         values: dict[fx.Node, Any] = {}
         if self._readings is not None:
-            found = ((node, node.meta.get("val")) for node in module.graph.nodes)
-            self._shapes |= {node: tuple(map(int, val.shape)) for node, val in found if isinstance(val, torch.Tensor)}
-        rest = iter(given)
+            pairs = ((node, node.meta.get("val")) for node in module.graph.nodes)
+            self._shapes |= {node: tuple(map(int, val.shape)) for node, val in pairs if isinstance(val, torch.Tensor)}
+        rest = iter(leaves)
         result: Any = None
         for node in list(module.graph.nodes):
             if node.op == "placeholder":
@@ -233,11 +233,11 @@ class _Rerun:
 
     @staticmethod
     def _literal(arguments: Any, values: Mapping[fx.Node, Any]) -> Any:
-        def known(one: fx.Node) -> Any:
+        def is_known(one: fx.Node) -> Any:
             value = values.get(one)
             return value if isinstance(value, (int, float, bool)) else one
 
-        return fx.node.map_arg(arguments, known)
+        return fx.node.map_arg(arguments, is_known)
 
     def _call(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
         if self._readings is not None:
@@ -293,14 +293,14 @@ def _places(before: tuple[int, ...], dim: int, after: tuple[int, ...], batch: in
     Args:
         dim: the dimension before that has it: alone, or behind others, or before others.
     """
-    found: list[int] = []
+    places: list[int] = []
     for within in dict.fromkeys((before[dim] // batch, 1)):
         inner = within * math.prod(before[dim + 1 :])
         for at, size in enumerate(after):
             behind = math.prod(after[at + 1 :])
-            if inner % behind == 0 and (size * behind) % (inner * batch) == 0 and at not in found:
-                found.append(at)
-    if not found:
+            if inner % behind == 0 and (size * behind) % (inner * batch) == 0 and at not in places:
+                places.append(at)
+    if not places:
         raise ValueError(f"a shape {list(after)} without the batch")
     whole = math.prod(before[dim:])  # most dimensions begin where others began
-    return [*sorted(found, key=lambda at: math.prod(after[at:]) != whole)]
+    return [*sorted(places, key=lambda at: math.prod(after[at:]) != whole)]

@@ -24,7 +24,7 @@ class Sources:
 
     Attributes:
         latest: the last tensor made that has the batch.
-        kept: values that go into a file beside the spec.
+        value_file: values that go into a file beside the spec.
         state: what the parameters and buffers of a layer are called in the original, by the layer's output.
         unknown: layers whose values nobody knows.
     """
@@ -34,7 +34,7 @@ class Sources:
         self.latest: Ref | None = None
         self._weights: dict[str, Ref] = {}
         self._constants: dict[str, Ref] = {}
-        self.kept = ValueFile(target.name)
+        self.value_file = ValueFile(target.name)
         self.state: dict[Ref, dict[str, str]] = {}
         self.unknown: list[Ref] = []
 
@@ -152,7 +152,7 @@ class Sources:
         if tensor is None or without_values(tensor):
             return {}
         values = tensor.detach().cpu()
-        return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.kept)
+        return value_of((values.float() if values.dtype == torch.bfloat16 else values).numpy(), self.value_file)
 
     def _place(self, held: ModelTensor) -> str:
         """The name of the layer that gives a weight: that of the module, where it does nothing else."""

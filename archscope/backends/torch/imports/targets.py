@@ -84,8 +84,8 @@ def resolve(
         raise UsageError(f"`{target}` names no model: a target is {FORMS}")
     with authored(f"importing {where}"):
         module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
-        found = _attribute(module, where, attribute)
-    model, notes = _built(found, target, dict(kwargs or {}))
+        value = _attribute(module, where, attribute)
+    model, notes = _built(value, target, dict(kwargs or {}))
     called = name or attribute.rpartition(".")[2]
     return light(ImportTarget(model, None, *placed(model, examples), called, f"imported from {target}", notes))
 
@@ -139,12 +139,12 @@ def arguments(text: str) -> dict[str, Any]:
         UsageError: it is no JSON object.
     """
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except ValueError as error:
         raise UsageError(f"--kwargs is not JSON: {error}; as in --kwargs '{{\"num_classes\": 10}}'") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise UsageError(f"--kwargs is a JSON object such as '{{\"num_classes\": 10}}', not {text}")
-    return found
+    return parsed
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------
@@ -176,10 +176,10 @@ def _from_file(path: Path) -> ModuleType:
         hint = f"; did you mean `{near}`?" if near else ""
         raise UsageError(f"there is no file {path}{hint}")
     _on_path(path.parent)
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    name = path.stem if known is None else f"archscope_import_{path.stem}"
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    name = path.stem if loaded is None else f"archscope_import_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -200,41 +200,41 @@ def _on_path(folder: Path) -> None:
 
 
 def _attribute(module: ModuleType, where: str, attribute: str) -> Any:
-    found: Any = module
+    value: Any = module
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            hint = suggestion(part, (name for name in dir(found) if not name.startswith("_")))
+        if not hasattr(value, part):
+            hint = suggestion(part, (name for name in dir(value) if not name.startswith("_")))
             raise UsageError(f"{where} has no `{attribute}`{'; ' + hint if hint else ''}")
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 # -- building ----------------------------------------------------------------------------------------------------------
 
 
-def _built(found: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, tuple[str, ...]]:
+def _built(value: Any, target: str, kwargs: dict[str, Any]) -> tuple[nn.Module, tuple[str, ...]]:
     """The model, and what is to be said about how it was built.
 
     It is built with its values, from a seed, for buffers and constants are part of a design. Parameters are not: from
     :data:`MOST_VALUES` on they take no memory. What cannot be built so is built on the meta device, and what cannot be
     built there, whole.
     """
-    if isinstance(found, nn.Module):
+    if isinstance(value, nn.Module):
         if kwargs:
             raise UsageError(f"{target} is a module that is built already: --kwargs is for a class or a function")
-        return found, ()
-    if not callable(found):
-        raise UsageError(f"{target} is a {type(found).__name__}, not a class, a function or a module")
-    _check_arguments(found, target, kwargs)
+        return value, ()
+    if not callable(value):
+        raise UsageError(f"{target} is a {type(value).__name__}, not a class, a function or a module")
+    _check_arguments(value, target, kwargs)
     notes: tuple[str, ...] = ()
     with authored(f"building {target}"), seeded(0):
         try:
             with _sparing() as spared:
-                model = found(**kwargs)
+                model = value(**kwargs)
         except Exception as error:
             if not spared and not isinstance(error, (MemoryError, RuntimeError)):
                 raise
-            model, notes = _large(found, kwargs, error)
+            model, notes = _large(value, kwargs, error)
     if not isinstance(model, nn.Module):
         kind = f"a tuple of {len(model)}" if isinstance(model, tuple) else f"a {type(model).__name__}"
         hint = "; write a function that returns the model alone" if isinstance(model, (tuple, list, dict)) else ""
@@ -264,13 +264,13 @@ def _sparing() -> Iterator[list[str]]:
         handle.remove()
 
 
-def _large(found: Callable[..., Any], kwargs: dict[str, Any], error: Exception) -> tuple[Any, tuple[str, ...]]:
+def _large(factory: Callable[..., Any], kwargs: dict[str, Any], error: Exception) -> tuple[Any, tuple[str, ...]]:
     """What cannot be built with some of its values: without any, or else, with all of them."""
     try:
         with torch.device("meta"):
-            return found(**kwargs), (f"built on the meta device, where no tensor has values: {line_of(error)}",)
+            return factory(**kwargs), (f"built on the meta device, where no tensor has values: {line_of(error)}",)
     except Exception:
-        return found(**kwargs), ()
+        return factory(**kwargs), ()
 
 
 def _check_arguments(call: Callable[..., Any], target: str, kwargs: Mapping[str, Any]) -> None:

@@ -81,13 +81,13 @@ def _memory(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
-def batch_of(given: Any) -> int:
+def batch_of(example: Any) -> int:
     """The batch that example inputs have.
 
     Raises:
         UsageError: there is no tensor, or one without dimensions, or they differ.
     """
-    tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, torch.Tensor)]
+    tensors = [leaf for leaf in pytree.tree_leaves(example) if isinstance(leaf, torch.Tensor)]
     for tensor in tensors:
         _refuse_ragged(tensor)
     if not tensors or any(tensor.ndim == 0 for tensor in tensors):
@@ -115,7 +115,7 @@ def _refuse_ragged(tensor: torch.Tensor) -> None:
         raise UsageError("an input is quantized; give its floating values: tensor.dequantize()")
 
 
-def resized(given: Any, batch: int, other: int) -> Any:
+def resized(example: Any, batch: int, other: int) -> Any:
     """Example inputs at another batch: the first sample repeated, or samples left out."""
 
     def at(leaf: Any) -> Any:
@@ -123,7 +123,7 @@ def resized(given: Any, batch: int, other: int) -> Any:
             return leaf
         return leaf[:1].expand(other, *leaf.shape[1:]).contiguous()
 
-    return pytree.tree_map(at, given)
+    return pytree.tree_map(at, example)
 
 
 def _exported(module: torch.nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
@@ -231,8 +231,8 @@ class _Overlay:
             if out.kind is kinds.USER_OUTPUT
         ]
         tree = pytree.tree_unflatten(users, spec)
-        found = pytree.tree_flatten_with_path(tree)[0]
-        named = {_joined(path) or "output": leaf for path, leaf in found if isinstance(leaf, TraceTensor)}
+        leaves = pytree.tree_flatten_with_path(tree)[0]
+        named = {_joined(path) or "output": leaf for path, leaf in leaves if isinstance(leaf, TraceTensor)}
         if not named:
             raise UsageError("the model gives no tensor")
         return named
@@ -297,16 +297,16 @@ class _Overlay:
         )
         assert isinstance(inner, fx.GraphModule)
         assert isinstance(outer, fx.GraphModule)
-        given: list[Any] = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
-        for (node, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), given, strict=True):
+        operands: list[Any] = [self._both(a, b) for a, b in zip(one.args[2:], other.args[2:], strict=True)]
+        for (node, _), value in zip(self._pairs(inner.graph, outer.graph, "placeholder"), operands, strict=True):
             self._values[node.name] = (value,)
         results = self._walk(inner, outer, grad=grad)
         self._values[one.name] = tuple(pytree.tree_leaves(results))
 
     def _made(self, one: fx.Node, other: fx.Node) -> tuple[TraceTensor | None, ...]:
-        found, others = one.meta.get("val"), other.meta.get("val")
-        several = isinstance(found, (tuple, list))
-        pairs: list[Any] = list(zip(found, others, strict=True)) if several else [(found, others)]  # type: ignore[arg-type]
+        values, others = one.meta.get("val"), other.meta.get("val")
+        several = isinstance(values, (tuple, list))
+        pairs: list[Any] = list(zip(values, others, strict=True)) if several else [(values, others)]  # type: ignore[arg-type]
         return tuple(
             TraceTensor(
                 f"{one.name}.{number}" if several else one.name,

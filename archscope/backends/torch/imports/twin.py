@@ -23,7 +23,7 @@ from torch.utils import _pytree as pytree
 Given = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 
 
-def faked(given: Given, mode: FakeTensorMode | None = None) -> Given:
+def faked(example: Given, mode: FakeTensorMode | None = None) -> Given:
     """A deep copy of a module and of its inputs with fake tensors; the module itself stays as it is.
 
     Parameters and buffers lose their values. So do inputs, and plain attributes on the meta device, which have no
@@ -32,7 +32,7 @@ def faked(given: Given, mode: FakeTensorMode | None = None) -> Given:
     Args:
         mode: that the fake tensors belong to; a new one if left out.
     """
-    module, args, kwargs = given
+    module, args, kwargs = example
     mode = mode or fake_mode()
 
     def made(tensor: torch.Tensor) -> torch.Tensor:
@@ -164,5 +164,5 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 
 def floating(state: Iterable[torch.Tensor]) -> torch.dtype:
     """The floating type of a model, by its parameters: the one that all have, float32 where they have several."""
-    found = {tensor.dtype for tensor in state if tensor.is_floating_point()}
-    return found.pop() if len(found) == 1 else torch.float32
+    dtypes = {tensor.dtype for tensor in state if tensor.is_floating_point()}
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32

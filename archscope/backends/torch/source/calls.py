@@ -122,8 +122,8 @@ def _learned(op: Any) -> tuple[str, dict[str, Any]]:
     if word is not None and word.word in ("zeros", "ones"):
         return f"Learned.{word.word}", {"shape": op.shape}
     if word is not None:
-        given = {name: value for name, value in word.arguments.items() if value != BEGINNINGS[word.word][name]}
-        return f"Learned.{word.word}_", {"shape": op.shape, **given}
+        arguments = {name: value for name, value in word.arguments.items() if value != BEGINNINGS[word.word][name]}
+        return f"Learned.{word.word}_", {"shape": op.shape, **arguments}
     if op.init in (0, 1):
         return f"Learned.{'ones' if op.init else 'zeros'}", {"shape": op.shape}
     return "Learned.full", {"shape": op.shape, "fill": float(op.init)}
@@ -140,14 +140,14 @@ def _fixed(op: Any, *, persistent: bool) -> tuple[str, dict[str, Any]]:
     if word is None or word.word != "arange":
         fill = op.value if word is None else word.arguments["value"]
         how = "zeros" if fill == 0 else "ones" if fill == 1 else "full"
-        given = {"shape": shape} | ({"fill": typed(fill, op.dtype)} if how == "full" else {}) | more
-        return f"Fixed.{how}", given | ({} if word is None else {word.word: word.arguments["diagonal"]})
+        arguments = {"shape": shape} | ({"fill": typed(fill, op.dtype)} if how == "full" else {}) | more
+        return f"Fixed.{how}", arguments | ({} if word is None else {word.word: word.arguments["diagonal"]})
     dim = int(word.arguments["dim"]) % len(shape)
     start, end, step = bounds(word.arguments, shape[dim])
-    laid = {"line": tuple(-1 if at == dim else 1 for at in range(len(shape)))} if len(shape) > 1 else {}
+    line = {"line": tuple(-1 if at == dim else 1 for at in range(len(shape)))} if len(shape) > 1 else {}
     times = tuple(1 if at == dim else size for at, size in enumerate(shape))
     spread = {"times": times} if set(times) > {1} else {}
-    return "Fixed.arange", {"start": start, "end": end, "step": step, **laid, **spread, **more}
+    return "Fixed.arange", {"start": start, "end": end, "step": step, **line, **spread, **more}
 
 
 def typed(number: float, dtype: str) -> float:
@@ -163,13 +163,13 @@ def held(kind: str, a: Sources) -> str:
     shape = _several(a.get("shape", ""))
     dtype = f", dtype={_dtype(a['dtype'])}" if a.get("dtype", '"float"') != '"float"' else ""
     if how.endswith("_"):
-        given = "".join(f", {name}={value}" for name, value in a.items() if name != "shape")
-        return f"Learned(nn.init.{how}(torch.empty({shape}){given}))"
+        arguments = "".join(f", {name}={value}" for name, value in a.items() if name != "shape")
+        return f"Learned(nn.init.{how}(torch.empty({shape}){arguments}))"
     if how == "stored":
         tensor = f"stored({a['file']}, {a['key']})" + (".float()" if not dtype else f".to({dtype[8:]})")
     elif how == "tensor":
-        laid = "" if re.fullmatch(r"\(\d+,\)", a["shape"]) else f".reshape({shape})"
-        tensor = f"torch.tensor({_listed(a['values'])}{dtype}){laid}"
+        reshaped = "" if re.fullmatch(r"\(\d+,\)", a["shape"]) else f".reshape({shape})"
+        tensor = f"torch.tensor({_listed(a['values'])}{dtype}){reshaped}"
     elif how == "arange":
         start, step = (a[name] for name in ("start", "step"))
         ends = f"{start}, {a['end']}, {step}" if step != "1" else f"{start}, {a['end']}" if start != "0" else a["end"]
@@ -182,8 +182,8 @@ def held(kind: str, a: Sources) -> str:
         )
     for triangle in ("tril", "triu"):
         tensor += f".{triangle}({'' if a[triangle] == '0' else a[triangle]})" if triangle in a else ""
-    kept = "" if a.get("persistent", "True") == "True" else f", persistent={a['persistent']}"
-    return f"{around}({tensor}{kept})"
+    persistent = "" if a.get("persistent", "True") == "True" else f", persistent={a['persistent']}"
+    return f"{around}({tensor}{persistent})"
 
 
 def _several(sizes: str) -> str:

@@ -121,19 +121,19 @@ class Classes:
         return made
 
     def _parameters(self, parts: list[Part]) -> Parameters:
-        known: dict[str, list[Any]] = {}
+        vectors: dict[str, list[Any]] = {}
         scopes = [self._variables(part) for part in parts]
         for name in dict.fromkeys(name for scope in scopes for name in scope):
             if all(name in scope for scope in scopes) and name.isidentifier() and name not in RESERVED:
-                known[name] = [scope[name] for scope in scopes]
+                vectors[name] = [scope[name] for scope in scopes]
         for number in range(len(parts[0].inputs)):
             shapes = [self._tensors[part.inputs[number]].shape for part in parts]
             stem = "in_{}" if number == 0 else f"x{number + 1}_{{}}"
             if all(len(shape) > 2 for shape in shapes):
-                known.setdefault(stem.format("channels"), [shape[1] for shape in shapes])
+                vectors.setdefault(stem.format("channels"), [shape[1] for shape in shapes])
             if all(len(shape) in (2, 3) for shape in shapes):
-                known.setdefault(stem.format("features"), [shape[-1] for shape in shapes])
-        return Parameters(known, {*RESERVED})
+                vectors.setdefault(stem.format("features"), [shape[-1] for shape in shapes])
+        return Parameters(vectors, {*RESERVED})
 
     def _variables(self, part: Part) -> dict[str, Any]:
         """The parameters of the block around a part; words that name a layer stand for its class."""

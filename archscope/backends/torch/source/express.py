@@ -59,8 +59,8 @@ class Parameters:
         taken: names that no parameter may have.
     """
 
-    def __init__(self, known: dict[str, list[Any]], taken: set[str]) -> None:
-        self._known, self._taken = known, taken
+    def __init__(self, vectors: dict[str, list[Any]], taken: set[str]) -> None:
+        self._vectors, self._taken = vectors, taken
         self.used: dict[str, list[Any]] = {}
         self._sources: dict[str, list[Any]] = {}
 
@@ -99,7 +99,7 @@ class Parameters:
     # -- how a value follows from parameters -----------------------------------------------------------------------
 
     def _candidates(self, name: str = "") -> dict[str, list[Any]]:
-        everything = {**self.used, **self._known}
+        everything = {**self.used, **self._vectors}
         arriving = {key: value for key, value in everything.items() if _ARRIVING.fullmatch(key)}
         others = {key: value for key, value in everything.items() if key not in arriving}
         if name.startswith(("in_", "num_features", "num_channels", "groups", "normalized")):
@@ -137,8 +137,8 @@ class Parameters:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     def _conditions(self, truth: Vector) -> Iterator[tuple[str, list[Any]]]:
-        arriving = self._known.get("in_channels")
-        plain = {key: values for key, values in self._known.items() if key == "in_channels" or values != arriving}
+        arriving = self._vectors.get("in_channels")
+        plain = {key: values for key, values in self._vectors.items() if key == "in_channels" or values != arriving}
         candidates = {**self.used, **plain}
         yield from truths(candidates)
         numbers = {key: values for key, values in candidates.items() if whole(values)}
@@ -161,7 +161,7 @@ class Parameters:
 
     def _use(self, source: str) -> None:
         """What a source mentions becomes a parameter."""
-        for key, values in self._known.items():
+        for key, values in self._vectors.items():
             if key not in self.used and key in _words(source):
                 self.used[key] = values
 

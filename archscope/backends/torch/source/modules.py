@@ -81,9 +81,9 @@ class Modules:
 
     def _layer(self, kind: str, parts: list[Any], parameters: Parameters, label: Path) -> str:
         made = [ABSENT if part is ABSENT else (constructor(op_of(part), part.step.x) or ("", {}))[1] for part in parts]
-        given = {name for one in made if one is not ABSENT for name in one}
+        used = {name for one in made if one is not ABSENT for name in one}
         declared = [info.name for part in parts if part is not ABSENT for info in op_of(part).fields]
-        names = dict.fromkeys([*sorted(given - set(declared)), *(name for name in declared if name in given)])
+        names = dict.fromkeys([*sorted(used - set(declared)), *(name for name in declared if name in used)])
         sources = {}
         for name in names:
             values = []
@@ -163,8 +163,8 @@ class Modules:
     ) -> str:
         """A loop over arguments that differ from part to part."""
         values = [
-            parameters.express(kind.some(name, found), name, fallback=joint(label, name))
-            for name, found in listed.items()
+            parameters.express(kind.some(name, values_of), name, fallback=joint(label, name))
+            for name, values_of in listed.items()
         ]
         one, over = ", ".join(each.values()), ", ".join(values)
         if len(values) > 1:
@@ -175,12 +175,12 @@ class Modules:
         """The arguments that differ along a run as no progression does: what they are, one after another."""
         if not isinstance(kind, Class):
             return {}
-        found: dict[str, list[Any]] = {}
+        rows_of: dict[str, list[Any]] = {}
         for name in kind.parameters.used:
             rows = [ABSENT if run is ABSENT else _filled([kind.argument(part, name) for part in run]) for run in column]
             if any(row is not ABSENT and len(set(row)) > 1 and type(row[0]) is float for row in rows):
-                found[name] = rows
-        return found
+                rows_of[name] = rows
+        return rows_of
 
     def _progression(
         self,
@@ -271,11 +271,13 @@ def is_series(part: Part) -> bool:
 
 def _numbered(part: Part) -> bool:
     matches = [re.fullmatch(r"(\D*)(\d+)", child.label[0]) for child in part.parts]
-    found = [match for match in matches if match is not None]
-    if len(found) != len(matches) or len({match[1] for match in found}) != 1:
+    numbered = [match for match in matches if match is not None]
+    if len(numbered) != len(matches) or len({match[1] for match in numbered}) != 1:
         return False
-    numbers, prefix = [int(match[2]) for match in found], found[0][1]
-    if any(str(number) != match[2] for number, match in zip(numbers, found, strict=True)) or numbers != sorted(numbers):
+    numbers, prefix = [int(match[2]) for match in numbered], numbered[0][1]
+    if any(str(number) != match[2] for number, match in zip(numbers, numbered, strict=True)) or numbers != sorted(
+        numbers
+    ):
         return False
     if not prefix:
         return True
@@ -307,13 +309,13 @@ def _filled(values: list[Any]) -> tuple[Any, ...]:
 
 def called(kind: Class, sources: dict[str, str]) -> str:
     """A class called with its arguments; those that have their usual value are left out."""
-    given = []
+    texts = []
     for number, name in enumerate(kind.signature()):
         usual = kind.default(name)
         if usual is not ABSENT and sources[name] == literal(usual):
             continue
-        given.append(sources[name] if number < 2 and usual is ABSENT else f"{name}={sources[name]}")
-    return f"{kind.name}({', '.join(given)})"
+        texts.append(sources[name] if number < 2 and usual is ABSENT else f"{name}={sources[name]}")
+    return f"{kind.name}({', '.join(texts)})"
 
 
 def _call(kind: str, sources: dict[str, str], op: Op) -> str:

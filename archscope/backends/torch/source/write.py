@@ -93,15 +93,15 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
 def _overwritten(design: Design) -> set[str]:
     """The constants that a layer in place would change, for every later pass, too."""
     makers = {layer.name: layer for layer in design.layers}
-    found = set()
+    names = set()
     for layer in design.layers:
         if layer.op.arguments().get("inplace"):
             ref = layer.inputs[0]
             while ref.node in makers and makers[ref.node].op.view:
                 ref = makers[ref.node].inputs[0]
             if ref.node in makers and makers[ref.node].kind == "Constant":
-                found.add(ref.node)
-    return found
+                names.add(ref.node)
+    return names
 
 
 def _documented(text: str) -> str:
@@ -217,14 +217,14 @@ class _ClassText:
             group = self._group(at)
             lines += self._statements(group, at)
             at += len(group)
-        given = [self._names[local] for local in one.result]
+        names = [self._names[local] for local in one.result]
         if self._root and len(self._design.outputs) > 1:
-            pairs = zip(self._design.outputs, given, strict=True)
+            pairs = zip(self._design.outputs, names, strict=True)
             result = "{" + ", ".join(f"{literal(name)}: {value}" for (name, _), value in pairs) + "}"
             kind = "dict[str, Tensor]"
         else:
-            result, kind = ", ".join(given), "Tensor" if len(given) == 1 else "tuple[Tensor, ...]"
-        if len(given) == 1 and lines and lines[-1].startswith(f"{result} = "):
+            result, kind = ", ".join(names), "Tensor" if len(names) == 1 else "tuple[Tensor, ...]"
+        if len(names) == 1 and lines and lines[-1].startswith(f"{result} = "):
             result = lines.pop().removeprefix(f"{result} = ")
         signature = ", ".join(["self", *(f"{name}: Tensor" for name in inputs)])
         self._forward = [f"def forward({signature}) -> {kind}:", *(f"    {line}" for line in lines)]

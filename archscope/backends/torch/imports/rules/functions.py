@@ -43,10 +43,10 @@ UNARY: dict[str, tuple[str, dict[str, str]]] = {
 def unary(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A function of one tensor."""
     name, arguments = UNARY[call.functional]
-    given = {ours: a[theirs] for ours, theirs in arguments.items()}
+    named = {ours: a[theirs] for ours, theirs in arguments.items()}
     if in_place(call) and name in REGISTRY and REGISTRY[name].field("inplace") is not None:
-        given["inplace"] = True
-    return lifting.emit(call, name, [_in_type(lifting, call, next(iter(call.values)), a)], **given)
+        named["inplace"] = True
+    return lifting.emit(call, name, [_in_type(lifting, call, next(iter(call.values)), a)], **named)
 
 
 def _in_type(lifting: Lifting, call: Call, value: TraceTensor, a: Arguments) -> TraceTensor | Ref:

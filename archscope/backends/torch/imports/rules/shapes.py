@@ -175,13 +175,13 @@ def sliced(lifting: Lifting, call: Call, a: Arguments) -> Any:
     if 0 in made.shape:
         return Constant(torch.empty(lifting.shape(made), dtype=made.dtype), made)
     size = value.shape[a["dim"]]
-    given = {"start": a["start"] or 0, "end": a["end"], "step": a["step"]}
-    given = {
-        name: given[name]
+    bounds = {"start": a["start"] or 0, "end": a["end"], "step": a["step"]}
+    bounds = {
+        name: bounds[name]
         for name, usual in (("start", 0), ("end", None), ("step", 1))
-        if given[name] != usual and not (name == "end" and given[name] >= size)
+        if bounds[name] != usual and not (name == "end" and bounds[name] >= size)
     }
-    return lifting.emit(call, "Slice", [value], dim=a["dim"], **given)
+    return lifting.emit(call, "Slice", [value], dim=a["dim"], **bounds)
 
 
 @RULES.rule("index")
@@ -288,15 +288,15 @@ def repeat_interleave(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @RULES.rule(*(f"max_pool{rank}d" for rank in (1, 2, 3)), *(f"max_pool{r}d_with_indices" for r in (1, 2, 3)))
 def max_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The largest element of each window."""
-    given = {name: sizes_of(a[name]) for name in ("kernel_size", "padding", "dilation")}
+    sizes = {name: sizes_of(a[name]) for name in ("kernel_size", "padding", "dilation")}
     if a["stride"]:
-        given["stride"] = sizes_of(a["stride"])
+        sizes["stride"] = sizes_of(a["stride"])
     if a["ceil_mode"]:
-        given["ceil_mode"] = True
+        sizes["ceil_mode"] = True
     name = f"MaxPool{_rank(call)}d"
     if len(call.outputs) > 1 and call.outputs[1] is not None and lifting.uses.reads(call.outputs[1]):
         raise Unsupported(f"{call.target} whose places are read", "an op that gives them")
-    made = lifting.emit(call, name, [a["self"]], **given)
+    made = lifting.emit(call, name, [a["self"]], **sizes)
     return [made, None][: len(call.outputs)]
 
 
@@ -307,16 +307,16 @@ def _rank(call: Call) -> str:
 @RULES.rule(*(f"avg_pool{rank}d" for rank in (1, 2, 3)))
 def avg_pool(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """The mean of each window."""
-    given = {name: sizes_of(a[name]) for name in ("kernel_size", "padding")}
+    sizes = {name: sizes_of(a[name]) for name in ("kernel_size", "padding")}
     if a["stride"]:
-        given["stride"] = sizes_of(a["stride"])
+        sizes["stride"] = sizes_of(a["stride"])
     if a["ceil_mode"]:
-        given["ceil_mode"] = True
+        sizes["ceil_mode"] = True
     if not a["count_include_pad"]:
-        given["count_include_pad"] = False
+        sizes["count_include_pad"] = False
     if a.get("divisor_override") is not None:
-        given["divisor_override"] = a["divisor_override"]
-    return lifting.emit(call, f"AvgPool{_rank(call)}d", [a["self"]], **given)
+        sizes["divisor_override"] = a["divisor_override"]
+    return lifting.emit(call, f"AvgPool{_rank(call)}d", [a["self"]], **sizes)
 
 
 @RULES.rule(*(f"adaptive_avg_pool{rank}d" for rank in (1, 2, 3)), *(f"adaptive_max_pool{rank}d" for rank in (1, 2, 3)))
@@ -353,8 +353,8 @@ def pad(lifting: Lifting, call: Call, a: Arguments) -> Any:
             return lifting.emit(call, f"{_PADDINGS[mode]}{axes}d", [value], padding=shown)
         if number == 0 and len(widths) == 2 * axes and value.dtype.is_floating_point:
             return lifting.emit(call, f"ZeroPad{axes}d", [value], padding=shown)
-    given = {} if mode == "constant" else {"mode": mode}
-    return lifting.emit(call, "Pad", [value], pad=widths, **given, **({"value": float(number)} if number else {}))
+    mode_of = {} if mode == "constant" else {"mode": mode}
+    return lifting.emit(call, "Pad", [value], pad=widths, **mode_of, **({"value": float(number)} if number else {}))
 
 
 @RULES.rule(
@@ -365,12 +365,12 @@ def upsample(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """A map in another resolution."""
     mode = call.functional.removeprefix("upsample_")[:-2]
     value = a.get("input", a.get("self"))
-    given: dict[str, Any] = {"mode": mode}
+    arguments: dict[str, Any] = {"mode": mode}
     if a.get("align_corners"):
-        given["align_corners"] = True
+        arguments["align_corners"] = True
     factors = a.get("scale_factors")
     if factors:
-        given["scale_factor"] = sizes_of(list(factors))
+        arguments["scale_factor"] = sizes_of(list(factors))
     else:
-        given["size"] = list(a["output_size"])
-    return lifting.emit(call, "Upsample", [value], **given)
+        arguments["size"] = list(a["output_size"])
+    return lifting.emit(call, "Upsample", [value], **arguments)

@@ -144,7 +144,7 @@ def _unshifted(a: Arguments) -> dict[str, bool]:
 @RULES.rule("instance_norm")
 def instance_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Instance normalisation."""
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "eps": a["eps"],
         "momentum": a["momentum"],
         "affine": a["weight"] is not None,
@@ -153,37 +153,37 @@ def instance_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     }
     name = f"InstanceNorm{len(a['input'].shape) - 2}d"
     if a["weight"] is None and a["running_mean"] is None:
-        return lifting.emit(call, name, [a["input"]], **given)
+        return lifting.emit(call, name, [a["input"]], **options)
     names = ("weight", "bias", "running_mean", "running_var")
-    return lifting.layer(call, lifting.op(name, **given), [a["input"]], _weights(a, *names))
+    return lifting.layer(call, lifting.op(name, **options), [a["input"]], _weights(a, *names))
 
 
 @RULES.rule("group_norm")
 def group_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Group normalisation."""
-    given = {"num_groups": a["num_groups"], "eps": a["eps"], "affine": a["weight"] is not None}
+    options = {"num_groups": a["num_groups"], "eps": a["eps"], "affine": a["weight"] is not None}
     if a["weight"] is None:
-        return lifting.emit(call, "GroupNorm", [a["input"]], **given)
-    op = lifting.op("GroupNorm", **given, bias=a["bias"] is not None)
+        return lifting.emit(call, "GroupNorm", [a["input"]], **options)
+    op = lifting.op("GroupNorm", **options, bias=a["bias"] is not None)
     return lifting.layer(call, op, [a["input"]], _weights(a, "weight", "bias"))
 
 
 @RULES.rule("layer_norm")
 def layer_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Layer normalisation."""
-    given = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
-    return _normalised(lifting, call, a, "LayerNorm", given, bias=a["bias"])
+    options = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
+    return _normalised(lifting, call, a, "LayerNorm", options, bias=a["bias"])
 
 
 @RULES.rule("rms_norm")
 def rms_norm(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Root mean square normalisation."""
-    given = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
-    return _normalised(lifting, call, a, "RMSNorm", given, bias=None)
+    options = {"eps": a["eps"], "elementwise_affine": a["weight"] is not None}
+    return _normalised(lifting, call, a, "RMSNorm", options, bias=None)
 
 
 def _normalised(
-    lifting: Lifting, call: Call, a: Arguments, name: str, given: dict[str, Any], bias: TraceTensor | None
+    lifting: Lifting, call: Call, a: Arguments, name: str, options: dict[str, Any], bias: TraceTensor | None
 ) -> Any:
     """A normalisation over the last dimensions; with weights of another place, these apart.
 
@@ -191,19 +191,19 @@ def _normalised(
         Unsupported: the weights are computed, such as cast: apart they would keep a map more than torch's kernel.
     """
     if len(a["normalized_shape"]) > 1:
-        given["normalized_shape"] = list(a["normalized_shape"])
+        options["normalized_shape"] = list(a["normalized_shape"])
     if a["weight"] is None:
-        return lifting.emit(call, name, [a["input"]], **given)
+        return lifting.emit(call, name, [a["input"]], **options)
     if name == "LayerNorm" and bias is None:
-        given["bias"] = False
+        options["bias"] = False
     try:
         weights = {"weight": a["weight"], "bias": bias}
-        return lifting.layer(call, lifting.op(name, **given), [a["input"]], weights)
+        return lifting.layer(call, lifting.op(name, **options), [a["input"]], weights)
     except Unsupported:
         if isinstance(lifting.entity(a["weight"]), Ref):
             raise
-        given = {key: value for key, value in given.items() if key != "bias"}
-        plain = lifting.emit(call, name, [a["input"]], **{**given, "elementwise_affine": False})
+        options = {key: value for key, value in options.items() if key != "bias"}
+        plain = lifting.emit(call, name, [a["input"]], **{**options, "elementwise_affine": False})
         scaled = lifting.emit(call, "Multiply", [plain, a["weight"]])
         return scaled if bias is None else lifting.emit(call, "Add", [scaled, bias])
 
@@ -243,7 +243,7 @@ def rnn_relu(lifting: Lifting, call: Call, a: Arguments) -> Any:
 
 
 def _recurrent(
-    lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[TraceTensor], **given: Any
+    lifting: Lifting, call: Call, a: Arguments, name: str, states: Sequence[TraceTensor], **starts: Any
 ) -> Any:
     if "data" in a or "batchsizes_of" in a:
         raise Unsupported(f"{call.target} on packed sequences", "sequences of one length")
@@ -271,7 +271,7 @@ def _recurrent(
     assert recurrent is not None
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[name]
     if projected is not None:
-        given["proj_size"] = lifting.shape(projected)[0]
+        starts["proj_size"] = lifting.shape(projected)[0]
     op = lifting.op(
         name,
         hidden_size=lifting.shape(recurrent)[0] // gates,
@@ -280,7 +280,7 @@ def _recurrent(
         batch_first=a["batch_first"],
         dropout=a["dropout"],
         bidirectional=a["bidirectional"],
-        **given,
+        **starts,
     )
     return lifting.layer(call, op, [a["input"]], weights)
 
@@ -304,9 +304,9 @@ def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
         **({"nonlinearity": "relu"} if "relu" in call.functional else {}),
     )
     states = [a["hx"]] if isinstance(a["hx"], TraceTensor) else list(a["hx"])
-    given = [] if all(_is_zero(lifting.entity(one)) for one in states) else states
+    taken = [] if all(_is_zero(lifting.entity(one)) for one in states) else states
     weights = {"weight_ih": a["w_ih"], "weight_hh": a["w_hh"], "bias_ih": a["b_ih"], "bias_hh": a["b_hh"]}
-    return lifting.layer(call, op, [a["input"], *given], weights)
+    return lifting.layer(call, op, [a["input"], *taken], weights)
 
 
 def _is_zero(entity: Entity) -> bool:
@@ -349,15 +349,15 @@ def einsum(lifting: Lifting, call: Call, a: Arguments) -> Any:
 @RULES.rule("scaled_dot_product_attention")
 def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """Attention."""
-    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if a["dropout_p"]:
-        given["dropout_p"] = a["dropout_p"]
+        options["dropout_p"] = a["dropout_p"]
     for name in ("is_causal", "enable_gqa"):
         if a[name]:
-            given[name] = True
+            options[name] = True
     size = lifting.shape(a["query"])[-1]
     if a["scale"] is not None and a["scale"] != size**-0.5:
-        given["scale"] = a["scale"]
+        options["scale"] = a["scale"]
     inputs: list[TraceTensor | Entity] = [a["query"]]
     for one in (a["key"], a["value"]):
         shared = len(one.shape) == len(a["query"].shape) == 4 and one.shape[1] == 1 != a["query"].shape[1]
@@ -368,4 +368,4 @@ def attention(lifting: Lifting, call: Call, a: Arguments) -> Any:
         isinstance(mask, Constant) and mask.idle
     ):  # models hide nothing where they are traced, and then mask nothing at all
         inputs.append(a["attn_mask"])
-    return lifting.emit(call, "ScaledDotProductAttention", inputs, **given)
+    return lifting.emit(call, "ScaledDotProductAttention", inputs, **options)
