@@ -219,6 +219,7 @@ OPTIMIZERS = {
     "nesterov": lambda p, **more: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, **more),
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "adamax": torch.optim.Adamax,
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
 }

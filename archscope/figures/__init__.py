@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Row, Total
-from archscope.analysis.counts.cost import CATEGORIES
+from archscope.analysis.counts.cost import CATEGORIES, FOLLOWING, Cost
 from archscope.errors import UsageError, suggestion
 from archscope.setting import FIELDS as SETTING
 from archscope.setting import Setting
@@ -265,9 +266,15 @@ def _cost(
     *,
     lowered: tuple[str, ...] = (),
     style: str = "count",
+    by: Callable[[Cost], Any] | None = None,
 ) -> Figure:
+    """A figure of a layer's cost: a field or property of a :class:`Cost`, or what follows from it ``by`` a formula."""
+    if by is not None:
+        FOLLOWING[name] = by
+    get = by or attrgetter(name)
+
     def of(_: Account, part: Part) -> Any:
-        return getattr(part.cost, name)
+        return get(part.cost)
 
     return Figure(
         name, _title(name), unit, convention, style, style == "count", "cost", SCOPES, of,

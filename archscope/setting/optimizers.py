@@ -7,7 +7,8 @@ of them; else it is one of a parameter at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
@@ -22,23 +23,30 @@ class Optimizer(NamedTuple):
         passing: tensors of a parameter's size that an update needs in passing, parameter by parameter: how many are
             made, and how many of them are dropped again at once.
         foreach: the same where all parameters are updated at once.
+        torch: the class of torch.optim; none where torch has no such optimizer.
+        options: what it is made with.
     """
 
     states: int
     counts: bool
     passing: tuple[int, int]
     foreach: int
+    torch: str = ""
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "none": Optimizer(0, counts=False, passing=(0, 0), foreach=0),
-    "sgd": Optimizer(0, counts=False, passing=(0, 0), foreach=0),
-    "momentum": Optimizer(1, counts=False, passing=(0, 0), foreach=0),
-    "nesterov": Optimizer(1, counts=False, passing=(1, 1), foreach=0),
-    "adam": Optimizer(2, counts=True, passing=(2, 1), foreach=1),
-    "adamw": Optimizer(2, counts=True, passing=(2, 1), foreach=1),
-    "rmsprop": Optimizer(1, counts=True, passing=(1, 0), foreach=1),
-    "adagrad": Optimizer(1, counts=True, passing=(1, 0), foreach=2),
+    "sgd": Optimizer(0, counts=False, passing=(0, 0), foreach=0, torch="SGD"),
+    "momentum": Optimizer(1, counts=False, passing=(0, 0), foreach=0, torch="SGD", options={"momentum": 0.9}),
+    "nesterov": Optimizer(
+        1, counts=False, passing=(1, 1), foreach=0, torch="SGD", options={"momentum": 0.9, "nesterov": True}
+    ),
+    "adam": Optimizer(2, counts=True, passing=(2, 1), foreach=1, torch="Adam"),
+    "adamw": Optimizer(2, counts=True, passing=(2, 1), foreach=1, torch="AdamW"),
+    "adamax": Optimizer(2, counts=True, passing=(1, 1), foreach=1, torch="Adamax"),
+    "rmsprop": Optimizer(1, counts=True, passing=(1, 0), foreach=1, torch="RMSprop"),
+    "adagrad": Optimizer(1, counts=True, passing=(1, 0), foreach=2, torch="Adagrad"),
     "lamb": Optimizer(2, counts=False, passing=(2, 1), foreach=2),
 }
 

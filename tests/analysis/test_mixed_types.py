@@ -18,7 +18,7 @@ import archscope
 from archscope.analysis.step.memory import memory
 from archscope.analysis.time.traffic import traffic
 from archscope.backends.torch.build import build, inputs
-from archscope.backends.torch.check import kept_by
+from archscope.backends.torch.check import kept_by, plain
 from archscope.backends.torch.influence import influence
 from archscope.cli import main
 from archscope.errors import SpecError
@@ -202,6 +202,25 @@ def test_types_go_together_in_a_run_as_torch_runs_it(layers, word):
             question(design, run)
         assert all(one.mark and one.mark.line >= 3 and one.hint for one in caught.value.diagnostics)
         assert "batch" not in str(caught.value)
+
+
+@given(mixed(), st.sampled_from(sorted({*RUNS} - {"float32"})))
+@MANY
+def test_mixed_designs_are_legal_in_a_run_where_torch_runs_them_and_give_its_types(text, word):
+    design, (held, lower) = archscope.load(text), RUNS[word]
+    network = build(design, dtype=held)
+    with plain(), torch.autocast("cpu", lower or torch.bfloat16, enabled=lower is not None), torch.no_grad():
+        try:
+            expected = _type(network(*inputs(design, 2, dtype=held)))
+        except RuntimeError as error:
+            assume("not implemented for" not in str(error))
+            expected = None
+    try:
+        row = archscope.analyze(design, batch=2, precision=word).rows[-1]
+    except SpecError:
+        assert expected is None
+    else:
+        assert (row.y[0].dtype or _type(torch.empty(0, dtype=held))) == expected
 
 
 def test_what_no_precision_takes_is_refused_where_it_is_loaded():

@@ -10,6 +10,7 @@ import pytest
 import archscope
 from archscope.errors.diagnostics import Source
 from archscope.load import read_document
+from archscope.setting.optimizers import OPTIMIZERS
 from archscope.spec.axes import Axis, Sample
 from archscope.spec.reader import MapNode, ScalarNode, read
 from archscope.spec.section import Stated, SweepSection
@@ -314,7 +315,7 @@ MISTAKES = [
         "6:14",
         "none",
         "unknown optimizer `none`",
-        "one of sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, lamb",
+        "one of " + ", ".join(name for name in OPTIMIZERS if name != "none"),
     ),
     Mistake(
         "an unknown device",

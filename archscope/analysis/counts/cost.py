@@ -7,7 +7,7 @@ numbers: what ``explain`` prints is this file's own computation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from operator import add, attrgetter, sub
 from typing import Any
@@ -124,6 +124,10 @@ _figures = attrgetter(*COST_FIELDS)
 _COUNTED = {*COST_FIELDS, *(name for name, one in vars(Cost).items() if isinstance(one, property))}
 
 
+#: figures that follow from those of a cost, by name; :mod:`archscope.figures` enters them
+FOLLOWING: dict[str, Callable[[Cost], Any]] = {}
+
+
 class Costed:
     """Anything that has a :class:`Cost` has every figure of it as an attribute."""
 
@@ -131,6 +135,8 @@ class Costed:
     cost: Cost
 
     def __getattr__(self, name: str) -> Any:
+        if name in FOLLOWING:
+            return FOLLOWING[name](self.cost)
         if name not in _COUNTED:
             raise AttributeError(f"{type(self).__name__} has no figure {name!r}")
         return getattr(self.cost, name)

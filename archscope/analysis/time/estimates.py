@@ -30,6 +30,9 @@ _GROUPS = {
     "Add": "merge", "Multiply": "merge",
 }  # fmt: skip
 _KINDS = {"normalization": "norm", "pooling": "pooling", "update": "update"}
+#: a compiled step takes several times as long for a mean over places of what one of these makes as for another, as in
+#: networks that gate their channels by it: a kind of its own in the fits of compiled steps
+_GATING = ("SiLU", "GELU", "Hardswish")
 #: what tensor cores multiply as fast, and autocast moves as many bytes of
 _AS_FAST = {"bf16-mixed": "fp16-mixed", "fp16-mixed": "bf16-mixed"}
 #: tensor cores multiply tiles: inner and columns are filled up to multiples of this, by at most that many times
@@ -115,21 +118,31 @@ def work(
         moving: the parts whose elementwise work counts, where those of a compiled step have none.
     """
     seconds: dict[str, float] = defaultdict(float)
-    contracting = [part for part in parts if moving is None or part.kind in CONTRACTING]
-    for part in (*contracting, *(part for part in moving or () if part.kind not in CONTRACTING)):
+    counted = [(part, "") for part in parts if moving is None or part.kind in CONTRACTING]
+    above = ""
+    for part in moving or ():
+        if part.kind not in CONTRACTING:
+            counted.append((part, "gating " if above in _GATING and _kind(part) == "reduction" else ""))
+        above = part.op
+    for part, manner in counted:
         for phase, before in (("forward", ""), ("backward", "backward ")):
             moved: Moved = getattr(part, phase)
             if moved.calls or moved.flops:
                 seconds["calls"] += moved.calls * 1e-6
                 for kind, value in _work(part, moved, ceilings, precision):
-                    seconds[before + kind] += value
+                    seconds[before + manner + kind] += value
     return seconds
+
+
+def _kind(part: Part) -> str:
+    """What the work of a layer without products is called."""
+    return _GROUPS.get(part.op, _KINDS.get(part.kind, "elementwise"))
 
 
 def _work(part: Part, moved: Moved, ceilings: Ceilings, precision: Precision) -> Iterator[tuple[str, float]]:
     memory = moved.bytes / ceilings.bandwidth
     if part.kind not in CONTRACTING:
-        yield _GROUPS.get(part.op, _KINDS.get(part.kind, "elementwise")), memory
+        yield _kind(part), memory
         return
     kind = "attention" if part.kind == "product" and part.op != "Linear" else part.kind
     compute = moved.flops / _peak(ceilings, part.numbers or precision, part.kind)

@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from archscope.analysis.counts.account import analyze
-from archscope.autograd.dtypes import NARROW
+from archscope.autograd.dtypes import HELD, NARROW
 from archscope.backends.importing.proof import Check
 from archscope.backends.onnx.prove import prove_shapes
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES
+from archscope.backends.onnx.widening import widen
 from archscope.backends.torch.build import DTYPES, Network, build
+from archscope.design import of_one_type
 
 #: what the reference evaluator, which is written in NumPy, does in some seconds
 MOST_MACS = 200_000_000
@@ -47,7 +49,7 @@ def _outputs(model: OnnxModel, most_macs: int) -> Check:
     reason = _unmeasured(model, most_macs)
     if reason:
         return Check(_WHAT, _SAME, None, reason)
-    batch = model.batch or BATCHES[0]
+    batch, narrow = model.batch or BATCHES[0], _narrow(model)
     feeds = list(_inputs(model, batch))
     named = dict(zip(model.inputs, feeds, strict=True))
     runner = _REFERENCE
@@ -55,10 +57,12 @@ def _outputs(model: OnnxModel, most_macs: int) -> Check:
         import onnx
 
         proto = onnx.load(model.path)
+        if narrow:
+            widen(proto)
         mended, wrong = _mended(proto), _wrong(proto)
         if wrong:
             runner = f"onnxruntime, for {_REFERENCE} {wrong}"
-            expected = _run_elsewhere(model.path, named)
+            expected = _run_elsewhere(proto.SerializeToString() if narrow else model.path, named)
         else:
             runner += mended
             expected = _run_reference(proto, named)
@@ -70,9 +74,12 @@ def _outputs(model: OnnxModel, most_macs: int) -> Check:
         return Check(_WHAT, _SAME, None, f"{runner.partition(',')[0]} stops: {message}")
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours = filled(model)(*map(torch.from_numpy, feeds))
+        ours = filled(model, wide=bool(narrow))(*map(torch.from_numpy, feeds))
     results = list(ours.values()) if isinstance(ours, dict) else [ours]
-    return _compared([result.numpy() for result in results], expected, f"{runner}, batch {batch}, float32")
+    note = f"{runner}, batch {batch}, {model.floating}"
+    if narrow:
+        note = f"{runner}, batch {batch}, in float32: how {' and '.join(sorted(narrow))} rounds is not compared"
+    return _compared([result.numpy() for result in results], expected, note)
 
 
 def _unmeasured(model: OnnxModel, most_macs: int) -> str:
@@ -86,13 +93,25 @@ def _unmeasured(model: OnnxModel, most_macs: int) -> str:
     if total.macs > most_macs or total.params > MOST_ELEMENTS:
         return f"{total.macs:,} MACs and {total.params:,} parameters are too many for {_REFERENCE}"
     made = [tensor for row in account.rows for tensor in row.y] + [node.tensor(batch) for node in model.design.inputs]
-    narrow = {model.floating, *(tensor.dtype or model.floating for tensor in made)} & {*NARROW}
-    if narrow:
-        return f"its numbers are {' and '.join(sorted(narrow))}, which {_REFERENCE} rounds in its own way"
+    narrow, types = _narrow(model), _types(model)
+    if narrow and "float64" in types:
+        return f"its numbers are {' and '.join(sorted(types & {*HELD}))}; narrow ones are compared in float32"
     held = sum(4 * tensor.numel for tensor in made)
     if held > MOST_BYTES:
         return f"inputs and results of {held:,} bytes are too many for {_REFERENCE}, which holds all of them"
     return ""
+
+
+def _types(model: OnnxModel) -> set[str]:
+    """The types of all tensors of a design, and of what is cast."""
+    rows = analyze(model.design, batch=model.batch or BATCHES[0], precision=model.floating).rows
+    read = (node.dtype for node in model.design.inputs)
+    return {one or model.floating for one in (None, *read, *(tensor.dtype for row in rows for tensor in row.y))}
+
+
+def _narrow(model: OnnxModel) -> set[str]:
+    """The types of 16 bits among them: the evaluator rounds those in its own way, so that both sides are widened."""
+    return _types(model) & {*NARROW}
 
 
 def _nodes(proto: Any) -> Iterator[Any]:
@@ -144,7 +163,8 @@ def _inputs(model: OnnxModel, batch: int) -> Iterator[Any]:
     for node in model.design.inputs:
         shape = (batch, *node.shape)
         if node.floating:
-            yield generator.random(shape, dtype=np.float32).astype(node.dtype or model.floating)
+            held = node.dtype or model.floating
+            yield generator.random(shape, dtype=np.float32).astype("float32" if held in NARROW else held)
         else:
             yield generator.integers(0, 2, shape).astype(str(DTYPES[str(node.dtype)]).removeprefix("torch."))
 
@@ -157,7 +177,7 @@ def _run_reference(proto: Any, feeds: dict[str, Any]) -> list[Any]:
         return list(ReferenceEvaluator(proto).run(None, feeds))
 
 
-def _run_elsewhere(path: str, feeds: dict[str, Any]) -> list[Any]:
+def _run_elsewhere(path: str | bytes, feeds: dict[str, Any]) -> list[Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -167,18 +187,28 @@ def _run_elsewhere(path: str, feeds: dict[str, Any]) -> list[Any]:
     return list(session.run(None, feeds))
 
 
-def filled(model: OnnxModel) -> Network:
-    """The module of the design, with the weights of the file, ready for inference."""
-    network = build(model.design, dtype=getattr(torch, model.floating)).eval()
+def filled(model: OnnxModel, *, wide: bool = False) -> Network:
+    """The module of the design, with the weights of the file, ready for inference.
+
+    Args:
+        wide: in float32, whatever its types.
+    """
+    design, floating = (of_one_type(model.design), "float32") if wide else (model.design, model.floating)
+    network = build(design, dtype=getattr(torch, floating)).eval()
+
+    def array(values: Any) -> torch.Tensor:
+        found = np.array(values)
+        return torch.from_numpy(found.astype(np.float32) if wide and found.dtype.kind not in "iub" else found)
+
     state = network.state_dict()
     for layer, parts in model.weights.items():
         for name, weight in parts.items():
             assert weight.array is not None
-            state[f"{network.names[layer]}.{name}"].copy_(torch.from_numpy(np.array(weight.array)))
+            state[f"{network.names[layer]}.{name}"].copy_(array(weight.array))
     for layer, value in model.constants.items():
         assert value is not None
         around, _, name = network.names[layer].rpartition(".")
-        network.get_submodule(around)._modules[name] = _Value(torch.from_numpy(np.array(value)))
+        network.get_submodule(around)._modules[name] = _Value(array(value))
     return network
 
 

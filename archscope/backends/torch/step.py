@@ -7,8 +7,7 @@ layer first, with the gradients that have arrived; it gives the gradients of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -23,17 +22,9 @@ from archscope.design import Design
 from archscope.design.graph import Layer, Ref
 from archscope.errors import UsageError
 from archscope.setting import Setting
+from archscope.setting.optimizers import OPTIMIZERS
 
 RATE = 1e-4  # of the update; small, so that no number grows beyond its type
-_OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "momentum": partial(torch.optim.SGD, momentum=0.9),
-    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
-}
 
 
 class Span(NamedTuple):
@@ -240,9 +231,13 @@ def _optimizer(name: str, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
     Raises:
         UsageError: torch has none of that name.
     """
-    if name not in _OPTIMIZERS:
-        raise UsageError(f"torch has no optimizer {name}, so no step with it is timed; one of {', '.join(_OPTIMIZERS)}")
-    return _OPTIMIZERS[name](trained, lr=RATE)
+    if not OPTIMIZERS[name].torch:
+        known = ", ".join(name for name, one in OPTIMIZERS.items() if one.torch)
+        raise UsageError(f"torch has no optimizer {name}, so no step with it is timed; one of {known}")
+    made: torch.optim.Optimizer = getattr(torch.optim, OPTIMIZERS[name].torch)(
+        trained, lr=RATE, **OPTIMIZERS[name].options
+    )
+    return made
 
 
 def _graded(tensor: torch.Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -224,7 +225,35 @@ def test_a_file_of_two_floating_types_holds_each_weight_in_its_own(tmp_path):
     total = archscope.analyze(model.design).total
     assert total.param_bytes == sum(array.nbytes for array in stored.values()) == 28 * 2 + 25 * 4
     assert archscope.load(to_yaml(model.design)) == model.design
+    *_, outputs = prove_onnx(model)
     assert all(check.ok for check in prove_onnx(model))
+    assert (outputs.measured, "how float16 rounds is not compared" in outputs.note) == ("those of the file", True)
+
+
+@pytest.mark.parametrize("kind", ["FLOAT16", "BFLOAT16"])
+def test_outputs_of_a_narrow_file_are_compared_in_float32(kind, tmp_path):
+    """Stored numbers, a constant inside a node, and a cast: as wide as onnx's evaluator is right in."""
+    narrow = getattr(onnx.TensorProto, kind)
+    held = onnx.helper.tensor_dtype_to_np_dtype(narrow)
+    stored = {"fc.weight": weight(5, 6).astype(held), "fc.bias": weight(5).astype(held)}
+    constant = onnx.numpy_helper.from_array(weight(1, 5).astype(held), "shift")
+    nodes = [
+        node("Cast", "x", "narrow", to=narrow),
+        node("Gemm", "narrow fc.weight fc.bias", "a", transB=1),
+        node("Constant", "", "shift", value=constant),
+        node("Add", "a shift", "b"),
+        node("Tanh", "b", "y"),
+    ]
+    path = save(tmp_path / "net.onnx", nodes, stored, inputs={"x": ("N", 6)}, outputs={"y": ("N", 5)})
+    model = read_onnx(path)
+    *_, outputs = prove_onnx(model)
+    assert outputs.measured == outputs.stated == "those of the file", outputs.note
+    assert f"how {kind.lower()} rounds is not compared" in outputs.note
+    (layer,) = (name for name, parts in model.weights.items() if "bias" in parts)
+    bias = model.weights[layer]["bias"]
+    model.weights[layer]["bias"] = replace(bias, array=bias.array + held.type(0.25))
+    *_, outputs = prove_onnx(model)
+    assert not outputs.ok
 
 
 def test_weights_that_are_stored_narrow_and_cast_before_use_are_of_the_type_that_is_used(tmp_path):
