@@ -119,7 +119,7 @@ shown.REPORTS["name"] = lambda result: import_module(_SHOWING).name(result)
 shown.REPORTS["text"] = lambda result: import_module(_SHOWING).text(result)
 shown.REPORTS["html"] = lambda result: import_module(_SHOWING).html(result)
 shown.REPORTS["frame"] = lambda result: import_module(_SHOWING).frame(result)
-shown.REPORTS["rows"] = lambda *given: import_module("archscope.report.writers").rows_writer(*given)
+shown.REPORTS["rows"] = lambda *arguments: import_module("archscope.report.writers").rows_writer(*arguments)
 
 
 def __getattr__(name: str) -> Any:

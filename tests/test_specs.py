@@ -172,7 +172,7 @@ def test_kept_pages_are_current(page: str, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", NAMES)
 def test_the_kept_figures_are_current(name: str) -> None:
     """Those that ``archscope list`` shows, of every design, and of the specs as they are."""
-    kept = {one["name"]: one for one in zoo.kept() or ()}
+    kept = {one["name"]: one for one in zoo.table() or ()}
     assert kept.keys() == set(NAMES), "if that is meant: python -m tests.test_specs"
     assert kept[name] == catalogue.entry(name, account(name)), "if that is meant: python -m tests.test_specs"
 

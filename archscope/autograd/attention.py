@@ -25,8 +25,8 @@ def attention(
 ) -> Value:
     """scaled_dot_product_attention: by the fused kernel where torch takes it, else by its products."""
     start = t.begin()
-    query, key, value, *given = aten.lowered(t, query, key, value, *(() if mask is None else (mask,)))
-    bias = _as_bias(t, given[0], query.dtype) if given else None
+    query, key, value, *masks = aten.lowered(t, query, key, value, *(() if mask is None else (mask,)))
+    bias = _as_bias(t, masks[0], query.dtype) if masks else None
     y = _attention(t, query, key, value, bias, dropout if t.training else 0.0, causal=causal)
     t.end(start, y)
     return y
@@ -61,7 +61,7 @@ def _attention(
         (query.shape, query.dtype, ""),
         (query.shape[:-1], promoted(query.dtype, "float32"), "the logarithms of the sums of exponentials"),
     )
-    y.strides = aten.laid(query.shape, query)
+    y.strides = aten.strides_behind(query.shape, query)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
@@ -78,8 +78,8 @@ def _products(
     t: Tape, query: Value, key: Value, value: Value, bias: Value | None, dropout: float, *, causal: bool
 ) -> Value:
     """_scaled_dot_product_attention_math: in float32, out of autocast's reach."""
-    given, lower, t.lower = query.dtype, t.lower, None
-    if given in ("bfloat16", "float16"):
+    own, lower, t.lower = query.dtype, t.lower, None
+    if own in ("bfloat16", "float16"):
         query, key, value = (aten.cast(t, tensor, "float32") for tensor in (query, key, value))
     length, keys = query.shape[-2], key.shape[-2]
     query = aten.scaled(t, query)
@@ -105,8 +105,8 @@ def _products(
         certain, mask = soft, aten.like(t, soft, "the mask")
         soft = aten.multiply(t, certain, mask)
         t.drop(certain, mask)
-    aten.cast(t, soft, given)  # nobody reads it
-    y = aten.cast(t, aten.matmul(t, soft, value), given)
+    aten.cast(t, soft, own)  # nobody reads it
+    y = aten.cast(t, aten.matmul(t, soft, value), own)
     t.lower = lower
     return y
 

@@ -48,16 +48,16 @@ def full_name(word: str) -> str:
 _OTHERS = ("int8", "uint8", "int16", "uint16", "uint32", "uint64", "complex64", "complex128")
 
 
-def misnamed(word: str, known: Sequence[str]) -> str:
+def misnamed(word: str, names: Sequence[str]) -> str:
     """A hint for a word that is not the name of a type: what it is, or what was meant; empty where nothing is close."""
     name = full_name(word.removeprefix("torch.")).lower()
     if name in OF_RUNS:
         return f"{word} is how a run computes, not a type of tensors: ask by `--precision {name}`"
     if name in ("fp8", "float8"):
         return "no layer of torch runs in float8: what a design weighs in it is `--precision float8`"
-    if name in known:
+    if name in names:
         return f"did you mean `{name}`?"
-    return "" if name in _OTHERS else suggestion(word, known)
+    return "" if name in _OTHERS else suggestion(word, names)
 
 
 class Types(NamedTuple):

@@ -18,7 +18,7 @@ def einsum(t: Tape, x: tuple[Value, ...], terms: tuple[str, ...], out: str) -> V
     """
     start = t.begin()
     letters = out + "".join(sorted({*"".join(terms)} - {*out}))
-    first, *others = (_laid(t, value, term, letters) for value, term in zip(x, terms, strict=True))
+    first, *others = (_arranged(t, value, term, letters) for value, term in zip(x, terms, strict=True))
     if others:
         y = _paired(t, first, others[0], len(out))
     else:
@@ -27,7 +27,7 @@ def einsum(t: Tape, x: tuple[Value, ...], terms: tuple[str, ...], out: str) -> V
     return y
 
 
-def _laid(t: Tape, x: Value, term: str, letters: str) -> Value:
+def _arranged(t: Tape, x: Value, term: str, letters: str) -> Value:
     """A tensor with a dimension for every letter, of size 1 where it has none."""
     steps = aten.strides_of(x)
     missing = [letter for letter in letters if letter not in term]
@@ -41,7 +41,7 @@ def _summed(t: Tape, x: Value, dims: range | list[int], *, keepdim: bool) -> Val
     if not dims:
         return x
     left = tuple(size for dim, size in enumerate(x.shape) if dim not in dims)
-    return aten.summed(t, x, aten.kept(x.shape, dims) if keepdim else left, dims)
+    return aten.summed(t, x, aten.with_ones(x.shape, dims) if keepdim else left, dims)
 
 
 def _paired(t: Tape, a: Value, b: Value, out: int) -> Value:

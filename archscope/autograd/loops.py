@@ -156,13 +156,13 @@ class Stretched:
         turns: list[tuple[int, int, _Pass | _Role]] = [(one.end.entry, one.end.event, one) for one in self._passes]
         turns += [(role.entry, role.gone or 0, role) for role in together]
         done = offset = 0
-        for _, event, turn in sorted(turns, key=lambda found: found[0]):
+        for _, event, turn in sorted(turns, key=lambda entry: entry[0]):
             self._copy(events, done, event, offset)
             done = event
             if isinstance(turn, _Role):
                 offset -= turn.made.more * turn.storage.bytes
                 continue
-            for number in _told(turn.more, turn.end.event - turn.begin.event):
+            for number in _rounds(turn.more, turn.end.event - turn.begin.event):
                 more = offset + number * turn.grows
                 self._copy(events, turn.begin.event, turn.end.event, more, turn, number)
             offset += turn.more * turn.grows
@@ -183,16 +183,16 @@ class Stretched:
         def progress(one: _Pass) -> int:
             return segment.number if segment.of is one else one.more if one.end.event <= run else 0
 
-        found = []
+        more_of = []
         for role in self._roles:
             if role.gone is None or run < role.gone:
                 more = progress(role.made) - (0 if role.freed is None else progress(role.freed))
                 if more:
-                    found.append((role.storage, more))
-        return run, found
+                    more_of.append((role.storage, more))
+        return run, more_of
 
 
-def _told(more: int, events: int) -> Iterable[int]:
+def _rounds(more: int, events: int) -> Iterable[int]:
     return range(1, more + 1) if more * events <= MOST_EVENTS else (1, more)
 
 

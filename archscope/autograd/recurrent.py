@@ -25,7 +25,7 @@ _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 Arrive = Callable[[], Value]
 
 
-def _given(product: Value) -> Value:
+def _of_gate(product: Value) -> Value:
     return product
 
 
@@ -78,8 +78,8 @@ class LSTMStep(CellStep):
         size = both.shape[1] // 4
         chunks = aten.split(t, both, 1, (size,) * 4)
         i, f, g, o = (aten.in_place(t, chunk, saves="output") for chunk in chunks)
-        kept, new = aten.multiply(t, f, cell), aten.multiply(t, i, g)
-        following = aten.added(t, kept, new)
+        old, new = aten.multiply(t, f, cell), aten.multiply(t, i, g)
+        following = aten.added(t, old, new)
         t.drop(new)
         following.storage.what = "the cell"
         bounded = aten.derived(t, following, saves="output")
@@ -211,12 +211,12 @@ def recurrent(
         products: Value | None = None
         for suffix in directions:
             own = {name: w[whole] for name in _WEIGHTS if (whole := f"{name}_l{layer}{suffix}") in w}
-            given = [aten.select(t, state, 0) for state in first]
+            firsts = [aten.select(t, state, 0) for state in first]
             before, products = products, aten.linear(t, below, own["weight_ih"], own.get("bias_ih"))
             if before is not None:
                 t.drop(before)
             both = len(directions) > 1
-            done.append(_direction(t, cell, products, given, own, backwards=bool(suffix), both=both))
+            done.append(_direction(t, cell, products, firsts, own, backwards=bool(suffix), both=both))
             states.append(done[-1].states)
         outputs = done[0].outputs
         if len(done) > 1:
@@ -284,11 +284,11 @@ def _direction(
     for product in reversed(arrived) if backwards else arrived:
         before = t.begin()
         with t.step(loop):
-            states = cell.step(t, partial(_given, product), states, w)
+            states = cell.step(t, partial(_of_gate, product), states, w)
             t.end(before, *states)
         outputs.append(states[0])
     y = aten.stack(t, outputs, (count, *outputs[0].shape), 0)
     y.storage.what = "the outputs of the layer below"
-    kept = outputs[:-1] if both else []
-    t.end(start, y, *states, *kept)
-    return _Direction(y, states, kept)
+    behind = outputs[:-1] if both else []
+    t.end(start, y, *states, *behind)
+    return _Direction(y, states, behind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import isinf
 
-from archscope.autograd.aten import kept, like, pointwise, restored, strides_of
+from archscope.autograd.aten import like, pointwise, restored, strides_of, with_ones
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
@@ -55,7 +55,7 @@ def _of_extremum(t: Tape, x: Value, dims: Collection[int]) -> Value:
     size = like(t, x)
     equal, unknown, mask = (like(t, x, "", "bool") for _ in range(3))
     t.drop(equal, unknown)
-    count, each = t.make(kept(x.shape, dims), "int64"), t.make(kept(x.shape, dims), x.dtype)
+    count, each = t.make(with_ones(x.shape, dims), "int64"), t.make(with_ones(x.shape, dims), x.dtype)
     shared, sign, result = (like(t, x) for _ in range(3))
     t.drop(size, mask, count, each, shared, sign)
     return result
@@ -64,7 +64,7 @@ def _of_extremum(t: Tape, x: Value, dims: Collection[int]) -> Value:
 def _of_simple_power(t: Tape, gradients: Gradients, x: Value, dims: Collection[int], p: float) -> Value:
     """sgn(x) * grad, or grad * (x / norm) with zeros filled in place."""
     scaled = like(t, x)
-    zero = [t.make(kept(x.shape, dims), "bool")] if p == 2 else []
+    zero = [t.make(with_ones(x.shape, dims), "bool")] if p == 2 else []
     result = _times(t, gradients, dims, scaled) if p == 2 else like(t, scaled)
     t.drop(scaled, *zero)
     return result
@@ -79,14 +79,14 @@ def _of_power(t: Tape, x: Value, dims: Collection[int], p: float) -> Value:
         passing.append(like(t, x))  # the sign
     scaled = like(t, x)
     t.drop(*passing)
-    root = t.make(kept(x.shape, dims), x.dtype)
+    root = t.make(with_ones(x.shape, dims), x.dtype)
     if p < 1:
         half, result = like(t, x), like(t, x)
         t.drop(scaled, root, half)
         return result
-    each = t.make(kept(x.shape, dims), x.dtype)
+    each = t.make(with_ones(x.shape, dims), x.dtype)
     t.drop(root)
-    zero = [t.make(kept(x.shape, dims), "bool")]
+    zero = [t.make(with_ones(x.shape, dims), "bool")]
     t.drop(*zero)
     result = like(t, x)
     t.drop(scaled, each)
@@ -102,11 +102,11 @@ def variance(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
 
 def _of_variance(t: Tape, gradients: Gradients, x: Value, dims: Collection[int]) -> Value:
     """(2 / (n - correction)) * grad * (x - x.mean())."""
-    mean, apart = t.make(kept(x.shape, dims), x.dtype), like(t, x)
+    mean, apart = t.make(with_ones(x.shape, dims), x.dtype), like(t, x)
     gradient = gradients[0]
     assert gradient is not None
     sizes, steps = restored(gradient, x.shape, dims)
-    scaled = t.make(kept(x.shape, dims), x.dtype, "", iterated(sizes, (sizes, steps)))
+    scaled = t.make(with_ones(x.shape, dims), x.dtype, "", iterated(sizes, (sizes, steps)))
     result = pointwise(t, scaled, apart)
     t.drop(mean, apart, scaled)
     return result

@@ -136,8 +136,8 @@ def lies(shape: Sequence[int], strides: Strides, wanted: Strides) -> bool:
 def _broadcast(shape: Sequence[int], own: Sequence[int], strides: Strides) -> Strides:
     """Strides of an operand in the common shape: 0 where it is repeated."""
     missing = len(shape) - len(own)
-    kept = zip(shape[missing:], own, strides, strict=True)
-    return (0,) * missing + tuple(0 if size == 1 != wanted else step for wanted, size, step in kept)
+    dims = zip(shape[missing:], own, strides, strict=True)
+    return (0,) * missing + tuple(0 if size == 1 != wanted else step for wanted, size, step in dims)
 
 
 def _swaps(shape: Sequence[int], operands: Sequence[Strides], inner: int, outer: int) -> int:

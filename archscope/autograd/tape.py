@@ -193,15 +193,15 @@ class Tape:
     def living(self, event: int) -> dict[Storage, int]:
         """What lives at an event, and how often; the traffic has to have been asked for."""
         event, more = (event, []) if self._stretched is None else self._stretched.at(event)
-        found: dict[Storage, int] = {}
+        sizes: dict[Storage, int] = {}
         for storage, born in self.until(event):
             if born:
-                found[storage] = 1
+                sizes[storage] = 1
             else:
-                del found[storage]
+                del sizes[storage]
         for storage, times in more:
-            found[storage] = found.get(storage, 0) + times
-        return found
+            sizes[storage] = sizes.get(storage, 0) + times
+        return sizes
 
     def forget(self) -> tuple[int, list[tuple[str, str, int]]]:
         """Forget all events so far: what they allocated, and they themselves."""
@@ -419,8 +419,8 @@ class Tape:
         node.arrived = {}
         if node.region is not None and node.region.fresh and node.saved:
             self._recompute(node.region)
-        given = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
-        results = [None if target is None else one for (target, _), one in zip(node.edges, given, strict=True)]
+        gradients = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
+        results = [None if target is None else one for (target, _), one in zip(node.edges, gradients, strict=True)]
         for value in results:
             if value is not None:
                 value.uses += 1
@@ -479,8 +479,8 @@ class Tape:
     def _summed_to(self, gradient: Value, shape: Shape) -> Value:
         """at::sum_to: a gradient summed over what was broadcast."""
         leading = len(gradient.shape) - len(shape)
-        kept = zip(gradient.shape[leading:], shape, strict=True)
-        if leading > 0 or any(size != 1 == wanted for size, wanted in kept):
+        pairs = zip(gradient.shape[leading:], shape, strict=True)
+        if leading > 0 or any(size != 1 == wanted for size, wanted in pairs):
             return self.make(shape, gradient.dtype, "a gradient, summed")
         return gradient
 
@@ -492,8 +492,8 @@ class Tape:
             self._leave_region(region)
 
     def _unhold_saved(self, node: Node) -> None:
-        kept, node.saved = node.saved, []
-        for storage in kept:
+        saved, node.saved = node.saved, []
+        for storage in saved:
             self._unhold(storage)
 
     def _leave_region(self, region: RecomputedBlock) -> None:
@@ -510,8 +510,8 @@ class Tape:
             self.hold(gradient)
             node.arrived[slot] = gradient
         elif self.watched or before.uses > 1 or before.storage.held > 1 or not before.dense:
-            laid = before.strides if before.dense else None
-            total = self.make(before.shape, before.dtype, "the sum of gradients", laid)
+            strides = before.strides if before.dense else None
+            total = self.make(before.shape, before.dtype, "the sum of gradients", strides)
             self.hold(total)
             self.close()
             node.arrived[slot] = total

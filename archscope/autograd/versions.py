@@ -39,12 +39,12 @@ def version(text: str) -> Version:
     minor = rest.partition(".")[0].partition("+")[0]
     if not (major.isdecimal() and minor.isdecimal() and len(text) < 32):
         raise UsageError(f"`{text}` is no version of torch: 2.0, 1.12")
-    found = int(major), int(minor)
-    if found < OLDEST:
+    number = int(major), int(minor)
+    if number < OLDEST:
         raise UsageError(f"torch {text}: what versions before {spelled(OLDEST)} keep is not known")
-    if found > TORCH:
+    if number > TORCH:
         raise UsageError(f"torch {text}: what versions after {spelled(TORCH)} keep is not known")
-    return found
+    return number
 
 
 def spelled(one: Version) -> str:

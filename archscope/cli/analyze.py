@@ -87,10 +87,10 @@ def _times(account: Account, profile_file: str | None) -> list[Times]:
     from archscope.report.page.times import of_prediction, read_profile
 
     design = account.design
-    found = [] if profile_file is None else [read_profile(profile_file, design)]
+    profiles = [] if profile_file is None else [read_profile(profile_file, design)]
     if account.setting.timed:
         from archscope.analysis.time.roofline import predict
 
         modes = ("train", "infer") if account.setting.trains else ("infer",)
-        found += [of_prediction(predict(design, account.setting, mode=mode)) for mode in modes]
-    return found
+        profiles += [of_prediction(predict(design, account.setting, mode=mode)) for mode in modes]
+    return profiles

@@ -38,17 +38,19 @@ def command(
     """
     torch_side = options.torch_side("calibrate")
     with options.progress("calibrating", quiet=quiet) as tick:
-        found = torch_side.calibrate(device=device, precisions=precisions or ("float32",), seconds=seconds, tick=tick)
+        measured = torch_side.calibrate(
+            device=device, precisions=precisions or ("float32",), seconds=seconds, tick=tick
+        )
     target = output
     if target is None:
-        path = calibrations.place_of(found.device)
+        path = calibrations.place_of(measured.device)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from None
         target = str(path)
-    write(dumped(found.as_data()), target)
-    told = target != "-" and not quiet
-    outputs.write(CalibrationReport(found), quiet=not told)
-    if told and not outputs.piped:
+    write(dumped(measured.as_data()), target)
+    speaks = target != "-" and not quiet
+    outputs.write(CalibrationReport(measured), quiet=not speaks)
+    if speaks and not outputs.piped:
         click.echo(f"\nstored in {target}")

@@ -69,7 +69,7 @@ def asked(device: str | None, file: str | None, *, bound: bool) -> Calibration |
     if device == "cuda":
         return None if file is None else read(Path(file))
     title = DEVICES[device].name if device in DEVICES else processor()
-    found = None if bound else find(title, file)
-    if found is None and device == "cpu":
+    calibration = None if bound else find(title, file)
+    if calibration is None and device == "cpu":
         raise UsageError(f"no peaks are published of {title}; `archscope calibrate --device cpu` measures them")
-    return found
+    return calibration

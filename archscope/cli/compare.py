@@ -112,28 +112,28 @@ def command(
     ]
     if difference:
         hold_drawn("a difference", *designs)  # before all are worked out
-    found = compare(
+    comparison = compare(
         designs,
         setting,
         baseline=_baseline(baseline, specs, 1 + len(variants)),
         figures=chosen,
     )
-    laid = _laid(found) if difference else None
+    change = _difference(comparison) if difference else None
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None
-    differs = None if laid is None else DifferenceReport(laid, deep)
+    differs = None if change is None else DifferenceReport(change, deep)
 
     def page() -> str:
         from archscope.report.page import comparison_page
 
-        return comparison_page(found, laid)
+        return comparison_page(comparison, change)
 
-    outputs.write(ComparisonReport(found, (deep or 1) if stages else None, deep or 1, differs), html=page)
+    outputs.write(ComparisonReport(comparison, (deep or 1) if stages else None, deep or 1, differs), html=page)
 
 
-def _laid(found: Comparison) -> Difference:
+def _difference(comparison: Comparison) -> Difference:
     """What makes the other of two designs of the baseline."""
-    before, after = (found.sides[at].design for at in (found.baseline, 1 - found.baseline))
-    return diff(before, after, found.setting)
+    before, after = (comparison.sides[at].design for at in (comparison.baseline, 1 - comparison.baseline))
+    return diff(before, after, comparison.setting)
 
 
 def _columns(

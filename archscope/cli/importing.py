@@ -32,15 +32,15 @@ class ExampleInput(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Example:
         if isinstance(value, tuple):
             return value
-        found = re.fullmatch(r"(?:(\w+)=)?(\d{1,9}(?:[x,]\d{1,9})*)?(?::(\w+))?", str(value))
-        if found is None or not (found[2] or found[3]):
+        match = re.fullmatch(r"(?:(\w+)=)?(\d{1,9}(?:[x,]\d{1,9})*)?(?::(\w+))?", str(value))
+        if match is None or not (match[2] or match[3]):
             self.fail(f"{value!r} is not of the form 3x224x224, ids=128:int64 or step=:int64", param, ctx)
-        dtype = full_name(found[3] or DTYPES[0])
+        dtype = full_name(match[3] or DTYPES[0])
         if dtype not in DTYPES:
             hint = misnamed(dtype, DTYPES) or f"one of {', '.join(DTYPES)}"
-            self.fail(f"{found[3]!r} is no type of an input; {hint}", param, ctx)
-        sizes = tuple(int(size) for size in re.split("[x,]", found[2])) if found[2] else ()
-        return found[1] or "", sizes, dtype
+            self.fail(f"{match[3]!r} is no type of an input; {hint}", param, ctx)
+        sizes = tuple(int(size) for size in re.split("[x,]", match[2])) if match[2] else ()
+        return match[1] or "", sizes, dtype
 
 
 @click.command("import")
@@ -98,17 +98,17 @@ def command(
     if target.endswith(".onnx"):
         if kwargs_text is not None or opaque:
             raise click.UsageError("--kwargs and --opaque are for models that are run; an ONNX file is only read")
-        found = _from_onnx(target, inputs, name, flat)
+        imported = _from_onnx(target, inputs, name, flat)
     else:
-        found = _from_code(target, inputs, kwargs_text, name, flat, opaque, quiet)
-    files.write(found.spec, output)
+        imported = _from_code(target, inputs, kwargs_text, name, flat, opaque, quiet)
+    files.write(imported.spec, output)
     if output != "-":
-        for beside, content in found.files.items():
+        for beside, content in imported.files.items():
             files.write(content, str(Path(output).parent / beside))
     if not quiet:
-        options.warn(one.within(output) for one in found.design.warnings)
-    outputs.write(ImportedReport(found), quiet=quiet and found.ok, err=output == "-")
-    ctx.exit(0 if found.ok else 1)
+        options.warn(one.within(output) for one in imported.design.warnings)
+    outputs.write(ImportedReport(imported), quiet=quiet and imported.ok, err=output == "-")
+    ctx.exit(0 if imported.ok else 1)
 
 
 def _from_code(
@@ -126,8 +126,8 @@ def _from_code(
     if not quiet and sys.stderr.isatty():
         click.echo(f"tracing {target} twice, which takes a while for large models", err=True)
     resolved = targets.resolve(target, [targets.Example(*one) for one in inputs], kwargs=arguments, name=name)
-    found: Imported = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
-    return found
+    imported: Imported = options.torch_side("imports").imported(resolved, flat=flat, opaque=opaque)
+    return imported
 
 
 def _from_onnx(path: str, inputs: tuple[Example, ...], name: str | None, flat: bool) -> Imported:
@@ -138,5 +138,5 @@ def _from_onnx(path: str, inputs: tuple[Example, ...], name: str | None, flat: b
     prove = prove_shapes
     with suppress(ModuleNotFoundError):
         from archscope.backends.torch.onnx_proof import prove_onnx as prove
-    sizes = options.shapes([(given, shape) for given, shape, _ in inputs])
+    sizes = options.shapes([(named, shape) for named, shape, _ in inputs])
     return import_onnx(path, input=sizes, name=name, flat=flat, prove=prove)

@@ -20,7 +20,7 @@ def command(outputs: options.Outputs, quiet: bool) -> None:
     if quiet and not outputs.targets:
         click.echo("\n".join(library.names()))
         return
-    outputs.write(CatalogueReport(zoo.kept() or _counted(quiet)), quiet=quiet)
+    outputs.write(CatalogueReport(zoo.table() or _counted(quiet)), quiet=quiet)
 
 
 def _counted(quiet: bool) -> list[Entry]:

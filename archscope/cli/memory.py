@@ -76,26 +76,26 @@ def command(
     archscope memory my.yaml --optimizer none --input 3x512x512
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, setting)
+    ledger = memory(design, setting)
     if plot is not None:
         from archscope.report.figures import memory_timeline, save
 
-        save(memory_timeline(found), plot)
+        save(memory_timeline(ledger), plot)
     space = room(setting.device, limit, context)
 
     @cache
     def fits() -> tuple[str, ...]:
         if space is None:
             return ()
-        return within(setting.device, limit, context, space), *fitting(spec, sets, found, space)
+        return within(setting.device, limit, context, space), *fitting(spec, sets, ledger, space)
 
-    outputs.write(MemoryReport(found, layers, fits))
+    outputs.write(MemoryReport(ledger, layers, fits))
 
 
-def fitting(spec: str, sets: Sequence[tuple[str, str]], found: Memory, limit: int) -> Iterator[str]:
+def fitting(spec: str, sets: Sequence[tuple[str, str]], ledger: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
-    design, setting = found.design, found.setting
-    yield from batches(found, limit)
+    design, setting = ledger.design, ledger.setting
+    yield from batches(ledger, limit)
     shapes = [node.shape for node in design.inputs]
     if len(design.layers) > MOST_DRAWN or len(shapes) != 1 or len(shapes[0]) != 3:
         return

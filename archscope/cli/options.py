@@ -115,13 +115,13 @@ class Names(click.ParamType):
 
     name = "columns"
 
-    def __init__(self, known: Iterable[str]) -> None:
-        self.known = tuple(known)
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         done, comma, begun = incomplete.rpartition(",")
         sign = "-" if begun.startswith("-") else ""
-        names = (f"{sign}{name}" for name in self.known)
+        names = (f"{sign}{name}" for name in self.names)
         return [CompletionItem(f"{done}{comma}{name}") for name in names if name.startswith(begun)]
 
 
@@ -255,9 +255,9 @@ def formats(report: type[Report]) -> Callable[[_Command], _Command]:
 
     def decorated(function: _Command) -> _Command:
         @wraps(function)
-        def command(**given: Any) -> Any:
-            targets = {name: given.pop(f"{name}_file") for name in FORMATS}
-            return function(outputs=Outputs(targets), **given)
+        def command(**values: Any) -> Any:
+            targets = {name: values.pop(f"{name}_file") for name in FORMATS}
+            return function(outputs=Outputs(targets), **values)
 
         for name, format_ in reversed(FORMATS.items()):
             option = target(f"--{name}", f"{name}_file", is_flag=False, flag_value="-", help=format_.HELP)
@@ -305,11 +305,11 @@ def load_design(
 
 def warn(warnings: Iterable[Diagnostic]) -> None:
     """Tell of warnings on standard error, of each once in a command, whatever its numbers in other variants."""
-    told: set[object] = click.get_current_context().meta.setdefault("archscope.warnings", set())
+    marks: set[object] = click.get_current_context().meta.setdefault("archscope.warnings", set())
     for warning in warnings:
         key = numberless(warning.message), warning.mark
-        if key not in told:
-            told.add(key)
+        if key not in marks:
+            marks.add(key)
             click.echo(warning.render(), err=True)
 
 

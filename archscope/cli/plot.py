@@ -31,11 +31,11 @@ class Kinds(click.Group):
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = super().get_command(ctx, cmd_name)
-        if found is None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
             hint = suggestion(cmd_name, self.commands) or f"one of {', '.join(self.commands)}"
             raise UsageError(f"there is no plot `{cmd_name}`; {hint}: `archscope plot KIND SPEC -o FILE`")
-        return found
+        return command
 
 
 @click.group("plot", cls=Kinds, subcommand_metavar="KIND SPEC... -o FILE")
@@ -118,8 +118,8 @@ def memory_(spec: str, setting: Setting, output: str, sets: Sets, inputs: Inputs
     from archscope.report import figures
 
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = memory(design, setting)
-    _save(figures.memory_timeline(found), output)
+    ledger = memory(design, setting)
+    _save(figures.memory_timeline(ledger), output)
 
 
 @command.command("roofline")

@@ -57,14 +57,14 @@ def command(
     if measure_peak and calibration is None:
         ceilings = machine.measure_peaks(device, [setting.precision])
     with options.progress("profiling", quiet=quiet) as tick:
-        found = torch_side.profile(
+        result = torch_side.profile(
             design,
             setting.but(device=machine.named(device), calibration=calibration),
             seconds=seconds,
             ceilings=ceilings,
             tick=tick,
         )
-    outputs.write(ProfileReport(found, top, layers))
+    outputs.write(ProfileReport(result, top, layers))
 
 
 def _remark_threads(measured: int | None, here: Any) -> None:

@@ -45,9 +45,9 @@ def command(
     archscope reconcile mobilenet_v2 --precision amp --json -
     """
     design = options.load_design(spec, sets, inputs, quiet=quiet)
-    found = reconcile(design, setting)
+    result = reconcile(design, setting)
     measured = {} if no_run else _measured(design, setting)
-    report = ReconciliationReport(found, measured or {})
+    report = ReconciliationReport(result, measured or {})
     outputs.write(report)
     if measured is None and not quiet:
         click.echo(_NO_TORCH, err=True)

@@ -124,15 +124,15 @@ def options(*fields: str, partial: bool = False, device: bool = False) -> Callab
 
     def decorated(function: _Command) -> _Command:
         @wraps(function)
-        def command(**given: Any) -> Any:
-            asked = _asked({name: given.pop(name) for name in fields if name in given})
+        def command(**values: Any) -> Any:
+            asked = _asked({name: values.pop(name) for name in fields if name in values})
             if device and "device" not in asked:
                 raise click.UsageError("times are those of a device: add --device, such as --device h200")
             if partial:
-                return function(changes=asked, **given)
+                return function(changes=asked, **values)
             if "calibration" in fields:
-                asked |= _calibrated(asked, given.pop("calibration_file"), bound=given.pop("bound"))
-            return function(setting=Setting.of(**asked), **given)
+                asked |= _calibrated(asked, values.pop("calibration_file"), bound=values.pop("bound"))
+            return function(setting=Setting.of(**asked), **values)
 
         for name in reversed(fields):
             command = _calibration(command) if name == "calibration" else OPTIONS[name](command)
@@ -148,7 +148,7 @@ def refused(why: str, *fields: str) -> Callable[[_Command], _Command]:
         why: does nothing depend on them.
     """
 
-    def told(context: click.Context, option: click.Parameter, _: Any) -> None:
+    def message(context: click.Context, option: click.Parameter, _: Any) -> None:
         if context.get_parameter_source(str(option.name)) not in _UNASKED:
             raise click.UsageError(f"{option.opts[0]} says nothing here: {why}")
 
@@ -156,16 +156,16 @@ def refused(why: str, *fields: str) -> Callable[[_Command], _Command]:
         for name in fields:
             function = OPTIONS[name](function)
             option: click.Option = function.__click_params__[-1]  # type: ignore[attr-defined]  # as click keeps them
-            option.hidden, option.expose_value, option.callback = True, False, told
+            option.hidden, option.expose_value, option.callback = True, False, message
         return function
 
     return decorated
 
 
-def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(values: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for on the command line."""
     context = click.get_current_context()
-    asked = {name: value for name, value in given.items() if context.get_parameter_source(name) not in _UNASKED}
+    asked = {name: value for name, value in values.items() if context.get_parameter_source(name) not in _UNASKED}
     if "launch" in asked:
         asked["launch"] /= 1e6
     return asked
@@ -180,7 +180,9 @@ def _calibrated(asked: Mapping[str, Any], file: str | None, *, bound: bool) -> d
     Raises:
         UsageError: it is none of the device that is asked for, or there is no such device.
     """
-    found = calibrations.asked(asked.get("device"), file, bound=bound or (bool(asked.get("compile")) and file is None))
-    if found is not None and "launch" in asked:
+    calibration = calibrations.asked(
+        asked.get("device"), file, bound=bound or (bool(asked.get("compile")) and file is None)
+    )
+    if calibration is not None and "launch" in asked:
         raise click.UsageError("--launch is for the bound, and a calibration is stored: add --bound")
-    return {"calibration": found}
+    return {"calibration": calibration}

@@ -179,7 +179,7 @@ def command(
     every = rows if not only_frontier else None
     journal = None if number is not None else rows or page
     with _progress(plan.space.count, quiet=quiet) as on_progress:
-        found = carried_out(
+        sweep = carried_out(
             plan,
             workers=workers,
             scheduler=scheduler,
@@ -192,18 +192,18 @@ def command(
         )
     if rows and only_frontier:
         with shown.REPORTS["rows"](rows, plan, None) as writer:
-            writer.write(found.frontier)
+            writer.write(sweep.frontier)
     if page is not None:
-        write(_page(plan, found, page), page)
+        write(_page(plan, sweep, page), page)
     if emitted is not None:
-        _emit(plan, found, emitted)
-    outputs.write(SweepReport(found), quiet=piped, html=lambda: _page(plan, found, outputs["html"] or ""))
-    if not found.complete:
+        _emit(plan, sweep, emitted)
+    outputs.write(SweepReport(sweep), quiet=piped, html=lambda: _page(plan, sweep, outputs["html"] or ""))
+    if not sweep.complete:
         again = "; --resume goes on" if journal is not None else ""
-        click.echo(f"stopped after {found.tally.designs:,} of {plan.space.count:,} designs{again}", err=True)
+        click.echo(f"stopped after {sweep.tally.designs:,} of {plan.space.count:,} designs{again}", err=True)
         sys.exit(_STOPPED)
-    if not found.tally.legal:
-        raise UsageError(f"none of the {found.tally.designs:,} designs is legal; the reasons are told above")
+    if not sweep.tally.legal:
+        raise UsageError(f"none of the {sweep.tally.designs:,} designs is legal; the reasons are told above")
 
 
 def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:
@@ -215,23 +215,23 @@ def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibr
 
 def _targets(outs: Sequence[str]) -> tuple[str | None, str | None]:
     """The file for rows and the one for the report."""
-    found: dict[tuple[str, ...], str] = {}
+    texts: dict[tuple[str, ...], str] = {}
     for out in outs:
         suffix = Path(out).suffix.lower()
         kind = next((kinds for kinds in (_ROWS, _PAGE) if suffix in kinds), None)
         if kind is None:
             raise click.UsageError(f"`{out}` is none of the files that -o writes: .parquet, .csv, .html")
-        if kind in found:
-            raise click.UsageError(f"-o {found[kind]} and -o {out} are of one kind; write them one by one")
-        found[kind] = out
-    return found.get(_ROWS), found.get(_PAGE)
+        if kind in texts:
+            raise click.UsageError(f"-o {texts[kind]} and -o {out} are of one kind; write them one by one")
+        texts[kind] = out
+    return texts.get(_ROWS), texts.get(_PAGE)
 
 
-def _derived(given: Sequence[tuple[str, str]]) -> dict[str, str]:
-    found = dict(given)
-    if len(found) < len(given):
+def _derived(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    formulas = dict(pairs)
+    if len(formulas) < len(pairs):
         raise click.UsageError("--derive gives two columns one name")
-    return found
+    return formulas
 
 
 def _check_wanted(plan: Plan, only_frontier: bool, emitted: str | None) -> None:
@@ -283,7 +283,7 @@ def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]
         yield moved
 
 
-def _page(plan: Plan, found: Sweep, target: str) -> str:
+def _page(plan: Plan, sweep: Sweep, target: str) -> str:
     """The report as a page, with the specs of its designs where the spec is a file."""
     from archscope.report.page import sweep_page
     from archscope.sweeps.emit import extended
@@ -291,8 +291,8 @@ def _page(plan: Plan, found: Sweep, target: str) -> str:
     try:
         extended(plan.document.source.name, target)
     except UsageError:  # the spec is no file
-        return sweep_page(found, None)
-    return sweep_page(found, lambda number: _spec(plan, number, target))
+        return sweep_page(sweep, None)
+    return sweep_page(sweep, lambda number: _spec(plan, number, target))
 
 
 def _spec(plan: Plan, number: int, target: str) -> str:
@@ -302,9 +302,9 @@ def _spec(plan: Plan, number: int, target: str) -> str:
     return emitted(plan, plan.space.values(number), target)
 
 
-def _emit(plan: Plan, found: Sweep, target: str) -> None:
+def _emit(plan: Plan, sweep: Sweep, target: str) -> None:
     """Write the best design, or each of the best, as a spec."""
-    numbers = found.top.numbers.tolist()
+    numbers = sweep.top.numbers.tolist()
     if not numbers:
         raise UsageError("no design satisfies the conditions, so there is none to --emit")
     for rank, number in enumerate(numbers if "{}" in target else numbers[:1], 1):

@@ -105,10 +105,10 @@ def _designs(spec: str) -> list[str]:
     """The spec itself, or every design in a folder; files that only offer blocks are left out."""
     if not os.path.isdir(spec):
         return [spec]
-    found = [str(path) for path in sorted(Path(spec).rglob("*.yaml")) if not _is_library(path)]
-    if not found:
+    paths = [str(path) for path in sorted(Path(spec).rglob("*.yaml")) if not _is_library(path)]
+    if not paths:
         raise click.UsageError(f"there is no design (*.yaml) in {spec}")
-    return found
+    return paths
 
 
 def _is_library(path: Path) -> bool:

@@ -140,7 +140,7 @@ class Design(Shown, report="design"):
             UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
                 torch.autocast does in it.
         """
-        types = self.graph.told(types)
+        types = self.graph.relevant(types)
         if type(batch) is not int:  # a sweep may vary it
             return steps_of(self.graph, batch, types)
         return self._steps(batch, types)

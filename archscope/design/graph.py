@@ -232,12 +232,12 @@ class LayerGraph:
             UsageError: a layer does not allow this batch (it reshapes or broadcasts over it), or it is not known what
                 torch.autocast does in it.
         """
-        tensors, refusal = self._inferred(batch, self.told(types))
+        tensors, refusal = self._inferred(batch, self.relevant(types))
         if refusal is not None:
             raise UsageError(_impossible(*refusal, batch))
         return tensors
 
-    def told(self, types: Types | None) -> Types | None:
+    def relevant(self, types: Types | None) -> Types | None:
         """The types of a run, if those of tensors depend on them: something names types, or autocast casts."""
         return types if types and (self.typed or types.lower) else None
 
@@ -299,7 +299,7 @@ class LayerGraph:
         if refused is not None:
             return None
         dims: dict[str, tuple[int | None, ...]] = {node.name: (0,) for node in self.inputs}
-        known: dict[tuple[int, int], tuple[int | None, ...]] = {}  # alike layers give the same tensors
+        differing: dict[tuple[int, int], tuple[int | None, ...]] = {}  # alike layers give the same tensors
         for layer in self._layers:
             if refusal is not None and refusal[0] is layer:
                 what = f"does not allow batch {MANY}: {refusal[1].message.removeprefix(f'{layer.kind}: ')}"
@@ -308,9 +308,9 @@ class LayerGraph:
             if what:
                 return BesideBatches(dims, _marked(many, dims), Parting(layer, what))
             few, more = one[layer.name], many[layer.name]
-            if (id(few), id(more)) not in known:
-                known[id(few), id(more)] = tuple(map(_first_difference, few, more))
-            dims[layer.name] = known[id(few), id(more)]
+            if (id(few), id(more)) not in differing:
+                differing[id(few), id(more)] = tuple(map(_first_difference, few, more))
+            dims[layer.name] = differing[id(few), id(more)]
         return BesideBatches(dims, _marked(many, dims))
 
     @cached_property

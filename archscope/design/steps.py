@@ -61,7 +61,7 @@ _Upstream = tuple[Layer, Tensors, Tensors, tuple[bool, ...], tuple[str, ...], tu
 
 def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[_Upstream], set[Ref]]:
     """The layers, told what lies upstream of each; the tensors that need a gradient if one arrives."""
-    known: dict[tuple[int, Tensors, tuple[str, ...]], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
+    learnt_of: dict[tuple[int, Tensors, tuple[str, ...]], tuple[tuple[str, ...], tuple[bool, ...]]] = {}
     needing: set[Ref] = set()
     steps: list[_Upstream] = []
     for layer in graph.layers:
@@ -72,10 +72,10 @@ def _forward(graph: LayerGraph, tensors: Mapping[str, Tensors]) -> tuple[list[_U
         needs = (False,) * len(inputs)
         if not layer.no_grad:
             key = (id(op), x, layer.frozen)
-            alike = known.get(key)  # layers of repeated blocks are alike
+            alike = learnt_of.get(key)  # layers of repeated blocks are alike
             if alike is None:
                 trained = tuple([one for one in op.parameters(*x) if one not in layer.frozen])
-                alike = known[key] = trained, tuple([tensor.floating for tensor in y])
+                alike = learnt_of[key] = trained, tuple([tensor.floating for tensor in y])
             learns, floating = alike
             if op.differentiable:
                 needs = tuple([ref in needing for ref in inputs])

@@ -133,8 +133,8 @@ def dependence(*columns: Column) -> dict[str, Any]:
 
 def fields_of(setting: Setting, columns: Iterable[Column]) -> tuple[str, ...]:
     """What of a setting some columns depend on, in the order in which it is told."""
-    found = {name for one in columns for name in one.fields(setting)}
-    return tuple(name for name in SETTING if name in found)
+    fields = {name for one in columns for name in one.fields(setting)}
+    return tuple(name for name in SETTING if name in fields)
 
 
 def words_of(setting: Setting, columns: Iterable[Column]) -> str:
@@ -147,9 +147,9 @@ def figures_in(names: Iterable[str]) -> Iterator[Figure]:
     """The figures among the names of an expression: of the design, of a part (``fc.params``), along an axis."""
     for name in names:
         part, _, last = name.rpartition(".")
-        found = FIGURES.get(name) or FIGURES.get(last) or FIGURES.get(part)
-        if found is not None:
-            yield found
+        figure = FIGURES.get(name) or FIGURES.get(last) or FIGURES.get(part)
+        if figure is not None:
+            yield figure
 
 
 def of_mode(setting: Setting, names: Iterable[str]) -> tuple[str, ...]:
@@ -160,8 +160,8 @@ def of_mode(setting: Setting, names: Iterable[str]) -> tuple[str, ...]:
 
 def options_of(*names: str) -> tuple[str, ...]:
     """The fields that figures depend on under some setting or other: the options of a command that tells them."""
-    found = {one for name in names for one in (*FIGURES[name].depends, *FIGURES[name].lowered)}
-    return tuple(name for name in SETTING if name in found)
+    options = {one for name in names for one in (*FIGURES[name].depends, *FIGURES[name].lowered)}
+    return tuple(name for name in SETTING if name in options)
 
 
 # -- how they are got ---

@@ -155,7 +155,7 @@ class _InstanceNorm(_RunningNorm):
         one = aten.reshape(t, aten.copied(t, a), (1, samples * channels, *a.shape[2:]))
         kind = _statistics(t, w, a) if self.affine else a.dtype
         size = one.shape[1:2] if t.training or not self.track_running_stats else (0,)
-        normal = aten.batch_norm(t, one, scales, size, dtype=kind, kept=[*(v for v in scales[:1] if v), *running])
+        normal = aten.batch_norm(t, one, scales, size, dtype=kind, saved=[*(v for v in scales[:1] if v), *running])
         for name in ("running_mean", "running_var") if running else ():
             aten.averaged(t, (channels,), a.dtype, w[name].dtype)
         return aten.reshape(t, normal, a.shape)

@@ -75,13 +75,13 @@ def run_of(setting: Setting, columns: Iterable[Column], also: Iterable[str] = ()
     Args:
         also: further fields, of what is built and run for them.
     """
-    found, shown = {}, {*fields_of(setting, columns), *also}
+    values, shown = {}, {*fields_of(setting, columns), *also}
     for name in filter(shown.__contains__, FIELDS):
         value = getattr(setting, name)
         if isinstance(value, Calibration):
             value = ", ".join(filter(None, [value.device, str(value.machine.get("date", ""))]))
-        found[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
-    return found
+        values[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
+    return values
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------

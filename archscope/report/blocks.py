@@ -173,12 +173,12 @@ class Grid(Block):
     def filled(self) -> Grid:
         """The same without the columns in which nothing stands."""
         rows = [self.cells(row) for row in (*self.rows, *self.totals)]
-        kept = [at for at in range(len(self.heads)) if any(cells[at].text() for cells in rows)]
+        columns = [at for at in range(len(self.heads)) if any(cells[at].text() for cells in rows)]
 
         def cut(some: tuple[Row, ...]) -> tuple[Row, ...]:
-            return tuple(row._replace(cells=[row.cells[at] for at in kept]) for row in some)
+            return tuple(row._replace(cells=[row.cells[at] for at in columns]) for row in some)
 
-        heads = tuple(self.heads[at] for at in kept)
+        heads = tuple(self.heads[at] for at in columns)
         return replace(self, heads=heads, rows=cut(self.rows), totals=cut(self.totals))
 
     def cells(self, row: Row) -> list[Cell]:

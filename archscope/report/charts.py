@@ -108,8 +108,8 @@ def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> tuple[dict[s
 
     large = set(sorted(figures, key=share, reverse=True)[: MOST_BARS - 1])
     others = [own for name, own in figures.items() if name not in large]
-    found = {name: own for name, own in figures.items() if name in large}
-    return found | {f"the other {len(others)}": [sum(column) for column in zip(*others, strict=True)]}, len(others)
+    large_ones = {name: own for name, own in figures.items() if name in large}
+    return large_ones | {f"the other {len(others)}": [sum(column) for column in zip(*others, strict=True)]}, len(others)
 
 
 def layers(account: Account, *, log: bool = False) -> Figure:
@@ -165,7 +165,7 @@ class _Spot(NamedTuple):
     seconds: float
 
 
-def roofline(found: Prediction) -> Figure:
+def roofline(prediction: Prediction) -> Figure:
     """Each pass of a layer by its FLOPs a byte, under the ceilings of a device; the area of a spot is its time.
 
     A bound is drawn as the data sheet has it, without what it grants of clock, cache and algorithms: on the roof of its
@@ -174,10 +174,10 @@ def roofline(found: Prediction) -> Figure:
     Raises:
         UsageError: no layer multiplies.
     """
-    spots = list(_spots(found))
+    spots = list(_spots(prediction))
     if not spots:
-        raise UsageError(f"{found.design.name} has no layer that multiplies: it has no place under a roof")
-    ceilings, peak = found.ceilings, peak_of(found.ceilings, found.setting.numbers)
+        raise UsageError(f"{prediction.design.name} has no layer that multiplies: it has no place under a roof")
+    ceilings, peak = prediction.ceilings, peak_of(prediction.ceilings, prediction.setting.numbers)
     ridge = peak / ceilings.bandwidth
     figure = blank(8, 5)
     axes = figure.add_subplot()
@@ -188,7 +188,7 @@ def roofline(found: Prediction) -> Figure:
     bandwidth = low * ceilings.bandwidth
     texts: list[Artist] = [
         axes.annotate(
-            f"{short(peak, 'FLOP/s')} ({found.setting.precision})", (high, peak), (-4, -14), ha="right", **_POINTS
+            f"{short(peak, 'FLOP/s')} ({prediction.setting.precision})", (high, peak), (-4, -14), ha="right", **_POINTS
         ),
         axes.annotate(short(ceilings.bandwidth, "B/s"), (low, bandwidth), (10, 4), va="top", **_POINTS),
         axes.annotate(f"{ridge:,.3g} FLOP/B", (ridge, 0), (3, 4), xycoords=("data", "axes fraction"), **_POINTS),
@@ -216,14 +216,20 @@ def roofline(found: Prediction) -> Figure:
     _log(axes, "y", lambda number: short(number, "FLOP/s"))
     axes.grid(color="0.93")
     texts.append(axes.legend(loc="lower right", fontsize=8))
-    mode = "a training step" if found.setting.mode == "train" else "inference"
+    mode = "a training step" if prediction.setting.mode == "train" else "inference"
     axes.set_title(
-        titled(found.design, f": {mode} under the roof of {ceilings.name}", figure), loc="left", fontweight="bold"
+        titled(prediction.design, f": {mode} under the roof of {ceilings.name}", figure), loc="left", fontweight="bold"
     )
-    passes = [(getattr(one.part, way), getattr(one, way)) for one in found.parts for way in ("forward", "backward")]
-    rest = sum(bound.seconds for moved, bound in passes if not moved.flops) / found.seconds if found.seconds else 0.0
+    passes = [
+        (getattr(one.part, way), getattr(one, way)) for one in prediction.parts for way in ("forward", "backward")
+    ]
+    rest = (
+        sum(bound.seconds for moved, bound in passes if not moved.flops) / prediction.seconds
+        if prediction.seconds
+        else 0.0
+    )
     figure.supxlabel(
-        f"batch {found.setting.batch}; step: {found.label} {duration(found.seconds)},"
+        f"batch {prediction.setting.batch}; step: {prediction.label} {duration(prediction.seconds)},"
         f" of which {rest:.0%} in what multiplies nothing and is not drawn; area: time",
         fontsize=8, color="0.35", x=0.99, ha="right",
     )  # fmt: skip
@@ -241,21 +247,24 @@ def roofline(found: Prediction) -> Figure:
 _POINTS: Any = {"textcoords": "offset points", "fontsize": 8, "color": "0.3"}
 
 
-def _spots(found: Prediction) -> Iterator[_Spot]:
-    for one in found.parts:
+def _spots(prediction: Prediction) -> Iterator[_Spot]:
+    for one in prediction.parts:
         for phase in ("forward", "backward"):
             moved: Moved = getattr(one.part, phase)
             if moved.flops and moved.bytes:
                 seconds = (
-                    getattr(one, phase).seconds if found.calibrated else _by_data_sheet(found, one.part.kind, moved)
+                    getattr(one, phase).seconds
+                    if prediction.calibrated
+                    else _by_data_sheet(prediction, one.part.kind, moved)
                 )
                 intensity = moved.flops / moved.bytes
                 yield _Spot(one.part.name, one.part.kind, phase, intensity, moved.flops / seconds, seconds)
 
 
-def _by_data_sheet(found: Prediction, kind: str, moved: Moved) -> float:
+def _by_data_sheet(prediction: Prediction, kind: str, moved: Moved) -> float:
     return max(
-        moved.flops / peak_of(found.ceilings, found.setting.numbers, kind), moved.bytes / found.ceilings.bandwidth
+        moved.flops / peak_of(prediction.ceilings, prediction.setting.numbers, kind),
+        moved.bytes / prediction.ceilings.bandwidth,
     )
 
 

@@ -94,8 +94,8 @@ def graph_svg(
     return re.sub(r'(?<==")(#[0-9a-f]{6})(?=")', _as_variable, text)
 
 
-def _as_variable(found: re.Match[str]) -> str:
-    color = found[1]
+def _as_variable(match: re.Match[str]) -> str:
+    color = match[1]
     return f"var({_VARIABLES[color]}, {color})" if color in _VARIABLES else color
 
 
@@ -239,7 +239,7 @@ def _without_fontconfig() -> Iterator[None]:
     it in the wheel; the picture is drawn all the same.
     """
     try:
-        kept = os.dup(2)
+        saved = os.dup(2)
     except OSError:  # it is closed: nobody hears
         yield
         return
@@ -248,8 +248,8 @@ def _without_fontconfig() -> Iterator[None]:
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)
             said.seek(0)
             os.write(2, b"".join(line for line in said if not line.startswith(b"Fontconfig ")))
 
@@ -264,7 +264,7 @@ def _tidy(text: str, folded: Outline) -> str:
     text = re.sub(r' id="(graph|node|edge|clust)\d+"', "", text)
     text = text.replace(f' font-family="{_FONT}"', "").replace(' xml:space="preserve"', "")
     titles = _titles(folded)
-    text = re.sub(r"<title>([^<]*)</title>", lambda found: f"<title>{_text(titles[found[1]])}</title>", text)
+    text = re.sub(r"<title>([^<]*)</title>", lambda match: f"<title>{_text(titles[match[1]])}</title>", text)
     # the graph's own title moves to the picture itself, where readers look for it
     title = f"<title>{_text(folded.account.design.title)}</title>"
     text = text.replace(f"{title}\n", "", 1)
@@ -276,18 +276,18 @@ def _titles(folded: Outline) -> dict[str, str]:
     """What a pointer is told, by Graphviz' own titles."""
     arrow = "&#45;&gt;"
     boxes, design = folded.boxes, folded.account.design
-    found = {"%3": design.title}
+    titles = {"%3": design.title}
     for number, box in enumerate(boxes):
         figures = f", {box.params:,} params, {box.macs:,} MACs" if box.role != "input" else ""
-        found[f"n{number}"] = f"{box.name}: {box.kind}, {shape(box.shape)}{figures}"
+        titles[f"n{number}"] = f"{box.name}: {box.kind}, {shape(box.shape)}{figures}"
     for edge in folded.edges:
         sizes = dict.fromkeys(shape(folded.shape(ref)) for ref in edge.tensors)
         names = f"{boxes[edge.source].name} → {boxes[edge.target].name}"
-        found[f"n{edge.source}{arrow}n{edge.target}"] = f"{names}: {', '.join(sizes)}"
+        titles[f"n{edge.source}{arrow}n{edge.target}"] = f"{names}: {', '.join(sizes)}"
     for number, (name, source, ref) in enumerate(folded.outputs):
-        found[f"o{number}"] = f"output {name}: {shape(folded.shape(ref))}"
-        found[f"n{source}{arrow}o{number}"] = f"{boxes[source].name} → output {name}: {shape(folded.shape(ref))}"
-    return found | {f"cluster_{number}": name for number, name in enumerate(_frames(folded.root), 1)}
+        titles[f"o{number}"] = f"output {name}: {shape(folded.shape(ref))}"
+        titles[f"n{source}{arrow}o{number}"] = f"{boxes[source].name} → output {name}: {shape(folded.shape(ref))}"
+    return titles | {f"cluster_{number}": name for number, name in enumerate(_frames(folded.root), 1)}
 
 
 def _frames(block: Cluster) -> Iterator[str]:

@@ -136,13 +136,13 @@ def outline(
 
 def _ancestors(account: Account, opened: Collection[str]) -> frozenset[tuple[str, ...]]:
     """The paths of blocks to open, and of all around them."""
-    found: set[tuple[str, ...]] = set()
+    ancestors: set[tuple[str, ...]] = set()
     for name in opened:
         if isinstance(account[name], Row):
             raise UsageError(f"`{name}` is a layer: there is nothing in it to open")
         path = tuple(name.split("."))
-        found.update(path[:length] for length in range(1, len(path) + 1))
-    return frozenset(found)
+        ancestors.update(path[:length] for length in range(1, len(path) + 1))
+    return frozenset(ancestors)
 
 
 def _folding(account: Account, depth: int | None, opened: frozenset[tuple[str, ...]]) -> list[str]:
@@ -197,12 +197,12 @@ def telling_arguments(op: Op, channels: int | None = None) -> str:
     Args:
         channels: what arrives; groups of one each are ``depthwise``.
     """
-    told = op.non_default()
+    arguments = op.non_default()
     if hasattr(op, "stride"):  # that of a pooling repeats its kernel's size, unless it is given
-        told["stride"] = op.stride
+        arguments["stride"] = op.stride
     parts = []
     for name, words in _TELLING.items():
-        content = told.get(name)
+        content = arguments.get(name)
         if name == "groups" and content is not None and content == channels != 1:
             parts.append("depthwise")
         elif content is not None:
@@ -222,11 +222,11 @@ def _argument(name: str, content: Any) -> str:
 
 
 def _edges(account: Account, of: dict[str, int]) -> Iterator[Edge]:
-    found: dict[tuple[int, int], list[Ref]] = {}
+    edges: dict[tuple[int, int], list[Ref]] = {}
     for layer in account.design.layers:
         for ref in layer.inputs:
-            found.setdefault((of[ref.node], of[layer.name]), []).append(ref)
-    for (source, target), refs in found.items():
+            edges.setdefault((of[ref.node], of[layer.name]), []).append(ref)
+    for (source, target), refs in edges.items():
         if source != target:
             yield Edge(source, target, tuple(refs))
 

@@ -117,25 +117,25 @@ def fields(columns: Columns) -> tuple[Field, ...]:
     return tuple(Field(name, unit) for name, (unit, _) in columns.items())
 
 
-def predicted(found: Prediction) -> dict[str, Any]:
+def predicted(prediction: Prediction) -> dict[str, Any]:
     """A prediction as plain data, its setting and its parts aside."""
     return {
-        "label": found.label,
-        "granted": list(found.granted),
-        "seconds": found.seconds,
-        "forward": found.forward,
-        "backward": found.backward,
-        "update": found.update,
-        "limited_by": found.limited(),
-        "ceilings": {**found.ceilings._asdict(), "flops": dict(found.ceilings.flops)},
-        "estimate": None if found.estimate is None else _estimated(found.estimate),
+        "label": prediction.label,
+        "granted": list(prediction.granted),
+        "seconds": prediction.seconds,
+        "forward": prediction.forward,
+        "backward": prediction.backward,
+        "update": prediction.update,
+        "limited_by": prediction.limited(),
+        "ceilings": {**prediction.ceilings._asdict(), "flops": dict(prediction.ceilings.flops)},
+        "estimate": None if prediction.estimate is None else _estimated(prediction.estimate),
     }
 
 
-def _estimated(found: Estimate) -> dict[str, Any]:
-    fit = found.fit
-    told = {name: getattr(fit, name) for name in ("median", "ninetieth", "networks", "source")}
-    return {"seconds": found.seconds, **told, "batches": list(fit.batches)}
+def _estimated(estimate: Estimate) -> dict[str, Any]:
+    fit = estimate.fit
+    values = {name: getattr(fit, name) for name in ("median", "ninetieth", "networks", "source")}
+    return {"seconds": estimate.seconds, **values, "batches": list(fit.batches)}
 
 
 def machine_schema() -> js.Schema:

@@ -71,9 +71,9 @@ class RowsWriter(ABC):
         taken = {_DESIGN, *(column.name for column in columns)}
         self._axes = [(f"vars.{axis.name}" if axis.name in taken else axis.name, axis.values) for axis in axes]
         self._columns = columns
-        known = {_DESIGN, *(name for name, _ in self._axes), *taken}
+        names = {_DESIGN, *(name for name, _ in self._axes), *taken}
         said = {**(run or {}), INCOMPLETE: (about or {}).get(INCOMPLETE)}
-        alike = {name: value for name, value in said.items() if value is not None and name not in known}
+        alike = {name: value for name, value in said.items() if value is not None and name not in names}
         self._alike = len(alike)  # axes of one value each, so that every row says it
         self._axes += [(name, (value,)) for name, value in alike.items()]
         self._prepare(about or {})
@@ -114,9 +114,9 @@ class RowsWriter(ABC):
             self._done(self._end)
             self._file.close()
 
-    def _done(self, step: Callable[..., None], *given: Any) -> None:
+    def _done(self, step: Callable[..., None], *arguments: Any) -> None:
         try:
-            step(*given)
+            step(*arguments)
         except BaseException:
             with self._file:  # throws it away, and says it
                 raise

@@ -18,7 +18,7 @@ from archscope.spec import library
 FILE = "zoo.json"
 
 
-def kept() -> list[Entry] | None:
+def table() -> list[Entry] | None:
     """The kept entries; ``None`` where there are none, or others by now."""
     try:
         content = json.loads((library.specs_folder() / FILE).read_text(encoding="utf-8"))

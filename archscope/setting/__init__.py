@@ -200,7 +200,7 @@ class Setting:
         """
         shown = shown or FIELDS
         optimizer = f" with {self.optimizer}" if "optimizer" in shown else ""
-        told = {
+        texts = {
             "batch": f"batch {self.batch:,}",
             "precision": self.precision,
             "mode": f"training{optimizer}" if self.trains else "inference",
@@ -211,18 +211,18 @@ class Setting:
             "torch": f"torch {self.torch}",
         }
         place = f" on {self.place}" if "device" in shown else ""
-        return ", ".join(text for name, text in told.items() if text and name in shown) + place
+        return ", ".join(text for name, text in texts.items() if text and name in shown) + place
 
     def __str__(self) -> str:
         return self.words()
 
     def data(self) -> dict[str, Any]:
         """It as plain data, whole; of a calibration, which one it is."""
-        found = {name: getattr(self, name) for name in FIELDS}
+        values = {name: getattr(self, name) for name in FIELDS}
         if self.calibration is not None:
             machine = self.calibration.machine
-            found["calibration"] = {"device": self.calibration.device, "date": str(machine.get("date", ""))}
-        return found
+            values["calibration"] = {"device": self.calibration.device, "date": str(machine.get("date", ""))}
+        return values
 
 
 #: what a setting consists of, in the order in which it is told
@@ -234,13 +234,13 @@ OF_MODULES = ("batch", "precision")
 _NO_COUNTS = (str, float, bool, type(None), list, tuple, dict)
 
 
-def chosen(what: str, word: str, known: tuple[str, ...]) -> str:
+def chosen(what: str, word: str, words: tuple[str, ...]) -> str:
     """The one of some words that is meant, in capitals or not.
 
     Raises:
         UsageError: it is none of them.
     """
-    found = word.lower() if isinstance(word, str) else ""
-    if found not in known:
-        raise UsageError(f"unknown {what} {word}; {nearest(found, known) or 'one of ' + ', '.join(known)}")
-    return found
+    lower = word.lower() if isinstance(word, str) else ""
+    if lower not in words:
+        raise UsageError(f"unknown {what} {word}; {nearest(lower, words) or 'one of ' + ', '.join(words)}")
+    return lower

@@ -74,29 +74,29 @@ def from_data(data: Any, file: str) -> Calibration:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UsageError(f"{file} is no calibration of this version; `archscope calibrate` makes one")
     try:
-        found = Calibration(
+        calibration = Calibration(
             str(data["device"]),
             Ceilings(**{**data["ceilings"], "flops": _in_full(data["ceilings"]["flops"])}),
             _in_full(data["efficiency"]),
             data["launch"],
             data["machine"],
         )
-        _check(found)
+        _check(calibration)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{file} is no whole calibration: {type(error).__name__}: {error}") from None
-    return found
+    return calibration
 
 
-def _in_full(found: Mapping[str, Any]) -> dict[str, Any]:
+def _in_full(by_precision: Mapping[str, Any]) -> dict[str, Any]:
     """What is told by precision, under the names that are printed: the short ones were stored once."""
-    return {precision_of(name).name: value for name, value in found.items()}
+    return {precision_of(name).name: value for name, value in by_precision.items()}
 
 
-def _check(found: Calibration) -> None:
-    rates = [found.ceilings.bandwidth, *found.ceilings.flops.values()]
-    for dtype in found.efficiency:
-        rates += [found.share(dtype, *place) for place in _places()]
-    if not all(rate > 0 for rate in rates) or not all(found.launch[phase] >= 0 for phase in PASSES):
+def _check(calibration: Calibration) -> None:
+    rates = [calibration.ceilings.bandwidth, *calibration.ceilings.flops.values()]
+    for dtype in calibration.efficiency:
+        rates += [calibration.share(dtype, *place) for place in _places()]
+    if not all(rate > 0 for rate in rates) or not all(calibration.launch[phase] >= 0 for phase in PASSES):
         raise ValueError("a rate that is not positive")
 
 

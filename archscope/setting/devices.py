@@ -95,8 +95,8 @@ class Device(NamedTuple):
 
 def _peaks(float32: float, tf32: float | None, half: float, *, bf16: bool = True) -> dict[str, float]:
     """Peaks by number type, where bfloat16 and float16 run alike."""
-    found = {"float32": float32, "tf32": tf32, "bfloat16": half if bf16 else None, "float16": half}
-    return {number: peak for number, peak in found.items() if peak is not None}
+    peaks = {"float32": float32, "tf32": tf32, "bfloat16": half if bf16 else None, "float16": half}
+    return {number: peak for number, peak in peaks.items() if peak is not None}
 
 
 _HALVED = "; its tensor figures are with sparsity, and halved"
@@ -191,5 +191,5 @@ def processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    return match[1].strip() if match else platform.processor() or platform.machine()

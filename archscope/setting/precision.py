@@ -104,11 +104,11 @@ def precision_of(word: str | Precision) -> Precision:
     name = str(word).removeprefix("torch.").lower()
     if name in WORDS:
         return WORDS[name]
-    known = f"one of {', '.join(PRECISIONS)}"
+    names = f"one of {', '.join(PRECISIONS)}"
     if name in _WHOLE:
         weighs = "; `archscope memory` says what the weights alone weigh in int8 and int4"
         also = weighs if name in ("int8", "int4") else ""
-        raise UsageError(f"{name} is no floating type, and no precision to run in{also}; {known}")
+        raise UsageError(f"{name} is no floating type, and no precision to run in{also}; {names}")
     if name.endswith("mixed"):
         raise UsageError(f"{word} does not say what is lowered to: bf16-mixed (or amp), or fp16-mixed")
-    raise UsageError(f"unknown precision {word}; {suggestion(name, WORDS) or known}")
+    raise UsageError(f"unknown precision {word}; {suggestion(name, WORDS) or names}")

@@ -16,8 +16,8 @@ def bytes_of(size: int | str) -> int:
     Raises:
         UsageError: it is none.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(size).strip().lower())
-    number = float(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else -1.0
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", str(size).strip().lower())
+    number = float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else -1.0
     if isinstance(size, bool) or not 0 <= number < _LARGEST:
         raise UsageError(f"`{size}` is no size: 24GiB, 80GB, 512MiB")
     return size if isinstance(size, int) else int(number)

@@ -86,10 +86,10 @@ class _Samples:
         alike = self._alike.get(key)
         if alike is None:
             done, after = _followed(layer.op, x, y, layouts or tuple(map(_one_by_one, x)))
-            laid = {output: layout for output, layout in enumerate(after) if layout != _one_by_one(y[output])}
-            alike = self._alike[key] = done, laid
-        done, laid = alike
-        for output, layout in laid.items():
+            moved = {output: layout for output, layout in enumerate(after) if layout != _one_by_one(y[output])}
+            alike = self._alike[key] = done, moved
+        done, moved = alike
+        for output, layout in moved.items():
             self._layouts[Ref(layer.name, output)] = layout
         return None if layer.op.joins_samples else done
 

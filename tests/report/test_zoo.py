@@ -38,18 +38,18 @@ def test_a_list_counts_nothing(monkeypatch):
 @pytest.mark.parametrize("change", ["lenet5.yaml", "blocks/resnet.yaml", "zoo.json"])
 def test_what_does_not_hold_is_counted(folder, change):
     """A change in a spec, or in what specs include; kept figures that cannot be read."""
-    assert zoo.kept() is not None
+    assert zoo.table() is not None
     with (folder / change).open("a") as file:
         file.write("# changed\n")
-    assert zoo.kept() is None
+    assert zoo.table() is None
     assert archscope.load(str(folder / "resnet18.yaml"))
     assert "61,706" in CliRunner().invoke(main, ["list"], catch_exceptions=False).stdout  # LeCun's, with full pooling
 
 
 def test_where_none_are_kept_they_are_counted(folder):
-    kept = zoo.kept()
+    kept = zoo.table()
     (folder / zoo.FILE).unlink()
-    assert zoo.kept() is None
+    assert zoo.table() is None
     assert list(zoo.counted(library.names())) == kept
 
 

@@ -252,11 +252,11 @@ class Axes(tuple[Field, ...]):
 
     def figure(self, name: str) -> tuple[Any, ...]:
         """A figure of each: ``receptive_field``, ``smallest_field``, ``jump``, ``field_start``, ..."""
-        known: dict[str, tuple[Any, ...]] = vars(self)
-        if name not in known:
+        own: dict[str, tuple[Any, ...]] = vars(self)
+        if name not in own:
             read = _FIGURES[name]
-            known[name] = tuple([whole_number(read(field)) for field in self])
-        return known[name]
+            own[name] = tuple([whole_number(read(field)) for field in self])
+        return own[name]
 
 
 #: fields by the input and the dimension of it that they are about

@@ -35,9 +35,9 @@ from archscope.autograd.aten.kernels import (
     Format,
     as_formatted,
     kernel,
-    laid,
     like,
     softmax,
+    strides_behind,
     with_extra,
 )
 from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
@@ -57,13 +57,13 @@ from archscope.autograd.aten.reductions import (
     accumulated,
     average_pool,
     global_mean,
-    kept,
     largest,
     maximum_pool,
     mean,
     power_pool,
     restored,
     summed,
+    with_ones,
 )
 from archscope.autograd.aten.views import (
     copied,
@@ -124,9 +124,7 @@ __all__ = [
     "group_norm",
     "in_place",
     "indexed",
-    "kept",
     "kernel",
-    "laid",
     "largest",
     "layer_norm",
     "like",
@@ -164,6 +162,7 @@ __all__ = [
     "softmax",
     "split",
     "stack",
+    "strides_behind",
     "strides_of",
     "subtract",
     "summed",
@@ -176,4 +175,5 @@ __all__ = [
     "where",
     "widened",
     "with_extra",
+    "with_ones",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archscope.autograd.aten.elementwise import derivative, derived, elementwise, pointwise
-from archscope.autograd.aten.kernels import asides, laid, like
+from archscope.autograd.aten.kernels import asides, like, strides_behind
 from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
@@ -20,7 +20,7 @@ def prelu(t: Tape, x: Value, slope: Value) -> Value:
         assert gradient is not None
         made = t.make_all((x.shape, x.dtype, ""), (x.shape, slope.dtype, ""))
         for one in made:
-            one.strides = laid(x.shape, x, slope, gradient)
+            one.strides = strides_behind(x.shape, x, slope, gradient)
         return [g if v.node is not None else None for g, v in zip(made, (x, slope), strict=True)]
 
     t.link(y, (x, slope), back, x, slope)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import laid, like
+from archscope.autograd.aten.kernels import like, strides_behind
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
@@ -37,7 +37,7 @@ def _of_types(t: Tape, x: Sequence[Value], common: str, what: str, dtype: str | 
     shape = reduce(broadcast, (value.shape for value in x))
     cast = [value for value in x if value.dtype != common]
     copies = [] if t.watched else [like(t, value, "a cast that a kernel reads", common) for value in cast]
-    operands = [(value.shape, laid(value.shape, value) if value in cast else value.strides) for value in x]
+    operands = [(value.shape, strides_behind(value.shape, value) if value in cast else value.strides) for value in x]
     written = [(own, contiguous(own) if strides is None else strides) for own, strides in operands]
     y = t.make(shape, dtype or common, what, iterated(shape, *written))
     t.drop(*copies)
@@ -47,7 +47,7 @@ def _of_types(t: Tape, x: Sequence[Value], common: str, what: str, dtype: str | 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:
     """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
-    return t.make(shape, dtype, what, laid(shape, *x))
+    return t.make(shape, dtype, what, strides_behind(shape, *x))
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:
@@ -141,7 +141,7 @@ def derived(
         leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
         scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
     """
-    y = t.make(x.shape, x.dtype, what, None if x.strides is None else laid(x.shape, x))
+    y = t.make(x.shape, x.dtype, what, None if x.strides is None else strides_behind(x.shape, x))
     saved = {"input": (x,), "output": (y,)}.get(saves, ())
     t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
     return y
@@ -155,7 +155,7 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
         assert gradient is not None
         if not steps:
             operands = (*saved, gradient) if leads else (gradient, *saved)
-            return [t.make(gradient.shape, gradient.dtype, "", laid(gradient.shape, *operands))]
+            return [t.make(gradient.shape, gradient.dtype, "", strides_behind(gradient.shape, *operands))]
         passing = [like(t, gradient)] if scales else []
         passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
         first, other = passing[0] if scales else gradient, passing[-1] if steps > scales else saved[0]

@@ -12,7 +12,7 @@ from archscope.autograd.tape import Tape
 from archscope.autograd.versions import SOFTMAX_KEEPS_OUTPUT
 
 
-def laid(shape: Shape, *x: Value) -> Strides | None:
+def strides_behind(shape: Shape, *x: Value) -> Strides | None:
     """Strides of the result of an elementwise function of tensors."""
     if all(value.strides is None for value in x):
         return None
@@ -24,7 +24,7 @@ def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
 
     So do at::empty_like and at::_to_copy.
     """
-    return t.make(x.shape, dtype or x.dtype, what, x.strides if x.dense else laid(x.shape, x))
+    return t.make(x.shape, dtype or x.dtype, what, x.strides if x.dense else strides_behind(x.shape, x))
 
 
 def as_formatted(x: Value, shape: Shape) -> Strides | None:

@@ -36,12 +36,12 @@ def embedding_bag(t: Tape, weight: Value, indices: Value, mode: str, *, padded: 
     bags, length = indices.shape
     offsets = t.make((bags,), "int64", "the offsets of the bags")
     flat = reshape(t, indices, (bags * length,))
-    found = (bags, weight.shape[1]) if mode == "max" else (bags,)
+    shape = (bags, weight.shape[1]) if mode == "max" else (bags,)
     y, *others = t.make_all(
         ((bags, weight.shape[1]), weight.dtype, ""),
         ((0 if mode == "sum" and not padded else bags * length + 1,), "int64", "the bag of each index"),
         ((bags,), "int64", "the sizes of the bags"),
-        (found, "int64", "where the maxima are"),
+        (shape, "int64", "where the maxima are"),
     )
     t.link(y, (weight,), one_ordered, flat, offsets, *others)
     t.drop(offsets, *others)
@@ -53,11 +53,11 @@ def indexed(t: Tape, x: Value, places: Value, dim: int, shape: Shape) -> Value:
     steps = strides_of(x)
     source = (*steps[:dim], *(0 for _ in places.shape), *steps[dim + 1 :])
     wide = ((1,) * dim) + places.shape + (1,) * (len(x.shape) - dim - 1)
-    told = reshaped(places.shape, strides_of(places), wide) or contiguous(wide)
-    return looked_up(t, x, places, shape, strides=iterated(shape, (shape, source), (wide, told)))
+    strides = reshaped(places.shape, strides_of(places), wide) or contiguous(wide)
+    return looked_up(t, x, places, shape, strides=iterated(shape, (shape, source), (wide, strides)))
 
 
-def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value, strides: Strides | None = None) -> Value:
+def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *saved: Value, strides: Strides | None = None) -> Value:
     """x at some places (at::index, at::gather); gradients are added into zeros, out of place where watched."""
     y = t.make(shape, x.dtype, "", strides)
 
@@ -69,5 +69,5 @@ def looked_up(t: Tape, x: Value, places: Value, shape: Shape, *kept: Value, stri
         t.drop(zeros)
         return [summed]
 
-    t.link(y, (x,), back, places, *kept)
+    t.link(y, (x,), back, places, *saved)
     return y

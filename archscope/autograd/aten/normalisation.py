@@ -26,7 +26,7 @@ def normalized(
     statistics: Shape,
     *,
     dtype: str,
-    kept: Sequence[Value] = (),
+    saved: Sequence[Value] = (),
     strides: Strides | None = None,
     back: Back = together,
 ) -> Value:
@@ -39,13 +39,13 @@ def normalized(
         (x.shape, x.dtype, ""), (statistics, dtype, "the means"), (statistics, dtype, "the reciprocal deviations")
     )
     y.strides = strides
-    t.link(y, (x, *(w for w in weights if w is not None)), back, x, mean, deviation, *kept)
+    t.link(y, (x, *(w for w in weights if w is not None)), back, x, mean, deviation, *saved)
     t.drop(mean, deviation)
     return y
 
 
 def batch_norm(
-    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, kept: Sequence[Value] = ()
+    t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, saved: Sequence[Value] = ()
 ) -> Value:
     """at::native_batch_norm: what has gaps, or dimensions in another order than a format has, gets an output in order.
 
@@ -61,7 +61,14 @@ def batch_norm(
         return results
 
     return normalized(
-        t, x, weights, statistics, dtype=dtype, kept=kept, strides=strides, back=together if x.strides is None else back
+        t,
+        x,
+        weights,
+        statistics,
+        dtype=dtype,
+        saved=saved,
+        strides=strides,
+        back=together if x.strides is None else back,
     )
 
 
@@ -127,12 +134,12 @@ def repeat_as(t: Tape, x: Value, times: int, dtype: str) -> Value:
     return y
 
 
-def averaged(t: Tape, shape: Shape, dtype: str, kept: str) -> None:
+def averaged(t: Tape, shape: Shape, dtype: str, what: str) -> None:
     """A running statistic, averaged over the samples and copied to where it is kept, in the type that it has there."""
     start = t.begin()
     statistic = t.make(shape, dtype)
-    if dtype != kept:
-        like(t, statistic, "", kept)
+    if dtype != what:
+        like(t, statistic, "", what)
     t.end(start)
 
 
@@ -164,8 +171,8 @@ def rms_norm(t: Tape, x: Value, weight: Value | None, dims: int) -> Value:
 def _fused_rms_norm(t: Tape, x: Value, weight: Value | None, rows: Shape) -> Value:
     wide = "float32" if x.dtype in NARROW else x.dtype
     y, roots = t.make_all((x.shape, x.dtype, ""), (rows, wide, "the reciprocal roots"))
-    given = (x,) if weight is None else (x, weight)
-    t.link(y, given, together, *given, roots)
+    sources = (x,) if weight is None else (x, weight)
+    t.link(y, sources, together, *sources, roots)
     return y
 
 

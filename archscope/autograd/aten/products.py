@@ -187,19 +187,19 @@ def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> 
 
 def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Shape) -> Value:
     """at::convolution: all its gradients are made by one kernel."""
-    given = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
-    x, weight = given[:2]
+    sources = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
+    x, weight = sources[:2]
     strides = _convolved(x, shape) or (_convolved(weight, shape) if not t.lower else None)
     y = t.make(shape, x.dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
-        for value, result in zip(given[:2], results, strict=False):
+        for value, result in zip(sources[:2], results, strict=False):
             if result is not None and strides is not None:
                 result.strides = _last(value.shape)
         return results
 
-    t.link(y, given, back if strides else together, x, weight)
+    t.link(y, sources, back if strides else together, x, weight)
     return y
 
 

@@ -38,7 +38,7 @@ def mean(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     return y
 
 
-def kept(shape: Shape, dims: Collection[int]) -> Shape:
+def with_ones(shape: Shape, dims: Collection[int]) -> Shape:
     """A shape with a 1 in place of each dimension that is reduced."""
     return tuple(1 if dim in dims else size for dim, size in enumerate(shape))
 
@@ -49,7 +49,7 @@ def restored(y: Value, shape: Shape, dims: Collection[int]) -> Laid:
     for dim in sorted(dims) if len(sizes) < len(shape) else ():
         steps.insert(dim, sizes[dim] * steps[dim] if dim < len(sizes) else 1)
         sizes.insert(dim, 1)
-    return kept(shape, dims), tuple(steps)
+    return with_ones(shape, dims), tuple(steps)
 
 
 def global_mean(t: Tape, x: Value, shape: Shape) -> Value:
@@ -110,7 +110,7 @@ def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
         assert gradient is not None
         equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, x.shape, dims), (x.shape, strides_of(x))))
         sizes, steps = restored(gradient, x.shape, dims)
-        count = t.make(kept(x.shape, dims), "int64")
+        count = t.make(with_ones(x.shape, dims), "int64")
         each = t.make(count.shape, x.dtype, "", iterated(count.shape, (sizes, steps), (sizes, strides_of(count))))
         result = pointwise(t, each, equal)
         t.drop(equal, count, each)

@@ -197,8 +197,8 @@ def filled(model: OnnxModel, *, wide: bool = False) -> Network:
     network = build(design, dtype=getattr(torch, floating)).eval()
 
     def array(values: Any) -> torch.Tensor:
-        found = np.array(values)
-        return torch.from_numpy(found.astype(np.float32) if wide and found.dtype.kind not in "iub" else found)
+        made = np.array(values)
+        return torch.from_numpy(made.astype(np.float32) if wide and made.dtype.kind not in "iub" else made)
 
     state = network.state_dict()
     for layer, parts in model.weights.items():

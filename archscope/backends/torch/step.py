@@ -232,8 +232,8 @@ def _optimizer(name: str, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
         UsageError: torch has none of that name.
     """
     if not OPTIMIZERS[name].torch:
-        known = ", ".join(name for name, one in OPTIMIZERS.items() if one.torch)
-        raise UsageError(f"torch has no optimizer {name}, so no step with it is timed; one of {known}")
+        names = ", ".join(name for name, one in OPTIMIZERS.items() if one.torch)
+        raise UsageError(f"torch has no optimizer {name}, so no step with it is timed; one of {names}")
     made: torch.optim.Optimizer = getattr(torch.optim, OPTIMIZERS[name].torch)(
         trained, lr=RATE, **OPTIMIZERS[name].options
     )

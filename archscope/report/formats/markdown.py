@@ -49,7 +49,7 @@ def escaped(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _MEANT.sub(lambda found: f"\\{found[0]}", text)
+    return _MEANT.sub(lambda match: f"\\{match[0]}", text)
 
 
 def grid(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[bool]) -> str:

@@ -24,40 +24,40 @@ STAGE_FIGURES = ("params", "macs", "activations", "saved_bytes")
 _ALL = 1_000
 
 
-def comparison_page(found: Comparison, difference: Difference | None = None) -> str:
+def comparison_page(comparison: Comparison, difference: Difference | None = None) -> str:
     """The report of a comparison.
 
     Args:
         difference: what makes one of two designs of the other.
     """
-    hold_drawn("a page", *(side.design for side in found.sides))
+    hold_drawn("a page", *(side.design for side in comparison.sides))
     changes = [] if difference is None else difference_lines(difference, _ALL)
     return render(
         "comparison.html",
         styles=("style.css", "comparison.css"),
         scripts=("theme.js", "clipboard.js", "page.js", "comparison.js"),
-        found=found,
+        comparison=comparison,
         kinds=KINDS,
-        csv=of_records(ComparisonReport(found).records()),
-        heading=_heading(found),
-        setting=setting_text(found),
-        baseline=found.sides[found.baseline],
-        tiles=_tiles(found),
-        rows=list(_rows(found)),
-        bubbles=_bubbles(found),
-        strips=[_strips(found, name) for name in STAGE_FIGURES],
-        memory=_memory(found),
+        csv=of_records(ComparisonReport(comparison).records()),
+        heading=_heading(comparison),
+        setting=setting_text(comparison),
+        baseline=comparison.sides[comparison.baseline],
+        tiles=_tiles(comparison),
+        rows=list(_rows(comparison)),
+        bubbles=_bubbles(comparison),
+        strips=[_strips(comparison, name) for name in STAGE_FIGURES],
+        memory=_memory(comparison),
         difference=difference,
         changes=changes,
         folds=any(line.level for line in changes),
         edits=[] if difference is None else [said(edit) for edit in difference.edits],
-        notes=list(notes(found)),
+        notes=list(notes(comparison)),
         signed=signed,
     )
 
 
-def _heading(found: Comparison) -> str:
-    names = found.labels
+def _heading(comparison: Comparison) -> str:
+    names = comparison.labels
     if len(names) <= 3:
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"{len(names)} designs"
@@ -74,7 +74,7 @@ class Tile(NamedTuple):
     text: str
 
 
-def _tiles(found: Comparison) -> list[Tile]:
+def _tiles(comparison: Comparison) -> list[Tile]:
     """Which design is the least, or the best."""
     tiles = []
     wanted = (
@@ -82,15 +82,15 @@ def _tiles(found: Comparison) -> list[Tile]:
         ("training_bytes", "least memory to train", min), ("inference_bytes", "least memory to infer", min),
         ("train_seconds", "fastest training step", min), ("top1", "most accurate", max),
     )  # fmt: skip
-    at = {figure.name: place for place, figure in enumerate(found.figures)}
+    at = {figure.name: place for place, figure in enumerate(comparison.figures)}
     for name, title, best in wanted:
-        if name not in at or len(found.sides) < 2:
+        if name not in at or len(comparison.sides) < 2:
             continue
-        known = [(row[at[name]], label) for row, label in zip(found.values, found.labels, strict=True)]
-        there = [(content, label) for content, label in known if content is not None]
-        if len(there) == len(known) or (name == "top1" and there):
+        values = [(row[at[name]], label) for row, label in zip(comparison.values, comparison.labels, strict=True)]
+        there = [(content, label) for content, label in values if content is not None]
+        if len(there) == len(values) or (name == "top1" and there):
             content, label = best(there, key=lambda one: one[0])
-            tiles.append(Tile(title, label, value(content, found.figures[at[name]].style)))
+            tiles.append(Tile(title, label, value(content, comparison.figures[at[name]].style)))
     return tiles
 
 
@@ -110,22 +110,22 @@ class Row(NamedTuple):
     cells: list[Cell]
 
 
-def _rows(found: Comparison) -> Iterator[Row]:
-    for place, figure in enumerate(found.figures):
+def _rows(comparison: Comparison) -> Iterator[Row]:
+    for place, figure in enumerate(comparison.figures):
         if figure.style == "text":
             continue
-        contents = [row[place] for row in found.values]
+        contents = [row[place] for row in comparison.values]
         numbers = [content if isinstance(content, (int, float)) else 0 for content in contents]
         most = max(numbers, default=0)
         cells = [
             Cell(
                 value(content, figure.style),
-                "" if at == found.baseline else times_text(found.ratios[at][place]),
+                "" if at == comparison.baseline else times_text(comparison.ratios[at][place]),
                 number / most if most and figure.style != "percent" else 0,
             )
             for at, (content, number) in enumerate(zip(contents, numbers, strict=True))
         ]
-        yield Row(figure, figure_title(found, figure), cells)
+        yield Row(figure, figure_title(comparison, figure), cells)
 
 
 # -- bubbles -----------------------------------------------------------------------------------------------------------
@@ -170,12 +170,12 @@ _LARGEST, _LEAST = 76.0, 18.0
 _LETTER, _LINE = 7.6, 18.0
 
 
-def _bubbles(found: Comparison) -> Bubbles | None:
+def _bubbles(comparison: Comparison) -> Bubbles | None:
     """Work across, recorded accuracy (else parameters) upwards; areas are parameters, as in Canziani et al. 2016."""
-    accuracies = [side.figure("top1") for side in found.sides]
-    known = [side for side, accuracy in zip(found.sides, accuracies, strict=True) if accuracy is not None]
-    by_accuracy = len(known) >= 2
-    sides = known if by_accuracy else list(found.sides)
+    accuracies = [side.figure("top1") for side in comparison.sides]
+    shown = [side for side, accuracy in zip(comparison.sides, accuracies, strict=True) if accuracy is not None]
+    by_accuracy = len(shown) >= 2
+    sides = shown if by_accuracy else list(comparison.sides)
     if len(sides) < 2:
         return None
     works = [float(side.account.total.macs) for side in sides]
@@ -189,13 +189,13 @@ def _bubbles(found: Comparison) -> Bubbles | None:
         up = [Tick(tick.at, tick.label) for tick in ticks(high, short)]
     most = max(side.account.total.params for side in sides) or 1
     places = []
-    for number, side in enumerate(found.sides, 1):
+    for number, side in enumerate(comparison.sides, 1):
         if side in sides:
             at = sides.index(side)
             size = max(_LEAST, _LARGEST * sqrt(side.account.total.params / most))
             places.append((number, side, lefts[at], (heights[at] - low) / (high - low), size, heights[at]))
     bubbles = list(_named(places, by_accuracy=by_accuracy))
-    missing = [side.label for side in found.sides if side not in sides]
+    missing = [side.label for side in comparison.sides if side not in sides]
     title = "top-1 accuracy against MACs" if by_accuracy else "parameters against MACs"
     upwards = "recorded top-1 accuracy" if by_accuracy else "parameters"
     return Bubbles(title, upwards, across, up, sorted(bubbles, key=lambda one: -one.size), missing)
@@ -287,10 +287,10 @@ class Strips(NamedTuple):
     strips: list[Strip]
 
 
-def _strips(found: Comparison, name: str) -> Strips:
+def _strips(comparison: Comparison, name: str) -> Strips:
     figure = FIGURES[name]
     strips = []
-    for side in found.sides:
+    for side in comparison.sides:
         parts = side.account.by_block(1)
         saved, categories = side.saved_by_block(), _categories(side)
         numbers = [saved[part.name] if name == "saved_bytes" else getattr(part, name) for part in parts]
@@ -333,10 +333,10 @@ class Held(NamedTuple):
     parts: list[tuple[str, int, float]]
 
 
-def _memory(found: Comparison) -> list[Held]:
-    most = max(side.memory.training for side in found.sides)
+def _memory(comparison: Comparison) -> list[Held]:
+    most = max(side.memory.training for side in comparison.sides)
     held = []
-    for side in found.sides:
+    for side in comparison.sides:
         if side.memory.timeline:
             parts = [(kind, size, size / most) for kind, size in side.memory.peak_by_kind.items() if size]
             held.append(Held(side.label, side.memory.training, parts))

@@ -68,7 +68,7 @@ def growth(account: Account) -> Chart | None:
                 first[0].extent / top,
             )
         )
-    texts = {id(fields): _told(fields) for fields in {id(fields): fields for fields in of}.values()}
+    texts = {id(fields): _axes_text(fields) for fields in {id(fields): fields for fields in of}.values()}
     data = {
         "names": names,
         "texts": [texts[id(fields)] for fields in of],
@@ -79,7 +79,7 @@ def growth(account: Account) -> Chart | None:
     return Chart(curves, ticks(top), data, summary)
 
 
-def _told(fields: Sequence[Field]) -> str:
+def _axes_text(fields: Sequence[Field]) -> str:
     jumps = " x ".join(f"{float(field.jump):g}" for field in fields)
     return f"{' x '.join(f'{field.size:,}' for field in fields)}{_seen(fields)}, jump {jumps}"
 

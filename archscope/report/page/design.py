@@ -176,14 +176,14 @@ class Share(NamedTuple):
 
 def _categories(account: Account) -> list[tuple[Column, list[Share]]]:
     """The classical split of each figure; figures that are zero are left out."""
-    found = []
+    categories = []
     for name in ("params", "macs", "activations"):
         whole = getattr(account.total, name)
         parts = [part for part in account.by_category() if part.layers]
         if whole:
             shares = [Share(p.name, getattr(p, name), getattr(p, name) / whole, p.layers) for p in parts]
-            found.append((COLUMNS[name], shares))
-    return found
+            categories.append((COLUMNS[name], shares))
+    return categories
 
 
 def _sentences(account: Account) -> Iterator[str]:
@@ -243,8 +243,8 @@ def _stages(account: Account) -> list[Stage]:
     fitting = [depth for depth in counts if counts[depth] <= _MOST_STAGES]
     telling = [depth for depth in fitting if counts[depth] >= _FEWEST_STAGES]
     parts = account.by_block(min(telling) if telling else max(fitting, default=1))
-    told = figures.of_mode(account.setting, STAGE_FIGURES)
-    numbers = [[_stage_figure(account, part, name) for name in told] for part in parts]
+    shown = figures.of_mode(account.setting, STAGE_FIGURES)
+    numbers = [[_stage_figure(account, part, name) for name in shown] for part in parts]
     wholes = [sum(column) for column in zip(*numbers, strict=True)]
     longest = [max(column) for column in zip(*numbers, strict=True)]
     return [
@@ -333,7 +333,7 @@ def _column(column: Column, table: Table) -> dict[str, Any]:
     if column.style in ("shape", "axes"):
         texts = {content: value(content, column.style) for content in dict.fromkeys(contents)}
         contents = [texts[content] for content in contents]
-    known: dict[Any, int] = {}
-    at = [known.setdefault(content, len(known)) for content in contents]
+    numbers: dict[Any, int] = {}
+    at = [numbers.setdefault(content, len(numbers)) for content in contents]
     total = table.totals[-1].cells[number] if column.style in ("count", "ratio") else None
-    return {**said, "total": exact(total), "values": list(map(exact, known)), "at": at}
+    return {**said, "total": exact(total), "values": list(map(exact, numbers)), "at": at}

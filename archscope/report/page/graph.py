@@ -37,12 +37,12 @@ def graph_data(account: Account) -> dict[str, Any]:
     inputs, rows = design.inputs, account.rows
     home = [0] * len(inputs) + [blocks.around(row) for row in rows]
     figures = {name: [0] * len(inputs) + [cell(account, row, COLUMNS[name]) for row in rows] for name in FIGURES}
-    told = [telling_arguments(layer.op, channels_of(row)) for layer, row in zip(design.layers, rows, strict=True)]
+    arguments = [telling_arguments(layer.op, channels_of(row)) for layer, row in zip(design.layers, rows, strict=True)]
     nodes = {
         "part": [node.name for node in inputs] + [row.path[-1] for row in rows],
         "block": home,
         "kind": _coded([""] * len(inputs) + [row.kind for row in rows]),
-        "arguments": _coded([""] * len(inputs) + told),
+        "arguments": _coded([""] * len(inputs) + arguments),
         "family": _coded(
             ["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]
         ),

@@ -54,8 +54,8 @@ class Scale(NamedTuple):
     @classmethod
     def around(cls, numbers: Iterable[float]) -> Scale:
         """With a little room around some numbers; by powers of ten where they are far apart."""
-        known = list(numbers)
-        low, high = min(known, default=0.0), max(known, default=1.0)
+        values = list(numbers)
+        low, high = min(values, default=0.0), max(values, default=1.0)
         if low > 0 and high > 12 * low:
             room = (high / low) ** 0.04
             return cls(low / room, high * room, log=True)

@@ -95,7 +95,7 @@ def _script(name: str) -> str:
 
     A control character in its words is written as an escape: what writes files lets none through.
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _read(name))
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", _read(name))
 
 
 @cache

@@ -349,21 +349,21 @@ def _plot(sweep: Sweep, designs: _Designs, variables: Sequence[Variable]) -> Plo
     others = [*range(axes, len(variables)), *(at for at in range(axes) if variables[at].numeric)]
     order = list(dict.fromkeys([*(place for place, _ in objectives), *others]))
     x, y = (order * 2)[:2]
-    scales = [Scale.around(_known(designs, variables[at])) for at in (x, y)]
+    scales = [Scale.around(_numbers_of(designs, variables[at])) for at in (x, y)]
 
     def points(places: Iterable[int]) -> list[tuple[float, float]]:
         pairs = [[variables[at].number(place) for at in (x, y)] for place in places]
         return [(scales[0].at(a), scales[1].at(b)) for a, b in pairs if a is not None and b is not None]
 
     frontier = points(designs.frontier)
-    known = set(designs.frontier) | set(designs.best)
+    listed = set(designs.frontier) | set(designs.best)
     joined = [place for place, _ in objectives] == [x, y]
     return Plot(
         x,
         y,
         scales[0].ticks(_tick(variables[x])),
         scales[1].ticks(_tick(variables[y])),
-        dots(points(place for place in designs.sample if place not in known)),
+        dots(points(place for place in designs.sample if place not in listed)),
         dots(frontier),
         dots(points(designs.best)),
         stairs(sorted(frontier), across_first=not objectives[0][1]) if joined else "",
@@ -372,7 +372,7 @@ def _plot(sweep: Sweep, designs: _Designs, variables: Sequence[Variable]) -> Plo
     )
 
 
-def _known(designs: _Designs, variable: Variable) -> list[float]:
+def _numbers_of(designs: _Designs, variable: Variable) -> list[float]:
     numbers = map(variable.number, range(len(designs.numbers)))
     return [number for number in numbers if number is not None]
 
@@ -391,9 +391,9 @@ def _influence(sweep: Sweep) -> list[tuple[str, list[Influence | None]]]:
     """For each axis what it does to each column; nothing to a column that does not vary."""
     from archscope.sweeps.merging import influence
 
-    known = {(one.axis, one.column): one for one in influence(sweep)}
+    shares = {(one.axis, one.column): one for one in influence(sweep)}
     columns = sweep.moments.columns
-    return [(axis.name, [known.get((axis.name, column)) for column in columns]) for axis in sweep.space.axes]
+    return [(axis.name, [shares.get((axis.name, column)) for column in columns]) for axis in sweep.space.axes]
 
 
 def _together(influence: Sequence[tuple[str, Sequence[Influence | None]]]) -> list[float | None]:
@@ -408,10 +408,10 @@ def _together(influence: Sequence[tuple[str, Sequence[Influence | None]]]) -> li
 
 def _means(sweep: Sweep) -> list[dict[str, Any]]:
     """For each axis the means of every column by its values; many values are bundled."""
-    found = sweep.moments
+    moments = sweep.moments
     return [
         _mean_curves(axis, counts.tolist(), means.tolist())
-        for axis, counts, means in zip(sweep.space.axes, found.axis_count, found.axis_mean, strict=True)
+        for axis, counts, means in zip(sweep.space.axes, moments.axis_count, moments.axis_mean, strict=True)
     ]
 
 

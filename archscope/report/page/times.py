@@ -66,18 +66,18 @@ class Times:
         return max((one.seconds for one in self.parts), default=0.0)
 
 
-def of_prediction(found: Prediction) -> Times:
+def of_prediction(prediction: Prediction) -> Times:
     """What a device takes at least, or is estimated to take."""
-    kind = "about" if found.calibrated else "at least"
-    title = "Estimated on" if found.calibrated else "At least, on"
-    granted = "" if found.calibrated else f" Granted: {', '.join(found.granted)}."
-    limits = ", ".join(f"{name} {duration(took)}" for name, took in found.limited().items() if took)
+    kind = "about" if prediction.calibrated else "at least"
+    title = "Estimated on" if prediction.calibrated else "At least, on"
+    granted = "" if prediction.calibrated else f" Granted: {', '.join(prediction.granted)}."
+    limits = ", ".join(f"{name} {duration(took)}" for name, took in prediction.limited().items() if took)
     return Times(
-        f"{title} {found.ceilings.name}",
-        f"{_STEPS[found.setting.mode]} takes {kind} {duration(found.seconds)}, {found.setting.words(*_SHOWN)};"
-        f" limited by {limits}.{granted} {found.ceilings.source}",
-        found.seconds,
-        tuple(Span(one.part.name, one.forward.seconds, one.backward.seconds) for one in found.parts),
+        f"{title} {prediction.ceilings.name}",
+        f"{_STEPS[prediction.setting.mode]} takes {kind} {duration(prediction.seconds)}, "
+        f"{prediction.setting.words(*_SHOWN)}; limited by {limits}.{granted} {prediction.ceilings.source}",
+        prediction.seconds,
+        tuple(Span(one.part.name, one.forward.seconds, one.backward.seconds) for one in prediction.parts),
     )
 
 
@@ -95,15 +95,15 @@ def read_profile(file: str, design: Design) -> Times:
     except (OSError, ValueError) as error:
         raise UsageError(f"the profile {file} cannot be read: {error}") from None
     try:
-        found = _profile(content)
+        profile = _profile(content)
         name = content["design"]
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{file} is no profile; `archscope profile SPEC --json FILE` writes one") from None
     names = {layer.name for layer in design.layers}
-    missing = [one.name for one in found.parts if one.name not in names and one.name not in (LOSS, UPDATE)]
+    missing = [one.name for one in profile.parts if one.name not in names and one.name not in (LOSS, UPDATE)]
     if missing:
         raise UsageError(f"{file} is a profile of {name}, with a layer `{missing[0]}` that {design.name} does not have")
-    return found
+    return profile
 
 
 def _profile(content: Mapping[str, Any]) -> Times:

@@ -30,7 +30,7 @@ class AccountReport(Report):
     """
 
     VERSION = 2
-    found: Account | tuple[Account, ...]
+    result: Account | tuple[Account, ...]
     columns: Sequence[str] = ()
     depth: int | None = None
     every: bool = False
@@ -40,7 +40,7 @@ class AccountReport(Report):
     @property
     def accounts(self) -> tuple[Account, ...]:
         """One or several."""
-        return (self.found,) if isinstance(self.found, Account) else self.found
+        return (self.result,) if isinstance(self.result, Account) else self.result
 
     @property
     def said(self) -> Said:
@@ -107,8 +107,8 @@ def typed(account: Account, columns: Sequence[str]) -> Sequence[str]:
 
 def _every(account: Account) -> tuple[str, ...]:
     """The columns of records where none are chosen: all but shares, and but what is not known of such a run."""
-    known = SAVED if account.setting.runs else ()
-    return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *known
+    saved = SAVED if account.setting.runs else ()
+    return "name", "kind", "category", "input_shape", "dtype", *SIZES, *COSTS, *FIELDS, *saved
 
 
 def setting(account: Account, shown: Iterable[Column]) -> str:
@@ -213,7 +213,7 @@ def _schema(version: int) -> js.Schema:
     figures = {"layers": js.count(FIGURES["layers"].convention), **{name: js.figure(name) for name in COSTS}}
     totals = {"$ref": "#/$defs/figures"}
     by_category = dict.fromkeys(CATEGORIES, totals)
-    given = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
+    state = {"name": js.text(), "shape": js.sizes(), "dtype": js.text("of its elements")}
     design = {
         "name": js.text("as the spec gives it"),
         "source": js.text("the paper or document that it follows"),
@@ -221,7 +221,7 @@ def _schema(version: int) -> js.Schema:
         "incomplete": js.lacking(),
         "setting": js.setting(),
         "vars": js.mapping({}, "the variables in force"),
-        "inputs": js.many(js.record(given)),
+        "inputs": js.many(js.record(state)),
         "outputs": js.mapping(js.text("the layer that gives it; `[1]` is its second output"), "by name"),
         "depth": js.count(FIGURES["depth"].convention),
         "totals": js.record({"all": totals, **by_category}, about="of all layers, and by category; they add up"),

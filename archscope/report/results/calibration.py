@@ -21,23 +21,23 @@ _FIELDS = (Field("kind"), Field("precision"), Field("pass"), Field("share", "sha
 class CalibrationReport(Report):
     """The ceilings of a device, and the share of them that each kind of layer achieves."""
 
-    found: Calibration
+    result: Calibration
 
     @property
     def said(self) -> Said:
         return Said(None)
 
     def headline(self) -> Headline:
-        return Headline(self.found.device)
+        return Headline(self.result.device)
 
     def blocks(self, room: Room) -> Iterator[Block]:
-        found, ceilings = self.found, self.found.ceilings
+        calibration, ceilings = self.result, self.result.ceilings
         peaks = [Fact(number, (short(peak, "FLOP/s"),), "products") for number, peak in ceilings.flops.items()]
         band = Fact("memory", (short(ceilings.bandwidth, "B/s"),), "copies, read and written")
-        calls = [Fact(f"a call {phase}", (duration(cost),)) for phase, cost in found.launch.items()]
+        calls = [Fact(f"a call {phase}", (duration(cost),)) for phase, cost in calibration.launch.items()]
         yield self.headline()
         yield Facts(((*peaks, band, *calls),))
-        for precision, phases in found.efficiency.items():
+        for precision, phases in calibration.efficiency.items():
             rows = [Row((kind, ahead, phases["backward"].get(kind))) for kind, ahead in phases["forward"].items()]
             heads = Head(f"{precision}: share of the ceiling"), Head("forward", "part"), Head("backward", "part")
             yield Grid(heads, tuple(rows))
@@ -45,14 +45,14 @@ class CalibrationReport(Report):
     def records(self) -> Records:
         rows = (
             (kind, precision, phase, share)
-            for precision, phases in self.found.efficiency.items()
+            for precision, phases in self.result.efficiency.items()
             for phase, kinds in phases.items()
             for kind, share in kinds.items()
         )
         return Records(_FIELDS, rows, "kind", None)
 
     def data(self) -> dict[str, Any]:
-        return self.found.as_data()
+        return self.result.as_data()
 
     @classmethod
     def schema(cls) -> js.Schema:

@@ -64,28 +64,28 @@ def entry(name: str, account: Account) -> Entry:
 class CatalogueReport(Report):
     """A row a design."""
 
-    found: Sequence[Entry]
+    result: Sequence[Entry]
 
     @property
     def said(self) -> Said:
-        return Said("; ".join(filter(None, (one["incomplete"] for one in self.found))) or None)
+        return Said("; ".join(filter(None, (one["incomplete"] for one in self.result))) or None)
 
     def headline(self) -> Headline:
-        return Headline(f"{len(self.found)} designs", words_of(Setting(), _FIGURES), self.said.lines)
+        return Headline(f"{len(self.result)} designs", words_of(Setting(), _FIGURES), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         shown = [column for column in _COLUMNS if column.people]
         heads = tuple(Head(column.title, column.style, column.unit) for column in shown)
-        yield Grid(heads, tuple(Row([one[column.name] for column in shown]) for one in self.found))
+        yield Grid(heads, tuple(Row([one[column.name] for column in shown]) for one in self.result))
 
     def records(self) -> Records:
-        lacking = [one["incomplete"] for one in self.found]
-        rows = ([one[column.name] for column in _COLUMNS] for one in self.found)
+        lacking = [one["incomplete"] for one in self.result]
+        rows = ([one[column.name] for column in _COLUMNS] for one in self.result)
         fields = [Field(one.name, one.unit, one.style) for one in _COLUMNS]
         return Records(fields, rows, "name", lacking, run_of(Setting(), _FIGURES))
 
     def data(self) -> dict[str, Any]:
-        return self.headed({"setting": Setting().data(), "designs": list(self.found)})
+        return self.headed({"setting": Setting().data(), "designs": list(self.result)})
 
     @classmethod
     def schema(cls) -> js.Schema:

@@ -29,52 +29,52 @@ class ComparisonReport(Report):
     """
 
     VERSION = 2
-    found: Comparison
+    result: Comparison
     stages: int | None = None
     depth: int = 1
     difference: DifferenceReport | None = None
 
     @property
     def said(self) -> Said:
-        return Said.of(*(side.design for side in self.found.sides))
+        return Said.of(*(side.design for side in self.result.sides))
 
     def headline(self) -> Headline:
-        count = len(self.found.sides)
-        return Headline(f"{count} design{'s' * (count != 1)}", setting_text(self.found), self.said.lines)
+        count = len(self.result.sides)
+        return Headline(f"{count} design{'s' * (count != 1)}", setting_text(self.result), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
-        found = self.found
+        comparison = self.result
         yield self.headline()
-        yield self._grid(tuple(_figure_rows(found)))
+        yield self._grid(tuple(_figure_rows(comparison)))
         if self.stages is not None:
-            stages = found.stages(self.stages)
+            stages = comparison.stages(self.stages)
             for name in STAGE_FIGURES:
                 title = f"{COLUMNS[name].title} by block, and their share of the total"
-                yield self._grid(tuple(_stage_rows(found, stages, name)), title)
-        yield Notes(tuple(notes(found)))
+                yield self._grid(tuple(_stage_rows(comparison, stages, name)), title)
+        yield Notes(tuple(notes(comparison)))
         if self.difference is not None:
             yield from self.difference.blocks(room)
 
     def _grid(self, rows: tuple[Row, ...], title: str = "") -> Grid:
-        found = self.found
-        several = len(found.sides) > 1
+        comparison = self.result
+        several = len(comparison.sides) > 1
         heads = (
-            Head(label, "count", below="baseline" if several and at == found.baseline else "")
-            for at, label in enumerate(found.labels)
+            Head(label, "count", below="baseline" if several and at == comparison.baseline else "")
+            for at, label in enumerate(comparison.labels)
         )
-        return Grid((Head(""), *heads), rows, title=title, pinned=(0, found.baseline + 1))
+        return Grid((Head(""), *heads), rows, title=title, pinned=(0, comparison.baseline + 1))
 
     def records(self) -> Records:
         if self.difference is not None:
             return self.difference.records()
-        found = self.found
-        rows = ([label, *values] for label, values in zip(found.labels, found.values, strict=True))
-        fields = [Field("design"), *(Field(one.name, one.unit, one.style) for one in found.figures)]
-        lacking = [incomplete(side.design) for side in found.sides]
-        return Records(fields, rows, "design", lacking, run_of(found.setting, found.figures))
+        comparison = self.result
+        rows = ([label, *values] for label, values in zip(comparison.labels, comparison.values, strict=True))
+        fields = [Field("design"), *(Field(one.name, one.unit, one.style) for one in comparison.figures)]
+        lacking = [incomplete(side.design) for side in comparison.sides]
+        return Records(fields, rows, "design", lacking, run_of(comparison.setting, comparison.figures))
 
     def data(self) -> dict[str, Any]:
-        whole = self.headed(_data(self.found, self.depth))
+        whole = self.headed(_data(self.result, self.depth))
         return whole if self.difference is None else whole | {"difference": self.difference.data()}
 
     @classmethod
@@ -82,15 +82,15 @@ class ComparisonReport(Report):
         return _schema(cls.VERSION)
 
 
-def setting_text(found: Comparison) -> str:
+def setting_text(comparison: Comparison) -> str:
     """How the designs are run, and what ratios are to."""
-    ratios = f"ratios to {found.labels[found.baseline]}" if len(found.sides) > 1 else ""
-    return ", ".join(filter(None, [words_of(found.setting, found.figures), ratios]))
+    ratios = f"ratios to {comparison.labels[comparison.baseline]}" if len(comparison.sides) > 1 else ""
+    return ", ".join(filter(None, [words_of(comparison.setting, comparison.figures), ratios]))
 
 
-def figure_title(found: Comparison, figure: Column) -> str:
+def figure_title(comparison: Comparison, figure: Column) -> str:
     """A figure in words; of a time, whether it is a bound."""
-    return f"{figure.title}, {found.times}" if figure.style == "seconds" else figure.title
+    return f"{figure.title}, {comparison.times}" if figure.style == "seconds" else figure.title
 
 
 def times_text(ratio: float | None) -> str:
@@ -100,25 +100,25 @@ def times_text(ratio: float | None) -> str:
     return f"{ratio:,.2f}x" if ratio >= 0.095 or not ratio else f"{ratio:.2g}x"
 
 
-def _figure_rows(found: Comparison) -> Iterator[Row]:
-    ratios = found.ratios
-    for at, figure in enumerate(found.figures):
+def _figure_rows(comparison: Comparison) -> Iterator[Row]:
+    ratios = comparison.ratios
+    for at, figure in enumerate(comparison.figures):
         if figure.style != "text":
             cells = (
                 Cell(
                     values[at],
                     figure.style,
                     figure.unit,
-                    "" if side == found.baseline else times_text(ratios[side][at]),
+                    "" if side == comparison.baseline else times_text(ratios[side][at]),
                 )
-                for side, values in enumerate(found.values)
+                for side, values in enumerate(comparison.values)
             )
-            yield Row((figure_title(found, figure), *cells))
+            yield Row((figure_title(comparison, figure), *cells))
 
 
-def _stage_rows(found: Comparison, stages: Sequence[Stage], name: str) -> Iterator[Row]:
+def _stage_rows(comparison: Comparison, stages: Sequence[Stage], name: str) -> Iterator[Row]:
     """A row a stage; one that has nothing of the figure in any design is left out."""
-    totals = [getattr(side.account.total, name) for side in found.sides]
+    totals = [getattr(side.account.total, name) for side in comparison.sides]
     for stage in stages:
         counts = [None if part is None else getattr(part, name) for part in stage.parts]
         if any(counts):
@@ -131,20 +131,20 @@ def _stage_cell(count: int | None, total: int, column: Column) -> Cell:
     return Cell(count, "count", column.unit, share)
 
 
-def notes(found: Comparison) -> Iterator[str]:
+def notes(comparison: Comparison) -> Iterator[str]:
     """What is said in words, by whom it is about; and what the figures are that need it."""
-    for at, figure in enumerate(found.figures):
+    for at, figure in enumerate(comparison.figures):
         if figure.style == "text":
-            told: dict[str, list[str]] = {}
-            for label, values in zip(found.labels, found.values, strict=True):
+            places: dict[str, list[str]] = {}
+            for label, values in zip(comparison.labels, comparison.values, strict=True):
                 if values[at] is not None:
-                    told.setdefault(values[at], []).append(label)
-            for words, about in told.items():
+                    places.setdefault(values[at], []).append(label)
+            for words, about in places.items():
                 yield f"{figure.title} of {', '.join(about)}: {words}"
-    if any(figure.name == "receptive_field" for figure in found.figures):
+    if any(figure.name == "receptive_field" for figure in comparison.figures):
         yield "receptive field: of a unit of the output; where it sees all of the input, of what was mixed into it"
-    if any(figure.style == "seconds" for figure in found.figures):
-        yield time_note(found.setting)
+    if any(figure.style == "seconds" for figure in comparison.figures):
+        yield time_note(comparison.setting)
 
 
 def time_note(setting: Setting) -> str:
@@ -159,15 +159,15 @@ def time_note(setting: Setting) -> str:
     return f"times on {setting.place} are bounds: no step is faster, granted {grants}{more}"
 
 
-def _data(found: Comparison, depth: int) -> dict[str, Any]:
+def _data(comparison: Comparison, depth: int) -> dict[str, Any]:
     """All figures, with the stages that ``depth`` tells apart."""
     return {
-        "setting": found.setting.data(),
-        "times": found.times or None,
-        "baseline": found.labels[found.baseline],
+        "setting": comparison.setting.data(),
+        "times": comparison.times or None,
+        "baseline": comparison.labels[comparison.baseline],
         "figures": [
             {"name": one.name, "title": one.title, "unit": one.unit, "convention": one.convention}
-            for one in found.figures
+            for one in comparison.figures
         ],
         "designs": [
             {
@@ -179,16 +179,16 @@ def _data(found: Comparison, depth: int) -> dict[str, Any]:
                 "vars": dict(side.design.vars),
                 "inputs": {node.name: list(node.shape) for node in side.design.inputs},
                 "accuracy": [{"name": a.name, "value": a.value, "source": a.source} for a in side.design.accuracy],
-                "figures": {one.name: content for one, content in zip(found.figures, values, strict=True)},
-                "ratios": {one.name: r for one, r in zip(found.figures, ratios, strict=True) if r is not None},
+                "figures": {one.name: content for one, content in zip(comparison.figures, values, strict=True)},
+                "ratios": {one.name: r for one, r in zip(comparison.figures, ratios, strict=True) if r is not None},
             }
-            for side, values, ratios in zip(found.sides, found.values, found.ratios, strict=True)
+            for side, values, ratios in zip(comparison.sides, comparison.values, comparison.ratios, strict=True)
         ],
-        "stages": [_stage_data(found, stage) for stage in found.stages(depth)],
+        "stages": [_stage_data(comparison, stage) for stage in comparison.stages(depth)],
     }
 
 
-def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
+def _stage_data(comparison: Comparison, stage: Stage) -> dict[str, Any]:
     parts = {
         label: {
             "layers": part.layers,
@@ -196,7 +196,7 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
             **{name: getattr(part, name) for name in COSTS},
             "saved_bytes": saved,
         }
-        for label, part, saved in zip(found.labels, stage.parts, stage.saved_bytes, strict=True)
+        for label, part, saved in zip(comparison.labels, stage.parts, stage.saved_bytes, strict=True)
         if part is not None
     }
     return {"name": stage.name, "designs": parts}
@@ -205,7 +205,7 @@ def _stage_data(found: Comparison, stage: Stage) -> dict[str, Any]:
 def _schema(version: int) -> js.Schema:
     """What each field is, with the difference where it is asked for."""
     costs = {name: js.figure(name) for name in (*COSTS, "saved_bytes")}
-    known = {
+    figure = {
         "name": js.text("as elsewhere"),
         "title": js.text("as people read it"),
         "unit": js.text("empty for text"),
@@ -230,7 +230,7 @@ def _schema(version: int) -> js.Schema:
         "setting": js.setting(),
         "times": js.nullable(js.chosen(("estimate", "at least"), "what the times are: estimates, or bounds")),
         "baseline": js.text("label of the design that ratios are to"),
-        "figures": js.many(js.record(known)),
+        "figures": js.many(js.record(figure)),
         "designs": js.many(js.record(design)),
         "stages": js.many(js.record(stage), "by block"),
         "difference": difference,

@@ -19,19 +19,19 @@ from archscope.report.results.account import AccountReport, inputs
 class DesignReport(Report):
     """What is told of its account."""
 
-    found: Design
+    result: Design
 
     @cached_property
     def _account(self) -> AccountReport:
-        return AccountReport(analyze(self.found, runnable(self.found)))
+        return AccountReport(analyze(self.result, runnable(self.result)))
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found)
+        return Said.of(self.result)
 
     def headline(self) -> Headline:
-        layers = len(self.found.layers)
-        return Headline(self.found.title, f"input {inputs(self.found)}, {layers} layer{'s' * (layers != 1)}")
+        layers = len(self.result.layers)
+        return Headline(self.result.title, f"input {inputs(self.result)}, {layers} layer{'s' * (layers != 1)}")
 
     def blocks(self, room: Room) -> Iterator[Block]:
         return self._account.blocks(room)

@@ -37,24 +37,24 @@ class DifferenceReport(Report):
     """
 
     VERSION = 2
-    found: Difference
+    result: Difference
     depth: int | None = None
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.before.design, self.found.after.design)
+        return Said.of(self.result.before.design, self.result.after.design)
 
     def headline(self) -> Headline:
-        found = self.found
-        words = words_of(found.setting, (COLUMNS[name] for name in _SHOWN_COSTS))
-        return Headline(" -> ".join(found.labels), words, (*self.said.lines, *map(said, found.edits)))
+        difference = self.result
+        words = words_of(difference.setting, (COLUMNS[name] for name in _SHOWN_COSTS))
+        return Headline(" -> ".join(difference.labels), words, (*self.said.lines, *map(said, difference.edits)))
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        if not self.found.changes:
+        if not self.result.changes:
             yield Notes(("no layer differs",), faint=False)
             return
-        lines = difference_lines(self.found, self.depth)
+        lines = difference_lines(self.result, self.depth)
         costs = (Head(COLUMNS[name].title, "signed") for name in _SHOWN_COSTS)
         yield Grid((Head(""), Head(""), Head("", wrapped=True), *costs), tuple(map(_row, lines)))
         if any(line.kind == AFFECTED for line in lines):
@@ -66,14 +66,14 @@ class DifferenceReport(Report):
         rows = (
             [one.kind, one.before, one.after, one.op, "; ".join(map(said, one.edits)),
              *(getattr(one, column.name) for column in costs)]
-            for one in self.found.parts
+            for one in self.result.parts
         )  # fmt: skip
         fields = [*texts, *(Field(column.name, column.unit) for column in costs)]
-        return Records(fields, rows, "change", self.said.lacking, run_of(self.found.setting, costs))
+        return Records(fields, rows, "change", self.said.lacking, run_of(self.result.setting, costs))
 
     def data(self) -> dict[str, Any]:
         """A tree whose every level adds up to the total."""
-        return self.headed(_data(self.found))
+        return self.headed(_data(self.result))
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -102,14 +102,14 @@ def _row(line: Line) -> Row:
     return Row(("", kind, line.what, *costs), line.name, line.level, "" if line.kind else "total")
 
 
-def difference_lines(found: Difference, depth: int | None = None) -> list[Line]:
+def difference_lines(difference: Difference, depth: int | None = None) -> list[Line]:
     """The rows of a difference, the total last."""
-    costs = _costs(found.total)
-    name = "total (incomplete)" if incomplete(found.before.design, found.after.design) else "total"
-    total = Line(0, "", name, _many(found.total.layers, "layer"), costs)
-    at = depth or max((change.name.count(".") + 1 for change in found.parts), default=1)
+    costs = _costs(difference.total)
+    name = "total (incomplete)" if incomplete(difference.before.design, difference.after.design) else "total"
+    total = Line(0, "", name, _many(difference.total.layers, "layer"), costs)
+    at = depth or max((change.name.count(".") + 1 for change in difference.parts), default=1)
     while True:
-        lines = [line for change in found.changes for line in _lines(change, ("", ""), 0, at)]
+        lines = [line for change in difference.changes for line in _lines(change, ("", ""), 0, at)]
         if depth is not None or len(lines) < MOST_ROWS or at == 1:
             return [*lines, total]
         at -= 1
@@ -201,14 +201,14 @@ def _value(content: Any) -> str:
     return str(content).lower() if isinstance(content, bool) else str(content)
 
 
-def _data(found: Difference) -> dict[str, Any]:
+def _data(difference: Difference) -> dict[str, Any]:
     return {
-        "setting": found.setting.data(),
-        "before": found.labels[0],
-        "after": found.labels[1],
-        "edits": list(map(_edit_data, found.edits)),
-        "total": _cost_data(found.total),
-        "changes": list(map(_change_data, found.changes)),
+        "setting": difference.setting.data(),
+        "before": difference.labels[0],
+        "after": difference.labels[1],
+        "edits": list(map(_edit_data, difference.edits)),
+        "total": _cost_data(difference.total),
+        "changes": list(map(_change_data, difference.changes)),
     }
 
 

@@ -17,7 +17,7 @@ from archscope.setting import Setting
 _FIELDS = tuple(map(Field, ("layer", "figure", "formula", "worked", "result", "note")))
 
 
-def _told(setting: Setting) -> tuple[Figure, ...]:
+def _explained(setting: Setting) -> tuple[Figure, ...]:
     """The figures that are explained, as far as they are known of such a run."""
     return (*COSTS.values(), *SIZES.values(), *FIELDS.values(), *(SAVED.values() if setting.runs else ()))
 
@@ -27,32 +27,36 @@ class ExplanationReport(Report):
     """The equations of one layer, or of several."""
 
     VERSION = 2
-    found: Explanation | Explanations
+    result: Explanation | Explanations
 
     @property
     def layers(self) -> tuple[Explanation, ...]:
         """One or several."""
-        return (self.found,) if isinstance(self.found, Explanation) else self.found.layers
+        return (self.result,) if isinstance(self.result, Explanation) else self.result.layers
 
     @property
     def _run(self) -> Setting:
-        return self.found.setting if isinstance(self.found, Explanation) else self.found.account.setting
+        return self.result.setting if isinstance(self.result, Explanation) else self.result.account.setting
 
     @property
     def said(self) -> Said:
-        found = self.found
-        return Said(found.incomplete) if isinstance(found, Explanation) else Said.of(found.account.design)
+        explanation = self.result
+        return (
+            Said(explanation.incomplete)
+            if isinstance(explanation, Explanation)
+            else Said.of(explanation.account.design)
+        )
 
     def headline(self) -> Headline:
-        if isinstance(self.found, Explanation):
-            return Headline(self.found.layer, self.found.title, self.said.lines)
-        account = self.found.account
-        return Headline(account.design.title, setting(account, _told(account.setting)), self.said.lines)
+        if isinstance(self.result, Explanation):
+            return Headline(self.result.layer, self.result.title, self.said.lines)
+        account = self.result.account
+        return Headline(account.design.title, setting(account, _explained(account.setting)), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        if isinstance(self.found, Explanation):
-            yield Equations(self.found.lines)
+        if isinstance(self.result, Explanation):
+            yield Equations(self.result.lines)
         else:
             yield from (Equations(one.lines, one.layer, one.title) for one in self.layers)
 
@@ -62,12 +66,12 @@ class ExplanationReport(Report):
             for one in self.layers
             for line in one.lines
         )
-        key = "figure" if isinstance(self.found, Explanation) else "layer"
-        return Records(_FIELDS, rows, key, self.said.lacking, run_of(self._run, _told(self._run)))
+        key = "figure" if isinstance(self.result, Explanation) else "layer"
+        return Records(_FIELDS, rows, key, self.said.lacking, run_of(self._run, _explained(self._run)))
 
     def data(self) -> dict[str, Any]:
-        found = self.found
-        of = found if isinstance(found, Explanation) else found.account
+        explanation = self.result
+        of = explanation if isinstance(explanation, Explanation) else explanation.account
         name = of.design if isinstance(of.design, str) else of.design.name
         layers = [one.as_dict() for one in self.layers]
         return self.headed({"design": name, "setting": of.setting.data(), "layers": layers})

@@ -42,7 +42,7 @@ class FieldsReport(Report):
         depth, every: of the table, as :class:`~archscope.report.results.account.AccountReport` takes them.
     """
 
-    found: ReceptiveFields
+    result: ReceptiveFields
     layer: str | None = None
     unit: Places | None = None
     pixel: Places | None = None
@@ -53,24 +53,24 @@ class FieldsReport(Report):
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     @cached_property
     def _account(self) -> AccountReport:
-        account = analyze(self.found.design, runnable(self.found.design))
+        account = analyze(self.result.design, runnable(self.result.design))
         return AccountReport(account, field_columns(account), self.depth, self.every)
 
     @property
     def sheet(self) -> AccountReport:
         """The table for machines: a row a layer, all columns."""
-        return AccountReport(self._account.found, SEEN, self.depth)
+        return AccountReport(self._account.result, SEEN, self.depth)
 
     def headline(self) -> Headline:
         if self.layer is None:
-            return Headline(self.found.design.title, "receptive fields", self.said.lines)
-        told = self._layer
-        lines = tuple(_lines(told)) if told["axes"] else ("  sees no input",)
-        return Headline(told["layer"], about=(*lines, *self.said.lines))
+            return Headline(self.result.design.title, "receptive fields", self.said.lines)
+        layer = self._layer
+        lines = tuple(_lines(layer)) if layer["axes"] else ("  sees no input",)
+        return Headline(layer["layer"], about=(*lines, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
         if self.layer is None:
@@ -79,8 +79,8 @@ class FieldsReport(Report):
             yield self.headline()
 
     def records(self) -> Records:
-        names = [layer.name for layer in self.found.design.layers] if self.layer is None else [self.layer]
-        axes = [(name, _axis(field)) for name in names for field in self.found.of(name, input=self.source)]
+        names = [layer.name for layer in self.result.design.layers] if self.layer is None else [self.layer]
+        axes = [(name, _axis(field)) for name in names for field in self.result.of(name, input=self.source)]
         rows = ([name, *axis.values()] for name, axis in axes)
         fields = [Field("name"), *(Field(name, _UNITS.get(name, "")) for name in _AXIS)]
         return Records(fields, rows, "name", self.said.lacking)
@@ -89,14 +89,14 @@ class FieldsReport(Report):
     def _layer(self) -> dict[str, Any]:
         """All that is known of the field of the layer, as data."""
         assert self.layer is not None
-        told: dict[str, Any] = _of_layer(self.found, self.layer, self.source)
-        design = self.found.design
+        layer: dict[str, Any] = _of_layer(self.result, self.layer, self.source)
+        design = self.result.design
         if self.unit is not None or self.pixel is not None:
             from archscope.analysis.field.influence import seen_by, sees
 
             if self.unit is not None:
                 sight = sees(design, self.layer, self.unit, input=self.source)
-                told["unit"] = {
+                layer["unit"] = {
                     "place": list(self.unit),
                     "field": None if sight.unclipped is None else [list(ends) for ends in sight.unclipped],
                     "sees": {"first": sight.seen.first, "last": sight.seen.last, "places": sight.seen.count},
@@ -106,18 +106,18 @@ class FieldsReport(Report):
                 }
             if self.pixel is not None:
                 units = seen_by(design, self.layer, self.pixel, input=self.source)
-                told["pixel"] = {
+                layer["pixel"] = {
                     "place": list(self.pixel),
                     "seen_by": {"first": units.first, "last": units.last, "units": units.count},
                     "words": str(units),
                 }
-        return told
+        return layer
 
     def data(self) -> dict[str, Any]:
         if self.layer is not None:
             return self.headed(self._layer)
-        design = self.found.design
-        layers = [_of_layer(self.found, layer.name, self.source) for layer in design.layers]
+        design = self.result.design
+        layers = [_of_layer(self.result, layer.name, self.source) for layer in design.layers]
         return self.headed({"design": design.name, "layers": layers})
 
     @classmethod
@@ -168,9 +168,9 @@ def _less(axis: dict[str, Any]) -> Iterator[str]:
         yield f"     at most: what {axis['at_most']} reads is told by values"
 
 
-def _lines(found: dict[str, Any]) -> Iterator[str]:
+def _lines(layer: dict[str, Any]) -> Iterator[str]:
     """What is told of a layer, in words."""
-    for axis in found["axes"]:
+    for axis in layer["axes"]:
         size = f"{axis['receptive_field']:,}"
         if axis["smallest"] != axis["receptive_field"]:
             size = f"{axis['smallest']:,} to {size}"
@@ -201,10 +201,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             apart = axis["apart"]
             words = apart_words(apart["layer"], apart["first"], apart["second"], f"{apart['by']:g}")
             yield f"     not aligned: {words}"
-    if "unit" in found:
-        yield from _unit_words(found["unit"])
-    if "pixel" in found:
-        pixel = found["pixel"]
+    if "unit" in layer:
+        yield from _unit_words(layer["unit"])
+    if "pixel" in layer:
+        pixel = layer["pixel"]
         place = ", ".join(map(str, pixel["place"]))
         units = pixel["seen_by"]["units"]
         yield f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}"

@@ -24,33 +24,33 @@ _MOST_LISTED, _MOST_PLACES = 10, 3
 class ImportedReport(Report):
     """The proof of an import, and what a user should know, a line each."""
 
-    found: Imported
+    result: Imported
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
-        found = self.found
-        kind = "a flat list of layers" if found.flat else "a readable spec"
-        words = f"{len(found.design.layers)} layers, {kind} of {len(found.spec.splitlines())} lines"
-        return Headline(found.design.name, words, self.said.lines)
+        imported = self.result
+        kind = "a flat list of layers" if imported.flat else "a readable spec"
+        words = f"{len(imported.design.layers)} layers, {kind} of {len(imported.spec.splitlines())} lines"
+        return Headline(imported.design.name, words, self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        lines = (*map(checked, self.found.proof), *(Checked("", one) for one in remarks(self.found)))
-        yield Checks(lines, (verdict(self.found.proof),))
+        lines = (*map(checked, self.result.proof), *(Checked("", one) for one in remarks(self.result)))
+        yield Checks(lines, (verdict(self.result.proof),))
 
     def records(self) -> Records:
-        return AccountReport(analyze(self.found.design)).records()
+        return AccountReport(analyze(self.result.design)).records()
 
     def data(self) -> dict[str, Any]:
-        found = self.found
+        imported = self.result
         return self.headed(
             {
-                "design": found.design.name,
-                "flat": found.flat,
-                "ok": found.ok,
+                "design": imported.design.name,
+                "flat": imported.flat,
+                "ok": imported.ok,
                 "proof": [
                     {
                         "what": one.what,
@@ -60,11 +60,11 @@ class ImportedReport(Report):
                         "ok": one.ok,
                         "note": one.note,
                     }
-                    for one in found.proof
+                    for one in imported.proof
                 ],
-                "unused": [one._asdict() for one in found.unused],
-                "notes": list(found.notes),
-                "opaque": list(found.opaque),
+                "unused": [one._asdict() for one in imported.unused],
+                "notes": list(imported.notes),
+                "opaque": list(imported.opaque),
             }
         )
 
@@ -92,19 +92,19 @@ class ImportedReport(Report):
         return js.document("import", cls.VERSION, fields)
 
 
-def remarks(found: Imported) -> Iterator[str]:
+def remarks(imported: Imported) -> Iterator[str]:
     """What never ran, and other notes."""
-    listed = found.unused[:_MOST_LISTED]
+    listed = imported.unused[:_MOST_LISTED]
     for part in listed:
         yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs: no gradient reaches it"
-    if len(found.unused) > len(listed):
-        yield f"unused: and {len(found.unused) - len(listed)} more"
-    yield from (f"note: {note}" for note in _grouped(found.notes))
-    if found.value_file is not None and found.value_file.arrays:
-        arrays = found.value_file.arrays.values()
+    if len(imported.unused) > len(listed):
+        yield f"unused: and {len(imported.unused) - len(listed)} more"
+    yield from (f"note: {note}" for note in _grouped(imported.notes))
+    if imported.value_file is not None and imported.value_file.arrays:
+        arrays = imported.value_file.arrays.values()
         size = binary(sum(one.nbytes for one in arrays))
         count = f"{len(arrays)} constants" if len(arrays) > 1 else "a constant"
-        yield f"note: the values of {count} ({size}) are in {found.value_file.file}, which belongs beside the spec"
+        yield f"note: the values of {count} ({size}) are in {imported.value_file.file}, which belongs beside the spec"
 
 
 def _grouped(notes: Iterable[str]) -> Iterator[str]:
@@ -112,8 +112,8 @@ def _grouped(notes: Iterable[str]) -> Iterator[str]:
     places: dict[str, list[str]] = {}
     for note in notes:
         place, colon, text = note.partition(": ")
-        known = colon and " " not in place
-        places.setdefault(text if known else note, []).extend([place] if known else [])
-    for text, found in places.items():
-        more = f", and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
-        yield f"{', '.join(found[:_MOST_PLACES])}{more}: {text}" if found else text
+        has_place = colon and " " not in place
+        places.setdefault(text if has_place else note, []).extend([place] if has_place else [])
+    for text, named in places.items():
+        more = f", and {len(named) - _MOST_PLACES} more" if len(named) > _MOST_PLACES else ""
+        yield f"{', '.join(named[:_MOST_PLACES])}{more}: {text}" if named else text

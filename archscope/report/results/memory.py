@@ -41,51 +41,51 @@ class MemoryReport(Report):
 
     VERSION = 2
 
-    found: Memory
+    result: Memory
     every: bool = False
     fits: Callable[[], Sequence[str]] = tuple
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, words_of(self.found.setting, TOLD), self.said.lines)
+        return Headline(self.result.design.title, words_of(self.result.setting, TOLD), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        yield Facts(tuple(map(tuple, _ledger(self.found))), widths=(20, 12, 20))
-        yield Notes(tuple(_weights(self.found)), faint=False)
-        if self.found.saved:
+        yield Facts(tuple(map(tuple, _ledger(self.result))), widths=(20, 12, 20))
+        yield Notes(tuple(_weights(self.result)), faint=False)
+        if self.result.saved:
             yield self._saved(room)
-        if self.found.timeline:
+        if self.result.timeline:
             yield self._chart()
         if fits := self.fits():
             yield Notes(tuple(fits), faint=False)
 
     def _saved(self, room: Room) -> Grid:
-        found = self.found
-        pieces = found.saved if self.every else sorted(found.saved, key=lambda piece: -piece.bytes)[: room.listed]
+        ledger = self.result
+        pieces = ledger.saved if self.every else sorted(ledger.saved, key=lambda piece: -piece.bytes)[: room.listed]
         rows = [
-            Row((one.layer, one.what, one.bytes, one.bytes / (found.saved_bytes or 1), ", ".join(one.shared)))
+            Row((one.layer, one.what, one.bytes, one.bytes / (ledger.saved_bytes or 1), ", ".join(one.shared)))
             for one in pieces
         ]
         title = "saved tensors, in the order of the forward pass" if self.every else "saved tensors, the largest first"
-        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(found.saved) - len(rows), "--layers"))
+        return Grid(_HEADS, tuple(rows), title=title, more=room.more(len(ledger.saved) - len(rows), "--layers"))
 
     def _chart(self) -> Chart:
-        found = self.found
-        lives = ((phase, [one.live for one in found.timeline if one.phase == phase]) for phase in PHASES)
-        words = f"{len(found.timeline):,} allocations; the most at once are {binary(found.training)}"
+        ledger = self.result
+        lives = ((phase, [one.live for one in ledger.timeline if one.phase == phase]) for phase in PHASES)
+        words = f"{len(ledger.timeline):,} allocations; the most at once are {binary(ledger.training)}"
         curves = tuple(Curve(phase, tuple(live)) for phase, live in lives if live)
         return Chart("memory over a training step", words, curves, "bytes")
 
     def records(self) -> Records:
-        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.found.saved)
-        return Records(_FIELDS, rows, "layer", self.said.lacking, run_of(self.found.setting, SAVED.values()))
+        rows = ((one.layer, one.what, one.bytes, one.shared) for one in self.result.saved)
+        return Records(_FIELDS, rows, "layer", self.said.lacking, run_of(self.result.setting, SAVED.values()))
 
     def data(self) -> dict[str, Any]:
-        return self.headed(_data(self.found))
+        return self.headed(_data(self.result))
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -96,65 +96,67 @@ def _size(title: str, size: int, note: str = "", level: int = 0) -> Fact:
     return Fact(title, (binary(size), f"{size:,} B"), note, level)
 
 
-def _ledger(found: Memory) -> Iterator[list[Fact]]:
+def _ledger(ledger: Memory) -> Iterator[list[Fact]]:
     """The sizes in their parts: the training step, what it keeps, what CUDA shows, the inference."""
-    if found.timeline:
-        top = found.top
+    if ledger.timeline:
+        top = ledger.top
         at = f"{top.phase} of {top.layer}" if top.phase in ("forward", "backward") else top.phase
-        parts = (_size(kind, size, _NOTES.get(kind, ""), 1) for kind, size in found.peak_by_kind.items())
-        yield [_size("training step", found.training, f"the most at once: {at}; of this"), *parts]
+        parts = (_size(kind, size, _NOTES.get(kind, ""), 1) for kind, size in ledger.peak_by_kind.items())
+        yield [_size("training step", ledger.training, f"the most at once: {at}; of this"), *parts]
         yield [
-            _size("saved tensors", found.saved_bytes, "what autograd keeps for the backward pass in all"),
-            _size("gradients", found.gradients),
+            _size("saved tensors", ledger.saved_bytes, "what autograd keeps for the backward pass in all"),
+            _size("gradients", ledger.gradients),
         ]
-    if found.cuda is not None:
-        least, likely = map(binary, found.cuda.cudnn)
+    if ledger.cuda is not None:
+        least, likely = map(binary, ledger.cuda.cudnn)
         yield [
-            _size("on CUDA", found.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
-            _size("cuBLAS workspace", found.cuda.workspace, "in it", 1),
+            _size("on CUDA", ledger.cuda.allocated, "torch.cuda.max_memory_allocated() of a step"),
+            _size("cuBLAS workspace", ledger.cuda.workspace, "in it", 1),
             Fact("cuDNN workspace", (), f"{least} to {likely} more, as it chooses its algorithms", 1),
-            _size("segments", found.cuda.reserved, "torch.cuda.max_memory_reserved()", 1),
+            _size("segments", ledger.cuda.reserved, "torch.cuda.max_memory_reserved()", 1),
         ]
     yield [
-        _size("inference", found.inference, "parameters, buffers and what else lives at once"),
-        _size("activations", found.peak, _WITH_INPUTS + (f", at {found.peak_layer}" if found.peak_layer else ""), 1),
-        _size("without reuse", found.activations, "all that is allocated, inputs aside", 1),
+        _size("inference", ledger.inference, "parameters, buffers and what else lives at once"),
+        _size("activations", ledger.peak, _WITH_INPUTS + (f", at {ledger.peak_layer}" if ledger.peak_layer else ""), 1),
+        _size("without reuse", ledger.activations, "all that is allocated, inputs aside", 1),
     ]
 
 
-def _weights(found: Memory) -> Iterator[str]:
+def _weights(ledger: Memory) -> Iterator[str]:
     """What the weights alone take."""
-    forms = ", ".join(f"{form} {binary(found.weights_as(form))}" for form in WEIGHT_BITS)
+    forms = ", ".join(f"{form} {binary(ledger.weights_as(form))}" for form in WEIGHT_BITS)
     yield f"weights alone: {forms}"
-    types = " and ".join(found.types)
-    yield f"a file of {types}: {found.parameters / 1e6:,.2f} MB, {found.parameters / 2**20:,.2f} MiB"
+    types = " and ".join(ledger.types)
+    yield f"a file of {types}: {ledger.parameters / 1e6:,.2f} MB, {ledger.parameters / 2**20:,.2f} MiB"
 
 
-def _data(found: Memory) -> dict[str, Any]:
+def _data(ledger: Memory) -> dict[str, Any]:
     """The ledger as plain data, all sizes in bytes."""
     return {
-        "design": found.design.name,
-        "setting": found.setting.data(),
-        "training": found.training,
-        "needed": found.needed,
-        "peak": {"phase": found.top.phase, "layer": found.top.layer, **found.peak_by_kind} if found.timeline else None,
-        "cuda": found.cuda and found.cuda._asdict(),
-        "parameters": found.parameters,
-        "buffers": found.buffers,
-        "gradients": found.gradients,
-        "optimizer_state": found.optimizer_state,
-        "inputs": found.inputs,
-        "saved_bytes": found.saved_bytes,
-        "inference": found.inference,
-        "activations": found.activations,
-        "activation_peak": found.peak,
-        "activation_peak_layer": found.peak_layer,
-        "weights": {form: found.weights_as(form) for form in WEIGHT_BITS},
+        "design": ledger.design.name,
+        "setting": ledger.setting.data(),
+        "training": ledger.training,
+        "needed": ledger.needed,
+        "peak": {"phase": ledger.top.phase, "layer": ledger.top.layer, **ledger.peak_by_kind}
+        if ledger.timeline
+        else None,
+        "cuda": ledger.cuda and ledger.cuda._asdict(),
+        "parameters": ledger.parameters,
+        "buffers": ledger.buffers,
+        "gradients": ledger.gradients,
+        "optimizer_state": ledger.optimizer_state,
+        "inputs": ledger.inputs,
+        "saved_bytes": ledger.saved_bytes,
+        "inference": ledger.inference,
+        "activations": ledger.activations,
+        "activation_peak": ledger.peak,
+        "activation_peak_layer": ledger.peak_layer,
+        "weights": {form: ledger.weights_as(form) for form in WEIGHT_BITS},
         "saved": [
             {"layer": piece.layer, "what": piece.what, "bytes": piece.bytes, "shared_with": list(piece.shared)}
-            for piece in found.saved
+            for piece in ledger.saved
         ],
-        "timeline": [moment._asdict() for moment in found.timeline],
+        "timeline": [moment._asdict() for moment in ledger.timeline],
     }
 
 
@@ -213,32 +215,32 @@ def within(device: str, limit: int | None, context: int | None, space: int) -> s
         return f"in {binary(limit)}" + (f" less {binary(context)} of context" if context else "")
     card = DEVICES[device]
     whose = f"{binary(card.memory)} of {card.name}"
-    kept = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
-    return f"in {binary(space)} ({whose}; {kept})"
+    reserved = f"{binary(card.memory - space)} of them go to the driver, the CUDA context and its kernels: --context"
+    return f"in {binary(space)} ({whose}; {reserved})"
 
 
-def batches(found: Memory, limit: int) -> Iterator[str]:
+def batches(ledger: Memory, limit: int) -> Iterator[str]:
     """What fits into a limit, a line each: the batch at hand or what would make it fit, and the largest batch."""
-    design, setting, wish = found.design, found.setting, Wish(found.design, found.setting)
+    design, setting, wish = ledger.design, ledger.setting, Wish(ledger.design, ledger.setting)
     if len(design.layers) > MOST_DRAWN:
         yield f"  what fits is looked for in designs of at most {MOST_DRAWN:,} layers; this has {len(design.layers):,}"
         return
     number = wish.largest(limit)
     largest = None if number is None else wish.ledger(number)
-    if not found.fits(limit):
-        needed, lacking = needs(found), binary(found.needed - limit)
+    if not ledger.fits(limit):
+        needed, lacking = needs(ledger), binary(ledger.needed - limit)
         yield f"  batch {setting.batch:,} does not fit: it needs {needed}, {lacking} too much"
         yield from (f"    {what}: {binary(needed)}" for what, needed in remedies(design, setting, limit, largest))
     if number is None or largest is None:
         yield f"  not even a batch of 1 fits: it needs {needs(wish.ledger(1))}"
         return
-    told = f"{number:,}, which needs {needs(largest)}"
+    words = f"{number:,}, which needs {needs(largest)}"
     if number < CEILING:
-        yield f"  the largest batch is {told}"
+        yield f"  the largest batch is {words}"
     else:
-        yield f"  larger batches than {told}, were not tried"
+        yield f"  larger batches than {words}, were not tried"
 
 
-def needs(found: Memory | None) -> str:
+def needs(ledger: Memory | None) -> str:
     """What a step needs, in words."""
-    return binary(found.needed) if found is not None else "more than there is"
+    return binary(ledger.needed) if ledger is not None else "more than there is"

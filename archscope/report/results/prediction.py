@@ -45,26 +45,26 @@ class PredictionReport(Report):
     """
 
     VERSION = 3
-    found: Prediction
+    result: Prediction
     top: int | None = None
     every: bool = False
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
-        return Headline(self.found.design.title, run(self.found.setting, self.found.ceilings.name), self.said.lines)
+        return Headline(self.result.design.title, run(self.result.setting, self.result.ceilings.name), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        yield Facts((tuple(_facts(self.found)),))
+        yield Facts((tuple(_facts(self.result)),))
         yield self._parts(room)
-        yield Notes(tuple(_notes(self.found)))
+        yield Notes(tuple(_notes(self.result)))
 
     def _parts(self, room: Room) -> Grid:
-        found = self.found
-        ranked = sorted(found.parts, key=lambda one: -one.seconds)[: self.top or room.listed]
+        prediction = self.result
+        ranked = sorted(prediction.parts, key=lambda one: -one.seconds)[: self.top or room.listed]
         rows = [
             Row(
                 (
@@ -72,28 +72,28 @@ class PredictionReport(Report):
                     one.part.op,
                     one.forward.seconds,
                     one.backward.seconds,
-                    share(one.seconds, found.seconds),
-                    share((one.part.forward + one.part.backward).flops, found.work.flops),
+                    share(one.seconds, prediction.seconds),
+                    share((one.part.forward + one.part.backward).flops, prediction.work.flops),
                     one.limit,
                 )
             )
-            for one in (found.parts if self.every else ranked)
+            for one in (prediction.parts if self.every else ranked)
         ]
-        return Grid(_HEADS, tuple(rows), more=room.more(len(found.parts) - len(rows), "--layers"))
+        return Grid(_HEADS, tuple(rows), more=room.more(len(prediction.parts) - len(rows), "--layers"))
 
     def records(self) -> Records:
-        parts = (one.record() for one in self.found.parts)
-        run = run_of(self.found.setting, [time_of(self.found.setting)])
+        parts = (one.record() for one in self.result.parts)
+        run = run_of(self.result.setting, [time_of(self.result.setting)])
         return Records.of(fields(WORK | PREDICTED), parts, "name", self.said.lacking, run)
 
     def data(self) -> dict[str, Any]:
-        found = self.found
+        prediction = self.result
         return self.headed(
             {
-                "design": found.design.name,
-                "setting": found.setting.data(),
-                **predicted(found),
-                "parts": [one.record() for one in found.parts],
+                "design": prediction.design.name,
+                "setting": prediction.setting.data(),
+                **predicted(prediction),
+                "parts": [one.record() for one in prediction.parts],
             }
         )
 
@@ -104,43 +104,45 @@ class PredictionReport(Report):
         return js.document("predict", cls.VERSION, {**about, **PREDICTION, "parts": parts})
 
 
-def _facts(found: Prediction) -> Iterator[Fact]:
+def _facts(prediction: Prediction) -> Iterator[Fact]:
     """The totals."""
-    work = found.work
-    throughput = per_second(found.setting.batch / found.seconds) if found.seconds else ""
-    most = f"{'' if found.calibrated else 'at most '}{throughput}" if throughput else ""
-    yield Fact("step", (duration(found.seconds),), f"{found.label}; {most}" if most else found.label)
-    if not found.calibrated:
-        yield Fact("granted", ("",), ", ".join(found.granted), 1)
-        yield _estimate(found)
-    if found.setting.trains:
-        yield Fact("forward", (duration(found.forward),), "with the loss", 1)
-        yield Fact("backward", (duration(found.backward),), "", 1)
-        yield Fact("update", (duration(found.update),), "", 1)
+    work = prediction.work
+    throughput = per_second(prediction.setting.batch / prediction.seconds) if prediction.seconds else ""
+    most = f"{'' if prediction.calibrated else 'at most '}{throughput}" if throughput else ""
+    yield Fact("step", (duration(prediction.seconds),), f"{prediction.label}; {most}" if most else prediction.label)
+    if not prediction.calibrated:
+        yield Fact("granted", ("",), ", ".join(prediction.granted), 1)
+        yield _estimate(prediction)
+    if prediction.setting.trains:
+        yield Fact("forward", (duration(prediction.forward),), "with the loss", 1)
+        yield Fact("backward", (duration(prediction.backward),), "", 1)
+        yield Fact("update", (duration(prediction.update),), "", 1)
     calls = f"{work.calls:,} call{'s' * (work.calls != 1)}"
     yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {calls}")
-    shares = {limit: value(share(took, found.seconds), "part") for limit, took in found.limited().items() if took}
+    shares = {
+        limit: value(share(took, prediction.seconds), "part") for limit, took in prediction.limited().items() if took
+    }
     limited = (f"{limit} {text}" for limit, text in shares.items())
     yield Fact("limited by", ("",), ", ".join(limited) or "none")
 
 
-def _estimate(found: Prediction) -> Fact:
+def _estimate(prediction: Prediction) -> Fact:
     """About how long the step takes, by published timings."""
-    one = found.estimate
+    one = prediction.estimate
     if one is None:
         return Fact("estimate", ("",), "none: no published timings of such steps are fitted for this device")
     fit = one.fit
     errors = f"off by {fit.median:.0%} in half, by at most {fit.ninetieth:.0%} in 90% of networks of other families"
     outside = f"; fitted on batches of {fit.batches[0]:,} to {fit.batches[1]:,}" if one.outside else ""
-    rate = per_second(found.setting.batch / one.seconds)
+    rate = per_second(prediction.setting.batch / one.seconds)
     return Fact("estimate", (duration(one.seconds),), f"{rate}; {errors}{outside}")
 
 
-def _notes(found: Prediction) -> list[str]:
+def _notes(prediction: Prediction) -> list[str]:
     """What the times are, from what."""
-    ceilings = found.ceilings
+    ceilings = prediction.ceilings
     flops = ", ".join(f"{number} {short(peak, 'FLOP/s')}" for number, peak in ceilings.flops.items())
     peaks = f"peaks: {flops}; memory {short(ceilings.bandwidth, 'B/s')}"
-    fitted = f"the estimate is fitted on {found.estimate.fit.source}" if found.estimate is not None else ""
-    other = f"{found.setting.precision}: {found.mixed}" if found.mixed else ""
-    return [_NOTE[found.calibrated], peaks, ceilings.source, *filter(None, [other, fitted])]
+    fitted = f"the estimate is fitted on {prediction.estimate.fit.source}" if prediction.estimate is not None else ""
+    other = f"{prediction.setting.precision}: {prediction.mixed}" if prediction.mixed else ""
+    return [_NOTE[prediction.calibrated], peaks, ceilings.source, *filter(None, [other, fitted])]

@@ -48,60 +48,64 @@ class ProfileReport(Report):
     """
 
     VERSION = 3
-    found: Profile
+    result: Profile
     top: int | None = None
     every: bool = False
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
         return Headline(
-            self.found.design.title, run(self.found.setting, self.found.machine.title, measured=True), self.said.lines
+            self.result.design.title,
+            run(self.result.setting, self.result.machine.title, measured=True),
+            self.said.lines,
         )
 
     def blocks(self, room: Room) -> Iterator[Block]:
-        found, top = self.found, room.listed if self.top is None else self.top
+        profile, top = self.result, room.listed if self.top is None else self.top
         yield self.headline()
-        yield Facts((tuple(_times(found)), tuple(_rates(found)), tuple(_memory(found))))
+        yield Facts((tuple(_times(profile)), tuple(_rates(profile)), tuple(_memory(profile))))
         if self.every or top:
             yield self._parts(room, top)
-            yield Notes(tuple(_hardest(found, top)), faint=False)
-        yield Notes((_sum_of_parts(found),), faint=False)
-        yield Notes(tuple(machine_lines(found.machine)))
+            yield Notes(tuple(_hardest(profile, top)), faint=False)
+        yield Notes((_sum_of_parts(profile),), faint=False)
+        yield Notes(tuple(machine_lines(profile.machine)))
 
     def _parts(self, room: Room, top: int) -> Grid:
-        found = self.found
-        parts = found.parts if self.every else sorted(found.parts, key=lambda one: -one.seconds)[:top]
-        heads = _HEADS if found.prediction is None else (*_HEADS, Head(found.prediction.label, "seconds"))
-        rows = tuple(Row(_cells(one, found)) for one in parts)
-        return Grid(heads, rows, more=room.more(len(found.parts) - len(rows), "--layers"))
+        profile = self.result
+        parts = profile.parts if self.every else sorted(profile.parts, key=lambda one: -one.seconds)[:top]
+        heads = _HEADS if profile.prediction is None else (*_HEADS, Head(profile.prediction.label, "seconds"))
+        rows = tuple(Row(_cells(one, profile)) for one in parts)
+        return Grid(heads, rows, more=room.more(len(profile.parts) - len(rows), "--layers"))
 
     def records(self) -> Records:
-        found = self.found
-        place = {"design": found.design.name, **found.machine.as_data()}
-        parts = ({**one.record(), **place} for one in found.parts)
+        profile = self.result
+        place = {"design": profile.design.name, **profile.machine.as_data()}
+        parts = ({**one.record(), **place} for one in profile.parts)
         columns = [*fields(WORK | TIMED), Field("design"), *fields(MACHINE)]
-        return Records.of(columns, parts, "name", self.said.lacking, run_of(found.setting, [time_of(found.setting)]))
+        return Records.of(
+            columns, parts, "name", self.said.lacking, run_of(profile.setting, [time_of(profile.setting)])
+        )
 
     def data(self) -> dict[str, Any]:
-        found = self.found
+        profile = self.result
         return self.headed(
             {
-                "design": found.design.name,
-                "setting": found.setting.data(),
-                "whole": {phase: _timing(one) for phase, one in found.whole.items()},
-                "sum_of_parts": found.sum_of_parts,
-                "throughput": found.throughput,
-                "flops": found.flops,
-                "bandwidth": found.bandwidth,
-                "memory": {"measured": found.measured_memory, "predicted": found.predicted_memory},
+                "design": profile.design.name,
+                "setting": profile.setting.data(),
+                "whole": {phase: _timing(one) for phase, one in profile.whole.items()},
+                "sum_of_parts": profile.sum_of_parts,
+                "throughput": profile.throughput,
+                "flops": profile.flops,
+                "bandwidth": profile.bandwidth,
+                "memory": {"measured": profile.measured_memory, "predicted": profile.predicted_memory},
                 "prediction": None
-                if found.prediction is None
-                else {**predicted(found.prediction), "error": found.error},
-                "machine": found.machine.as_data(),
-                "parts": [one.record() for one in found.parts],
+                if profile.prediction is None
+                else {**predicted(profile.prediction), "error": profile.error},
+                "machine": profile.machine.as_data(),
+                "parts": [one.record() for one in profile.parts],
             }
         )
 
@@ -138,65 +142,67 @@ def _part(part: float, whole: float | None) -> str:
     return value(share(part, whole), "part")
 
 
-def _times(found: Profile) -> Iterator[Fact]:
-    step = found.whole["step"]
-    each = f"{per_second(found.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
+def _times(profile: Profile) -> Iterator[Fact]:
+    step = profile.whole["step"]
+    each = f"{per_second(profile.throughput)}; median of {step.runs} runs, half of them within {duration(step.spread)}"
     yield Fact("step", (duration(step.median),), each)
-    for phase in ("forward", "backward", "update") if len(found.whole) > 2 else ():
+    for phase in ("forward", "backward", "update") if len(profile.whole) > 2 else ():
         note = "with the loss" if phase == "forward" else ""
-        yield Fact(phase, (duration(found.whole[phase].median),), note, 1)
-    prediction = found.prediction
+        yield Fact(phase, (duration(profile.whole[phase].median),), note, 1)
+    prediction = profile.prediction
     if prediction is None:
         yield Fact(
             "at least", ("",), "no ceilings are known here; --measure-peak, or `archscope calibrate`, finds them"
         )
-    elif found.error is None:
+    elif profile.error is None:
         yield Fact(
-            "at least", (duration(prediction.seconds),), f"{_part(prediction.seconds, found.seconds)} of the time"
+            "at least", (duration(prediction.seconds),), f"{_part(prediction.seconds, profile.seconds)} of the time"
         )
     else:
-        yield Fact("estimate", (duration(prediction.seconds),), f"{found.error:+.1%} off")
+        yield Fact("estimate", (duration(prediction.seconds),), f"{profile.error:+.1%} off")
 
 
-def _rates(found: Profile) -> Iterator[Fact]:
-    peak, ceilings = found.peak, found.ceilings
-    known = peak is not None and ceilings is not None
-    of_peak = f"{_part(found.flops, peak)} of {short(peak, 'FLOP/s')}" if peak else ""
-    yield Fact("work", (short(found.work.flops, "FLOP"),), "of contractions, 2 x MACs")
-    yield Fact("achieved", (short(found.flops, "FLOP/s"),), of_peak, 1)
-    of_band = f"{_part(found.bandwidth, ceilings.bandwidth)} of {short(ceilings.bandwidth, 'B/s')}" if ceilings else ""
-    yield Fact("moved", (short(found.work.bytes, "B"),), "at least")
-    yield Fact("achieved", (short(found.bandwidth, "B/s"),), of_band, 1)
-    if known and ceilings is not None:
+def _rates(profile: Profile) -> Iterator[Fact]:
+    peak, ceilings = profile.peak, profile.ceilings
+    has_peak = peak is not None and ceilings is not None
+    of_peak = f"{_part(profile.flops, peak)} of {short(peak, 'FLOP/s')}" if peak else ""
+    yield Fact("work", (short(profile.work.flops, "FLOP"),), "of contractions, 2 x MACs")
+    yield Fact("achieved", (short(profile.flops, "FLOP/s"),), of_peak, 1)
+    of_band = (
+        f"{_part(profile.bandwidth, ceilings.bandwidth)} of {short(ceilings.bandwidth, 'B/s')}" if ceilings else ""
+    )
+    yield Fact("moved", (short(profile.work.bytes, "B"),), "at least")
+    yield Fact("achieved", (short(profile.bandwidth, "B/s"),), of_band, 1)
+    if has_peak and ceilings is not None:
         yield Fact("ceilings", ("",), ceilings.source, 1)
 
 
-def _memory(found: Profile) -> Iterator[Fact]:
-    yield Fact("memory", (binary(found.measured_memory),), "measured at the peak of a step")
-    off = found.measured_memory / found.predicted_memory - 1
+def _memory(profile: Profile) -> Iterator[Fact]:
+    yield Fact("memory", (binary(profile.measured_memory),), "measured at the peak of a step")
+    off = profile.measured_memory / profile.predicted_memory - 1
     note = f"the measured is {off:+.2%} of it, with what kernels take for themselves"
-    yield Fact("predicted", (binary(found.predicted_memory),), note, 1)
+    yield Fact("predicted", (binary(profile.predicted_memory),), note, 1)
 
 
-def _cells(one: Timed, found: Profile) -> list[Any]:
+def _cells(one: Timed, profile: Profile) -> list[Any]:
     work = one.part.forward + one.part.backward
     row = [
         one.part.name,
         one.part.op,
         one.forward.median,
         one.backward.median if one.backward is not None else None,
-        share(one.seconds, found.sum_of_parts),
-        share(work.flops, found.work.flops),
+        share(one.seconds, profile.sum_of_parts),
+        share(work.flops, profile.work.flops),
         work.flops / one.seconds if work.flops else None,
         work.bytes / one.seconds if work.bytes else None,
     ]
     return row if one.predicted is None else [*row, one.predicted.seconds]
 
 
-def _hardest(found: Profile, top: int) -> Iterator[str]:
+def _hardest(profile: Profile, top: int) -> Iterator[str]:
     """Where the order by work is another than the order by time."""
-    ranked = sorted(found.parts, key=lambda one: -one.seconds)
-    working = [one for one in found.parts if one.part.forward.flops]
+    ranked = sorted(profile.parts, key=lambda one: -one.seconds)
+    working = [one for one in profile.parts if one.part.forward.flops]
     hardest = sorted(working, key=lambda one: -(one.part.forward + one.part.backward).flops)[: min(top, 5)]
     if hardest:
         names = ", ".join(f"{one.part.name} ({_ordinal(ranked.index(one) + 1)} by time)" for one in hardest)
@@ -208,12 +214,11 @@ def _ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _sum_of_parts(found: Profile) -> str:
+def _sum_of_parts(profile: Profile) -> str:
     """What the parts take one by one, against the whole."""
-    what = "the whole" if not found.setting.compile else "the compiled whole (layer by layer it is not compiled)"
-    return (
-        f"the layers take {duration(found.sum_of_parts)} one by one, {found.sum_of_parts / found.seconds:.1%} of {what}"
-    )
+    what = "the whole" if not profile.setting.compile else "the compiled whole (layer by layer it is not compiled)"
+    parts = profile.sum_of_parts
+    return f"the layers take {duration(parts)} one by one, {parts / profile.seconds:.1%} of {what}"
 
 
 def _timing(one: Timing) -> dict[str, float]:

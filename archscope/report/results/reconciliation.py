@@ -67,23 +67,23 @@ class ReconciliationReport(Report):
     """
 
     VERSION = 2
-    found: Reconciliation
+    result: Reconciliation
     measured: Mapping[str, Measured] = field(default_factory=dict)
 
     @property
     def peers(self) -> tuple[Held, ...]:
         """All peers, each with what was measured of it."""
-        return tuple(Held(reading, self.measured.get(name)) for name, reading in self.found.readings.items())
+        return tuple(Held(reading, self.measured.get(name)) for name, reading in self.result.readings.items())
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
-        found = self.found
-        counts = f"archscope: {found.macs:,} MACs, {found.params:,} params"
-        words = f"input {inputs(found.design)}, {found.setting.words(*OF_MODULES)}"
-        return Headline(found.design.title, words, (counts, *self.said.lines))
+        reconciliation = self.result
+        counts = f"archscope: {reconciliation.macs:,} MACs, {reconciliation.params:,} params"
+        words = f"input {inputs(reconciliation.design)}, {reconciliation.setting.words(*OF_MODULES)}"
+        return Headline(reconciliation.design.title, words, (counts, *self.said.lines))
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
@@ -95,17 +95,17 @@ class ReconciliationReport(Report):
 
     def records(self) -> Records:
         rows = (row for one in self.peers for row in _of_peer(one))
-        return Records.of(_FIELDS, rows, "peer", self.said.lacking, run_of(self.found.setting, _TOLD, OF_MODULES))
+        return Records.of(_FIELDS, rows, "peer", self.said.lacking, run_of(self.result.setting, _TOLD, OF_MODULES))
 
     def data(self) -> dict[str, Any]:
         """Everything, the layers of each term by name."""
-        found = self.found
+        reconciliation = self.result
         return self.headed(
             {
-                "design": found.design.name,
-                "setting": found.setting.data(),
-                "macs": found.macs,
-                "params": found.params,
+                "design": reconciliation.design.name,
+                "setting": reconciliation.setting.data(),
+                "macs": reconciliation.macs,
+                "params": reconciliation.params,
                 "peers": list(map(_peer, self.peers)),
             }
         )

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 class SummaryReport(Report):
     """The layer table of a model, its memory, its receptive field, and the proof."""
 
-    found: Summary
+    result: Summary
 
     @cached_property
     def _account(self) -> AccountReport:
-        return AccountReport(self.found.account)
+        return AccountReport(self.result.account)
 
     @property
     def said(self) -> Said:
-        return Said.of(self.found.design)
+        return Said.of(self.result.design)
 
     def headline(self) -> Headline:
         return self._account.headline()
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield from self._account.blocks(room)
-        yield Notes(tuple(_lines(self.found)), faint=False)
+        yield Notes(tuple(_lines(self.result)), faint=False)
 
     def records(self) -> Records:
         return self._account.records()
@@ -54,16 +54,16 @@ class SummaryReport(Report):
         return AccountReport.schema()
 
 
-def _lines(found: Summary) -> Iterator[str]:
+def _lines(summary: Summary) -> Iterator[str]:
     """What stands below the table, a line each."""
-    memory = found.memory
+    memory = summary.memory
     yield (
         f"memory: training {binary(memory.training)}, of this {binary(memory.saved_bytes)} saved for backward; "
         f"inference {binary(memory.inference)} ({words_of(memory.setting, TOLD)})"
     )
-    yield from _field(found.fields)
-    yield from remarks(found.imported)
-    yield verdict(found.imported.proof)
+    yield from _field(summary.fields)
+    yield from remarks(summary.imported)
+    yield verdict(summary.imported.proof)
 
 
 def _field(fields: ReceptiveFields) -> Iterator[str]:

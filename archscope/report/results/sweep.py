@@ -37,40 +37,40 @@ class SweepReport(Report):
     """What became of the designs, the best of them, and which axis moves which figure."""
 
     VERSION = 3
-    found: Sweep
+    result: Sweep
 
     @property
     def said(self) -> Said:
-        return Said(self.found.incomplete, self.found.warnings)
+        return Said(self.result.incomplete, self.result.warnings)
 
     def headline(self) -> Headline:
-        return Headline(self.found.title, setting_text(self.found), self.said.lines)
+        return Headline(self.result.title, setting_text(self.result), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
-        found = self.found
+        sweep = self.result
         yield self.headline()
-        yield Facts((tuple(Fact("", (count,), words) for count, words in counts(found)),), widths=(0, 0))
-        yield _axes(found)
-        if found.tally.invalid:
-            yield _reasons(found)
-        if found.tally.missed:
-            yield _missed(found)
-        if len(_listed(found)):
-            yield _best(found, room)
-        if any(True for _ in _influence(found)):
-            yield _moved(found)
-        yield Notes(tuple(notes(found)))
+        yield Facts((tuple(Fact("", (count,), words) for count, words in counts(sweep)),), widths=(0, 0))
+        yield _axes(sweep)
+        if sweep.tally.invalid:
+            yield _reasons(sweep)
+        if sweep.tally.missed:
+            yield _missed(sweep)
+        if len(_listed(sweep)):
+            yield _best(sweep, room)
+        if any(True for _ in _influence(sweep)):
+            yield _moved(sweep)
+        yield Notes(tuple(notes(sweep)))
 
     def records(self) -> Records:
-        found = self.found
-        figures = (Field(column.name, column.unit) for column in found.columns)
-        axes = (Field(title, style="value") for title in axis_titles(found))
-        rows = ([point.number, *point.values, *point.figures, point.rank, point.frontier] for point in points(found))
+        sweep = self.result
+        figures = (Field(column.name, column.unit) for column in sweep.columns)
+        axes = (Field(title, style="value") for title in axis_titles(sweep))
+        rows = ([point.number, *point.values, *point.figures, point.rank, point.frontier] for point in points(sweep))
         fields = [Field("number"), *axes, *figures, Field("rank"), Field("frontier", style="value")]
-        return Records(fields, rows, "number", found.incomplete, run_of(found.setting, found.columns))
+        return Records(fields, rows, "number", sweep.incomplete, run_of(sweep.setting, sweep.columns))
 
     def data(self) -> dict[str, Any]:
-        return self.headed(_data(self.found))
+        return self.headed(_data(self.result))
 
     @classmethod
     def schema(cls) -> js.Schema:
@@ -95,19 +95,19 @@ class Point(NamedTuple):
     frontier: bool
 
 
-def points(found: Sweep) -> list[Point]:
+def points(sweep: Sweep) -> list[Point]:
     """The best designs in their order, then those of the frontier that are none of them."""
-    best = _points(found, found.top)
+    best = _points(sweep, sweep.top)
     shown = {point.number for point in best}
     ranked = [point._replace(rank=rank) for rank, point in enumerate(best, 1)]
-    return [*ranked, *(point for point in _points(found, found.frontier) if point.number not in shown)]
+    return [*ranked, *(point for point in _points(sweep, sweep.frontier) if point.number not in shown)]
 
 
-def _points(found: Sweep, rows: Rows) -> list[Point]:
-    on_frontier = set(found.frontier.numbers.tolist())
-    axes = zip(found.space.axes, rows.choices.tolist(), strict=True)
+def _points(sweep: Sweep, rows: Rows) -> list[Point]:
+    on_frontier = set(sweep.frontier.numbers.tolist())
+    axes = zip(sweep.space.axes, rows.choices.tolist(), strict=True)
     values = [[axis.values[place] for place in places] for axis, places in axes]
-    figures = [[_known(cell) for cell in rows.columns[column.name].tolist()] for column in found.columns]
+    figures = [[_finite(cell) for cell in rows.columns[column.name].tolist()] for column in sweep.columns]
     return [
         Point(
             number,
@@ -120,38 +120,38 @@ def _points(found: Sweep, rows: Rows) -> list[Point]:
     ]
 
 
-def _known(figure: float) -> float | None:
+def _finite(figure: float) -> float | None:
     return figure if isfinite(figure) else None
 
 
-def axis_titles(found: Sweep) -> list[str]:
+def axis_titles(sweep: Sweep) -> list[str]:
     """Names of the axes; of one that is called as a figure is, that it is one."""
-    figures = {column.name for column in found.columns}
-    return [f"{axis.name} (axis)" if axis.name in figures else axis.name for axis in found.space.axes]
+    figures = {column.name for column in sweep.columns}
+    return [f"{axis.name} (axis)" if axis.name in figures else axis.name for axis in sweep.space.axes]
 
 
 # -- in words ---
 
 
-def setting_text(found: Sweep) -> str:
+def setting_text(sweep: Sweep) -> str:
     """How the designs are run; the batch if it is the same for all."""
-    varied = [axis.name for axis in found.space.axes]
-    shown = [name for name in fields_of(found.setting, _told(found)) if name not in varied]
-    return found.setting.words(*shown) if shown else ""
+    varied = [axis.name for axis in sweep.space.axes]
+    shown = [name for name in fields_of(sweep.setting, _figures(sweep)) if name not in varied]
+    return sweep.setting.words(*shown) if shown else ""
 
 
-def _told(found: Sweep) -> Iterator[Column]:
+def _figures(sweep: Sweep) -> Iterator[Column]:
     """The figures that are told: columns, and what the constraints are about."""
-    yield from found.columns
-    yield from figures_in(name for text in found.question.where for name in names_in(text))
+    yield from sweep.columns
+    yield from figures_in(name for text in sweep.question.where for name in names_in(text))
 
 
-def counts(found: Sweep) -> Iterator[tuple[str, str]]:
+def counts(sweep: Sweep) -> Iterator[tuple[str, str]]:
     """How many designs there were and how many were left at each step: a number, and what it counts."""
-    tally, space, question = found.tally, found.space, found.question
-    rate = f", {rate_text(found)} a second" if rate_text(found) else ""
-    rate += f"; {found.stored:,} of them were stored before" if found.stored else ""
-    stopped = "" if found.complete else f", stopped; there are {space.count:,}"
+    tally, space, question = sweep.tally, sweep.space, sweep.question
+    rate = f", {rate_text(sweep)} a second" if rate_text(sweep) else ""
+    rate += f"; {sweep.stored:,} of them were stored before" if sweep.stored else ""
+    stopped = "" if sweep.complete else f", stopped; there are {space.count:,}"
     drawn = space.sample
     sample = ""
     if drawn and space.count < space.size:
@@ -159,19 +159,19 @@ def counts(found: Sweep) -> Iterator[tuple[str, str]]:
         sample = f", a {method} sample of {size_text(space)}, seed {drawn.seed}"
     yield (
         f"{tally.designs:,}",
-        f"design{'s' * (tally.designs != 1)} in {duration(found.seconds)}{rate}{sample}{stopped}",
+        f"design{'s' * (tally.designs != 1)} in {duration(sweep.seconds)}{rate}{sample}{stopped}",
     )
     yield f"{tally.legal:,}", "legal" if tally.invalid else "legal, all of them"
     if question.where:
         yield f"{tally.passed:,}", f"with {', '.join(question.where)}"
     if question.pareto:
-        yield f"{len(found.frontier):,}", f"on the frontier: {_wanted(found, question.pareto)}"
+        yield f"{len(sweep.frontier):,}", f"on the frontier: {_wanted(sweep, question.pareto)}"
 
 
-def rate_text(found: Sweep) -> str:
+def rate_text(sweep: Sweep) -> str:
     """Designs a second, those left out that were stored before; empty if no time was taken."""
-    fresh = found.tally.designs - found.stored
-    return short(round(fresh / found.seconds, 1)) if found.seconds > 0 and fresh else ""
+    fresh = sweep.tally.designs - sweep.stored
+    return short(round(fresh / sweep.seconds, 1)) if sweep.seconds > 0 and fresh else ""
 
 
 def size_text(space: Space) -> str:
@@ -179,68 +179,68 @@ def size_text(space: Space) -> str:
     return f"{space.size:,}" if space.size < _COUNTLESS else f"about 10^{log10(space.size):.0f}"
 
 
-def _wanted(found: Sweep, objectives: Sequence[Objective]) -> str:
-    titles = {column.name: column.title for column in found.columns}
+def _wanted(sweep: Sweep, objectives: Sequence[Objective]) -> str:
+    titles = {column.name: column.title for column in sweep.columns}
     return ", ".join(f"{'large' if one.largest else 'small'} {titles[one.column]}" for one in objectives)
 
 
-def structure_text(found: Sweep) -> str:
+def structure_text(sweep: Sweep) -> str:
     """Which axes change the graph."""
-    if not found.tally.legal:
+    if not sweep.tally.legal:
         return "no design is legal, so that no graph is known"
-    if not found.structural:
+    if not sweep.structural:
         return "all axes change numbers only: one graph serves all designs"
-    every = len(found.structural) == len(found.space.axes)
+    every = len(sweep.structural) == len(sweep.space.axes)
     others = "" if every else "; the others change numbers only"
-    verb = "change" if len(found.structural) > 1 else "changes"
-    return f"{', '.join(found.structural)} {verb} the graph{others}"
+    verb = "change" if len(sweep.structural) > 1 else "changes"
+    return f"{', '.join(sweep.structural)} {verb} the graph{others}"
 
 
-def listed_title(found: Sweep) -> str:
+def listed_title(sweep: Sweep) -> str:
     """What :func:`best_cells` lists."""
-    question, count = found.question, len(_listed(found))
-    if _listed(found) is found.frontier:
+    question, count = sweep.question, len(_listed(sweep))
+    if _listed(sweep) is sweep.frontier:
         part = f", {_MOST_FRONTIER} of {count:,}" if count > _MOST_FRONTIER else ""
-        return f"The frontier{part}: {_wanted(found, question.pareto)}"
+        return f"The frontier{part}: {_wanted(sweep, question.pareto)}"
     many = f" {count:,}" if count != 1 else ""
     if question.sort:
-        return f"The best{many}: {_wanted(found, [question.sort])}"
+        return f"The best{many}: {_wanted(sweep, [question.sort])}"
     return f"The first{many} design{'s' * (count != 1)}"
 
 
-def notes(found: Sweep) -> Iterator[str]:
+def notes(sweep: Sweep) -> Iterator[str]:
     """What must be known to read the tables."""
-    if len(found.frontier) and _listed(found) is not found.frontier:
+    if len(sweep.frontier) and _listed(sweep) is not sweep.frontier:
         yield f"{_ON_FRONTIER} on the frontier"
-    if any(True for _ in _influence(found)):
+    if any(True for _ in _influence(sweep)):
         yield "↑ the mean rises along the axis, ↓ it falls; what is missing to 100% the axes do together"
-        if found.tally.invalid or found.space.count < found.space.size:
+        if sweep.tally.invalid or sweep.space.count < sweep.space.size:
             yield "where combinations are left out, axes depend on each other and their shares overlap"
-    if any(column.style == "seconds" for column in found.columns):
-        yield time_note(found.question.setting)
+    if any(column.style == "seconds" for column in sweep.columns):
+        yield time_note(sweep.question.setting)
 
 
 # -- tables ---
 
 
-def _axes(found: Sweep) -> Grid:
+def _axes(sweep: Sweep) -> Grid:
     """A row an axis: its values, and what it changes."""
     rows = []
-    for axis in found.space.axes:
-        changes = "the graph" if axis.name in found.structural else "numbers"
-        if len(axis.values) == 1 or not found.tally.legal:
+    for axis in sweep.space.axes:
+        changes = "the graph" if axis.name in sweep.structural else "numbers"
+        if len(axis.values) == 1 or not sweep.tally.legal:
             changes = ""
         rows.append(Row((axis.name, len(axis.values), _values_text(axis.values, _WIDEST_VALUES), changes)))
     heads = Head("axis"), Head("", "count"), Head("values", wrapped=True), Head("changes")
-    return Grid(heads, tuple(rows), title=f"Axes: {structure_text(found)}")
+    return Grid(heads, tuple(rows), title=f"Axes: {structure_text(sweep)}")
 
 
-def _reasons(found: Sweep) -> Facts:
+def _reasons(sweep: Sweep) -> Facts:
     """Why designs are none, the most frequent reason first, each with the first design and its message."""
-    reasons = sorted(found.tally.invalid.values(), key=lambda reason: -reason.designs)
+    reasons = sorted(sweep.tally.invalid.values(), key=lambda reason: -reason.designs)
     facts = []
     for reason in reasons[:_MOST_REASONS]:
-        values = ", ".join(f"{name}={axis_text(one)}" for name, one in found.space.values(reason.first).items())
+        values = ", ".join(f"{name}={axis_text(one)}" for name, one in sweep.space.values(reason.first).items())
         first = f"{'the first: ' if reason.designs > 1 else ''}{values}"
         facts.append(Fact("", (f"{reason.designs:,}",), f"{reason.message}\n{first}", 1))
     more = len(reasons) - _MOST_REASONS
@@ -254,47 +254,47 @@ def _reasons(found: Sweep) -> Facts:
     )
 
 
-def _missed(found: Sweep) -> Grid:
+def _missed(sweep: Sweep) -> Grid:
     """A row a constraint: how many legal designs do not satisfy it."""
-    legal, undefined = found.tally.legal, found.tally.undefined
+    legal, undefined = sweep.tally.legal, sweep.tally.undefined
     rows = [
         Row((line(text), count, count / legal if legal else None) + ((undefined.get(text, 0),) if undefined else ()))
-        for text, count in found.tally.missed.items()
+        for text, count in sweep.tally.missed.items()
     ]
     heads = [Head("constraint"), Head("missed by", "count"), Head("%", "part")]
     heads += [Head("no value in", "count")] if undefined else []
     return Grid(tuple(heads), tuple(rows), title="What the constraints refuse")
 
 
-def _best(found: Sweep, room: Room) -> Grid:
+def _best(sweep: Sweep, room: Room) -> Grid:
     """A row a design: its place, the values of the axes that have several, its figures."""
-    axes = [at for at, axis in enumerate(found.space.axes) if len(axis.values) > 1]
-    listed = _listed(found)
-    whole = listed is found.frontier
-    titles = axis_titles(found)
+    axes = [at for at, axis in enumerate(sweep.space.axes) if len(axis.values) > 1]
+    listed = _listed(sweep)
+    whole = listed is sweep.frontier
+    titles = axis_titles(sweep)
     rows = []
-    for place, point in enumerate(_points(found, listed)[: _MOST_FRONTIER if whole else None], 1):
+    for place, point in enumerate(_points(sweep, listed)[: _MOST_FRONTIER if whole else None], 1):
         mark = _ON_FRONTIER if point.frontier and not whole else " "
-        figures = (_figure(one, column) for one, column in zip(point.figures, found.columns, strict=True))
+        figures = (_figure(one, column) for one, column in zip(point.figures, sweep.columns, strict=True))
         rows.append(Row((Cell(f"{place}{mark}"), *(Cell(axis_text(point.values[at])) for at in axes), *figures)))
-    words = [any(isinstance(one, str | tuple) for one in found.space.axes[at].values) for at in axes]
+    words = [any(isinstance(one, str | tuple) for one in sweep.space.axes[at].values) for at in axes]
     heads = [Head("", "count")]
     heads += [Head(titles[at], "text" if said else "count") for at, said in zip(axes, words, strict=True)]
-    heads += [Head(column.title, "count") for column in found.columns]
+    heads += [Head(column.title, "count") for column in sweep.columns]
     shown = rows[: room.listed] if room.rest else rows
     more = room.more(len(rows) - len(shown), "--top")
-    return Grid(tuple(heads), tuple(shown), title=listed_title(found), more=more, pinned=(0,))
+    return Grid(tuple(heads), tuple(shown), title=listed_title(sweep), more=more, pinned=(0,))
 
 
 def _figure(figure: float | None, column: Column) -> Cell:
     return Cell(figure, "count" if column.style == "axes" else column.style, column.unit)
 
 
-def _moved(found: Sweep) -> Grid:
+def _moved(sweep: Sweep) -> Grid:
     """A row an axis, a column for each figure that varies: the share of its variance, and its direction."""
-    shares = {(one.axis, one.column): one for one in _influence(found)}
-    columns = [column for column in found.columns if any(name == column.name for _, name in shares)]
-    axes = [axis.name for axis in found.space.axes if len(axis.values) > 1]
+    shares = {(one.axis, one.column): one for one in _influence(sweep)}
+    columns = [column for column in sweep.columns if any(name == column.name for _, name in shares)]
+    axes = [axis.name for axis in sweep.space.axes if len(axis.values) > 1]
     rows = (Row((axis, *(_share(shares[axis, column.name]) for column in columns))) for axis in axes)
     heads = Head(""), *(Head(column.title, "count") for column in columns)
     return Grid(heads, tuple(rows), title=_INFLUENCE, pinned=(0,))
@@ -304,9 +304,9 @@ def _share(one: Influence) -> Cell:
     return Cell(f"{one.share:.0%}{_ARROWS[one.direction]}")
 
 
-def _listed(found: Sweep) -> Rows:
+def _listed(sweep: Sweep) -> Rows:
     """What people are shown: the best, or the frontier where only that was asked for."""
-    return found.frontier if found.question.pareto and found.question.sort is None else found.top
+    return sweep.frontier if sweep.question.pareto and sweep.question.sort is None else sweep.top
 
 
 def _values_text(values: Sequence[Any], room: int) -> str:
@@ -320,21 +320,21 @@ def axis_text(content: Any) -> str:
     return f"{content:.6g}" if isinstance(content, float) else line(value_text(content))
 
 
-def _influence(found: Sweep) -> Iterator[Influence]:
+def _influence(sweep: Sweep) -> Iterator[Influence]:
     from archscope.sweeps.merging import influence  # NumPy is for when there is a sweep
 
-    return influence(found)
+    return influence(sweep)
 
 
 def _objective(one: Objective) -> dict[str, Any]:
     return {"column": one.column, "largest": one.largest}
 
 
-def _point(found: Sweep, point: Point) -> dict[str, Any]:
+def _point(sweep: Sweep, point: Point) -> dict[str, Any]:
     return {
         "number": point.number,
-        "values": {axis.name: one for axis, one in zip(found.space.axes, point.values, strict=True)},
-        "figures": {column.name: one for column, one in zip(found.columns, point.figures, strict=True)},
+        "values": {axis.name: one for axis, one in zip(sweep.space.axes, point.values, strict=True)},
+        "figures": {column.name: one for column, one in zip(sweep.columns, point.figures, strict=True)},
         "rank": point.rank,
         "frontier": point.frontier,
     }
@@ -343,25 +343,25 @@ def _point(found: Sweep, point: Point) -> dict[str, Any]:
 # -- for machines ---
 
 
-def _data(found: Sweep) -> dict[str, Any]:
+def _data(sweep: Sweep) -> dict[str, Any]:
     """All that is known, with the designs of :func:`points`."""
-    space, question, tally, moments = found.space, found.question, found.tally, found.moments
+    space, question, tally, moments = sweep.space, sweep.question, sweep.tally, sweep.moments
     drawn, varied = space.sample, [axis.name for axis in space.axes]
     derived = dict(question.derived)
     return {
-        "name": found.name,
-        "file": found.file,
+        "name": sweep.name,
+        "file": sweep.file,
         "setting": question.setting.data() | ({"batch": None} if "batch" in varied else {}),
         "axes": [
-            {"name": axis.name, "values": list(axis.values), "structural": axis.name in found.structural}
+            {"name": axis.name, "values": list(axis.values), "structural": axis.name in sweep.structural}
             for axis in space.axes
         ],
         "size": space.size,
         "sample": {"method": drawn.method, "count": drawn.count, "seed": drawn.seed} if drawn else None,
-        "seconds": found.seconds,
-        "stored": found.stored,
-        "complete": found.complete,
-        "structures": found.structures,
+        "seconds": sweep.seconds,
+        "stored": sweep.stored,
+        "complete": sweep.complete,
+        "structures": sweep.structures,
         "designs": tally.designs,
         "legal": tally.legal,
         "passed": tally.passed,
@@ -390,14 +390,14 @@ def _data(found: Sweep) -> dict[str, Any]:
                 "derived": derived.get(column.name),
                 "count": int(moments.count[at]),
                 "mean": float(moments.mean[at]) if moments.count[at] else None,
-                "least": _known(float(moments.least[at])),
-                "most": _known(float(moments.most[at])),
+                "least": _finite(float(moments.least[at])),
+                "most": _finite(float(moments.most[at])),
             }
-            for at, column in enumerate(found.columns)
+            for at, column in enumerate(sweep.columns)
         ],
-        "influence": [one._asdict() for one in _influence(found)],
-        "frontier": len(found.frontier),
-        "points": [_point(found, point) for point in points(found)],
+        "influence": [one._asdict() for one in _influence(sweep)],
+        "frontier": len(sweep.frontier),
+        "points": [_point(sweep, point) for point in points(sweep)],
     }
 
 

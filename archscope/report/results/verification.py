@@ -35,19 +35,19 @@ class VerificationReport(Report):
     """A line a figure; of several designs the figures that fail, and a count of the others.
 
     Attributes:
-        found: a verification, or what became of each spec by its path.
+        result: a verification, or what became of each spec by its path.
         proofs: of a design, by the path of its spec: its figures held against a module of torch.
         quiet: only what fails, and no summary.
     """
 
-    found: Verification | Mapping[str, Verification | SpecError]
+    result: Verification | Mapping[str, Verification | SpecError]
     proofs: Mapping[str, Sequence[Check]] = field(default_factory=dict)
     quiet: bool = False
 
     @property
     def specs(self) -> Mapping[str, Verification | SpecError]:
         """What became of each spec."""
-        return {self.found.design.file: self.found} if isinstance(self.found, Verification) else self.found
+        return {self.result.design.file: self.result} if isinstance(self.result, Verification) else self.result
 
     @property
     def verified(self) -> list[Verification]:
