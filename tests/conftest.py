@@ -1,5 +1,7 @@
 """Settings and fixtures that all tests share."""
 
+import gc
+
 from hypothesis import settings
 
 from tests.browser import browser, new_page, page
@@ -12,3 +14,9 @@ __all__ = ["browser", "new_page", "page"]
 settings.register_profile("archscope", deadline=None, print_blob=True, derandomize=True, max_examples=examples(100))
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("archscope")
+
+
+def pytest_collection_finish():
+    """What is there before the first test stays: torch alone has half a million objects, which no collection frees."""
+    gc.collect()
+    gc.freeze()

@@ -31,7 +31,7 @@ from archscope.verify import verify
 from tests.analysis.time.test_roofline import calibration
 
 #: commands that print no result: they write a spec, a drawing, a model, or tell of the program itself
-SILENT = {"expand", "export", "graph", "ops", "plot", "schema"}
+SILENT = {"expand", "export", "graph", "plot", "schema"}
 #: LeNet-5 with full connections (LeCun et al., 1998): 5 x 5 windows on 1, 6 and 16 maps, then 120, 84 and 10 units
 C1 = 6 * 25 + 6
 PARAMS = C1 + 16 * 6 * 25 + 16 + 120 * 16 * 25 + 120 + 84 * 120 + 84 + 10 * 84 + 10

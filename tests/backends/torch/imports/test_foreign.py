@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
+from functools import partial
 from importlib import import_module
 
 import pytest
@@ -81,6 +82,7 @@ class Raises(Layer):
 
 
 def ragged(layout):
+    """Made when the test runs: torch imports for seconds what nested tensors need."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a prototype of torch
         return torch.nested.nested_tensor([torch.zeros(3, 4), torch.zeros(2, 4)], layout=layout)
@@ -91,12 +93,12 @@ def ragged(layout):
     [
         (
             Layer(),
-            ragged(torch.strided),
+            partial(ragged, torch.strided),
             "an input is a nested tensor, which has no one shape; give torch.nested.to_padd",
         ),
         (
             Layer(),
-            ragged(torch.jagged),
+            partial(ragged, torch.jagged),
             "an input is a nested tensor, which has no one shape; give torch.nested.to_padd",
         ),
         (Layer(), torch.zeros(2, 4).to_sparse(), r"the layout torch.sparse_coo; give it dense: tensor.to_dense\(\)"),
@@ -135,7 +137,7 @@ def ragged(layout):
 )
 def test_what_others_raise_is_one_line_with_place_and_remedy(module, data, says):
     with pytest.raises(UsageError) as caught:
-        archscope.summary(module, input_data=data)
+        archscope.summary(module, input_data=data() if isinstance(data, partial) else data)
     assert type(caught.value).__module__.startswith("archscope")
     assert re.search(says, str(caught.value)), str(caught.value)
     assert "\n" not in str(caught.value)
