@@ -5,7 +5,8 @@ results, and links a node into the graph of the backward pass, which keeps what 
 (derivatives.yaml). The backward pass then runs the nodes in the order of torch's engine. Every allocation is an event;
 memory is free as soon as nobody holds it, as by reference counting.
 
-What a kernel allocates inside itself (a workspace, a copy in another layout) is not seen from here.
+A copy that a kernel makes for itself of what does not lie as it reads it counts (asides in aten/kernels.py); its
+workspace does not, nor do copies within convolutions, and recurrent layers of oneDNN and cuDNN.
 """
 
 from __future__ import annotations

@@ -327,7 +327,7 @@ class LayerNorm(_TrailingNorm):
         a, w = aten.widened(t, x[0], ("cuda",)), _widened(t, w)
         kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
-        return aten.normalized(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
+        return aten.layer_norm(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
 
 
 @register

@@ -217,7 +217,7 @@ class _AdaptiveAvgPool(_AdaptivePool):
         source = aten.widened(t, x[0], self.widened_on)
         if all(fixed(size == 1) for size in y[0].shape[2:]):
             return aten.global_mean(t, source, y[0].shape)  # torch takes the mean, which needs shapes only
-        return aten.average_pool(t, source, y[0].shape)
+        return aten.average_pool(t, source, y[0].shape, adaptive=True)
 
 
 class _AdaptiveMaxPool(_AdaptivePool):

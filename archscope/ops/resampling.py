@@ -41,7 +41,7 @@ class Upsample(OneKernel, NoWeights, NoContraction):
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
 
-    lays = aten.AS_READ
+    lays = aten.AS_ITERATED
     widened_on, widened_since = ("cuda",), RESAMPLING_IN_FLOAT32
 
     ndims = (3, 4, 5)

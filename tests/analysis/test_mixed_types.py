@@ -24,7 +24,7 @@ from archscope.cli import main
 from archscope.errors import SpecError
 from archscope.spec.schema import schema
 from archscope.spec.writer import to_yaml
-from tests.analysis.step.test_memory import timeline
+from tests.analysis.step.test_memory import timeline, watched_inference
 from tests.designs import mixed
 from tests.examples import examples
 from tests.oracle import inference, step
@@ -61,7 +61,7 @@ def test_mixed_designs_weigh_what_torch_holds(text):
         assert row.cost.activation_bytes in (0, sum(one.nbytes for one in made[row.name]))
     assert used.parameters == sum(one.nbytes for one in network.parameters())
     assert used.buffers == sum(one.nbytes for one in network.buffers())
-    assert [moment.live for moment in used.inferring] == inference(design, 2, fake=False)
+    assert watched_inference(design, 2)[1] == inference(design, 2, fake=False)
 
 
 def _note(made, name, module, x, y):

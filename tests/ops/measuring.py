@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from archscope.autograd import aten
 from archscope.autograd.gradients import passed_on
@@ -194,23 +195,39 @@ def told(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
     return tuple(stride for size, stride in zip(shape, strides, strict=True) if size > 1)
 
 
-def stated(case: Case, needs: bool, frozen: frozenset[str], placed: Placed, *, watched: bool = True) -> Seen:
-    """What the op says."""
-    tape, x = Tape(watched=watched, floating=placed.floating, lower=placed.lower), case.inputs
+def stated(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Seen:
+    """What the op says, where a mode watches."""
+    tape = Tape(watched=True, floating=placed.floating, lower=placed.lower)
+    return _stated(tape, case, needs, frozen, placed)
+
+
+def requested(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Counter[int]:
+    """Bytes of all that the op says that it allocates, where nobody watches."""
+    tape = Tape(floating=placed.floating, lower=placed.lower, traffic=True)
+    _stated(tape, case, needs, frozen, placed)
+    return Counter(storage.bytes for storage, born in tape.traffic or () if born and storage.what != STANDING)
+
+
+#: the word on what is there before
+STANDING = "standing"
+
+
+def _stated(tape: Tape, case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Seen:
+    x = case.inputs
     state = {True: case.op.parameters(*x), False: case.op.buffers(*x)}
     w = {
-        name: tape.state(tensor.shape, tensor.dtype or placed.floating, name, leaf=leaf and name not in frozen)
+        name: tape.state(tensor.shape, tensor.dtype or placed.floating, STANDING, leaf=leaf and name not in frozen)
         for leaf, tensors in state.items()
         for name, tensor in tensors.items()
     }
     shapes = [layout.base(t.shape) for layout, t in zip(placed.inputs, x, strict=True)]
     leaves = [
-        tape.state(shape, t.dtype or placed.floating, "", leaf=needs and t.dtype is None)
+        tape.state(shape, t.dtype or placed.floating, STANDING, leaf=needs and t.dtype is None)
         for shape, t in zip(shapes, x, strict=True)
     ]
     constant = standing(case.op)
     if constant is not None:
-        tape.external(constant.shape, constant.dtype or placed.floating, "value")
+        tape.external(constant.shape, constant.dtype or placed.floating, STANDING)
     bases = [_cloned(tape, leaf) for leaf in leaves]
     arrived: dict[int, tuple[int, ...]] = {}
     given = [
@@ -332,6 +349,18 @@ def measured(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) ->
         laid = [told(tensor.shape, tensor.stride()) for tensor in y]
         module.differentiate(y)
     return Seen(kept, laid, arrived, [live for _, live in living.events])
+
+
+def allocated(case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Counter[int]:
+    """Bytes of all that is asked of the CPU's allocator, as torch's profiler records it."""
+    module = Module(case, needs, frozen, placed)
+    module.differentiate(module.outputs(module.inputs()[1]))  # what is made once
+    for tensor in (*module.leaves, *module.state):
+        tensor.grad = None
+    with profile(profile_memory=True, activities=[ProfilerActivity.CPU]) as record:
+        module.differentiate(module.outputs(module.inputs()[1]))
+    events = record.profiler.kineto_results.events()
+    return Counter(event.nbytes() for event in events if event.name() == "[memory]" and event.nbytes() > 0)
 
 
 def _kept(module: Module) -> Counter[Any]:

@@ -17,13 +17,24 @@ import tests.ops.records
 from archscope.backends.torch.check import plain
 from archscope.errors import UsageError
 from tests.examples import examples
-from tests.ops.measuring import NOT_STATED, REFUSED, Placed, frozen_of, in_passing, measured, stated
+from tests.ops.measuring import (
+    NOT_STATED,
+    REFUSED,
+    Placed,
+    allocated,
+    frozen_of,
+    in_passing,
+    measured,
+    requested,
+    stated,
+)  # fmt: skip
 from tests.ops.records.base import RECORDS, Case
 
 assert tests.ops.records
 FEW = settings(
     max_examples=examples(30),
     deadline=None,
+    derandomize=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
@@ -38,6 +49,17 @@ ELSEWHERE = (
     "is being modified inplace",
 )
 every_op = pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
+
+
+#: ops whose kernels take workspaces, which are not counted, and so cannot be told from copies; oneDNN's have them, and
+#: what is composed within a kernel, and sums of truth values, which are cast
+WORKSPACES = {
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Bilinear", "Compare", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
+    "ConvTranspose2d", "ConvTranspose3d", "CumSum", "EmbeddingBag", "GELU", "GRU", "GRUCell", "GroupNorm",
+    "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LogSumExp", "Max",
+    "Min", "MultiheadAttention", "Norm", "RNN", "Roll", "ScaledDotProductAttention", "Tanhshrink", "Tile", "TopK",
+    "Upsample", "Where",
+}  # fmt: skip
 
 
 def native(case: Case) -> bool:
@@ -92,9 +114,38 @@ def test_an_op_lays_and_copies_as_torch_does(name: str) -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @every_op
 def test_an_op_lays_and_copies_as_torch_does_in_many_cases(name: str, precision: str) -> None:
-    @settings(FEW, max_examples=150)
+    @settings(FEW, max_examples=150, derandomize=False)
     @given(RECORDS[name].cases, st.integers(0, 10**9))
     def some(case: Case, seed: int) -> None:
         holds(name, case, Random(seed), precision)
+
+    some()
+
+
+@pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"} - WORKSPACES))
+def test_an_op_asks_of_the_allocator_what_it_says(name: str) -> None:
+    """Copies that kernels make of what does not lie as they read it are seen by no mode, but by the allocator.
+
+    Single numbers, in which torch wraps scalars, are left out.
+    """
+
+    @settings(FEW, max_examples=examples(12))
+    @given(RECORDS[name].cases, st.integers(0, 10**9))
+    def some(case: Case, seed: int) -> None:
+        draw = Random(seed)
+        placed = Placed.drawn(draw, case, "float32", None)
+        repeated = any(layout.repeated is not None for layout in placed.inputs)
+        assume(name not in NOT_STATED or not NOT_STATED[name](case))
+        assume(not (repeated and case.op.arguments().get("inplace")))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                expected = allocated(case, True, frozenset(), placed)
+            except (ValueError, RuntimeError) as error:
+                assert any(words in str(error) for words in ELSEWHERE), error
+                return
+        found = requested(case, True, frozenset(), placed)
+        assert {size: n for size, n in (expected - found).items() if size > 8} == {}
+        assert {size: n for size, n in (found - expected).items() if size > 8} == {}
 
     some()

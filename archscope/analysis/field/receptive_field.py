@@ -9,12 +9,13 @@ recurrence of Araujo, Norris and Sim, Computing Receptive Fields of Convolutiona
 
 Where units take turns (behind a transposed convolution, a resampling), or see more the later they come (behind what is
 causal), the largest field counts, and the smallest is told beside it. Where several paths lead to a layer, the field is
-the hull of theirs. A layer that mixes everything sees the whole input; the field of what it mixes stays visible. Where
-places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of them, only some
-elements of a layer read at all, or parts that see otherwise lie beside each other along another axis, no closed form
-says what units see: they are told one by one, borders taken in
-(archscope.analysis.field.extents). Where there is no room for that, it is said that the field is not told, or that it
-is so large at most; what a single unit sees is found exactly (archscope.analysis.field.influence).
+the hull of theirs; of parts joined along channels, too, and it stays so where one of them is taken out again (what a
+unit of it sees is found exactly). A layer that mixes everything sees the whole input; the field of what it mixes stays
+visible. Where places have been laid anew (rolled, joined to others, cut into windows) and a layer then reads some of
+them, only some elements of a layer read at all, or parts that see otherwise lie beside each other along another axis,
+no closed form says what units see: they are told one by one, borders taken in (archscope.analysis.field.extents). Where
+there is no room for that, it is said that the field is not told, or that it is so large at most; what a single unit
+sees is found exactly (archscope.analysis.field.influence).
 """
 
 from __future__ import annotations

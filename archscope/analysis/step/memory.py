@@ -4,8 +4,8 @@ A training step is run on a tape (:mod:`archscope.autograd`): forward, loss, bac
 allocation in its place. What autograd keeps is counted by storage, as it lies in memory: a tensor that several layers
 keep counts once, a view counts with what it is a view of, an activation in place with its input.
 
-What a kernel allocates inside itself (a workspace, a copy in another layout) is not seen here, as it is not by torch's
-dispatcher.
+Copies that torch makes of what does not lie in order (behind a transposition) count, those within its kernels, too;
+what else a kernel allocates inside itself (a workspace) is not seen here, as it is not by torch's dispatcher.
 """
 
 from __future__ import annotations

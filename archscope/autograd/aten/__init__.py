@@ -29,6 +29,7 @@ from archscope.autograd.aten.elementwise import (
 from archscope.autograd.aten.joining import cat, circular_pad, constant_pad, rolled, stack, tiled, unbind
 from archscope.autograd.aten.kernels import (
     AS_INPUT,
+    AS_ITERATED,
     AS_READ,
     IN_ORDER,
     Format,
@@ -45,8 +46,8 @@ from archscope.autograd.aten.normalisation import (
     averaged,
     batch_norm,
     group_norm,
+    layer_norm,
     local_response_norm,
-    normalized,
     repeat,
     repeat_as,
     rms_norm,
@@ -84,6 +85,7 @@ from archscope.autograd.aten.views import (
 
 __all__ = [
     "AS_INPUT",
+    "AS_ITERATED",
     "AS_READ",
     "IN_ORDER",
     "Format",
@@ -124,6 +126,7 @@ __all__ = [
     "indexed",
     "kernel",
     "largest",
+    "layer_norm",
     "like",
     "linear",
     "local_response_norm",
@@ -137,7 +140,6 @@ __all__ = [
     "mean",
     "multiply",
     "native_dropout",
-    "normalized",
     "one_ordered",
     "ordered",
     "part",

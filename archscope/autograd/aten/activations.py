@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archscope.autograd.aten.elementwise import derivative, derived, pointwise
-from archscope.autograd.aten.kernels import like, strides_behind
+from archscope.autograd.aten.elementwise import derivative, derived, elementwise, pointwise
+from archscope.autograd.aten.kernels import asides, like, strides_behind
 from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value
@@ -36,15 +36,20 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
         return [pointwise(t, slopes, gradient)]
 
     if in_place:
+        t.drop(*asides(t, (x, None), (x, None)))
         return t.overwrite(x, back, x, slopes)
+    copies = asides(t, (x, None))
     y = t.make(x.shape, x.dtype)
+    t.drop(*copies)
     t.link(y, (x,), back, x, slopes)
     return y
 
 
 def log_sigmoid(t: Tape, x: Value, buffer: tuple[Shape, str, str]) -> Value:
     """at::log_sigmoid_forward: both results lie in order, the gradient as the one that arrives."""
+    copies = asides(t, (x, None))
     y, extra = t.make_all((x.shape, x.dtype, ""), buffer)
+    t.drop(*copies)
     t.link(y, (x,), derivative(), x, extra)
     return y
 
@@ -71,7 +76,7 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
         assert gradient is not None
         zero = t.make((), gradient.dtype)
         inside = [like(t, x, "", "bool") for _ in range(limits)]
-        result = pointwise(t, inside[0], gradient)
+        result = elementwise(t, (inside[0], gradient), gradient.dtype)
         t.drop(zero, *inside)
         return [result]
 

@@ -10,7 +10,7 @@ from archscope.autograd.aten.kernels import like, strides_behind
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
-from archscope.autograd.strides import Laid, contiguous, iterated
+from archscope.autograd.strides import contiguous, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -25,18 +25,23 @@ def broadcast(first: Shape, second: Shape) -> Shape:
 
 def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = None) -> Value:
     """The result of an elementwise function of two tensors."""
-    common = promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
-    shape = broadcast(a.shape, b.shape)
-    strides = None
-    if a.strides is not None or b.strides is not None:
-        strides = iterated(shape, *(_promoted(t, value, common) for value in (a, b)))
-    return t.make(shape, dtype or common, what, strides)
+    common = dtype if dtype in FLOATING else promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
+    assert common is not None
+    if t.device == "cpu" and not a.dtype == b.dtype == common:
+        return _of_types(t, (a, b), common, what, dtype)
+    return elementwise(t, (a, b), dtype or common, what)
 
 
-def _promoted(t: Tape, x: Value, dtype: str) -> Laid:
-    """How an operand lies that is cast for an elementwise function; on the CPU that is a copy (compute_types)."""
-    strides = strides_behind(x.shape, x) if t.device == "cpu" and x.dtype != dtype else x.strides
-    return x.shape, contiguous(x.shape) if strides is None else strides
+def _of_types(t: Tape, x: Sequence[Value], common: str, what: str, dtype: str | None) -> Value:
+    """On the CPU at::TensorIterator copies what it casts, and drops that (compute_types); no mode sees it."""
+    shape = reduce(broadcast, (value.shape for value in x))
+    cast = [value for value in x if value.dtype != common]
+    copies = [] if t.watched else [like(t, value, "a cast that a kernel reads", common) for value in cast]
+    operands = [(value.shape, strides_behind(value.shape, value) if value in cast else value.strides) for value in x]
+    written = [(own, contiguous(own) if strides is None else strides) for own, strides in operands]
+    y = t.make(shape, dtype or common, what, iterated(shape, *written))
+    t.drop(*copies)
+    return y
 
 
 def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Value:

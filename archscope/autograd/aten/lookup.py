@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archscope.autograd.aten.kernels import asides
 from archscope.autograd.aten.views import one_ordered, reshape, strides_of
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import Strides, contiguous, iterated, reshaped
@@ -10,8 +11,19 @@ from archscope.autograd.tape import Tape
 
 def embedding(t: Tape, weight: Value, indices: Value, shape: Shape) -> Value:
     """A row of a table for every index; its gradient is a whole table (``sparse`` ones are counted as if they were)."""
+    copies = asides(t, (indices, None))
     y = t.make(shape, weight.dtype)
-    t.link(y, (weight,), one_ordered, indices)
+    t.drop(*copies)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        copies = asides(t, (indices, None), (gradient, None))
+        result = t.make(weight.shape, weight.dtype)
+        t.drop(*copies)
+        return [result]
+
+    t.link(y, (weight,), back, indices)
     return y
 
 

@@ -9,7 +9,7 @@ from archscope.autograd.aten.activations import plus
 from archscope.autograd.aten.casting import cast, widened
 from archscope.autograd.aten.elementwise import derived, divide, multiply, power, scaled
 from archscope.autograd.aten.joining import constant_pad
-from archscope.autograd.aten.kernels import as_formatted, formatted, like, made_as
+from archscope.autograd.aten.kernels import as_formatted, asides, formatted, like, made_as
 from archscope.autograd.aten.reductions import average_pool, mean
 from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape, strides_of
 from archscope.autograd.dtypes import NARROW
@@ -70,6 +70,23 @@ def batch_norm(
         strides=strides,
         back=together if x.strides is None else back,
     )
+
+
+def layer_norm(t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str) -> Value:
+    """at::native_layer_norm: its kernels read copies in order, and so lie the results."""
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        copies = asides(t, (gradient, None), (x, None))
+        results = together(t, node, gradients)
+        t.drop(*copies)
+        return results
+
+    copies = [] if x.strides is None else asides(t, (x, None))
+    y = normalized(t, x, weights, statistics, dtype=dtype, back=back)
+    t.drop(*copies)
+    return y
 
 
 def _in_a_format(x: Value) -> bool:

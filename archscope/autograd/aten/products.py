@@ -6,6 +6,7 @@ from math import prod
 
 from archscope.autograd.aten.casting import lowered, widest
 from archscope.autograd.aten.elementwise import add, broadcast
+from archscope.autograd.aten.kernels import asides
 from archscope.autograd.aten.views import copied, expand, ordered, reshape, swapped, view, view_or_copy
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Gradients, Node, Shape, Value
@@ -24,10 +25,12 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
         return y
+    inner = t.begin()
     read = x if flat else view_or_copy(t, x, (prod(x.shape[:-1]), features), linked=True)
     y = _product(t, read, weight, rest[0] if rest and (flat or at_once) else None)
     if not flat:
         y = view(t, y, (*x.shape[:-1], out), None, unsafe=not at_once)
+        t.end(inner, y)
         if rest and not at_once:
             y = add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
     t.end(start, y)
@@ -45,23 +48,48 @@ def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     """x A^T, perhaps + b (at::mm, at::addmm)."""
     turned = t.view(weight, weight.shape, None)
     t.link(turned, (weight,), passed_on)
+    copies = _as_matrices(t, x)
     y = t.make((x.shape[0], weight.shape[0]), x.dtype)
+    t.drop(*copies)
     saved = [other for other, side in ((weight, x), (x, weight)) if side.node is not None]
 
     def multiplied(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
-        return [_like_matrix(t, x) if x.node is not None else None, second]
+        second = _factor(t, weight, gradients, x)
+        return [_factor(t, x, gradients), second]
 
     def shifted(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        first = _like_matrix(t, x) if x.node is not None else None
-        second = t.make(weight.shape, weight.dtype) if weight.node is not None else None
-        return [gradients[0], first, second]
+        first = _factor(t, x, gradients)
+        return [gradients[0], first, _factor(t, weight, gradients, x)]
 
     if bias is None:
         t.link(y, (x, turned), multiplied, *saved)
     else:
         t.link(y, (bias, x, turned), shifted, *saved)
     return y
+
+
+def _factor(t: Tape, x: Value, gradients: Gradients, *others: Value) -> Value | None:
+    """The gradient of a factor of a product, if it needs one."""
+    if x.node is None:
+        return None
+    gradient = gradients[0]
+    assert gradient is not None
+    copies = _as_matrices(t, gradient, *others)
+    y = _like_matrix(t, x)
+    t.drop(*copies)
+    return y
+
+
+def _as_matrices(t: Tape, *x: Value) -> list[Value]:
+    """Copies of matrices whose rows or columns do not lie as BLAS reads them (addmm_impl_cpu_)."""
+    turned = [value for value in x if value.strides is not None and len(value.shape) == 2 and not _readable(value)]
+    return asides(t, *((value, None) for value in turned)) if turned else []
+
+
+def _readable(x: Value) -> bool:
+    assert x.strides is not None
+    (rows, columns), (across, along) = x.shape, x.strides
+    return (along == 1 and across >= columns) or (across == 1 and along >= rows)
 
 
 def _like_matrix(t: Tape, x: Value) -> Value:
@@ -72,12 +100,14 @@ def _like_matrix(t: Tape, x: Value) -> Value:
 
 def batched(t: Tape, a: Value, b: Value, shape: Shape, what: str = "") -> Value:
     """at::bmm of tensors (..., n, m) and (..., m, p) whose leading dimensions are joined already."""
+    copies = _as_matrices(t, a, b)
     y = t.make(shape, a.dtype, what)
+    t.drop(*copies)
     saved = [other for other, side in ((b, a), (a, b)) if side.node is not None]
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
-        second = _like_matrix(t, b) if b.node is not None else None
-        return [_like_matrix(t, a) if a.node is not None else None, second]
+        second = _factor(t, b, gradients, a)
+        return [_factor(t, a, gradients, b), second]
 
     t.link(y, (a, b), back, *saved)
     return y

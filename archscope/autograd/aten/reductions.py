@@ -7,8 +7,18 @@ from collections.abc import Callable, Collection, Sequence
 from archscope.autograd.aten.activations import magnitude
 from archscope.autograd.aten.casting import widened
 from archscope.autograd.aten.elementwise import derived, multiply, pointwise, power, scaled
-from archscope.autograd.aten.kernels import AS_INPUT, IN_ORDER, Format, as_formatted, kernel, like, with_extra
-from archscope.autograd.aten.views import one_ordered, strides_of, view
+from archscope.autograd.aten.kernels import (
+    AS_INPUT,
+    IN_ORDER,
+    IN_ORDER_STRIDED,
+    Format,
+    as_formatted,
+    asides,
+    kernel,
+    like,
+    with_extra,
+)
+from archscope.autograd.aten.views import one_ordered, strides_of
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import Laid, as_row, channels_last, iterated
@@ -110,9 +120,10 @@ def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     return y
 
 
-def average_pool(t: Tape, x: Value, shape: Shape) -> Value:
-    """Means of windows (at::avg_pool2d, at::_adaptive_avg_pool2d and their kin); over three axes they lie in order."""
-    return _planar(t, x, shape, lambda t, x, shape: kernel(t, x, shape, saves="input", lays=_pooled(shape)))
+def average_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> Value:
+    """Means of windows (at::avg_pool2d, at::_adaptive_avg_pool2d and their kin)."""
+    lays = _pooled(shape, adaptive=adaptive)
+    return _planar(t, x, shape, lambda t, x, shape: kernel(t, x, shape, saves="input", lays=lays))
 
 
 def maximum_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> Value:
@@ -121,17 +132,25 @@ def maximum_pool(t: Tape, x: Value, shape: Shape, *, adaptive: bool = False) -> 
     Lines that need no gradient are pooled without places on the CPU (at::max_pool1d), where no mode watches.
     """
     if len(shape) == 3 and not adaptive and t.device == "cpu" and not t.watched and not (t.grad and x.node is not None):
-        return t.make(shape, x.dtype)
+        copies = asides(t, (x, None))
+        y = t.make(shape, x.dtype)
+        t.drop(*copies)
+        return y
 
     def pool(t: Tape, x: Value, shape: Shape) -> Value:
-        lays = _pooled(shape) if adaptive else AS_INPUT
+        lays = AS_INPUT
+        if adaptive:
+            lays = _pooled(shape, adaptive=True)._replace(turns=False)
         return with_extra(t, x, shape, (shape, "int64", "the indices"), lays=lays)
 
     return _planar(t, x, shape, pool)
 
 
-def _pooled(shape: Shape) -> Format:
-    return IN_ORDER if len(shape) == 5 else AS_INPUT
+def _pooled(shape: Shape, *, adaptive: bool) -> Format:
+    """Means, and adaptive maxima, over three axes lie in order."""
+    if len(shape) != 5:
+        return AS_INPUT
+    return IN_ORDER_STRIDED if adaptive else IN_ORDER
 
 
 def _planar(t: Tape, x: Value, shape: Shape, pool: Callable[[Tape, Value, Shape], Value]) -> Value:
@@ -139,16 +158,25 @@ def _planar(t: Tape, x: Value, shape: Shape, pool: Callable[[Tape, Value, Shape]
     if len(shape) != 3:
         return pool(t, x, shape)
     start = t.begin()
-    line = pool(t, _row(t, x), (*shape[:2], 1, shape[2]))
-    steps = strides_of(line)
-    y = view(t, line, shape, (*steps[:2], steps[3]))
+    row = _row(t, x)
+    t.link(row, (x,), lambda t, node, gradients: [_line(t, gradient) for gradient in gradients if gradient])
+    maps = pool(t, row, (*shape[:2], 1, shape[2]))
+    y = _line(t, maps)
+    t.link(y, (maps,), lambda t, node, gradients: [_row(t, gradient) for gradient in gradients if gradient])
     t.end(start, y)
     return y
 
 
 def _row(t: Tape, x: Value) -> Value:
+    """Lines as maps of one row (unsqueeze(-2))."""
     shape, steps = as_row(x.shape, strides_of(x))
-    return view(t, x, tuple(shape), steps)
+    return t.view(x, tuple(shape), steps)
+
+
+def _line(t: Tape, x: Value) -> Value:
+    """Maps of one row as lines (squeeze(-2))."""
+    steps = strides_of(x)
+    return t.view(x, (*x.shape[:2], x.shape[3]), (*steps[:2], steps[3]))
 
 
 def power_pool(t: Tape, x: Value, shape: Shape, exponent: float, widened_on: Sequence[str]) -> Value:

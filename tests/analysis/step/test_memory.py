@@ -250,14 +250,26 @@ def test_what_is_kept_is_what_lives_on(name):
     assert memory(design, batch=2).saved_bytes == left(design, 2)
 
 
+def watched_inference(design, batch):
+    """Bytes that an inference allocates, and those that live at every allocation, as a mode that watches sees them.
+
+    It sees no copy that a kernel makes for itself.
+    """
+    allocated, events = Run(Plan(design, batch, design.steps(batch)), Tape(watched=True)).infer()
+    return allocated, [live for *_, live in events]
+
+
 @pytest.mark.parametrize("name", SHORT)
 def test_an_inference_holds_what_torch_holds(name):
     """A value is dropped behind the last layer that reads it; what a function makes in passing counts, too."""
     design = small(name)
     live = inference(design, 2)
+    activations, moments = watched_inference(design, 2)
+    assert max(moments) == max(live)
+    assert activations == sum(live.made)
     ledger = memory(design, batch=2)
-    assert ledger.inference == max(live)
-    assert ledger.activations == sum(live.made)
+    assert ledger.inference >= max(live)
+    assert ledger.activations >= sum(live.made)
 
 
 # -- the timeline of a step --------------------------------------------------------------------------------------------
@@ -347,6 +359,80 @@ def test_a_step_with_elements_out_of_order_takes_what_torch_takes(it, autocast):
     design = archscope.load(TURNED.format(it=it))
     expected = step(design, 2, "sgd", autocast=autocast, fake=not autocast)
     assert timeline(design, 2, "sgd", autocast=autocast) == expected
+
+
+#: layers of sequences (6, 4) and (4, 6) that keep their shape
+AMONG = [
+    "ReLU",
+    "{ReLU: {inplace: true}}",
+    "LeakyReLU",
+    "GELU",
+    "SiLU",
+    "Tanh",
+    "PReLU",
+    "LogSigmoid",
+    "Softsign",
+    "Dropout",
+    "{Softmax: {dim: 1}}",
+    "{Softmax: {dim: 2}}",
+    "{LogSoftmax: {dim: 1}}",
+    "{Softmin: {dim: 2}}",
+    "LayerNorm",
+    "RMSNorm",
+    "BatchNorm1d",
+    "{GroupNorm: 2}",
+    "{InstanceNorm1d: {affine: true}}",
+    "{CumSum: 1}",
+    "{Flip: {dims: 2}}",
+    "Contiguous",
+    "{Roll: {shifts: 1, dims: 2}}",
+    "{Power: 2}",
+    "{Scale: 2}",
+    "{Clamp: {min: 0}}",
+    "{Linear: 'in_size[-1]'}",
+    "{Conv1d: {out_channels: in_channels, kernel_size: 3, padding: 1}}",
+    "{MaxPool1d: {kernel_size: 3, stride: 1, padding: 1}}",
+    "{AvgPool1d: {kernel_size: 3, stride: 1, padding: 1}}",
+    "{ReplicationPad1d: [1, -1]}",
+    "{ConstantPad1d: {padding: [-1, 1], value: 1}}",
+    "{Add: [[ReLU], []]}",
+    "{Multiply: [[Sigmoid], []]}",
+    "{Subtract: [[], [{Mean: {dim: 2, keepdim: true}}]]}",
+    "{Divide: [[], [{Norm: {dim: 1, keepdim: true}}]]}",
+    "{Maximum: [[Tanh], []]}",
+    "{layers: [Tanh, {Linear: 'in_size[-1]'}], checkpoint: true}",
+]
+#: layers that turn them, or lay them otherwise
+TURNING = [
+    "{Transpose: {dim0: 1, dim1: 2}}",
+    "{Transpose: {dim0: 1, dim1: 2}}",
+    "{Permute: {dims: [0, 2, 1]}}",
+    "{Slice: {dim: 1, end: -1}}",
+    "{Select: {dim: 1, index: 0}}, {Unsqueeze: 1}, {Expand: {sizes: [-1, 4, -1]}}",
+    "{Unsqueeze: 1}, {Permute: {dims: [0, 3, 1, 2]}}, {ReLU: }, {Squeeze: 2}",
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(
+    st.lists(st.tuples(st.sampled_from(TURNING), st.lists(st.sampled_from(AMONG), max_size=2)), min_size=1, max_size=3),
+    st.sampled_from(["", "", "autocast"]),
+)
+@settings(max_examples=examples(150), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_a_step_of_layers_behind_transpositions_takes_what_torch_takes(pieces, autocast):
+    """Random chains: how each layer lays its results is what the next one copies, or does not."""
+    entries = [entry for turning, others in pieces for entry in (turning, *others)]
+    text = f"input: [6, 4]\nlayers: [{{Linear: 4}}, {', '.join(entries)}, Flatten, {{Linear: 3}}]\n"
+    design = archscope.load(text)
+    try:
+        expected = step(design, 2, "sgd", autocast=bool(autocast), fake=False)
+    except RuntimeError as error:
+        assert "modified by an inplace operation" in str(error)
+        return
+    assert timeline(design, 2, "sgd", autocast=bool(autocast)) == expected
+    assert memory(design, batch=2, precision="bf16-mixed" if autocast else "float32").saved_bytes == kept(
+        design, 2, autocast=bool(autocast)
+    )
 
 
 @pytest.mark.parametrize(
