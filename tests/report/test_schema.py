@@ -61,6 +61,7 @@ LINES = [
     ("reconcile", "reconcile lenet5 --json -"),
     ("receptive-field", "receptive-field lenet5 --json -"),
     ("list", "list --json -"),
+    ("ops", "ops --json -"),
     ("verify", "verify lenet5 alexnet --json -"),
     ("import", "import tests/data/models.py:Net --input 3x16x16 -o IMPORTED --json -"),
     ("export", "export SPEC --to json"),
