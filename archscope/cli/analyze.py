@@ -8,6 +8,7 @@ import click
 
 from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
+from archscope.design import hold_drawn
 from archscope.figures import options_of
 from archscope.figures.table import COLUMNS, choose
 from archscope.report.results.account import AccountReport
@@ -70,6 +71,8 @@ def command(
     names = [name.strip() for name in columns.split(",")] if columns else []
     choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
+    if outputs["html"] is not None:
+        hold_drawn("a page", *designs)  # before all is worked out
     accounts = tuple(analyze(design, setting) for design in designs)
     fixed = depth if isinstance(depth, int) else None
     report = AccountReport(accounts, names, fixed, depth == "all", sort, by_kind)

@@ -110,8 +110,8 @@ def command(
         for spec in specs
         for one in _columns(variants, sets, inputs)
     ]
-    if difference:
-        hold_drawn("a difference", *designs)  # before all are worked out
+    if difference or outputs["html"] is not None:  # before all are worked out
+        hold_drawn("a difference" if difference else "a page", *designs)
     comparison = compare(
         designs,
         setting,

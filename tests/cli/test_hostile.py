@@ -181,10 +181,19 @@ def test_where_nothing_can_be_written_is_told_before_the_work(option, target, mo
     assert "cannot be written" in result.stderr or "needs a name" in result.stderr
 
 
-def test_a_difference_of_too_many_layers_is_told_before_the_work(tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", [["--diff"], ["--html", "-"]])
+def test_a_difference_of_too_many_layers_is_told_before_the_work(form, tmp_path, monkeypatch):
     monkeypatch.setattr("archscope.cli.compare.compare", lambda *_, **__: pytest.fail("they were compared"))
     (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{repeat: 5001, layers: [ReLU]}}]")
-    result = CliRunner().invoke(main, ["compare", str(tmp_path / "x.yaml"), "lenet5", "--diff"])
+    result = CliRunner().invoke(main, ["compare", str(tmp_path / "x.yaml"), "lenet5", *form])
+    assert result.exit_code == 2
+    assert "at most 5,000 layers, and design has 5,001" in result.stderr
+
+
+def test_a_page_of_too_many_layers_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("archscope.cli.analyze.analyze", lambda *_, **__: pytest.fail("it was worked out"))
+    (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{repeat: 5001, layers: [ReLU]}}]")
+    result = CliRunner().invoke(main, ["analyze", str(tmp_path / "x.yaml"), "--html", "-"])
     assert result.exit_code == 2
     assert "at most 5,000 layers, and design has 5,001" in result.stderr
 
