@@ -135,8 +135,8 @@ class PReLU(_Elementwise, Pointwise, NoBuffers, SameShape):
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         a, slope = aten.lowered(t, x[0], w["weight"])
-        if len(a.shape) > 1:
-            slope = aten.view(t, slope, (1, self.num_parameters, *(1 for _ in a.shape[2:])), None)
+        if len(a.shape) != 1:  # of as many dimensions as the input; one without any has a single slope
+            slope = aten.view(t, slope, (1, self.num_parameters, *(1 for _ in a.shape[2:])) if a.shape else (), None)
         return aten.prelu(t, a, slope)
 
 

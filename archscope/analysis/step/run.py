@@ -14,6 +14,7 @@ from archscope.autograd.versions import TORCH
 from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Segment, Step, segments
+from archscope.errors import UsageError
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
@@ -183,7 +184,12 @@ class Run:
         before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
         tape.grad = grad and not layer.no_grad
-        result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
+        try:
+            result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
+        except UsageError as error:
+            if layer.mark is None:
+                raise
+            raise UsageError(f"{layer.mark}: error: {error}") from None
         outputs = (result,) if isinstance(result, Value) else result
         if layer.op.copies and all(outputs[0].storage is not value.storage for value in x):
             self.copied.add(layer.name)
