@@ -71,9 +71,9 @@ class Chained(NamedTuple):
         first: what is read of the input by a tensor of the shape ``shape``, and ``then`` what is read of that.
     """
 
-    first: Along
+    first: Along | Kept
     shape: tuple[int, ...]
-    then: Rearranged
+    then: Reads
     along: Along
 
 
@@ -82,6 +82,18 @@ def besides(along: Along, masked: Mask | bool, ndim: int) -> Along | AtMost | Ke
     if isinstance(masked, bool):
         return AtMost(along) if masked else along
     return Kept(~masked.reshape((1,) * (ndim - masked.ndim) + masked.shape), along)
+
+
+def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
+    """A reading of those elements of an input, of a shape, that are not so low that nothing is left of them."""
+    if masked is False:
+        return reads
+    along = along_of(reads)
+    if masked is True:
+        return AtMost(along)
+    straight = Along(tuple((dim, SAME) for dim in range(len(shape))))
+    kept = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), straight)
+    return Chained(kept, shape, reads, along)
 
 
 #: ``None``: the op takes an input without reading its elements

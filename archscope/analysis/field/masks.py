@@ -1,8 +1,8 @@
 """Elements that count for nothing whatever arrives: scores under a mask, what a softmax leaves of them, zeros.
 
-A mask that is known (a triangle, a list) decides elements of what it is added to, filled into or multiplied with. Such
-an element is computed from nothing, and a matrix product takes nothing of what it meets: attention written out by hand
-reads as the fused one does.
+A mask that is known (a triangle, a list) is added to scores, filled in or multiplied with. A softmax reads nothing of
+the scores that it makes low, what is zero is computed from nothing, and a matrix product takes nothing of what that meets:
+attention written out by hand reads as the fused one does.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from archscope.ops.tensors import Cast, Contiguous, Identity, Scale
 
 if TYPE_CHECKING:
     from archscope.ops.contents import Elements, Mask
+
+#: ops that leave nothing of masked scores; until there a score depends on what it is computed from, masked or not
+LEAVING = (Softmax, LogSoftmax)
 
 #: what is known of the inputs of a layer, one each; ``None`` where nothing is
 Inputs = Sequence[Known | None]

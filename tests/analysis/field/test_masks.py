@@ -52,6 +52,20 @@ def test_a_query_sees_what_the_mask_leaves(mask: str) -> None:
     assert (field.sees, field.smallest, field.size) == ("a part", 1, 6)
 
 
+def test_a_score_depends_on_both_places_until_the_softmax() -> None:
+    """q_1 k_3 - 10,000 is computed from places 1 and 3; of its weight, exp(-10,000) of something, nothing is left."""
+    one = design("  - {Constant: {shape: [6, 6], value: 'triu(diagonal=1, value=-10000)'}, name: m}\n"
+                 "  - {Add: , from: [scores, m], name: masked}\n")  # fmt: skip
+    assert sees(one, "masked", [1, 3]).mask.tolist() == [place in (1, 3) for place in range(6)]
+    assert sees(one, "weights", [1, 3]).count == 0
+    assert sees(one, "weights", [3, 1]).mask.tolist() == [place <= 3 for place in range(6)]
+
+
+def test_weights_that_nothing_is_made_of() -> None:
+    one = design(CAUSAL["minus infinity"], tail="  - {Softmax: -1, name: last}\n")
+    assert sees(one, "last", [3, 1]).mask.tolist() == [place <= 3 for place in range(6)]
+
+
 def test_other_masks() -> None:
     banded = (
         "[" + ", ".join("0" if 0 <= row - column <= 1 else "-.inf" for row in range(6) for column in range(6)) + "]"
