@@ -161,9 +161,11 @@ class RReLU(_Function):
         )
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        slopes = t.make(x[0].shape, x[0].dtype, "the slopes")  # in inference, too, where nothing fills or reads them
         if not t.training:
-            return aten.in_place(t, x[0], saves="output") if self.inplace else aten.derived(t, x[0], leads=True)
-        slopes = t.make(x[0].shape, x[0].dtype, "the slopes")
+            result = aten.in_place(t, x[0], saves="output") if self.inplace else aten.derived(t, x[0], leads=True)
+            t.drop(slopes)
+            return result
         return aten.rrelu(t, x[0], slopes, in_place=self.inplace)
 
 

@@ -48,7 +48,7 @@ class Question:
         figures: names of figures, each a column: those of :data:`archscope.comparison.FIGURES`, or ``LAYER.figure``.
         derived: columns that follow from others: a name and an expression each.
         where: expressions that must hold of a design, each on its own.
-        pareto: the frontier consists of the designs that no other one is better than in all of these.
+        pareto: the frontier consists of the designs to which no other one is equal in all of these, and better in one.
         sort: what the best designs are best in.
         top: how many of the best are shown.
         setting: how its designs are run.

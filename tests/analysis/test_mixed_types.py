@@ -43,6 +43,14 @@ def test_a_step_of_mixed_designs_takes_what_torch_takes(text, optimizer, autocas
     )
 
 
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+def test_autocast_remembers_casts_of_float32_weights_alone(op):
+    """Weights in half it casts at each of 20 steps (at::autocast::cached_cast)."""
+    text = f"input: [20, 8]\nlayers: [{{Cast: half}}, {{{op}: {{hidden_size: 8, batch_first: true}}, dtype: half}}]"
+    design = archscope.load(text)
+    assert timeline(design, 2, "sgd", autocast=True) == step(design, 2, "sgd", autocast=True, fake=False)
+
+
 @given(mixed())
 @MANY
 def test_mixed_designs_weigh_what_torch_holds(text):

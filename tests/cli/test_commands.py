@@ -292,3 +292,14 @@ def test_verify_tells_the_setting_of_what_is_published():
     assert report.headline().words == "batch 1, float32"
     assert report.data()["setting"] == archscope.Setting().data()
     assert "setting" in report.schema()["required"]
+
+
+def test_csv_of_verify_tells_what_torch_has_and_what_is_wrong(tmp_path):
+    """LeNet-5's 61,706 parameters, as its paper's and as torch's; a spec that is none is a row that is not ok."""
+    (tmp_path / "bad.yaml").write_text("input: [3]\nlayers: [Lineer]\n")
+    result = CliRunner().invoke(main, ["verify", "lenet5", str(tmp_path / "bad.yaml"), "--torch", "--csv", "-"])
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert result.exit_code == 2
+    params = [row for row in rows if row["figure"] in ("params", "torch: params")]
+    assert [(row["expected"], row["computed"], row["ok"]) for row in params] == [("61706", "61706", "True")] * 2
+    assert [row["ok"] for row in rows if "there is no layer or block `Lineer`" in row["note"]] == ["False"]

@@ -1,8 +1,8 @@
 """Elements that count for nothing whatever arrives: scores under a mask, what a softmax leaves of them, zeros.
 
 A mask that is known (a triangle, a list) is added to scores, filled in or multiplied with. A softmax reads nothing of
-the scores that it makes low, what is zero is computed from nothing, and a matrix product takes nothing of what that meets:
-attention written out by hand reads as the fused one does.
+the scores that it makes low, what is zero is computed from nothing, and a matrix product takes nothing of what meets
+that: attention written out by hand reads as the fused one does.
 """
 
 from __future__ import annotations

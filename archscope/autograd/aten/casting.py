@@ -54,10 +54,14 @@ def autocast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
 
 
 def cast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:
-    """A tensor in another floating type; what holds whole numbers stays. ``once``: a weight is cast once a step."""
+    """A tensor in another floating type; what holds whole numbers stays.
+
+    ``once``: of a weight in float32 autocast remembers the cast until the step is over (at::autocast::cached_cast); one
+    in another type it casts wherever it is read.
+    """
     if x.dtype == dtype or x.dtype not in FLOATING:
         return x
-    leaf = x.node is not None and x.node.order == float("inf")
+    leaf = x.dtype == "float32" and x.node is not None and x.node.order == float("inf")
     if once and leaf and x.storage in t.casts:
         return t.casts[x.storage]
     what = f"{x.storage.what}, cast to {dtype}"

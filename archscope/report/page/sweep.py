@@ -105,7 +105,11 @@ def _tiles(sweep: Sweep) -> Iterator[Tile]:
         share = _percent(tally.passed, tally.legal)
         yield Tile("satisfy the constraints", f"{tally.passed:,}", f"{share} of the legal ones")
     if sweep.question.pareto:
-        yield Tile("on the frontier", f"{len(sweep.frontier):,}", "no other design is better in every objective")
+        yield Tile(
+            "on the frontier",
+            f"{len(sweep.frontier):,}",
+            "no other design is as good in every objective and better in one",
+        )
     rate = rate_text(sweep)
     yield Tile("time", duration(sweep.seconds), f"{rate} designs a second" if rate else "")
     yield Tile("different graphs", f"{sweep.structures:,}", "each evaluated for many designs at once")

@@ -112,11 +112,12 @@ def _facts(prediction: Prediction) -> Iterator[Fact]:
     yield Fact("step", (duration(prediction.seconds),), f"{prediction.label}; {most}" if most else prediction.label)
     if not prediction.calibrated:
         yield Fact("granted", ("",), ", ".join(prediction.granted), 1)
-        yield _estimate(prediction)
     if prediction.setting.trains:
         yield Fact("forward", (duration(prediction.forward),), "with the loss", 1)
         yield Fact("backward", (duration(prediction.backward),), "", 1)
         yield Fact("update", (duration(prediction.update),), "", 1)
+    if not prediction.calibrated:
+        yield _estimate(prediction)
     calls = f"{work.calls:,} call{'s' * (work.calls != 1)}"
     yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {calls}")
     shares = {

@@ -120,15 +120,23 @@ class VerificationReport(Report):
         return text + (f", {_count(self.wrong, 'spec')} wrong" if self.wrong else "")
 
     def records(self) -> Records:
-        rows = [
-            (result.design.name, one.figure, one.expected, one.computed, one.ok, one.note, incomplete(result.design))
-            for result in self.verified
-            for one in result.verdicts
-        ]
-        lacking, names = [row[-1] for row in rows], (name for row in rows for name in _NAMES.findall(row[1]))
+        rows = [row for path, result in self.specs.items() for row in self._rows(path, result)]
+        names = (name for row in rows for name in _NAMES.findall(row[1]))
+        lacking = [row[-1] for row in rows]
         return Records(
             _FIELDS, [row[:-1] for row in rows], "design", lacking, run_of(self.setting, figures_in(names), OF_MODULES)
         )
+
+    def _rows(self, path: str, result: Verification | SpecError) -> Iterator[tuple[Any, ...]]:
+        """What is published, then what torch has; of a spec that is wrong its mistakes."""
+        if isinstance(result, SpecError):
+            yield path, "", None, None, False, str(result), None
+            return
+        name, lacking = result.design.name, incomplete(result.design)
+        for one in result.verdicts:
+            yield name, one.figure, one.expected, one.computed, one.ok, one.note, lacking
+        for proved in self.proofs.get(path, ()):
+            yield name, f"torch: {proved.label}", proved.measured, proved.stated, proved.ok, proved.note, lacking
 
     def data(self) -> dict[str, Any]:
         specs = [_of_spec(path, one, self.proofs.get(path)) for path, one in self.specs.items()]

@@ -259,6 +259,12 @@ def watched_inference(design, batch):
     return allocated, [live for *_, live in events]
 
 
+@pytest.mark.parametrize("op", ["RReLU", "{RReLU: {inplace: true}}"])
+def test_rrelu_makes_its_noise_in_inference_too(op):
+    design = archscope.load(f"input: [6]\nlayers: [{{Linear: 4}}, {op}]")
+    assert watched_inference(design, 2)[1] == inference(design, 2, fake=False)
+
+
 @pytest.mark.parametrize("name", SHORT)
 def test_an_inference_holds_what_torch_holds(name):
     """A value is dropped behind the last layer that reads it; what a function makes in passing counts, too."""
