@@ -359,6 +359,8 @@ def extent(value: Any) -> int:
     """How many values a list holds, lists in lists written out; 1 of anything else."""
     if not isinstance(value, (list, tuple)):
         return 1
+    if not any(issubclass(kind, (list, tuple)) for kind in {*map(type, value)}):  # a thousand at once
+        return len(value)
     return len(value) + sum([extent(part) - 1 for part in value if isinstance(part, (list, tuple))])
 
 
