@@ -55,19 +55,26 @@ def joined_samples(graph: LayerGraph) -> Iterator[Diagnostic]:
     if beside is None:
         return
     marks: set[Mark | None] = set()
-    samples = _Samples()
+    samples, parting = _Samples(), beside.parting
     moved = any(any(own) for own in beside.dims.values())
+    harmless: set[int] = set()  # what alike layers give is one object
     for layer in graph.layers:
-        x = tuple([beside.many[node][output] for node, output in layer.inputs])
-        if beside.parting is not None and beside.parting.layer is layer:
-            yield _parting(layer, x, beside.parting.what)
+        if parting is not None and parting.layer is layer:
+            x = tuple([beside.many[node][output] for node, output in layer.inputs])
+            yield _parting(layer, x, parting.what)
             return
-        done = samples.done(layer, x, beside.many[layer.name])
+        y = beside.many[layer.name]
+        if id(y) in harmless and samples.in_place:
+            continue
+        x = tuple([beside.many[node][output] for node, output in layer.inputs])
+        done = samples.done(layer, x, y)
         if done is None and moved:  # each layer takes the first dimension for the batch
             done = _of_state(layer, x, graph)
+        if done is None and not moved and samples.in_place:
+            harmless.add(id(y))
         if done is not None and layer.mark not in marks:
             marks.add(layer.mark)
-            yield _warned(layer, x, beside.many[layer.name], done, graph)
+            yield _warned(layer, x, y, done, graph)
 
 
 class _Samples:
@@ -76,6 +83,11 @@ class _Samples:
     def __init__(self) -> None:
         self._layouts: dict[Ref, Layout | None] = {}  # of those that do not lie one by one; nothing where they are lost
         self._alike: dict[Any, tuple[Done | None, dict[int, Layout | None]]] = {}  # layers of repeated blocks are alike
+
+    @property
+    def in_place(self) -> bool:
+        """Whether all lie one by one so far."""
+        return not self._layouts
 
     def done(self, layer: Layer, x: Tensors, y: Tensors) -> Done | None:
         """What a layer does to samples; nothing where each stays by itself, at its place."""
