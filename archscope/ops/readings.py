@@ -92,8 +92,8 @@ def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
     if masked is True:
         return AtMost(along)
     straight = Along(tuple((dim, SAME) for dim in range(len(shape))))
-    kept = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), straight)
-    return Chained(kept, shape, reads, along)
+    unmasked = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), straight)
+    return Chained(unmasked, shape, reads, along)
 
 
 #: ``None``: the op takes an input without reading its elements
