@@ -59,7 +59,7 @@ class Precision:
         if not self.multiplied:
             raise UsageError(
                 f"{what} is not known in {self.name}: torch runs no layer in it, and scaled products are not modelled;"
-                " what a design weighs in it is"
+                " what a design weighs in it is known: `analyze`"
             )
         return self
 
