@@ -232,14 +232,6 @@ def test_the_batch_is_changed(layers, words, tmp_path, monkeypatch):
     assert words in result.output
 
 
-def test_the_memory_of_a_slope_of_no_dimension(tmp_path, monkeypatch):
-    """A number in, a number out (torch 2.13's PReLU reshapes its one slope to the dimensions of its input)."""
-    monkeypatch.setenv("ARCHSCOPE_TRACEBACK", "1")
-    (tmp_path / "x.yaml").write_text("input: [3]\nlayers: [{Linear: 2}, {Sum: {dim: [0, 1]}}, PReLU]")
-    result = CliRunner().invoke(main, ["memory", str(tmp_path / "x.yaml"), "--json", "-"])
-    assert result.exit_code == 0, result.exception
-
-
 def test_what_a_step_refuses_has_a_place(tmp_path):
     """torch refuses the backward pass: its version counter says that the input of the block was overwritten."""
     layers = "[{Linear: 2}, {layers: [{ReLU: {inplace: true}}], checkpoint: true}]"

@@ -259,6 +259,12 @@ def watched_inference(design, batch):
     return allocated, [live for *_, live in events]
 
 
+def test_a_slope_of_no_dimension():
+    """PReLU's one slope is reshaped to the dimensions of its input, here none."""
+    design = archscope.load("input: [3]\nlayers: [{Linear: 2}, {Sum: {dim: [0, 1]}}, PReLU]")
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+
+
 @pytest.mark.parametrize("op", ["RReLU", "{RReLU: {inplace: true}}"])
 def test_rrelu_makes_its_noise_in_inference_too(op):
     design = archscope.load(f"input: [6]\nlayers: [{{Linear: 4}}, {op}]")
