@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import reduce
-from operator import add, mul
+from operator import mul
 from typing import Any, TypeVar
 
 _Number = TypeVar("_Number")
@@ -142,10 +142,8 @@ def prod(factors: Iterable[int]) -> int:
 
 
 def total(terms: Iterable[int]) -> int:
-    """The sum; 0 for none."""
-    values = iter(terms)
-    first = next(values, 0)
-    return reduce(add, values, first)
+    """The sum; 0 for none, and no reading tells of a 0 that something is added to."""
+    return sum(terms)
 
 
 def collected(terms: Sequence[int], times: Iterable[int]) -> int:
