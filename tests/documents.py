@@ -1,8 +1,8 @@
 """What README.md and docs/ show, taken from them: their code blocks, their headings, their links.
 
-A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names of
-those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the page
-may use; one that begins with ``wrong`` is a spec that must be refused.
+A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
+of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
+page may use; one that begins with ``wrong`` is a spec that must be refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """README.md and docs/ tell the truth: what they show is run and compared, and where they lead there is something.
 
-``python -m tests.test_docs`` writes the present output into the console blocks of all pages, or of those that are named.
+``python -m tests.test_docs`` writes the present output into the console blocks of all pages, or of those named.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def test_every_command_has_a_page_and_those_that_compute_an_example():
 
 
 @pytest.mark.parametrize(("page", "headings"), [
-    ("reference/figures.md", FIGURES), ("reference/columns.md", COLUMNS), ("reference/settings.md", [*PRECISIONS, *DEVICES]),
+    ("reference/figures.md", FIGURES), ("reference/columns.md", COLUMNS),
+    ("reference/settings.md", (*PRECISIONS, *DEVICES)),
     ("reference/errors.md", ["SpecError", "UsageError", "MissingLibrary"]), ("reference/python.md", archscope.__all__),
 ])  # fmt: skip
 def test_the_reference_has_all_that_is_registered(page, headings):
