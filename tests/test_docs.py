@@ -27,6 +27,7 @@ from archscope.verify import verify
 from docs import reference
 from tests.documents import DOCS, ROOT, Document, documents, printed
 
+pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
 COMMANDS = [pytest.param(page, *one, id=f"{page}: {one[0]}") for page in PAGES for block in page.blocks("console")
             for one in block.commands]  # fmt: skip

@@ -198,6 +198,7 @@ COMMANDS = (analyze, compare, diff, memory, predict, profile, explain, receptive
             listed, export, expand)  # fmt: skip
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.filterwarnings("ignore")  # torch's, of a run
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("text", [SMALL, ATTENTION, None], ids=["small", "attention", "lenet5"])
