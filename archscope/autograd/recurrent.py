@@ -76,7 +76,7 @@ class LSTMStep(CellStep):
         both = aten.added(t, product, arrived)
         t.drop(*([arrived] if own else []))
         size = both.shape[1] // 4
-        chunks = aten.split(t, both, 1, (size,) * 4, unsafe=True)
+        chunks = aten.split(t, both, 1, (size,) * 4)
         i, f, g, o = (aten.in_place(t, chunk, saves="output") for chunk in chunks)
         old, new = aten.multiply(t, f, cell), aten.multiply(t, i, g)
         following = aten.added(t, old, new)
@@ -103,10 +103,10 @@ class GRUStep(CellStep):
     ) -> list[Value]:
         (hidden,), arrived = states, arrive()
         size = arrived.shape[1] // 3
-        inputs = aten.split(t, arrived, 1, (size,) * 3, unsafe=True)
+        inputs = aten.split(t, arrived, 1, (size,) * 3)
         product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
         product.storage.what = "the products with the state"
-        gates = aten.split(t, product, 1, (size,) * 3, unsafe=True)
+        gates = aten.split(t, product, 1, (size,) * 3)
         reset = aten.in_place(t, aten.added(t, gates[0], inputs[0]), saves="output")
         update = aten.in_place(t, aten.added(t, gates[1], inputs[1]), saves="output")
         chosen = _multiplied(t, gates[2], reset)

@@ -289,7 +289,6 @@ class Tape:
             node.region = self.region
             self.region.nodes.append(node)
             return
-        node.versions = [storage.version for storage in node.saved]
         for storage in node.saved:
             storage.held += 1
         if self._wanted and node.saved:
@@ -303,11 +302,7 @@ class Tape:
     def _linked(self, outputs: Sequence[Value], inputs: tuple[Value, ...], back: Back) -> Node:
         """A node between tensors."""
         self._order += 1
-        order = self._order
-        for value in inputs:
-            if value.base is not None and value.version != value.storage.version:
-                self._renew(value)
-        node = Node(order, self.layer, inputs, back, len(outputs))
+        node = Node(self._order, self.layer, inputs, back, len(outputs))
         node.held = int(self._again)  # what is recomputed for nodes of before is theirs
         for target, _ in node.edges:
             if target is not None:
@@ -355,32 +350,15 @@ class Tape:
             since = self._marks.pop() - len(made)
             self.traffic[since:] = [event for event in self.traffic[since:] if event[0] not in made]
 
-    def _renew(self, x: Value) -> None:
-        """The history of a view whose memory was overwritten behind its back is that of its base (grad_fn)."""
-        base = x.base
-        assert base is not None
-        x.version = x.storage.version
-        if base.node is None:
-            return
-        if x.several:
-            raise UsageError(
-                f"{self.layer} reads a part of what {x.storage.writer} has overwritten since, and torch gives no "
-                f"gradient of parts of which there are several; leave out `inplace: true` at {x.storage.writer}"
-            )
-        self._linked((x,), (base,), as_strided)
-
     def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
         """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
 
         Raises:
-            UsageError: torch refuses it (:func:`hold_writable`), or a recomputed block overwrites what it reads from
-                outside; recomputing would do so again, and torch's backward pass refuses that.
+            UsageError: a recomputed block overwrites what it reads from outside; recomputing would do so again, and
+                torch's backward pass refuses that.
         """
-        hold_writable(x, self.layer, grad=self.grad)
-        x.storage.version += 1
-        x.storage.writer = self.layer
         y = self.view(x, x.shape, x.strides)
-        y.base, y.several = x.base, x.several
+        y.base = x.base
         if not self.grad or x.node is None:
             return y
         if self.region is not None and any(x.storage is value.storage for value in self.region.read):
@@ -441,8 +419,6 @@ class Tape:
         node.arrived = {}
         if node.region is not None and node.region.fresh and node.saved:
             self._recompute(node.region)
-        if node.versions:
-            _hold_unchanged(node)
         gradients = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
         results = [None if target is None else one for (target, _), one in zip(node.edges, gradients, strict=True)]
         for value in results:

@@ -37,7 +37,6 @@ def detached(t: Tape, x: Value) -> Value:
 
 def _viewing(y: Value, x: Value) -> Value:
     y.base = x.base or x
-    y.several = x.several
     return y
 
 
@@ -115,11 +114,8 @@ def one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     return [t.make(x.shape, x.dtype)]
 
 
-def split(t: Tape, x: Value, dim: int, sizes: Sequence[int], *, unsafe: bool = False) -> list[Value]:
-    """torch.split: views; their gradients are joined, zeros for those that do not arrive.
-
-    Autograd does not take ``unsafe`` ones for views.
-    """
+def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
+    """torch.split: views; their gradients are joined, zeros for those that do not arrive."""
     strides = strides_of(x)
     parts = [t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides) for size in sizes]
 
@@ -130,8 +126,6 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int], *, unsafe: bool = F
         return [joined]
 
     t.link(parts, (x,), join)
-    for one in () if unsafe else parts:
-        _viewing(one, x).several = True
     return parts
 
 
