@@ -338,7 +338,10 @@ def test_the_words_of_other_libraries_lead_to_layers_that_exist() -> None:
         ("Parameter: {shape: [2], init: foo}", ""),
         ("Conv2d: {out_channels: 3, kernel_size: 1, padding_mode: foo}", ""),
         ("Parameter: {shape: [2], init: somewher}", "did you mean `somewhere`?"),
-        ("Conv2d: {out_channels: foo, kernel_size: 1}", "known here: somewhere, in_channels, in_features, in_size"),
+        (
+            "Conv2d: {out_channels: foo, kernel_size: 1}",
+            "known here: somewhere, in_channels, in_features, in_size, in_length, in_shape",
+        ),
     ],
 )
 def test_variables_are_not_listed_where_the_message_lists_words(layer: str, hint: str) -> None:
