@@ -441,8 +441,8 @@ def _subscript(node: ast.Subscript, names: Names) -> Any:
 
 def _slice(node: ast.Slice, sequence: Sequence[Any], names: Names) -> Any:
     """A part of a list, as Python cuts it: an end that lies outside is the list's own."""
-    start, stop = (part and _place(part, "an end of a slice", names) for part in (node.lower, node.upper))
-    step = node.step and _place(node.step, "the step of a slice", names)
+    start, stop = (None if end is None else _place(end, "an end of a slice", names) for end in (node.lower, node.upper))
+    step = None if node.step is None else _place(node.step, "the step of a slice", names)
     if step == 0:
         raise _error(node, "the step of a slice is 0", "`[::2]` takes every second, `[::-1]` turns a list round")
     part = tuple(sequence[start:stop:step])

@@ -53,9 +53,8 @@ def unread(document: Document, sets: Mapping[str, Node]) -> Iterator[Diagnostic]
         return
     read, stated = _words(document), set(map(_variable, sets))
     for name, node in document.vars.items():
-        if (
-            name not in read and name not in stated and node.mark.source == document.source
-        ):  # a library serves others too
+        own = node.mark.source == document.source  # a library serves others too
+        if own and name not in read and name not in stated:
             hint = "take it out, or write it where it is meant"
             yield Diagnostic(f"nothing reads the variable `{name}`", node.mark, hint, severity="warning")
     for name, node in zip(map(_variable, sets), sets.values(), strict=True):
