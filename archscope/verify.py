@@ -90,7 +90,8 @@ def verify(
     """Hold every ``expect:`` and ``budget:`` of a design against its account.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
         account: of it under that setting, where it is known already.
         base: of the design that it was before, under the same; without one no limit of growth is held.
 

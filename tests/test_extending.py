@@ -1,4 +1,4 @@
-"""What is new is written in as few files as the README says, and everything that reads a registry has it.
+"""What is new is written in as few files as docs/contributing says, and everything that reads a registry has it.
 
 Each trial is made in a copy of the package, and asked there of all that follows by itself.
 """
@@ -158,7 +158,7 @@ assert len(archscope.sweep(varied, {"n": [8, 9]}).frame) == 2
 """,
     ),
 }
-#: files that are touched, tests aside: what README.md says below "Extending"
+#: files that are touched, tests aside: what docs/contributing/index.md says
 FILES = {
     "an additive figure": 1, "a figure that does not add": 1, "an optimizer": 1, "a precision": 2, "a format": 1,
     "an op": 1,
@@ -195,7 +195,7 @@ def test_what_is_new_is_written_in_few_files_and_known_everywhere(what, tmp_path
     assert done.returncode == 0, done.stderr
 
 
-def test_the_table_of_the_readme_says_so():
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_table_of_the_documentation_says_so():
+    lines = (ROOT / "docs" / "contributing" / "index.md").read_text(encoding="utf-8").splitlines()
     for what, files in FILES.items():
         assert any(line.startswith(f"| {what} | ") and line.split(" | ")[2] == str(files) for line in lines), what

@@ -120,7 +120,8 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
     """Explain a layer, all layers of a block, or all layers of a design.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: there is no layer or block of that name, or a setting that cannot be.

@@ -164,8 +164,9 @@ def compare(
     """Compare designs.
 
     Args:
-        setting, changes: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
+        setting: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
             peaks are known; a calibration makes estimates of them, which else are bounds.
+        changes: fields of a setting that differ from it: ``batch=32``.
         baseline: the design that ratios are to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
 

@@ -61,7 +61,8 @@ def planned(
         columns: figures that are columns; unasked, parameters, MACs, and what else the question names.
         pareto: figures, or derived columns, to be small, or, behind a ``-``, large.
         sort: the same for the order of the best.
-        setting, changes: how the designs are run; or what of it differs from what the spec says.
+        setting: how the designs are run; or what of it differs from what the spec says.
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         SpecError: the spec, or its ``sweep:``, is wrong.

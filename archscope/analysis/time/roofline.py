@@ -159,8 +159,9 @@ def predict(
     """Predict the time of a step.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`); a calibration makes an estimate of the
+        setting: how it is run (:class:`~archscope.setting.Setting`); a calibration makes an estimate of the
             bound.
+        changes: fields of a setting that differ from it: ``batch=32``.
         ceilings: those of the device, where they are others than the published ones, or none are known.
 
     Raises:

@@ -1,0 +1,142 @@
+"""What README.md and docs/ show, taken from them: their code blocks, their headings, their links.
+
+A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
+of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
+page may use; one that begins with ``wrong`` is a spec that must be refused.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from click.testing import CliRunner
+
+from archscope.cli import main
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+#: what commands and specs on a page may name
+BESIDE = ("docs", "reports", "specs", "tests")
+_BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w+)(?P<options>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+)
+_TITLE = re.compile(r'title="([^"]+)"')
+_LINK = re.compile(r"(?<!`)!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} (.+?)(?: \{#([\w-]+)\})?$", re.M)
+
+
+class Block(NamedTuple):
+    """A code block of a page.
+
+    Attributes:
+        title: the file that it is; may be empty.
+        line: of its fence, counted from 1.
+    """
+
+    language: str
+    title: str
+    text: str
+    line: int
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """The command lines of a console block, each with what it prints."""
+        parts = re.split(r"^\$ (.+)\n", self.text, flags=re.M)
+        assert not parts[0], f"line {self.line}: a console block begins with `$ `"
+        return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+class Document:
+    """A page."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.relative_to(ROOT).as_posix()
+        self.text = path.read_text(encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def blocks(self, language: str | None = None) -> list[Block]:
+        """Its code blocks, or those in a language."""
+        return [block for block in self._blocks() if language in (None, block.language)]
+
+    def _blocks(self) -> Iterator[Block]:
+        for match in _BLOCK.finditer(self.text):
+            title = _TITLE.search(match["options"])
+            text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
+            yield Block(match["language"], title[1] if title else "", text, self.text.count("\n", 0, match.start()) + 1)
+
+    @property
+    def prose(self) -> str:
+        """It without code blocks."""
+        return _BLOCK.sub("", self.text)
+
+    @property
+    def links(self) -> list[str]:
+        """Where its links and pictures lead, those to other servers aside."""
+        return [to for to in _LINK.findall(re.sub(r"`[^`\n]*`", "", self.prose)) if not re.match(r"\w+:", to)]
+
+    @property
+    def anchors(self) -> set[str]:
+        """The anchors of its headings."""
+        return {anchor or slug(heading) for heading, anchor in _HEADING.findall(self.prose)}
+
+    def renewed(self) -> str:
+        """It with what its commands print today; to be called in its workplace."""
+
+        def block(match: re.Match[str]) -> str:
+            if match["language"] != "console":
+                return match[0]
+            begin, _, _ = match[0].partition("\n")
+            shown = "".join(f"$ {command}\n{printed(command)}" for command, _ in self._block_at(match).commands)
+            return f"{begin}\n{shown}```"
+
+        return _BLOCK.sub(block, self.text)
+
+    def _block_at(self, match: re.Match[str]) -> Block:
+        return Block(match["language"], "", match["text"], self.text.count("\n", 0, match.start()) + 1)
+
+    def lay_out(self, folder: Path) -> None:
+        """Make a folder the page's workplace: what it may name of the repository, and the files that it shows."""
+        for name in BESIDE:
+            (folder / name).symlink_to(ROOT / name)
+        for block in self.blocks():
+            if block.title:
+                (folder / block.title).write_text(block.text, encoding="utf-8")
+
+
+def documents() -> list[Document]:
+    """README.md and every page below docs/."""
+    return [Document(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))]
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as MkDocs and GitHub make it."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower())
+
+
+def printed(command: str) -> str:
+    """What a command line prints, both streams; ``| head -N`` and ``| tail -N`` cut it."""
+    command, *cuts = command.split(" | ")
+    program, *arguments = shlex.split(command)
+    if program == "archscope":
+        result = CliRunner(env={"COLUMNS": "100"}).invoke(main, arguments)
+        assert result.exit_code in (0, 1, 2), result.output
+        output = result.output
+    else:
+        assert program in ("cat", "diff"), program
+        output = subprocess.run([program, *arguments], text=True, capture_output=True, check=False).stdout
+    lines = [line.rstrip() for line in output.splitlines()]
+    for cut in cuts:
+        end, count = cut.split(" -")
+        lines = lines[: int(count)] if end == "head" else lines[-int(count) :]
+    while lines and not lines[-1]:
+        lines.pop()
+    return "".join(f"{line}\n" for line in lines)
