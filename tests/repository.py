@@ -9,18 +9,19 @@ from pathlib import Path
 
 _NOBODY = {
     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c",
-    "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c",
+    "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c", "GIT_AUTHOR_DATE": "2020-02-02T02:02:02Z",
+    "GIT_COMMITTER_DATE": "2020-02-02T02:02:02Z", "GIT_DEFAULT_HASH": "sha1",
 }  # fmt: skip
 
 
 class Repository:
-    """One in a folder, on the branch ``main``."""
+    """One in a folder; commits have the same names wherever and whenever they are made."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, branch: str = "main") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         if not (folder / ".git").exists():
-            self.git("init", "-q", "-b", "main")
+            self.git("init", "-q", "-b", branch)
 
     def copied(self, folder: Path) -> Repository:
         """The same in another folder: quicker than made anew."""
@@ -37,9 +38,13 @@ class Repository:
     def write(self, **files: str) -> None:
         """Files by their names in the folder ``models``, without the ending."""
         for name, text in files.items():
-            path = self.folder / "models" / f"{name}.yaml"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            self.write_file(f"models/{name}.yaml", text)
+
+    def write_file(self, name: str, text: str) -> None:
+        """A file by its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
     def commit(self, **files: str) -> str:
         """Write files, commit all that there is, and name the commit."""
