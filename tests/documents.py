@@ -4,12 +4,17 @@ A block ``console`` shows a command line and what it prints; ``python`` runs, in
 of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
 page may use; one that begins with ``wrong`` is a spec that must be refused. With a ``branch`` it is committed there;
 what the page shows under the same title without one lies in the working folder.
+
+A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
+there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
+that begin with ``pytest``.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +54,12 @@ class Block(NamedTuple):
     line: int
 
     @property
+    def is_change(self) -> bool:
+        """Whether its title is a place in the repository."""
+        top, slash, _ = self.title.partition("/")
+        return bool(slash) and (ROOT / top).is_dir()
+
+    @property
     def commands(self) -> list[tuple[str, str]]:
         """The command lines of a console block, each with what it prints."""
         parts = re.split(r"^\$ (.+)\n", self.text, flags=re.M)
@@ -77,6 +88,28 @@ class Document:
             text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
             line = self.text.count("\n", 0, match.start()) + 1
             yield Block(match["language"], title[1] if title else "", branch[1] if branch else "", text, line)
+
+    @property
+    def changes(self) -> list[Block]:
+        """Blocks that change the repository."""
+        return [block for block in self.blocks() if block.is_change]
+
+    @property
+    def trials(self) -> list[str]:
+        """The ``pytest`` lines of its shell blocks."""
+        return [line for block in self.blocks("sh") for line in block.text.splitlines() if line.startswith("pytest ")]
+
+    @property
+    def scripts(self) -> list[Block]:
+        """Python blocks that run."""
+        return [block for block in self.blocks("python") if not block.title]
+
+    def run(self) -> None:
+        """Run its Python blocks, in order."""
+        names: dict[str, object] = {}
+        for block in self.scripts:
+            code = compile("\n" * block.line + block.text, str(self.path), "exec")  # a traceback shows the page's line
+            exec(code, names)
 
     @property
     def prose(self) -> str:
@@ -112,7 +145,7 @@ class Document:
         """Make a folder the page's workplace: what it may name of the repository, and the files that it shows."""
         for name in BESIDE:
             (folder / name).symlink_to(ROOT / name)
-        files = [block for block in self.blocks() if block.title]
+        files = [block for block in self.blocks() if block.title and not block.is_change]
         for branch in dict.fromkeys(block.branch for block in files if block.branch):
             repository = Repository(folder, branch)
             for block in files:
@@ -124,6 +157,32 @@ class Document:
             if not block.branch:
                 (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block.title).write_text(block.text, encoding="utf-8")
+
+
+def changed(folder: Path, *pages: Document) -> None:
+    """Make a folder a copy of the repository, as far as it is run, with the changes of walk-throughs."""
+    touched = {block.title.partition("/")[0] for page in pages for block in page.changes}
+    for name in ("archscope", "docs", "reports", "specs", "tests", "pyproject.toml", "README.md"):
+        if name in touched | {"archscope"}:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (folder / name).symlink_to(ROOT / name)
+    for page in pages:
+        for block in page.changes:
+            change(folder / block.title, block)
+
+
+def change(file: Path, block: Block) -> None:
+    """Make a file of a block, or change it by one: what its lines without ``+`` are stands there once."""
+    if block.language != "diff":
+        assert not file.exists(), file
+        file.write_text(block.text, encoding="utf-8")
+        return
+    lines = [(line[:1], line[1:] + "\n") for line in block.text.splitlines()]
+    before = "".join(text for mark, text in lines if mark != "+")
+    text = file.read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{block.title}: this stands there {text.count(before)} times:\n{before}"
+    file.write_text(text.replace(before, "".join(text for mark, text in lines if mark != "-")), encoding="utf-8")
 
 
 def documents() -> list[Document]:
