@@ -546,8 +546,10 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
 
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
+#: what arrives at a layer: its channels, its features, its map, the length of its sequence, its whole shape
+ARRIVING = ("in_channels", "in_features", "in_size", "in_length", "in_shape")
 #: names with a meaning of their own inside a layer
-RESERVED = ("in_channels", "in_features", "in_size", "true", "false", "null")
+RESERVED = (*ARRIVING, "true", "false", "null")
 
 
 def _of_types(word: str) -> str:
