@@ -43,15 +43,15 @@ class Block(NamedTuple):
 
     Attributes:
         title: the file that it is; may be empty.
-        branch: of git, where it is committed; may be empty.
         line: of its fence, counted from 1.
+        branch: of git, where it is committed; may be empty.
     """
 
     language: str
     title: str
-    branch: str
     text: str
     line: int
+    branch: str = ""
 
     @property
     def is_change(self) -> bool:
@@ -87,7 +87,7 @@ class Document:
             title, branch = (words.search(match["options"]) for words in (_TITLE, _BRANCH))
             text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
             line = self.text.count("\n", 0, match.start()) + 1
-            yield Block(match["language"], title[1] if title else "", branch[1] if branch else "", text, line)
+            yield Block(match["language"], title[1] if title else "", text, line, branch[1] if branch else "")
 
     @property
     def changes(self) -> list[Block]:
@@ -139,7 +139,7 @@ class Document:
         return _BLOCK.sub(block, self.text)
 
     def _block_at(self, match: re.Match[str]) -> Block:
-        return Block(match["language"], "", "", match["text"], self.text.count("\n", 0, match.start()) + 1)
+        return Block(match["language"], "", match["text"], self.text.count("\n", 0, match.start()) + 1)
 
     def lay_out(self, folder: Path) -> None:
         """Make a folder the page's workplace: what it may name of the repository, and the files that it shows."""
