@@ -2,13 +2,19 @@
 
 A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
 of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
-page may use; one that begins with ``wrong`` is a spec that must be refused.
+page may use; one that begins with ``wrong`` is a spec that must be refused. With a ``branch`` it is committed there;
+what the page shows under the same title without one lies in the working folder.
+
+A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
+there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
+that begin with ``pytest``.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +23,7 @@ from typing import NamedTuple
 from click.testing import CliRunner
 
 from archscope.cli import main
+from tests.repository import Repository
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -26,6 +33,7 @@ _BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)(?P<options>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
 )
 _TITLE = re.compile(r'title="([^"]+)"')
+_BRANCH = re.compile(r'branch="([^"]+)"')
 _LINK = re.compile(r"(?<!`)!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+?)(?: \{#([\w-]+)\})?$", re.M)
 
@@ -36,12 +44,20 @@ class Block(NamedTuple):
     Attributes:
         title: the file that it is; may be empty.
         line: of its fence, counted from 1.
+        branch: of git, where it is committed; may be empty.
     """
 
     language: str
     title: str
     text: str
     line: int
+    branch: str = ""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether its title is a place in the repository."""
+        top, slash, _ = self.title.partition("/")
+        return bool(slash) and (ROOT / top).is_dir()
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -68,9 +84,32 @@ class Document:
 
     def _blocks(self) -> Iterator[Block]:
         for match in _BLOCK.finditer(self.text):
-            title = _TITLE.search(match["options"])
+            title, branch = (words.search(match["options"]) for words in (_TITLE, _BRANCH))
             text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
-            yield Block(match["language"], title[1] if title else "", text, self.text.count("\n", 0, match.start()) + 1)
+            line = self.text.count("\n", 0, match.start()) + 1
+            yield Block(match["language"], title[1] if title else "", text, line, branch[1] if branch else "")
+
+    @property
+    def changes(self) -> list[Block]:
+        """Blocks that change the repository."""
+        return [block for block in self.blocks() if block.is_change]
+
+    @property
+    def trials(self) -> list[str]:
+        """The ``pytest`` lines of its shell blocks."""
+        return [line for block in self.blocks("sh") for line in block.text.splitlines() if line.startswith("pytest ")]
+
+    @property
+    def scripts(self) -> list[Block]:
+        """Python blocks that run."""
+        return [block for block in self.blocks("python") if not block.title]
+
+    def run(self) -> None:
+        """Run its Python blocks, in order."""
+        names: dict[str, object] = {}
+        for block in self.scripts:
+            code = compile("\n" * block.line + block.text, str(self.path), "exec")  # a traceback shows the page's line
+            exec(code, names)
 
     @property
     def prose(self) -> str:
@@ -106,9 +145,44 @@ class Document:
         """Make a folder the page's workplace: what it may name of the repository, and the files that it shows."""
         for name in BESIDE:
             (folder / name).symlink_to(ROOT / name)
-        for block in self.blocks():
-            if block.title:
+        files = [block for block in self.blocks() if block.title and not block.is_change]
+        for branch in dict.fromkeys(block.branch for block in files if block.branch):
+            repository = Repository(folder, branch)
+            for block in files:
+                if block.branch == branch:
+                    repository.write_file(block.title, block.text)
+                    repository.git("add", block.title)
+            repository.git("commit", "-q", "-m", "as it was")
+        for block in files:
+            if not block.branch:
+                (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block.title).write_text(block.text, encoding="utf-8")
+
+
+def changed(folder: Path, *pages: Document) -> None:
+    """Make a folder a copy of the repository, as far as it is run, with the changes of walk-throughs."""
+    touched = {block.title.partition("/")[0] for page in pages for block in page.changes}
+    for name in ("archscope", "docs", "reports", "specs", "tests", "pyproject.toml", "README.md"):
+        if name in touched | {"archscope"}:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            (folder / name).symlink_to(ROOT / name)
+    for page in pages:
+        for block in page.changes:
+            change(folder / block.title, block)
+
+
+def change(file: Path, block: Block) -> None:
+    """Make a file of a block, or change it by one: what its lines without ``+`` are stands there once."""
+    if block.language != "diff":
+        assert not file.exists(), file
+        file.write_text(block.text, encoding="utf-8")
+        return
+    lines = [(line[:1], line[1:] + "\n") for line in block.text.splitlines()]
+    before = "".join(text for mark, text in lines if mark != "+")
+    text = file.read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{block.title}: this stands there {text.count(before)} times:\n{before}"
+    file.write_text(text.replace(before, "".join(text for mark, text in lines if mark != "-")), encoding="utf-8")
 
 
 def documents() -> list[Document]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,11 +26,13 @@ from archscope.setting.precision import PRECISIONS
 from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
-from tests.documents import DOCS, ROOT, Document, documents, printed
+from tests.documents import DOCS, ROOT, Document, changed, documents, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
-COMMANDS = [pytest.param(page, *one, id=f"{page}: {one[0]}") for page in PAGES for block in page.blocks("console")
+#: pages that are run as they stand: a walk-through changes the program, and tests/test_extending.py walks it
+PLAIN = [page for page in PAGES if not page.changes]
+COMMANDS = [pytest.param(page, *one, id=f"{page}: {one[0]}") for page in PLAIN for block in page.blocks("console")
             for one in block.commands]  # fmt: skip
 SPECS = [pytest.param(page, block, id=f"{page}:{block.line}") for page in PAGES for block in page.blocks("yaml")]
 
@@ -48,12 +51,9 @@ def test_console_blocks_show_what_is_printed(page, command, shown):
 
 
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("page", [page for page in PAGES if page.blocks("python")], ids=repr)
+@pytest.mark.parametrize("page", [page for page in PLAIN if page.scripts], ids=repr)
 def test_python_blocks_run(page):
-    names: dict[str, object] = {}
-    for block in page.blocks("python"):
-        code = compile("\n" * block.line + block.text, str(page.path), "exec")  # a traceback shows the page's line
-        exec(code, names)
+    page.run()
 
 
 @pytest.mark.usefixtures("workplace")
@@ -152,12 +152,25 @@ class TestTutorial:
 
 def update(names: list[str]) -> None:
     for page in documents():
-        if not names or page.name in names or str(page.path) in map(os.path.abspath, names):
+        if not names or page.name in names:
             with tempfile.TemporaryDirectory() as folder:
-                page.lay_out(Path(folder))
-                os.chdir(folder)
-                page.path.write_text(page.renewed(), encoding="utf-8")
-                os.chdir(ROOT)
+                page.path.write_text(_renewed(page, Path(folder)), encoding="utf-8")
+
+
+def _renewed(page: Document, folder: Path) -> str:
+    """A page with what its commands print; those of a walk-through run in a copy with its changes."""
+    if page.changes:
+        changed(folder, page)
+        code = "from tests.documents import *; print(Document(Path(sys.argv[1]).absolute()).renewed(), end='')"
+        command = [sys.executable, "-c", f"import sys; {code}", page.name]
+        options = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(folder)}}
+        return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
+    page.lay_out(folder)
+    os.chdir(folder)
+    try:
+        return page.renewed()
+    finally:
+        os.chdir(ROOT)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from archscope.errors import SpecError, closest, suggestion
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.ops.fields import DTYPES
 from archscope.spec import language, library
+from archscope.spec.budgets import read_limit
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate
 from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_NAME, MOST_DECLARED, MOST_FILES
 from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode, read, read_file
@@ -84,10 +85,12 @@ class Document:
     """The parts of a spec.
 
     Attributes:
+        texts: all that it was made of: its own, and those that it includes and extends.
         broken: blocks (``conv_bn``) and keys (``layers:``) that a mistake has left out.
     """
 
     source: Source
+    texts: tuple[str, ...] = ()
     name: str = ""
     citation: str = ""
     description: str = ""
@@ -119,7 +122,9 @@ def load_document(source: Source, folder: Path | None) -> Document:
     Raises:
         SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
     """
-    document = _Loader().load(source, folder, ())
+    loader = _Loader()
+    document = loader.load(source, folder, ())
+    document.texts = tuple(loader.texts)
     _hold_sizes(document)
     if document.sweep is not None:
         from archscope.spec.section import unknown_axes
@@ -160,10 +165,10 @@ class _Loader:
     """One loading: counts files and sees cycles."""
 
     def __init__(self) -> None:
-        self._files = 0
+        self.texts: list[str] = []
 
     def load(self, source: Source, folder: Path | None, chain: tuple[Path, ...]) -> Document:
-        self._files += 1
+        self.texts.append(source.text)
         root = read(source)
         if isinstance(root, ScalarNode) and root.value is None:
             hint = "a spec has at least `input:` and `layers:`"
@@ -197,7 +202,7 @@ class _Loader:
             path = library.find(node.value, folder or Path())
             if path.resolve() in chain:
                 raise SpecError([Diagnostic(f"{node.value} includes or extends itself", node.mark)])
-            if self._files >= MOST_FILES:
+            if len(self.texts) >= MOST_FILES:
                 raise SpecError([Diagnostic(f"more than {MOST_FILES} files", node.mark)])
             other = self.load(read_file(path), path.parent, (*chain, path.resolve()))
         except SpecError as error:  # of a file that cannot be read, say who asked for it
@@ -466,12 +471,13 @@ class _Parts:
 
     def read_budget(self, node: Node) -> None:
         for figure, value, mark in self.mapping(node, "limits: `params: <= 5e6`"):
-            match = _LIMIT.fullmatch(self.text(value).strip())
-            if match is None:
-                self.error(f"`{figure}` has no limit", value.mark, "write `<= 5e6`; `'>= 1e6'` needs quotes in YAML")
-            else:
-                number = float(match[2].replace("_", "")) * (0.01 if match[3] else 1)
-                self.document.budgets.append(Budget(figure, match[1], number, mark))
+            for one in value.items if isinstance(value, ListNode) else [value]:
+                limit = read_limit(figure, self.text(one), mark)
+                if limit is None:
+                    hint = "write `<= 5e6`; `'>= 1e6'` needs quotes in YAML"
+                    self.error(f"`{figure}` has no limit", one.mark, hint)
+                else:
+                    self.document.budgets.append(limit)
 
     def read_accuracy(self, node: Node) -> None:
         for name, value, mark in self.mapping(node, "recorded facts: `top1: {value: 76.1, source: ...}`"):
@@ -501,9 +507,6 @@ def _is_count(node: Node) -> bool:
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < inf
-
-
-_LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")
 
 
 def _percentage(text: str) -> float | None:
@@ -558,8 +561,10 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
 
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
+#: what arrives at a layer: its channels, its features, its map, the length of its sequence, its whole shape
+ARRIVING = ("in_channels", "in_features", "in_size", "in_length", "in_shape")
 #: names with a meaning of their own inside a layer
-RESERVED = ("in_channels", "in_features", "in_size", "true", "false", "null")
+RESERVED = (*ARRIVING, "true", "false", "null")
 
 
 def _of_types(word: str) -> str:

@@ -47,9 +47,9 @@ def schema() -> dict[str, Any]:
             "expect": _expect(),
             "budget": {
                 "type": "object",
-                "description": "limits: `params: <= 5e6`",
-                "properties": dict.fromkeys(known_of(DESIGN), _STRING),
-                "additionalProperties": _STRING,
+                "description": "limits, one or a list: `params: <= 5e6`, or of growth, `params: grows <= 1%`",
+                "properties": dict.fromkeys(known_of(DESIGN), _LIMITS),
+                "additionalProperties": _LIMITS,
             },
             "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
             "sweep": _sweep(),
@@ -67,6 +67,7 @@ def schema() -> dict[str, Any]:
 
 
 _STRING: dict[str, Any] = {"type": "string"}
+_LIMITS: dict[str, Any] = {"anyOf": [_STRING, {"type": "array", "items": _STRING}]}
 _FLAG: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/expression"}]}
 _OUTPUT: dict[str, Any] = {
     "anyOf": [
