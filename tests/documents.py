@@ -1,9 +1,10 @@
 """What README.md and docs/ show, taken from them: their code blocks, their headings, their links.
 
 A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
-of those before it, and so does ``pycon``, which shows what comes of each line; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
-page may use; one that begins with ``wrong`` is a spec that must be refused. With a ``branch`` it is committed there;
-what the page shows under the same title without one lies in the working folder.
+of those before it, and so does ``pycon``, which shows what comes of each line; ``yaml`` with ``input`` or ``extends``
+is a whole spec. A ``title`` is a file that the rest of the page may use; one that begins with ``wrong`` is a spec
+that must be refused. With a ``branch`` it is committed there; what the page shows under the same title without one
+lies in the working folder.
 
 A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
 there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
