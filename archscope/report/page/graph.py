@@ -35,7 +35,8 @@ def graph_data(account: Account) -> dict[str, Any]:
     design = account.design
     blocks = _Blocks(design.name)
     inputs, rows = design.inputs, account.rows
-    numbers = {node.name: number for number, node in enumerate((*inputs, *rows))}
+    names = [*(node.name for node in inputs), *(row.name for row in rows)]
+    numbers = {name: number for number, name in enumerate(names)}
     home = [0] * len(inputs) + [blocks.around(row) for row in rows]
     cells = cells_of(account, [COLUMNS[name] for name in (*FIGURES, "sees", "receptive_field")])
     contents = [cells(row) for row in rows]
