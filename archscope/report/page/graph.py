@@ -109,9 +109,9 @@ def _field(sees: str | None, field: tuple[Any, ...] | None) -> str:
 def _arguments(account: Account) -> list[str]:
     """What tells each layer from its like; alike layers are told once."""
     layers = [(layer.op, channels_of(row)) for layer, row in zip(account.design.layers, account.rows, strict=True)]
-    texts = {(id(op), channels): (op, channels) for op, channels in layers}
-    told = {key: telling_arguments(*one) for key, one in texts.items()}
-    return [told[id(op), channels] for op, channels in layers]
+    different = {(id(op), channels): (op, channels) for op, channels in layers}
+    texts = {key: telling_arguments(*one) for key, one in different.items()}
+    return [texts[id(op), channels] for op, channels in layers]
 
 
 def _edges(design: Design, numbers: Mapping[str, int]) -> dict[str, list[int]]:
