@@ -232,14 +232,6 @@ _MISTAKES = {
     "In layers, blocks and graphs": "test_errors",
     "In sweep, expect, budget": "test_section",
 }
-_EXIT_CODES = {
-    "0": "fine",
-    "1": "a check failed",
-    "2": "a wrong spec, a wrong call, or output that cannot be written",
-    "3": "a mistake of archscope itself",
-    "130": "Ctrl-C",
-    "141": "the reader of a pipe has gone",
-}
 
 
 def _errors() -> str:
@@ -249,9 +241,9 @@ def _errors() -> str:
         (
             "# Errors\n",
             "Every mistake in a spec is told with its place, the numbers at hand and, where there is one, a hint. "
-            "These are the mistakes that the tests make, each with all that is said of it.\n",
+            "These are the mistakes that the tests make, each with all that is said of it; "
+            "[exit codes](../limits.md#exit-codes) are apart.\n",
             "## Exceptions\n", "```text\n" + inspect.cleandoc(tree) + "\n```\n",
-            "## Exit codes\n", table(("code", "meaning"), _EXIT_CODES.items()),
             *chain.from_iterable((f"## {name}\n", table(heads, rows)) for name, rows in _mistakes()),
         )
     )  # fmt: skip
