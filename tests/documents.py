@@ -1,8 +1,10 @@
 """What README.md and docs/ show, taken from them: their code blocks, their headings, their links.
 
 A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
-of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
-page may use; one that begins with ``wrong`` is a spec that must be refused.
+of those before it, and so does ``pycon``, which shows what comes of each line; ``yaml`` with ``input`` or ``extends``
+is a whole spec. A ``title`` is a file that the rest of the page may use; one that begins with ``wrong`` is a spec
+that must be refused. With a ``branch`` it is committed there; what the page shows under the same title without one
+lies in the working folder.
 
 A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
 there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
@@ -11,17 +13,19 @@ that begin with ``pytest``.
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
 from archscope.cli import main
+from tests.repository import Repository
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -31,6 +35,7 @@ _BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)(?P<options>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
 )
 _TITLE = re.compile(r'title="([^"]+)"')
+_BRANCH = re.compile(r'branch="([^"]+)"')
 _LINK = re.compile(r"(?<!`)!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+?)(?: \{#([\w-]+)\})?$", re.M)
 
@@ -41,12 +46,20 @@ class Block(NamedTuple):
     Attributes:
         title: the file that it is; may be empty.
         line: of its fence, counted from 1.
+        branch: of git, where it is committed; may be empty.
     """
 
     language: str
     title: str
     text: str
     line: int
+    branch: str = ""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether its title is a place in the repository."""
+        top, slash, _ = self.title.partition("/")
+        return bool(slash) and (ROOT / top).is_dir()
 
     @property
     def commands(self) -> list[tuple[str, str]]:
@@ -73,14 +86,15 @@ class Document:
 
     def _blocks(self) -> Iterator[Block]:
         for match in _BLOCK.finditer(self.text):
-            title = _TITLE.search(match["options"])
+            title, branch = (words.search(match["options"]) for words in (_TITLE, _BRANCH))
             text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
-            yield Block(match["language"], title[1] if title else "", text, self.text.count("\n", 0, match.start()) + 1)
+            line = self.text.count("\n", 0, match.start()) + 1
+            yield Block(match["language"], title[1] if title else "", text, line, branch[1] if branch else "")
 
     @property
     def changes(self) -> list[Block]:
         """Blocks that change the repository."""
-        return [block for block in self.blocks() if "/" in block.title]
+        return [block for block in self.blocks() if block.is_change]
 
     @property
     def trials(self) -> list[str]:
@@ -90,14 +104,25 @@ class Document:
     @property
     def scripts(self) -> list[Block]:
         """Python blocks that run."""
-        return [block for block in self.blocks("python") if not block.title]
+        return [block for block in self.blocks() if block.language in ("python", "pycon") and not block.title]
 
     def run(self) -> None:
         """Run its Python blocks, in order."""
-        names: dict[str, object] = {}
+        names: dict[str, Any] = {}
         for block in self.scripts:
+            if block.language == "pycon":
+                self._asked(block, names)
+                continue
             code = compile("\n" * block.line + block.text, str(self.path), "exec")  # a traceback shows the page's line
             exec(code, names)
+
+    def _asked(self, block: Block, names: dict[str, Any]) -> None:
+        """Run a block of questions and answers; they share the names of the page."""
+        test = doctest.DocTestParser().get_doctest(block.text, {}, self.name, self.name, block.line)
+        test.globs = names
+        said: list[str] = []
+        failed, _ = doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
+        assert not failed, "".join(said)
 
     @property
     def prose(self) -> str:
@@ -133,8 +158,17 @@ class Document:
         """Make a folder the page's workplace: what it may name of the repository, and the files that it shows."""
         for name in BESIDE:
             (folder / name).symlink_to(ROOT / name)
-        for block in self.blocks():
-            if block.title and "/" not in block.title:
+        files = [block for block in self.blocks() if block.title and not block.is_change]
+        for branch in dict.fromkeys(block.branch for block in files if block.branch):
+            repository = Repository(folder, branch)
+            for block in files:
+                if block.branch == branch:
+                    repository.write_file(block.title, block.text)
+                    repository.git("add", block.title)
+            repository.git("commit", "-q", "-m", "as it was")
+        for block in files:
+            if not block.branch:
+                (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block.title).write_text(block.text, encoding="utf-8")
 
 

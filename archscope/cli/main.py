@@ -36,6 +36,7 @@ class LazyGroup(click.Group):
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
         "compare": ("compare", "Put designs side by side, and tell what makes one of another."),
+        "diff": ("diff", "Tell what a branch does to designs, and hold budgets: for pull requests."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
         "sweep": ("sweep", "Account for a whole space of designs, and show its frontier."),
         "graph": ("graph", "Draw the layer graph: SVG, PNG or PDF, with blocks folded."),

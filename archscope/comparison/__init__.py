@@ -12,6 +12,7 @@ from archscope.analysis.counts.account import Account, Total, analyze
 from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.figures import Column, Figure
+from archscope.revisions import place_of
 from archscope.setting import Setting
 from archscope.shown import Shown
 
@@ -260,7 +261,8 @@ def _said(design: Design) -> dict[str, str]:
     """What may tell a design from another of its name, its file last."""
     said = {name: f"{name}={as_written(value)}" for name, value in design.vars}
     said |= {f"input {node.name}": f"{node.name}={'x'.join(map(str, node.shape))}" for node in design.inputs}
-    return said | {"": PurePath(design.file).name}
+    place = place_of(design.file)
+    return said | {"": PurePath(design.file).name if place is None else place.short}
 
 
 def _details(said: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> list[str]:

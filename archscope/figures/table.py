@@ -90,7 +90,8 @@ def _all_columns() -> dict[str, Column]:
                 **dependence(figure),
             )  # fmt: skip
     columns |= SIZES | FIELDS | SAVED
-    sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
+    sees = "`all` of the input, or `a part`; `at most` so much where values or channels tell; "
+    sees += "`not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
