@@ -1,9 +1,10 @@
 """What README.md and docs/ show, taken from them: their code blocks, their headings, their links.
 
 A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
-of those before it; ``yaml`` with ``input`` or ``extends`` is a whole spec. A ``title`` is a file that the rest of the
-page may use; one that begins with ``wrong`` is a spec that must be refused. With a ``branch`` it is committed there;
-what the page shows under the same title without one lies in the working folder.
+of those before it, and so does ``pycon``, which shows what comes of each line; ``yaml`` with ``input`` or ``extends``
+is a whole spec. A ``title`` is a file that the rest of the page may use; one that begins with ``wrong`` is a spec
+that must be refused. With a ``branch`` it is committed there; what the page shows under the same title without one
+lies in the working folder.
 
 A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
 there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
@@ -12,13 +13,14 @@ that begin with ``pytest``.
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from click.testing import CliRunner
 
@@ -102,14 +104,25 @@ class Document:
     @property
     def scripts(self) -> list[Block]:
         """Python blocks that run."""
-        return [block for block in self.blocks("python") if not block.title]
+        return [block for block in self.blocks() if block.language in ("python", "pycon") and not block.title]
 
     def run(self) -> None:
         """Run its Python blocks, in order."""
-        names: dict[str, object] = {}
+        names: dict[str, Any] = {}
         for block in self.scripts:
+            if block.language == "pycon":
+                self._asked(block, names)
+                continue
             code = compile("\n" * block.line + block.text, str(self.path), "exec")  # a traceback shows the page's line
             exec(code, names)
+
+    def _asked(self, block: Block, names: dict[str, Any]) -> None:
+        """Run a block of questions and answers; they share the names of the page."""
+        test = doctest.DocTestParser().get_doctest(block.text, {}, self.name, self.name, block.line)
+        test.globs = names
+        said: list[str] = []
+        failed, _ = doctest.DocTestRunner().run(test, out=said.append, clear_globs=False)
+        assert not failed, "".join(said)
 
     @property
     def prose(self) -> str:

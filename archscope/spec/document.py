@@ -17,7 +17,7 @@ from archscope.design import Accuracy, Budget, Expectation
 from archscope.errors import SpecError, closest, suggestion
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.ops.fields import DTYPES
-from archscope.spec import library
+from archscope.spec import language, library
 from archscope.spec.budgets import read_limit
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate
 from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_NAME, MOST_DECLARED, MOST_FILES
@@ -239,7 +239,7 @@ class _Parts:
 
     def __init__(self, source: Source, root: MapNode) -> None:
         self.document = Document(source)
-        for key, node in root.entries.items():
+        for key, node in sorted(root.entries.items(), key=lambda entry: entry[0] != language.KEY):
             reader = _READERS.get(key)
             if reader is None:
                 self.document.broken.add(f"{closest(key, _READERS)}:")
@@ -271,6 +271,20 @@ class _Parts:
                 self.error(f"unknown key `{key}`", node.keys[key], suggestion(key, keys) or f"keys: {', '.join(keys)}")
             else:
                 yield key, value, node.keys[key]
+
+    def read_language(self, node: Node) -> None:
+        """The version of the spec language.
+
+        Raises:
+            SpecError: a newer one, by whose rules nothing else in the file can be judged.
+        """
+        number = node.value if isinstance(node, ScalarNode) and type(node.value) is int else 0
+        if number > language.LANGUAGE:
+            message = f"version {number} of the spec language; this archscope reads version {language.LANGUAGE}"
+            raise SpecError([Diagnostic(message, node.mark, "`pip install --upgrade archscope`")])
+        if number < 1:
+            hint = f"as in `{language.KEY}: {language.LANGUAGE}`"
+            self.error("the version of the spec language is a whole number", node.mark, hint)
 
     def read_name(self, node: Node) -> None:
         self.document.name = self.text(node)
@@ -526,6 +540,7 @@ def is_variable(name: str) -> bool:
 
 
 _READERS: dict[str, Callable[[_Parts, Any], None]] = {
+    language.KEY: _Parts.read_language,
     "name": _Parts.read_name,
     "source": _Parts.read_source,
     "description": _Parts.read_description,

@@ -11,6 +11,7 @@ from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, TypeName, v
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
+from archscope.spec import language
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
@@ -26,6 +27,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
+            language.KEY: {"const": language.LANGUAGE, "description": "version of the spec language"},
             "name": _described("string", "what the design is called"),
             "source": _described("string", "the paper or document that it follows"),
             "description": _described("string", "anything else a reader should know"),
