@@ -28,6 +28,7 @@ from archscope.verify import verify
 from docs import reference
 from tests.documents import DOCS, ROOT, Document, changed, documents, printed
 
+pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
 #: pages that are run as they stand: a walk-through changes the program, and tests/test_extending.py walks it
 PLAIN = [page for page in PAGES if not page.changes]
