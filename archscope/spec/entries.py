@@ -210,7 +210,8 @@ def _named(nodes: list[Node], read: Read) -> Iterator[tuple[int, Entry]]:
             continue
         for branch in branches(entry):
             yield from _named(_inside(branch), read)
-        yield id(node), entry
+        if entry.form in ("call", "reuse") or entry.body is not None:
+            yield id(node), entry
 
 
 def labels(items: ListNode, read: Read) -> dict[int, str]:
