@@ -6,8 +6,10 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 #: elements that stand on a line of their own; cells of a row share one
-LINES = {"address", "caption", "dd", "dt", "figcaption", "h1", "h2", "h3", "h4", "header", "li", "p", "pre", "section", "summary",
-         "table", "tr"}  # fmt: skip
+LINES = {
+    "address", "caption", "dd", "dt", "figcaption", "h1", "h2", "h3", "h4", "header", "li", "p", "pre", "section",
+    "summary", "table", "tr",
+}  # fmt: skip
 CELLS = {"td", "th"}
 #: how a page looks and moves, not what it says
 SILENT = {"script", "style", "svg", "title"}
