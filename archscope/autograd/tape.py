@@ -437,6 +437,7 @@ class Tape:
                 self.release(value)
         if node.order < float("inf"):
             self._hand_on(node, results, ready)
+            del node.back  # it may hold a tensor that leads to the node: no such circle is left behind
         if node in self._firsts:
             self._firsts[node].backward.append(self._moment())
 

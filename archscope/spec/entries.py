@@ -199,28 +199,28 @@ def _all_computed(nodes: list[Node], read: Read) -> bool:
     return bool(nodes)
 
 
+def _named(nodes: list[Node], read: Read) -> Iterator[tuple[int, Entry]]:
+    """The entries that have their names in a list, by ``id`` of their nodes."""
+    for node in nodes:
+        entry = read(node)
+        if entry is None:
+            continue
+        if entry.body is not None and _adds_no_level(entry, read):
+            yield from _named(entry.body.items, read)
+            continue
+        for branch in branches(entry):
+            yield from _named(_inside(branch), read)
+        if entry.form in ("call", "reuse") or entry.body is not None:
+            yield id(node), entry
+
+
 def labels(items: ListNode, read: Read) -> dict[int, str]:
     """Names of the entries of a list, by ``id`` of their nodes.
 
     An unnamed entry is called after its kind (:meth:`Entry.kind`), numbered in the order of the file where there are
     several, whatever ``when:`` leaves out; so a layer keeps its name in every variant of a block.
     """
-    named: list[tuple[int, Entry]] = []
-
-    def collect(nodes: list[Node]) -> None:
-        for node in nodes:
-            entry = read(node)
-            if entry is None:
-                continue
-            if entry.body is not None and _adds_no_level(entry, read):
-                collect(entry.body.items)
-                continue
-            for branch in branches(entry):
-                collect(_inside(branch))
-            if entry.form in ("call", "reuse") or entry.body is not None:
-                named.append((id(node), entry))
-
-    collect(items.items)
+    named = list(_named(items.items, read))
     unnamed = [(key, entry.kind(read)[:LONGEST_NAME]) for key, entry in named if entry.modifier("name") is None]
     counts = Counter(kind for _, kind in unnamed)
     seen: Counter[str] = Counter()
