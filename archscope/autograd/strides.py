@@ -68,7 +68,7 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
 
     The order of the strides decides, gaps or not, and where it is ambiguous the channels come first.
     """
-    if len(shape) not in (4, 5) or strides[1] == 0:
+    if len(shape) not in (4, 5) or strides[1] == 0 or 0 in shape:
         return False
     least = 0
     for dim in (1, *reversed(range(2, len(shape))), 0):

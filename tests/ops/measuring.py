@@ -81,10 +81,10 @@ class Layout(NamedTuple):
     def drawn(cls, draw: Random, shape: Shape) -> Layout:
         """One for a shape."""
         order = list(range(len(shape)))
-        kind = draw.choice(("turned", "turned", "last", "cut", "repeated", "cut and turned", "plain"))
+        kind = draw.choice(("turned", "turned", "last", "cut", "repeated", "cut and turned", "cut and last", "plain"))
         if "turned" in kind:
             draw.shuffle(order)
-        if kind == "last" and len(order) > 2:
+        if "last" in kind and len(order) > 2:
             order = [0, *range(2, len(order)), 1]
         cut = draw.choice(order) if order and "cut" in kind else None
         repeated = draw.choice(order) if order and kind == "repeated" else None
@@ -137,7 +137,10 @@ class Gradient(NamedTuple):
         """One for an output."""
         order = list(range(len(shape)))
         draw.shuffle(order)
-        return cls(draw.choice(("mean", "sum", "turned", "turned", "cut")) if order else "mean", tuple(order))
+        kind = draw.choice(("mean", "sum", "turned", "last", "cut")) if order else "mean"
+        if kind == "last":
+            kind, order = "turned", [0, *range(2, len(order)), *([1] if len(order) > 1 else [])]
+        return cls(kind, tuple(order))
 
 
 class Placed(NamedTuple):
@@ -273,9 +276,8 @@ def _noted(tape: Tape, x: Value, arrived: dict[int, tuple[int, ...]], number: in
         arrived[number] = told(gradient.shape, aten.strides_of(gradient))
         return [gradient]
 
-    y = tape.view(x, x.shape, x.strides)
+    y = tape.again(x)
     tape.link(y, (x,), back)
-    y.base = x.base
     return y
 
 

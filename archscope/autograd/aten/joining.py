@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from archscope.autograd.aten.casting import widest
 from archscope.autograd.aten.kernels import as_formatted
-from archscope.autograd.aten.views import one_ordered, strides_of
+from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, iterated
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
+from archscope.autograd.strides import Strides, channels_last, contiguous, iterated, suggests_last
 from archscope.autograd.tape import Tape
 
 
@@ -75,10 +75,29 @@ def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
     return parts
 
 
-def rolled(t: Tape, x: Value) -> Value:
-    """torch.roll: joined anew from its parts; so is the gradient."""
-    y = t.make(x.shape, x.dtype)
-    t.link(y, (x,), one_ordered)
+def rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Value:
+    """torch.roll: dimension by dimension, from the joined parts of what was rolled before; so is the gradient."""
+    y = _rolled(t, x, shifts, dims)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [_rolled(t, gradient, [-shift for shift in reversed(shifts)], dims[::-1])]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def _rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Value:
+    laid = [strides_of(x)]
+    for shift, dim in zip(shifts, dims, strict=True):
+        start = -shift % x.shape[dim]
+        cuts = [(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in (x.shape[dim] - start, start)]
+        last = len(x.shape) in (4, 5) and all(suggests_last(cut, laid[-1]) for cut in cuts)
+        laid.append(channels_last(x.shape) if last else contiguous(x.shape))
+    passing = [] if t.watched else [t.make(x.shape, x.dtype, "", strides) for strides in laid[1:-1]]
+    y = t.make(x.shape, x.dtype, "", laid[-1])
+    t.drop(*passing)
     return y
 
 
@@ -128,7 +147,7 @@ def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
         t.drop(whole)
         return [piece]
 
-    filled = t.view(y, y.shape, None)
+    filled = t.view(y, y.shape, None, unsafe=True)
     t.link(filled, (source,), first)
     for number, pair in reversed(list(enumerate(ends))):
         for size in pair:
@@ -146,7 +165,7 @@ def _sliced(t: Tape, x: Value, dim: int, size: int) -> Value:
 def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
     """A border of a map overwritten by a slice of the map (torch::autograd::CopySlices)."""
     border = _sliced(t, x, dim, size)
-    y = t.view(x, x.shape, None)
+    y = t.view(x, x.shape, None, unsafe=True)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         whole, piece = t.make(x.shape, x.dtype), t.make(border.shape, x.dtype)
