@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from archscope.autograd.strides import Strides, contiguous, fills, iterated
+from archscope.autograd.strides import Strides, contiguous, fills, iterated, joined
 
 if TYPE_CHECKING:
     from archscope.autograd.tape import Tape
@@ -76,6 +76,13 @@ def strides_behind(shape: Shape, *x: Value) -> Strides | None:
     if all(value.strides is None for value in x):
         return None
     return iterated(shape, *((value.shape, strides_of(value)) for value in x))
+
+
+def strides_joined(shape: Shape, *x: Value) -> Strides | None:
+    """Strides of tensors joined to one of a shape."""
+    if any(value.strides is None for value in x):
+        return None
+    return joined(shape, *((value.shape, strides_of(value)) for value in x))
 
 
 Gradients = Sequence[Value | None]

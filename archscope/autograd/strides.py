@@ -81,6 +81,12 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
 Laid = tuple[Sequence[int], Strides]
 
 
+def joined(shape: Sequence[int], *parts: Laid) -> Strides | None:
+    """Strides of what is joined of others: the channels last where those of all of them do (at::cat)."""
+    alike = all(len(own) == len(shape) and suggests_last(own, strides) for own, strides in parts)
+    return channels_last(shape) if alike and parts else None
+
+
 def as_row(shape: Sequence[int], strides: Strides) -> Laid:
     """Lines as maps of one row (unsqueeze(2)); maps as they are."""
     if len(shape) != 3:

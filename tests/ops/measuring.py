@@ -217,12 +217,7 @@ STANDING = "standing"
 
 def _stated(tape: Tape, case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Seen:
     x = case.inputs
-    state = {True: case.op.parameters(*x), False: case.op.buffers(*x)}
-    w = {
-        name: tape.state(tensor.shape, tensor.dtype or placed.floating, STANDING, leaf=leaf and name not in frozen)
-        for leaf, tensors in state.items()
-        for name, tensor in tensors.items()
-    }
+    w = _weights(tape, case, frozen, placed.floating)
     shapes = [layout.base(t.shape) for layout, t in zip(placed.inputs, x, strict=True)]
     leaves = [
         tape.state(shape, t.dtype or placed.floating, STANDING, leaf=needs and t.dtype is None)
@@ -253,6 +248,27 @@ def _stated(tape: Tape, case: Case, needs: bool, frozen: frozenset[str], placed:
     _differentiate(tape, [loss.on(tape, y) for loss, y in zip(placed.outputs, outputs, strict=True) if y.node])
     laid = [told(value.shape, aten.strides_of(value)) for value in outputs]
     return Seen(found, laid, arrived, [live for *_, live in tape.events])
+
+
+def _weights(tape: Tape, case: Case, frozen: frozenset[str], floating: str) -> dict[str, Value]:
+    state = {True: case.op.parameters(*case.inputs), False: case.op.buffers(*case.inputs)}
+    return {
+        name: tape.state(tensor.shape, tensor.dtype or floating, STANDING, leaf=leaf and name not in frozen)
+        for leaf, tensors in state.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def values_of(tape: Tape, case: Case) -> tuple[list[Value], list[Value]]:
+    """Inputs in order that need gradients, and the outputs, which the caller holds."""
+    weights = _weights(tape, case, frozenset(), "float32")
+    leaves = [tape.state(t.shape, t.dtype or "float32", STANDING, leaf=t.dtype is None) for t in case.inputs]
+    x = [_cloned(tape, leaf) for leaf in leaves]
+    result = case.op.forward(tape, weights, tuple(x), case.op.outputs(*case.inputs))
+    y = [result] if isinstance(result, Value) else list(result)
+    for value in (*x, *y):
+        tape.hold(value)
+    return x, y
 
 
 def _cloned(tape: Tape, leaf: Value) -> Value:

@@ -83,8 +83,7 @@ def ends(name: str, placed: Placed) -> bool:
 
     The backward pass of a group norm then writes where nothing is (native/cpu/group_norm_kernel.cpp).
     """
-    order = placed.inputs[0].order
-    return name == "GroupNorm" and len(order) > 3 and order[-1] == 1
+    return name == "GroupNorm" and len(placed.inputs[0].order) > 3 and placed.inputs[0].order[-1] == 1
 
 
 def holds(name: str, case: Case, draw: Random, precision: str) -> None:

@@ -8,8 +8,8 @@ from archscope.autograd.aten.casting import widest
 from archscope.autograd.aten.kernels import as_formatted
 from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
-from archscope.autograd.strides import Strides, channels_last, contiguous, iterated, suggests_last
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_joined, strides_of
+from archscope.autograd.strides import contiguous, iterated, joined
 from archscope.autograd.tape import Tape
 
 
@@ -17,7 +17,7 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
     start = t.begin()
     x, dtype = widest(t, x)
-    y = t.make(shape, dtype, "", _as_all(x, shape))
+    y = t.make(shape, dtype, "", strides_joined(shape, *x))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -30,18 +30,12 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def _as_all(x: Sequence[Value], shape: Shape) -> Strides | None:
-    """Strides of a map in the format of all maps that are joined to it, if that is one."""
-    formats = {as_formatted(value, shape) for value in x}
-    return formats.pop() if len(formats) == 1 else None
-
-
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.stack: joined along the dimension, which is then cut in two."""
     x, dtype = widest(t, x)
     strides = None
     if dim < len(shape) - 1:
-        strides = _as_all(x, (*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]))
+        strides = strides_joined((*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]), *x)
     if strides is not None:
         strides = (*strides[:dim], shape[dim + 1] * strides[dim], *strides[dim:])
     y = t.make(shape, dtype, "", strides)
@@ -93,8 +87,7 @@ def _rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Va
     for shift, dim in zip(shifts, dims, strict=True):
         start = -shift % x.shape[dim]
         cuts = [(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in (x.shape[dim] - start, start)]
-        last = len(x.shape) in (4, 5) and all(suggests_last(cut, laid[-1]) for cut in cuts)
-        laid.append(channels_last(x.shape) if last else contiguous(x.shape))
+        laid.append(joined(x.shape, *((cut, laid[-1]) for cut in cuts)) or contiguous(x.shape))
     passing = [] if t.watched else [t.make(x.shape, x.dtype, "", strides) for strides in laid[1:-1]]
     y = t.make(x.shape, x.dtype, "", laid[-1])
     t.drop(*passing)

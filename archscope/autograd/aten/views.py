@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_joined, strides_of
 from archscope.autograd.strides import Strides, contiguous, reshaped
 from archscope.autograd.tape import Tape
 
@@ -114,7 +114,8 @@ def split(t: Tape, x: Value, dim: int, sizes: Sequence[int], *, unsafe: bool = F
 
     def join(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         zeros = [t.make(y.shape, y.dtype) for y, g in zip(parts, gradients, strict=True) if g is None]
-        joined = t.make(x.shape, x.dtype)
+        arrived = [g for g in gradients if g is not None]
+        joined = t.make(x.shape, x.dtype, "", strides_joined(x.shape, *zeros, *arrived))
         t.drop(*zeros)
         return [joined]
 
