@@ -7,6 +7,7 @@ print(*archscope.explain(design, "conv1_1"))
 archscope.memory(design, archscope.Setting(batch=32, precision="bf16-mixed", optimizer="adamw")).training
 archscope.compare([design, archscope.load("resnet50")]).frame
 archscope.diff(archscope.load("resnet50"), archscope.load("resnet101")).total.params
+archscope.changes(["models/"], "origin/main").broken                # what a branch does to designs
 archscope.sweep("resnet50", {"depths[2]": "3:23", "input": [160, 224]}, where="params < 30e6").frame
 archscope.summary(model, (1, 3, 224, 224)).design                # an nn.Module that is there already
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from archscope.backends.torch.profile import Profile, profile
     from archscope.backends.torch.source import torch_source
     from archscope.comparison import Comparison, compare
+    from archscope.comparison.changes import Changes, changes
     from archscope.comparison.difference import Difference, diff
     from archscope.sweeps.model import Sweep
     from archscope.sweeps.sweeping import sweep
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Account",
     "ArchscopeError",
+    "Changes",
     "Comparison",
     "Design",
     "Difference",
@@ -65,6 +68,7 @@ __all__ = [
     "analyze",
     "build",
     "calibrate",
+    "changes",
     "compare",
     "diff",
     "explain",
@@ -91,6 +95,8 @@ _LATER = {
     "Imported": "archscope.backends.importing.imported",
     "Summary": "archscope.backends.torch.imports.summary",
     "summary": "archscope.backends.torch.imports.summary",
+    "Changes": "archscope.comparison.changes",
+    "changes": "archscope.comparison.changes",
     "Comparison": "archscope.comparison",
     "compare": "archscope.comparison",
     "Difference": "archscope.comparison.difference",

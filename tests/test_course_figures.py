@@ -1,4 +1,4 @@
-"""The figures that the five course documents state, each by the id under which ``course_figures.yaml`` lists it.
+"""The figures that five sets of lecture notes state (``specs/SOURCES.md`` names them), each under a short name.
 
 What is right comes out exactly, what is rounded within its rounding, and what is wrong as its true value. Receptive
 fields, and the networks that ``specs/`` does not hold yet, are not here.
@@ -43,7 +43,7 @@ def row_of(name: str, part: str) -> Row:
 
 
 def agrees(value: float, stated: float) -> bool:
-    """Whether a figure is stated in whole units, rounded or cut off, as the course does both."""
+    """Whether a figure is stated in whole units, rounded or cut off, as the notes do both."""
     return stated in (round(value), int(value))
 
 
@@ -137,7 +137,7 @@ def test_dense_100m() -> None:
 
 
 def test_separable_mults_add_up_to_53952() -> None:
-    """The course says 52,952, which is not 4,800 + 49,152."""
+    """The notes say 52,952, which is not 4,800 + 49,152."""
     standard = layer([3, 12, 12], "Conv2d: {out_channels: 256, kernel_size: 5}")
     assert standard.output_shape == (256, 8, 8)
     assert standard.macs == 256 * 5 * 5 * 3 * 8 * 8 == 1228800
@@ -233,7 +233,7 @@ def test_alexnet_two_tower() -> None:
 
 
 def test_alexnet_neurons_of_conv1_are_290400() -> None:
-    """The paper and the course say 253,440 for conv1, and so 0.63 M in total."""
+    """The paper and the notes say 253,440 for conv1, and so 0.63 M in total."""
     parts = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3")
     neurons = [row_of("alexnet_two_tower", part).activations for part in parts]
     assert neurons == [55 * 55 * 96, 186624, 64896, 64896, 43264, 4096, 4096, 1000]
@@ -274,7 +274,7 @@ def test_vgg_early_memory() -> None:
 
 
 def test_alexnet_vs_vgg_memory() -> None:
-    """The course says 48.6 MB for VGG-16, which leaves out one of the three 256x56x56 maps."""
+    """The notes say 48.6 MB for VGG-16, which leaves out one of the three 256x56x56 maps."""
     vgg = figure(design("vgg16"), "conv_activation_bytes")
     assert round(vgg / MiB, 1) == 51.7
     assert round((vgg - 4 * 256 * 56 * 56) / MiB, 1) == 48.6
@@ -312,7 +312,7 @@ def test_resnet_152_layers() -> None:
 
 
 def test_mobilenet_table() -> None:
-    """The table of the paper and of the course gives the last depthwise layer stride 2 and a 7x7 map; one is wrong."""
+    """The table of the paper and of the notes gives the last depthwise layer stride 2 and a 7x7 map; one is wrong."""
     account = design("mobilenet_v1")
     assert account.total.params == 4231976
     assert round(account.total.macs / 1e6, 1) == 568.7

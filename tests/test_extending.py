@@ -1,12 +1,13 @@
-"""What is new is written in as few files as the README says, and everything that reads a registry has it.
+"""What is new is written in as few files as docs/contributing says, and everything that reads a registry has it.
 
-Each trial is made in a copy of the package, and asked there of all that follows by itself.
+Each trial is made in a copy of the package, and asked there of all that follows by itself. What has a page in
+docs/contributing is walked as that page says: its blocks are the change, and all that it shows is run and compared.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +15,19 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.documents import DOCS, Block, Document, change, changed
+
+CONTRIBUTING = DOCS / "contributing"
+#: walk-throughs whose tests take seconds
+QUICK = {"device", "op"}
+WALKS = [page for page in map(Document, sorted(CONTRIBUTING.glob("*.md"))) if page.changes]
 
 
 class Trial(NamedTuple):
     """Something new.
 
     Attributes:
-        edits: for each file that is touched, what is inserted before which text; a file that is new has no such text.
+        edits: for each file that is touched, what is inserted before which text.
         asked: what must hold then, as Python; ``run`` runs a command line and gives what it prints.
     """
 
@@ -53,18 +59,6 @@ table = run("analyze", "lenet5", "--sort", NAME, "--columns", NAME, "--markdown"
 assert NAME in table.replace("\\\\", "").replace(" ", "_")
 """
 TRIALS = {
-    "an additive figure": Trial(
-        {
-            "figures/__init__.py": (
-                '    _cost("flops", ',
-                '    _cost("frozen_params", "elements", "learnable elements that are frozen",\n'
-                "          by=lambda cost: cost.params - cost.trainable_params),\n",
-            )
-        },
-        'NAME, VALUE = "frozen_params", 0\n'
-        + _OF_A_FIGURE
-        + "assert archscope.diff(design, design).total.frozen_params == 0",
-    ),
     "a figure that does not add": Trial(
         {
             "figures/__init__.py": (
@@ -112,59 +106,34 @@ assert "float8_e5m2" in run("memory", "--help") and "float8_e5m2" in run("schema
 assert "is not known in float8_e5m2" in run("memory", "lenet5", "--precision", "e5m2", code=2)
 """,
     ),
-    "a format": Trial(
-        {
-            "report/formats/tsv.py": (
-                "",
-                "from archscope.report.base import Report\nfrom archscope.report.formats.base import Format\n\n\n"
-                'class Tsv(Format):\n    NAME, HELP = "tsv", "Write TSV."\n\n'
-                "    def text(self, report: Report) -> str:\n        fields, rows = report.records().table\n"
-                "        lines = [[field.name for field in fields], *rows]\n"
-                '        return "".join("\\t".join(map(str, line)) + "\\n" for line in lines)\n',
-            )
-        },
-        """
+}
+#: what must hold behind a walk, besides what its page shows
+ASKED = {
+    "figure": 'NAME, VALUE = "frozen_params", 0\n'
+    + _OF_A_FIGURE
+    + "assert archscope.diff(design, design).total.frozen_params == 0",
+    "format": """
 for command in (("analyze", "lenet5"), ("compare", "lenet5", "alexnet"), ("memory", "lenet5"), ("explain", "lenet5"),
                 ("predict", "lenet5", "--device", "h200", "--bound"), ("reconcile", "lenet5", "--no-run"), ("list",),
                 ("receptive-field", "lenet5"), ("verify", "lenet5"), ("sweep", "lenet5", "--vary", "classes=10")):
     assert run(*command, "--tsv", "-").splitlines()[0].count("\\t") > 2, command
 """,
-    ),
-    "an op": Trial(
-        {
-            "ops/cubed.py": (
-                "",
-                "from archscope.autograd import aten\n"
-                "from archscope.ops.base import (\n"
-                "    NoChecks, NoContraction, NoWeights, Pointwise, SameShape, argument, register\n)\n\n\n"
-                "@register\nclass Cubed(Pointwise, SameShape, NoWeights, NoContraction, NoChecks):\n"
-                '    """x to the third."""\n\n    elementwise_rule = "two multiplications an element"\n\n'
-                "    def elementwise(self, x, y):\n        return 2 * y[0].numel\n\n"
-                '    def forward(self, t, w, x, y):\n        return aten.kernel(t, x[0], x[0].shape, saves="input")\n\n'
-                "    def module(self, torch, *x):\n        return lambda tensor: tensor**3\n",
-            )
-        },
-        """
-import json
-spec = "input: [3, 8, 8]\\nlayers: [Cubed, {Conv2d: {out_channels: 2, kernel_size: 3}}, Cubed]\\n"
+    "op": """
+spec = "input: [3, n, n]\\nvars: {n: 8}\\n"
+spec += "layers: [SquaredReLU, {Conv2d: {out_channels: 2, kernel_size: 3}}, SquaredReLU]\\n"
 design = archscope.load(spec)
 account = archscope.analyze(design)
-assert account["Cubed_1"].elementwise == 2 * 3 * 8 * 8 and account["Cubed_1"].activations == 3 * 8 * 8
-assert "Cubed" in run("ops") and "two multiplications" in run("ops", "Cubed") and '"Cubed"' in run("schema")
-assert account.memory.training > 0 and archscope.receptive_fields(design)["Cubed_2"][0].size == 3
-assert "Cubed" in str(archscope.explain(design, "Cubed_1"))
-varied = spec.replace("3, 8, 8", "3, n, n").replace("layers", "vars: {n: 8}\\nlayers")
-assert len(archscope.sweep(varied, {"n": [8, 9]}).frame) == 2
+assert account["SquaredReLU_1"].elementwise == 2 * 3 * 8 * 8 and account["SquaredReLU_1"].activations == 3 * 8 * 8
+assert "SquaredReLU" in run("ops") and '"SquaredReLU"' in run("schema")
+assert archscope.receptive_fields(design)["SquaredReLU_2"][0].size == 3
+assert "SquaredReLU" in str(archscope.explain(design, "SquaredReLU_1"))
+assert len(archscope.sweep(spec, {"n": [8, 9]}).frame) == 2
 """,
-    ),
 }
-#: files that are touched, tests aside: what README.md says below "Extending"
-FILES = {
-    "an additive figure": 1, "a figure that does not add": 1, "an optimizer": 1, "a precision": 2, "a format": 1,
-    "an op": 1,
-}  # fmt: skip
+#: what begins every trial
 _BEGIN = """
 import sys
+from pathlib import Path
 from click.testing import CliRunner
 import archscope, archscope.verify, archscope.figures
 from archscope.cli import main
@@ -174,28 +143,67 @@ def run(*command, code=0):
     return result.output
 assert archscope.__file__.startswith(sys.argv[1])
 """
+_WALKED = """
+from tests.documents import Document
+page = Document(Path("docs", "contributing", sys.argv[2]).absolute())
+page.run()
+assert page.renewed() == page.text, "what it shows is not what is printed: python -m tests.test_docs " + page.name
+"""
+
+
+def trial(folder: Path, *arguments: str) -> None:
+    """Run Python in a copy of the repository."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", WALKS, ids=lambda page: page.path.stem)
+def test_a_walk_through_leads_there(page, tmp_path):
+    changed(tmp_path, page)
+    trial(tmp_path, "-c", _BEGIN + ASKED.get(page.path.stem, "") + _WALKED, str(tmp_path), page.path.name)
+
+
+def _slow(page):
+    return () if page.path.stem in QUICK else pytest.mark.slow
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=_slow(page), id=page.path.stem) for page in WALKS])
+def test_what_a_walk_through_says_holds_it_does(page, tmp_path):
+    assert page.trials
+    changed(tmp_path, page)
+    for line in page.trials:
+        trial(tmp_path, "-m", *shlex.split(line))
 
 
 @pytest.mark.parametrize("what", TRIALS)
 def test_what_is_new_is_written_in_few_files_and_known_everywhere(what, tmp_path):
-    trial = TRIALS[what]
-    assert len(trial.edits) == FILES[what]
-    package = tmp_path / "archscope"
-    shutil.copytree(ROOT / "archscope", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "specs").symlink_to(ROOT / "specs")
-    for name, (before, text) in trial.edits.items():
-        file = package / name
-        held = file.read_text(encoding="utf-8") if file.exists() else ""
-        assert not before or held.count(before) == 1, before
-        file.write_text(held.replace(before, text + before) if before else held + text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", _BEGIN + trial.asked, str(tmp_path)], cwd=tmp_path, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    changed(tmp_path)
+    for name, (before, text) in TRIALS[what].edits.items():
+        lines = [*(f"+{line}" for line in text.splitlines()), f" {before}"]
+        file = tmp_path / "archscope" / name
+        whole = next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith(before))
+        change(file, Block("diff", name, "\n".join([*lines[:-1], f" {whole}"]), 0))
+    trial(tmp_path, "-c", _BEGIN + TRIALS[what].asked, str(tmp_path))
 
 
-def test_the_table_of_the_readme_says_so():
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    for what, files in FILES.items():
-        assert any(line.startswith(f"| {what} | ") and line.split(" | ")[2] == str(files) for line in lines), what
+def test_the_table_of_what_is_new_says_in_how_many_files():
+    rows = [line.split(" | ") for line in (CONTRIBUTING / "index.md").read_text(encoding="utf-8").splitlines()]
+    files = {row[0].removeprefix("| "): row[2] for row in rows if len(row) > 4}
+    for page in WALKS:
+        touched = {block.title for block in page.changes if block.title.startswith("archscope/")}
+        assert next(count for what, count in files.items() if f"({page.path.name})" in what) == str(len(touched)), page
+    for what, one in TRIALS.items():
+        assert files[what] == str(len(one.edits)), what
+
+
+def test_a_change_of_what_is_not_there_is_refused(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text("one\ntwo\ntwo\n")
+    change(file, Block("diff", "a.py", "-one\n+1\n two\n two\n", 1))
+    assert file.read_text() == "1\ntwo\ntwo\n"
+    for twice_or_never in (" two\n+3\n", " three\n"):
+        with pytest.raises(AssertionError, match="stands there"):
+            change(file, Block("diff", "a.py", twice_or_never, 1))

@@ -1,4 +1,4 @@
-"""The layout of the package: the README shows all of it, and the tests mirror it."""
+"""The layout of the package: its page shows all of it, and the tests mirror it."""
 
 import re
 from pathlib import Path
@@ -11,8 +11,9 @@ PACKAGE = Path(archscope.__file__).parent
 TESTS = Path(__file__).parent
 
 
-def test_the_readme_shows_every_room_and_file_at_the_top():
-    text = (TESTS.parent / "README.md").read_text(encoding="utf-8").partition("## Layout\n")[2].split("```")[1]
+def test_the_page_shows_every_room_and_file_at_the_top():
+    page = TESTS.parent / "docs" / "contributing" / "architecture.md"
+    text = page.read_text(encoding="utf-8").partition("## Layout\n")[2].split("```")[1]
     lines = re.findall(r"^  (\S.*?)(?:   |$)", text, re.MULTILINE)
     shown = {word.partition("/")[0] for line in lines for word in line.split("  ")}
     there = {one.name for one in PACKAGE.iterdir() if one.is_dir() or one.suffix == ".py"}

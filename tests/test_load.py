@@ -102,6 +102,18 @@ def test_a_set_variable_uses_those_above_it() -> None:
     assert dict(archscope.load(TEXT, set={"twice": "3 * w", "w": 5}).vars)["twice"] == 15
 
 
+def test_an_element_of_a_list_is_set() -> None:
+    values = {"sizes": [3, 4], "sizes[1]": "2 * w"}
+    assert dict(archscope.load(TEXT, set=values).vars)["sizes"] == (3, 8)
+    values = {"sizes[0]": 7, "sizes": "[1, 2]", "sizes[1]": [5]}
+    assert dict(archscope.load(TEXT, set=values).vars)["sizes"] == (7, (5,))
+
+
+def test_an_element_that_is_set_makes_the_design_of_the_whole_list() -> None:
+    one, whole = (archscope.load("densenet121", set=each) for each in ({"depths[1]": 3}, {"depths": [6, 3, 24, 16]}))
+    assert one == whole != archscope.load("densenet121")
+
+
 def test_setting_the_same_value_is_the_same_design() -> None:
     assert archscope.load(TEXT, set={"w": 4}) == archscope.load(TEXT)
     assert archscope.load(TEXT, set={"w": 5}) != archscope.load(TEXT)
@@ -111,6 +123,10 @@ def test_setting_the_same_value_is_the_same_design() -> None:
     ("name", "value", "shown", "column", "message"),
     [
         ("width", 3, "width=3", 1, "the design has no variable `width`"),
+        ("width[0]", 3, "width[0]=3", 1, "the design has no variable `width`"),
+        ("w[0]", 3, "w[0]=3", 1, "`w` is 4, no list"),
+        ("sizes[2]", 3, "sizes[2]=3", 1, "`sizes` has 2 elements"),
+        ("sizes[0]", "1 / 0", "sizes[0]=1 / 0", 10, "division by zero: `0` is 0"),
         ("w", "1 +", "w=1 +", 3, "not an expression: invalid syntax"),
         ("w", "2 * act", "w=2 * act", 7, "the variable `act` has no value yet"),
         ("w", "2 * wdth", "w=2 * wdth", 7, "unknown name `wdth`"),

@@ -1,4 +1,4 @@
-"""All 219 rows of the table that google-research/receptive_field keeps (RECEPTIVE_FIELD_TABLE.md), and the course's.
+"""All 219 rows of the table that google-research/receptive_field keeps, and the example of lecture notes.
 
 The rows without a resolution hold for any; where the padding depends on it, that table says None.
 """
@@ -100,7 +100,7 @@ def test_torchvisions_resnet_50_sees_427_where_slims_sees_483():
     )
 
 
-# -- the course --------------------------------------------------------------------------------------------------------
+# -- lecture notes -----------------------------------------------------------------------------------------------------
 
 COURSE = """
 input: [3, 256, 256]
@@ -117,7 +117,7 @@ layers:
     [("layer1", 128, 0.5, 2, 7), ("layer2", 128, 0.5, 2, 7), ("layer3", 128, 0.5, 2, 7), ("layer4", 64, 0.5, 4, 11)],
 )
 def test_the_example_of_the_course(name, size, start, jump, field):
-    """Course 000: maps of 128 and 64; start 0.5, jump 2, field 7, and behind the pool 0.5, 4, 11."""
+    """Franzke, EE 541 Unit 8 (USC, 2025): maps of 128, 64; start 0.5, jump 2, field 7; after the pool 0.5, 4, 11."""
     one = archscope.analyze(archscope.load(COURSE))
     assert one[name].output_shape == (64, size, size)
     assert one.field_figure(name, "field_center") == (start, start)
@@ -126,7 +126,7 @@ def test_the_example_of_the_course(name, size, start, jump, field):
 
 
 def test_the_unit_of_the_course():
-    """Course 000: unit (1, 1) of layer 2 sees rows and columns 0 to 6 once clipped, as the bounds of a continuous box.
+    """The same: unit (1, 1) of layer 2 sees rows and columns 0 to 6 once clipped, as the bounds of a continuous box.
 
     The box has its centre at 0.5 + 1 x 2 and the size 7: from -1 to 6. The pixels in it are those from 0 to 5.
     """
@@ -137,7 +137,7 @@ def test_the_unit_of_the_course():
 
 @pytest.mark.parametrize(("count", "size"), [(2, 5), (3, 7)])
 def test_stacks_of_small_convolutions(count, size):
-    """Course 002: two 3x3 convolutions see 5x5; course 004: three see 7x7."""
+    """Two 3x3 convolutions see 5x5, say the CNN slides after Balasubramanian; three 7x7, the notes of CSCE 421."""
     text = "input: [3, 32, 32]\nlayers:\n" + "  - Conv2d: {out_channels: 3, kernel_size: 3}\n" * count
     one = archscope.analyze(archscope.load(text))
     assert figure(one, "receptive_field") == (size, size)

@@ -177,8 +177,8 @@ def test_the_kept_figures_are_current(name: str) -> None:
     assert kept[name] == catalogue.entry(name, account(name)), "if that is meant: python -m tests.test_specs"
 
 
-def test_errata_list_what_the_course_gets_wrong() -> None:
-    """Every wrong figure of course_figures.yaml, with the true one and its arithmetic."""
+def test_errata_list_what_lecture_notes_get_wrong() -> None:
+    """Every wrong figure of the notes in specs/SOURCES.md, with the true one and its arithmetic."""
     page = (ROOT / "reports" / "errata.md").read_text(encoding="utf-8")
     for stated, true in (
         ("about 57 M", "37,752,832 (fc1) + 16,781,312 (fc2) + 4,097,000 (fc3) = 58,631,144"),
@@ -191,6 +191,20 @@ def test_errata_list_what_the_course_gets_wrong() -> None:
     ):
         assert f"published as {stated}" in page
         assert true in page
+
+
+LECTURES = re.compile(r"Franzke|Balasubramanian|CSCE 421|[Cc]ourse \d|\bSun\b")
+
+
+@pytest.mark.parametrize("path", sorted(specs_folder().glob("*.yaml")), ids=lambda path: path.stem)
+def test_lecture_notes_are_quoted_by_a_name_that_a_list_explains(path: Path) -> None:
+    """Who, what, where and when; a number of ours says nothing to a reader."""
+    listed = re.findall(r"^\| (.+?) \|", (specs_folder() / "SOURCES.md").read_text(encoding="utf-8"), re.MULTILINE)[2:]
+    assert len(listed) == 5
+    text = path.read_text(encoding="utf-8")
+    for name in listed:
+        text = text.replace(name, "")
+    assert [line for line in text.splitlines() if LECTURES.search(line) and "lecture slides" not in line] == []
 
 
 # -- against torch ---------------------------------------------------------------------------------------------------

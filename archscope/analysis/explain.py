@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from archscope.analysis.counts.account import Account, analyze
 from archscope.analysis.counts.cost import COST_FIELDS, Cost, cost_of, dense_params, elements
+from archscope.analysis.field.axis import Field, apart_words, channel_words, hull_words, less_words
 from archscope.analysis.step.run import steps_under
 from archscope.arith import plain, whole_number
 from archscope.arith.traced import Traced, number
@@ -29,7 +30,7 @@ from archscope.setting import Setting
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
-    from archscope.analysis.field.receptive_field import Field, ReceptiveFields
+    from archscope.analysis.field.receptive_field import ReceptiveFields
     from archscope.analysis.step.memory import Saved
 
 #: the cost figures that are explained by their own formula; the others follow from these
@@ -120,7 +121,8 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
     """Explain a layer, all layers of a block, or all layers of a design.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: there is no layer or block of that name, or a setting that cannot be.
@@ -310,15 +312,16 @@ def _axis_lines(field: Field, suffix: str, moved: Span | None, paths: str) -> It
         note = f"sees {places}: {field.mixed_by} mixes everything, each part of which sees so many"
         yield _line(f"receptive_field{suffix}", field.size, _words(note, _less(field)))
     elif field.untold_from:
-        note = f"not told: {field.untold_from} {field.untold_why}; each place that it reads sees so many"
+        why = f"{field.untold_why}; {field.crowded}" if field.crowded else field.untold_why
+        note = f"not told: {field.untold_from} {why}; each place that it reads sees so many"
         yield _line(f"receptive_field{suffix}", field.size, note)
     elif moved is not None:
-        yield _line(f"receptive_field{suffix}", moved.size[0])
+        yield _line(f"receptive_field{suffix}", moved.size[0], _channels(field))
         yield _line(f"jump{suffix}", moved.jump)
         yield _line(f"field_start{suffix}", moved.first[0])
     else:
         hull = "" if field.table is not None else paths
-        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _less(field)))
+        yield _line(f"receptive_field{suffix}", field.size, _words(hull, _ends(field), _channels(field), _less(field)))
         yield Line(f"jump{suffix}", "", "", whole_number(field.jump))
         yield _line(f"field_start{suffix}", field.start)
 
@@ -374,14 +377,19 @@ def _paths(step: Step, key: tuple[str, int], fields: ReceptiveFields) -> str:
     text = "the hull of " + ", ".join(parts)
     if apart is None:
         return text
-    from archscope.analysis.field.receptive_field import apart_words
-
     words = apart_words(apart.layer, str(apart.first), str(apart.second), str(whole_number(apart.by)))
     return f"{text}; {words}"
 
 
 def _words(*notes: str) -> str:
     return "; ".join(filter(None, notes))
+
+
+def _channels(field: Field) -> str:
+    """What parts of the channels see, where they see otherwise."""
+    if field.hull_from:
+        return hull_words(field.hull_from)
+    return channel_words(field.channels) if field.channels else ""
 
 
 def _ends(field: Field) -> str:
@@ -400,7 +408,7 @@ def _ends(field: Field) -> str:
 
 def _less(field: Field) -> str:
     """Where less may be seen."""
-    return f"at most: what {field.at_most} reads is told by values" if field.at_most else ""
+    return less_words(field.at_most, field.crowded) if field.at_most else ""
 
 
 def _moving(start: int, step: int) -> str:

@@ -10,7 +10,7 @@ from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
 from archscope.design import hold_drawn
 from archscope.figures import options_of
-from archscope.figures.table import COLUMNS, choose
+from archscope.figures.table import COLUMNS, choose, sorted_by
 from archscope.report.results.account import AccountReport
 from archscope.setting import Setting
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
 @click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
-@click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first.")
+@click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first: macs, or -macs.")
 @settings.options(*options_of("training_bytes", "inference_bytes"), "calibration")
 @options.variant
 @options.formats(AccountReport)
@@ -69,7 +69,9 @@ def command(
     if outputs["html"] is None and profile_file:
         raise click.UsageError("--profile is for a report: add --html FILE")
     names = [name.strip() for name in columns.split(",")] if columns else []
-    choose([*names, *([sort] if sort else [])])  # before any work: a wrong name ends here
+    choose(names)  # before any work: a wrong name ends here
+    if sort:
+        sorted_by(sort)
     designs = [options.load_design(spec, sets, inputs, quiet=quiet) for spec in specs]
     if outputs["html"] is not None:
         hold_drawn("a page", *designs)  # before all is worked out

@@ -37,7 +37,7 @@ class VariantType(click.ParamType):
         # a comma that no `name=` follows belongs to a list
         pairs = [
             options.Assignment().convert(part, param, ctx)
-            for part in re.split(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))", str(value))
+            for part in re.split(r",(?=\s*[A-Za-z_]\w*(?:\[\d+\])?\s*=(?!=))", str(value))
         ]
         shapes = tuple(options.InputShape().convert(text, param, ctx) for name, text in pairs if name == "input")
         return Variant(tuple(pair for pair in pairs if pair[0] != "input"), shapes)

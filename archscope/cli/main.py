@@ -17,6 +17,17 @@ from archscope.starting import INTERRUPTED
 #: the exit code where something slipped through that is no mistake of the user
 OUR_FAULT = 3
 
+#: options that users of torchinfo, fvcore, ptflops and thop know: ours, and how it is written
+OTHERS = {
+    "--max-depth": ("--depth", ", as in --depth 2"),
+    "--input-size": ("--input", ", without the batch, as in --input 3x224x224; the batch is --batch"),
+    "--input-shape": ("--input", ", without the batch, as in --input 3x224x224; the batch is --batch"),
+    "--input-res": ("--input", ", as in --input 3x224x224"),
+    "--batch-size": ("--batch", ", as in --batch 32"),
+    "--col-names": ("--columns", ", as in --columns output_shape,params,macs"),
+    "--dtypes": ("--precision", ", as in --precision bfloat16; an input's own type is the spec's"),
+}
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is asked for."""
@@ -25,6 +36,7 @@ class LazyGroup(click.Group):
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
         "compare": ("compare", "Put designs side by side, and tell what makes one of another."),
+        "diff": ("diff", "Tell what a branch does to designs, and hold budgets: for pull requests."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
         "sweep": ("sweep", "Account for a whole space of designs, and show its frontier."),
         "graph": ("graph", "Draw the layer graph: SVG, PNG or PDF, with blocks folded."),
@@ -75,7 +87,7 @@ class LazyGroup(click.Group):
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except click.UsageError as error:
-            shown = printable(error.message)  # it may quote the command line
+            shown = printable(_in_our_words(error))  # it may quote the command line
             if shown == error.message:
                 raise
             raise click.UsageError(shown, error.ctx) from None
@@ -86,6 +98,16 @@ class LazyGroup(click.Group):
                 raise
             click.echo(_fault(error), err=True)
             ctx.exit(OUR_FAULT)
+
+
+def _in_our_words(error: click.UsageError) -> str:
+    """What is wrong with a command line; an option of another tool is told with ours, where the command has it."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return error.message
+    ours, how = OTHERS.get(error.option_name.replace("_", "-"), ("", ""))
+    if not any(ours in parameter.opts for parameter in error.ctx.command.params):
+        return error.message
+    return f"No such option '{error.option_name}': it is '{ours}' here{how}"
 
 
 def _fault(error: Exception) -> str:

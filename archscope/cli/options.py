@@ -22,6 +22,7 @@ from archscope.load import load
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
 from archscope.spec import library
+from archscope.spec.values import Target as Element
 
 if TYPE_CHECKING:
     from archscope.figures import Column
@@ -77,10 +78,11 @@ class Assignment(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        name, sign, text = str(value).partition("=")
-        if not sign or not name.strip().isidentifier() or not text.strip():
-            self.fail(f"{value!r} is not of the form name=value, as in width=96", param, ctx)
-        return name.strip(), text.strip()
+        name, sign, text = (part.strip() for part in str(value).partition("="))
+        target = Element.read(name)
+        if not sign or target is None or "." in name or not text:
+            self.fail(f"{value!r} is not of the form name=value, as in width=96 or depths[0]=6", param, ctx)
+        return name, text
 
 
 class InputShape(click.ParamType):
@@ -145,7 +147,7 @@ def variant(function: _Command) -> _Command:
         "sets",
         multiple=True,
         type=Assignment(),
-        help="Another value of a variable: width=96, depths=[3,4,23,3].",
+        help="Another value of a variable, or of an element of a list: width=96, depths=[3,4,23,3], depths[2]=23.",
     )(function)
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: the commands that write reports as JSON
 REPORTING = (
-    "analyze", "compare", "explain", "sweep", "receptive-field", "memory", "predict", "profile", "calibrate", "verify",
-    "import", "reconcile", "list", "ops",
+    "analyze", "compare", "diff", "explain", "sweep", "receptive-field", "memory", "predict", "profile", "calibrate",
+    "verify", "import", "reconcile", "list", "ops",
 )  # fmt: skip
 #: schemas of what is no report, each with the module that makes it
 _OTHERS = {"spec": "archscope.spec.schema", "export": "archscope.report.node_link"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from archscope.load import read_document
 from archscope.report.errata import page
 from archscope.report.results.verification import VerificationReport
 from archscope.setting import Setting
+from archscope.spec import library
 from archscope.verify import Verification, verify
 
 #: that torch runs; with a single one it trains no batch norms of maps of a single value
@@ -105,13 +105,13 @@ def _designs(spec: str) -> list[str]:
     """The spec itself, or every design in a folder; files that only offer blocks are left out."""
     if not os.path.isdir(spec):
         return [spec]
-    paths = [str(path) for path in sorted(Path(spec).rglob("*.yaml")) if not _is_library(path)]
+    paths = [path for path in library.files_in(spec) if not _is_library(path)]
     if not paths:
         raise click.UsageError(f"there is no design (*.yaml) in {spec}")
     return paths
 
 
-def _is_library(path: Path) -> bool:
+def _is_library(path: str) -> bool:
     try:
         return read_document(path).is_library
     except SpecError:

@@ -12,6 +12,7 @@ from archscope.analysis.counts.account import Account, Total, analyze
 from archscope.design import Design, hold_designs
 from archscope.errors import UsageError, suggestion
 from archscope.figures import Column, Figure
+from archscope.revisions import place_of
 from archscope.setting import Setting
 from archscope.shown import Shown
 
@@ -163,8 +164,9 @@ def compare(
     """Compare designs.
 
     Args:
-        setting, changes: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
+        setting: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
             peaks are known; a calibration makes estimates of them, which else are bounds.
+        changes: fields of a setting that differ from it: ``batch=32``.
         baseline: the design that ratios are to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
 
@@ -259,7 +261,8 @@ def _said(design: Design) -> dict[str, str]:
     """What may tell a design from another of its name, its file last."""
     said = {name: f"{name}={as_written(value)}" for name, value in design.vars}
     said |= {f"input {node.name}": f"{node.name}={'x'.join(map(str, node.shape))}" for node in design.inputs}
-    return said | {"": PurePath(design.file).name}
+    place = place_of(design.file)
+    return said | {"": PurePath(design.file).name if place is None else place.short}
 
 
 def _details(said: Mapping[str, str], alike: Sequence[Mapping[str, str]]) -> list[str]:

@@ -118,7 +118,8 @@ def diff(before: Design, after: Design, setting: Setting | None = None, **change
     """Lay two designs over each other.
 
     Args:
-        setting, changes: how they are run (:class:`~archscope.setting.Setting`).
+        setting: how they are run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: a setting that cannot be.

@@ -44,12 +44,32 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Budget:
-    """A limit on a figure: ``params <= 5e6``."""
+    """A limit on a figure, ``params <= 5e6``, or on how much it grows, ``params grows <= 1%``.
+
+    Attributes:
+        grows: whether it is one of growth: how much more the figure may be than that of the design's base.
+        relative: whether such a limit is a share of the base's figure.
+        source: who states it.
+    """
 
     figure: str
     comparison: str
     limit: float
     mark: Mark | None = field(default=None, compare=False, repr=False)
+    grows: bool = False
+    relative: bool = False
+    source: str = field(default="budget", kw_only=True)
+
+    def __str__(self) -> str:
+        number = f"{100 * self.limit:,.10g}%" if self.relative else f"{self.limit:,.10g}"
+        return f"{'grows ' * self.grows}{self.comparison} {number}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must hold of figures, as a sweep's conditions say it: ``macs / params < 200``."""
+
+    text: str
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def _all_columns() -> dict[str, Column]:
                 **dependence(figure),
             )  # fmt: skip
     columns |= SIZES | FIELDS | SAVED
-    sees = "`all` of the input, or `a part`; `at most` so much where values tell; `not told` where nothing says it"
+    sees = "`all` of the input, or `a part`; `at most` so much where values or channels tell; "
+    sees += "`not told` where nothing says it"
     columns["sees"] = Column("sees", "sees", "", sees, "text", additive=False)
     return columns
 
@@ -126,6 +127,15 @@ def choose(names: Sequence[str]) -> tuple[Column, ...]:
     return tuple(COLUMNS[name] for name in dict.fromkeys(["name", *names]))
 
 
+def sorted_by(text: str) -> Column:
+    """The column that rows are ordered by: ``macs``, or ``-macs`` as whoever sweeps writes it.
+
+    Raises:
+        UsageError: an unknown column.
+    """
+    return choose([text.removeprefix("-")])[-1]
+
+
 def tabulate_account(
     account: Account,
     columns: Sequence[str] = DEFAULT,
@@ -140,7 +150,7 @@ def tabulate_account(
     Args:
         columns: names of :data:`COLUMNS`.
         depth: fold blocks deeper than so many names; ``None`` folds none (or as ``most`` asks).
-        sort: order by this column, the largest first, instead of by execution.
+        sort: order by this column, the largest first, instead of by execution; ``-macs`` says the same.
         most: without ``depth``: fold as little as keeps the table at this many rows.
         by_kind: a row for each kind of op instead of each layer.
 
@@ -152,7 +162,7 @@ def tabulate_account(
         depth = fitting_depth(account, most)
     groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
-        groups = sorted(groups, key=_sort_key(account, choose([sort])[-1]), reverse=True)
+        groups = sorted(groups, key=_sort_key(account, sorted_by(sort)), reverse=True)
     cells = _cells(account, chosen)
     if by_kind or sort is not None:
         lines = [_line(group, group.name, 0, cells) for group in groups]

@@ -6,7 +6,7 @@ exp, log, tanh or erf is one operation. Constants are folded, and of two branche
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from archscope.arith import exact_div
@@ -21,6 +21,7 @@ from archscope.ops.base import (
     PlainTorchLayer,
     Pointwise,
     Reads,
+    ReadsByValues,
     SameShape,
     Tape,
     Tensor,
@@ -31,7 +32,9 @@ from archscope.ops.base import (
     argument,
     register,
 )
+from archscope.ops.contents import Known
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
+from archscope.ops.readings import only_of
 from archscope.ops.shapes import axis, in_range
 from archscope.ops.windows import SAME, Along, Slide, mixing
 
@@ -436,11 +439,15 @@ class _Softmax(_AlongDim, SameShape):
         return (mixing(len(x[0].shape), (axis(self.dim, len(x[0].shape)),)),)
 
 
-class _OneSoftmax(OneKernel, _Softmax):
-    """One that is one kernel."""
+class _OneSoftmax(ReadsByValues, OneKernel, _Softmax):
+    """One that is one kernel, of whose scores those under a mask leave nothing."""
 
     saves, lays = "softmax", aten.IN_ORDER
     widened_on = ("cuda",)
+
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+        (scores,) = self.reads(x, y, output)
+        return (only_of(scores, contents[0].masked.low if 0 in contents else False, x[0].shape),)
 
 
 @register

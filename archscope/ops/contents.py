@@ -7,11 +7,13 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from math import inf, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
+from archscope import revisions
 from archscope.arith import fixed, plain
 from archscope.autograd.dtypes import HELD
 from archscope.errors import UsageError, suggestion
@@ -372,12 +374,17 @@ def regular(file: str) -> bytes:
         UsageError: it is not there, or cannot be read.
     """
     try:
-        return _present(file).read_bytes()
+        content = _present(file)
+        return content.read() if isinstance(content, BytesIO) else content.read_bytes()
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
 
 
-def _present(file: str) -> Path:
+def _present(file: str) -> Path | BytesIO:
+    """Where it is on the disk, or what it holds in its revision."""
+    place = None if os.path.exists(file) else revisions.place_of(file)
+    if place is not None:
+        return BytesIO(revisions.read(place))
     if not os.path.isfile(file):
         there = "is no file" if os.path.exists(file) else "is not there"
         raise UsageError(f"{file} {there}: it holds the values of constants, and goes where its spec goes")

@@ -71,17 +71,21 @@ class Chained(NamedTuple):
         first: what is read of the input by a tensor of the shape ``shape``, and ``then`` what is read of that.
     """
 
-    first: Along | Kept
+    first: Reads
     shape: tuple[int, ...]
     then: Reads
     along: Along
 
 
-def besides(along: Along, masked: Mask | bool, ndim: int) -> Along | AtMost | Kept:
-    """A reading by those elements of an output, of so many dimensions, that are not known whatever arrives."""
-    if isinstance(masked, bool):
-        return AtMost(along) if masked else along
-    return Kept(~masked.reshape((1,) * (ndim - masked.ndim) + masked.shape), along)
+def besides(reads: Reads, masked: Mask | bool, out: tuple[int, ...]) -> Reads:
+    """A reading by those elements of an output, of a shape, that are not known whatever arrives."""
+    if masked is False:
+        return reads
+    along = along_of(reads)
+    if masked is True:
+        return AtMost(along)
+    where = ~masked.reshape((1,) * (len(out) - masked.ndim) + masked.shape)
+    return Kept(where, along) if isinstance(reads, Along) else Chained(reads, out, Kept(where, _straight(out)), along)
 
 
 def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
@@ -91,9 +95,12 @@ def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
     along = along_of(reads)
     if masked is True:
         return AtMost(along)
-    straight = Along(tuple((dim, SAME) for dim in range(len(shape))))
-    unmasked = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), straight)
+    unmasked = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), _straight(shape))
     return Chained(unmasked, shape, reads, along)
+
+
+def _straight(shape: tuple[int, ...]) -> Along:
+    return Along(tuple((dim, SAME) for dim in range(len(shape))))
 
 
 #: ``None``: the op takes an input without reading its elements

@@ -6,7 +6,7 @@ The results are in :mod:`archscope.report.results`, the formats in :mod:`archsco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -334,12 +334,27 @@ class Notes(Block):
         return by.notes(self)
 
 
+@dataclass(frozen=True)
+class Details(Block):
+    """Blocks that are folded where a format can fold; there is a line of what is in them."""
+
+    summary: str
+    inner: tuple[Block, ...]
+
+    def drawn(self, by: Drawing) -> str:
+        return by.details(self)
+
+
 class Drawing(ABC):
     """A format that people read: how each kind of block looks in it."""
 
     def texts(self, report: Report, room: Room) -> list[str]:
         """The blocks of a report, each drawn; those without content are none."""
-        return [text for block in report.blocks(room) if (text := block.drawn(self))]
+        return self.drawn(report.blocks(room))
+
+    def drawn(self, blocks: Iterable[Block]) -> list[str]:
+        """Blocks, each drawn; those without content are none."""
+        return [text for block in blocks if (text := block.drawn(self))]
 
     @abstractmethod
     def headline(self, block: Headline) -> str: ...
@@ -364,6 +379,9 @@ class Drawing(ABC):
 
     @abstractmethod
     def notes(self, block: Notes) -> str: ...
+
+    @abstractmethod
+    def details(self, block: Details) -> str: ...
 
 
 class Room(NamedTuple):

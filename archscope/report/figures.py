@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archscope.analysis.field.axis import Field
 from archscope.analysis.field.influence import sees
-from archscope.analysis.field.receptive_field import Field, receptive_fields
+from archscope.analysis.field.receptive_field import receptive_fields
 from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.files import check_target, write

@@ -120,7 +120,7 @@ class Setting:
         """The same with changes.
 
         Raises:
-            as :meth:`of`.
+            UsageError: as :meth:`of`.
         """
         for name in changes:
             if name not in FIELDS:

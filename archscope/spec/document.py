@@ -17,7 +17,8 @@ from archscope.design import Accuracy, Budget, Expectation
 from archscope.errors import SpecError, closest, suggestion
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.ops.fields import DTYPES
-from archscope.spec import library
+from archscope.spec import language, library
+from archscope.spec.budgets import read_limit
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate
 from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_NAME, MOST_DECLARED, MOST_FILES
 from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode, read, read_file
@@ -84,10 +85,12 @@ class Document:
     """The parts of a spec.
 
     Attributes:
+        texts: all that it was made of: its own, and those that it includes and extends.
         broken: blocks (``conv_bn``) and keys (``layers:``) that a mistake has left out.
     """
 
     source: Source
+    texts: tuple[str, ...] = ()
     name: str = ""
     citation: str = ""
     description: str = ""
@@ -119,7 +122,9 @@ def load_document(source: Source, folder: Path | None) -> Document:
     Raises:
         SpecError: a file that cannot be read; smaller mistakes are collected in ``problems``.
     """
-    document = _Loader().load(source, folder, ())
+    loader = _Loader()
+    document = loader.load(source, folder, ())
+    document.texts = tuple(loader.texts)
     _hold_sizes(document)
     if document.sweep is not None:
         from archscope.spec.section import unknown_axes
@@ -160,10 +165,10 @@ class _Loader:
     """One loading: counts files and sees cycles."""
 
     def __init__(self) -> None:
-        self._files = 0
+        self.texts: list[str] = []
 
     def load(self, source: Source, folder: Path | None, chain: tuple[Path, ...]) -> Document:
-        self._files += 1
+        self.texts.append(source.text)
         root = read(source)
         if isinstance(root, ScalarNode) and root.value is None:
             hint = "a spec has at least `input:` and `layers:`"
@@ -197,7 +202,7 @@ class _Loader:
             path = library.find(node.value, folder or Path())
             if path.resolve() in chain:
                 raise SpecError([Diagnostic(f"{node.value} includes or extends itself", node.mark)])
-            if self._files >= MOST_FILES:
+            if len(self.texts) >= MOST_FILES:
                 raise SpecError([Diagnostic(f"more than {MOST_FILES} files", node.mark)])
             other = self.load(read_file(path), path.parent, (*chain, path.resolve()))
         except SpecError as error:  # of a file that cannot be read, say who asked for it
@@ -234,7 +239,7 @@ class _Parts:
 
     def __init__(self, source: Source, root: MapNode) -> None:
         self.document = Document(source)
-        for key, node in root.entries.items():
+        for key, node in sorted(root.entries.items(), key=lambda entry: entry[0] != language.KEY):
             reader = _READERS.get(key)
             if reader is None:
                 self.document.broken.add(f"{closest(key, _READERS)}:")
@@ -266,6 +271,20 @@ class _Parts:
                 self.error(f"unknown key `{key}`", node.keys[key], suggestion(key, keys) or f"keys: {', '.join(keys)}")
             else:
                 yield key, value, node.keys[key]
+
+    def read_language(self, node: Node) -> None:
+        """The version of the spec language.
+
+        Raises:
+            SpecError: a newer one, by whose rules nothing else in the file can be judged.
+        """
+        number = node.value if isinstance(node, ScalarNode) and type(node.value) is int else 0
+        if number > language.LANGUAGE:
+            message = f"version {number} of the spec language; this archscope reads version {language.LANGUAGE}"
+            raise SpecError([Diagnostic(message, node.mark, "`pip install --upgrade archscope`")])
+        if number < 1:
+            hint = f"as in `{language.KEY}: {language.LANGUAGE}`"
+            self.error("the version of the spec language is a whole number", node.mark, hint)
 
     def read_name(self, node: Node) -> None:
         self.document.name = self.text(node)
@@ -452,12 +471,13 @@ class _Parts:
 
     def read_budget(self, node: Node) -> None:
         for figure, value, mark in self.mapping(node, "limits: `params: <= 5e6`"):
-            match = _LIMIT.fullmatch(self.text(value).strip())
-            if match is None:
-                self.error(f"`{figure}` has no limit", value.mark, "write `<= 5e6`; `'>= 1e6'` needs quotes in YAML")
-            else:
-                number = float(match[2].replace("_", "")) * (0.01 if match[3] else 1)
-                self.document.budgets.append(Budget(figure, match[1], number, mark))
+            for one in value.items if isinstance(value, ListNode) else [value]:
+                limit = read_limit(figure, self.text(one), mark)
+                if limit is None:
+                    hint = "write `<= 5e6`; `'>= 1e6'` needs quotes in YAML"
+                    self.error(f"`{figure}` has no limit", one.mark, hint)
+                else:
+                    self.document.budgets.append(limit)
 
     def read_accuracy(self, node: Node) -> None:
         for name, value, mark in self.mapping(node, "recorded facts: `top1: {value: 76.1, source: ...}`"):
@@ -487,9 +507,6 @@ def _is_count(node: Node) -> bool:
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < inf
-
-
-_LIMIT = re.compile(r"(<=|<|>=|>|==)\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?)\s*(%?)")
 
 
 def _percentage(text: str) -> float | None:
@@ -523,6 +540,7 @@ def is_variable(name: str) -> bool:
 
 
 _READERS: dict[str, Callable[[_Parts, Any], None]] = {
+    language.KEY: _Parts.read_language,
     "name": _Parts.read_name,
     "source": _Parts.read_source,
     "description": _Parts.read_description,
@@ -543,8 +561,10 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
 
 #: the keys of a list entry that are neither an op nor a block
 ENTRY_KEYS = (*MODIFIERS, "repeat", "index", "layers", "reuse")
+#: what arrives at a layer: its channels, its features, its map, the length of its sequence, its whole shape
+ARRIVING = ("in_channels", "in_features", "in_size", "in_length", "in_shape")
 #: names with a meaning of their own inside a layer
-RESERVED = ("in_channels", "in_features", "in_size", "true", "false", "null")
+RESERVED = (*ARRIVING, "true", "false", "null")
 
 
 def _of_types(word: str) -> str:

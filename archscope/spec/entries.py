@@ -42,12 +42,16 @@ class Entry:
         """What the entry says under one of the modifiers."""
         return self.modifiers.get(name) if self.modifiers else None
 
-    @property
-    def kind(self) -> str:
-        """The word that an unnamed entry is called after."""
-        if self.form == "repeat":
-            return self.index or "repeat"
-        return f"{self.word.rpartition('.')[2]}_reuse" if self.form == "reuse" else self.word
+    def kind(self, read: Callable[[Node], Entry | None]) -> str:
+        """The word that an unnamed entry is called after; a repeat after the one layer or block that it lays."""
+        if self.form == "reuse":
+            return f"{self.word.rpartition('.')[2]}_reuse"
+        if self.form != "repeat" or self.body is None:
+            return self.word
+        only = read(self.body.items[0]) if len(self.body.items) == 1 else None
+        if only is not None and only.form == "call" and next(branches(only), None) is None:
+            return only.word
+        return self.index if self.index is not None and len(self.index) > 1 else "repeat"
 
 
 def read_entry(node: Node, complain: Complain) -> Entry | None:
@@ -158,8 +162,8 @@ def _all_computed(nodes: list[Node], read: Callable[[Node], Entry | None]) -> bo
 def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, str]:
     """Names of the entries of a list, by ``id`` of their nodes.
 
-    An unnamed entry is called after its kind, numbered in the order of the file where there are several, whatever
-    ``when:`` leaves out; so a layer keeps its name in every variant of a block.
+    An unnamed entry is called after its kind (:meth:`Entry.kind`), numbered in the order of the file where there are
+    several, whatever ``when:`` leaves out; so a layer keeps its name in every variant of a block.
     """
     named: list[tuple[int, Entry]] = []
 
@@ -176,7 +180,7 @@ def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, s
             named.append((id(node), entry))
 
     collect(items.items)
-    unnamed = [(key, entry.kind[:LONGEST_NAME]) for key, entry in named if entry.modifier("name") is None]
+    unnamed = [(key, entry.kind(read)[:LONGEST_NAME]) for key, entry in named if entry.modifier("name") is None]
     counts = Counter(kind for _, kind in unnamed)
     seen: Counter[str] = Counter()
     result = {}

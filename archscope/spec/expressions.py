@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any, Protocol
 
 from archscope.arith import Reading, fixed, is_real, maximum, minimum, plain, prod, total, where
-from archscope.arith.recorded import Recorded
+from archscope.arith.recorded import Recorded, Truth
 from archscope.errors import suggestion
 from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_LIST, MOST_BITS
 
@@ -42,19 +42,23 @@ class ExpressionError(ValueError):
 
 
 class Word(str):
-    """A plain word that is no name here: a mode or an op's name, or a misspelt variable, which ``hint`` then says."""
+    """A plain word that is no name here: a mode or an op's name, or a misspelt variable, which ``hint`` then says.
+
+    Or what stands for a number that nobody knows; ``why`` tells what it is.
+    """
 
     names: Names
+    why: str
 
-    def __new__(cls, text: str, names: Names | None = None) -> Word:
+    def __new__(cls, text: str, names: Names | None = None, why: str = "") -> Word:
         word = super().__new__(cls, text)
-        word.names = names or NoNames()
+        word.names, word.why = names or NoNames(), why
         return word
 
     @property
     def hint(self) -> str:
         """What it may have been meant to be."""
-        return name_hint(self, self.names.vocabulary())
+        return self.why or name_hint(self, self.names.vocabulary())
 
     @property
     def variable(self) -> str:
@@ -98,7 +102,7 @@ def evaluate(text: str, names: Names) -> Any:
 
     Args:
         text: Python syntax, of which numbers, names, words in quotes, lists, ``+ - * / // % **``, comparisons,
-            ``and or not``, ``x if c else y``, indexing and the functions of :data:`FUNCTIONS` are known.
+            ``and or not``, ``x if c else y``, indexing, slices and the functions of :data:`FUNCTIONS` are known.
         names: the variables.
 
     Raises:
@@ -177,6 +181,11 @@ def _divisible(value: float, divisor: int, least: int | None = None) -> int:
     return where(result < 0.9 * value, result + divisor, result)
 
 
+def _whole(value: Any) -> Any:
+    """Cut off towards zero; of a condition 1 where it holds, else 0."""
+    return where(value, 1, 0) if _is_truth(value) else math.trunc(value)
+
+
 def _sqrt(value: float) -> Any:
     return value.sqrt() if isinstance(value, Recorded) else math.sqrt(value)
 
@@ -210,7 +219,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "round": (_rounded, "the nearest integer; halves go to the even one, as in Python"),
     "ceil": (math.ceil, "rounded up"),
     "floor": (math.floor, "rounded down"),
-    "int": (math.trunc, "cut off towards zero, as Python's int()"),
+    "int": (_whole, "cut off towards zero; of a condition 1 or 0, as Python's int()"),
     "sqrt": (_sqrt, "the square root"),
     "len": (len, "the length of a list"),
     "sum": (total, "the sum of a list"),
@@ -252,8 +261,9 @@ def _walk(node: ast.expr, names: Names) -> Any:
 
 
 def _beyond(node: ast.expr) -> ExpressionError:
-    hint = "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, functions: "
-    return _error(node, f"`{ast.unparse(node)}` is more than this arithmetic knows", hint + ", ".join(FUNCTIONS))
+    parts = "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, slices"
+    hint = f"{parts}, functions: {', '.join(FUNCTIONS)}"
+    return _error(node, f"`{ast.unparse(node)}` is more than this arithmetic knows", hint)
 
 
 def _constant(node: ast.Constant, names: Names) -> Any:
@@ -302,8 +312,9 @@ def _binary(node: ast.BinOp, names: Names) -> Any:
     left, right = _walk(node.left, names), _walk(node.right, names)
     for side, value in ((node.left, left), (node.right, right)):
         if not _is_number(value):
-            hint = value.hint if isinstance(value, Word) else ""
-            raise _error(side, f"arithmetic needs numbers; `{ast.unparse(side)}` is {in_words(value)}", hint)
+            text = ast.unparse(side)
+            hint = value.hint if isinstance(value, Word) else f"`int({text})` is 1 or 0" if _is_truth(value) else ""
+            raise _error(side, f"arithmetic needs numbers; `{text}` is {in_words(value)}", hint)
     apply = _BINARY.get(type(node.op))
     if apply is None:
         raise _error(node, f"`{ast.unparse(node)}`: this operator is not part of the arithmetic")
@@ -421,17 +432,38 @@ def _subscript(node: ast.Subscript, names: Names) -> Any:
     if not isinstance(sequence, (list, tuple)):
         raise _error(node.value, f"only a list can be indexed; `{ast.unparse(node.value)}` is {in_words(sequence)}")
     if isinstance(node.slice, ast.Slice):
-        raise _error(node, "slices are not part of the arithmetic; index one element")
-    index = fixed(_walk(node.slice, names))
-    if isinstance(index, bool) or not isinstance(index, int):
-        raise _error(node.slice, f"an index must be a whole number, not {in_words(index)}")
+        return _slice(node.slice, sequence, names)
+    index = _place(node.slice, "an index", names)
     if not -len(sequence) <= index < len(sequence):
         raise _error(node, f"index {index} is outside a list of {len(sequence)}")
     return sequence[index]
 
 
+def _slice(node: ast.Slice, sequence: Sequence[Any], names: Names) -> Any:
+    """A part of a list, as Python cuts it: an end that lies outside is the list's own."""
+    start, stop = (None if end is None else _place(end, "an end of a slice", names) for end in (node.lower, node.upper))
+    step = None if node.step is None else _place(node.step, "the step of a slice", names)
+    if step == 0:
+        raise _error(node, "the step of a slice is 0", "`[::2]` takes every second, `[::-1]` turns a list round")
+    part = tuple(sequence[start:stop:step])
+    names.spend(extent(part))
+    return part
+
+
+def _place(node: ast.expr, what: str, names: Names) -> int:
+    """A whole number on which structure depends."""
+    place = fixed(_walk(node, names))
+    if isinstance(place, bool) or not isinstance(place, int):
+        raise _error(node, f"{what} must be a whole number, not {in_words(place)}")
+    return place
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, Reading)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Reading)) and not _is_truth(value)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, Truth))
 
 
 def _call(node: ast.Call, names: Names) -> Any:
@@ -444,7 +476,7 @@ def _call(node: ast.Call, names: Names) -> Any:
         raise _error(node, f"`{name}(...)` takes its arguments without names", f"{name}: {description}")
     values = [_walk(argument, names) for argument in node.args]
     for argument, value in zip(node.args, values, strict=True):
-        if isinstance(value, (bool, str)) or value is None:
+        if (_is_truth(value) and name != "int") or isinstance(value, str) or value is None:
             hint = value.hint if isinstance(value, Word) else f"{name}: {description}"
             raise _error(argument, f"{name} needs numbers; `{ast.unparse(argument)}` is {in_words(value)}", hint)
         if function is not len and isinstance(value, (list, tuple)) and not all(map(_is_number, value)):

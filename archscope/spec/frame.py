@@ -10,9 +10,11 @@ from archscope.design.graph import Input, Ref
 from archscope.errors import suggestion
 from archscope.errors.diagnostics import Mark
 from archscope.spec.document import Document
+from archscope.spec.expressions import in_words
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import References
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Stop
+from archscope.spec.values import Target
 
 #: names of outputs: those of layers, and one output of several
 _OUTPUT = re.compile(r"[A-Za-z0-9_.-]+(\[[0-9]{1,9}\])?")
@@ -22,19 +24,45 @@ def variables(document: Document, overrides: Mapping[str, Node], problems: Probl
     """The variables in force; each may use those above it.
 
     Args:
-        overrides: values that replace the declared ones.
+        overrides: values that replace the declared ones, or elements of those that are lists: ``depths[0]``.
     """
     declared = document.vars
-    for name, node in overrides.items():
+    whole: dict[str, Node] = {}
+    elements: dict[str, list[tuple[str, int, Node]]] = {}
+    for stated, node in overrides.items():
+        target = Target.read(stated)
+        name = stated if target is None else target.name or stated
         if name not in declared:
             hint = suggestion(name, declared) or f"variables: {', '.join(declared) or 'none'}"
-            problems.add(f"the design has no variable `{name}`", _of_name(name, node.mark), hint)
+            problems.add(f"the design has no variable `{name}`", _of_name(stated, node.mark), hint)
+        if target is None or target.place is None:
+            whole[stated] = node
+        elif name in declared:
+            elements.setdefault(name, []).append((stated, target.place, node))
     values: dict[str, Any] = {}
-    waiting = dict.fromkeys([*declared, *overrides])
-    for name, node in {**declared, **overrides}.items():
-        values[name] = problems.value(node, ScopeNames(values, later=waiting), None)
+    waiting = dict.fromkeys([*declared, *whole])
+    for name, node in {**declared, **whole}.items():
+        names = ScopeNames(values, later=waiting)
+        value = problems.value(node, names, None)
+        for element in elements.get(name, ()):
+            value = _with_element(value, name, element, names, problems)
+        values[name] = value
         del waiting[name]
     return values
+
+
+def _with_element(value: Any, name: str, element: tuple[str, int, Node], names: ScopeNames, problems: Problems) -> Any:
+    """A list with one element replaced; as it is after a mistake."""
+    stated, place, node = element
+    if value is UNKNOWN:
+        return value
+    if not isinstance(value, tuple) or place >= len(value):
+        count = f"is {in_words(value)}, no list" if not isinstance(value, tuple) else f"has {len(value)} elements"
+        hint = "they are numbered from 0" if isinstance(value, tuple) else f"`{name}=...` gives it another value"
+        problems.add(f"`{name}` {count}", _of_name(stated, node.mark), hint)
+        return value
+    one = problems.value(node, names, None)
+    return UNKNOWN if one is UNKNOWN else (*value[:place], one, *value[place + 1 :])
 
 
 def _of_name(name: str, mark: Mark) -> Mark:

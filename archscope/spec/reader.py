@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import yaml
 
+from archscope import revisions
 from archscope.errors import SpecError
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.files import irregular
@@ -89,13 +90,16 @@ def read_file(path: Path) -> Source:
     """The text of a spec file.
 
     Raises:
-        SpecError: it is missing, a folder, empty, too large, or not text.
+        SpecError: it is missing (on the disk, or in its revision), a folder, empty, too large, or not text.
     """
     name = str(path)
     try:
         strange = irregular(path)
         if strange and strange != "a device":  # of which no more is read than a spec may have
             raise _failure(f"{name} is {strange}, not a spec")
+        place = None if path.exists() else revisions.place_of(path)
+        if place is not None:
+            return Source(name, _decode(revisions.read(place, LARGEST_FILE + 1), name))
         with path.open("rb") as file:
             return Source(name, _decode(file.read(LARGEST_FILE + 1), name))
     except FileNotFoundError:

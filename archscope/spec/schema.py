@@ -11,6 +11,7 @@ from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, TypeName, v
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
+from archscope.spec import language
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
@@ -26,6 +27,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
+            language.KEY: {"const": language.LANGUAGE, "description": "version of the spec language"},
             "name": _described("string", "what the design is called"),
             "source": _described("string", "the paper or document that it follows"),
             "description": _described("string", "anything else a reader should know"),
@@ -45,9 +47,9 @@ def schema() -> dict[str, Any]:
             "expect": _expect(),
             "budget": {
                 "type": "object",
-                "description": "limits: `params: <= 5e6`",
-                "properties": dict.fromkeys(known_of(DESIGN), _STRING),
-                "additionalProperties": _STRING,
+                "description": "limits, one or a list: `params: <= 5e6`, or of growth, `params: grows <= 1%`",
+                "properties": dict.fromkeys(known_of(DESIGN), _LIMITS),
+                "additionalProperties": _LIMITS,
             },
             "accuracy": {"type": "object", "description": "recorded facts: `top1: {value: 76.1, source: ...}`"},
             "sweep": _sweep(),
@@ -65,6 +67,7 @@ def schema() -> dict[str, Any]:
 
 
 _STRING: dict[str, Any] = {"type": "string"}
+_LIMITS: dict[str, Any] = {"anyOf": [_STRING, {"type": "array", "items": _STRING}]}
 _FLAG: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/expression"}]}
 _OUTPUT: dict[str, Any] = {
     "anyOf": [

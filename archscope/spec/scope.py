@@ -12,6 +12,7 @@ from archscope.design.graph import Ref
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
+from archscope.spec.document import ARRIVING
 from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, evaluate, extent, in_words, shown
 from archscope.spec.freezing import Freeze
 from archscope.spec.limits import LONGEST_LIST, MOST_WORK
@@ -39,6 +40,8 @@ class Flow(NamedTuple):
 
 
 UNKNOWN = Flow()
+#: the first of ``in_shape``
+_BATCH = Word("N", why="dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch")
 
 #: values of lists that are looked through in the time of a step
 _VALUES_A_STEP = 50
@@ -107,7 +110,6 @@ class ScopeNames:
     """
 
     __slots__ = ("_flow", "_later", "_variables", "looked_through")
-    ARRIVING = ("in_channels", "in_features", "in_size")
 
     def __init__(self, variables: Mapping[str, Any], flow: Flow | None = None, later: Container[str] = ()) -> None:
         self._variables, self._flow, self._later = variables, flow, later
@@ -128,16 +130,20 @@ class ScopeNames:
             return value
         if self.waits_for(name):
             raise ExpressionError(f"the variable `{name}` has no value yet", "a variable may use those above it")
-        if self._flow is None or name not in self.ARRIVING:
+        if self._flow is None or name not in ARRIVING:
             raise KeyError(name)
         if self._flow.tensor is None:
             raise Unknown
         shape = self._flow.tensor.shape
         if name == "in_size":
             return shape[2:]
+        if name == "in_shape":
+            return (_BATCH, *shape[1:]) if shape else ()
         if not shape:
             raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions", undefined=True)
-        return shape[1] if name == "in_channels" and len(shape) > 1 else shape[-1]
+        if name == "in_channels":
+            return shape[min(1, len(shape) - 1)]
+        return shape[-2] if name == "in_length" and len(shape) > 2 else shape[-1]
 
     def waits_for(self, name: str) -> bool:
         """Whether it is a variable that is declared later."""
@@ -149,7 +155,7 @@ class ScopeNames:
 
     def vocabulary(self) -> Sequence[str]:
         """All names."""
-        return [*self._variables, *(self.ARRIVING if self._flow else ())]
+        return [*self._variables, *(ARRIVING if self._flow else ())]
 
 
 #: a mistake at a place, its numbers left out

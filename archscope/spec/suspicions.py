@@ -18,6 +18,7 @@ from archscope.spec.document import Document
 from archscope.spec.expressions import in_words
 from archscope.spec.reader import MapNode, Node, ScalarNode
 from archscope.spec.samples import joined_samples
+from archscope.spec.values import Target
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -35,8 +36,9 @@ def suspicions(
     yield from _along_rows(design.graph)
     yield from unread(document, sets)
     read = _words(document)
-    for name, node in sets.items():
-        plain, value = (without(name), dict(design.vars)[name]) if name in read else (None, None)
+    for stated, node in sets.items():
+        name = _variable(stated)
+        plain, value = (without(stated), dict(design.vars)[name]) if name in read else (None, None)
         if plain is not None and _same(design, plain) and (usual := dict(plain.vars)[name]) != value:
             yield _idle(name, node, f"the design is the same where it is {in_words(usual)}")
 
@@ -49,14 +51,21 @@ def unread(document: Document, sets: Mapping[str, Node]) -> Iterator[Diagnostic]
     """
     if document.broken or document.layers is None:
         return
-    read = _words(document)
+    read, stated = _words(document), set(map(_variable, sets))
     for name, node in document.vars.items():
-        if name not in read and name not in sets and node.mark.source == document.source:  # a library serves others too
+        own = node.mark.source == document.source  # a library serves others too
+        if own and name not in read and name not in stated:
             hint = "take it out, or write it where it is meant"
             yield Diagnostic(f"nothing reads the variable `{name}`", node.mark, hint, severity="warning")
-    for name, node in sets.items():
+    for name, node in zip(map(_variable, sets), sets.values(), strict=True):
         if name not in read and name in document.vars:
             yield _idle(name, node, "nothing reads it")
+
+
+def _variable(stated: str) -> str:
+    """The variable that is given a value, or of which an element is: ``depths[0]``."""
+    target = Target.read(stated)
+    return stated if target is None or target.place is None else target.name
 
 
 def _idle(name: str, node: Node, why: str) -> Diagnostic:

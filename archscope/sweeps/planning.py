@@ -21,6 +21,7 @@ from archscope.spec.document import Document
 from archscope.spec.expressions import ExpressionError, conjuncts, names_in
 from archscope.spec.reader import ListNode, ScalarNode
 from archscope.spec.section import SweepSection, Varied, unknown_axes
+from archscope.spec.values import Target
 from archscope.sweeps.model import Objective, Question
 from archscope.sweeps.names import SWEPT, Unanswerable
 from archscope.sweeps.plan import Plan
@@ -61,7 +62,8 @@ def planned(
         columns: figures that are columns; unasked, parameters, MACs, and what else the question names.
         pareto: figures, or derived columns, to be small, or, behind a ``-``, large.
         sort: the same for the order of the best.
-        setting, changes: how the designs are run; or what of it differs from what the spec says.
+        setting: how the designs are run; or what of it differs from what the spec says.
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         SpecError: the spec, or its ``sweep:``, is wrong.
@@ -82,7 +84,8 @@ def planned(
         _check_axes(document, axes)
     _check_once(document, axes, own, named, batch_asked=batch_asked)
     taken = [_taken(document, axis) for axis in axes]  # what a design was loaded with gives way to what varies
-    sets = {name: value for name, value in origin.sets.items() if ("variable", name) not in taken} | dict(own)
+    loaded = {name: value for name, value in origin.sets.items() if not any(_sets(name, axis) for axis in axes)}
+    sets = loaded | dict(own)
     shapes = {name: shape for name, shape in origin.shapes.items() if ("input", name) not in taken} | dict(named)
     space = Space(axes, _sample(sample) if sample is not None else section.sample if section else None)
     base = _base(document, axes, sets, shapes)
@@ -164,12 +167,19 @@ def _check_once(
     """What varies is not given besides."""
     for axis in axes:
         kind, name = _taken(document, axis)
-        if kind == "variable" and name in sets:
-            raise UsageError(f"`{name}` is varied and set; leave one of them out")
+        if any(_sets(stated, axis) for stated in sets):
+            raise UsageError(f"`{axis.name}` is varied and set; leave one of them out")
         if kind == "input" and name in shapes:
             raise UsageError(f"`{axis.name}` is varied and given; leave one of them out")
         if kind == "batch" and batch_asked:
             raise UsageError("`batch` is varied and given; leave one of them out")
+
+
+def _sets(stated: str, axis: Axis) -> bool:
+    """Whether what is set is what an axis varies, or an element of it."""
+    target = Target.read(stated)
+    whole = axis.target.kind == "variable"
+    return target is not None and (target == axis.target or (whole and target.name == axis.target.name))
 
 
 def _base(

@@ -97,8 +97,10 @@ def sweep(
         sort: what the best designs are best in.
         top: how many of the best there are in the result.
         sample: look at so many designs instead of all.
-        set, input: as :func:`archscope.load` takes them.
-        setting, changes: how the designs are run, or what of it differs from what the spec says.
+        set: as :func:`archscope.load` takes it.
+        input: as :func:`archscope.load` takes it.
+        setting: how the designs are run, or what of it differs from what the spec says.
+        changes: fields of a setting that differ from it: ``batch=32``.
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, whose workers do the work instead.
         out: a ``.parquet`` or ``.csv`` file for all designs that satisfy the conditions.

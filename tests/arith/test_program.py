@@ -149,6 +149,10 @@ _texts = st.recursive(
             lambda t: f"{t[0]}({t[1]})"
         ),
         st.tuples(st.sampled_from(["min", "max", "divisible"]), inner, inner).map("{0[0]}({0[1]}, {0[2]})".format),
+        st.tuples(inner, st.sampled_from(["<", "=="]), inner).map("int({0[0]} {0[1]} {0[2]})".format),
+        st.tuples(inner, st.sampled_from(["+", "*"]), inner, inner).map(
+            "(({0[0]} < 3) {0[1]} {0[2]} if b > 5 else sum([{0[3]}, a, b][b % 3:]))".format
+        ),
         st.tuples(inner, inner, inner).map("({0[0]} if {0[1]} and not {0[2]} or b > 3 else depths[b % 2])".format),
     ),
     max_leaves=8,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -88,6 +89,46 @@ def test_analyze_sorts_folds_and_lists_columns(spec):
     assert lines[4].startswith("fc")
     assert "reuse" in run("analyze", spec, "--columns", "help").stdout
     assert "folded" not in run("analyze", spec, "--depth", "all").stdout
+
+
+@pytest.mark.parametrize("form", [("--sort", "-params"), ("--sort=-params",)])
+def test_a_sign_before_a_column_sorts_as_in_a_sweep(spec, form):
+    assert run("analyze", spec, *form).stdout == run("analyze", spec, "--sort", "params").stdout
+    told = run("analyze", spec, "--sort", "-parms", code=2).stderr
+    assert "there is no column `parms`; did you mean `params`?" in told
+
+
+def test_elements_of_lists_are_set_on_the_command_line():
+    one = run("analyze", "densenet121", "--set", "depths[1]=3", "--set", "depths[3]=2", "--csv", "-").stdout
+    assert one == run("analyze", "densenet121", "--set", "depths=[6,3,24,2]", "--csv", "-").stdout
+    both = run("compare", "densenet121", "--with", "depths[1]=3,growth=8,depths[0]=2").stdout
+    assert "(depths=[2,3,24,16]," in both
+    told = run("analyze", "densenet121", "--set", "depths[x]=3", code=2).stderr
+    assert "'depths[x]=3' is not of the form name=value, as in width=96 or depths[0]=6" in told
+
+
+#: an option as users of other tools type it, and what is said of it
+_OTHERS = {
+    "--max-depth": "it is '--depth' here, as in --depth 2",
+    "--max_depth": "it is '--depth' here, as in --depth 2",
+    "--input-size": "it is '--input' here, without the batch, as in --input 3x224x224; the batch is --batch",
+    "--batch-size": "it is '--batch' here, as in --batch 32",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in LazyGroup.COMMANDS if name != "plot"])
+def test_options_of_other_tools_are_told_with_ours(name, spec):
+    """In every command that has ours, and in no other."""
+    command = main.get_command(click.Context(main), name)
+    own = {option for parameter in command.params for option in parameter.opts}
+    for other, hint in _OTHERS.items():
+        told = run(name, spec, other, "2", code=2).stderr
+        assert f"No such option '{other}'" in told
+        assert (hint in " ".join(told.split())) is (hint.split("'")[1] in own)
+
+
+def test_a_plot_says_which_of_its_options_is_meant(spec):
+    assert "it is '--depth' here" in run("plot", "stages", spec, "--max-depth", "2", "-o", "a.svg", code=2).stderr
 
 
 def test_warnings_go_to_standard_error():
@@ -294,6 +335,7 @@ def test_verify_tells_the_setting_of_what_is_published():
     assert "setting" in report.schema()["required"]
 
 
+@pytest.mark.needs("torch")
 def test_csv_of_verify_tells_what_torch_has_and_what_is_wrong(tmp_path):
     """LeNet-5's 61,706 parameters, as its paper's and as torch's; a spec that is none is a row that is not ok."""
     (tmp_path / "bad.yaml").write_text("input: [3]\nlayers: [Lineer]\n")

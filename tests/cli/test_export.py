@@ -17,6 +17,7 @@ def run(*arguments):
     return CliRunner().invoke(main, ["export", *arguments])
 
 
+@pytest.mark.needs("torch")
 def test_to_standard_output():
     result = run("lenet5", "--to", "torch")
     assert result.exit_code == 0
@@ -26,6 +27,7 @@ def test_to_standard_output():
     assert json.loads(run("lenet5", "--to", "json").output)["graph"]["name"] == "LeNet-5"
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(
     ("file", "start"),
     [("m.py", '"""LeNet-5.'), ("m.dot", "digraph"), ("m.gv", "digraph"), ("m.mmd", "flowchart"), ("m.json", "{")],
@@ -35,6 +37,7 @@ def test_the_ending_says_the_format(file, start, tmp_path):
     assert (tmp_path / file).read_text().startswith(start)
 
 
+@pytest.mark.needs("torch")
 def test_a_variant_as_onnx(tmp_path):
     target = tmp_path / "m.onnx"
     assert run("lenet5", "--input", "1x32x32", "--seed", "1", "-o", str(target)).exit_code == 0

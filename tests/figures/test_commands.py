@@ -18,6 +18,7 @@ from archscope.report.text import binary, short
 from archscope.setting import Setting
 from archscope.sweeps.names import SWEPT
 from tests.figures.test_figures import ATTENTION, SETTINGS, SMALL
+from tests.repository import Repository
 
 #: what each command says of one design: the name of a figure, what it is of (nothing: the design), and the number
 Told = Iterator[tuple[str, str, Any]]
@@ -98,6 +99,18 @@ def diff(asked: Asked) -> Told:
     for change in _leaves(found["changes"]):
         if change["change"] == "added" and change["op"]:
             yield from ((name, change["after"], change[name]) for name in found["total"])
+
+
+def changed(asked: Asked) -> Told:
+    """From another design to this one, in a file of one name: what it is after."""
+    repository = Repository(asked.folder / "repository")
+    repository.commit(one=OTHER)
+    repository.write(one=CliRunner().invoke(main, ["expand", asked.spec, "--quiet"]).stdout)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(repository.folder)
+        bound = ("--bound",) if asked.setting.timed else ()
+        (design,) = asked.run("diff", "--base", "HEAD", "models", *bound, fields=STEP)["designs"]
+    yield from ((figure["name"], "", figure["after"]) for figure in design["figures"])
 
 
 def _leaves(changes: list[Any]) -> Iterator[Any]:
@@ -194,10 +207,11 @@ def expand(asked: Asked) -> Told:
     yield from _of_account(asked.analyzed(str(path)))
 
 
-COMMANDS = (analyze, compare, diff, memory, predict, profile, explain, receptive_field, reconcile, sweep, verify,
-            listed, export, expand)  # fmt: skip
+COMMANDS = (analyze, compare, diff, changed, memory, predict, profile, explain, receptive_field, reconcile, sweep,
+            verify, listed, export, expand)  # fmt: skip
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.filterwarnings("ignore")  # torch's, of a run
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("text", [SMALL, ATTENTION, None], ids=["small", "attention", "lenet5"])
@@ -212,7 +226,7 @@ def test_no_figure_differs_between_commands_under_one_setting(text, setting, tmp
             told.setdefault((name, of), []).append((command.__name__, value))
     assert {"macs", "saved_bytes", "training_bytes", "param_bytes"} <= {name for name, _ in told}
     assert {command for answers in told.values() for command, _ in answers} >= {
-        "analyze", "compare", "diff", "memory", "explain", "receptive_field", "reconcile", "sweep", "expand",
+        "analyze", "compare", "diff", "changed", "memory", "explain", "receptive_field", "reconcile", "sweep", "expand",
     }  # fmt: skip
     for (name, of), answers in told.items():
         if name in FIGURES and (of or name not in figures.FIELDS):

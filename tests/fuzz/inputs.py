@@ -75,13 +75,14 @@ _NUMBERS = [
 ]  # fmt: skip
 _FITTING = ["1", "2", "3", "4", "7", "12", "64", "512", "1000", "65536", "10**6", "2**31", "2**40", "0", "-1", "0.5"]
 _ATOMS = [
-    "1", "2", "0", "-1", "3.5", "1e308", "10**9", "2**200", "n", "w", "xs", "s", "x", "in_channels", "in_size", "in_features",
+    "1", "2", "0", "-1", "3.5", "1e308", "10**9", "2**200", "n", "w", "xs", "s", "x", "in_channels", "in_size", "in_features", "in_shape", "in_length", "in_shape[1]",
     "true", "null", "'a'", "[]", "[1,2]", "[[0], 10**9]", "[n] ", "-10**8", "1j", "...", "b'1'", "0.1", "1e-300", "[w,w,w]",
 ]  # fmt: skip
 _CODE = [
     "().__class__.__bases__[0].__subclasses__()", f"__import__('os').system('{CANARY}')", "lambda: 1", "[x for x in xs]",
     f"eval('{CANARY}()')", "open('/etc/passwd')", "(yield)", "a:=1", "f'{n}'", "n.bit_length()", "xs.append(1)", "*xs", "**n",
     "print(1)", "exec('1')", "'a'*10**9", "[1]*10**9", "xs*10**9", "'%999999999d'%1", "n if", "1 if 1", "a[999999999999]",
+    "xs[:10**9]", "xs[::0]", "xs[-10**30:2**200:-1]", "in_shape[0]", "int(n > 1)", "int(xs)", "sum(xs[:n])", "xs[:][:][::-1]", "xs[0:1:2:3]",
     "a[" + "9" * 4400 + "]", "xs[-1]", "xs[10**10]", "xs[n][n]", "len(xs[0])", "((((((((((1))))))))))", "(" * 90 + "1" + ")" * 90,
     "-" * 200 + "1", "not " * 90 + "1", "1" + "+1" * 200, "min()", "max([])", "sum([[1],[2]])", "divisible(n, 0)", "1/0", "0**-1",
     "(-8)**0.5", "round(5, -10**8)", "round(1e308, 400)", "round(2**255, -80)", "prod([[0], 10**9])", "prod([2**200,2**200])",
@@ -95,7 +96,7 @@ def _expression(rng: random.Random, depth: int = 3) -> str:
     if depth == 0 or rng.random() < 0.2:
         return rng.choice(_ATOMS) if rng.random() < 0.8 else rng.choice(_CODE)
     inner = [_expression(rng, depth - 1) for _ in range(3)]
-    form = rng.randrange(9)
+    form = rng.randrange(10)
     if form == 0:
         return f"{rng.choice(list(FUNCTIONS))}({', '.join(inner[: rng.randrange(4)])})"
     if form == 1:
@@ -108,6 +109,9 @@ def _expression(rng: random.Random, depth: int = 3) -> str:
         return f"{rng.choice(['not ', '-', '+', '~'])}{inner[0]}"
     if form == 5:
         return rng.choice(_CODE)
+    if form == 6:
+        ends = [rng.choice(["", end, rng.choice(_ATOMS)]) for end in inner]
+        return f"{rng.choice(['xs', 'in_shape', 'in_size', inner[0]])}[{':'.join(ends[: rng.choice([2, 2, 3])])}]"
     sign = rng.choice(
         [
             "+",

@@ -58,7 +58,7 @@ FINE = {0: "answered", 1: "failed a check", 2: "refused"}
 
 
 def allowed(given: Input) -> float:
-    """Seconds that an answer may take: the README states them by the number of layers."""
+    """Seconds that an answer may take: docs/limits.md states them by the number of layers."""
     if "--vary" in given.arguments:  # a command line may give a million values
         return LONGEST_SWEEP
     if exports_onnx(given):

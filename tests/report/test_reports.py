@@ -9,6 +9,7 @@ import types
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -29,6 +30,7 @@ from archscope.report.results.account import AccountReport
 from archscope.shown import Shown
 from archscope.verify import verify
 from tests.analysis.time.test_roofline import calibration
+from tests.repository import Repository
 
 #: commands that print no result: they write a spec, a drawing, a model, or tell of the program itself
 SILENT = {"expand", "export", "graph", "plot", "schema"}
@@ -49,10 +51,21 @@ def imported():
     return from_torch(torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU()), torch.zeros(2, 6))
 
 
+@cache
+def changed():
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        one = Repository(Path(folder))
+        one.commit(net="name: Net\ninput: [6]\nlayers: [Linear: 5]\n")
+        one.write(net="name: Net\ninput: [6]\nlayers: [Linear: 6]\n")
+        patch.chdir(folder)
+        return archscope.changes(["models"], "HEAD")
+
+
 #: each result of the library, and a figure that people are told of it
 RESULTS = {
     "Account": (lambda: archscope.analyze(lenet()), f"{PARAMS:,}"),
     "Calibration": (lambda: replace(calibration(), machine=machine("cpu").as_data()), "1 TFLOP/s"),
+    "Changes": (changed, "+7"),  # a unit more of 6 weights and a bias
     "Comparison": (lambda: archscope.compare([lenet(), archscope.load("alexnet")]), f"{PARAMS:,}"),
     "Design": (lenet, f"{PARAMS:,}"),
     "Difference": (

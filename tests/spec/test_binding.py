@@ -12,6 +12,7 @@ import archscope
 from archscope.ops import REGISTRY
 from archscope.ops.base import InfersArguments
 from archscope.spec import library, words
+from archscope.spec.document import ARRIVING
 from tests.ops.test_contract import a_case, torch_parameters
 from tests.spec.asking import HEAD, Mistake, check, each, marked, mistakes, place
 
@@ -338,7 +339,10 @@ def test_the_words_of_other_libraries_lead_to_layers_that_exist() -> None:
         ("Parameter: {shape: [2], init: foo}", ""),
         ("Conv2d: {out_channels: 3, kernel_size: 1, padding_mode: foo}", ""),
         ("Parameter: {shape: [2], init: somewher}", "did you mean `somewhere`?"),
-        ("Conv2d: {out_channels: foo, kernel_size: 1}", "known here: somewhere, in_channels, in_features, in_size"),
+        (
+            "Conv2d: {out_channels: foo, kernel_size: 1}",
+            "known here: somewhere, " + ", ".join(ARRIVING),
+        ),
     ],
 )
 def test_variables_are_not_listed_where_the_message_lists_words(layer: str, hint: str) -> None:

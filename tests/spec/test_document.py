@@ -15,8 +15,8 @@ from tests.spec.asking import Mistake, check, each, layers, marked, messages, mi
 TAIL = "input: [3]\nlayers: [ReLU]\n"
 FUNCTIONS = "functions: min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
 KEYS = (
-    "a spec has the keys name, source, description, include, extends, input, inputs, vars, blocks, layers, freeze, "
-    "outputs, expect, budget, accuracy, sweep"
+    "a spec has the keys archscope, name, source, description, include, extends, input, inputs, vars, blocks, layers, "
+    "freeze, outputs, expect, budget, accuracy, sweep"
 )
 
 MISTAKES = [
@@ -577,7 +577,7 @@ blocks:
 layers:
   - repeat: depth
     layers: [f: w]
-outputs: {logits: repeat}
+outputs: {logits: f}
 expect: {params: 16}
 budget: {params: <= 100}
 accuracy: {top1: 50}
@@ -599,7 +599,7 @@ def test_extends_replaces_blocks_layers_and_inputs(tmp_path: Path) -> None:
     write(tmp_path, base=BASE)
     write(tmp_path, block="extends: base\nblocks:\n  f(n): [Tanh]\n", size="extends: base\ninput: [3, 4, 4]\n")
     write(tmp_path, list="extends: base\nlayers: [{f: 7}]\noutputs: [f]\n", grand="extends: list\nvars: {w: 1}\n")
-    assert layers(tmp_path / "block.yaml") == ["repeat.0.f.Tanh: Tanh"]
+    assert layers(tmp_path / "block.yaml") == ["f.0.f.Tanh: Tanh"]
     assert archscope.load(tmp_path / "size.yaml").inputs[0].shape == (3, 4, 4)
     assert layers(tmp_path / "list.yaml") == layers(tmp_path / "grand.yaml") == ["f.Conv2d: Conv2d"]
 

@@ -92,7 +92,7 @@ MISTAKES = [
         "3:37",
         "maybe",
         "`bias` of Linear: expected true or false, got 'maybe'",
-        "known here: in_channels, in_features, in_size",
+        "known here: in_channels, in_features, in_size, in_length, in_shape",
     ),
     Mistake(
         "a word for a mode",
@@ -254,7 +254,7 @@ MISTAKES = [
         "3:20",
         "maybe",
         "unknown name `maybe`",
-        "known here: in_channels, in_features, in_size",
+        "known here: in_channels, in_features, in_size, in_length, in_shape",
     ),
     Mistake("yes", HEAD + "  - {ReLU: , freeze: yes}\n", "3:22", "yes", "unknown name `yes`", "write true or false"),
     Mistake(
@@ -307,7 +307,7 @@ MISTAKES = [
         "3:20",
         "'a{b}'",
         "unknown name `b`",
-        "known here: in_channels, in_features, in_size",
+        "known here: in_channels, in_features, in_size, in_length, in_shape",
     ),
     Mistake(
         "a name twice",

@@ -12,7 +12,7 @@ from archscope.errors import SpecError
 from archscope.setting import Setting
 from archscope.setting.precision import WORDS
 from archscope.spec.writer import to_yaml
-from tests.spec.asking import HEAD, layers, shapes
+from tests.spec.asking import HEAD, layers, mistakes, shapes
 
 UNET = """input: [1, 64, 64]
 vars: {depth: 3, width: 8, act: ReLU}
@@ -96,13 +96,13 @@ layers:
   - mlp: {sizes: [7]}
 """
     assert layers(text) == [
-        "mlp_1.i.0.Linear: Linear",
-        "mlp_1.i.0.act: Tanh",
-        "mlp_1.i.1.Linear: Linear",
-        "mlp_1.i.1.act: Tanh",
+        "mlp_1.repeat.0.Linear: Linear",
+        "mlp_1.repeat.0.act: Tanh",
+        "mlp_1.repeat.1.Linear: Linear",
+        "mlp_1.repeat.1.act: Tanh",
         "mlp_1.last.Linear: Linear",
-        "mlp_2.i.0.Linear: Linear",
-        "mlp_2.i.0.act: ReLU",
+        "mlp_2.repeat.0.Linear: Linear",
+        "mlp_2.repeat.0.act: ReLU",
     ]
 
 
@@ -121,9 +121,9 @@ def test_variables_hold_names_of_layers_and_blocks() -> None:
 def test_repeats_count_from_0() -> None:
     text = HEAD + "  - repeat: 3\n    index: i\n    layers: [Conv2d: {out_channels: 4 + i, kernel_size: 1}, ReLU]\n"
     assert [name for name in layers(text) if "Conv" in name] == [
-        "i.0.Conv2d: Conv2d",
-        "i.1.Conv2d: Conv2d",
-        "i.2.Conv2d: Conv2d",
+        "repeat.0.Conv2d: Conv2d",
+        "repeat.1.Conv2d: Conv2d",
+        "repeat.2.Conv2d: Conv2d",
     ]
     assert [layer.op.out_channels for layer in archscope.load(text).layers if layer.kind == "Conv2d"] == [4, 5, 6]
 
@@ -139,7 +139,7 @@ layers:
         index: i
         layers: [Linear: 10 * stage + i + 1]
 """
-    assert layers(text) == ["stage.0.i.0.Linear: Linear", "stage.2.i.0.Linear: Linear", "stage.2.i.1.Linear: Linear"]
+    assert layers(text) == [f"stage.{place}.Linear: Linear" for place in ("0.Linear.0", "2.Linear.0", "2.Linear.1")]
     assert [layer.op.out_features for layer in archscope.load(text).layers] == [1, 21, 22]
 
 
@@ -147,11 +147,27 @@ def test_names_of_repeats() -> None:
     def names(more: str) -> list[str]:
         return [layer.name for layer in archscope.load(HEAD + f"  - {{repeat: 2, layers: [ReLU], {more}}}\n").layers]
 
-    assert names("when: true") == ["repeat.0.ReLU", "repeat.1.ReLU"]
-    assert names("index: stage") == ["stage.0.ReLU", "stage.1.ReLU"]
+    assert names("when: true") == names("index: i") == names("index: stage") == ["ReLU.0.ReLU", "ReLU.1.ReLU"]
     assert names("name: part") == ["part.0.ReLU", "part.1.ReLU"]
     assert names("index: i, name: 'layer{i + 1}'") == ["layer1.ReLU", "layer2.ReLU"]
     assert names("index: i, name: 'a{i}.b{2 * i}'") == ["a0.b0.ReLU", "a1.b2.ReLU"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("{repeat: 1, index: i, layers: [cell: 2]}", "cell.0.cell.Conv2d"),
+        ("{repeat: 1, layers: [cell: 2]}", "cell.0.cell.Conv2d"),
+        ("{repeat: 1, layers: [{cell: 2, name: one}]}", "cell.0.one.Conv2d"),
+        ("{repeat: 1, index: i, layers: [cell: 2, Tanh]}", "repeat.0.cell.Conv2d"),
+        ("{repeat: 1, index: stage, layers: [cell: 2, Tanh]}", "stage.0.cell.Conv2d"),
+        ("{repeat: 1, index: i, layers: [Add: [[cell: 3], []]]}", "repeat.0.cell.Conv2d"),
+        ("{repeat: 1, index: i, layers: [{repeat: 1, layers: [cell: 3]}]}", "repeat.0.cell.0.cell.Conv2d"),
+    ],
+)
+def test_a_repeat_without_a_name_is_called_after_the_block_that_it_lays(entry: str, expected: str) -> None:
+    text = f"input: [3, 8, 8]\nblocks:\n  cell(w): [Conv2d: {{out_channels: w, kernel_size: 1}}]\nlayers: [{entry}]\n"
+    assert archscope.load(text).layers[0].name == expected
 
 
 def test_a_repeat_of_none_is_nothing() -> None:
@@ -309,6 +325,36 @@ layers:
     assert (pool.op.kernel_size, linear.op.out_features) == ((1, 10), 9)
 
 
+def test_any_dimension_of_what_arrives() -> None:
+    """As the ``shape`` of torch's tensors has them: (N, 12, 5, 7), (N, 12, 35), (N, 420)."""
+    text = """input: [12, 5, 7]
+layers:
+  - Conv2d: {out_channels: 'in_shape[1] + len(in_shape)', kernel_size: ['in_shape[2]', 'in_shape[-1] - 6']}
+  - {Conv2d: {out_channels: 12, kernel_size: 1}, from: input}
+  - Flatten: 2
+  - Linear: prod(in_shape[1:])
+"""
+    first, _, flat, linear = archscope.load(text).layers
+    assert (first.op.out_channels, first.op.kernel_size) == (12 + 4, (5, 1))
+    assert linear.op.out_features == 12 * 5 * 7
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(2, 12, 5, 7).flatten(2)
+    assert archscope.load(text).graph.tensors(2)[flat.name][0].shape == tuple(x.shape)
+
+
+@pytest.mark.parametrize(("arriving", "length"), [([9], 9), ([9, 16], 9), ([4, 9, 16], 9)])
+def test_the_length_of_a_sequence(arriving: list[int], length: int) -> None:
+    """(N, L) of words, (N, L, E) behind an embedding, (N, heads, L, E) in attention."""
+    text = f"input: {arriving}\nlayers: [{{Linear: in_length, name: a}}]\n"
+    assert archscope.load(text).layers[0].op.out_features == length
+
+
+def test_the_batch_is_no_number() -> None:
+    (told,) = mistakes("input: [3, 4]\nlayers: [{Linear: 'in_shape[0]'}]\n")
+    assert told.message == "`out_features` of Linear: expected an integer of at least 1, got 'N'"
+    assert told.hint == "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
+
+
 def test_what_arrives_in_a_block_a_condition_and_a_name() -> None:
     text = """input: [6]
 blocks:
@@ -318,7 +364,7 @@ layers:
   - {f: in_features + 1, when: in_features == 3, name: 'from{in_features}'}
   - {repeat: in_features, layers: [ReLU]}
 """
-    assert layers(text) == ["f.Linear: Linear", "from3.Linear: Linear", *(f"repeat.{i}.ReLU: ReLU" for i in range(4))]
+    assert layers(text) == ["f.Linear: Linear", "from3.Linear: Linear", *(f"ReLU.{i}.ReLU: ReLU" for i in range(4))]
 
 
 def test_what_arrives_is_what_from_says() -> None:
@@ -363,7 +409,7 @@ layers:
 """
     regions = [layer.checkpoint for layer in archscope.load(text).layers]
     assert regions == [
-        "f_1", "f_1", "f_1", None, "f_2.g", "f_2.g", "repeat.0", "repeat.1", "group_1", "group_1", "group_2", "ReLU"
+        "f_1", "f_1", "f_1", None, "f_2.g", "f_2.g", "ReLU_1.0", "ReLU_1.1", "group_1", "group_1", "group_2", "ReLU_2"
     ]  # fmt: skip
 
 
@@ -392,18 +438,18 @@ blocks:
 layers:
   - {f: 2, name: a}
   - {reuse: a, name: b}
-  - {reuse: a.repeat.0.Conv2d, name: c}
+  - {reuse: a.Conv2d.0.Conv2d, name: c}
   - {reuse: a, name: d, from: input}
 """
     design = archscope.load(text)
     assert {layer.name: layer.shares for layer in design.layers if layer.kind == "Conv2d"} == {
-        "a.repeat.0.Conv2d": None,
-        "a.repeat.1.Conv2d": None,
-        "b.repeat.0.Conv2d": "a.repeat.0.Conv2d",
-        "b.repeat.1.Conv2d": "a.repeat.1.Conv2d",
-        "c": "a.repeat.0.Conv2d",
-        "d.repeat.0.Conv2d": "a.repeat.0.Conv2d",
-        "d.repeat.1.Conv2d": "a.repeat.1.Conv2d",
+        "a.Conv2d.0.Conv2d": None,
+        "a.Conv2d.1.Conv2d": None,
+        "b.Conv2d.0.Conv2d": "a.Conv2d.0.Conv2d",
+        "b.Conv2d.1.Conv2d": "a.Conv2d.1.Conv2d",
+        "c": "a.Conv2d.0.Conv2d",
+        "d.Conv2d.0.Conv2d": "a.Conv2d.0.Conv2d",
+        "d.Conv2d.1.Conv2d": "a.Conv2d.1.Conv2d",
     }
     assert [str(ref) for ref in design.layers[-3].inputs] == ["input"]
     assert archscope.analyze(design).total.params == 2 * (3 * 3 + 3)

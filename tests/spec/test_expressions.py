@@ -75,6 +75,20 @@ NAMES = Table(a=7, b=2.5, flags=(True, False), depths=(3, 4, 6, 3), deep=((1, 2)
         ("depths[-1]", 3),
         ("depths[a - 5]", 6),
         ("deep[0][1]", 2),
+        ("depths[:2]", (3, 4)),
+        ("depths[1:]", (4, 6, 3)),
+        ("depths[-2:]", (6, 3)),
+        ("depths[1:a]", (4, 6, 3)),
+        ("depths[::-1]", (3, 6, 4, 3)),
+        ("depths[3:1]", ()),
+        ("sum(depths[:0])", 0),
+        ("sum(depths[:3])", 13),
+        ("prod(depths[1:3])", 24),
+        ("deep[:1][0][1]", 2),
+        ("int(a > 0)", 1),
+        ("int(a > 9)", 0),
+        ("8 * int(not flags[1])", 8),
+        ("sum([int(true), int(3 in depths), int(a > 9)])", 2),
         ("[1, a, [2]]", (1, 7, (2,))),
         ("(1, 2)", (1, 2)),
         ("1, 2", (1, 2)),
@@ -122,6 +136,10 @@ formulas = st.recursive(
         st.tuples(inner, inner, inner).map(lambda p: f"({p[0]} if {p[1]} else {p[2]})"),
         inner.map(lambda text: f"(- {text})"),
         st.lists(inner, min_size=1, max_size=3).map(lambda items: f"max([{', '.join(items)}])"),
+        inner.map(lambda text: f"int({text})"),
+        st.tuples(inner, *[st.sampled_from(["", "0", "1", "-1", "2"])] * 2, st.sampled_from(["", ":2", ":-1"])).map(
+            lambda p: f"max([{p[0]}, 5, 1, 2][{p[1]}:{p[2]}{p[3]}])"
+        ),
     ),
     max_leaves=8,
 )
@@ -135,15 +153,18 @@ def test_it_computes_as_python_does(text: str) -> None:
     except ExpressionError as error:
         assert error.message
         return
-    assert found == eval(compile(ast.parse(text, mode="eval"), "", "eval"), {"max": max})
+    assert found == eval(compile(ast.parse(text, mode="eval"), "", "eval"), {"max": max, "int": int})
 
 
 LISTING = (
-    "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, functions: "
+    "numbers, names, + - * / // % **, comparisons, and/or/not, x if c else y, lists, indexing, slices, functions: "
     "min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
 )
 FUNCTION_LIST = "functions: min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
-KNOWN = "known here: in_channels, in_features, in_size"
+INT = "int: cut off towards zero; of a condition 1 or 0, as Python's int()"
+PROD = "prod: the product of a list"
+BATCH = "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
+KNOWN = "known here: in_channels, in_features, in_size, in_length, in_shape"
 
 
 def wrong(expression: str, at: str, message: str, hint: str = "") -> Mistake:
@@ -180,7 +201,7 @@ MISTAKES = [
         "arithmetic needs numbers; `'%999999999d'` is the word '%999999999d'",
     ),
     wrong("'[0] * 1000000000'", "[0]", "arithmetic needs numbers; `[0]` is a list"),
-    wrong("true + 1", "true", "arithmetic needs numbers; `true` is true"),
+    wrong("true + 1", "true", "arithmetic needs numbers; `true` is true", "`int(true)` is 1 or 0"),
     wrong("1 @ 2", "1 @ 2", "`1 @ 2`: this operator is not part of the arithmetic"),
     wrong("1 << 99", "1 << 99", "`1 << 99`: this operator is not part of the arithmetic"),
     wrong("~1", "~1", "`~1` has no value: it is applied to 1"),
@@ -222,9 +243,7 @@ MISTAKES = [
         "max needs numbers; `'a'` is the word 'a'",
         "max: the largest of its arguments, or of a list",
     ),
-    wrong(
-        "int('9')", "'9'", "int needs numbers; `'9'` is the word '9'", "int: cut off towards zero, as Python's int()"
-    ),
+    wrong("int('9')", "'9'", "int needs numbers; `'9'` is the word '9'", INT),
     wrong("len(3)", "len(3)", "`len` has no value for (3)", "len: the length of a list"),
     wrong("1 + sqrt(0 - 1)", "sqrt(0 - 1)", "`sqrt` has no value for (-1)", "sqrt: the square root"),
     wrong(
@@ -241,7 +260,20 @@ MISTAKES = [
     ),
     wrong("'[1, 2][5]'", "[1, 2][5]", "index 5 is outside a list of 2"),
     wrong("in_size[2]", "in_size[2]", "index 2 is outside a list of 2"),
-    wrong("'in_size[0:1]'", "in_size[0:1]", "slices are not part of the arithmetic; index one element"),
+    wrong(
+        "'in_size[::0]'", "::0", "the step of a slice is 0", "`[::2]` takes every second, `[::-1]` turns a list round"
+    ),
+    wrong("'in_size[0.5:]'", "0.5", "an end of a slice must be a whole number, not 0.5"),
+    wrong("'in_size[:true]'", "true", "an end of a slice must be a whole number, not true"),
+    wrong("'in_size[::[1]]'", "[1]", "the step of a slice must be a whole number, not a list"),
+    wrong("3[:1]", "3", "only a list can be indexed; `3` is 3"),
+    wrong("in_shape[0] * 2", "in_shape[0]", "arithmetic needs numbers; `in_shape[0]` is the word 'N'", BATCH),
+    wrong("prod(in_shape)", "in_shape", "prod needs a list of numbers, and no other values in it", PROD),
+    wrong(
+        "sum([1 < 2])", "[1 < 2]", "sum needs a list of numbers, and no other values in it", "sum: the sum of a list"
+    ),
+    wrong("abs(1 < 2)", "1 < 2", "abs needs numbers; `1 < 2` is true", "abs: the absolute value"),
+    wrong("4 * (1 < 2)", "1 < 2", "arithmetic needs numbers; `1 < 2` is true", "`int(1 < 2)` is 1 or 0"),
     wrong("in_size[true]", "true", "an index must be a whole number, not true"),
     wrong("3[0]", "3", "only a list can be indexed; `3` is 3"),
     wrong("""'"a" < 1'""", '"a" < 1', "the word 'a' and 1 have no order"),

@@ -70,7 +70,11 @@ def test_parts_of_groups_are_named_by_path(reference: str) -> None:
 
 def test_iterations_have_names() -> None:
     text = HEAD + "  - {repeat: 3, index: i, layers: [ReLU, Tanh]}\n"
-    for reference, expected in (("i.0", "i.0.Tanh"), ("i.1.ReLU", "i.1.ReLU"), ("i", "i.2.Tanh")):
+    for reference, expected in (
+        ("repeat.0", "repeat.0.Tanh"),
+        ("repeat.1.ReLU", "repeat.1.ReLU"),
+        ("repeat", "repeat.2.Tanh"),
+    ):
         assert reads(text + f"  - {{ELU: , from: {reference}, name: last}}\n", "last") == [expected]
 
 
@@ -264,9 +268,9 @@ def test_a_repeat_whose_layers_all_have_computed_names_adds_no_level() -> None:
     names = [layer.name for layer in archscope.load(CHAIN).layers]
     assert names == ["cell0", "cell1", "cell2", "cell3"]
     partly = HEAD + "  - repeat: 2\n    index: i\n    layers: [{name: 'a{i}', ReLU: }, Tanh]\n"
-    assert [layer.name for layer in archscope.load(partly).layers][:2] == ["i.0.a0", "i.0.Tanh"]
+    assert [layer.name for layer in archscope.load(partly).layers][:2] == ["repeat.0.a0", "repeat.0.Tanh"]
     branch = HEAD + "  - repeat: 1\n    index: i\n    layers: [{name: 'a{i}', Add: [[ReLU], []]}]\n"
-    assert [layer.name for layer in archscope.load(branch).layers] == ["i.0.ReLU", "i.0.a0"]
+    assert [layer.name for layer in archscope.load(branch).layers] == ["repeat.0.ReLU", "repeat.0.a0"]
 
 
 def test_names_that_a_repeat_computes_alike_are_a_mistake() -> None:

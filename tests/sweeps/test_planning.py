@@ -147,6 +147,7 @@ def test_a_design_keeps_what_it_was_made_with():
         ({"vary": "depths[2]=4,8"}, "`depths` has 2 elements, numbered from 0"),
         ({"vary": "input.mask=4,8"}, "no input `mask`; inputs: input"),
         ({"set": {"width": 3}}, "`width` is varied and set"),
+        ({"set": {"width[0]": 3}}, "`width` is varied and set"),
         ({"vary": "input=8,16", "input": (3, 9, 9)}, "`input` is varied and given"),
         ({"vary": "batch=1,2", "setting": {"batch": 3}}, "`batch` is varied and given"),
         ({"vary": "batch=1,2", "setting": Setting(), "batch": 3}, "`batch` is varied and given"),

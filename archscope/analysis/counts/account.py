@@ -220,7 +220,8 @@ def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> A
     """Account for a design.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: a setting that cannot be, or a layer of which it is not known what autocast does in it.

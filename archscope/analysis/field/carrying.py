@@ -36,6 +36,12 @@ NOWHERE = 2**30
 class TooLarge(UsageError):
     """More places are on the way than are gone through one by one."""
 
+    def __init__(self, places: int, most: int) -> None:
+        super().__init__(
+            f"what a unit sees is found place by place, of at most {most:,}; there are {places:,} on the way"
+        )
+        self.places, self.most = places, most
+
 
 class Folding(NamedTuple):
     """How one element comes to what it says from those that it reads.
@@ -76,10 +82,7 @@ class Carrier:
         """
         places = prod(shape)
         if places > self.most * times:
-            raise TooLarge(
-                f"what a unit sees is found place by place, of at most {self.most * times:,}; "
-                f"there are {places:,} on the way"
-            )
+            raise TooLarge(places, self.most * times)
 
     def one(self, places: int | range, dim: int, shape: Sequence[int]) -> Mask:
         """A mask of one place (or some) along a dimension, and of everything along the others (held once)."""

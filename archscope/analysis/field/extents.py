@@ -89,21 +89,25 @@ class Table:
         return bool((self.first == first).all() and (self.last == last).all())
 
 
-def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table | None:
+def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table | str:
     """What units see that have places along some dimensions of a tensor, all elements along the others together.
 
     Args:
         dims: in their order in the tensor.
 
     Returns:
-        ``None`` where there are too many units to be told one by one, alike as they may be.
+        Why not, where there are too many units to be told one by one, alike as they may be.
     """
     others = tuple(dim for dim in range(extent.first.ndim) if dim not in dims)
     sizes = [shape[dim] for dim in dims]
     if prod(sizes) > MOST_TOLD:
-        return None
+        return _too_many(f"it has {prod(sizes):,} units")
     first, last = (np.minimum.reduce(of, axis=others) if others else of for of in extent[:2])
     return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
+
+
+def _too_many(what: str) -> str:
+    return f"{what}: no more than {MOST_TOLD:,} are told one by one"
 
 
 def differing(extent: Extent, dims: Sequence[int]) -> tuple[int, ...]:
@@ -113,31 +117,34 @@ def differing(extent: Extent, dims: Sequence[int]) -> tuple[int, ...]:
 
 def extents(
     inputs: Sequence[Input], steps: Sequence[Step], wanted: Mapping[Key, set[Ref]]
-) -> dict[tuple[Ref, Key], Extent]:
-    """What the elements of some tensors see along some axes, as far as there is room.
+) -> dict[tuple[Ref, Key], Extent | str]:
+    """What the elements of some tensors see along some axes, as far as there is room; else why there is none.
 
     Args:
         wanted: the tensors, by the axis.
     """
-    results: dict[tuple[Ref, Key], Extent] = {}
+    results: dict[tuple[Ref, Key], Extent | str] = {}
     values, room = Values(steps, arrays=True), MOST_TOGETHER
     for key, refs in wanted.items():
         node = next(node for node in inputs if node.name == key[0])
         shape = node.tensor(1).shape
         if shape[key[1]] > MOST_TOLD:
+            why = _too_many(f"{node.name} has {shape[key[1]]:,} places")
+            results |= {(ref, key): why for ref in refs}
             continue
         needed = _ancestors(steps, refs)
         places = np.arange(shape[key[1]], dtype=np.int32).reshape([-1 if d == key[1] else 1 for d in range(len(shape))])
-        extents_of: dict[Ref, Extent | None] = {Ref(node.name): Extent(places, -places)}
+        extents_of: dict[Ref, Extent | str] = {Ref(node.name): Extent(places, -places)}
+        no_room = f"the maps on the way have more than {MOST_TOGETHER:,} places together"
         for step in steps:
             for output in range(len(step.y)):
                 ref = Ref(step.layer.name, output)
                 if ref not in needed or extents_of.keys().isdisjoint(step.layer.inputs):
                     continue
-                extents_of[ref] = _extent(step, output, extents_of, values.readings(step, output)) if room > 0 else None
-                extent = extents_of[ref]
-                room -= 0 if extent is None else extent.first.size
-        results |= {(ref, key): extent for ref in refs if (extent := extents_of.get(ref)) is not None}
+                extent = _extent(step, output, extents_of, values.readings(step, output)) if room > 0 else no_room
+                extents_of[ref] = extent
+                room -= 0 if isinstance(extent, str) else extent.first.size
+        results |= {(ref, key): extents_of[ref] for ref in refs if ref in extents_of}
     return results
 
 
@@ -151,21 +158,21 @@ def _ancestors(steps: Sequence[Step], refs: set[Ref]) -> set[Ref]:
 
 
 def _extent(
-    step: Step, output: int, extents_of: Mapping[Ref, Extent | None], readings: tuple[Reads, ...]
-) -> Extent | None:
-    """What the elements of an output see; ``None`` where there is no room, or it is not known of what it reads."""
+    step: Step, output: int, extents_of: Mapping[Ref, Extent | str], readings: tuple[Reads, ...]
+) -> Extent | str:
+    """What the elements of an output see; why it is not told, where there is no room for that or what it reads."""
     carrier, out = Carrier(LEAST, MOST_TOLD), step.y[output].shape
     parts, at_most = [], ""
     for ref, tensor, reads in zip(step.layer.inputs, step.x, readings, strict=True):
         if reads is None or ref not in extents_of:
             continue
         extent = extents_of[ref]
-        if extent is None:
-            return None
+        if isinstance(extent, str):
+            return extent
         try:
             parts.append([_held_once(carrier.forth(of, reads, tensor.shape, out)) for of in extent[:2]])
-        except TooLarge:
-            return None
+        except TooLarge as error:
+            return _too_many(f"{step.layer.name} goes through {error.places:,} places")
         at_most = at_most or extent.at_most or (step.layer.name if isinstance(reads, AtMost) else "")
     if not parts:
         nowhere = np.full((1,) * len(out), NOWHERE, np.int32)

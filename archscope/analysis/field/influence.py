@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archscope.analysis.field.axis import Field
 from archscope.analysis.field.carrying import Carrier
-from archscope.analysis.field.receptive_field import Field, ReceptiveFields, receptive_fields
+from archscope.analysis.field.receptive_field import ReceptiveFields, receptive_fields
 from archscope.analysis.field.values import Values
 from archscope.design import Design
 from archscope.design.graph import Ref

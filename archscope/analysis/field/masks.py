@@ -22,9 +22,6 @@ from archscope.ops.tensors import Cast, Contiguous, Identity, Scale
 if TYPE_CHECKING:
     from archscope.ops.contents import Elements, Mask
 
-#: ops that leave nothing of masked scores; until there a score depends on what it is computed from, masked or not
-LEAVING = (Softmax, LogSoftmax)
-
 #: what is known of the inputs of a layer, one each; ``None`` where nothing is
 Inputs = Sequence[Known | None]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archscope.analysis.field.masks import LEAVING, masked_behind, masked_in, settled
+from archscope.analysis.field.masks import masked_behind, masked_in, settled
 from archscope.design.graph import Ref
 from archscope.design.steps import Step
 from archscope.ops import Op
@@ -18,9 +18,8 @@ from archscope.ops.contents import Known, Masked, called, elements, held
 from archscope.ops.functions import Negative
 from archscope.ops.indexing import Flip, Roll
 from archscope.ops.logic import Compare, Logical, LogicalNot
-from archscope.ops.readings import Reads, besides, only_of
+from archscope.ops.readings import Reads, besides
 from archscope.ops.tensors import Buffer, Cast, Constant, Scale, Shift
-from archscope.ops.windows import Along
 
 if TYPE_CHECKING:
     from archscope.ops.contents import Elements
@@ -85,12 +84,10 @@ class Values:
             return readings
         if isinstance(op, ReadsByValues) and (contents := self.of(step)):
             readings = op.reads_knowing(step.x, step.y, output, contents)
-        own, ndim = self._contents.get(Ref(step.layer.name, output)), len(step.y[output].shape)
+        own = self._contents.get(Ref(step.layer.name, output))
         if own is not None and not own.whole and not op.view:
             zero = own.masked.zero
-            readings = tuple(besides(one, zero, ndim) if isinstance(one, Along) else one for one in readings)
-        if isinstance(op, LEAVING) and (scores := self.of(step).get(0)) is not None:
-            readings = (only_of(readings[0], scores.masked.low, step.x[0].shape),)
+            readings = tuple(None if one is None else besides(one, zero, step.y[output].shape) for one in readings)
         return readings
 
 
@@ -101,8 +98,7 @@ def _constant(op: Op) -> bool:
 
 def _wanted(steps: Sequence[Step]) -> set[Ref]:
     """What ops read whose readings its values tell, and all that this is computed from."""
-    telling = (ReadsByValues, *LEAVING)
-    wanted = {ref for step in steps if isinstance(step.layer.op, telling) for ref in step.layer.inputs}
+    wanted = {ref for step in steps if isinstance(step.layer.op, ReadsByValues) for ref in step.layer.inputs}
     for step in reversed(steps):
         if Ref(step.layer.name) in wanted:
             wanted |= set(step.layer.inputs)

@@ -55,8 +55,9 @@ def reconcile(design: Design, setting: Setting | None = None, **changes: Any) ->
     the bridge says so, and has no total.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision
+        setting: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision
             matter.
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         SpecError: types do not go together in the precision.

@@ -163,7 +163,8 @@ def largest_batch(
     ``largest_batch(design, device="rtx3090", precision="bf16-mixed", optimizer="adamw")``
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`), whatever its batch.
+        setting: how it is run (:class:`~archscope.setting.Setting`), whatever its batch.
+        changes: fields of a setting that differ from it: ``batch=32``.
         limit: bytes, or a size such as ``24GiB``; unasked, the memory of the device.
         context: what tensors do not get of it (:func:`room`), as the limit.
 

@@ -224,7 +224,8 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
     are added to. The loss is cross-entropy. Under torch.autocast are forward pass and loss.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: a setting that cannot be, or a layer of which one of its precision, device and version is not known.

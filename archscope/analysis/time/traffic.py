@@ -138,7 +138,8 @@ def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> t
     Under torch.compile they are what no fusion can spare.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`).
+        setting: how it is run (:class:`~archscope.setting.Setting`).
+        changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
         UsageError: a setting that cannot be, or a batch that a layer does not allow.

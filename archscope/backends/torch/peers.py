@@ -29,7 +29,8 @@ def measure(
     """Run every peer that is installed on a module of its own, in evaluation mode, on the CPU.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision count.
+        setting: how it is run (:class:`~archscope.setting.Setting`); its batch and its precision count.
+        changes: fields of a setting that differ from it: ``batch=32``.
         names: of some peers; left out, all that can be run.
 
     Returns:

@@ -143,8 +143,9 @@ def profile(
     the same machine. Global settings of torch are as before afterwards.
 
     Args:
-        setting, changes: how it is run (:class:`~archscope.setting.Setting`), on this machine: the device is ``cpu``,
+        setting: how it is run (:class:`~archscope.setting.Setting`), on this machine: the device is ``cpu``,
             ``cuda``, what the GPU here is called, or ``auto``, a GPU where there is one, which it is unasked.
+        changes: fields of a setting that differ from it: ``batch=32``.
         seconds: to spend, behind the warm-up; at least 5 steps of each are timed.
         ceilings: of the device, where it is not in the table of devices or was measured.
         tick: is told the share that is done.

@@ -10,7 +10,20 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from archscope.report.base import Report
-from archscope.report.blocks import Cell, Chart, Checks, Drawing, Equations, Facts, Grid, Headline, Notes, Room, Sums
+from archscope.report.blocks import (
+    Cell,
+    Chart,
+    Checks,
+    Details,
+    Drawing,
+    Equations,
+    Facts,
+    Grid,
+    Headline,
+    Notes,
+    Room,
+    Sums,
+)
 from archscope.report.formats.base import Format
 from archscope.report.text import unit, value
 
@@ -59,6 +72,10 @@ class _Html(Drawing):
     def notes(self, block: Notes) -> str:
         style = f' style="{_FAINT}"' if block.faint else ""
         return f"<p{style}>{'<br>'.join(map(escape, block.lines))}</p>" if block.lines else ""
+
+    def details(self, block: Details) -> str:
+        summary = f"<summary>{escape(block.summary)}</summary>"
+        return f"<details>{summary}{''.join(self.drawn(block.inner))}</details>"
 
     def equations(self, block: Equations) -> str:
         return self._drawn(block.grid, "equations")

@@ -12,6 +12,7 @@ from archscope.report.blocks import (
     Cell,
     Chart,
     Checks,
+    Details,
     Drawing,
     Equations,
     Fact,
@@ -66,6 +67,9 @@ class _Latex(Drawing):
 
     def notes(self, block: Notes) -> str:
         return "\n".join(self._lines(block.lines))
+
+    def details(self, block: Details) -> str:
+        return "\n\n".join([rf"\paragraph{{{escaped(block.summary)}}}", *self.drawn(block.inner)])
 
     def _lines(self, lines: Iterable[str]) -> list[str]:
         return [rf"{escaped(line)}\par" for line in lines]

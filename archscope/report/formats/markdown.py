@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from html import escape
 
 from archscope.report.base import Report
 from archscope.report.blocks import (
+    Block,
     Cell,
     Chart,
     Checks,
+    Details,
     Drawing,
     Equations,
     Fact,
@@ -25,6 +28,10 @@ from archscope.report.formats.base import Format
 
 #: a screen or two of a pull request
 ROOM = Room(rows=40)
+#: characters of a comment on GitHub: a longer one is refused ("body is too long (maximum is 65536 characters)"); bytes
+#: are counted here, of which there are no fewer
+MOST = 65_536
+_LEFT_OUT = "left out, for a comment on GitHub has at most 65,536 characters; `--json` has everything"
 
 #: what has a meaning in GitHub's Markdown; > has it in front alone, # before a word, an underscore not within one
 _MEANT = re.compile(r"[\\`*\[\]<|~$&]|^>|(?<!\S)#|(?<![^\W_])_|_(?![^\W_])")
@@ -39,8 +46,38 @@ class Markdown(Format):
 
     def text(self, report: Report) -> str:
         drawing = _Markdown()
-        texts = drawing.texts(report, ROOM)
-        return "\n\n".join([*texts, *filter(None, ["\n".join(drawing.counted)])]) + "\n"
+        pieces = [(block, block.drawn(drawing)) for block in report.blocks(ROOM)]
+        return _fitted(pieces, "\n".join(drawing.counted))
+
+
+def _fitted(pieces: Sequence[tuple[Block, str]], end: str) -> str:
+    """As much as a comment holds: first what is not folded, then what is, in order; and words on what is not there."""
+    text = _joined([*(text for _, text in pieces), end])
+    if _size(text) <= MOST:
+        return text
+    folds = [at for at, (block, _) in enumerate(pieces) if isinstance(block, Details)]
+    shown = [text for _, text in pieces]
+    room = MOST - _size(_joined([*("" if at in folds else one for at, one in enumerate(shown)), end])) - 200
+    for at in folds:
+        size = _size(shown[at]) + 2
+        room, shown[at] = (room - size, shown[at]) if size <= room else (room, "")
+    out = sum(not shown[at] for at in folds)
+    text = _joined([*shown, f"{out:,} folded part{'s' * (out != 1)} {_LEFT_OUT}" if out else "", end])
+    return text if _size(text) <= MOST else _cut(text)
+
+
+def _cut(text: str) -> str:
+    """Whole lines from the beginning."""
+    head = text.encode()[: MOST - 200].decode(errors="ignore")
+    return f"{head.rpartition(chr(10))[0]}\n\nthe rest is {_LEFT_OUT}\n"
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "\n\n".join(filter(None, texts)) + "\n"
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def escaped(text: str) -> str:
@@ -85,6 +122,10 @@ class _Markdown(Drawing):
 
     def chart(self, block: Chart) -> str:
         return ""  # it has no pictures
+
+    def details(self, block: Details) -> str:
+        inner = "\n\n".join(self.drawn(block.inner))
+        return f"<details>\n<summary>{escape(' '.join(block.summary.split()))}</summary>\n\n{inner}\n\n</details>"
 
     def equations(self, block: Equations) -> str:
         return self.grid(block.grid)

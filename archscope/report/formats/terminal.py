@@ -15,6 +15,7 @@ from archscope.report.blocks import (
     Block,
     Chart,
     Checks,
+    Details,
     Drawing,
     Equations,
     Fact,
@@ -126,6 +127,9 @@ class _Terminal(Drawing):
 
     def chart(self, block: Chart) -> str:
         return ""  # it has no pictures
+
+    def details(self, block: Details) -> str:
+        return "\n\n".join([*self._title(block.summary), *self.drawn(block.inner)])
 
     def grid(self, block: Grid) -> str:
         parts = [*self._title(block.title), *(_part(block, part) for part in self._parts(block))]

@@ -10,7 +10,7 @@ from archscope.report.page.paths import Tick, area, steps, ticks
 from archscope.report.text import binary
 
 if TYPE_CHECKING:
-    from archscope.analysis.field.receptive_field import Field
+    from archscope.analysis.field.axis import Field
     from archscope.analysis.step.memory import Memory
 
 PHASES = ("forward", "loss", "backward", "optimizer")

@@ -10,7 +10,7 @@ from archscope.analysis.counts.account import Account, Total
 from archscope.analysis.counts.cost import CATEGORIES
 from archscope.design import Design, incomplete
 from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, of_mode, words_of
-from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, tabulate_account
+from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, sorted_by, tabulate_account
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Grid, Head, Headline, Notes, Room, Row
@@ -59,8 +59,8 @@ class AccountReport(Report):
             yield Notes(tuple(_footer(table, room)))
 
     def _headline(self, account: Account) -> Headline:
-        names = [*(self.columns or DEFAULT), *([self.sort] if self.sort else [])]
-        shown = (*(COLUMNS[name] for name in names), *_summed(account))
+        sort = (sorted_by(self.sort),) if self.sort else ()
+        shown = (*(COLUMNS[name] for name in self.columns or DEFAULT), *sort, *_summed(account))
         return Headline(account.design.title, setting(account, shown), Said.of(account.design).lines)
 
     def _table(self, account: Account, most: int | None, columns: Sequence[str] = DEFAULT) -> Table:

@@ -51,6 +51,14 @@ class DifferenceReport(Report):
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
+        yield from self._layers()
+
+    def inner(self, room: Room) -> Iterator[Block]:
+        """The same where the designs are named already: what they say otherwise, and the layers."""
+        yield Notes(tuple(map(said, self.result.edits)), faint=False)
+        yield from self._layers()
+
+    def _layers(self) -> Iterator[Block]:
         if not self.result.changes:
             yield Notes(("no layer differs",), faint=False)
             return

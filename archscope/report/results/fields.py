@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from archscope.analysis.counts.account import analyze, runnable
-from archscope.analysis.field.receptive_field import Field as Seen
-from archscope.analysis.field.receptive_field import ReceptiveFields, apart_words
+from archscope.analysis.field.axis import Field as Seen
+from archscope.analysis.field.axis import apart_words, channel_words, hull_words, less_words
+from archscope.analysis.field.receptive_field import ReceptiveFields
 from archscope.arith import whole_number
 from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
@@ -21,10 +22,12 @@ Places = tuple[int, ...]
 
 #: what is told of an axis; lengths are in places of the input
 _AXIS = (
-    "axis", "extent", "sees_all", "mixed_by", "reach", "one_by_one", "at_most", "untold_from", "untold_why",
+    "axis", "extent", "sees_all", "mixed_by", "reach", "one_by_one", "at_most", "untold_from", "untold_why", "crowded",
+    "channels", "hull_from",
     "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding",
     "aligned", "apart",
 )  # fmt: skip
+_CHANNELS = ("first", "last", "smallest_field", "receptive_field")
 _UNITS = dict.fromkeys(
     ("extent", "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center"), "places"
 )
@@ -142,6 +145,9 @@ def _axis(field: Seen) -> dict[str, Any]:
         "at_most": field.at_most or None,
         "untold_from": field.untold_from or None,
         "untold_why": field.untold_why or None,
+        "crowded": field.crowded or None,
+        "channels": [dict(zip(_CHANNELS, part, strict=True)) for part in field.channels],
+        "hull_from": field.hull_from or None,
         "receptive_field": field.size,
         "smallest": field.smallest,
         "smallest_path": field.paths[0],
@@ -165,7 +171,11 @@ def _axis(field: Seen) -> dict[str, Any]:
 def _less(axis: dict[str, Any]) -> Iterator[str]:
     """Where less may be seen."""
     if axis["at_most"] is not None:
-        yield f"     at most: what {axis['at_most']} reads is told by values"
+        yield f"     {less_words(axis['at_most'], axis['crowded'] or '')}"
+    if axis["hull_from"] is not None:
+        yield f"     {hull_words(axis['hull_from'])}"
+    elif axis["channels"]:
+        yield f"     {channel_words([tuple(part.values()) for part in axis['channels']])}"
 
 
 def _lines(layer: dict[str, Any]) -> Iterator[str]:
@@ -183,8 +193,9 @@ def _lines(layer: dict[str, Any]) -> Iterator[str]:
             yield from _less(axis)
             continue
         if axis["untold_from"] is not None:
+            why = "; ".join(filter(None, (axis["untold_why"], axis["crowded"])))
             yield (
-                f"  {axis['axis']}  not told: {axis['untold_from']} {axis['untold_why']}; each place that it reads "
+                f"  {axis['axis']}  not told: {axis['untold_from']} {why}; each place that it reads "
                 f"sees {size}, and --unit finds exactly what a unit sees"
             )
             continue
@@ -241,6 +252,12 @@ def _schema(version: int) -> js.Schema:
             "by": js.number("distance of the centres", "places"),
         }
     )
+    channels = {
+        "first": js.count("the first channel"),
+        "last": js.count("the last one"),
+        "smallest_field": js.count("size of the smallest field of a unit of it", "places"),
+        "receptive_field": js.count("size of the largest", "places"),
+    }
     axis = {
         "axis": js.text("name of the axis of the input"),
         "extent": js.count("length of the input along it", "places"),
@@ -251,6 +268,9 @@ def _schema(version: int) -> js.Schema:
         "at_most": js.nullable(js.text("the layer by whose values some of this may not be seen")),
         "untold_from": js.nullable(js.text("the layer from which on no closed form says what a unit sees")),
         "untold_why": js.nullable(js.text("the reason")),
+        "crowded": js.nullable(js.text("why there is no room to tell it unit by unit")),
+        "channels": js.many(js.record(channels), "the parts of the channels that see otherwise than others"),
+        "hull_from": js.nullable(js.text("the layer from which on it is not told which channels see otherwise")),
         "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
         "smallest": js.count("size of the smallest field over units", "places"),
         "smallest_path": js.count("size of the field by the path with the smallest", "places"),

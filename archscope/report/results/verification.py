@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from archscope.design import incomplete
+from archscope.design import Budget, Condition, incomplete
 from archscope.errors import SpecError
 from archscope.figures import figures_in
 from archscope.report import schema as js
@@ -108,7 +108,7 @@ class VerificationReport(Report):
         else:
             for one in result.verdicts:
                 if not one.ok or (every and not self.quiet):
-                    yield _checked(name, one)
+                    yield verdict_line(name, one)
         for proved in self.proofs.get(path, ()):
             if not proved.ok or not self.quiet:
                 yield checked(proved, f"{name}: torch: ")
@@ -144,14 +144,6 @@ class VerificationReport(Report):
 
     @classmethod
     def schema(cls) -> js.Schema:
-        figure = {"type": ["number", "string", "array"], "items": {"type": "integer"}}
-        verdict = {
-            "figure": js.text("with the layer in front"),
-            "expected": {**figure, "description": "as published, or a limit as the spec writes it"},
-            "computed": js.nullable({"anyOf": [js.number(), js.many(js.number())]}),
-            "ok": js.flag("whether they agree within the allowed difference"),
-            "note": js.text("the source, and what was published where that is wrong"),
-        }
         proof = {
             "what": js.text("a figure held against a module of torch"),
             "stated": {"type": ["integer", "string"]},
@@ -164,7 +156,7 @@ class VerificationReport(Report):
             "design": js.nullable(js.text("its name; none where the spec is wrong")),
             "error": js.nullable(js.text("what is wrong with the spec")),
             "incomplete": js.lacking(),
-            "verdicts": js.many(js.record(verdict)),
+            "verdicts": js.many(js.record(verdict_schema())),
             "torch": js.nullable(js.many(js.record(proof), "with --torch")),
         }
         return js.document("verify", cls.VERSION, {"setting": js.setting(), "specs": js.many(js.record(spec))})
@@ -177,16 +169,7 @@ def _of_spec(path: str, result: Verification | SpecError, proof: Sequence[Check]
         "design": right.design.name if right else None,
         "error": None if right else str(result),
         "incomplete": incomplete(right.design) if right else None,
-        "verdicts": [
-            {
-                "figure": one.figure,
-                "expected": one.expected,
-                "computed": one.computed,
-                "ok": one.ok,
-                "note": one.note,
-            }
-            for one in (right.verdicts if right else ())
-        ],
+        "verdicts": [verdict_data(one) for one in (right.verdicts if right else ())],
         "torch": None
         if proof is None
         else [
@@ -196,8 +179,41 @@ def _of_spec(path: str, result: Verification | SpecError, proof: Sequence[Check]
     }
 
 
-def _checked(name: str, verdict: Verdict) -> Checked:
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as data."""
+    return {
+        "figure": verdict.figure,
+        "expected": verdict.expected,
+        "computed": verdict.computed,
+        "ok": verdict.ok,
+        "note": verdict.note,
+    }
+
+
+def verdict_schema() -> dict[str, js.Schema]:
+    """What each field of it is."""
+    figure = {"type": ["number", "string", "array"], "items": {"type": "integer"}}
+    return {
+        "figure": js.text("with the layer in front"),
+        "expected": {**figure, "description": "as published, or a limit as the spec writes it"},
+        "computed": js.nullable({"anyOf": [js.number(), js.many(js.number()), js.text("of a growth or a condition")]}),
+        "ok": js.flag("whether they agree within the allowed difference"),
+        "note": js.text("the source, and what was published where that is wrong"),
+    }
+
+
+def verdict_line(name: str, verdict: Verdict) -> Checked:
+    """A verdict in words.
+
+    Args:
+        name: of the design.
+    """
     computed = figure(verdict.computed)
+    if isinstance(verdict.about, Condition):
+        return Checked("ok" if verdict.ok else "FAILED", f"{name}: {verdict.figure} ({computed})", verdict.note)
+    if isinstance(verdict.about, Budget) and verdict.about.grows:
+        words = f"{name}: {verdict.figure} {verdict.expected}: {computed}"
+        return Checked("ok" if verdict.ok else "FAILED", words, verdict.note)
     if verdict.ok:
         return Checked("ok", f"{name}: {verdict.figure} = {computed}", verdict.note)
     differs = ""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import numpy as np
 import pytest
 
 import archscope
+from archscope.analysis.field.axis import less_words
 from archscope.analysis.field.influence import seen_by, sees
 from archscope.analysis.field.receptive_field import receptive_fields
+from archscope.ops.activation import LogSoftmax, Softmax
+from archscope.ops.base import ReadsByValues
+from archscope.report.results.fields import FieldsReport
+from tests.reached import truth
 
 HEAD = """input: [{length}, 4]
 layers:
@@ -110,3 +118,40 @@ layers:
     (field,) = receptive_fields(archscope.load(heads))["last"]
     assert (field.sees, field.smallest, field.size) == ("a part", 1, 1024)
     assert field.region(700) == (0, 700)
+
+
+def test_a_score_row_tells_what_gradients_reach() -> None:
+    """q_i k_j is computed from places i and j, and so from |i - j| + 1 places from the first to the last."""
+    one = design("", tail="  - {Identity: , from: scores, name: last}\n")
+    (field,) = receptive_fields(one)["scores"]
+    assert (field.smallest, field.size, field.sees) == (1, 6, "a part")
+    reached = truth(one, "scores").any(-1)
+    for i, j in product(range(6), repeat=2):
+        assert np.flatnonzero(reached[i, j]).tolist() == sorted({i, j})
+        assert field.region(6 * i + j) == (min(i, j), max(i, j))
+
+
+def test_why_scores_are_not_told_where_they_are_many() -> None:
+    """1,025 x 1,025 are 1,050,625, more than 2^20; no value has anything to do with it."""
+    one = design("", length=1025, tail="  - {Softmax: -1, name: weights}\n")
+    (scores,), (weights,) = (receptive_fields(one)[name] for name in ("scores", "weights"))
+    assert scores.sees == weights.sees == "not told"
+    assert scores.crowded == "it has 1,050,625 units: no more than 1,048,576 are told one by one"
+    assert "1,050,625" in weights.crowded
+
+
+def test_why_no_more_than_at_most_is_told_of_what_a_mask_leaves() -> None:
+    """Of a mask in 1,025 x 1,025 it is known what it leaves: there is no room, and that is said."""
+    one = design(added("triu(diagonal=1, value=-inf)", 1025), length=1025)
+    (field,) = receptive_fields(one)["last"]
+    assert field.at_most
+    assert less_words(field.at_most, field.crowded).endswith(
+        "reads a part, and weights goes through 1,050,625 places: no more than 1,048,576 are told one by one"
+    )
+    (seen,) = FieldsReport(receptive_fields(one), "last").data()["axes"]
+    assert (seen["at_most"] is None) == (seen["crowded"] is None)
+
+
+def test_a_softmax_says_itself_what_it_reads_of_masked_scores() -> None:
+    assert issubclass(Softmax, ReadsByValues)
+    assert issubclass(LogSoftmax, ReadsByValues)

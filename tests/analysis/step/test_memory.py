@@ -843,7 +843,7 @@ def test_the_ledger_adds_up_with_the_input_once():
 
 
 def test_weights_alone():
-    """Course 003: 10^8 inputs and 100 hidden units are 10^10 weights, 80 GB in float64; here in other formats."""
+    """Sun (specs/SOURCES.md): 10^8 inputs, 100 hidden units: 10^10 weights, 80 GB in float64; here in other formats."""
     design = archscope.load("input: [100000000]\nlayers: [{Linear: {out_features: 100, bias: false}}]\n")
     ledger = memory(design)
     assert ledger.parameters == 4 * 10**10

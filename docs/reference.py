@@ -1,0 +1,284 @@
+"""The reference, made of the registries while the site is built: it cannot say anything else than the program.
+
+``pages()`` has whole pages by their place below docs/; ``filled`` puts tables where a page has a marker such as
+``<!-- made: zoo -->``. Nothing here needs MkDocs.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+import archscope
+from archscope import errors
+from archscope.cli import main
+from archscope.figures import FIGURES
+from archscope.figures.table import COLUMNS
+from archscope.ops import REGISTRY, Op
+from archscope.report import zoo as shipped
+from archscope.report.formats.markdown import Markdown
+from archscope.report.results.catalogue import CatalogueReport
+from archscope.report.results.ops import OpsReport
+from archscope.setting.devices import DEVICES
+from archscope.setting.optimizers import OPTIMIZERS
+from archscope.setting.precision import PRECISIONS
+from archscope.spec import library
+from tests.spec.asking import Mistake
+
+ROOT = Path(__file__).parent.parent
+#: the pages of ops stand below it
+OPS = "reference/ops"
+_MARKER = re.compile(r"<!-- made: (\S+)(?: (\S+))? -->\n")
+#: what Markdown would take for its own
+_MARKUP = re.compile(r"([\\*_\[\]<>|])")
+
+
+def pages() -> dict[str, str]:
+    """Every page that is made, by its place below docs/."""
+    return {
+        f"{OPS}/index.md": _index_of_ops(),
+        **{f"{OPS}/{family}.md": _family(family) for family in families()},
+        "reference/figures.md": _figures(),
+        "reference/columns.md": _columns(),
+        "reference/settings.md": _settings(),
+        "reference/errors.md": _errors(),
+        "reference/python.md": _python(),
+    }
+
+
+def filled(text: str) -> str:
+    """A page with a table in place of each marker."""
+    return _MARKER.sub(lambda match: _MADE[match[1]](*filter(None, match.groups()[1:])), text)
+
+
+def markers(text: str) -> list[str]:
+    """What a page wants made."""
+    return [match[1] for match in _MARKER.finditer(text)]
+
+
+# -- ops ---
+
+
+def families() -> dict[str, list[type[Op]]]:
+    """Ops by the file that they are in, which is the page that they are on."""
+    return {
+        family: [op for op in REGISTRY.values() if op.__module__.rpartition(".")[2] == family]
+        for family in sorted({op.__module__.rpartition(".")[2] for op in REGISTRY.values()})
+    }
+
+
+@cache
+def _of_ops() -> dict[str, dict[str, Any]]:
+    return {one["op"]: one for one in OpsReport(tuple(REGISTRY.values()), whole=True).data()["ops"]}
+
+
+def _index_of_ops() -> str:
+    rows = (
+        (
+            f"[{title(family)}]({family}.md)",
+            ", ".join(f"[`{op.__name__}`]({family}.md#{slug(op.__name__)})" for op in ops),
+        )
+        for family, ops in families().items()
+    )
+    return (
+        f"# Ops\n\nThe {len(REGISTRY)} layers that a spec may name, by family. Arguments have torch's names and "
+        "defaults; `archscope ops NAME` prints the same in a terminal.\n\n" + table(("family", "ops"), rows)
+    )  # fmt: skip
+
+
+def _family(family: str) -> str:
+    about = inspect.getdoc(import_module(f"archscope.ops.{family}")) or ""
+    return f"# {title(family)}\n\n{about}\n\n" + "\n".join(_op(_of_ops()[op.__name__]) for op in families()[family])
+
+
+def _op(one: Mapping[str, Any]) -> str:
+    rows = (
+        (f"`{field['argument']}`", code(field["default"]), escaped(field["values"]), code(field["symbol"]))
+        for field in one["arguments"]
+    )
+    facts = {
+        "inputs": escaped(one["inputs"]),
+        "counted as": one["category"],
+        "elementwise work": escaped(one["elementwise"]),
+        "follows from what arrives": ", ".join(map(code, one["follows"])),
+        "view": "its output is a view of its input" if one["view"] else "",
+    }
+    refused = "".join(f"- `{name}` is not taken: {escaped(why)}\n" for name, why in one["refuses"].items())
+    return "\n".join(
+        (
+            f"## {one['op']}\n",
+            escaped(one["summary"]) + "\n",
+            escaped(one["about"]) + "\n",
+            table(("argument", "default", "values", "symbol"), rows) if one["arguments"] else "No arguments.\n",
+            "".join(f"- {name}: {said}\n" for name, said in facts.items() if said) + refused,
+        )
+    )
+
+
+# -- figures, columns, settings ---
+
+
+def _figures() -> str:
+    rows = ((f"`{one.name}`", one.unit, escaped(one.convention), ", ".join(one.scopes)) for one in FIGURES.values())
+    return (
+        "# Figures\n\nA figure has one name everywhere: in Python, columns, JSON, `expect:`, `budget:`, `--where` and "
+        "`--sort`. What it is known of: a whole design, a block, a layer, or a sum over layers of a kind.\n\n"
+        + table(("figure", "unit", "counted as", "known of"), rows)
+    )
+
+
+def _columns() -> str:
+    rows = ((f"`{one.name}`", one.unit, escaped(one.convention)) for one in COLUMNS.values())
+    return (
+        "# Columns\n\nThe columns of layer tables, for `--columns`, CSV, JSON and frames. "
+        "`archscope analyze SPEC --columns help` prints them.\n\n" + table(("column", "unit", "what it holds"), rows)
+    )
+
+
+def _settings() -> str:
+    precisions = (
+        (code(one.name), ", ".join(map(code, one.aliases)), escaped(one.about)) for one in PRECISIONS.values()
+    )
+    devices = ((code(name), escaped(one.name), f"{one.memory / 2**30:.0f} GiB") for name, one in DEVICES.items())
+    optimizers = ((code(name), str(one.states), code(one.torch)) for name, one in OPTIMIZERS.items())
+    return "\n".join(
+        (
+            "# Settings\n\nHow a design is run. Every result states of its setting what its figures depend on.\n",
+            "## Precisions\n", table(("precision", "also", "what it means"), precisions),
+            "## Optimizers\n", table(("optimizer", "tensors kept a parameter", "torch.optim"), optimizers),
+            "## Devices\n", table(("device", "name", "memory"), devices),
+        )
+    )  # fmt: skip
+
+
+# -- errors ---
+
+#: where the tests list mistakes with all that is said of them
+_MISTAKES = {
+    "In the file": "test_reader",
+    "At the top of a spec": "test_document",
+    "In layers, blocks and graphs": "test_errors",
+    "In sweep, expect, budget": "test_section",
+}
+_EXIT_CODES = {
+    "0": "fine",
+    "1": "a check failed",
+    "2": "a wrong spec, a wrong call, or output that cannot be written",
+    "3": "a mistake of archscope itself",
+    "130": "Ctrl-C",
+    "141": "the reader of a pipe has gone",
+}
+
+
+def _errors() -> str:
+    heads = ("mistake", "message", "hint")
+    tree = (inspect.getdoc(errors) or "").partition("\n\n")[2].partition("\n\n")[0]
+    return "\n".join(
+        (
+            "# Errors\n",
+            "Every mistake in a spec is told with its place, the numbers at hand and, where there is one, a hint. "
+            "These are the mistakes that the tests make, each with all that is said of it.\n",
+            "## Exceptions\n", "```text\n" + inspect.cleandoc(tree) + "\n```\n",
+            "## Exit codes\n", table(("code", "meaning"), _EXIT_CODES.items()),
+            *chain.from_iterable((f"## {name}\n", table(heads, rows)) for name, rows in _mistakes()),
+        )
+    )  # fmt: skip
+
+
+def _mistakes() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """What the tests of the spec language hold of messages, by the part of the language."""
+    for heading, module in _MISTAKES.items():
+        values = vars(import_module(f"tests.spec.{module}")).values()
+        told = [one for value in values if isinstance(value, list) for one in value if isinstance(one, Mistake)]
+        yield heading, [(escaped(one.title), escaped(one.message), escaped(one.hint)) for one in told]
+
+
+# -- Python, the command line ---
+
+
+def _python() -> str:
+    names = sorted(archscope.__all__, key=lambda name: (name[0].isupper(), name.lower()))
+    return "# Python API\n\n" + "\n".join(f"::: archscope.{name}\n" for name in names)
+
+
+def options(name: str) -> str:
+    """A command's usage and options, as its parser knows them."""
+    group = click.Context(main, info_name="archscope")
+    command = main.get_command(group, name)
+    assert command is not None
+    context = click.Context(command, info_name=f"archscope {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    rows = []
+    for option in command.params:
+        record = option.get_help_record(context)
+        if record is not None:
+            rows.append((code(record[0]), escaped(record[1])))
+    return f"```text\narchscope {name} {usage}\n```\n\n" + table(("option", "what it does"), rows)
+
+
+def commands() -> str:
+    """A line a command."""
+    rows = ((f"[`{name}`]({name}.md)", escaped(line)) for name, (_, line) in main.COMMANDS.items())
+    return table(("command", "what it does"), rows)
+
+
+def rooms() -> str:
+    """Each package's one sentence, from its docstring."""
+    rows = []
+    for path in sorted((ROOT / "archscope").rglob("__init__.py")):
+        text = inspect.cleandoc(_docstring(path))
+        name = path.parent.relative_to(ROOT).as_posix()
+        rows.append((f"`{name}/`", escaped(re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(":"))))
+    return table(("package", "what it is"), rows)
+
+
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def zoo() -> str:
+    """The designs that ship with archscope, with their figures."""
+    return Markdown().text(CatalogueReport(shipped.table() or list(shipped.counted(library.names()))))
+
+
+_MADE: Mapping[str, Callable[..., str]] = {"zoo": zoo, "options": options, "commands": commands, "rooms": rooms}
+
+
+# -- Markdown ---
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    lines = [list(heads), *([cell.replace("\n", " ") for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Plain text; what stands between backticks is left as it is."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part.replace("|", "\\|") if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+
+
+def code(text: str) -> str:
+    """Text as code; nothing for nothing."""
+    return f"`{text}`".replace("|", "\\|") if text else ""
+
+
+def title(name: str) -> str:
+    """A heading for a module's name."""
+    return name.replace("_", " ").capitalize()
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as MkDocs makes it."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
