@@ -158,8 +158,8 @@ class _Conv(_Convolution):
         if self.padding_mode == "zeros":
             if self.padding != "same" or not any(total % 2 for total in both):
                 return read
-            lowered, *weights = aten.lowered(t, *read)  # torch casts before it pads
-            return [aten.constant_pad(t, lowered, [(0, total % 2) for total in both]), *weights]
+            lowered, *narrowed = aten.lowered(t, *read)  # torch casts before it pads
+            return [aten.constant_pad(t, lowered, [(0, total % 2) for total in both]), *narrowed]
         shape = (*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
         return [aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input"), *read[1:]]
 
