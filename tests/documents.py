@@ -146,7 +146,7 @@ class Document:
             if match["language"] != "console":
                 return match[0]
             begin, _, _ = match[0].partition("\n")
-            shown = "".join(f"$ {command}\n{printed(command)}" for command, _ in self._block_at(match).commands)
+            shown = "\n".join(f"$ {command}\n{printed(command)}" for command, _ in self._block_at(match).commands)
             return f"{begin}\n{shown}```"
 
         return _BLOCK.sub(block, self.text)

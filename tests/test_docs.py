@@ -123,6 +123,12 @@ def test_the_reference_has_every_op_and_all_its_arguments():
         assert op.elementwise_rule is None or "elementwise work" in section or not op.elementwise_rule
 
 
+def test_formulas_are_those_of_the_op():
+    """Counted by hand for a dense layer, and for one that has none."""
+    text = reference.filled("<!-- made: formulas Linear -->\n<!-- made: formulas Identity -->\n")
+    assert text == "```text\nparams = F_in x F_out + F_out\nmacs = N x F_out x F_in\nelementwise = N x F_out\n```\n"
+
+
 def test_the_language_begins_with_resnet_50():
     (text,) = [block.text for block in Document(DOCS / "language.md").blocks("yaml") if "name: ResNet-50" in block.text]
     result = verify(archscope.load(text))

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
     """A gradient reaches its parameter: taken as it is, copied, or added (torch::autograd::AccumulateGrad)."""
+    if node in tape.gradients:
+        return ()
     gradient, parameter = gradients[0], node.parameter
     assert gradient is not None
     assert parameter is not None
-    if node in tape.gradients:
-        return ()
+    node.parameter = None
     if gradient.uses > 1 or not _as_parameter(gradient, parameter):
         gradient = tape.make(parameter.shape, parameter.dtype, "the gradient, copied")
     tape.hold(gradient)

@@ -95,13 +95,13 @@ class Node:
     Attributes:
         order: when it was made; the engine runs the last one first.
         inputs: what its forward call read, and so what it gives gradients of.
-        back: how it does.
+        back: how it does; gone once it has.
         saved: what it keeps until it has run.
         versions: of what it keeps, as that was kept; none where it is recomputed.
         outputs: how many gradients reach it.
         waiting: gradients that have to arrive yet.
         region: the block that is recomputed before it runs, if any.
-        parameter: where the gradients end.
+        parameter: where the gradients end, until the first has arrived.
         edges: for each input, the node that gave it when it was read, and as which of its outputs.
         held: how many tensors and nodes lead to it; without any it is gone, and with it what it keeps.
         gone: whether it is.

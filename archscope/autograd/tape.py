@@ -21,10 +21,9 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.gradients import accumulate, as_strided, copy_slices
 from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value, strides_behind
 from archscope.autograd.loops import LONG, Entry, Loop, LoopMark, Stretched
-from archscope.autograd.overwriting import hold_apart, hold_unchanged, hold_writable
+from archscope.autograd.refusals import Refused, hold_apart, hold_unchanged, hold_writable
 from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
-from archscope.errors import UsageError
 
 
 class _Enough(Exception):
@@ -385,7 +384,7 @@ class Tape:
             apart: whether it is one of the ``unsafe`` parts of a tensor, which autograd takes for tensors of their own.
 
         Raises:
-            UsageError: torch refuses that, or a recomputed block overwrites what it reads from
+            Refused: torch refuses that, or a recomputed block overwrites what it reads from
                 outside; recomputing would do so again, and torch's backward pass refuses that.
         """
         hold_writable(x, self.layer, grad=self.grad)
@@ -395,9 +394,10 @@ class Tape:
         if not self.grad or x.node is None:
             return y
         if self.region is not None and any(x.storage is value.storage for value in self.region.read):
-            raise UsageError(
+            raise Refused(
                 f"{self.layer} overwrites what its block reads from outside, and `checkpoint` runs the block again: "
-                "torch refuses the backward pass; leave out `inplace: true`, or let the block begin a layer earlier"
+                "torch refuses the backward pass",
+                "leave out `inplace: true`, or let the block begin a layer earlier",
             )
         if x.base is None:
             self.link(y, (self._before(x),), back, *saved)
@@ -471,6 +471,7 @@ class Tape:
                 self.release(value)
         if node.order < float("inf"):
             self._hand_on(node, results, ready)
+            del node.back  # it may hold a tensor that leads to the node: no such circle is left behind
         if node in self._firsts:
             self._firsts[node].backward.append(self._moment())
 

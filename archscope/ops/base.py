@@ -8,7 +8,6 @@ Adding an op is adding one class, decorated with :func:`register`, in one file o
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -289,8 +288,8 @@ class Op(ABC):
 
     def replace(self, **arguments: Any) -> Op:
         """The same op with some arguments replaced, unread: how traced and recorded numbers enter."""
-        other = copy.copy(self)
-        other.__dict__.update(arguments)
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__ | arguments)
         return other
 
     # -- the readings ----------------------------------------------------------------------------------------------

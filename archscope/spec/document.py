@@ -36,12 +36,19 @@ class Block:
 
     Attributes:
         parameters: names, each with the text of its default (``None`` where it must be given).
+        outputs: which of its tensors it gives, by name; what its last layer gives where it does not say.
     """
 
     name: str
     parameters: tuple[tuple[str, str | None], ...]
     body: ListNode
     mark: Mark
+    outputs: Node | None = None
+
+    @property
+    def parts(self) -> tuple[Node, ...]:
+        """All that is written of it."""
+        return (self.body,) if self.outputs is None else (self.body, self.outputs)
 
     @property
     def signature(self) -> str:
@@ -52,7 +59,7 @@ class Block:
     @cached_property
     def takes(self) -> int | None:
         """How many tensors it can be given: as many as its body names by ``input[1]``; ``None`` is any number."""
-        places = [match[1] for text in _texts(self.body) if (match := _GIVEN.match(text))]
+        places = [match[1] for part in self.parts for text in _texts(part) if (match := _GIVEN.match(text))]
         return None if not all(map(_PLACE.fullmatch, places)) else 1 + max(map(int, places), default=0)
 
 
@@ -359,8 +366,11 @@ class _Parts:
             hint = "it means something else in a layer" if name in ENTRY_KEYS else form
             self.error(f"`{name}` cannot be the name of a block", mark, hint)
             return None
-        if not isinstance(body, ListNode):
-            self.error(f"the body of block `{name}` is a list of layers", body.mark, "begin each layer with `- `")
+        layers, outputs = self._body(body)
+        if layers is None:
+            form = "of several outputs it is `{layers: [...], outputs: [...]}`"
+            hint = form if isinstance(body, MapNode) else "begin each layer with `- `"
+            self.error(f"the body of block `{name}` is a list of layers", body.mark, hint)
             self.document.broken.add(name)
             return None
         few = len(self.document.blocks) <= MOST_DECLARED  # more are refused together, their signatures unread
@@ -368,7 +378,15 @@ class _Parts:
         if parameters is None:
             self.document.broken.add(name)
             return None
-        return Block(name, parameters, body, mark)
+        return Block(name, parameters, layers, mark, outputs)
+
+    def _body(self, node: Node) -> tuple[ListNode | None, Node | None]:
+        """The layers of a block, and its outputs if it names them; no layers where they are no list."""
+        if not isinstance(node, MapNode) or not {"layers", "outputs"} & node.entries.keys():
+            return node if isinstance(node, ListNode) else None, None
+        parts = {key: value for key, value, _ in self.mapping(node, "layers and outputs", ("layers", "outputs"))}
+        layers = parts.get("layers")
+        return layers if isinstance(layers, ListNode) else None, parts.get("outputs")
 
     def _signature(self, key: str, mark: Mark) -> tuple[tuple[str, str | None], ...] | None:
         parameters = signature(key if "(" in key else f"{key}()")

@@ -25,6 +25,10 @@ def test_to_standard_output():
     assert run("lenet5", "--to", "dot").output.startswith("digraph {")
     assert run("lenet5", "--to", "mermaid").output.startswith("flowchart TD")
     assert json.loads(run("lenet5", "--to", "json").output)["graph"]["name"] == "LeNet-5"
+    assert json.loads(run("lenet5", "--to", "model-explorer").output)["graphs"][0]["id"] == "LeNet-5"
+    data = json.loads(run("lenet5", "--to", "node-data", "--figure", "params").output)
+    assert data["results"]["c1"]["value"] == 6 * 25 + 6
+    assert json.loads(run("lenet5", "--to", "node-data").output)["name"] == "MACs"
 
 
 @pytest.mark.needs("torch")
@@ -48,7 +52,9 @@ def test_a_variant_as_onnx(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["lenet5"], "say what to write: --to torch, onnx, dot, mermaid or json"),
+        (["lenet5"], "say what to write: --to torch, onnx, dot, mermaid, json, model-explorer or node-data"),
+        (["lenet5", "--to", "json", "--figure", "macs"], "--figure is for --to node-data: the other formats hold no"),
+        (["lenet5", "--to", "node-data", "--figure", "mac"], "did you mean `macs`?"),
         (["lenet5", "-o", "model.txt"], "say what to write"),
         (["lenet5", "--to", "onnx"], "an ONNX model is not text: name a file"),
         (["lenet5", "--to", "dot", "--seed", "1"], "--seed is for --to onnx"),

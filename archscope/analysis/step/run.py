@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from archscope.autograd import aten
 from archscope.autograd.graph import INSIDE, Node, RecomputedBlock, Storage, Value
-from archscope.autograd.overwriting import Overwritten
+from archscope.autograd.refusals import Refused
 from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import TORCH
@@ -17,6 +17,7 @@ from archscope.design import Design
 from archscope.design.graph import Layer, Ref
 from archscope.design.steps import Segment, Step, segments
 from archscope.errors import UsageError
+from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
@@ -210,11 +211,13 @@ class Run:
         try:
             yield
         except UsageError as error:
-            if isinstance(error, Overwritten):
-                layer = next((one.layer for one in self.plan.steps if one.layer.name == error.layer), None)
+            refused = error if isinstance(error, Refused) else None
+            if refused is not None and refused.layer:
+                layer = next((one.layer for one in self.plan.steps if one.layer.name == refused.layer), None)
             if layer is None or layer.mark is None:
                 raise
-            raise UsageError(f"{layer.mark}: error: {error}") from None
+            message, hint = (str(error), "") if refused is None else (refused.message, refused.hint)
+            raise UsageError(Diagnostic(message, layer.mark, hint).render()) from None
 
     def _forget(self, refs: Iterable[Ref]) -> None:
         for ref in refs:

@@ -15,9 +15,9 @@ from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape
 from archscope.autograd.dtypes import NARROW
 from archscope.autograd.gradients import passed_on, together
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value, strides_of
+from archscope.autograd.refusals import Refused
 from archscope.autograd.strides import Strides, channels_last, lies
 from archscope.autograd.tape import Tape
-from archscope.errors import UsageError
 
 
 def normalized(
@@ -185,16 +185,17 @@ def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
     The channels are an axis for that; of three axes of maps the last two are joined.
 
     Raises:
-        UsageError: these do not lie one after another.
+        Refused: these do not lie one after another.
     """
     start = t.begin()
     squares = multiply(t, x, x)
     sizes = x.shape[2:] if len(x.shape) < 5 else (x.shape[2], prod(x.shape[3:]))
     one = reshape(t, squares, (x.shape[0], 1, x.shape[1], *sizes))
     if one.storage is not squares.storage:
-        raise UsageError(
+        raise Refused(
             f"{t.layer} joins the last two axes of maps, which torch refuses where they do not lie one after another "
-            "(behind Transpose, Permute, or with the channels last); put `Contiguous` before it"
+            "(behind Transpose or Permute, or with the channels last)",
+            "put `Contiguous` before it",
         )
     padded = constant_pad(t, one, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
     padded.storage.what = "the squares, padded"
