@@ -83,13 +83,13 @@ def rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Val
 
 
 def _rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Value:
-    laid = [strides_of(x)]
+    layouts = [strides_of(x)]
     for shift, dim in zip(shifts, dims, strict=True):
         start = -shift % x.shape[dim]
         cuts = [(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in (x.shape[dim] - start, start)]
-        laid.append(joined(x.shape, *((cut, laid[-1]) for cut in cuts)) or contiguous(x.shape))
-    passing = [] if t.watched else [t.make(x.shape, x.dtype, "", strides) for strides in laid[1:-1]]
-    y = t.make(x.shape, x.dtype, "", laid[-1])
+        layouts.append(joined(x.shape, *((cut, layouts[-1]) for cut in cuts)) or contiguous(x.shape))
+    passing = [] if t.watched else [t.make(x.shape, x.dtype, "", strides) for strides in layouts[1:-1]]
+    y = t.make(x.shape, x.dtype, "", layouts[-1])
     t.drop(*passing)
     return y
 
