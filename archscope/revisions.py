@@ -52,8 +52,8 @@ class Place(NamedTuple):
 
     @property
     def short(self) -> str:
-        """``main:models/net.yaml``."""
-        return f"{self.revision}:{posixpath.normpath(self.path)}"
+        """``main:net.yaml``."""
+        return f"{self.revision}:{posixpath.basename(self.path)}"
 
 
 def place_of(name: str | os.PathLike[str]) -> Place | None:

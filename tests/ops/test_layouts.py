@@ -58,9 +58,9 @@ every_op = pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
 WORKSPACES = {
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Bilinear", "Compare", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d",
     "ConvTranspose2d", "ConvTranspose3d", "CumSum", "EmbeddingBag", "GELU", "GRU", "GRUCell", "GroupNorm",
-    "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LSTM", "LSTMCell", "LayerNorm", "Linear", "LogSumExp", "Max",
-    "Min", "MultiheadAttention", "Norm", "RNN", "Roll", "ScaledDotProductAttention", "Tanhshrink", "Tile", "TopK",
-    "Upsample", "Where",
+    "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LSTM", "LSTMCell", "LayerNorm", "LayerNorm2d", "Linear",
+    "LogSumExp", "Max", "Min", "MultiheadAttention", "Norm", "RNN", "Roll", "ScaledDotProductAttention", "Tanhshrink",
+    "Tile", "TopK", "Upsample", "Where",
 }  # fmt: skip
 
 
