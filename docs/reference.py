@@ -261,8 +261,21 @@ def _mistakes() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 def _python() -> str:
-    names = sorted(archscope.__all__, key=lambda name: (name[0].isupper(), name.lower()))
-    return "# Python API\n\n" + "\n".join(f"::: archscope.{name}\n" for name in names)
+    functions = [name for name in archscope.__all__ if name[0].islower()]
+    classes = [name for name in archscope.__all__ if name[0].isupper()]
+    return (
+        "# Python API\n\nWhat the package `archscope` offers. Sizes are bytes, counts elements, MACs or FLOPs, times "
+        "seconds. [From Python](../python.md) shows it in use.\n\n## Functions\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(functions))
+        + "\n## Values and errors\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(classes))
+    )
+
+
+def _defined(name: str) -> str:
+    """Where a name of the package is defined, without loading what is loaded when it is first asked for."""
+    later = archscope._LATER.get(name)
+    return f"{later}.{name}" if later else f"{getattr(archscope, name).__module__}.{name}"
 
 
 def options(name: str) -> str:
@@ -272,12 +285,17 @@ def options(name: str) -> str:
     assert command is not None
     context = click.Context(command, info_name=f"archscope {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    rows = []
-    for option in command.params:
-        record = option.get_help_record(context)
-        if record is not None:
-            rows.append((code(record[0]), escaped(record[1])))
-    return f"```text\narchscope {name} {usage}\n```\n\n" + table(("option", "what it does"), rows)
+    records = filter(None, (option.get_help_record(context) for option in command.params))
+    rows = ((code(names), escaped(about)) for names, about in records)
+    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(('option', 'what it does'), rows)}"
+
+
+def _help(command: click.Command) -> str:
+    """What ``--help`` says behind the first sentence: its examples, and its paragraphs."""
+    _, *paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    return "".join(
+        f"```sh\n{text[2:]}\n```\n\n" if text.startswith("\b\n") else f"{escaped(text)}\n\n" for text in paragraphs
+    )
 
 
 def commands() -> str:
