@@ -349,7 +349,8 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain text; what stands between backticks is left as it is."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    marked = (part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(marked).replace("\\<", "&lt;")  # which Python-Markdown does not take for an escape
 
 
 def code(text: str) -> str:
