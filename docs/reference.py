@@ -261,8 +261,21 @@ def _mistakes() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 def _python() -> str:
-    names = sorted(archscope.__all__, key=lambda name: (name[0].isupper(), name.lower()))
-    return "# Python API\n\n" + "\n".join(f"::: archscope.{name}\n" for name in names)
+    functions = [name for name in archscope.__all__ if name[0].islower()]
+    classes = [name for name in archscope.__all__ if name[0].isupper()]
+    return (
+        "# Python API\n\nWhat the package `archscope` offers. Sizes are bytes, counts elements, MACs or FLOPs, times "
+        "seconds. [From Python](../python.md) shows it in use.\n\n## Functions\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(functions))
+        + "\n## Values and errors\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(classes))
+    )
+
+
+def _defined(name: str) -> str:
+    """Where a name of the package is defined, without loading what is loaded when it is first asked for."""
+    later = archscope._LATER.get(name)
+    return f"{later}.{name}" if later else f"{getattr(archscope, name).__module__}.{name}"
 
 
 def options(name: str) -> str:
@@ -272,12 +285,25 @@ def options(name: str) -> str:
     assert command is not None
     context = click.Context(command, info_name=f"archscope {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    rows = []
-    for option in command.params:
-        record = option.get_help_record(context)
-        if record is not None:
-            rows.append((code(record[0]), escaped(record[1])))
-    return f"```text\narchscope {name} {usage}\n```\n\n" + table(("option", "what it does"), rows)
+    rows = [row for option in command.params for row in _option(option, context)]
+    heads = ("option", "value", "what it does")
+    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(heads, rows)}"
+
+
+def _option(option: click.Parameter, context: click.Context) -> Iterator[tuple[str, str, str]]:
+    record = option.get_help_record(context)
+    if record is not None and record[1]:
+        names, _, value = re.sub(r", (?=-)", "/", record[0]).partition(" ")
+        values = value.strip("[]").replace("|", ", ") if "|" in value else value.removesuffix(" RANGE")
+        yield ", ".join(map(code, names.split("/"))), escaped(values), escaped(record[1])
+
+
+def _help(command: click.Command) -> str:
+    """What ``--help`` says behind the first sentence: its examples, and its paragraphs."""
+    _, *paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    return "".join(
+        f"```sh\n{text[2:]}\n```\n\n" if text.startswith("\b\n") else f"{escaped(text)}\n\n" for text in paragraphs
+    )
 
 
 def commands() -> str:
@@ -323,12 +349,13 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain text; what stands between backticks is left as it is."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part.replace("|", "\\|") if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    marked = (part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(marked).replace("\\<", "&lt;")  # which Python-Markdown does not take for an escape
 
 
 def code(text: str) -> str:
     """Text as code; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`" if text else ""
 
 
 def title(name: str) -> str:
