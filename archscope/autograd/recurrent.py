@@ -145,10 +145,8 @@ def stepped(
         states: before the step; without any, zeros are made, once for all.
 
     Raises:
-        UsageError: mixed precision, or a CUDA device, whose kernels are fused.
+        UsageError: a CUDA device, whose kernels are fused.
     """
-    if t.lower is not None:
-        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
     if t.device == "cuda":
         raise UsageError(f"{t.layer}: what the fused kernels of recurrent cells keep on CUDA is not known")
     before = states or [t.make((x.shape[0], hidden), x.dtype, "the first states")] * cell.states

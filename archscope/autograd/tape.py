@@ -216,9 +216,9 @@ class Tape:
         assert self.traffic is not None
         return self.traffic[: self._marks[event]]
 
-    def view(self, x: Value, shape: Shape, strides: Strides | None) -> Value:
-        """Another tensor in the same memory."""
-        value = Value(x.storage, shape, x.dtype, strides)
+    def view(self, x: Value, shape: Shape, strides: Strides | None, dtype: str = "") -> Value:
+        """Another tensor in the same memory, perhaps of another type."""
+        value = Value(x.storage, shape, dtype or x.dtype, strides)
         self._scope.append(value)
         return value
 
