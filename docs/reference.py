@@ -10,6 +10,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import chain
@@ -17,13 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
 
 import archscope
+import tests.ops.records
 from archscope import errors
 from archscope.cli import main
+from archscope.design import Design
+from archscope.design.graph import Input, Layer, Ref
 from archscope.figures import FIGURES
 from archscope.figures.table import COLUMNS
-from archscope.ops import REGISTRY, Op
+from archscope.ops import REGISTRY, Op, Tensor, failed
 from archscope.report import zoo as shipped
 from archscope.report.formats.markdown import Markdown
 from archscope.report.results.catalogue import CatalogueReport
@@ -32,7 +38,10 @@ from archscope.setting.devices import DEVICES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 from archscope.spec import library
+from tests.ops.records.base import RECORDS, Case
 from tests.spec.asking import Mistake
+
+assert tests.ops.records  # which enters them
 
 ROOT = Path(__file__).parent.parent
 #: the pages of ops stand below it
@@ -120,8 +129,62 @@ def _op(one: Mapping[str, Any]) -> str:
             escaped(one["about"]) + "\n",
             table(("argument", "default", "values", "symbol"), rows) if one["arguments"] else "No arguments.\n",
             "".join(f"- {name}: {said}\n" for name, said in facts.items() if said) + refused,
+            f"<!-- made: formulas {one['op']} -->\n",
         )
     )
+
+
+def formulas(name: str) -> str:
+    """An op's shapes, parameters and work in symbols: its own formulas, traced on a case of its test record."""
+    lines = {line.figure: line.formula for line in archscope.explain(_alone(name), mode="infer")[0].lines}
+    told = {key: formula for key, formula in lines.items() if key.endswith("_out") or key in _FORMULAS}
+    rows = [f"{key} = {formula}" for key, formula in told.items() if formula and formula != key.replace("_out", "_in")]
+    return "```text\n" + "\n".join(rows) + "\n```\n" if rows else ""
+
+
+_FORMULAS = ("params", "macs", "elementwise")
+
+
+def _alone(name: str) -> Design:
+    """A design of one layer, with as few arguments and dimensions as there may be."""
+    op, x = _case(name)
+    stated = {key: getattr(op, key) for key in op.required}
+    first = {"batch_first": True} if op.field("batch_first") else {}  # so that N is the batch
+    plain = REGISTRY[name](**stated, **first)
+    op = op if failed(plain, x) else plain
+    inputs = tuple(Input(f"x{i}", one.shape[1:], one.dtype) for i, one in enumerate(x))
+    layer = Layer(name, op, tuple(Ref(one.name) for one in inputs))
+    return Design(name, inputs, (layer,), (("y", Ref(name)),))
+
+
+def _case(name: str) -> Case:
+    op = REGISTRY[name]
+    ranks = op.ndims or (2,)
+
+    def usual(case: Case) -> bool:
+        shapes = [tensor.shape for tensor in case.inputs]
+        return all(len(shape) == min(ranks) and min(shape[1:], default=0) > 1 for shape in shapes) and legal(case)
+
+    def legal(case: Case) -> bool:
+        batch = {tensor.shape[:1] for tensor in case.inputs}
+        return len(batch) == 1 and () not in batch and not failed(case.op, [_single(one) for one in case.inputs])
+
+    for wanted in (usual, legal, lambda case: True):
+        with suppress(NoSuchExample):
+            case = find(RECORDS[name].cases, wanted, settings=_DRAWN)
+            return Case(case.op, tuple(map(_single, case.inputs)))
+    raise AssertionError(f"no case of {name}")
+
+
+def _single(tensor: Tensor) -> Tensor:
+    """A tensor of one sample."""
+    return tensor._replace(shape=(1, *tensor.shape[1:]))
+
+
+_DRAWN = settings(
+    max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)  # fmt: skip
 
 
 # -- figures, columns, settings ---
@@ -169,14 +232,6 @@ _MISTAKES = {
     "In layers, blocks and graphs": "test_errors",
     "In sweep, expect, budget": "test_section",
 }
-_EXIT_CODES = {
-    "0": "fine",
-    "1": "a check failed",
-    "2": "a wrong spec, a wrong call, or output that cannot be written",
-    "3": "a mistake of archscope itself",
-    "130": "Ctrl-C",
-    "141": "the reader of a pipe has gone",
-}
 
 
 def _errors() -> str:
@@ -186,9 +241,9 @@ def _errors() -> str:
         (
             "# Errors\n",
             "Every mistake in a spec is told with its place, the numbers at hand and, where there is one, a hint. "
-            "These are the mistakes that the tests make, each with all that is said of it.\n",
+            "These are the mistakes that the tests make, each with all that is said of it; "
+            "[exit codes](../limits.md#exit-codes) are apart.\n",
             "## Exceptions\n", "```text\n" + inspect.cleandoc(tree) + "\n```\n",
-            "## Exit codes\n", table(("code", "meaning"), _EXIT_CODES.items()),
             *chain.from_iterable((f"## {name}\n", table(heads, rows)) for name, rows in _mistakes()),
         )
     )  # fmt: skip
@@ -206,8 +261,21 @@ def _mistakes() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 def _python() -> str:
-    names = sorted(archscope.__all__, key=lambda name: (name[0].isupper(), name.lower()))
-    return "# Python API\n\n" + "\n".join(f"::: archscope.{name}\n" for name in names)
+    functions = [name for name in archscope.__all__ if name[0].islower()]
+    classes = [name for name in archscope.__all__ if name[0].isupper()]
+    return (
+        "# Python API\n\nWhat the package `archscope` offers. Sizes are bytes, counts elements, MACs or FLOPs, times "
+        "seconds. [From Python](../python.md) shows it in use.\n\n## Functions\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(functions))
+        + "\n## Values and errors\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(classes))
+    )
+
+
+def _defined(name: str) -> str:
+    """Where a name of the package is defined, without loading what is loaded when it is first asked for."""
+    later = archscope._LATER.get(name)
+    return f"{later}.{name}" if later else f"{getattr(archscope, name).__module__}.{name}"
 
 
 def options(name: str) -> str:
@@ -217,12 +285,25 @@ def options(name: str) -> str:
     assert command is not None
     context = click.Context(command, info_name=f"archscope {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    rows = []
-    for option in command.params:
-        record = option.get_help_record(context)
-        if record is not None:
-            rows.append((code(record[0]), escaped(record[1])))
-    return f"```text\narchscope {name} {usage}\n```\n\n" + table(("option", "what it does"), rows)
+    rows = [row for option in command.params for row in _option(option, context)]
+    heads = ("option", "value", "what it does")
+    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(heads, rows)}"
+
+
+def _option(option: click.Parameter, context: click.Context) -> Iterator[tuple[str, str, str]]:
+    record = option.get_help_record(context)
+    if record is not None and record[1]:
+        names, _, value = re.sub(r", (?=-)", "/", record[0]).partition(" ")
+        values = value.strip("[]").replace("|", ", ") if "|" in value else value.removesuffix(" RANGE")
+        yield ", ".join(map(code, names.split("/"))), escaped(values), escaped(record[1])
+
+
+def _help(command: click.Command) -> str:
+    """What ``--help`` says behind the first sentence: its examples, and its paragraphs."""
+    _, *paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    return "".join(
+        f"```sh\n{text[2:]}\n```\n\n" if text.startswith("\b\n") else f"{escaped(text)}\n\n" for text in paragraphs
+    )
 
 
 def commands() -> str:
@@ -250,7 +331,9 @@ def zoo() -> str:
     return Markdown().text(CatalogueReport(shipped.table() or list(shipped.counted(library.names()))))
 
 
-_MADE: Mapping[str, Callable[..., str]] = {"zoo": zoo, "options": options, "commands": commands, "rooms": rooms}
+_MADE: Mapping[str, Callable[..., str]] = {
+    "commands": commands, "formulas": formulas, "options": options, "rooms": rooms, "zoo": zoo,
+}  # fmt: skip
 
 
 # -- Markdown ---
@@ -266,12 +349,13 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain text; what stands between backticks is left as it is."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part.replace("|", "\\|") if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    marked = (part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(marked).replace("\\<", "&lt;")  # which Python-Markdown does not take for an escape
 
 
 def code(text: str) -> str:
     """Text as code; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`" if text else ""
 
 
 def title(name: str) -> str:

@@ -24,6 +24,17 @@ def collections():
     gc.callbacks.remove(note)
 
 
+def test_neither_a_design_nor_its_page_is_left_to_the_collector():
+    design_page(archscope.analyze(archscope.load("resnet50")))  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        design_page(archscope.analyze(archscope.load("resnet50")))
+        assert gc.collect() < 50  # of some ten thousand objects; a word of a spec may hold the names around it
+    finally:
+        gc.enable()
+
+
 @uncollected()
 def _fail():
     assert not gc.isenabled()

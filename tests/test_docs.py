@@ -28,6 +28,7 @@ from archscope.verify import verify
 from docs import reference
 from tests.documents import DOCS, ROOT, Document, changed, documents, printed
 
+pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
 #: pages that are run as they stand: a walk-through changes the program, and tests/test_extending.py walks it
 PLAIN = [page for page in PAGES if not page.changes]
@@ -120,6 +121,12 @@ def test_the_reference_has_every_op_and_all_its_arguments():
         section = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
         assert not [field.name for field in op.fields if f"| `{field.name}` |" not in section], name
         assert op.elementwise_rule is None or "elementwise work" in section or not op.elementwise_rule
+
+
+def test_formulas_are_those_of_the_op():
+    """Counted by hand for a dense layer, and for one that has none."""
+    text = reference.filled("<!-- made: formulas Linear -->\n<!-- made: formulas Identity -->\n")
+    assert text == "```text\nparams = F_in x F_out + F_out\nmacs = N x F_out x F_in\nelementwise = N x F_out\n```\n"
 
 
 def test_the_language_begins_with_resnet_50():

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 import archscope
 
+pytestmark = pytest.mark.needs("torch")
+
 PATH = Path(__file__).parents[1] / "benchmarks" / "memory_on_device.py"
 
 

@@ -192,6 +192,12 @@ def test_a_file_of_a_submodule_is_told(repository, tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", ["input: [3]", "https://example.org/net.yaml"])
+def test_what_is_meant_otherwise_is_no_revision(repository, text):
+    assert asked(text) is None
+    assert "revision" not in words(text)
+
+
 def test_no_git(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert "revisions are read by git, which is not installed" in words("v7:models/net.yaml")

@@ -5,7 +5,6 @@ There is no explain method on any op: the op's own formulas are run on traced nu
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -332,7 +331,10 @@ def _saved_lines(name: str, saved: list[Saved], precision: str) -> Iterator[Line
     Pieces that are alike, those of a recurrent layer's steps, stand together.
     """
     run = f", {precision}" if precision else ""
-    alike = Counter((piece.bytes, piece.what, _keepers(name, piece)) for piece in saved)
+    alike: dict[tuple[int, str, str], int] = {}
+    for piece in saved:
+        key = piece.bytes, piece.what, _keepers(name, piece)
+        alike[key] = alike.get(key, 0) + 1
     for (size, what, shared), many in alike.items():
         worked = f"{many:,} x {size:,}" if many > 1 else ""
         yield Line("saves", "", worked, many * size, f"{what}{run}{shared}")

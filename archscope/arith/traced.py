@@ -9,16 +9,12 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from archscope.arith.helpers import PLAIN, Reading, plain
 
-
-class _Node(NamedTuple):
-    """One operation: its name and what it was applied to (numbers or traced numbers)."""
-
-    name: str
-    arguments: tuple[Any, ...]
+#: one operation: its name and what it was applied to (numbers or traced numbers)
+_Node = tuple[str, tuple[Any, ...]]
 
 
 #: printed sign and binding strength of every operator; a larger number binds tighter
@@ -66,7 +62,7 @@ class Traced(Reading):
     @classmethod
     def call(cls, name: str, arguments: tuple[Any, ...]) -> Traced:
         """The helper ``name`` applied to ``arguments``."""
-        return cls(PLAIN[name](*(plain(a) for a in arguments)), _Node(name, arguments))
+        return cls(PLAIN[name](*(plain(a) for a in arguments)), (name, arguments))
 
     def fixed(self) -> Any:
         """The plain value."""
@@ -154,7 +150,7 @@ def _is_nought(value: Any) -> bool:
 
 
 def _operate(name: str, apply: Callable[[Any, Any], Any], left: Any, right: Any) -> Traced:
-    return Traced(apply(plain(left), plain(right)), _Node(name, (left, right)))
+    return Traced(apply(plain(left), plain(right)), (name, (left, right)))
 
 
 def number(value: Any) -> str:
@@ -205,8 +201,8 @@ _LONG_SUM = 8
 def _sum(value: Any, last: Any) -> _Text:
     """A sum, whose terms are gone through one by one: of a thousand layers none may stand within the other."""
     terms = [_text(last)]
-    while isinstance(value, Traced) and isinstance(value.source, _Node) and value.source.name == "+":
-        value, last = value.source.arguments
+    while isinstance(value, Traced) and isinstance(value.source, tuple) and value.source[0] == "+":
+        value, last = value.source[1]
         terms.append(_text(last))
     terms = [_text(value), *reversed(terms)]
     if len(terms) > _LONG_SUM:
@@ -238,8 +234,12 @@ def _infix(name: str, arguments: tuple[Any, Any]) -> _Text:
     right, right_binds, right_worked, right_worked_binds = _text(arguments[1])
     # a - (b - c) and a / (b x c) keep their parentheses; a x (b x c) needs none
     tight = strength if name == "*" else strength + 1
-    symbols = f"{_within(left, left_binds, strength)}{sign}{_within(right, right_binds, tight)}"
-    numbers = (
-        f"{_within(left_worked, left_worked_binds, strength)}{sign}{_within(right_worked, right_worked_binds, tight)}"
-    )
-    return symbols, strength, numbers, strength
+    if left_binds < strength:
+        left = f"({left})"
+    if right_binds < tight:
+        right = f"({right})"
+    if left_worked_binds < strength:
+        left_worked = f"({left_worked})"
+    if right_worked_binds < tight:
+        right_worked = f"({right_worked})"
+    return left + sign + right, strength, left_worked + sign + right_worked, strength

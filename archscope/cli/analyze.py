@@ -8,6 +8,7 @@ import click
 
 from archscope.analysis import Account, analyze
 from archscope.cli import options, settings
+from archscope.collecting import uncollected
 from archscope.design import hold_drawn
 from archscope.figures import options_of
 from archscope.figures.table import COLUMNS, choose, sorted_by
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
 )
 @options.manners
+@uncollected()
 def command(
     specs: tuple[str, ...],
     depth: int | str | None,

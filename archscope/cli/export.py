@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from archscope.cli import options
-from archscope.design import Design
-from archscope.errors import MissingLibrary
-from archscope.files import write
-from archscope.ops.contents import files_of, regular
+from archscope.cli.forms import FORMS, Asked, Form
+from archscope.report.model_explorer import FIGURES
 
-#: formats by the ending of a file's name
-_ENDINGS = {
-    ".py": "torch", ".onnx": "onnx", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".mermaid": "mermaid",
-    ".json": "json",
-}  # fmt: skip
+#: options that only some forms know, and what the others are
+_OF_SOME = {"seed": "the other formats hold no weights", "figure": "the other formats hold no single one"}
 
 
 @click.command("export")
@@ -27,11 +20,12 @@ _ENDINGS = {
 @click.option(
     "--to",
     "form",
-    type=click.Choice(["torch", "onnx", "dot", "mermaid", "json"]),
+    type=click.Choice([*FORMS]),
     help="What to write; by the ending of the file's name where it is left out.",
 )
 @options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
 @click.option("--seed", type=int, help="Of the initial weights in an ONNX model.")
+@click.option("--figure", type=options.Names(FIGURES), help="Of every layer, in node data (macs unasked).")
 @options.manners
 def command(
     spec: str,
@@ -40,66 +34,39 @@ def command(
     form: str | None,
     output: str,
     seed: int | None,
+    figure: str | None,
     quiet: bool,
 ) -> None:
-    """Write a design for other tools: PyTorch source, ONNX, Graphviz, Mermaid, JSON.
+    """Write a design for other tools: PyTorch source, ONNX, Graphviz, Mermaid, JSON, Model Explorer.
 
     The source stands alone: a class a block, loops where the spec repeats. It loads the state of the module that
     archscope builds, and gives the same outputs bit for bit. JSON is the graph with every layer's arguments, shapes,
-    parameters and MACs, as networkx.node_link_graph and D3 read it.
+    parameters and MACs, as networkx.node_link_graph and D3 read it. Nodes of an ONNX model say their layers, and what
+    these cost, where Netron shows it. Model Explorer reads the graph with its blocks, and figures to colour it by.
 
     \b
     archscope export resnet50 --to torch -o model.py
     archscope export unet --set width=32 -o unet.onnx
     archscope export googlenet --to mermaid
+    archscope export resnet50 --to model-explorer -o resnet50.json
+    archscope export resnet50 --to node-data --figure params -o resnet50_params.json
     """
-    form = form or _ENDINGS.get(Path(output).suffix.lower())
+    chosen = _form(form, output)
+    asked = Asked(output, {"seed": seed, "figure": figure})
+    for name, why in _OF_SOME.items():
+        if asked.options[name] is not None and name not in chosen.OPTIONS:
+            forms = " or ".join(one.NAME for one in FORMS.values() if name in one.OPTIONS)
+            raise click.UsageError(f"--{name} is for --to {forms}: {why}")
+    chosen.write(options.load_design(spec, sets, inputs, quiet=quiet), asked)
+
+
+def _form(name: str | None, output: str) -> Form:
+    """The form that is asked for, or that the ending of the file's name means."""
+    ending = Path(output).suffix.lower()
+    form = FORMS[name] if name else next((one for one in FORMS.values() if ending in one.ENDINGS), None)
     if form is None:
-        raise click.UsageError("say what to write: --to torch, onnx, dot, mermaid or json")
-    if form == "onnx" and output == "-":
-        raise click.UsageError("an ONNX model is not text: name a file, as in -o model.onnx")
-    if seed is not None and form != "onnx":
-        raise click.UsageError("--seed is for --to onnx: the other formats hold no weights")
-    design = options.load_design(spec, sets, inputs, quiet=quiet)
-    if form == "onnx":
-        _write_onnx(design, output, seed)
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files that are not there: they are copied below, or missed
-            write(_text(form)(design), output)
-    if form == "torch" and output != "-":
-        _copy_values(design, Path(output).parent)
-
-
-def _text(form: str) -> Callable[[Design], str]:
-    if form == "torch":
-        try:
-            from archscope.backends.torch.source import torch_source
-        except ModuleNotFoundError as error:
-            raise _needs_torch(error, "--to torch") from None
-        return torch_source
-    from archscope.report import diagrams
-
-    return {"dot": diagrams.to_dot, "mermaid": diagrams.to_mermaid, "json": diagrams.to_node_link}[form]
-
-
-def _write_onnx(design: Design, output: str, seed: int | None) -> None:
-    try:
-        from archscope.backends.torch.onnx import to_onnx
-    except ModuleNotFoundError as error:
-        raise _needs_torch(error, "--to onnx") from None
-    to_onnx(design, output, seed=seed)
-
-
-def _copy_values(design: Design, folder: Path) -> None:
-    """The files that hold values of its constants, where the source looks for them."""
-    for file in files_of(layer.op for layer in design.layers):
-        target = folder / Path(file).name
-        if not (target.exists() and target.samefile(file)):
-            write(regular(file), str(target))
-
-
-def _needs_torch(error: ModuleNotFoundError, option: str) -> Exception:
-    return (
-        MissingLibrary(f"{option} needs PyTorch: `pip install 'archscope[export]'`") if error.name == "torch" else error
-    )
+        *first, last = FORMS
+        raise click.UsageError(f"say what to write: --to {', '.join(first)} or {last}")
+    if form.REFUSED and output == "-":
+        raise click.UsageError(form.REFUSED)
+    return form

@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         "profile": ("profile", "Time a design here, whole and by layer, against the machine's peak."),
         "calibrate": ("calibrate", "Measure a device, so that predictions become estimates."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
-        "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid or JSON."),
+        "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid, JSON, or for Model Explorer."),
         "import": ("importing", "Turn a PyTorch or ONNX model into a spec, proved against it; runs the model's code."),
         "reconcile": (
             "reconcile",

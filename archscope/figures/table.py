@@ -163,7 +163,7 @@ def tabulate_account(
     groups: list[Row | Total] = list(account.by_kind()) if by_kind else _groups(account, depth)
     if sort is not None:
         groups = sorted(groups, key=_sort_key(account, sorted_by(sort)), reverse=True)
-    cells = _cells(account, chosen)
+    cells = cells_of(account, chosen)
     if by_kind or sort is not None:
         lines = [_line(group, group.name, 0, cells) for group in groups]
     else:
@@ -184,7 +184,7 @@ def tabulate_blocks(account: Account, columns: Sequence[str]) -> Table:
         UsageError: an unknown column.
     """
     chosen = choose(columns)
-    cells = _cells(account, chosen)
+    cells = cells_of(account, chosen)
     lines = list(_with_sums(account.rows, (), 0, cells))
     whole = _total_line(account.total, _WHOLE + account.design.reserve, cells)
     return Table(account, chosen, tuple(lines), (whole,), None)
@@ -286,14 +286,49 @@ def cell(account: Account, group: Row | Total, column: Column) -> Any:
     return _reader(account, column, scope_of(account, group))(account, group)
 
 
-def _cells(account: Account, columns: Sequence[Column]) -> _Cells:
-    """The same for many parts: how a column is read follows from the scope of the part, and is found once."""
+def cells_of(account: Account, columns: Sequence[Column]) -> _Cells:
+    """The same for many parts: how a column is read follows from the scope of the part, and is found once.
+
+    What follows from a cost, or from receptive fields, is read once of all layers that share them.
+    """
     readers = {scope: [_reader(account, column, scope) for column in columns] for scope in SCOPES}
+    kinds = [_kind_of(column) for column in columns]
+    shared = {kind: [at for at, one in enumerate(kinds) if one == kind] for kind in _SOURCES if kind in kinds}
+    own = [at for at, one in enumerate(kinds) if one not in shared]
+    read_before: dict[tuple[str, str, int], tuple[Any, list[Any]]] = {}
 
     def cells(group: Row | Total) -> tuple[Any, ...]:
-        return tuple([read(account, group) for read in readers[scope_of(account, group)]])
+        scope = scope_of(account, group)
+        read = readers[scope]
+        if scope in (DESIGN, SUM):
+            return tuple([one(account, group) for one in read])
+        contents: list[Any] = [None] * len(read)
+        for at in own:
+            contents[at] = read[at](account, group)
+        for kind, places in shared.items():
+            source = _SOURCES[kind](account, group)
+            key = scope, kind, id(source)
+            if key not in read_before:  # the source is kept, so that its id stays its own
+                read_before[key] = source, [read[at](account, group) for at in places]
+            for at, content in zip(places, read_before[key][1], strict=True):
+                contents[at] = content
+        return tuple(contents)
 
     return cells
+
+
+#: what columns of some kinds follow from, which several layers may have in common
+_SOURCES: Mapping[str, Callable[[Account, Any], Any]] = {
+    "cost": lambda _, part: part.cost,
+    "field": lambda account, part: account.fields[part.name],
+}
+
+
+def _kind_of(column: Column) -> str:
+    """The kind of the figure that a column shows, or shows the share of; ``sees`` is of the fields."""
+    if isinstance(column, Figure):
+        return column.kind
+    return "cost" if column.style == "share" else "field" if column.name == "sees" else ""
 
 
 def _reader(account: Account, column: Column, scope: str) -> _Reader:

@@ -8,7 +8,6 @@ Adding an op is adding one class, decorated with :func:`register`, in one file o
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -19,7 +18,6 @@ from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
-from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.contents import Known
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law
@@ -290,8 +288,8 @@ class Op(ABC):
 
     def replace(self, **arguments: Any) -> Op:
         """The same op with some arguments replaced, unread: how traced and recorded numbers enter."""
-        other = copy.copy(self)
-        other.__dict__.update(arguments)
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__ | arguments)
         return other
 
     # -- the readings ----------------------------------------------------------------------------------------------
@@ -430,12 +428,11 @@ class OneKernel(Op):
     saves: ClassVar[str] = ""
     #: how it lays its results, where they are maps
     lays: ClassVar[aten.Format] = aten.AS_INPUT
-    #: devices on which torch.autocast runs it in float32, and the version of torch since which it does
+    #: devices on which torch.autocast runs it in float32
     widened_on: ClassVar[tuple[str, ...]] = ()
-    widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        source = aten.widened(t, x[0], self.widened_on, self.widened_since)
+        source = aten.widened(t, x[0], self.widened_on)
         return aten.kernel(t, source, y[0].shape, saves=self.saves, lays=self.lays)
 
 

@@ -187,7 +187,7 @@ class Opaque(Op):
         made: list[Value] = []
         for (shape, dtype, _), size in zip(wanted, self.output_bytes, strict=True):
             around = t.make((size * scale // ITEM_BYTES["float32"],), "uint8") if size else made[-1]
-            made.append(t.view(around, shape, None, dtype))
+            made.append(t.view(around, shape, None, dtype=dtype, unsafe=True))
         return made
 
     def _saved_inputs(self, x: Values) -> Iterable[int]:

@@ -90,23 +90,29 @@ def dot(
         cluster: statements at the head of a cluster.
         more: statements at the end.
     """
-    numbers = count(1)
-
-    def inside(block: Cluster, indent: str) -> Iterator[str]:
-        yield from (f"{indent}n{number} [{node(folded.boxes[number])}]" for number in block.boxes)
-        for inner in block.clusters:
-            yield f"{indent}subgraph cluster_{next(numbers)} {{"
-            yield from (f"{indent}  {line}" for line in cluster(inner))
-            yield from inside(inner, f"{indent}  ")
-            yield f"{indent}}}"
-
     lines = ["digraph {", *(f"  {line}" for line in head)]
     lines += [f"  n{i} [{node(box)}]" for i, box in enumerate(folded.boxes) if box.role == "input"]
-    lines += inside(folded.root, "  ")
+    lines += _dot_block(folded, folded.root, node, cluster, count(1), "  ")
     for edge in folded.edges:
         for attributes in edges(edge):
             lines.append(f"  n{edge.source} -> n{edge.target}" + (f" [{attributes}]" if attributes else ""))
     return "\n".join([*lines, *(f"  {line}" for line in more), "}"]) + "\n"
+
+
+def _dot_block(
+    folded: Outline,
+    block: Cluster,
+    node: Callable[[Box], str],
+    cluster: Callable[[Cluster], Iterable[str]],
+    numbers: Iterator[int],
+    indent: str,
+) -> Iterator[str]:
+    yield from (f"{indent}n{number} [{node(folded.boxes[number])}]" for number in block.boxes)
+    for inner in block.clusters:
+        yield f"{indent}subgraph cluster_{next(numbers)} {{"
+        yield from (f"{indent}  {line}" for line in cluster(inner))
+        yield from _dot_block(folded, inner, node, cluster, numbers, f"{indent}  ")
+        yield f"{indent}}}"
 
 
 def quoted(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from archscope.analysis.counts.account import Account, Row, total_of
+from archscope.analysis.counts.account import Account, Row
 from archscope.design.graph import Ref
 from archscope.errors import UsageError
 from archscope.figures.table import fitting_depth
@@ -165,14 +165,14 @@ def _folded(path: tuple[str, ...], depth: int, opened: frozenset[tuple[str, ...]
 
 def _box(account: Account, name: str, label: str, members: Sequence[int]) -> Box:
     rows = [account.rows[number] for number in members]
-    cost = total_of(name, rows).cost
     shape = rows[-1].output_shape
+    params, macs = (sum(getattr(row.cost, name) for row in rows) for name in ("params", "macs"))
     if len(rows) > 1:
-        return Box(name, label, "block", f"{len(rows)} layers", "block", len(rows), shape, cost.params, cost.macs)
+        return Box(name, label, "block", f"{len(rows)} layers", "block", len(rows), shape, params, macs)
     row, op = rows[0], account.design.layers[members[0]].op
     kind = f"{row.kind} {telling_arguments(op, channels_of(row))}".rstrip()
     family = type(op).__module__.rpartition(".")[2]
-    return Box(name, label, "layer", kind, family, 1, row.output_shape, cost.params, cost.macs)
+    return Box(name, label, "layer", kind, family, 1, shape, params, macs)
 
 
 def channels_of(row: Row) -> int | None:

@@ -17,7 +17,7 @@ from archscope.design import Accuracy, Budget, Expectation
 from archscope.errors import SpecError, closest, suggestion
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, Source
 from archscope.ops.fields import DTYPES
-from archscope.spec import library
+from archscope.spec import language, library
 from archscope.spec.budgets import read_limit
 from archscope.spec.expressions import ExpressionError, NoNames, evaluate
 from archscope.spec.limits import LONGEST_EXPRESSION, LONGEST_NAME, MOST_DECLARED, MOST_FILES
@@ -36,12 +36,19 @@ class Block:
 
     Attributes:
         parameters: names, each with the text of its default (``None`` where it must be given).
+        outputs: which of its tensors it gives, by name; what its last layer gives where it does not say.
     """
 
     name: str
     parameters: tuple[tuple[str, str | None], ...]
     body: ListNode
     mark: Mark
+    outputs: Node | None = None
+
+    @property
+    def parts(self) -> tuple[Node, ...]:
+        """All that is written of it."""
+        return (self.body,) if self.outputs is None else (self.body, self.outputs)
 
     @property
     def signature(self) -> str:
@@ -52,7 +59,7 @@ class Block:
     @cached_property
     def takes(self) -> int | None:
         """How many tensors it can be given: as many as its body names by ``input[1]``; ``None`` is any number."""
-        places = [match[1] for text in _texts(self.body) if (match := _GIVEN.match(text))]
+        places = [match[1] for part in self.parts for text in _texts(part) if (match := _GIVEN.match(text))]
         return None if not all(map(_PLACE.fullmatch, places)) else 1 + max(map(int, places), default=0)
 
 
@@ -239,7 +246,7 @@ class _Parts:
 
     def __init__(self, source: Source, root: MapNode) -> None:
         self.document = Document(source)
-        for key, node in root.entries.items():
+        for key, node in sorted(root.entries.items(), key=lambda entry: entry[0] != language.KEY):
             reader = _READERS.get(key)
             if reader is None:
                 self.document.broken.add(f"{closest(key, _READERS)}:")
@@ -271,6 +278,20 @@ class _Parts:
                 self.error(f"unknown key `{key}`", node.keys[key], suggestion(key, keys) or f"keys: {', '.join(keys)}")
             else:
                 yield key, value, node.keys[key]
+
+    def read_language(self, node: Node) -> None:
+        """The version of the spec language.
+
+        Raises:
+            SpecError: a newer one, by whose rules nothing else in the file can be judged.
+        """
+        number = node.value if isinstance(node, ScalarNode) and type(node.value) is int else 0
+        if number > language.LANGUAGE:
+            message = f"version {number} of the spec language; this archscope reads version {language.LANGUAGE}"
+            raise SpecError([Diagnostic(message, node.mark, "`pip install --upgrade archscope`")])
+        if number < 1:
+            hint = f"as in `{language.KEY}: {language.LANGUAGE}`"
+            self.error("the version of the spec language is a whole number", node.mark, hint)
 
     def read_name(self, node: Node) -> None:
         self.document.name = self.text(node)
@@ -345,8 +366,11 @@ class _Parts:
             hint = "it means something else in a layer" if name in ENTRY_KEYS else form
             self.error(f"`{name}` cannot be the name of a block", mark, hint)
             return None
-        if not isinstance(body, ListNode):
-            self.error(f"the body of block `{name}` is a list of layers", body.mark, "begin each layer with `- `")
+        layers, outputs = self._body(body)
+        if layers is None:
+            form = "of several outputs it is `{layers: [...], outputs: [...]}`"
+            hint = form if isinstance(body, MapNode) else "begin each layer with `- `"
+            self.error(f"the body of block `{name}` is a list of layers", body.mark, hint)
             self.document.broken.add(name)
             return None
         few = len(self.document.blocks) <= MOST_DECLARED  # more are refused together, their signatures unread
@@ -354,7 +378,15 @@ class _Parts:
         if parameters is None:
             self.document.broken.add(name)
             return None
-        return Block(name, parameters, body, mark)
+        return Block(name, parameters, layers, mark, outputs)
+
+    def _body(self, node: Node) -> tuple[ListNode | None, Node | None]:
+        """The layers of a block, and its outputs if it names them; no layers where they are no list."""
+        if not isinstance(node, MapNode) or not {"layers", "outputs"} & node.entries.keys():
+            return node if isinstance(node, ListNode) else None, None
+        parts = {key: value for key, value, _ in self.mapping(node, "layers and outputs", ("layers", "outputs"))}
+        layers = parts.get("layers")
+        return layers if isinstance(layers, ListNode) else None, parts.get("outputs")
 
     def _signature(self, key: str, mark: Mark) -> tuple[tuple[str, str | None], ...] | None:
         parameters = signature(key if "(" in key else f"{key}()")
@@ -526,6 +558,7 @@ def is_variable(name: str) -> bool:
 
 
 _READERS: dict[str, Callable[[_Parts, Any], None]] = {
+    language.KEY: _Parts.read_language,
     "name": _Parts.read_name,
     "source": _Parts.read_source,
     "description": _Parts.read_description,

@@ -15,6 +15,8 @@ from archscope.spec.reader import MODIFIERS, ListNode, MapNode, Node, ScalarNode
 
 #: how an entry's mistakes are reported: message, place, hint
 Complain = Callable[[str, Mark, str], None]
+#: how the entry that a node is is come by, read once
+Read = Callable[[Node], "Entry | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Entry:
         form: ``call`` (an op or a block), ``repeat``, ``group`` or ``reuse``.
         word: the op's, block's or reused layer's name; empty for repeats and groups.
         argument: what stands behind the word, or the count of a repeat.
-        body: the layers of a repeat or a group.
+        body: the layers of a repeat or a group; nothing where an input of a layer is named alone.
         index: the variable that counts a repeat.
         modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``, ``dtype``.
     """
@@ -42,7 +44,7 @@ class Entry:
         """What the entry says under one of the modifiers."""
         return self.modifiers.get(name) if self.modifiers else None
 
-    def kind(self, read: Callable[[Node], Entry | None]) -> str:
+    def kind(self, read: Read) -> str:
         """The word that an unnamed entry is called after; a repeat after the one layer or block that it lays."""
         if self.form == "reuse":
             return f"{self.word.rpartition('.')[2]}_reuse"
@@ -88,6 +90,30 @@ def _read_entry(node: Node, complain: Complain) -> Entry | None:
     return Entry("reuse", argument.value, argument.mark, modifiers=modifiers)
 
 
+def read_operand(node: MapNode, complain: Complain) -> Entry | None:
+    """An input of a layer that is no mere branch or name: several, counted by a repeat, or one with a condition.
+
+    A branch for each ``layers:``, from what arrives or from what is named; without them what is named:
+    ``{repeat: 4, index: j, from: "part{j}", layers: [...]}``, ``{from: part, when: wide}``, ``{layers: [], when: w}``.
+    """
+    modifiers = {key: value for key, value in node.entries.items() if key in MODIFIERS}
+    rest = {key: value for key, value in node.entries.items() if key not in MODIFIERS}
+    stray = next((key for key in rest if key not in ("repeat", "index", "layers")), None)
+    if stray is not None:
+        complain("a branch is a list of layers", node.mark, "begin it with `- - ` or put it in [...]")
+        return None
+    if "layers" in rest or ("repeat" in rest and "from" not in modifiers):
+        return _compound(node, rest, modifiers, complain)
+    if "from" not in modifiers:
+        complain("this input names no tensor", node.mark, "as in `{from: part, when: wide}`")
+        return None
+    for key in modifiers:
+        if key not in ("from", "when"):
+            complain(f"`{key}:` says nothing of an input without `layers:`", node.keys[key], "")
+            return None
+    return _counted(node, rest, None, modifiers, complain)
+
+
 def _one_word(node: MapNode, words: list[str]) -> tuple[str, Mark, str]:
     if not words:
         return "this entry names no layer", next(iter(node.keys.values()), node.mark), "as in `- ReLU`"
@@ -112,6 +138,15 @@ def _compound(node: MapNode, rest: dict[str, Node], modifiers: dict[str, Node], 
     if not isinstance(body, ListNode):
         complain(f"a {form} needs `layers:`, a list", body.mark if body else mark, "")
         return None
+    return _counted(node, rest, body, modifiers, complain)
+
+
+def _counted(
+    node: MapNode, rest: dict[str, Node], body: ListNode | None, modifiers: dict[str, Node], complain: Complain
+) -> Entry | None:
+    """A repeat, or a group, with the variable that counts it."""
+    form = "repeat" if "repeat" in rest else "group"
+    mark = node.keys["repeat"] if "repeat" in rest else node.keys.get("layers", node.mark)
     index = rest.get("index")
     if index is None:
         return Entry(form, "", mark, rest.get("repeat"), body, None, modifiers)
@@ -121,18 +156,23 @@ def _compound(node: MapNode, rest: dict[str, Node], modifiers: dict[str, Node], 
     return Entry(form, "", mark, rest.get("repeat"), body, index.text, modifiers)
 
 
-def branches(entry: Entry) -> Iterator[ListNode]:
-    """The lists of layers that stand in a merging op; they share the names of the list around them."""
+def branches(entry: Entry) -> Iterator[ListNode | MapNode]:
+    """The branches that stand in a merging op, lists or repeats and groups; they share the names of the list around."""
     node = entry.argument
     if entry.form != "call":
         return
     if isinstance(node, MapNode):
         node = node.entries.get("inputs")
     if isinstance(node, ListNode):
-        yield from (item for item in node.items if isinstance(item, ListNode))
+        yield from (item for item in node.items if not isinstance(item, ScalarNode))
 
 
-def _adds_no_level(entry: Entry, read: Callable[[Node], Entry | None]) -> bool:
+def _inside(branch: ListNode | MapNode) -> list[Node]:
+    """The entries of a branch; a repeat or a group is one itself."""
+    return branch.items if isinstance(branch, ListNode) else [branch]
+
+
+def _adds_no_level(entry: Entry, read: Read) -> bool:
     """Whether the entries of a group or a repeat have their names in the list around it.
 
     Those of a group without a name have, and those of a repeat without one if all of them have computed names.
@@ -142,44 +182,45 @@ def _adds_no_level(entry: Entry, read: Callable[[Node], Entry | None]) -> bool:
     return entry.form == "group" or _all_computed(entry.body.items, read)
 
 
-def _all_computed(nodes: list[Node], read: Callable[[Node], Entry | None]) -> bool:
+def _all_computed(nodes: list[Node], read: Read) -> bool:
     for node in nodes:
         entry = read(node)
         if entry is None:
             return False
         name = entry.modifier("name")
         if entry.form == "group" and name is None and entry.body is not None:
-            inside = [entry.body]
+            inside = [entry.body.items]
         elif isinstance(name, ScalarNode) and TEMPLATE.search(name.text):
-            inside = list(branches(entry))
+            inside = list(map(_inside, branches(entry)))
         else:
             return False
-        if not all(_all_computed(items.items, read) for items in inside):
+        if not all(_all_computed(items, read) for items in inside):
             return False
     return bool(nodes)
 
 
-def labels(items: ListNode, read: Callable[[Node], Entry | None]) -> dict[int, str]:
+def _named(nodes: list[Node], read: Read) -> Iterator[tuple[int, Entry]]:
+    """The entries that have their names in a list, by ``id`` of their nodes."""
+    for node in nodes:
+        entry = read(node)
+        if entry is None:
+            continue
+        if entry.body is not None and _adds_no_level(entry, read):
+            yield from _named(entry.body.items, read)
+            continue
+        for branch in branches(entry):
+            yield from _named(_inside(branch), read)
+        if entry.form in ("call", "reuse") or entry.body is not None:
+            yield id(node), entry
+
+
+def labels(items: ListNode, read: Read) -> dict[int, str]:
     """Names of the entries of a list, by ``id`` of their nodes.
 
     An unnamed entry is called after its kind (:meth:`Entry.kind`), numbered in the order of the file where there are
     several, whatever ``when:`` leaves out; so a layer keeps its name in every variant of a block.
     """
-    named: list[tuple[int, Entry]] = []
-
-    def collect(nodes: list[Node]) -> None:
-        for node in nodes:
-            entry = read(node)
-            if entry is None:
-                continue
-            if entry.body is not None and _adds_no_level(entry, read):
-                collect(entry.body.items)
-                continue
-            for branch in branches(entry):
-                collect(branch.items)
-            named.append((id(node), entry))
-
-    collect(items.items)
+    named = list(_named(items.items, read))
     unnamed = [(key, entry.kind(read)[:LONGEST_NAME]) for key, entry in named if entry.modifier("name") is None]
     counts = Counter(kind for _, kind in unnamed)
     seen: Counter[str] = Counter()

@@ -8,7 +8,7 @@ as many mistakes as can be found.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from archscope.spec import frame, words
 from archscope.spec.binding import Arguments, read_arguments
 from archscope.spec.calls import EntryCall, bind
 from archscope.spec.document import Block, Document
-from archscope.spec.entries import Entry, labels, read_entry
+from archscope.spec.entries import Entry, branches, labels, read_entry, read_operand
 from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
 from archscope.spec.flags import Flags
 from archscope.spec.laying import Laying
@@ -125,8 +125,17 @@ class _Expander:
     # -- lists and entries -----------------------------------------------------------------------------------------
 
     def _read(self, node: Node) -> Entry | None:
+        """The entry that a node is; of one among the inputs of a layer :meth:`_read_operand` was asked before."""
         if id(node) not in self._entries:
-            self._entries[id(node)] = read_entry(node, self._problems.add)
+            self._entries[id(node)] = entry = read_entry(node, self._problems.add)
+            for branch in () if entry is None else branches(entry):
+                if isinstance(branch, MapNode):
+                    self._read_operand(branch)
+        return self._entries[id(node)]
+
+    def _read_operand(self, node: MapNode) -> Entry | None:
+        if id(node) not in self._entries:
+            self._entries[id(node)] = read_operand(node, self._problems.add)
         return self._entries[id(node)]
 
     def _run_list(self, items: ListNode, flow: Flow, context: Context) -> Flow:
@@ -146,6 +155,7 @@ class _Expander:
             when = entry.modifier("when")
             if when is None or self._problems.truth(when, flow, context, default=True):
                 flow = self._run_entry(node, entry, flow, context)
+                self._place = entry.mark
         return flow
 
     def _run_entry(self, node: Node, entry: Entry, flow: Flow, context: Context) -> Flow:
@@ -232,7 +242,19 @@ class _Expander:
         if node is None:
             return None
         nodes = node.items if isinstance(node, ListNode) else [node]
-        return [self._references.refer(item, context) for item in nodes]
+        return [flow for item in nodes for flow in self._named_by(item, context)]
+
+    def _named_by(self, node: Node, context: Context) -> Iterable[Flow]:
+        """The tensors that an entry of ``from:`` means: one, or as many as a repeat counts or a condition leaves."""
+        if not isinstance(node, MapNode) or not {"repeat", "from", "layers"} & node.entries.keys():
+            return [self._references.refer(node, context)]
+        entry = self._read_operand(node)
+        if entry is not None and entry.body is None:
+            return self._operand(node, entry, UNKNOWN, context)
+        if entry is not None:
+            hint = "a branch stands among the inputs of a merging op, as in `Add: [[ReLU], []]`"
+            self._problems.add("`from:` names tensors, and lays no layers", entry.mark, hint, context)
+        return [UNKNOWN]
 
     def _perform(self, call: EntryCall) -> Flow:
         """Carry out an entry under a name."""
@@ -283,38 +305,79 @@ class _Expander:
 
     def _repeat(self, entry: Entry, flow: Flow, context: Context, label: str | None) -> Flow:
         """Lay the body so many times; without a label its entries stand in the list around it."""
-        assert entry.body is not None
+        count = self._count(entry, flow, context)
+        if count is None:
+            return UNKNOWN
+        for number in range(count):
+            after = self._round(entry, number, flow, self._inside(entry, number, context), label)
+            if after is None:
+                return UNKNOWN
+            flow = after
+        if label is None or TEMPLATE.search(label) or count == 0:
+            return flow
+        name = ".".join((*context.path, label))
+        return self._named(name, flow) if self._free(name, entry, context) else flow
+
+    def _count(self, entry: Entry, flow: Flow, context: Context) -> int | None:
+        """How often a repeat is carried out; ``None`` after a mistake or behind one."""
         assert entry.argument is not None
         stated = self._problems.whole(entry.argument, ScopeNames(context.variables, flow), 0, context)
         if stated is None:
-            return UNKNOWN
+            return None
         count: int = fixed(stated)
         if count > MOST_LAYERS:
             message = f"{count:,} repetitions; the most is {MOST_LAYERS:,}"
             raise self._problems.fatal(message, entry.argument.mark, "", context)
-        templated = label is not None and TEMPLATE.search(label) is not None
-        for i in range(count):
-            self._problems.spend(1, entry.mark)
-            inner = context
-            if entry.index is not None:
-                inner = context._replace(variables={**context.variables, entry.index: i})
-            if label is None:
-                flow = self._run_items(entry.body, flow, self._flags.inside(entry, flow, inner, context.path))
-                continue
-            own = self._label(entry, label, flow, inner)
-            if own is None:
-                return UNKNOWN
-            path = (*context.path, own) if templated else (*context.path, own, str(i))
-            name = ".".join(path)
-            if not self._free(name, entry, context):
-                return UNKNOWN
-            inner = self._flags.inside(entry, flow, inner, path)._replace(path=path)
-            self._scopes.append(Scope(name, None, self._own(inner)))
-            flow = self._named(name, self._run_list(entry.body, flow, inner))
-        if label is None or templated or count == 0:
-            return flow
-        name = ".".join((*context.path, label))
-        return self._named(name, flow) if self._free(name, entry, context) else flow
+        return count
+
+    def _inside(self, entry: Entry, number: int, context: Context) -> Context:
+        """What holds in a round of a repeat."""
+        self._problems.spend(1, entry.mark)
+        if entry.index is None:
+            return context
+        return context._replace(variables={**context.variables, entry.index: number})
+
+    def _round(self, entry: Entry, number: int, flow: Flow, context: Context, label: str | None) -> Flow | None:
+        """Lay the body once; ``None`` where it cannot have a name."""
+        assert entry.body is not None
+        if label is None:
+            return self._run_items(entry.body, flow, self._flags.inside(entry, flow, context, context.path))
+        own = self._label(entry, label, flow, context)
+        if own is None:
+            return None
+        path = (*context.path, own) if TEMPLATE.search(label) else (*context.path, own, str(number))
+        name = ".".join(path)
+        if not self._free(name, entry, context):
+            return None
+        inner = self._flags.inside(entry, flow, context, path)._replace(path=path)
+        self._scopes.append(Scope(name, None, self._own(inner)))
+        return self._named(name, self._run_list(entry.body, flow, inner))
+
+    def _operand(self, node: MapNode, entry: Entry, flow: Flow, context: Context) -> Iterator[Flow]:
+        """The tensors that an input of a layer with a condition, or several in a repeat, come to."""
+        when = entry.modifier("when")
+        if when is not None and not self._problems.truth(when, flow, context, default=True):
+            return
+        if entry.form == "group":
+            yield from (
+                [self._run_entry(node, entry, flow, context)] if entry.body else self._sources(entry, context) or ()
+            )
+            return
+        count = self._count(entry, flow, context)
+        if count is None:
+            yield UNKNOWN
+        label = context.labels.get(id(node)) if context.labels is not None else None
+        for number in range(count or 0):
+            inner = self._inside(entry, number, context)
+            sources = self._sources(entry, inner)
+            if entry.body is None:
+                yield from sources or ()
+            elif not self._one_source("branch", entry, sources, inner):
+                yield UNKNOWN
+            else:
+                start = sources[0] if sources else flow
+                after = self._round(entry, number, start, inner, label)
+                yield UNKNOWN if after is None else after
 
     def _call(self, block: Block, call: EntryCall) -> Flow:
         entry, context = call.entry, call.context
@@ -342,7 +405,12 @@ class _Expander:
         )
         refs = tuple(flow.ref for flow in operands if flow.ref is not None)
         self._scopes.append(Scope(call.name, block.name, self._own(inner), refs))
-        return self._run_list(block.body, operands[0], inner)
+        flow = self._run_list(block.body, operands[0], inner)
+        if block.outputs is None:
+            return flow
+        named = frame.named_outputs(block.outputs, inner, self._references, self._problems)
+        parts = {name: one for name, one, _ in named}
+        return self._references.named(call.name, parts, block.outputs.mark, context) if parts else UNKNOWN
 
     def _own(self, context: Context) -> tuple[tuple[str, Any], ...]:
         """The parameters of the block around, those that are numbers or words."""
@@ -386,7 +454,16 @@ class _Expander:
         arguments = read_arguments(op_class, call.entry, call.context, self._problems)
         if arguments is None:
             return UNKNOWN
-        return self._laying.lay(op_class, call, arguments, self._gather(op_class, call, arguments))
+        flows = self._gather(op_class, call, arguments)
+        if len(flows) == 1 < op_class.arity.least and self._varying(call.entry, arguments):
+            return flows[0]  # what is left of a merge by a condition, or by a count, needs none
+        return self._laying.lay(op_class, call, arguments, flows)
+
+    def _varying(self, entry: Entry, arguments: Arguments) -> bool:
+        """Whether how many inputs a layer has follows from a condition or a count."""
+        node = arguments.inputs if arguments.inputs is not None else entry.modifier("from")
+        items = node.items if isinstance(node, ListNode) else [node]
+        return any(isinstance(item, MapNode) for item in items)
 
     def _gather(self, op_class: type[Op], call: EntryCall, arguments: Arguments) -> list[Flow]:
         """The tensors that an op reads: of its branches, of its ``from:``, or the one that arrives."""
@@ -398,13 +475,13 @@ class _Expander:
             return [references.chosen(flow, call.entry.mark, context) for flow in flows]
         flows = []
         for item in arguments.inputs.items:
+            results: Iterable[Flow]
             if isinstance(item, ListNode):
-                result = self._run_items(item, call.flow, context)
+                results = [self._run_items(item, call.flow, context)]
             elif isinstance(item, MapNode):
-                hint = "begin it with `- - ` or put it in [...]"
-                self._problems.add("a branch is a list of layers", item.mark, hint, context)
-                result = UNKNOWN
+                operand = self._read_operand(item)
+                results = [UNKNOWN] if operand is None else self._operand(item, operand, call.flow, context)
             else:
-                result = references.refer(item, context)
-            flows.append(references.chosen(result, item.mark, context))
+                results = [references.refer(item, context)]
+            flows += [references.chosen(result, item.mark, context) for result in results]
         return flows

@@ -123,6 +123,17 @@ def outputs(
         if last.ref is not None:
             yield "output", last.ref
         return
+    for name, flow, mark in named_outputs(node, context, references, problems):
+        if flow.ref is not None and not _OUTPUT.fullmatch(name):
+            problems.add(f"`{name}` is not a name", mark, "letters, digits, _ and -; dots between parts", context)
+        elif flow.ref is not None:
+            yield name, flow.ref
+
+
+def named_outputs(
+    node: Node, context: Context, references: References, problems: Problems
+) -> Iterator[tuple[str, Flow, Mark]]:
+    """What ``outputs:`` lists, of a design or of a block: the name, the tensor, the place; each name once."""
     named = list(_declared(node))
     if not named:
         hint = "`outputs: [head, aux]`, or `outputs: {logits: head}`"
@@ -137,10 +148,8 @@ def outputs(
         name = (references.filled(text, reference.mark, context) or "") if stated is None else stated
         if name and name in taken:
             problems.add(f"two outputs are called `{name}`", mark, "name them: `outputs: {a: head, b: head}`", context)
-        elif flow.ref is not None and not _OUTPUT.fullmatch(name):
-            problems.add(f"`{name}` is not a name", mark, "letters, digits, _ and -; dots between parts", context)
-        elif flow.ref is not None:
-            yield name, flow.ref
+        else:
+            yield name, flow, mark
         taken.add(name)
     if named and not taken and not problems:
         problems.add("no output is left", node.mark, "every one has a `when:` that does not hold", context)

@@ -88,7 +88,7 @@ class Laying:
     def _marked(self, flows: list[Flow]) -> Tensors:
         """The tensors of flows, each with its batch dimension, so that a message shows their shapes without it."""
         marked = LayerGraph(self.inputs, self.layers.values(), (), self._references.outputs).marked(1)
-        return tuple(marked[ref.node][ref.output] for ref, _, _ in flows if ref is not None)
+        return tuple(marked[ref.node][ref.output] for ref, *_ in flows if ref is not None)
 
     def _add(
         self, op: Op, x: Tensors, outputs: Tensors, refs: tuple[Ref, ...], call: EntryCall, dtype: str | None

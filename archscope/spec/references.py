@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from archscope.design.graph import Ref
 from archscope.errors import suggestion
@@ -19,6 +20,8 @@ MOST_COMPARED = 500
 
 _BRANCH = "a branch is a list: `[ReLU]`"
 _REFERENCE = re.compile(r"([A-Za-z0-9_.-]+)(?:\[([0-9]{1,9})\])?")
+#: names of the outputs of a block
+_PART = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class References:
@@ -53,8 +56,9 @@ class References:
             )
             self._problems.add("expected the name of an earlier layer", node.mark, hint, context)
             return UNKNOWN
-        if match[1] == GIVEN and context.operands:
-            return self._arrived(match[2], node.mark, context)
+        name, _, part = match[1].partition(".")
+        if name == GIVEN and context.operands:
+            return self._arrived(part, match[2], node.mark, context)
         full = self.find(match[1], node.mark, context)
         if full is None:
             return UNKNOWN
@@ -72,9 +76,14 @@ class References:
             self._problems.add(error.message, mark, error.hint, context)
             return None
 
-    def _arrived(self, place: str | None, mark: Mark, context: Context) -> Flow:
-        """One of the tensors that a block was given; of a single one, perhaps one of its layer's outputs."""
+    def _arrived(self, part: str, place: str | None, mark: Mark, context: Context) -> Flow:
+        """One of the tensors that a block was given; of a single one, perhaps one of its layer's or block's outputs."""
         count = len(context.operands)
+        if count == 1 and part:
+            parts = context.operands[0].parts or {}
+            if part not in parts:
+                self._problems.add(*_no_output(GIVEN, part, parts, mark), context)
+            return parts.get(part, UNKNOWN)
         if count == 1:
             return self._one_of(context.operands[0], GIVEN, place, mark, context)
         if place is None:
@@ -88,14 +97,34 @@ class References:
 
     def _one_of(self, flow: Flow, name: str, place: str | None, mark: Mark, context: Context) -> Flow:
         """A flow, or the output of its layer at a place."""
-        if place is None or flow.ref is None:
+        if place is None or (flow.ref is None and flow.parts is None):
             return flow
-        outputs, index = self.outputs[flow.ref.node], int(place)
-        if index >= len(outputs):
-            count = f"{len(outputs)} output{'s' * (len(outputs) > 1)}, numbered from 0"
+        if flow.parts is not None:
+            parts = list(flow.parts.values())
+        else:
+            node = flow.ref.node if flow.ref is not None else ""
+            parts = [Flow(Ref(node, output), tensor) for output, tensor in enumerate(self.outputs[node])]
+        if int(place) >= len(parts):
+            count = f"{len(parts)} output{'s' * (len(parts) > 1)}, numbered from 0"
             self._problems.add(f"`{name}` has {count}", mark, "", context)
             return UNKNOWN
-        return Flow(Ref(flow.ref.node, index), outputs[index])
+        return parts[int(place)]
+
+    def named(self, name: str, parts: dict[str, Flow], mark: Mark, context: Context) -> Flow:
+        """What a block gives that names its outputs; each is found under its name behind the block's."""
+        for part, flow in parts.items():
+            full = f"{name}.{part}"
+            inner = self._targets.get(full)
+            if not _PART.fullmatch(part):
+                self._problems.add(f"`{part}` is not the name of an output", mark, "letters, digits, _ and -", context)
+            elif inner is not None and flow.ref is not None and (inner.ref, inner.parts) != (flow.ref, flow.parts):
+                hint = "give one of them another name"
+                self._problems.add(f"`{part}` is an output of the block, and another layer in it", mark, hint, context)
+            else:
+                self._targets[full] = flow
+        if len(parts) == 1:
+            return next(iter(parts.values()))._replace(parts=parts, name=name)
+        return Flow(None, None, len(parts), parts, name)
 
     def find(self, name: str, mark: Mark, context: Context) -> str | None:
         """The full name of an earlier part of the design that a name in a spec means, innermost first."""
@@ -106,6 +135,12 @@ class References:
             if full in self._targets:
                 return full
             contains = contains or inside.startswith(full + ".")
+        parent, _, part = name.rpartition(".")
+        for depth in range(len(context.path), context.border - 1, -1):
+            flow = self._targets.get(".".join((*context.path[:depth], parent)))
+            if parent and flow is not None and flow.parts is not None:
+                self._problems.add(*_no_output(parent, part, flow.parts, mark), context)
+                return None
         head = name.partition(".")[0]
         if contains or (context.labels is not None and head in context.labels.values()):
             hint = "a layer can only read what comes before it: the graph has no cycles"
@@ -129,11 +164,19 @@ class References:
 
     def chosen(self, flow: Flow, mark: Mark | None, context: Context) -> Flow:
         """The tensor that a layer reads, or that is an output of the design; a mistake if it could be several."""
-        if flow.choices and flow.ref is not None:
-            name = flow.ref.node
+        if flow.choices:
+            name = flow.ref.node if flow.ref is not None else flow.name
             message = f"`{name}` has {flow.choices} outputs; say which one is meant"
             within = name.rpartition(".")[2]
-            hint = f"`from: {within}[0]`" if context.labels is not None else f"`outputs: ['{name}[0]']`"
-            self._problems.add(message, mark, hint, context)
+            names = [f".{part}" for part in flow.parts] if flow.parts else [f"[{n}]" for n in range(flow.choices)]
+            hint = f"`from: {within}{names[0]}`" if context.labels is not None else f"`outputs: ['{name}{names[0]}']`"
+            more = f", or {', '.join(f'`{within}{one}`' for one in names[1:8])}" if flow.parts else ""
+            self._problems.add(message, mark, hint + more, context)
             return UNKNOWN
         return flow
+
+
+def _no_output(name: str, part: str, parts: Mapping[str, Flow], mark: Mark) -> tuple[str, Mark, str]:
+    """What is said of an output that a block does not have."""
+    listing = f"outputs: {', '.join(parts)}" if parts else "it names none"
+    return f"`{name}` has no output `{part}`", mark, suggestion(part, parts) or listing

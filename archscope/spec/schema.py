@@ -11,6 +11,7 @@ from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, TypeName, v
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import WORDS
+from archscope.spec import language
 from archscope.spec.axes import METHODS
 from archscope.spec.document import CONVENTIONS
 from archscope.spec.values import FORMS
@@ -26,6 +27,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
+            language.KEY: {"const": language.LANGUAGE, "description": "version of the spec language"},
             "name": _described("string", "what the design is called"),
             "source": _described("string", "the paper or document that it follows"),
             "description": _described("string", "anything else a reader should know"),
@@ -37,11 +39,11 @@ def schema() -> dict[str, Any]:
             "blocks": {
                 "type": "object",
                 "description": "named lists of layers: `conv_bn(out, kernel=1)`",
-                "additionalProperties": {"$ref": "#/$defs/layers"},
+                "additionalProperties": {"anyOf": [{"$ref": "#/$defs/layers"}, _body()]},
             },
             "layers": {"$ref": "#/$defs/layers"},
             "freeze": _freezing(),
-            "outputs": {"anyOf": [_list_of(_OUTPUT), {"type": "object", "additionalProperties": _OUTPUT}]},
+            "outputs": _outputs(),
             "expect": _expect(),
             "budget": {
                 "type": "object",
@@ -58,7 +60,10 @@ def schema() -> dict[str, Any]:
             "input": _input(),
             "layers": _list_of({"$ref": "#/$defs/layer"}),
             "layer": _layer(),
-            "branches": _list_of({"anyOf": [_STRING, {"$ref": "#/$defs/layers"}, {"type": "array", "maxItems": 0}]}),
+            "branches": _list_of(
+                {"anyOf": [_STRING, {"$ref": "#/$defs/layers"}, {"type": "array", "maxItems": 0}, _operand()]}
+            ),
+            "reference": _reference(),
             "figure": _figure(),
         },
     }
@@ -78,6 +83,17 @@ _OUTPUT: dict[str, Any] = {
         },
     ]
 }
+
+
+def _outputs() -> dict[str, Any]:
+    """Results by name: of a design, or of a block."""
+    return {"anyOf": [_list_of(_OUTPUT), {"type": "object", "additionalProperties": _OUTPUT}]}
+
+
+def _body() -> dict[str, Any]:
+    """A block of several outputs."""
+    parts = {"layers": {"$ref": "#/$defs/layers"}, "outputs": _outputs() | {"description": "read as `neck.p3`"}}
+    return {"type": "object", "properties": parts, "required": ["layers"], "additionalProperties": False}
 
 
 def _described(kind: str, text: str) -> dict[str, Any]:
@@ -180,8 +196,34 @@ def _dtype() -> dict[str, Any]:
     return {"description": about, "anyOf": [TypeName(MARKS).schema(), {"$ref": "#/$defs/expression"}]}
 
 
+def _operand() -> dict[str, Any]:
+    """An input of a layer with a condition, or several in a repeat: branches, or what is named."""
+    properties = {**_modifiers(), **_compound()}
+    return {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
+
+
+def _reference() -> dict[str, Any]:
+    """What may stand behind ``from:``, or in a list there: a name, several in a repeat, or one with a condition."""
+    parts = {name: part for name, part in {**_modifiers(), **_compound()}.items() if name in _NAMING}
+    several = {"type": "object", "properties": parts, "required": ["from"], "additionalProperties": False}
+    return {"anyOf": [_STRING, several]}
+
+
+#: what counts and names inputs, and lays no layers
+_NAMING = ("from", "when", "repeat", "index")
+
+
+def _compound() -> dict[str, Any]:
+    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"$ref": "#/$defs/expression"}]}
+    return {
+        "repeat": count | {"description": "how often the layers below are laid"},
+        "index": _described("string", "the variable that counts a repeat, from 0"),
+        "layers": {"$ref": "#/$defs/layers"},
+    }
+
+
 def _modifiers() -> dict[str, Any]:
-    reference = {"anyOf": [_STRING, _list_of(_STRING)]}
+    reference = {"anyOf": [{"$ref": "#/$defs/reference"}, _list_of({"$ref": "#/$defs/reference"})]}
     return {
         "name": {"description": "its name; {expressions} in it are evaluated", "type": ["string", "integer"]},
         "from": reference | {"description": "the earlier layers that it reads"},
@@ -197,11 +239,8 @@ def _layer() -> dict[str, Any]:
     """An entry of a list of layers: a name alone, or a mapping of one op or block with its modifiers."""
     ops = {name: _op(op) for name, op in REGISTRY.items()}
     words = {"type": "string", "anyOf": [{"enum": list(REGISTRY)}, {"pattern": _BLOCK}]}
-    count = {"anyOf": [{"type": "integer", "minimum": 0}, {"$ref": "#/$defs/expression"}]}
     compound = {
-        "repeat": count | {"description": "how often the layers below are laid"},
-        "index": _described("string", "the variable that counts a repeat, from 0"),
-        "layers": {"$ref": "#/$defs/layers"},
+        **_compound(),
         "reuse": _described("string", "an earlier layer or block, applied again with the same weights"),
     }
     mapping = {

@@ -32,11 +32,15 @@ class Flow(NamedTuple):
 
     Attributes:
         choices: how many outputs there are to choose from, where a spec has to say which one it means.
+        parts: the outputs of a block by name, where it names them.
+        name: of that block.
     """
 
     ref: Ref | None = None
     tensor: Tensor | None = None
     choices: int = 0
+    parts: Mapping[str, Flow] | None = None
+    name: str = ""
 
 
 UNKNOWN = Flow()
@@ -132,18 +136,7 @@ class ScopeNames:
             raise ExpressionError(f"the variable `{name}` has no value yet", "a variable may use those above it")
         if self._flow is None or name not in ARRIVING:
             raise KeyError(name)
-        if self._flow.tensor is None:
-            raise Unknown
-        shape = self._flow.tensor.shape
-        if name == "in_size":
-            return shape[2:]
-        if name == "in_shape":
-            return (_BATCH, *shape[1:]) if shape else ()
-        if not shape:
-            raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions", undefined=True)
-        if name == "in_channels":
-            return shape[min(1, len(shape) - 1)]
-        return shape[-2] if name == "in_length" and len(shape) > 2 else shape[-1]
+        return _arriving(name, self._flow)
 
     def waits_for(self, name: str) -> bool:
         """Whether it is a variable that is declared later."""
@@ -156,6 +149,25 @@ class ScopeNames:
     def vocabulary(self) -> Sequence[str]:
         """All names."""
         return [*self._variables, *(ARRIVING if self._flow else ())]
+
+
+def _arriving(name: str, flow: Flow) -> Any:
+    """What a name says of the tensor that arrives."""
+    if flow.choices:
+        hint = "a `from:` says which one is meant"
+        raise ExpressionError(f"`{name}` has no value: {flow.choices} tensors arrive", hint, undefined=True)
+    if flow.tensor is None:
+        raise Unknown
+    shape = flow.tensor.shape
+    if name == "in_size":
+        return shape[2:]
+    if name == "in_shape":
+        return (_BATCH, *shape[1:]) if shape else ()
+    if not shape:
+        raise ExpressionError(f"`{name}` has no value: what arrives has no dimensions", undefined=True)
+    if name == "in_channels":
+        return shape[min(1, len(shape) - 1)]
+    return shape[-2] if name == "in_length" and len(shape) > 2 else shape[-1]
 
 
 #: a mistake at a place, its numbers left out

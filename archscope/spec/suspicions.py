@@ -83,7 +83,7 @@ def _words(document: Document) -> set[str]:
     """All words that may read a variable: in layers, blocks and their defaults, inputs, outputs, other variables."""
     parts: list[Node | None] = [document.layers, document.freeze, document.outputs, *document.vars.values()]
     parts += [declaration.shape for declaration in document.inputs.values()]
-    parts += [block.body for block in document.blocks.values()]
+    parts += [part for block in document.blocks.values() for part in block.parts]
     defaults = (text or "" for block in document.blocks.values() for _, text in block.parameters)
     texts = [*defaults, *(text for part in parts if part is not None for text in _texts(part))]
     return set(_WORD.findall("\n".join(texts)))

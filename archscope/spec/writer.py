@@ -11,6 +11,7 @@ from archscope.design import Design
 from archscope.design.graph import Layer, Ref
 from archscope.ops import Op
 from archscope.ops.legal import apply
+from archscope.spec import language
 
 
 def to_yaml(design: Design) -> str:
@@ -50,8 +51,12 @@ def reads_nothing_unasked(op: Op) -> bool:
 
 
 def dumped(content: dict[str, Any]) -> str:
-    """The text of a spec from its parts, in their order: plain values, lists and mappings of such."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None)
+    """The text of a spec from its parts, in their order: plain values, lists and mappings of such.
+
+    It says which version of the language it is written in: a written file may outlive the program.
+    """
+    whole = {language.KEY: language.LANGUAGE} | content
+    return yaml.dump(whole, Dumper=_Dumper, sort_keys=False, width=120, default_flow_style=None)
 
 
 class _Dumper(yaml.SafeDumper):

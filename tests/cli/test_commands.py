@@ -335,6 +335,7 @@ def test_verify_tells_the_setting_of_what_is_published():
     assert "setting" in report.schema()["required"]
 
 
+@pytest.mark.needs("torch")
 def test_csv_of_verify_tells_what_torch_has_and_what_is_wrong(tmp_path):
     """LeNet-5's 61,706 parameters, as its paper's and as torch's; a spec that is none is a row that is not ok."""
     (tmp_path / "bad.yaml").write_text("input: [3]\nlayers: [Lineer]\n")

@@ -95,7 +95,7 @@ def test_other_figures_and_another_run(repository):
 
 def test_a_single_design_of_a_revision_stands_in_every_command(repository):
     result = CliRunner().invoke(main, ["compare", "main:models/net.yaml", "models/net.yaml", "--columns", "params"])
-    assert "Net (main:models/net.yaml)" in result.stdout
+    assert "Net (main:net.yaml)" in result.stdout
     assert f"{params()}" in result.stdout
     assert f"{params(kernel=5)}" in result.stdout
 

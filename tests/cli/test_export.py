@@ -17,6 +17,7 @@ def run(*arguments):
     return CliRunner().invoke(main, ["export", *arguments])
 
 
+@pytest.mark.needs("torch")
 def test_to_standard_output():
     result = run("lenet5", "--to", "torch")
     assert result.exit_code == 0
@@ -24,8 +25,13 @@ def test_to_standard_output():
     assert run("lenet5", "--to", "dot").output.startswith("digraph {")
     assert run("lenet5", "--to", "mermaid").output.startswith("flowchart TD")
     assert json.loads(run("lenet5", "--to", "json").output)["graph"]["name"] == "LeNet-5"
+    assert json.loads(run("lenet5", "--to", "model-explorer").output)["graphs"][0]["id"] == "LeNet-5"
+    data = json.loads(run("lenet5", "--to", "node-data", "--figure", "params").output)
+    assert data["results"]["c1"]["value"] == 6 * 25 + 6
+    assert json.loads(run("lenet5", "--to", "node-data").output)["name"] == "MACs"
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(
     ("file", "start"),
     [("m.py", '"""LeNet-5.'), ("m.dot", "digraph"), ("m.gv", "digraph"), ("m.mmd", "flowchart"), ("m.json", "{")],
@@ -35,6 +41,7 @@ def test_the_ending_says_the_format(file, start, tmp_path):
     assert (tmp_path / file).read_text().startswith(start)
 
 
+@pytest.mark.needs("torch")
 def test_a_variant_as_onnx(tmp_path):
     target = tmp_path / "m.onnx"
     assert run("lenet5", "--input", "1x32x32", "--seed", "1", "-o", str(target)).exit_code == 0
@@ -45,7 +52,9 @@ def test_a_variant_as_onnx(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["lenet5"], "say what to write: --to torch, onnx, dot, mermaid or json"),
+        (["lenet5"], "say what to write: --to torch, onnx, dot, mermaid, json, model-explorer or node-data"),
+        (["lenet5", "--to", "json", "--figure", "macs"], "--figure is for --to node-data: the other formats hold no"),
+        (["lenet5", "--to", "node-data", "--figure", "mac"], "did you mean `macs`?"),
         (["lenet5", "-o", "model.txt"], "say what to write"),
         (["lenet5", "--to", "onnx"], "an ONNX model is not text: name a file"),
         (["lenet5", "--to", "dot", "--seed", "1"], "--seed is for --to onnx"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
 
 import archscope
@@ -13,6 +14,7 @@ def _run(*arguments: object):
     return CliRunner().invoke(main, ["import", *map(str, arguments)])
 
 
+@pytest.mark.needs("torch")
 def test_a_file_becomes_a_spec_and_is_proved(tmp_path):
     path = save(tmp_path / "net.onnx", [node("Conv", "x conv.weight"), node("Relu", "y", "z")],
                 {"conv.weight": weight(6, 4, 3, 3)}, outputs=("z",))  # fmt: skip

@@ -39,6 +39,7 @@ def test_a_unit_and_a_pixel():
     assert "place (0, 0) of the input is seen by 9 units: h 0 to 2, w 0 to 2" in out
 
 
+@pytest.mark.needs("torch")
 def test_measured_by_gradients():
     out = run("alexnet", "pool3", "--unit", "1,1", "--measure").stdout
     assert "measured by gradients of the built module: 26,569 places, the same" in out
@@ -73,6 +74,7 @@ def test_data():
     assert data["pixel"]["seen_by"]["units"] == 9
 
 
+@pytest.mark.needs("torch")
 def test_pictures(tmp_path):
     plot, draw, heat = (str(tmp_path / name) for name in ("a.svg", "b.png", "c.png"))
     result = run("lenet5", "--plot", plot, "--draw", draw, "--layers", "c1,c3")

@@ -63,6 +63,7 @@ SUFFIXES = {
 }  # fmt: skip
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(("command", "words", "option", "suffix"), list(targets()))
 def test_every_output_leaves_a_link_and_writes_through_a_pipe(command, words, option, suffix, folder, monkeypatch):
     """What a rename would destroy: the link is one, its target holds the result, a pipe gives it to its reader."""

@@ -251,7 +251,7 @@ def test_each_of_the_best_as_a_spec():
 
 def test_the_spec_of_a_shipped_design_and_of_one_with_other_options():
     out = run("lenet5", "--vary", "classes=3,4", "--sort", "-params", "--emit", "-").stdout
-    assert out.startswith("name: LeNet-5 (classes=4)")
+    assert out.startswith("archscope: 1\nname: LeNet-5 (classes=4)")
     assert "extends: lenet5" in out
     run("little.yaml", *WIDTHS, "--set", "kernel=5", "--input", "3x9x9", "--sort", "macs", "--emit", "set.yaml")
     assert analyzed("set.yaml") == analyzed("little.yaml", "--set", "width=2", "--set", "kernel=5", "--input", "3x9x9")

@@ -61,6 +61,7 @@ def test_json_has_them(spec: str, command: tuple[str, ...]) -> None:
     assert all(one["hint"] for one in found)
 
 
+@pytest.mark.needs("torch")
 def test_a_model_that_is_imported_with_the_batch_for_its_sequence_is_warned_of(tmp_path: Path) -> None:
     model, spec = tmp_path / "net.py", tmp_path / "net.yaml"
     model.write_text("from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Linear(8, 8), Own())\n\n"

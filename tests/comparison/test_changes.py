@@ -5,7 +5,7 @@ import os
 import pytest
 
 import archscope
-from archscope.comparison.changes import CHANGED, DELETED, NEW, WRONG, changes
+from archscope.comparison.changes import CHANGED, DELETED, NEW, RESTATED, WRONG, changes
 from archscope.design import Condition
 from archscope.errors import SpecError, UsageError
 from archscope.spec.budgets import read_limit
@@ -64,6 +64,19 @@ def test_words_alone_change_no_design(repository):
     found, result = became()
     assert found == {}
     assert result.same == 2
+
+
+def test_what_is_said_of_the_same_layers_is_restated(repository):
+    repository.write(net=f"{NET}expect: {{params: {params()}}}\n", alone=ALONE.replace("Alone", "Lonely"))
+    found, result = became()
+    assert [change.kind for change in found.values()] == [RESTATED, RESTATED]
+    assert [one.ok for one in found["models/net.yaml"].verdicts] == [True]
+    text = str(result)
+    assert "2 restated; 1 statement, which holds" in text
+    assert "what is said of them is not as before): Lonely, Net" in text
+    assert "MACs" not in text
+    repository.write(net=f"{NET}accuracy: {{top1: 70}}\n")
+    assert became(figures=["top1"])[0]["models/net.yaml"].kind == CHANGED
 
 
 def test_new_and_deleted_designs_are_named(repository):

@@ -211,6 +211,7 @@ COMMANDS = (analyze, compare, diff, changed, memory, predict, profile, explain, 
             verify, listed, export, expand)  # fmt: skip
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.filterwarnings("ignore")  # torch's, of a run
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("text", [SMALL, ATTENTION, None], ids=["small", "attention", "lenet5"])

@@ -262,6 +262,9 @@ _BEHIND = [
     "{repeat: 3, layers: [ReLU]}", "{repeat: 20, layers: [{Unsqueeze: 1}]}", "{reuse: a}", "{Conv2d: [2, 1]}", "Squeeze",
     "{MultiheadAttention: 1}", "{Dropout: 0.5}", "{Upsample: {scale_factor: 2}}", "{Index: 0}", "{Constant: [2, 2]}", "Abs",
     "{Transpose: {dim0: 1, dim1: 2}}", "{AdaptiveAvgPool2d: 1}", "{Parameter: [3]}", "{Buffer: [3]}", "{Cast: int64}",
+    "{Add: [{repeat: 2, layers: [ReLU]}, []]}", "{Add: [{layers: [], when: false}, [ReLU]]}", "{Concat: [{repeat: 9, from: a}]}",
+    "{Concat: , from: [a, {repeat: 10**6, from: a}]}", "{Add: [{repeat: 3, index: i, layers: [{repeat: i, layers: [Abs]}]}]}",
+    "{Concat: [{from: a, when: in_shape[1] > 2}, {when: true}, {repeat: 2, layers: []}]}", "{Linear: in_length}",
     "{Cast: bfloat16}", "{Cast: float}", "{Cast: half}", "{layers: [{Cast: bfloat16}, {Linear: 3, dtype: bfloat16}, {Cast: float}]}",
 ]  # fmt: skip
 
@@ -288,7 +291,12 @@ def _named(rng: random.Random) -> dict[str, str]:
     lines += [f"vars: {{w: 4, {word()}: 3}}"] if rng.random() < 0.2 else ["vars: {w: 4}"]
     block = rng.choice(["blk", "none", "true", "class", "forward", "None", "torch", "print", "self"])
     lines += ["blocks:", f"  {block}(k={rng.choice(['1', _quoted(rng.choice(_PAYLOADS))])}):"]
-    lines += ["    - {Conv2d: [w, 1]}", f"    - {{ReLU: , name: {word()}}}" if rng.random() < 0.5 else "    - ReLU"]
+    body = ["- {Conv2d: [w, 1]}", f"- {{ReLU: , name: {word()}}}" if rng.random() < 0.5 else "- ReLU"]
+    if rng.random() < 0.3:
+        outputs = f"    outputs: {{{word()}: ReLU, b: Conv2d}}" if rng.random() < 0.5 else "    outputs: [ReLU, Conv2d]"
+        lines += ["    layers:", *(f"      {entry}" for entry in body), outputs]
+    else:
+        lines += [f"    {entry}" for entry in body]
     lines += ["layers:", f"- {block}", f"- {{{block}: , name: {word() if rng.random() < 0.3 else 'again'}}}"]
     lines += [
         f"- {{Add: [[ReLU], [Tanh]], name: {word() if rng.random() < 0.3 else 'sum'}}}",

@@ -18,6 +18,7 @@ def runner():
         yield one
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("part", range(4))
 def test_hostile_inputs(runner, part):
     """Times and memory are for the long run by hand: other tests run beside this one."""

@@ -15,8 +15,8 @@ from tests.spec.asking import Mistake, check, each, layers, marked, messages, mi
 TAIL = "input: [3]\nlayers: [ReLU]\n"
 FUNCTIONS = "functions: min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
 KEYS = (
-    "a spec has the keys name, source, description, include, extends, input, inputs, vars, blocks, layers, freeze, "
-    "outputs, expect, budget, accuracy, sweep"
+    "a spec has the keys archscope, name, source, description, include, extends, input, inputs, vars, blocks, layers, "
+    "freeze, outputs, expect, budget, accuracy, sweep"
 )
 
 MISTAKES = [

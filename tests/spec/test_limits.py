@@ -87,6 +87,7 @@ def test_what_real_designs_need_is_none_of_it():
     assert max(len(layer.name) for layer in document.layers) < limits.LONGEST_PATH / 10
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("words", [("analyze", "--html", "-"), ("compare", "--html", "-"), ("export", "--to", "torch")])
 def test_pages_and_source_are_of_designs_that_can_be_read(words, tmp_path):
     (tmp_path / "x.yaml").write_text(f"{HEAD}layers: [{{repeat: 5001, layers: [ReLU]}}]\n")

@@ -27,6 +27,7 @@ inputs: {image: [3, size, 32], ids: {shape: [5], dtype: int64}}
 vars: {size: 32, act: ReLU, depths: [1, 2], flag: true, none: null}
 blocks:
   f(out, k=1): [Conv2d: {out_channels: out, kernel_size: k}, act]
+  two: {layers: [{ReLU: , name: a}, {Tanh: , name: c}], outputs: {a: a, b: {from: c, when: flag}}}
 layers:
   - f: 4
   - {f: {out: 2 * 4, k: [1, 1]}, name: 'b{size}', when: flag, freeze: true}
@@ -34,6 +35,10 @@ layers:
   - {layers: [ReLU], from: image}
   - {name: g, layers: [act]}
   - Add: [[], [ReLU], g]
+  - Add: [{repeat: 2, index: j, name: 'r{j}', layers: [act]}, {from: g, when: flag}, {layers: [], when: size > 3}]
+  - {Add: , from: [g, {repeat: 2, index: j, from: 'r{j}'}, {from: g, when: flag}]}
+  - {two: , name: t}
+  - {Add: , from: [t.a, 't[1]']}
   - Concat: {inputs: [[], []], dim: 1}
   - {reuse: g, when: size > 3}
   - MaxPool2d: 2

@@ -77,7 +77,8 @@ def test_it_reads_well() -> None:
     )
     assert (
         to_yaml(design)
-        == """name: n
+        == """archscope: 1
+name: n
 source: me
 inputs:
   input:

@@ -149,7 +149,15 @@ class Account(Shown, report="account"):
 
     def by_block(self, depth: int = 1) -> tuple[Total, ...]:
         """Totals of the parts that the first ``depth`` names of a layer's path tell apart."""
-        return tuple(block_total(*part) for part in self._grouped(lambda row: ".".join(row.path[:depth])).items())
+        if depth not in self._by_block:
+            parts = self._grouped(lambda row: ".".join(row.path[:depth]))
+            self._by_block[depth] = tuple(block_total(*part) for part in parts.items())
+        return self._by_block[depth]
+
+    @cached_property
+    def _by_block(self) -> dict[int, tuple[Total, ...]]:
+        """The totals by block, once they have been asked for, by depth."""
+        return {}
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""

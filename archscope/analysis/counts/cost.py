@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import add, attrgetter, sub
 from typing import Any
 
@@ -75,9 +76,11 @@ class Cost:
     def sum(cls, costs: Iterable[Cost]) -> Cost:
         """The sum of any number of costs."""
         costs = list(costs)
+        figures = {id(cost): _figures(cost) for cost in {id(cost): cost for cost in costs}.values()}
+        if {*map(type, chain.from_iterable(figures.values()))} <= {int}:
+            return cls(*map(sum, zip(*[figures[id(cost)] for cost in costs], strict=True)))
         times = Counter(map(id, costs))  # layers of repeated blocks share theirs
-        figures = [_figures(cost) for cost in {id(cost): cost for cost in costs}.values()]
-        return cls(*[collected(column, times.values()) for column in zip(*figures, strict=True)])
+        return cls(*[collected(column, times.values()) for column in zip(*figures.values(), strict=True)])
 
     @property
     def weights(self) -> int:
@@ -180,14 +183,15 @@ def cost_of(
     states = [(tensor, elements(tensor.shape)) for tensor in buffers.values()]
     contractions = tuple(op.contractions(x, y))
     outputs = op.written(x, y, dtype, training=training, copied=copied)
-    made = () if op.in_place else outputs
     held = mark or dtype
     item = ITEM_BYTES[held]
     params = total(counts.values())
+    param_bytes = params * item
     trained = total(count for name, count in counts.items() if name not in frozen) if frozen else params
     buffer_bytes = total(count * ITEM_BYTES[tensor.dtype or held] for tensor, count in states)
-    output_bytes = _bytes(outputs, dtype)
-    moved = total((_bytes(x, dtype), params * item, buffer_bytes, output_bytes)) if outputs else 0
+    written = [(tensor, tensor.numel) for tensor in outputs]
+    output_bytes = total(count * ITEM_BYTES[tensor.dtype or dtype] for tensor, count in written)
+    input_bytes = total(tensor.numel * ITEM_BYTES[tensor.dtype or dtype] for tensor in x) if outputs else 0
     return Cost(
         params=0 if shared else params,
         trainable_params=0 if shared else trained,
@@ -201,17 +205,13 @@ def cost_of(
         elementwise=op.elementwise(x, y),
         input_grad_macs=total(_input_gradients(contractions, needs, learns)),
         weight_grad_macs=total(_weight_gradients(contractions, needs, learns)),
-        activations=total(tensor.numel for tensor in made),
-        param_bytes=0 if shared else params * item,
+        activations=0 if op.in_place else total(count for _, count in written),
+        param_bytes=0 if shared else param_bytes,
         buffer_bytes=0 if shared else buffer_bytes,
-        activation_bytes=_bytes(made, dtype),
-        bytes_moved=moved,
+        activation_bytes=0 if op.in_place else output_bytes,
+        bytes_moved=total((input_bytes, param_bytes, buffer_bytes, output_bytes)) if outputs else 0,
         weight_layers=1 if op.category != "other" and parameters else 0,
     )
-
-
-def _bytes(tensors: Tensors, dtype: str) -> int:
-    return total(tensor.numel * ITEM_BYTES[tensor.dtype or dtype] for tensor in tensors)
 
 
 def _needed(operand: Operand, needs: tuple[bool, ...], learns: Collection[str]) -> bool:

@@ -96,7 +96,7 @@ RULES = base.table(
     (base.BATCH_NORMS, _batch_norm),
     (base.INSTANCE_NORMS, _norm("other norms", "affine")),
     (("GroupNorm",), _norm("other norms", "affine")),
-    (("LayerNorm",), _layer_norm),
+    (("LayerNorm", "LayerNorm2d"), _layer_norm),
     (("AdaptiveAvgPool2d",), each("adaptive pooling", 1, of="input")),
     (("Upsample",), _upsample),
     (("MatMul",), _matmul),

@@ -79,7 +79,7 @@ RULES = base.table(
     (("ScaledDotProductAttention",), lambda step: (fused(step),)),
     (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),
-    (("GroupNorm", "LayerNorm", "RMSNorm", "LocalResponseNorm"), nothing),
+    (("GroupNorm", "LayerNorm", "LayerNorm2d", "RMSNorm", "LocalResponseNorm"), nothing),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
     ((*base.ACTIVATIONS, *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),

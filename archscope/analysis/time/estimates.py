@@ -18,6 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 from archscope.analysis.time.traffic import Moved, Part
+from archscope.arith import total
 from archscope.setting import Setting
 from archscope.setting.devices import CONTRACTING, DEVICES, Ceilings
 from archscope.setting.precision import Precision
@@ -168,9 +169,9 @@ def estimate(
 ) -> Estimate | None:
     """The estimate of a step; none where much of its work is of kinds that the fit has not seen."""
     by_kind = work(parts, ceilings, fit.setting.numbers, moving=moving)
-    in_kinds = sum(by_kind[kind] for kind in by_kind if kind in fit.factors and kind != "calls")
-    unseen = sum(by_kind[kind] for kind in by_kind if kind not in fit.factors)
+    in_kinds = total(by_kind[kind] for kind in by_kind if kind in fit.factors and kind != "calls")
+    unseen = total(by_kind[kind] for kind in by_kind if kind not in fit.factors)
     if unseen > _UNSEEN * in_kinds:
         return None
-    seconds = sum(fit.factors[kind] * by_kind[kind] for kind in by_kind if kind in fit.factors)
+    seconds = total(fit.factors[kind] * by_kind[kind] for kind in by_kind if kind in fit.factors)
     return Estimate(seconds, fit, not fit.batches[0] <= batch <= fit.batches[1])

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from archscope.analysis.time.estimates import Estimate, estimate, fit_of
 from archscope.analysis.time.traffic import Moved, Part, traffic
-from archscope.arith import maximum
+from archscope.arith import maximum, total
 from archscope.design import Design, hold_designs
 from archscope.errors import UsageError
 from archscope.setting import Setting
@@ -121,17 +121,17 @@ class Prediction(Shown, report="prediction"):
     @cached_property
     def forward(self) -> float:
         """Seconds of the forward pass; the loss is in it, the update is not."""
-        return sum(one.forward.seconds for one in self.parts if one.part.kind != "update")
+        return total(one.forward.seconds for one in self.parts if one.part.kind != "update")
 
     @cached_property
     def backward(self) -> float:
         """Seconds of the backward pass."""
-        return sum(one.backward.seconds for one in self.parts)
+        return total(one.backward.seconds for one in self.parts)
 
     @cached_property
     def update(self) -> float:
         """Seconds of the optimizer's update; 0 where nothing is trained."""
-        return sum(one.forward.seconds for one in self.parts if one.part.kind == "update")
+        return total(one.forward.seconds for one in self.parts if one.part.kind == "update")
 
     @cached_property
     def seconds(self) -> float:

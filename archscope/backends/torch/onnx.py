@@ -13,6 +13,7 @@ import torch
 
 from archscope.autograd.dtypes import Types
 from archscope.backends.torch.build import Network, build, inputs, refuse_opaque
+from archscope.backends.torch.onnx_metadata import annotate
 from archscope.design import Design
 from archscope.design.graph import Input, Layer, Ref
 from archscope.design.steps import Step
@@ -26,9 +27,9 @@ from archscope.ops.pooling import AdaptiveAvgPool2d, AvgPool2d
 SAID = frozenset((
     "Add", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Buffer", "Chunk", "Concat", "Constant", "ConstantPad2d",
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "Divide", "Dropout", "Dropout2d", "ELU", "Embedding",
-    "Expand", "Flatten", "GELU", "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "LayerNorm", "LeakyReLU",
-    "Linear", "MatMul", "MaxPool1d", "MaxPool2d", "Mean", "Multiply", "Parameter", "Permute", "ReLU", "ReLU6",
-    "Reshape", "Scale", "Select", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze",
+    "Expand", "Flatten", "GELU", "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "LayerNorm", "LayerNorm2d",
+    "LeakyReLU", "Linear", "MatMul", "MaxPool1d", "MaxPool2d", "Mean", "Multiply", "Parameter", "Permute", "ReLU",
+    "ReLU6", "Reshape", "Scale", "Select", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze",
     "StochasticDepth", "Subtract", "Sum", "Tanh", "Transpose", "Unsqueeze", "ZeroPad2d",
 ))  # fmt: skip
 #: layers that are tried alone; of one kind each
@@ -41,7 +42,8 @@ _MOST_BYTES = 2**31 - 2**20
 def to_onnx(design: Design, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
     """Write a design as ONNX, with the initial weights, for inference at any batch.
 
-    Inputs and outputs have the names of the design's, weights those of ``state_dict()``.
+    Inputs and outputs have the names of the design's, weights those of ``state_dict()``. Nodes say their layers, and
+    what these cost (:mod:`archscope.backends.torch.onnx_metadata`).
 
     Raises:
         MissingLibrary: onnx or onnxscript is not installed.
@@ -62,6 +64,7 @@ def to_onnx(design: Design, path: str | os.PathLike[str], *, seed: int | None = 
         program = _exported(design, network)
     except torch.onnx.errors.OnnxExporterError as error:
         raise UsageError(f"{design.name} cannot be said in ONNX: {_reason(error)}") from None
+    annotate(program.model, network)
     size = sum(tensor.nbytes for tensor in network.state_dict().values())
     with files_replaced(path) as scratch:
         program.save(scratch, external_data=size > _MOST_BYTES)

@@ -23,6 +23,8 @@ from archscope.setting import Setting
 from archscope.verify import verify
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from archscope.report.page.times import Times
 
 #: columns of the layer table that are shown at first
@@ -65,7 +67,8 @@ def design_page(account: Account, *, times: Sequence[Times] = ()) -> str:
         stages=_stages(account),
         stage_titles=[_STAGE_TITLES[name] for name in figures.of_mode(account.setting, STAGE_FIGURES)],
         lines=[
-            StaticLine(line.label, line.level, line.role, line.level >= opened, cells(line)) for line in layers.lines
+            StaticLine(line.label, line.level, line.role, line.level >= opened, _row(cells(line)))
+            for line in layers.lines
         ],
         shown=[COLUMNS[name] for name in shown],
         total_cells=cells(layers.totals[-1]),
@@ -277,7 +280,14 @@ class StaticLine(NamedTuple):
     level: int
     role: str
     hidden: bool
-    cells: list[str]
+    cells: Markup
+
+
+def _row(cells: Sequence[str]) -> Markup:
+    """The cells of a line, escaped together."""
+    from markupsafe import Markup, escape
+
+    return Markup(str(escape("\0".join(["", *cells]))).replace("\0", "<td>"))
 
 
 def _open_levels(lines: Sequence[Line]) -> int:

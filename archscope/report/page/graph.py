@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Row
-from archscope.figures.table import COLUMNS, cell
+from archscope.design import Design
+from archscope.figures.table import COLUMNS, cells_of
 from archscope.report.outline import channels_of, telling_arguments
 from archscope.report.text import shape, value
 
@@ -33,21 +34,23 @@ def graph_data(account: Account) -> dict[str, Any]:
     """
     design = account.design
     blocks = _Blocks(design.name)
-    numbers = {name: number for number, name in enumerate(design.graph.digraph)}
     inputs, rows = design.inputs, account.rows
+    names = [*(node.name for node in inputs), *(row.name for row in rows)]
+    numbers = {name: number for number, name in enumerate(names)}
     home = [0] * len(inputs) + [blocks.around(row) for row in rows]
-    figures = {name: [0] * len(inputs) + [cell(account, row, COLUMNS[name]) for row in rows] for name in FIGURES}
-    arguments = [telling_arguments(layer.op, channels_of(row)) for layer, row in zip(design.layers, rows, strict=True)]
+    cells = cells_of(account, [COLUMNS[name] for name in (*FIGURES, "sees", "receptive_field")])
+    contents = [cells(row) for row in rows]
+    figures = {name: [0] * len(inputs) + [content[at] for content in contents] for at, name in enumerate(FIGURES)}
     nodes = {
         "part": [node.name for node in inputs] + [row.path[-1] for row in rows],
         "block": home,
         "kind": _coded([""] * len(inputs) + [row.kind for row in rows]),
-        "arguments": _coded([""] * len(inputs) + arguments),
+        "arguments": _coded([""] * len(inputs) + _arguments(account)),
         "family": _coded(
             ["input"] * len(inputs) + [type(layer.op).__module__.split(".")[-1] for layer in design.layers]
         ),
         "shape": _coded([shape(node.shape) for node in inputs] + [shape(row.output_shape) for row in rows]),
-        "field": _coded([""] * len(inputs) + [_field(account, row) for row in rows]),
+        "field": _coded([""] * len(inputs) + [_field(*content[len(FIGURES) :]) for content in contents]),
     }
     return {
         "name": design.title,
@@ -59,10 +62,7 @@ def graph_data(account: Account) -> dict[str, Any]:
         "inputs": len(inputs),
         "nodes": nodes | {name: list(map(exact, column)) for name, column in figures.items()},
         "blocks": blocks.columns(rows, home[len(inputs) :], {name: c[len(inputs) :] for name, c in figures.items()}),
-        "edges": {
-            "source": [numbers[source] for source, _ in design.graph.digraph.edges],
-            "target": [numbers[target] for _, target in design.graph.digraph.edges],
-        },
+        "edges": _edges(design, numbers),
         "outputs": [[name, numbers[ref.node]] for name, ref in design.outputs],
         "shares": [[numbers[row.name], numbers[row.shares]] for row in rows if row.shares],
     }
@@ -102,11 +102,26 @@ class _Blocks:
         return columns | {name: list(map(exact, column)) for name, column in sums.items()}
 
 
-def _field(account: Account, row: Row) -> str:
-    if cell(account, row, COLUMNS["sees"]) == "all":
-        return "all of the input"
-    column = COLUMNS["receptive_field"]
-    return value(cell(account, row, column), column.style)
+def _field(sees: str | None, field: tuple[Any, ...] | None) -> str:
+    return "all of the input" if sees == "all" else value(field, COLUMNS["receptive_field"].style)
+
+
+def _arguments(account: Account) -> list[str]:
+    """What tells each layer from its like; alike layers are told once."""
+    layers = [(layer.op, channels_of(row)) for layer, row in zip(account.design.layers, account.rows, strict=True)]
+    different = {(id(op), channels): (op, channels) for op, channels in layers}
+    texts = {key: telling_arguments(*one) for key, one in different.items()}
+    return [texts[id(op), channels] for op, channels in layers]
+
+
+def _edges(design: Design, numbers: Mapping[str, int]) -> dict[str, list[int]]:
+    """The edges by the number of their source, each once however often a layer reads another."""
+    readers: dict[int, dict[int, None]] = {number: {} for number in numbers.values()}
+    for layer in design.layers:
+        for ref in layer.inputs:
+            readers[numbers[ref.node]][numbers[layer.name]] = None
+    pairs = [(source, target) for source, targets in readers.items() for target in targets]
+    return {"source": [source for source, _ in pairs], "target": [target for _, target in pairs]}
 
 
 def _coded(column: Sequence[Hashable]) -> dict[str, list[Any]]:

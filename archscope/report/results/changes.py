@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.comparison.changes import CHANGED, DELETED, KINDS, NEW, WRONG, Change, Changes, Figure
+from archscope.comparison.changes import CHANGED, DELETED, KINDS, NEW, RESTATED, WRONG, Change, Changes, Figure
+from archscope.comparison.difference import Difference
 from archscope.design import Expectation
 from archscope.figures import words_of
 from archscope.report import schema as js
@@ -20,6 +21,7 @@ from archscope.report.results.verification import verdict_data, verdict_line, ve
 from archscope.report.text import value
 from archscope.verify import growth
 
+_RESTATED = "restated (the same layers and figures; what is said of them is not as before)"
 _COLORS = {NEW: "green", DELETED: "red", CHANGED: "yellow", WRONG: "red"}
 
 
@@ -61,7 +63,7 @@ class ChangesReport(Report):
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        rows = tuple(row for change in self.result.changes for row in self._rows(change))
+        rows = tuple(row for change in self.result.changes if change.kind != RESTATED for row in self._rows(change))
         if rows:
             heads = ("before", "after", "change")
             yield Grid(
@@ -77,7 +79,9 @@ class ChangesReport(Report):
         lines = tuple(line for change in self.result.changes for line in self._lines(change))
         if lines:
             yield Checks(lines)
-        yield Notes(tuple(note for change in self.result.changes for note in self._notes(change)))
+        restated = [self._title(change) for change in self.result.changes if change.kind == RESTATED]
+        notes = (note for change in self.result.changes for note in self._notes(change))
+        yield Notes((*([f"{_RESTATED}: {', '.join(restated)}"] if restated else []), *notes))
         for change in self.result.changes:
             yield from self._details(change, room)
 
@@ -117,14 +121,8 @@ class ChangesReport(Report):
 
     def _details(self, change: Change, room: Room) -> Iterator[Block]:
         if change.difference is not None:
-            layers = change.difference.total.layers
-            what = (
-                f"{_many(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
-                if layers
-                else "no layer differs"
-            )
             inner = tuple(DifferenceReport(change.difference, self.depth).inner(room))
-            yield Details(f"{self._title(change)}: {what} ({change.spec})", inner)
+            yield Details(f"{self._title(change)}: {_many_differ(change.difference)} ({change.spec})", inner)
 
     def records(self) -> Records:
         fields = (
@@ -235,6 +233,13 @@ def _data(change: Change) -> dict[str, Any]:
         "verdicts": [verdict_data(one) for one in change.verdicts],
         "difference": None if change.difference is None else DifferenceReport(change.difference).data(),
     }
+
+
+def _many_differ(difference: Difference) -> str:
+    layers = difference.total.layers
+    if layers:
+        return f"{_many(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
+    return "names differ" if difference.changes else "no layer differs"
 
 
 def _many(count: int, what: str) -> str:

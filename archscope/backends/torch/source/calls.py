@@ -20,7 +20,7 @@ from archscope.ops.tensors import bounds
 
 Sources = Mapping[str, str]
 
-#: the classes that stand for tensors of their own, by name, in a file that uses them
+#: the classes that stand for tensors of their own, and for layers that torch has not, by name, in a file that uses them
 HELD = {
     "Learned": '''
 class Learned(nn.Module):
@@ -54,6 +54,13 @@ class Floating(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.to(self.like.dtype)
+''',
+    "LayerNorm2d": '''
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of a map, at each place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 ''',
     "stored": '''
 def stored(file: str, name: str) -> Tensor:
@@ -107,6 +114,7 @@ _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
     "LSTMCell": _inferring,
     "GRUCell": _inferring,
     "Upsample": _upsample,
+    "LayerNorm2d": lambda op, x: ("LayerNorm2d", {**op.non_default(), **op.inferred(*x)}),
     "Parameter": lambda op, x: _learned(op),
     "Buffer": lambda op, x: _fixed(op, persistent=op.persistent),
     "Constant": lambda op, x: _fixed(op, persistent=False),
@@ -159,7 +167,7 @@ def held(kind: str, a: Sources) -> str:
     """Source of a tensor of its own, from what :func:`constructor` says of it."""
     around, _, how = kind.partition(".")
     if not how:
-        return f"{around}()"
+        return f"{around}({', '.join(f'{name}={value}' if n else value for n, (name, value) in enumerate(a.items()))})"
     shape = _several(a.get("shape", ""))
     dtype = f", dtype={_dtype(a['dtype'])}" if a.get("dtype", '"float"') != '"float"' else ""
     if how.endswith("_"):
