@@ -28,7 +28,6 @@ from archscope.setting.precision import PRECISIONS
 from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
-from docs.img import picture
 from tests.documents import DOCS, ROOT, Document, changed, documents, others, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
@@ -112,6 +111,8 @@ def test_every_picture_has_its_command_and_its_page():
 @pytest.mark.parametrize("name", [name for name in PICTURES if name.endswith(".svg")])
 def test_pictures_say_what_is_drawn_today(name, tmp_path, monkeypatch):
     """The words in them; lines and fonts follow the libraries that draw."""
+    from docs.img import picture  # it needs rich
+
     monkeypatch.chdir(ROOT)
     command = PICTURES[name].replace(f"docs/img/{name}", str(tmp_path / name))
     program, *arguments = shlex.split(command.replace("python docs/img/picture.py", "picture"))
