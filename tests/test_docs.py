@@ -29,7 +29,7 @@ from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
 from docs.img import picture
-from tests.documents import DOCS, ROOT, Document, changed, documents, printed
+from tests.documents import DOCS, ROOT, Document, changed, documents, others, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
@@ -74,7 +74,7 @@ def test_yaml_blocks_are_specs_or_parts_of_one(page, block):
         assert verify(design).ok
 
 
-@pytest.mark.parametrize("page", PAGES, ids=repr)
+@pytest.mark.parametrize("page", [*PAGES, *others()], ids=repr)
 def test_links_lead_somewhere(page):
     assert not [to for to in page.links if not _leads(page, to)]
 
