@@ -108,7 +108,7 @@ class LogicalNot(Pointwise, NoWeights, NoContraction, NoChecks):
         return y[0].numel
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.like(t, x[0])
+        return aten.mapped(t, x[0])
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function: Callable[..., Any] = torch.logical_not

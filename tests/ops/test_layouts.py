@@ -40,13 +40,15 @@ FEW = settings(
 )
 PRECISIONS = {"float32": ("float32", None), "bfloat16": ("bfloat16", None), "bf16-mixed": ("float32", "bfloat16")}
 
-#: what torch says of cases that it does not take in a layout or a type
-ELSEWHERE = (
-    *REFUSED,
-    "not implemented for",
-    "overlap",
+#: what torch says of cases that it does not take in a type, or in a layout of weights
+ELSEWHERE = (*REFUSED, "not implemented for")
+
+#: what torch says of tensors that may not be overwritten, or not be joined: archscope refuses those, too
+REFUSED_TOO = (
+    "more than one element of the written-to tensor",
     "modified by an inplace operation",
     "is being modified inplace",
+    "view size is not compatible",
 )
 every_op = pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"}))
 
@@ -69,9 +71,19 @@ def native(case: Case) -> bool:
     """
     if case.op.category != "conv" or case.op.rank != 3:
         return False
-    arguments = case.op.arguments()
-    more = any(arguments.get("output_padding", ()))
-    return more or case.inputs[0].shape[0] == 1 or all(size == 1 for size in arguments["kernel_size"])
+    arguments, shape = case.op.arguments(), case.inputs[0].shape
+    stepping = any(step > 1 for name in ("stride", "dilation") for step in arguments[name])
+    flat = shape[0] < 16 and all(size == 1 for size in arguments["kernel_size"][-2:])
+    large = arguments["groups"] > 1 or all(size > 3 for size in arguments["kernel_size"][-2:]) or shape[0] > 1
+    return any(arguments.get("output_padding", ())) or (flat and not stepping) or not large
+
+
+def ends(name: str, placed: Placed) -> bool:
+    """Whether torch ends the process: behind maps whose channels lie last, which need no gradient.
+
+    The backward pass of a group norm then writes where nothing is (native/cpu/group_norm_kernel.cpp).
+    """
+    return name == "GroupNorm" and len(placed.inputs[0].order) > 3 and placed.inputs[0].order[-1] == 1
 
 
 def holds(name: str, case: Case, draw: Random, precision: str) -> None:
@@ -79,20 +91,24 @@ def holds(name: str, case: Case, draw: Random, precision: str) -> None:
     frozen = frozen_of(case, draw) if draw.random() < 0.3 else frozenset()
     needs = draw.random() < 0.8
     placed = Placed.drawn(draw, case, floating, lower)
-    repeated = any(layout.repeated is not None for layout in placed.inputs)
+    needs |= ends(name, placed)
     assume(name not in NOT_STATED or not NOT_STATED[name](case))
     assume(not native(case))
-    assume(not (repeated and case.op.arguments().get("inplace")))  # torch writes into no repeated tensor
     with plain() if name == "LSTM" else warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             expected = measured(case, needs, frozen, placed)
         except (ValueError, RuntimeError, NotImplementedError) as error:
+            if any(words in str(error) for words in REFUSED_TOO):
+                with pytest.raises(UsageError, match="torch"):
+                    stated(case, needs, frozen, placed)
+                return
             assert any(words in str(error) for words in ELSEWHERE), error
             return
     try:
         found = stated(case, needs, frozen, placed)
-    except UsageError:  # mixed precision in a layer of which it is not known
+    except UsageError as error:
+        assert "not known" in str(error)
         assume(False)
     if in_passing(case, frozen):
         assert (found.kept, found.outputs) == (expected.kept, expected.outputs)
@@ -134,15 +150,13 @@ def test_an_op_asks_of_the_allocator_what_it_says(name: str) -> None:
     def some(case: Case, seed: int) -> None:
         draw = Random(seed)
         placed = Placed.drawn(draw, case, "float32", None)
-        repeated = any(layout.repeated is not None for layout in placed.inputs)
         assume(name not in NOT_STATED or not NOT_STATED[name](case))
-        assume(not (repeated and case.op.arguments().get("inplace")))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 expected = allocated(case, True, frozenset(), placed)
             except (ValueError, RuntimeError) as error:
-                assert any(words in str(error) for words in ELSEWHERE), error
+                assert any(words in str(error) for words in (*ELSEWHERE, *REFUSED_TOO)), error
                 return
         found = requested(case, True, frozenset(), placed)
         assert {size: n for size, n in (expected - found).items() if size > 8} == {}

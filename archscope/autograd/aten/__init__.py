@@ -31,13 +31,14 @@ from archscope.autograd.aten.kernels import (
     AS_INPUT,
     AS_ITERATED,
     AS_READ,
+    GRADIENT_IN_ORDER,
     IN_ORDER,
     Format,
     as_formatted,
     kernel,
     like,
+    mapped,
     softmax,
-    strides_behind,
     with_extra,
 )
 from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
@@ -77,16 +78,17 @@ from archscope.autograd.aten.views import (
     reshape,
     select,
     split,
-    strides_of,
     swapped,
     view,
     view_or_copy,
 )
+from archscope.autograd.graph import strides_behind, strides_of
 
 __all__ = [
     "AS_INPUT",
     "AS_ITERATED",
     "AS_READ",
+    "GRADIENT_IN_ORDER",
     "IN_ORDER",
     "Format",
     "accumulated",
@@ -134,6 +136,7 @@ __all__ = [
     "looked_up",
     "lowered",
     "magnitude",
+    "mapped",
     "masked_fill",
     "matmul",
     "maximum_pool",

@@ -18,9 +18,9 @@ from archscope.autograd.aten.kernels import (
     like,
     with_extra,
 )
-from archscope.autograd.aten.views import one_ordered, strides_of
+from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.dtypes import FLOATING
-from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
 from archscope.autograd.strides import Laid, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
@@ -61,7 +61,7 @@ def _global_mean(t: Tape, x: Value, shape: Shape) -> Value:
     y = mean(t, x, shape, range(2, len(shape)))
     if as_formatted(x, shape) is None:
         return y
-    restrided = t.view(y, shape, channels_last(shape))
+    restrided = t.view(y, shape, channels_last(shape), unsafe=True)
     t.link(restrided, (y,), one_ordered)
     return restrided
 
