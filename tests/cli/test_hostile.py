@@ -85,7 +85,7 @@ MISTAKES = {
     "NUL in the name of an output": (
         RELU,
         ("expand", "-o", "a\0b"),
-        "a\0b cannot be written: embedded null character\n",
+        " cannot be written: embedded null character\n",
     ),
     "a number that ends in an underscore": (
         "input: [3]\nvars: {n: 1}\nlayers: [{Linear: n}]\n",
