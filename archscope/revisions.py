@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import subprocess
 
 _NAME = re.compile(r"([^:]+):(\.{1,2}(?:/[^\0]*)?)")
-_ASKED = re.compile(r"([^:\0\n\r]+):([^\0\n\r]+)")
+#: as people say it; neither `input: [3]` nor `https://...` is so
+_ASKED = re.compile(r"([^:\0\n\r]+):(?!\s|//)([^\0\n\r]+)")
 #: what no name of a commit holds
 _STRANGE = re.compile(r"[\x00-\x20\x7f]")
 _LINK, _SUBMODULE = "120000", "160000"

@@ -285,9 +285,17 @@ def options(name: str) -> str:
     assert command is not None
     context = click.Context(command, info_name=f"archscope {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    records = filter(None, (option.get_help_record(context) for option in command.params))
-    rows = ((code(names), escaped(about)) for names, about in records)
-    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(('option', 'what it does'), rows)}"
+    rows = [row for option in command.params for row in _option(option, context)]
+    heads = ("option", "value", "what it does")
+    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(heads, rows)}"
+
+
+def _option(option: click.Parameter, context: click.Context) -> Iterator[tuple[str, str, str]]:
+    record = option.get_help_record(context)
+    if record is not None and record[1]:
+        names, _, value = re.sub(r", (?=-)", "/", record[0]).partition(" ")
+        values = value.strip("[]").replace("|", ", ") if "|" in value else value.removesuffix(" RANGE")
+        yield ", ".join(map(code, names.split("/"))), escaped(values), escaped(record[1])
 
 
 def _help(command: click.Command) -> str:
@@ -341,12 +349,13 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain text; what stands between backticks is left as it is."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part.replace("|", "\\|") if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    marked = (part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(marked).replace("\\<", "&lt;")  # which Python-Markdown does not take for an escape
 
 
 def code(text: str) -> str:
     """Text as code; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`" if text else ""
 
 
 def title(name: str) -> str:

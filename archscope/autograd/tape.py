@@ -216,9 +216,9 @@ class Tape:
         assert self.traffic is not None
         return self.traffic[: self._marks[event]]
 
-    def view(self, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bool = False) -> Value:
+    def view(self, x: Value, shape: Shape, strides: Strides | None, *, dtype: str = "", unsafe: bool = False) -> Value:
         """Another tensor in the same memory, which holds what it is a view of; an ``unsafe`` one does not."""
-        value = Value(x.storage, shape, x.dtype, strides)
+        value = Value(x.storage, shape, dtype or x.dtype, strides)
         if not unsafe:
             value.base = base = x.base or x
             base.uses += 1

@@ -24,13 +24,6 @@ def template(tmp_path_factory):
     return one
 
 
-@pytest.fixture
-def repository(template, tmp_path, monkeypatch):
-    one = template.copied(tmp_path / "one")
-    monkeypatch.chdir(one.folder)
-    return one
-
-
 def became(*specs, base="main", **more):
     result = changes(specs or ["models"], base, **more)
     return {change.spec.replace(os.sep, "/"): change for change in result.changes}, result

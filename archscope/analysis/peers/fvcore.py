@@ -78,7 +78,9 @@ def _einsum(step: Step) -> Iterable[Part]:
 
 def _attention(step: Step) -> Iterable[Part]:
     """The projections are traced as aten::linear; scaled_dot_product_attention has no handle."""
-    base.refuse_frozen_attention(step)
+    if base.one_kernel(step):
+        yield from _NO_HANDLE(step)
+        return
     inside = sum(c.macs for c in step.layer.op.contractions(step.x, step.y) if c.label in ("scores", "values"))
     yield Part("attention", -inside, "scores and values: no handle for scaled_dot_product_attention")
 

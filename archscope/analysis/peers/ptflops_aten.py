@@ -31,6 +31,9 @@ def _dense(step: Step, x: Lies) -> Iterable[Part]:
 
 def _attention(step: Step, x: Lies) -> Iterable[Part]:
     """The projections work on sequences first; scores and values are not seen where the CPU fuses them."""
+    if base.one_kernel(step):
+        yield from NO_FORMULA(step)
+        return
     swapped = bool(step.layer.op.arguments()["batch_first"])
     yield fused(step)
     if base.has_bias(step):

@@ -22,7 +22,6 @@ def fused(step: Step) -> Part:
 
     A mask must have 2 or 4 dimensions, and need no gradient.
     """
-    base.refuse_frozen_attention(step)
     if step.layer.kind == "MultiheadAttention":
         one = True
     else:
@@ -34,6 +33,9 @@ def fused(step: Step) -> Part:
 
 
 def _attention(step: Step) -> Iterable[Part]:
+    if base.one_kernel(step):
+        yield from NO_FORMULA(step)
+        return
     hidden = fused(step)
     yield hidden
     yield Part("multiply-add as two", macs(step) + hidden.count, "as many again")

@@ -18,7 +18,7 @@ from archscope.report.blocks import Block, Cell, Checked, Checks, Details, Grid,
 from archscope.report.results.difference import DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.report.results.verification import verdict_data, verdict_line, verdict_schema
-from archscope.report.text import value
+from archscope.report.text import counted, value
 from archscope.verify import growth
 
 _RESTATED = "restated (the same layers and figures; what is said of them is not as before)"
@@ -54,11 +54,10 @@ class ChangesReport(Report):
         text = ", ".join([*parts, *([same] if changes.same or not parts else [])])
         stated = sum(len(change.verdicts) for change in changes.changes)
         if changes.broken:
-            text += (
-                f"; {changes.broken} of {_many(stated, 'statement')} {'does' if changes.broken == 1 else 'do'} not hold"
-            )
+            verb = "does" if changes.broken == 1 else "do"
+            text += f"; {changes.broken} of {counted(stated, 'statement')} {verb} not hold"
         elif stated:
-            text += f"; {_many(stated, 'statement')}, all hold" if stated > 1 else "; 1 statement, which holds"
+            text += f"; {counted(stated, 'statement')}, all hold" if stated > 1 else "; 1 statement, which holds"
         return text
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -122,7 +121,7 @@ class ChangesReport(Report):
     def _details(self, change: Change, room: Room) -> Iterator[Block]:
         if change.difference is not None:
             inner = tuple(DifferenceReport(change.difference, self.depth).inner(room))
-            yield Details(f"{self._title(change)}: {_many_differ(change.difference)} ({change.spec})", inner)
+            yield Details(f"{self._title(change)}: {_what_differs(change.difference)} ({change.spec})", inner)
 
     def records(self) -> Records:
         fields = (
@@ -235,12 +234,8 @@ def _data(change: Change) -> dict[str, Any]:
     }
 
 
-def _many_differ(difference: Difference) -> str:
+def _what_differs(difference: Difference) -> str:
     layers = difference.total.layers
     if layers:
-        return f"{_many(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
+        return f"{counted(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
     return "names differ" if difference.changes else "no layer differs"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -16,7 +16,7 @@ from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
-from archscope.report.text import shape, value
+from archscope.report.text import counted, shape, value
 
 #: rows that are shown unasked
 MOST_ROWS = 120
@@ -115,7 +115,7 @@ def difference_lines(difference: Difference, depth: int | None = None) -> list[L
     shown = tuple(one.name for one in shown_costs(difference))
     costs = _costs(difference.total, shown)
     name = "total (incomplete)" if incomplete(difference.before.design, difference.after.design) else "total"
-    total = Line(0, "", name, _many(difference.total.layers, "layer"), costs)
+    total = Line(0, "", name, counted(difference.total.layers, "layer"), costs)
     at = depth or max((change.name.count(".") + 1 for change in difference.parts), default=1)
     while True:
         lines = [line for change in difference.changes for line in _lines(change, ("", ""), 0, at, shown)]
@@ -137,7 +137,7 @@ def _lines(change: Change, inside: tuple[str, str], level: int, depth: int, show
     if len(affected) > 1:
         layers = sum(child.layers for child in affected)
         costs = [sum(cost) for cost in zip(*(_costs(child, shown) for child in affected), strict=True)]
-        yield Line(level + 1, AFFECTED, f"{_many(layers, 'layer')}", "", tuple(costs))
+        yield Line(level + 1, AFFECTED, f"{counted(layers, 'layer')}", "", tuple(costs))
 
 
 def _laid_together(alike: Sequence[Change]) -> Change:
@@ -173,19 +173,15 @@ def _label(change: Change, inside: tuple[str, str]) -> str:
 def _what(change: Change) -> str:
     words = [change.op] if change.op else []
     if change.blocks > 1:
-        words.append(_many(change.blocks, "block"))
+        words.append(counted(change.blocks, "block"))
     if not change.op:
-        words.append(_many(change.layers, "layer"))
+        words.append(counted(change.layers, "layer"))
     # of a block that says the same, what arrives there
     words += map(said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
     if change.kind == AFFECTED and change.op and not change.edits:
         words.append("other gradients" if not change.saved_bytes else "keeps more" if change.saved_bytes > 0
                      else "keeps less")  # fmt: skip
     return ", ".join(words)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def said(edit: Edit) -> str:

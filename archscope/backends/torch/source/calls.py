@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from archscope.backends.torch.source.express import literal
 from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import InfersArguments, Tensors, TorchLayer
@@ -135,6 +136,22 @@ def _learned(op: Any) -> tuple[str, dict[str, Any]]:
     if op.init in (0, 1):
         return f"Learned.{'ones' if op.init else 'zeros'}", {"shape": op.shape}
     return "Learned.full", {"shape": op.shape, "fill": float(op.init)}
+
+
+def begun(value: float | str) -> str:
+    """A call that fills a parameter as ``init:`` says; in ``{}`` the parameter."""
+    word = called(value)
+    if word is None:
+        return f"nn.init.constant_({{}}, {value})"
+    usual = BEGINNINGS[word.word]
+    more = "".join(f", {name}={literal(one)}" for name, one in word.arguments.items() if one != usual[name])
+    return f"nn.init.{word.word}_({{}}{more})"
+
+
+def draws(value: float | str) -> bool:
+    """Whether a parameter that begins so is drawn."""
+    word = called(value)
+    return word is not None and word.word not in ("zeros", "ones", "eye", "dirac")
 
 
 def _fixed(op: Any, *, persistent: bool) -> tuple[str, dict[str, Any]]:
