@@ -90,7 +90,7 @@ class Logical(_Truth):
         yield from broadcast_checks(self, x)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.pointwise(t, *x, dtype="bool")
+        return aten.pointwise(t, x[0], x[1], dtype="bool")
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function: Callable[..., Any] = getattr(torch, f"logical_{self.operator}")

@@ -6,7 +6,9 @@ forward and backward, and how the outputs and the gradients of the inputs lie, s
 
 from __future__ import annotations
 
+import re
 import warnings
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -59,7 +61,7 @@ WORKSPACES = {
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
     # a few numbers a channel, a group, or a feature and a thread
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
-    "LayerNorm",
+    "LayerNorm", "LayerNorm2d",
     # tables of places and weights, of indices and dimensions
     "EmbeddingBag", "Tile", "Upsample",
     # blocks of scores, by the number of threads (a fused kernel)
@@ -148,6 +150,13 @@ def test_an_op_lays_and_copies_as_torch_does_in_many_cases(name: str, precision:
         holds(name, case, Random(seed), precision)
 
     some()
+
+
+def test_what_is_not_counted_is_documented():
+    """Besides the ops left out here, attention by the fused kernel."""
+    text = Path("docs/memory.md").read_text(encoding="utf-8").partition("## What a kernel takes for itself")[2]
+    rows = [line.split("|")[1] for line in text.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    assert {*re.findall(r"`(\w+)`", "".join(rows))} == WORKSPACES | {"ScaledDotProductAttention"}
 
 
 @pytest.mark.parametrize("name", sorted(set(RECORDS) - {"Opaque"} - WORKSPACES))

@@ -22,7 +22,7 @@ from archscope.autograd.aten.kernels import (
 from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
-from archscope.autograd.strides import Laid, as_row, channels_last, iterated
+from archscope.autograd.strides import Strides, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -44,7 +44,7 @@ def with_ones(shape: Shape, dims: Collection[int]) -> Shape:
     return tuple(1 if dim in dims else size for dim, size in enumerate(shape))
 
 
-def restored(y: Value, shape: Shape, dims: Collection[int]) -> Laid:
+def restored(y: Value, shape: Shape, dims: Collection[int]) -> tuple[Shape, Strides]:
     """What a reduction over some dimensions of a tensor of a shape gave, with those of size 1 again (unsqueeze)."""
     sizes, steps = list(y.shape), list(strides_of(y))
     for dim in sorted(dims) if len(sizes) < len(shape) else ():

@@ -681,9 +681,26 @@ layers:
 """
 
 
-def test_gradients_are_added_in_place_where_nobody_watches():
+#: the same of sequences, whose gradients are views: they hold what they are views of, and are added out of place
+SEQUENCES = FANS.replace("[64]", "[5, 64]")
+#: a layer that is applied three times: the gradients of its weight are transposed, and so views, too
+REUSED = """
+input: [64]
+layers:
+  - {name: first, Linear: 64}
+  - Tanh
+  - reuse: first
+  - Tanh
+  - reuse: first
+  - Add: [[Sigmoid], [Tanh], []]
+  - Linear: 10
+"""
+
+
+@pytest.mark.parametrize("text", [FANS, SEQUENCES, REUSED], ids=["rows", "sequences", "a layer again"])
+def test_gradients_are_added_in_place_where_nobody_watches(text):
     """Against the CPU's own allocator, as the profiler records it; it tells the tensors of one call apart."""
-    design = archscope.load(FANS)
+    design = archscope.load(text)
     recorded = iter(allocated(design, 8))
     ledger = memory(design, batch=8)
     standing = ledger.parameters + ledger.inputs
