@@ -218,7 +218,7 @@ def _settings() -> str:
     heads = ("device", "name", "memory, GiB", "GB/s", *_NUMBERS.values(), "peaks from")
     return "\n".join(
         (
-            f"# Settings\n\n{about}\n", "::: archscope.setting.Setting\n",
+            f"# Settings\n\n{about}\n", _SETTING,
             "## Precisions\n", table(("precision", "also", "what it means"), precisions),
             "## Optimizers\n", table(("optimizer", "tensors kept a parameter", "torch.optim"), optimizers),
             "## Devices\n", "Peaks are TFLOP/s of dense products, as their makers publish them.\n",
@@ -227,6 +227,8 @@ def _settings() -> str:
     )  # fmt: skip
 
 
+#: its fields alone; the Python API has its methods
+_SETTING = "::: archscope.setting.Setting\n    options: {members: false, show_root_heading: false}\n"
 #: types in which devices multiply, with their heading
 _NUMBERS = {"float32": "float32", "tf32": "TF32", "float16": "float16", "bfloat16": "bfloat16"}
 
