@@ -34,7 +34,7 @@ from archscope.report import zoo as shipped
 from archscope.report.formats.markdown import Markdown
 from archscope.report.results.catalogue import CatalogueReport
 from archscope.report.results.ops import OpsReport
-from archscope.setting.devices import DEVICES
+from archscope.setting.devices import DEVICES, Device
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 from archscope.spec import library
@@ -211,16 +211,31 @@ def _settings() -> str:
     precisions = (
         (code(one.name), ", ".join(map(code, one.aliases)), escaped(one.about)) for one in PRECISIONS.values()
     )
-    devices = ((code(name), escaped(one.name), f"{one.memory / 2**30:.0f} GiB") for name, one in DEVICES.items())
     optimizers = ((code(name), str(one.states), code(one.torch)) for name, one in OPTIMIZERS.items())
+    about = (
+        "How a design is run. Every result states of its setting what its figures depend on. In Python it is one value:"
+    )
+    heads = ("device", "name", "memory, GiB", "GB/s", *_NUMBERS.values(), "peaks from")
     return "\n".join(
         (
-            "# Settings\n\nHow a design is run. Every result states of its setting what its figures depend on.\n",
+            f"# Settings\n\n{about}\n", _SETTING,
             "## Precisions\n", table(("precision", "also", "what it means"), precisions),
             "## Optimizers\n", table(("optimizer", "tensors kept a parameter", "torch.optim"), optimizers),
-            "## Devices\n", table(("device", "name", "memory"), devices),
+            "## Devices\n", "Peaks are TFLOP/s of dense products, as their makers publish them.\n",
+            table(heads, map(_device, DEVICES, DEVICES.values())),
         )
     )  # fmt: skip
+
+
+#: its fields alone; the Python API has its methods
+_SETTING = "::: archscope.setting.Setting\n    options: {members: false, show_root_heading: false}\n"
+#: types in which devices multiply, with their heading
+_NUMBERS = {"float32": "float32", "tf32": "TF32", "float16": "float16", "bfloat16": "bfloat16"}
+
+
+def _device(name: str, one: Device) -> tuple[str, ...]:
+    peaks = (f"{one.teraflops[number]:g}" if number in one.teraflops else "" for number in _NUMBERS)
+    return code(name), escaped(one.name), f"{one.memory / 2**30:.0f}", f"{one.bandwidth:g}", *peaks, escaped(one.source)
 
 
 # -- errors ---
@@ -261,8 +276,21 @@ def _mistakes() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
 
 def _python() -> str:
-    names = sorted(archscope.__all__, key=lambda name: (name[0].isupper(), name.lower()))
-    return "# Python API\n\n" + "\n".join(f"::: archscope.{name}\n" for name in names)
+    functions = [name for name in archscope.__all__ if name[0].islower()]
+    classes = [name for name in archscope.__all__ if name[0].isupper()]
+    return (
+        "# Python API\n\nWhat the package `archscope` offers. Sizes are bytes, counts elements, MACs or FLOPs, times "
+        "seconds. [From Python](../python.md) shows it in use.\n\n## Functions\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(functions))
+        + "\n## Values and errors\n\n"
+        + "\n".join(f"::: {_defined(name)}\n" for name in sorted(classes))
+    )
+
+
+def _defined(name: str) -> str:
+    """Where a name of the package is defined, without loading what is loaded when it is first asked for."""
+    later = archscope._LATER.get(name)
+    return f"{later}.{name}" if later else f"{getattr(archscope, name).__module__}.{name}"
 
 
 def options(name: str) -> str:
@@ -272,12 +300,25 @@ def options(name: str) -> str:
     assert command is not None
     context = click.Context(command, info_name=f"archscope {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    rows = []
-    for option in command.params:
-        record = option.get_help_record(context)
-        if record is not None:
-            rows.append((code(record[0]), escaped(record[1])))
-    return f"```text\narchscope {name} {usage}\n```\n\n" + table(("option", "what it does"), rows)
+    rows = [row for option in command.params for row in _option(option, context)]
+    heads = ("option", "value", "what it does")
+    return f"```text\narchscope {name} {usage}\n```\n\n{_help(command)}\n{table(heads, rows)}"
+
+
+def _option(option: click.Parameter, context: click.Context) -> Iterator[tuple[str, str, str]]:
+    record = option.get_help_record(context)
+    if record is not None and record[1]:
+        names, _, value = re.sub(r", (?=-)", "/", record[0]).partition(" ")
+        values = value.strip("[]").replace("|", ", ") if "|" in value else value.removesuffix(" RANGE")
+        yield ", ".join(map(code, names.split("/"))), escaped(values), escaped(record[1])
+
+
+def _help(command: click.Command) -> str:
+    """What ``--help`` says behind the first sentence: its examples, and its paragraphs."""
+    _, *paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    return "".join(
+        f"```sh\n{text[2:]}\n```\n\n" if text.startswith("\b\n") else f"{escaped(text)}\n\n" for text in paragraphs
+    )
 
 
 def commands() -> str:
@@ -323,12 +364,13 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def escaped(text: str) -> str:
     """Plain text; what stands between backticks is left as it is."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part.replace("|", "\\|") if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    marked = (part if i % 2 else _MARKUP.sub(r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(marked).replace("\\<", "&lt;")  # which Python-Markdown does not take for an escape
 
 
 def code(text: str) -> str:
     """Text as code; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`" if text else ""
 
 
 def title(name: str) -> str:

@@ -8,8 +8,9 @@ from hypothesis import settings
 
 from tests.browser import browser, new_page, page
 from tests.examples import examples
+from tests.repository import repository, template
 
-__all__ = ["browser", "new_page", "page"]
+__all__ = ["browser", "new_page", "page", "repository", "template"]
 
 # The same examples every time, so that a change is blamed for what it broke; `--hypothesis-profile explore` draws
 # new ones. Time is measured in benchmarks/, not here.

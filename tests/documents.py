@@ -3,8 +3,8 @@
 A block ``console`` shows a command line and what it prints; ``python`` runs, in the order of the page, with the names
 of those before it, and so does ``pycon``, which shows what comes of each line; ``yaml`` with ``input`` or ``extends``
 is a whole spec. A ``title`` is a file that the rest of the page may use; one that begins with ``wrong`` is a spec
-that must be refused. With a ``branch`` it is committed there; what the page shows under the same title without one
-lies in the working folder.
+that must be refused. ``main:net.yaml`` is committed on that branch; what the page shows as ``net.yaml`` lies in the
+working folder.
 
 A page whose titles are places in the repository (``archscope/ops/new.py``, as Python or as a ``diff`` of what is
 there) is a walk-through: what it shows is run in a copy with those changes, and so are the lines of its ``sh`` blocks
@@ -35,7 +35,6 @@ _BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)(?P<options>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
 )
 _TITLE = re.compile(r'title="([^"]+)"')
-_BRANCH = re.compile(r'branch="([^"]+)"')
 _LINK = re.compile(r"(?<!`)!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+?)(?: \{#([\w-]+)\})?$", re.M)
 
@@ -46,14 +45,22 @@ class Block(NamedTuple):
     Attributes:
         title: the file that it is; may be empty.
         line: of its fence, counted from 1.
-        branch: of git, where it is committed; may be empty.
     """
 
     language: str
     title: str
     text: str
     line: int
-    branch: str = ""
+
+    @property
+    def branch(self) -> str:
+        """The branch where it is committed; empty of a file in the working folder."""
+        return self.title.rpartition(":")[0]
+
+    @property
+    def path(self) -> str:
+        """Its file."""
+        return self.title.rpartition(":")[2]
 
     @property
     def is_change(self) -> bool:
@@ -86,10 +93,10 @@ class Document:
 
     def _blocks(self) -> Iterator[Block]:
         for match in _BLOCK.finditer(self.text):
-            title, branch = (words.search(match["options"]) for words in (_TITLE, _BRANCH))
+            title = _TITLE.search(match["options"])
             text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.M)
             line = self.text.count("\n", 0, match.start()) + 1
-            yield Block(match["language"], title[1] if title else "", text, line, branch[1] if branch else "")
+            yield Block(match["language"], title[1] if title else "", text, line)
 
     @property
     def changes(self) -> list[Block]:
@@ -163,13 +170,13 @@ class Document:
             repository = Repository(folder, branch)
             for block in files:
                 if block.branch == branch:
-                    repository.write_file(block.title, block.text)
-                    repository.git("add", block.title)
+                    repository.write_file(block.path, block.text)
+                    repository.git("add", block.path)
             repository.git("commit", "-q", "-m", "as it was")
         for block in files:
             if not block.branch:
-                (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
-                (folder / block.title).write_text(block.text, encoding="utf-8")
+                (folder / block.path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / block.path).write_text(block.text, encoding="utf-8")
 
 
 def changed(folder: Path, *pages: Document) -> None:
@@ -201,6 +208,12 @@ def change(file: Path, block: Block) -> None:
 def documents() -> list[Document]:
     """README.md and every page below docs/."""
     return [Document(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))]
+
+
+def others() -> list[Document]:
+    """The other pages that lie at the top, and those of folders."""
+    tops = (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("[!.]*/README.md")))
+    return [Document(path) for path in tops if path != ROOT / "README.md"]
 
 
 def slug(heading: str) -> str:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 _NOBODY = {
     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c",
     "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c", "GIT_AUTHOR_DATE": "2020-02-02T02:02:02Z",
@@ -83,3 +85,24 @@ def params(width: int = 4, kernel: int = 3) -> int:
 def macs(width: int = 4, kernel: int = 3) -> int:
     """A map of 8 x 8 places, and the classifier."""
     return 3 * width * kernel**2 * 8 * 8 + 10 * width
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A branch that widened the windows of the block, and left main, which has widened the design since."""
+    one = Repository(tmp_path_factory.mktemp("template"))
+    one.commit(net=NET, blocks=BLOCKS)
+    one.git("switch", "-q", "-c", "change")
+    one.commit(blocks=BLOCKS.replace("kernel=3", "kernel=5"))
+    one.git("switch", "-q", "main")
+    one.commit(net=NET.replace("width: 4", "width: 9"))
+    one.git("switch", "-q", "change")
+    return one
+
+
+@pytest.fixture
+def repository(template: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """A copy of the template, to work in."""
+    one = template.copied(tmp_path / "one")
+    monkeypatch.chdir(one.folder)
+    return one

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import archscope
 from archscope.cli import main
@@ -26,7 +28,7 @@ from archscope.setting.precision import PRECISIONS
 from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
-from tests.documents import DOCS, ROOT, Document, changed, documents, printed
+from tests.documents import DOCS, ROOT, Document, changed, documents, others, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
@@ -71,7 +73,7 @@ def test_yaml_blocks_are_specs_or_parts_of_one(page, block):
         assert verify(design).ok
 
 
-@pytest.mark.parametrize("page", PAGES, ids=repr)
+@pytest.mark.parametrize("page", [*PAGES, *others()], ids=repr)
 def test_links_lead_somewhere(page):
     assert not [to for to in page.links if not _leads(page, to)]
 
@@ -94,6 +96,35 @@ def test_that_a_dead_link_is_seen(tmp_path):
     assert _leads(page, "counting.md")
     assert not _leads(page, "countin.md")
     assert not _leads(page, "counting.md#no-such-heading")
+
+
+#: pictures, each with the command that draws it
+PICTURES = dict(re.findall(r"^\| `(.+)` \| `(.+)` \|$", (DOCS / "img" / "README.md").read_text(encoding="utf-8"), re.M))
+
+
+def test_every_picture_has_its_command_and_its_page():
+    shown = {(page.path.parent / to).resolve().name for page in PAGES for to in page.links if "img/" in to}
+    assert shown == set(PICTURES) == {path.name for path in (DOCS / "img").iterdir() if path.suffix in (".svg", ".png")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PICTURES if name.endswith(".svg")])
+def test_pictures_say_what_is_drawn_today(name, tmp_path, monkeypatch):
+    """The words in them; lines and fonts follow the libraries that draw."""
+    from docs.img import picture  # it needs rich
+
+    monkeypatch.chdir(ROOT)
+    command = PICTURES[name].replace(f"docs/img/{name}", str(tmp_path / name))
+    program, *arguments = shlex.split(command.replace("python docs/img/picture.py", "picture"))
+    if program == "picture":
+        picture.draw(arguments[0], arguments[1:])
+    else:
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert words(tmp_path / name) == words(DOCS / "img" / name)
+
+
+def words(picture):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text(encoding="utf-8"))
 
 
 def test_every_command_has_a_page_and_those_that_compute_an_example():

@@ -18,29 +18,13 @@ from click.testing import CliRunner
 
 from archscope.cli import main
 from tests.documents import DOCS, ROOT, Document
-from tests.repository import BLOCKS, NET, Repository, params
+from tests.repository import NET, Repository, params
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
 PAGE = Document(DOCS / "pull-requests.md")
 #: in a step, `${{ inputs.at-most }}` or the like
 EXPRESSION = re.compile(r"\$\{\{ *([\w.-]+) *\}\}")
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    one = Repository(tmp_path_factory.mktemp("template"))
-    one.commit(net=NET, blocks=BLOCKS)
-    one.git("switch", "-q", "-c", "change")
-    one.commit(blocks=BLOCKS.replace("kernel=3", "kernel=5"))
-    return one
-
-
-@pytest.fixture
-def repository(template, tmp_path, monkeypatch):
-    one = template.copied(tmp_path / "one")
-    monkeypatch.chdir(one.folder)
-    return one
 
 
 # -- the action --
@@ -120,7 +104,7 @@ def test_the_action_tells_what_changed(repository, tmp_path):
     assert "--at-most macs=1G" in text
     assert "--grows-at-most params=300%" in text
     assert "<details>" in text
-    assert "Designs since main" in told.stdout
+    assert "where this branch left main" in told.stdout
 
 
 def test_the_action_fails_where_a_budget_is_broken(repository, tmp_path):

@@ -17,27 +17,6 @@ from archscope.spec import library
 from tests.repository import BLOCKS, NET, Repository, params
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A branch that left main, which has gone on."""
-    one = Repository(tmp_path_factory.mktemp("template"))
-    one.commit(net=NET, blocks=BLOCKS)
-    one.git("switch", "-q", "-c", "change")
-    one.commit(blocks=BLOCKS.replace("kernel=3", "kernel=5"))
-    one.git("switch", "-q", "main")
-    one.commit(net=NET.replace("width: 4", "width: 9"))
-    one.git("switch", "-q", "change")
-    return one
-
-
-@pytest.fixture
-def repository(template, tmp_path, monkeypatch):
-    """A copy of it, to work in."""
-    one = template.copied(tmp_path / "one")
-    monkeypatch.chdir(one.folder)
-    return one
-
-
 def count(spec):
     return archscope.analyze(archscope.load(spec)).total.params
 
@@ -190,6 +169,12 @@ def test_a_file_of_a_submodule_is_told(repository, tmp_path):
     assert "part/models/inner.yaml is in the submodule part, whose files HEAD does not hold" in words(
         "HEAD:part/models/inner.yaml"
     )
+
+
+@pytest.mark.parametrize("text", ["input: [3]", "https://example.org/net.yaml"])
+def test_what_is_meant_otherwise_is_no_revision(repository, text):
+    assert asked(text) is None
+    assert "revision" not in words(text)
 
 
 def test_no_git(repository, monkeypatch):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archscope.autograd.graph import Back, Gradients, Node, Value
-from archscope.autograd.strides import contiguous
+from archscope.autograd.graph import Back, Gradients, Node, Value, strides_of
 
 if TYPE_CHECKING:
     from archscope.autograd.tape import Tape
@@ -19,17 +18,21 @@ def accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
     assert gradient is not None
     assert parameter is not None
     node.parameter = None
-    same = gradient.strides is None or _steps(gradient) == _steps(parameter)
-    if gradient.uses > 1 or not same:
+    if gradient.uses > 1 or not _as_parameter(gradient, parameter):
         gradient = tape.make(parameter.shape, parameter.dtype, "the gradient, copied")
     tape.hold(gradient)
     tape.gradients[node] = gradient
     return ()
 
 
+def _as_parameter(gradient: Value, parameter: Value) -> bool:
+    """Whether a gradient lies as its parameter (utils::obeys_layout_contract), and repeats nothing."""
+    strides = gradient.strides
+    return strides is None or (0 not in strides and _steps(gradient) == _steps(parameter))
+
+
 def _steps(value: Value) -> list[int]:
-    strides = contiguous(value.shape) if value.strides is None else value.strides
-    return [stride for size, stride in zip(value.shape, strides, strict=True) if size != 1]
+    return [stride for size, stride in zip(value.shape, strides_of(value), strict=True) if size != 1]
 
 
 def copy_slices(view: Value, base: Value, back: Back) -> Back:

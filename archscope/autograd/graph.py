@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from archscope.autograd.strides import Strides, fills
+from archscope.autograd.strides import Strides, contiguous, fills, iterated, joined
 
 if TYPE_CHECKING:
     from archscope.autograd.tape import Tape
@@ -24,13 +24,16 @@ class Storage:
         layer: the layer that made it.
         what: a word on it.
         state: whether it belongs to the model (parameters, buffers), which is counted apart.
+        version: how often it has been overwritten.
+        writer: the layer that did so last.
     """
 
-    __slots__ = ("bytes", "held", "layer", "state", "what")
+    __slots__ = ("bytes", "held", "layer", "state", "version", "what", "writer")
 
     def __init__(self, size: int, layer: str, what: str, *, state: bool = False) -> None:
         self.bytes, self.layer, self.what, self.state = size, layer, what, state
-        self.held = 0
+        self.held = self.version = 0
+        self.writer = ""
 
 
 class Value:
@@ -41,14 +44,18 @@ class Value:
         node: what gave it, where it needs a gradient; its ``slot``-th output.
         uses: how many places hold it.
         base: what it is a view of, as autograd knows it.
+        several: whether it is one of several views by one function, or a view of such a one.
+        version: that of its memory when it was made, or its history began anew.
     """
 
-    __slots__ = ("base", "dtype", "node", "shape", "slot", "storage", "strides", "uses")
+    __slots__ = ("base", "dtype", "node", "several", "shape", "slot", "storage", "strides", "uses", "version")
 
     def __init__(self, storage: Storage, shape: Shape, dtype: str, strides: Strides | None = None) -> None:
         self.storage, self.shape, self.dtype, self.strides = storage, shape, dtype, strides
         self.node: Node | None = None
         self.base: Value | None = None
+        self.several = False
+        self.version = storage.version
         self.slot = 0
         self.uses = 1
         storage.held += 1
@@ -57,6 +64,25 @@ class Value:
     def dense(self) -> bool:
         """Whether it fills its memory without gaps or repeats."""
         return self.strides is None or fills(self.shape, self.strides)
+
+
+def strides_of(x: Value) -> Strides:
+    """Strides, written out."""
+    return contiguous(x.shape) if x.strides is None else x.strides
+
+
+def strides_behind(shape: Shape, *x: Value) -> Strides | None:
+    """Strides of the result of an elementwise function of tensors."""
+    if all(value.strides is None for value in x):
+        return None
+    return iterated(shape, *((value.shape, strides_of(value)) for value in x))
+
+
+def strides_joined(shape: Shape, *x: Value) -> Strides | None:
+    """Strides of tensors joined to one of a shape."""
+    if any(value.strides is None for value in x):
+        return None
+    return joined(shape, *((value.shape, strides_of(value)) for value in x))
 
 
 Gradients = Sequence[Value | None]
@@ -71,6 +97,7 @@ class Node:
         inputs: what its forward call read, and so what it gives gradients of.
         back: how it does; gone once it has.
         saved: what it keeps until it has run.
+        versions: of what it keeps, as that was kept; none where it is recomputed.
         outputs: how many gradients reach it.
         waiting: gradients that have to arrive yet.
         region: the block that is recomputed before it runs, if any.
@@ -82,13 +109,14 @@ class Node:
 
     __slots__ = (
         "arrived", "back", "edges", "gone", "held", "inputs", "layer", "order", "outputs", "parameter", "region",
-        "saved", "waiting",
+        "saved", "versions", "waiting",
     )  # fmt: skip
 
     def __init__(self, order: float, layer: str, inputs: tuple[Value, ...], back: Back, outputs: int) -> None:
         self.order, self.layer, self.inputs, self.back, self.outputs = order, layer, inputs, back, outputs
         self.edges = [(value.node, value.slot) for value in inputs]
         self.saved: list[Storage] = []
+        self.versions: list[int] = []
         self.arrived: dict[int, Value] = {}
         self.waiting = self.held = 0
         self.region: RecomputedBlock | None = None

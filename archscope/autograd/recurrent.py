@@ -76,8 +76,8 @@ class LSTMStep(CellStep):
         both = aten.added(t, product, arrived)
         t.drop(*([arrived] if own else []))
         size = both.shape[1] // 4
-        chunks = aten.split(t, both, 1, (size,) * 4)
-        i, f, g, o = (aten.in_place(t, chunk, saves="output") for chunk in chunks)
+        chunks = aten.split(t, both, 1, (size,) * 4, unsafe=True)
+        i, f, g, o = (aten.in_place(t, chunk, saves="output", apart=True) for chunk in chunks)
         old, new = aten.multiply(t, f, cell), aten.multiply(t, i, g)
         following = aten.added(t, old, new)
         t.drop(new)
@@ -103,12 +103,12 @@ class GRUStep(CellStep):
     ) -> list[Value]:
         (hidden,), arrived = states, arrive()
         size = arrived.shape[1] // 3
-        inputs = aten.split(t, arrived, 1, (size,) * 3)
+        inputs = aten.split(t, arrived, 1, (size,) * 3, unsafe=True)
         product = aten.linear(t, hidden, w["weight_hh"], w.get("bias_hh"))
         product.storage.what = "the products with the state"
-        gates = aten.split(t, product, 1, (size,) * 3)
-        reset = aten.in_place(t, aten.added(t, gates[0], inputs[0]), saves="output")
-        update = aten.in_place(t, aten.added(t, gates[1], inputs[1]), saves="output")
+        gates = aten.split(t, product, 1, (size,) * 3, unsafe=True)
+        reset = aten.in_place(t, aten.added(t, gates[0], inputs[0]), saves="output", apart=True)
+        update = aten.in_place(t, aten.added(t, gates[1], inputs[1]), saves="output", apart=True)
         chosen = _multiplied(t, gates[2], reset)
         new = aten.in_place(t, aten.add(t, inputs[2], chosen), saves="output")
         new.storage.what = "n"
@@ -125,7 +125,7 @@ def _multiplied(t: Tape, x: Value, other: Value) -> Value:
         saved.append(other)
     if t.grad and other.node is not None:
         saved.append(aten.like(t, x, "a copy"))
-    y = t.view(x, x.shape, x.strides)
+    y = t.again(x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -145,10 +145,8 @@ def stepped(
         states: before the step; without any, zeros are made, once for all.
 
     Raises:
-        UsageError: mixed precision, or a CUDA device, whose kernels are fused.
+        UsageError: a CUDA device, whose kernels are fused.
     """
-    if t.lower is not None:
-        raise UsageError(f"{t.layer}: what mixed precision does to recurrent layers is not known")
     if t.device == "cuda":
         raise UsageError(f"{t.layer}: what the fused kernels of recurrent cells keep on CUDA is not known")
     before = states or [t.make((x.shape[0], hidden), x.dtype, "the first states")] * cell.states
@@ -205,7 +203,7 @@ def recurrent(
     for layer in range(layers):
         if layer and dropout > 0 and t.training:
             certain = below
-            below = aten.dropout(t, certain, certain.shape, in_place=False, all_of_it=dropout == 1, alpha=False)
+            below = aten.dropout(t, certain, all_of_it=dropout == 1)
             t.drop(certain)
         done: list[_Direction] = []
         products: Value | None = None

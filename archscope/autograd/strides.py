@@ -68,7 +68,7 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
 
     The order of the strides decides, gaps or not, and where it is ambiguous the channels come first.
     """
-    if len(shape) not in (4, 5) or strides[1] == 0:
+    if len(shape) not in (4, 5) or strides[1] == 0 or 0 in shape:
         return False
     least = 0
     for dim in (1, *reversed(range(2, len(shape))), 0):
@@ -79,6 +79,12 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
 
 
 Laid = tuple[Sequence[int], Strides]
+
+
+def joined(shape: Sequence[int], *parts: Laid) -> Strides | None:
+    """Strides of what is joined of others: the channels last where those of all of them do (at::cat)."""
+    alike = all(len(own) == len(shape) and suggests_last(own, strides) for own, strides in parts)
+    return channels_last(shape) if alike and parts else None
 
 
 def as_row(shape: Sequence[int], strides: Strides) -> Laid:

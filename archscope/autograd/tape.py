@@ -19,11 +19,11 @@ from typing import Any
 
 from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.gradients import accumulate, as_strided, copy_slices
-from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value
+from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value, strides_behind
 from archscope.autograd.loops import LONG, Entry, Loop, LoopMark, Stretched
+from archscope.autograd.refusals import Refused, hold_apart, hold_unchanged, hold_writable
 from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
-from archscope.errors import UsageError
 
 
 class _Enough(Exception):
@@ -216,10 +216,20 @@ class Tape:
         assert self.traffic is not None
         return self.traffic[: self._marks[event]]
 
-    def view(self, x: Value, shape: Shape, strides: Strides | None) -> Value:
-        """Another tensor in the same memory."""
-        value = Value(x.storage, shape, x.dtype, strides)
+    def view(self, x: Value, shape: Shape, strides: Strides | None, *, dtype: str = "", unsafe: bool = False) -> Value:
+        """Another tensor in the same memory, which holds what it is a view of; an ``unsafe`` one does not."""
+        value = Value(x.storage, shape, dtype or x.dtype, strides)
+        if not unsafe:
+            value.base = base = x.base or x
+            base.uses += 1
+            value.several = x.several
         self._scope.append(value)
+        return value
+
+    def again(self, x: Value) -> Value:
+        """The same tensor, with another history."""
+        value = self.view(x, x.shape, x.strides, unsafe=x.base is None)
+        value.several = x.several
         return value
 
     def hold(self, value: Value) -> None:
@@ -233,6 +243,8 @@ class Tape:
             self._unhold(value.storage)
             if value.node is not None:
                 self._let_go(value.node)
+            if value.base is not None:
+                self.release(value.base)
 
     def _unhold(self, storage: Storage) -> None:
         storage.held -= 1
@@ -289,6 +301,7 @@ class Tape:
             node.region = self.region
             self.region.nodes.append(node)
             return
+        node.versions = [storage.version for storage in node.saved]
         for storage in node.saved:
             storage.held += 1
         if self._wanted and node.saved:
@@ -302,7 +315,11 @@ class Tape:
     def _linked(self, outputs: Sequence[Value], inputs: tuple[Value, ...], back: Back) -> Node:
         """A node between tensors."""
         self._order += 1
-        node = Node(self._order, self.layer, inputs, back, len(outputs))
+        order = self._order
+        for value in inputs:
+            if value.base is not None and value.version != value.storage.version:
+                self._renew(value)
+        node = Node(order, self.layer, inputs, back, len(outputs))
         node.held = int(self._again)  # what is recomputed for nodes of before is theirs
         for target, _ in node.edges:
             if target is not None:
@@ -350,21 +367,37 @@ class Tape:
             since = self._marks.pop() - len(made)
             self.traffic[since:] = [event for event in self.traffic[since:] if event[0] not in made]
 
-    def overwrite(self, x: Value, back: Back, *saved: Value) -> Value:
+    def _renew(self, x: Value) -> None:
+        """The history of a view whose memory was overwritten behind its back is that of its base (grad_fn)."""
+        base = x.base
+        assert base is not None
+        x.version = x.storage.version
+        if base.node is None:
+            return
+        hold_apart(x, self.layer)
+        self._linked((x,), (base,), as_strided)
+
+    def overwrite(self, x: Value, back: Back, *saved: Value, apart: bool = False) -> Value:
         """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
 
+        Args:
+            apart: whether it is one of the ``unsafe`` parts of a tensor, which autograd takes for tensors of their own.
+
         Raises:
-            UsageError: a recomputed block overwrites what it reads from outside; recomputing would do so again, and
-                torch's backward pass refuses that.
+            Refused: torch refuses that, or a recomputed block overwrites what it reads from
+                outside; recomputing would do so again, and torch's backward pass refuses that.
         """
-        y = self.view(x, x.shape, x.strides)
-        y.base = x.base
+        hold_writable(x, self.layer, grad=self.grad)
+        x.storage.version += not apart
+        x.storage.writer = self.layer
+        y = self.again(x)
         if not self.grad or x.node is None:
             return y
         if self.region is not None and any(x.storage is value.storage for value in self.region.read):
-            raise UsageError(
+            raise Refused(
                 f"{self.layer} overwrites what its block reads from outside, and `checkpoint` runs the block again: "
-                "torch refuses the backward pass; leave out `inplace: true`, or let the block begin a layer earlier"
+                "torch refuses the backward pass",
+                "leave out `inplace: true`, or let the block begin a layer earlier",
             )
         if x.base is None:
             self.link(y, (self._before(x),), back, *saved)
@@ -373,6 +406,7 @@ class Tape:
             self.link(base, (self._before(base),), copy_slices(x, base, back), *saved)
             self.link(y, (base,), as_strided)
         self._attach(x, y.node, y.slot)
+        x.version = y.version
         return y
 
     @staticmethod
@@ -417,8 +451,8 @@ class Tape:
         self.layer = node.layer
         arrived = [node.arrived.get(slot) for slot in range(node.outputs)]
         node.arrived = {}
-        if node.region is not None and node.region.fresh and node.saved:
-            self._recompute(node.region)
+        if node.saved:
+            self._unpack(node)
         gradients = node.back(self, node, arrived) if any(arrived) else [None] * len(node.inputs)
         results = [None if target is None else one for (target, _), one in zip(node.edges, gradients, strict=True)]
         for value in results:
@@ -440,6 +474,13 @@ class Tape:
             del node.back  # it may hold a tensor that leads to the node: no such circle is left behind
         if node in self._firsts:
             self._firsts[node].backward.append(self._moment())
+
+    def _unpack(self, node: Node) -> None:
+        """What a node keeps is read again, or recomputed."""
+        if node.region is None:
+            hold_unchanged(node)
+        elif node.region.fresh:
+            self._recompute(node.region)
 
     def _hand_on(self, node: Node, results: list[Value | None], ready: list[Node]) -> None:
         """Deliver all gradients of a node; they are let go when the last one is delivered."""
@@ -482,7 +523,8 @@ class Tape:
         leading = len(gradient.shape) - len(shape)
         pairs = zip(gradient.shape[leading:], shape, strict=True)
         if leading > 0 or any(size != 1 == wanted for size, wanted in pairs):
-            return self.make(shape, gradient.dtype, "a gradient, summed")
+            total = self.make(shape, gradient.dtype, "a gradient, summed")
+            return self.view(total, shape, None) if leading > 0 else total
         return gradient
 
     def _forget(self, node: Node) -> None:
@@ -511,7 +553,7 @@ class Tape:
             self.hold(gradient)
             node.arrived[slot] = gradient
         elif self.watched or before.uses > 1 or before.storage.held > 1 or not before.dense:
-            strides = before.strides if before.dense else None
+            strides = strides_behind(before.shape, before, gradient)
             total = self.make(before.shape, before.dtype, "the sum of gradients", strides)
             self.hold(total)
             self.close()

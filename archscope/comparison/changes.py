@@ -28,7 +28,7 @@ from archscope.spec.document import Document
 from archscope.spec.expressions import ExpressionError, names_in
 from archscope.verify import Verdict, judged, verify
 
-CHANGED, NEW, DELETED, WRONG = KINDS = ("changed", "new", "deleted", "wrong")
+CHANGED, NEW, DELETED, RESTATED, WRONG = KINDS = ("changed", "new", "deleted", "restated", "wrong")
 _SAME = "same"
 #: the figures that are told unasked
 DEFAULT = ("params", "macs", "inference_bytes", "training_bytes", "infer_seconds", "train_seconds")
@@ -54,10 +54,11 @@ class Change:
 
     Attributes:
         spec: its file as it is called now; of one that is gone, as it was.
-        kind: of :data:`KINDS`.
+        kind: of :data:`KINDS`; of one that is restated the layers and figures are the same, and what it says besides is
+            not: its name, a source, ``expect:``, ``budget:``.
         before, after: its accounts; ``None`` where there is no design.
         was: what its file was called, where that is something else.
-        difference: its layers laid over those that it had; none where only one side has any, or too many.
+        difference: its layers laid over those that it had; of one that changed, if these are not too many.
         figures: before and after.
         verdicts: what is stated about it, by itself and by whoever asks, held against it.
         unread: why there is no design: of a wrong one, now; else, before.
@@ -189,7 +190,7 @@ def _paths(specs: Iterable[str | os.PathLike[str]], base: Revision, renamed: Map
     moved = set(renamed.values())
     paths: dict[str, None] = {}
     for spec in (os.fspath(one) for one in specs):
-        if os.path.isdir(spec):
+        if os.path.isdir(spec) or any(base.files(spec)):
             base.place(os.path.join(spec, "x"))  # which refuses what is outside the repository
             left = (path for path in _gone(spec, base) if path not in moved)
             paths |= dict.fromkeys(sorted([*library.files_in(spec), *left]))
@@ -265,20 +266,28 @@ def _held(path: str, was: str, first: Design | SpecError | None, second: Design 
     try:
         before = analyze(first, asked.setting) if isinstance(first, Design) else None
         after = None if second is None else analyze(second, asked.setting)
-        kind = DELETED if after is None else NEW if before is None else CHANGED
+        figures = tuple(_figures(before, after, asked.columns))
+        kind = _kind(before, after, figures)
         return Change(
             path,
             kind,
             before,
             after,
             was if was != path and before is not None else "",
-            _laid_over(before, after, asked.setting),
-            tuple(_figures(before, after, asked.columns)),
+            _laid_over(before, after, asked.setting) if kind == CHANGED else None,
+            figures,
             () if after is None else tuple(_verdicts(before, after, asked)),
             unread,
         )
     except SpecError as error:
         return Change(path, WRONG, unread=error)
+
+
+def _kind(before: Account | None, after: Account | None, figures: Sequence[Figure]) -> str:
+    if before is None or after is None:
+        return DELETED if after is None else NEW
+    first, second = ((one.inputs, one.layers, one.outputs, one.vars) for one in (before.design, after.design))
+    return RESTATED if first == second and all(one.before == one.after for one in figures) else CHANGED
 
 
 def _laid_over(before: Account | None, after: Account | None, setting: Setting) -> Difference | None:

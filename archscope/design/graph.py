@@ -71,6 +71,8 @@ class Layer:
         named: whether the spec gives it a name of its own (``name:``); else it is called after its word.
         dtype: the floating type of its parameters and buffers whatever the precision of the run, if it is marked; of
             one that shares, that of the layer that owns them.
+        begins: how its parameters begin, those of which the spec says it: a number, or a function of torch.nn.init
+            with its numbers (:mod:`archscope.ops.contents`); the others as torch has them.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Layer:
     named: bool = field(default=False, compare=False, repr=False)
     no_grad: bool = False
     dtype: str | None = None
+    begins: tuple[tuple[str, float | str], ...] = ()
 
     @property
     def held(self) -> str | None:

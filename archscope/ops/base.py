@@ -3,7 +3,8 @@
 The formulas of an op (shapes, parameters, contractions, elementwise work) are written once, in the arithmetic of
 :mod:`archscope.arith`, and never branch on a number. What must hold is yielded as :class:`Check`, not raised.
 
-Adding an op is adding one class, decorated with :func:`register`, in one file of this package.
+Adding an op is one class, decorated with :func:`register`, in a file of this package; what else a contributor touches
+(its test record, its line in the tables of source and peers) is told in docs/contributing/op.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
-from archscope.autograd.versions import OLDEST, Version
 from archscope.ops.contents import Known
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law
@@ -429,12 +429,11 @@ class OneKernel(Op):
     saves: ClassVar[str] = ""
     #: how it lays its results, where they are maps
     lays: ClassVar[aten.Format] = aten.AS_INPUT
-    #: devices on which torch.autocast runs it in float32, and the version of torch since which it does
+    #: devices on which torch.autocast runs it in float32
     widened_on: ClassVar[tuple[str, ...]] = ()
-    widened_since: ClassVar[Version] = OLDEST
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        source = aten.widened(t, x[0], self.widened_on, self.widened_since)
+        source = aten.widened(t, x[0], self.widened_on)
         return aten.kernel(t, source, y[0].shape, saves=self.saves, lays=self.lays)
 
 

@@ -33,7 +33,7 @@ _LARGEST = 2**53
 LOW = -1e4
 
 #: arguments and their usual values, by the word of torch
-Words = Mapping[str, Mapping[str, float]]
+Words = Mapping[str, Mapping[str, float | str]]
 
 #: how a tensor that is known is computed
 COMPUTED: Words = {
@@ -50,13 +50,30 @@ BEGINNINGS: Words = {
     "trunc_normal": {"mean": 0, "std": 1, "a": -2, "b": 2},
     "xavier_uniform": {"gain": 1},
     "xavier_normal": {"gain": 1},
-    "kaiming_uniform": {"a": 0},
-    "kaiming_normal": {"a": 0},
+    "kaiming_uniform": {"a": 0, "mode": "fan_in", "nonlinearity": "leaky_relu"},
+    "kaiming_normal": {"a": 0, "mode": "fan_in", "nonlinearity": "leaky_relu"},
     "orthogonal": {"gain": 1},
     "eye": {},
+    "dirac": {},
 }
-#: those that ask how many places a weight joins, and so for a matrix at least
-MATRICES = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal", "eye")
+#: what the arguments that are words may be (torch.nn.init.calculate_gain)
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": ("fan_in", "fan_out"),
+    "nonlinearity": ("leaky_relu", "relu", "linear", "sigmoid", "tanh", "selu"),
+}
+#: of how many dimensions a tensor is, at least and at most, that begins so: most ask how many places a weight joins
+MATRICES: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal", "orthogonal"), (2, 99)),
+    "eye": (2, 2),
+    "dirac": (3, 5),
+}
+
+
+def dimensions(word: str) -> str:
+    """Of how many dimensions a tensor is that begins so, in words."""
+    least, most = MATRICES[word]
+    return f"exactly {least}" if least == most else f"{least} to {most}" if most < 99 else f"at least {least}"
+
 
 _CALL = re.compile(r"([a-z_]+)(?:\(([^()]*)\))?")
 #: what is meant as such a word, or as a number that arithmetic does not write so
@@ -68,13 +85,13 @@ _AT_HAND: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
 class Called(NamedTuple):
-    """A word of torch with its numbers."""
+    """A word of torch with its numbers; the arguments of some (:data:`CHOICES`) are words."""
 
     word: str
-    arguments: dict[str, float]
+    arguments: dict[str, Any]
 
     def __str__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
         return f"{self.word}({arguments})" if arguments else self.word
 
 
@@ -137,14 +154,22 @@ class _Calls(Kind):
             return f"infinity is written `{value.replace('inf', '.inf')}`; no type of whole numbers holds it"
         return suggestion(value.partition("(")[0], [*self.words])
 
-    def _arguments(self, word: str, text: str) -> Iterator[tuple[str, float]]:
+    def _arguments(self, word: str, text: str) -> Iterator[tuple[str, float | str]]:
         """Those that are not as usual, in their order."""
-        usual, numbers = self.words[word], {}
+        usual = self.words[word]
+        numbers: dict[str, float | str] = {}
         for part in filter(None, text.split(",")):
             name, sign, value = part.partition("=")
             if not sign or name not in usual or name in numbers:
                 example = ", ".join(f"{one}={default}" for one, default in usual.items())
                 raise FieldError(f"'{part}' is no argument of {word}", f"`{word}({example})`" if example else "")
+            if name in CHOICES:
+                value = value.strip("\"'")
+                if value not in CHOICES[name]:
+                    hint = suggestion(value, CHOICES[name])
+                    raise FieldError(f"`{name}` of {word}: {value} is none of {', '.join(CHOICES[name])}", hint)
+                numbers[name] = value
+                continue
             try:
                 numbers[name] = number(float(value), "a number")
             except ValueError:
@@ -241,7 +266,8 @@ def called(value: Any) -> Called | None:
         return None
     numbers = dict(part.split("=") for part in (match[2] or "").split(",") if part)
     usual = COMPUTED.get(match[1]) or BEGINNINGS[match[1]]
-    return Called(match[1], {**usual, **{name: number(float(text), "") for name, text in numbers.items()}})
+    read = {name: text if name in CHOICES else number(float(text), "") for name, text in numbers.items()}
+    return Called(match[1], {**usual, **read})
 
 
 def elements(value: Any, shape: tuple[int, ...], dtype: str) -> Elements | None:
@@ -264,7 +290,7 @@ def elements(value: Any, shape: tuple[int, ...], dtype: str) -> Elements | None:
     numbers = word.arguments
     if word.word == "arange":
         dim = int(numbers["dim"]) % len(shape)
-        line = numbers["start"] + numbers["step"] * np.arange(shape[dim])
+        line = np.asarray(numbers["start"] + numbers["step"] * np.arange(shape[dim]))
         return line.reshape([-1 if i == dim else 1 for i in range(len(shape))])
     rows, columns = np.indices(shape[-2:], sparse=True)
     below = columns - rows <= numbers["diagonal"] if word.word == "tril" else columns - rows >= numbers["diagonal"]

@@ -142,25 +142,26 @@ class _Conv(_Convolution):
         )
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        padded = self._padded(t, x[0], w.values())
-        return aten.convolution(t, padded, w["weight"], w.get("bias"), y[0].shape)
+        padded, *weights = self._padded(t, x[0], w["weight"], w.get("bias"))
+        return aten.convolution(t, padded, *weights, shape=y[0].shape)
 
-    def _padded(self, t: Tape, x: Value, weights: Iterable[Value]) -> Value:
-        """The map as torch pads it before the convolution, where that itself cannot: by other than zeros, unevenly."""
+    def _padded(self, t: Tape, x: Value, *weights: Value | None) -> Sequence[Value]:
+        """What torch convolves: it pads the map before, where the convolution cannot: by other than zeros, unevenly."""
+        read = [x, *(weight for weight in weights if weight is not None)]
         if self.padding == "same":
             both = [span(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         else:
             both = [2 * padding for padding in self._padding()]
         ends = [(total // 2, total - total // 2) for total in both]
         if self.padding_mode == "circular":
-            return aten.circular_pad(t, x, ends)
+            return [aten.circular_pad(t, x, ends), *read[1:]]
         if self.padding_mode == "zeros":
             if self.padding != "same" or not any(total % 2 for total in both):
-                return x
-            lowered, *_ = aten.lowered(t, x, *weights)  # torch casts before it pads
-            return aten.constant_pad(t, lowered, [(0, total % 2) for total in both])
+                return read
+            lowered, *narrowed = aten.lowered(t, *read)  # torch casts before it pads
+            return [aten.constant_pad(t, lowered, [(0, total % 2) for total in both]), *narrowed]
         shape = (*x.shape[:2], *(size + more for size, more in zip(x.shape[2:], both, strict=True)))
-        return aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input")
+        return [aten.kernel(t, aten.widened(t, x, ("cpu",)), shape, saves="input"), *read[1:]]
 
     def _before(self, kernel: int, padding: int, dilation: int) -> int:
         """The padding before the map; 'same' puts the odd one behind it."""
@@ -218,7 +219,7 @@ class _ConvTranspose(_Convolution):
         return (spatial(self._channels(x[0], y[0]), [Spread(*window) for window in windows]),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.convolution(t, x[0], w["weight"], w.get("bias"), y[0].shape)
+        return aten.convolution(t, x[0], w["weight"], w.get("bias"), shape=y[0].shape)
 
 
 @register

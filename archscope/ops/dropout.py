@@ -49,10 +49,11 @@ class _Dropout(_Resting, PlainTorchLayer):
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.p == 0 or not t.training:
             return x[0]
-        shape = (*x[0].shape[:2], *(1 for _ in x[0].shape[2:])) if self.by_channel else x[0].shape
         if t.device == "cuda" and type(self) is Dropout and not self.inplace and self.p < 1:
             return aten.native_dropout(t, x[0])
-        return aten.dropout(t, x[0], shape, in_place=self.inplace, all_of_it=self.p == 1, alpha=self.alpha)
+        return aten.dropout(
+            t, x[0], in_place=self.in_place, all_of_it=self.p == 1, alpha=self.alpha, by_channel=self.by_channel
+        )
 
 
 @register

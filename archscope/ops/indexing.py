@@ -190,7 +190,7 @@ class Roll(SameShape, NoWeights, NoWork):
         return lambda tensor: torch.roll(tensor, shifts, dims)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.rolled(t, x[0])
+        return aten.rolled(t, x[0], self.shifts, [axis(dim, len(x[0].shape)) for dim in self.dims])
 
 
 @register

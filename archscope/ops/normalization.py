@@ -1,4 +1,4 @@
-"""Normalisation: batch, layer, group, instance, RMS, and local response.
+"""Normalisation: batch, layer (of features, or of a map's channels), group, instance, RMS, and local response.
 
 Work is counted for inference. Where running statistics are tracked, they and the affine parameters fold into one
 scale and one shift: 2 operations an element. Where statistics are taken of the input itself, an element costs one
@@ -9,7 +9,7 @@ The few operations a group, not an element (its division and its root), are left
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from archscope.arith import exact_div, prod
@@ -18,6 +18,7 @@ from archscope.autograd.dtypes import FLOATING
 from archscope.ops.base import (
     FEATURES_LAST,
     Check,
+    InfersArguments,
     Line,
     NoBuffers,
     NoChecks,
@@ -37,13 +38,14 @@ from archscope.ops.base import (
     Weights,
     argument,
     register,
+    special_module,
 )
 from archscope.ops.fields import Flag, Maybe, Real, Shape, Size
 from archscope.ops.promotion import FIRST, NORMALISED, Law
 from archscope.ops.windows import SAME, WHOLE, Grouped, Slide, mixing, spatial
 
 
-class _Affine(TorchLayer, NoContraction, SameShape):
+class _Scaled(NoContraction, SameShape):
     """A normalisation with a learnt scale, and perhaps a learnt shift, for each channel or feature."""
 
     types: ClassVar[Law] = NORMALISED
@@ -55,6 +57,10 @@ class _Affine(TorchLayer, NoContraction, SameShape):
     def _each(self, statistics: int, *x: Tensor) -> int:
         """Operations an element: those of the statistics, and one for each learnt tensor."""
         return (statistics + len(self.parameters(*x))) * x[0].numel
+
+
+class _Affine(TorchLayer, _Scaled):
+    """One of those that torch.nn has."""
 
 
 class _RunningNorm(_Affine):
@@ -328,6 +334,57 @@ class LayerNorm(_TrailingNorm):
         kind = _statistics(t, w, a)
         rows = a.shape[: -len(self._normalized(*y))]
         return aten.layer_norm(t, a, (w.get("weight"), w.get("bias")), rows, dtype=kind)
+
+
+@register
+class LayerNorm2d(InfersArguments, _Scaled, NoBuffers, NoChecks):
+    """Layer normalisation over the channels of a map, at each place (ConvNeXt).
+
+    As ``torchvision.models.convnext.LayerNorm2d`` has it: permute, ``torch.nn.functional.layer_norm``, permute.
+    torch.nn has no such layer.
+    """
+
+    ndims = (4,)
+    disorders = True
+    elementwise_rule = "5 an element (add; subtract, square, add; multiply), and one each for scale and shift"
+    follows: ClassVar = {"normalized_shape": 0}
+
+    eps: float = argument(Real(0), 1e-5)
+    elementwise_affine: bool = argument(Flag(), True)
+    bias: bool = argument(Flag(), True)
+
+    def inferred(self, *x: Tensor) -> dict[str, Any]:
+        return {"normalized_shape": x[0].shape[1]}
+
+    def parameters(self, *x: Tensor) -> dict[str, Tensor]:
+        return self._scale_and_shift(x[0].shape[1:2], scale=self.elementwise_affine, shift=self.bias)
+
+    def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
+        return (mixing(4, (1,)),)
+
+    def elementwise(self, x: Tensors, y: Tensors) -> int:
+        return self._each(5, *x)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        last = aten.widened(t, aten.permute(t, x[0], (0, 2, 3, 1)), ("cuda",))
+        w = _widened(t, w)
+        kind = _statistics(t, w, last)
+        normal = aten.layer_norm(t, last, (w.get("weight"), w.get("bias")), last.shape[:-1], dtype=kind)
+        return aten.permute(t, normal, (0, 3, 1, 2))
+
+    def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
+        normalize, eps = torch.nn.functional.layer_norm, self.eps
+
+        def forward(layer: Any, tensor: Any) -> Any:
+            last = tensor.permute(0, 2, 3, 1)
+            return normalize(last, last.shape[-1:], layer.weight, layer.bias, eps).permute(0, 3, 1, 2)
+
+        module: Any = special_module(torch, self, x, forward)
+        own = self.parameters(*x)
+        for name, fill in (("weight", torch.ones), ("bias", torch.zeros)):
+            module.register_parameter(name, torch.nn.Parameter(fill(own[name].shape)) if name in own else None)
+        built: Callable[..., Any] = module
+        return built
 
 
 @register

@@ -44,7 +44,9 @@ class Opaque(Op):
     ``backward_macs`` left out is counted as that of a product of what arrives with the parameters (or with itself);
     they are booked as a gradient of the inputs wherever one is needed. ``saved_bytes`` (at 4 bytes a float) are what is
     kept for the backward pass besides inputs, outputs and weights; which of these are kept, ``saved_inputs`` (left out:
-    all that are floating) and ``saved_outputs`` say. What it takes in passing is not known.
+    all that are floating) and ``saved_outputs`` say. ``output_bytes`` (at 4 bytes a float, too) is the memory that each
+    output lies in, where that is more than its own: of the real part of a complex tensor, twice as much; 0 is that of
+    the output before it. What it takes in passing is not known.
     """
 
     arity = Arity(1, None)
@@ -66,6 +68,7 @@ class Opaque(Op):
     saved_bytes: int | None = argument(Maybe(Size(0)), None, symbol="measured_kept")
     saved_inputs: tuple[int, ...] | None = argument(Maybe(Listed(Index(0))), None)
     saved_outputs: tuple[int, ...] = argument(Listed(Index(0)), [])
+    output_bytes: tuple[int, ...] = argument(Listed(Index(0)), [])
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         yield Check(bool(self.output_shapes), "an Opaque layer has at least one output", field="output_shapes")
@@ -74,6 +77,13 @@ class Opaque(Op):
             "output_dtypes ({d}) must be as many as output_shapes ({s}), or left out",
             field="output_dtypes",
             d=len(self.output_dtypes),
+            s=len(self.output_shapes),
+        )
+        yield Check(
+            len(self.output_bytes) in (0, len(self.output_shapes)) and self.output_bytes[:1] != (0,),
+            "output_bytes ({b}) must be as many as output_shapes ({s}), the first more than 0, or left out",
+            field="output_bytes",
+            b=len(self.output_bytes),
             s=len(self.output_shapes),
         )
         buffers = [name for name, _ in self.buffer_shapes]
@@ -157,7 +167,7 @@ class Opaque(Op):
         for number, value in enumerate(floating):
             dtype = promoted(dtype, value.dtype) if number else value.dtype
         usual = dtype if t.lower else t.floating
-        made = t.make_all(*((tensor.shape, tensor.dtype or usual, "") for tensor in y))
+        made = self._outputs(t, x[0].shape[0] * ITEM_BYTES[dtype], [(one.shape, one.dtype or usual, "") for one in y])
         if not t.grad or all(value.node is None for value in floating):
             return made
         saved = [x[number] for number in self._saved_inputs(x)] + [made[number] for number in self.saved_outputs]
@@ -168,6 +178,16 @@ class Opaque(Op):
         results = [value for value, tensor in zip(made, y, strict=True) if tensor.floating]
         if results:
             t.link(results, tuple(floating), together, *saved)
+        return made
+
+    def _outputs(self, t: Tape, scale: int, wanted: Sequence[tuple[tuple[int, ...], str, str]]) -> list[Value]:
+        """The outputs, each in memory of its own size or in what is said of it, for a sample at 4 bytes a float."""
+        if not self.output_bytes:
+            return t.make_all(*wanted)
+        made: list[Value] = []
+        for (shape, dtype, _), size in zip(wanted, self.output_bytes, strict=True):
+            around = t.make((size * scale // ITEM_BYTES["float32"],), "uint8") if size else made[-1]
+            made.append(t.view(around, shape, None, dtype=dtype, unsafe=True))
         return made
 
     def _saved_inputs(self, x: Values) -> Iterable[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from archscope.arith import exact_div, floor_mul
@@ -17,8 +17,12 @@ from archscope.ops.base import (
     PlainTorchLayer,
     Reads,
     SameShape,
+    Tape,
     Tensor,
     Tensors,
+    Value,
+    Values,
+    Weights,
     argument,
     register,
 )
@@ -35,14 +39,11 @@ _MODES: Mapping[str, tuple[int, int]] = {
 
 
 @register
-class Upsample(OneKernel, NoWeights, NoContraction):
+class Upsample(NoWeights, NoContraction):
     """A map in another resolution: ``size``, or floor(I x scale_factor) an axis (torch.nn.Upsample).
 
     As in torch the product is rounded to a double before the floor: 10 x 0.7 is 7, though the double 0.7 is less.
     """
-
-    lays = aten.AS_ITERATED
-    widened_on, widened_since = ("cuda",), RESAMPLING_IN_FLOAT32
 
     ndims = (3, 4, 5)
     elementwise_rule = (
@@ -102,6 +103,11 @@ class Upsample(OneKernel, NoWeights, NoContraction):
         kind = "nearest" if self.mode == "nearest" else "cubic" if self.mode == "bicubic" else "linear"
         taps = [Resampled(kind, factor, bool(self.align_corners)) for factor in _each(factors, axes)]
         return (spatial(SAME, taps),)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        source = aten.widened(t, x[0], ("cuda",), RESAMPLING_IN_FLOAT32)
+        ordered = self.mode == "bicubic" or (self.mode == "nearest" and len(x[0].shape) == 5)
+        return aten.kernel(t, source, y[0].shape, lays=aten.GRADIENT_IN_ORDER if ordered else aten.AS_ITERATED)
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         axes = len(x[0].shape) - 2

@@ -33,7 +33,7 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, fits, held, stored_in
+from archscope.ops.contents import MATRICES, Beginning, Contents, array, called, dimensions, fits, held, stored_in
 from archscope.ops.fields import DTYPES, Choice, Flag, Index, Maybe, Real, Shape, Size, TypeName
 from archscope.ops.promotion import OWN
 from archscope.ops.windows import mixing
@@ -351,13 +351,13 @@ class Parameter(NoBuffers, _Held):
         yield from self._fits(*x)
         word = called(self.init)
         if word is not None and word.word in MATRICES:
-            least = "exactly" if word.word == "eye" else "at least"
+            least, most = MATRICES[word.word]
             yield Check(
-                len(self.shape) == 2 if word.word == "eye" else len(self.shape) > 1,
-                "{w} begins a tensor of {l} 2 dimensions, not of {n}",
+                least <= len(self.shape) <= most,
+                "{w} begins a tensor of {l} dimensions, not of {n}",
                 field="init",
                 w=word.word,
-                l=least,
+                l=dimensions(word.word),
                 n=len(self.shape),
             )
 

@@ -15,7 +15,7 @@ from archscope.design import Design
 from archscope.errors import UsageError
 from archscope.figures import FIGURES, words_of
 from archscope.figures.table import fitting_depth
-from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, titled
+from archscope.report.figures import COLORS, any_letters, blank, labelled, shortened, styled, titled
 from archscope.report.text import binary, line, short
 from archscope.setting.devices import CONTRACTING
 from archscope.setting.sizes import duration
@@ -41,6 +41,7 @@ class _Panel(NamedTuple):
     color: str
 
 
+@styled()
 def _panels(design: Design, words: str, names: Sequence[str], panels: Sequence[_Panel]) -> Figure:
     """Bars side by side over the same names, each with its text."""
     figure = blank(2.2 + 2.3 * len(panels), 1.1 + 0.21 * len(names))
@@ -112,6 +113,7 @@ def _fewer(figures: dict[str, list[int]], totals: Sequence[int]) -> tuple[dict[s
     return large_ones | {f"the other {len(others)}": [sum(column) for column in zip(*others, strict=True)]}, len(others)
 
 
+@styled()
 def layers(account: Account, *, log: bool = False) -> Figure:
     """Parameters and MACs of the layers that have any, in the order of execution.
 
@@ -165,6 +167,7 @@ class _Spot(NamedTuple):
     seconds: float
 
 
+@styled()
 def roofline(prediction: Prediction) -> Figure:
     """Each pass of a layer by its FLOPs a byte, under the ceilings of a device; the area of a spot is its time.
 
@@ -268,6 +271,7 @@ def _by_data_sheet(prediction: Prediction, kind: str, moved: Moved) -> float:
     )
 
 
+@styled()
 def bubbles(accounts: Sequence[Account]) -> Figure:
     """Recorded top-1 accuracy over MACs, the area of a bubble its parameters: Canziani et al., 2016, Figure 2.
 

@@ -38,6 +38,16 @@ _STYLE: Any = {
 }  # fmt: skip
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the house's style, and leave the caller's as it was."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+@styled()
 def save(figure: Figure, target: str) -> None:
     """Write a picture; the same figure gives the same bytes.
 
@@ -62,11 +72,9 @@ def any_letters() -> Iterator[None]:
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty picture in the house's style, in inches."""
-    import matplotlib as mpl
+    """An empty picture, in inches."""
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update(_STYLE)
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -75,6 +83,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+@styled()
 def growth(design: Design) -> Figure:
     """The receptive field of every layer, in the order of execution, against the size of the input.
 
@@ -160,6 +169,7 @@ def _line(axes: Axes, column: Sequence[Field], sizes: Sequence[int], color: str,
     axes.plot(strides, [sizes[i] for i in strides], "o", color=color, markersize=4, label="the stride changes")
 
 
+@styled()
 def nested(design: Design, layers: Sequence[str], image: str | None = None) -> Figure:
     """The exact fields of the middle units of some layers, over the grid of the input or over an image.
 
@@ -223,6 +233,7 @@ def _read_image(path: str) -> Any:
         raise UsageError(f"the image {path} cannot be read: {error}") from None
 
 
+@styled()
 def heat(design: Design, layer: str, unit: Sequence[int], weights: NDArray[np.float64]) -> Figure:
     """How much each place of the input weighs in a unit, with the outline of what it sees: the effective field.
 
@@ -266,35 +277,34 @@ def heat(design: Design, layer: str, unit: Sequence[int], weights: NDArray[np.fl
 _PHASES = {"forward": COLORS[0], "loss": COLORS[4], "backward": COLORS[1], "optimizer": COLORS[2]}
 
 
+@styled()
 def memory_timeline(memory: Memory) -> Figure:
     """Memory over a training step, allocation by allocation, the peak marked with its layer."""
-    import matplotlib
+    figure, axes = _figure(8, 3.6)
+    moments = memory.timeline
+    live = [moment.live / 2**20 for moment in moments]
+    begin = 0
+    for phase, color in _PHASES.items():
+        count = sum(moment.phase == phase for moment in moments)
+        places = range(begin, begin + count + 1)
+        held = [*live[begin : begin + count], *live[begin + count - 1 : begin + count]]  # until the next phase
+        if count:
+            axes.fill_between(places, held, step="post", color=color, alpha=0.35, linewidth=0)
+            axes.step(places, held, where="post", color=color, linewidth=1, label=phase)
+        begin += count
+    standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / 2**20
+    axes.axhline(standing, color="0.3", linewidth=0.8, linestyle="--")
+    axes.annotate("parameters, buffers, optimizer state, inputs", (0, standing), (2, 3), textcoords="offset points")
+    if moments:
+        _mark_peak(axes, memory, live)
+    axes.set_ylim(0, 1.22 * max(live, default=1))
+    axes.set_xlim(0, max(len(live), 1))
+    axes.set_xlabel("allocations")
+    axes.set_ylabel("MiB")
+    axes.legend(loc="upper left", ncols=len(_PHASES))
+    words = f", {memory.setting.words('batch', 'precision', 'mode', 'optimizer')}"
+    axes.set_title(titled(memory.design, words, figure), loc="left")
 
-    with matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(8, 3.6)
-        moments = memory.timeline
-        live = [moment.live / 2**20 for moment in moments]
-        begin = 0
-        for phase, color in _PHASES.items():
-            count = sum(moment.phase == phase for moment in moments)
-            places = range(begin, begin + count + 1)
-            held = [*live[begin : begin + count], *live[begin + count - 1 : begin + count]]  # until the next phase
-            if count:
-                axes.fill_between(places, held, step="post", color=color, alpha=0.35, linewidth=0)
-                axes.step(places, held, where="post", color=color, linewidth=1, label=phase)
-            begin += count
-        standing = (memory.parameters + memory.buffers + memory.optimizer_state + memory.inputs) / 2**20
-        axes.axhline(standing, color="0.3", linewidth=0.8, linestyle="--")
-        axes.annotate("parameters, buffers, optimizer state, inputs", (0, standing), (2, 3), textcoords="offset points")
-        if moments:
-            _mark_peak(axes, memory, live)
-        axes.set_ylim(0, 1.22 * max(live, default=1))
-        axes.set_xlim(0, max(len(live), 1))
-        axes.set_xlabel("allocations")
-        axes.set_ylabel("MiB")
-        axes.legend(loc="upper left", ncols=len(_PHASES))
-        words = f", {memory.setting.words('batch', 'precision', 'mode', 'optimizer')}"
-        axes.set_title(titled(memory.design, words, figure), loc="left")
     return figure
 
 

@@ -106,6 +106,7 @@ class Document:
     blocks: dict[str, Block] = field(default_factory=dict)
     layers: ListNode | None = None
     freeze: Node | None = None
+    init: Node | None = None
     outputs: Node | None = None
     expectations: list[Expectation] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
@@ -236,6 +237,7 @@ def _extended(base: Document, child: Document) -> Document:
         blocks=base.blocks | child.blocks,
         layers=base.layers if child.layers is None else child.layers,
         freeze=base.freeze if child.freeze is None else child.freeze,
+        init=base.init if child.init is None else child.init,
         outputs=child.outputs or base.outputs,
         sweep=child.sweep or base.sweep,
     )
@@ -398,6 +400,9 @@ class _Parts:
 
     def read_freeze(self, node: Node) -> None:
         self.document.freeze = node
+
+    def read_init(self, node: Node) -> None:
+        self.document.init = node
 
     def read_layers(self, node: Node) -> None:
         if isinstance(node, ListNode):
@@ -570,6 +575,7 @@ _READERS: dict[str, Callable[[_Parts, Any], None]] = {
     "blocks": _Parts.read_blocks,
     "layers": _Parts.read_layers,
     "freeze": _Parts.read_freeze,
+    "init": _Parts.read_init,
     "outputs": _Parts.read_outputs,
     "expect": _Parts.read_expect,
     "budget": _Parts.read_budget,

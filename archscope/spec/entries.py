@@ -29,7 +29,7 @@ class Entry:
         argument: what stands behind the word, or the count of a repeat.
         body: the layers of a repeat or a group; nothing where an input of a layer is named alone.
         index: the variable that counts a repeat.
-        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``, ``dtype``.
+        modifiers: ``name``, ``from``, ``when``, ``freeze``, ``checkpoint``, ``no_grad``, ``dtype``, ``init``.
     """
 
     form: str

@@ -70,7 +70,7 @@ class _Expander:
         self._references = References(self._problems)
         self._variables: dict[str, Any] = {}
         self._flags = Flags(self._problems)
-        self._laying = Laying(document, self._references, self._flags.freezing, self._problems)
+        self._laying = Laying(document, self._references, self._flags, self._problems)
         self._recipes: dict[str, EntryCall] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
         self._arguments: dict[tuple[type[Op], int], Arguments] = {}
@@ -92,7 +92,8 @@ class _Expander:
                 hint = "a file of blocks is for `include:`"
                 raise self._problems.fatal("a design has no `layers:`", self._place, hint)
             freezes = self._flags.freezes(document.freeze, flow, context, ())
-            flow = self._run_list(document.layers, flow, context._replace(freezes=freezes))
+            begins = self._flags.beginnings.inside(document.init, flow, context, ())
+            flow = self._run_list(document.layers, flow, context._replace(freezes=freezes, begins=begins))
             outputs = list(frame.outputs(document, flow, self._place, context, self._references, self._problems))
         except Stop:
             pass
@@ -121,7 +122,9 @@ class _Expander:
             Diagnostic(f"`{layer.name}` contributes to no output", layer.mark, severity="warning")
             for layer in design.graph.unread()
         )
-        return design.with_warnings([*self._problems.warnings, *self._flags.freezing.unfit(), *unread])
+        return design.with_warnings(
+            [*self._problems.warnings, *self._flags.freezing.unfit(), *self._flags.beginnings.unfit(), *unread]
+        )
 
     # -- lists and entries -----------------------------------------------------------------------------------------
 
@@ -432,12 +435,13 @@ class _Expander:
             message = f"`{entry.word}` cannot be applied again"
             self._problems.add(message, entry.mark, "name a layer or a block", context)
             return UNKNOWN
-        if entry.modifier("freeze") is not None:
-            hint = f"put `freeze:` beside `{full}`"
-            message = f"`freeze:` says nothing here: the weights are those of `{full}`"
-            self._problems.warn(message, entry.mark, hint, context)
+        for word in ("freeze", "init"):
+            if entry.modifier(word) is not None:
+                message = f"`{word}:` says nothing here: the weights are those of `{full}`"
+                self._problems.warn(message, entry.mark, f"put `{word}:` beside `{full}`", context)
         again = first.context._replace(
             freezes=(),  # the weights are those of the first use
+            begins=(),
             checkpoint=context.checkpoint,
             no_grad=context.no_grad,
             dtype=None,

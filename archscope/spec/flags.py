@@ -1,9 +1,10 @@
-"""What an entry says of all layers inside it: that they are frozen, recomputed, without gradients, of a type."""
+"""What an entry says of all layers inside it: frozen, recomputed, without gradients, of a type, how weights begin."""
 
 from __future__ import annotations
 
 from archscope.errors.diagnostics import Mark
 from archscope.ops.fields import MARKS, FieldError, FieldInfo, TypeName
+from archscope.spec.beginning import Beginnings
 from archscope.spec.entries import Entry
 from archscope.spec.expressions import ExpressionError, Word, fill, in_words
 from archscope.spec.freezing import Freeze, Freezing, as_patterns
@@ -12,7 +13,7 @@ from archscope.spec.reader import ListNode, Node, ScalarNode
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Unknown
 
 #: modifiers that hold of all layers inside an entry
-_FLAGS = frozenset(("freeze", "checkpoint", "no_grad", "dtype"))
+_FLAGS = frozenset(("freeze", "checkpoint", "no_grad", "dtype", "init"))
 #: what stands behind ``dtype:``
 _MARK = FieldInfo("dtype", TypeName(MARKS), None, "")
 
@@ -22,15 +23,17 @@ class Flags:
 
     Attributes:
         freezing: which parameters patterns freeze.
+        beginnings: how parameters begin.
     """
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._regions = 0
         self.freezing = Freezing()
+        self.beginnings = Beginnings(problems)
 
     def inside(self, entry: Entry, flow: Flow, context: Context, place: tuple[str, ...]) -> Context:
-        """The context inside an entry that may say ``freeze:``, ``checkpoint:``, ``no_grad:`` or ``dtype:``.
+        """The context inside an entry that may say ``freeze:``, ``checkpoint:``, ``no_grad:``, ``dtype:`` or ``init:``.
 
         Args:
             place: the full name of the entry, or of the list that its own entries have their names in.
@@ -45,6 +48,7 @@ class Flags:
             region = ".".join(place) if place != context.path else self._region(context)
         return context._replace(
             freezes=self.freezes(freeze, flow, context, place),
+            begins=self.beginnings.inside(said.get("init"), flow, context, place),
             checkpoint=region,
             no_grad=context.no_grad or truth(no_grad, flow, context, default=False),
             dtype=self._marked_type(dtype, flow, context),

@@ -28,10 +28,11 @@ class Freeze(NamedTuple):
     place: tuple[str, ...]
     patterns: tuple[tuple[str, Mark], ...] | None
 
-    def within(self, path: tuple[str, ...], parameter: str) -> str:
-        """The name of a layer's parameter as the entry sees it; a branch of a merging op has its names beside it."""
-        shared = len([*takewhile(lambda pair: pair[0] == pair[1], zip(self.place, path, strict=False))])
-        return ".".join((*path[shared:], parameter))
+
+def within(place: tuple[str, ...], path: tuple[str, ...], parameter: str) -> str:
+    """The name of a layer's parameter as an entry sees it; a branch of a merging op has its names beside it."""
+    shared = len([*takewhile(lambda pair: pair[0] == pair[1], zip(place, path, strict=False))])
+    return ".".join((*path[shared:], parameter))
 
 
 class Freezing:
@@ -52,7 +53,7 @@ class Freezing:
         names = tuple(parameters)
         fitting: set[str] = set()
         for freeze in freezes:
-            fitting |= {name for name in names if self._fits(freeze, freeze.within(path, name))}
+            fitting |= {name for name in names if self._fits(freeze, within(freeze.place, path, name))}
         return tuple(name for name in names if name in fitting)
 
     def _fits(self, freeze: Freeze, name: str) -> bool:

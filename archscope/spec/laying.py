@@ -13,7 +13,7 @@ from archscope.spec.binding import Arguments, construct, followed, report
 from archscope.spec.calls import EntryCall
 from archscope.spec.document import Document
 from archscope.spec.entries import branches
-from archscope.spec.freezing import Freezing
+from archscope.spec.flags import Flags
 from archscope.spec.limits import MOST_LAYERS
 from archscope.spec.references import References
 from archscope.spec.scope import UNKNOWN, Flow, Problems
@@ -27,8 +27,9 @@ class Laying:
         layers: those that are there, by name.
     """
 
-    def __init__(self, document: Document, references: References, freezing: Freezing, problems: Problems) -> None:
-        self._document, self._references, self._freezing, self._problems = document, references, freezing, problems
+    def __init__(self, document: Document, references: References, flags: Flags, problems: Problems) -> None:
+        self._document, self._references, self._problems = document, references, problems
+        self._freezing, self._beginnings = flags.freezing, flags.beginnings
         self._ops: dict[Op, Op] = {}
         self._bare: dict[type[Op], Op] = {}  # those without arguments
         self._inference = Inference()
@@ -99,7 +100,10 @@ class Laying:
         shares = self._shared(op, x, call) if context.reuse is not None else None
         named = entry.modifier("name") is not None
         frozen = self.layers[shares].frozen if shares else self._frozen(op, x, call)
-        layer = Layer(name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad, dtype)
+        begins = () if shares or not context.begins else self._begun(op, x, call)
+        layer = Layer(
+            name, op, refs, shares, frozen, context.checkpoint, entry.mark, named, context.no_grad, dtype, begins
+        )
         self.layers[name] = layer
         self._references.outputs[name] = outputs
         if op.main_output is None and len(outputs) > 1:
@@ -113,6 +117,12 @@ class Laying:
             return ()
         self._problems.spend(sum(len(freeze.patterns or ()) for freeze in freezes) // 8, call.entry.mark)
         return self._freezing.frozen(freezes, call.path, op.parameters(*x))
+
+    def _begun(self, op: Op, x: Tensors, call: EntryCall) -> tuple[tuple[str, float | str], ...]:
+        """How the parameters of a layer begin, where something is said of it."""
+        parameters = op.parameters(*x)
+        self._problems.spend(len(call.context.begins) * len(parameters) // 8, call.entry.mark)
+        return self._beginnings.of(call.context, call.path, op, parameters)
 
     @staticmethod
     def _first_name(call: EntryCall) -> str:

@@ -45,7 +45,7 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": Tru
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 32, 2**16
 
 #: what an entry of a list of layers may say besides its op or block
-MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad", "dtype")
+MODIFIERS = ("name", "from", "when", "freeze", "checkpoint", "no_grad", "dtype", "init")
 
 #: A scalar's value; a string may be an expression, which only the place where it stands can tell.
 Plain = int | float | bool | str | None

@@ -7,6 +7,7 @@ from typing import Any
 
 from archscope.figures import DESIGN, LAYER, known_of
 from archscope.ops import REGISTRY, Op
+from archscope.ops.contents import Beginning
 from archscope.ops.fields import DTYPES, MARKS, Maybe, SameAs, Size, TypeName, value_schema
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
@@ -43,6 +44,7 @@ def schema() -> dict[str, Any]:
             },
             "layers": {"$ref": "#/$defs/layers"},
             "freeze": _freezing(),
+            "init": _beginnings(),
             "outputs": _outputs(),
             "expect": _expect(),
             "budget": {
@@ -190,6 +192,18 @@ def _freezing() -> dict[str, Any]:
     return {"description": about, "anyOf": [*_FLAG["anyOf"], _list_of(_STRING)]}
 
 
+def _beginnings() -> dict[str, Any]:
+    """What may stand behind ``init:``."""
+    one = Beginning().schema()
+    each = {"type": "object", "additionalProperties": one}
+    return {
+        "description": "how parameters begin, by patterns of their names, or by layer: `{Linear: {weight: normal}}`",
+        "type": "object",
+        "properties": dict.fromkeys(REGISTRY, each),
+        "additionalProperties": one,
+    }
+
+
 def _dtype() -> dict[str, Any]:
     """What may stand behind ``dtype:`` beside a layer."""
     about = "the floating type of its parameters and buffers, whatever the precision of the run; float is that one"
@@ -229,6 +243,7 @@ def _modifiers() -> dict[str, Any]:
         "from": reference | {"description": "the earlier layers that it reads"},
         "when": _FLAG | {"description": "left out unless this holds"},
         "freeze": _freezing(),
+        "init": _beginnings(),
         "checkpoint": _FLAG | {"description": "recomputed in the backward pass"},
         "no_grad": _FLAG | {"description": "run without gradients: nothing is kept of it, and no gradient passes it"},
         "dtype": _dtype(),

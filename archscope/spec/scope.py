@@ -76,6 +76,23 @@ class ReuseCall(NamedTuple):
         return f"`reuse: {self.name}` at {self.mark}"
 
 
+class Begin(NamedTuple):
+    """How some parameters begin.
+
+    Attributes:
+        place: the full name of the entry that says so; patterns are of names within it.
+        kind: the op whose parameters are meant, by their own names; ``None`` is any.
+        pattern: of names, as of files.
+        value: as :class:`~archscope.ops.contents.Beginning` holds it.
+    """
+
+    place: tuple[str, ...]
+    kind: str | None
+    pattern: str
+    value: float | str
+    mark: Mark
+
+
 class Context(NamedTuple):
     """Where an entry stands.
 
@@ -85,6 +102,7 @@ class Context(NamedTuple):
         border: how many parts of the path lie outside the block; its entries see no names out there.
         labels: names of the entries of this list, by ``id`` of their nodes.
         freezes: what the entries around it freeze.
+        begins: how parameters begin, by what the entries around it say, the outermost first.
         checkpoint: the region around it that is recomputed.
         no_grad: whether it runs without gradients.
         dtype: the floating type in which the layers are held, if that is not the one of the run.
@@ -98,6 +116,7 @@ class Context(NamedTuple):
     border: int = 0
     labels: Mapping[int, str] | None = None
     freezes: tuple[Freeze, ...] = ()
+    begins: tuple[Begin, ...] = ()
     checkpoint: str | None = None
     no_grad: bool = False
     dtype: str | None = None

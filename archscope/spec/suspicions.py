@@ -81,7 +81,13 @@ def _same(one: Design, other: Design) -> bool:
 
 def _words(document: Document) -> set[str]:
     """All words that may read a variable: in layers, blocks and their defaults, inputs, outputs, other variables."""
-    parts: list[Node | None] = [document.layers, document.freeze, document.outputs, *document.vars.values()]
+    parts: list[Node | None] = [
+        document.layers,
+        document.freeze,
+        document.init,
+        document.outputs,
+        *document.vars.values(),
+    ]
     parts += [declaration.shape for declaration in document.inputs.values()]
     parts += [part for block in document.blocks.values() for part in block.parts]
     defaults = (text or "" for block in document.blocks.values() for _, text in block.parameters)

@@ -83,6 +83,8 @@ def _entry(layer: Layer, previous: Ref | None, several: set[str], parameters: Co
         entry["from"] = references if len(references) > 1 else references[0]
     if layer.frozen and layer.shares is None:
         entry["freeze"] = frozen_as(layer, parameters)
+    if layer.begins:
+        entry["init"] = dict(layer.begins)
     if layer.no_grad:
         entry["no_grad"] = True
     if layer.dtype is not None and layer.shares is None:

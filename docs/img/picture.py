@@ -1,4 +1,4 @@
-"""Draw what a command prints in a terminal as an SVG: ``python reports/picture.py OUT.svg analyze alexnet``."""
+"""Draw what a command prints in a terminal as an SVG: ``python docs/img/picture.py OUT.svg analyze alexnet``."""
 
 from __future__ import annotations
 

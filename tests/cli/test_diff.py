@@ -6,23 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from archscope.cli import main
-from tests.repository import BLOCKS, NET, Repository, macs, params
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    one = Repository(tmp_path_factory.mktemp("template"))
-    one.commit(net=NET, blocks=BLOCKS)
-    one.git("switch", "-q", "-c", "change")
-    one.commit(blocks=BLOCKS.replace("kernel=3", "kernel=5"))
-    return one
-
-
-@pytest.fixture
-def repository(template, tmp_path, monkeypatch):
-    one = template.copied(tmp_path / "one")
-    monkeypatch.chdir(one.folder)
-    return one
+from tests.repository import NET, macs, params
 
 
 def run(*arguments, code=0):
@@ -33,7 +17,7 @@ def run(*arguments, code=0):
 
 def test_a_branch(repository):
     out = run("--base", "main", "models").stdout
-    assert "Designs since main (" in out
+    assert f"Designs since {repository.git('merge-base', 'main', 'HEAD')[:10]}, where this branch left main" in out
     assert f"+{params(kernel=5) - params()}" in out
     assert "Conv2d, kernel_size 3x3 -> 5x5, padding 1x1 -> 2x2" in out
     assert "no layer differs" not in out
@@ -94,8 +78,8 @@ def test_other_figures_and_another_run(repository):
 
 
 def test_a_single_design_of_a_revision_stands_in_every_command(repository):
-    result = CliRunner().invoke(main, ["compare", "main:models/net.yaml", "models/net.yaml", "--columns", "params"])
-    assert "Net (main:models/net.yaml)" in result.stdout
+    result = CliRunner().invoke(main, ["compare", "HEAD~1:models/net.yaml", "models/net.yaml", "--columns", "params"])
+    assert "Net (HEAD~1:net.yaml)" in result.stdout
     assert f"{params()}" in result.stdout
     assert f"{params(kernel=5)}" in result.stdout
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import archscope
-from archscope.comparison.changes import CHANGED, DELETED, NEW, WRONG, changes
+from archscope.comparison.changes import CHANGED, DELETED, NEW, RESTATED, WRONG, changes
 from archscope.design import Condition
 from archscope.errors import SpecError, UsageError
 from archscope.spec.budgets import read_limit
@@ -21,13 +21,6 @@ def template(tmp_path_factory):
     (one.folder / "models" / "tasks.yml").write_text("jobs: [build]\n")  # no spec
     (one.folder / "models" / ".hidden.yaml").write_text("jobs: [build]\n")
     one.commit(net=NET, blocks=BLOCKS, alone=ALONE)
-    return one
-
-
-@pytest.fixture
-def repository(template, tmp_path, monkeypatch):
-    one = template.copied(tmp_path / "one")
-    monkeypatch.chdir(one.folder)
     return one
 
 
@@ -66,6 +59,19 @@ def test_words_alone_change_no_design(repository):
     assert result.same == 2
 
 
+def test_what_is_said_of_the_same_layers_is_restated(repository):
+    repository.write(net=f"{NET}expect: {{params: {params()}}}\n", alone=ALONE.replace("Alone", "Lonely"))
+    found, result = became()
+    assert [change.kind for change in found.values()] == [RESTATED, RESTATED]
+    assert [one.ok for one in found["models/net.yaml"].verdicts] == [True]
+    text = str(result)
+    assert "2 restated; 1 statement, which holds" in text
+    assert "what is said of them is not as before): Lonely, Net" in text
+    assert "MACs" not in text
+    repository.write(net=f"{NET}accuracy: {{top1: 70}}\n")
+    assert became(figures=["top1"])[0]["models/net.yaml"].kind == CHANGED
+
+
 def test_new_and_deleted_designs_are_named(repository):
     repository.write(fresh=ALONE.replace("Alone", "Fresh").replace("7", "8"))
     (repository.folder / "models" / "alone.yaml").unlink()
@@ -76,6 +82,15 @@ def test_new_and_deleted_designs_are_named(repository):
     assert figures(found["models/fresh.yaml"])["params"] == (None, 48, None)
     assert figures(found["models/alone.yaml"])["params"] == (42, None, None)
     assert found["models/alone.yaml"].design.name == "Alone"
+
+
+def test_a_folder_that_is_gone(repository):
+    for path in (repository.folder / "models").iterdir():
+        path.unlink()
+    (repository.folder / "models").rmdir()
+    assert {path: change.kind for path, change in became()[0].items()} == {
+        "models/alone.yaml": DELETED, "models/net.yaml": DELETED,
+    }  # fmt: skip
 
 
 def test_a_file_that_moved_is_the_same_design(repository):

@@ -158,7 +158,7 @@ def _zoo() -> tuple[str, ...]:
 
 _PARTS = {"lines": r".*\n", "words": r"\w+|[^\w\s]|\s+", "characters": r".|\n"}
 _KEYWORDS = [
-    *KEYS, *FUNCTIONS, "name", "from", "when", "freeze", "checkpoint", "dtype", "repeat", "index", "layers", "reuse", "inputs", "outputs",
+    *KEYS, *FUNCTIONS, "name", "from", "when", "freeze", "checkpoint", "dtype", "init", "repeat", "index", "layers", "reuse", "inputs", "outputs",
     "expect", "budget", "accuracy", "include", "extends", "blocks", "vars", "sweep",
     "- ", ": ", ", ", "[", "]", "{", "}", "&a ", "*a", "!!x ", "<<", "'", '"', "#", "|", ">", "%", "\t", "\n", "  ", "---\n",
 ]  # fmt: skip
@@ -264,7 +264,8 @@ _BEHIND = [
     "{Transpose: {dim0: 1, dim1: 2}}", "{AdaptiveAvgPool2d: 1}", "{Parameter: [3]}", "{Buffer: [3]}", "{Cast: int64}",
     "{Add: [{repeat: 2, layers: [ReLU]}, []]}", "{Add: [{layers: [], when: false}, [ReLU]]}", "{Concat: [{repeat: 9, from: a}]}",
     "{Concat: , from: [a, {repeat: 10**6, from: a}]}", "{Add: [{repeat: 3, index: i, layers: [{repeat: i, layers: [Abs]}]}]}",
-    "{Concat: [{from: a, when: in_shape[1] > 2}, {when: true}, {repeat: 2, layers: []}]}", "{Linear: in_length}",
+    "{Concat: [{from: a, when: in_shape[1] > 2}, {when: true}, {repeat: 2, layers: []}]}", "{Linear: in_length}", "{Linear: 3, init: {weight: normal, bias: 0}}", "{Linear: 3, init: {'*': eye, Linear: {weight: 1e308}}}",
+    "{Conv2d: [2, 1], init: {weight: kaiming_normal(mode=fan_out)}}",
     "{Cast: bfloat16}", "{Cast: float}", "{Cast: half}", "{layers: [{Cast: bfloat16}, {Linear: 3, dtype: bfloat16}, {Cast: float}]}",
 ]  # fmt: skip
 

@@ -81,10 +81,10 @@ class Layout(NamedTuple):
     def drawn(cls, draw: Random, shape: Shape) -> Layout:
         """One for a shape."""
         order = list(range(len(shape)))
-        kind = draw.choice(("turned", "turned", "last", "cut", "repeated", "cut and turned", "plain"))
+        kind = draw.choice(("turned", "turned", "last", "cut", "repeated", "cut and turned", "cut and last", "plain"))
         if "turned" in kind:
             draw.shuffle(order)
-        if kind == "last" and len(order) > 2:
+        if "last" in kind and len(order) > 2:
             order = [0, *range(2, len(order)), 1]
         cut = draw.choice(order) if order and "cut" in kind else None
         repeated = draw.choice(order) if order and kind == "repeated" else None
@@ -137,7 +137,10 @@ class Gradient(NamedTuple):
         """One for an output."""
         order = list(range(len(shape)))
         draw.shuffle(order)
-        return cls(draw.choice(("mean", "sum", "turned", "turned", "cut")) if order else "mean", tuple(order))
+        kind = draw.choice(("mean", "sum", "turned", "last", "cut")) if order else "mean"
+        if kind == "last":
+            kind, order = "turned", [0, *range(2, len(order)), *([1] if len(order) > 1 else [])]
+        return cls(kind, tuple(order))
 
 
 class Placed(NamedTuple):
@@ -214,12 +217,7 @@ STANDING = "standing"
 
 def _stated(tape: Tape, case: Case, needs: bool, frozen: frozenset[str], placed: Placed) -> Seen:
     x = case.inputs
-    state = {True: case.op.parameters(*x), False: case.op.buffers(*x)}
-    w = {
-        name: tape.state(tensor.shape, tensor.dtype or placed.floating, STANDING, leaf=leaf and name not in frozen)
-        for leaf, tensors in state.items()
-        for name, tensor in tensors.items()
-    }
+    w = _weights(tape, case, frozen, placed.floating)
     shapes = [layout.base(t.shape) for layout, t in zip(placed.inputs, x, strict=True)]
     leaves = [
         tape.state(shape, t.dtype or placed.floating, STANDING, leaf=needs and t.dtype is None)
@@ -252,6 +250,27 @@ def _stated(tape: Tape, case: Case, needs: bool, frozen: frozenset[str], placed:
     return Seen(found, laid, arrived, [live for *_, live in tape.events])
 
 
+def _weights(tape: Tape, case: Case, frozen: frozenset[str], floating: str) -> dict[str, Value]:
+    state = {True: case.op.parameters(*case.inputs), False: case.op.buffers(*case.inputs)}
+    return {
+        name: tape.state(tensor.shape, tensor.dtype or floating, STANDING, leaf=leaf and name not in frozen)
+        for leaf, tensors in state.items()
+        for name, tensor in tensors.items()
+    }
+
+
+def values_of(tape: Tape, case: Case) -> tuple[list[Value], list[Value]]:
+    """Inputs in order that need gradients, and the outputs, which the caller holds."""
+    weights = _weights(tape, case, frozenset(), "float32")
+    leaves = [tape.state(t.shape, t.dtype or "float32", STANDING, leaf=t.dtype is None) for t in case.inputs]
+    x = [_cloned(tape, leaf) for leaf in leaves]
+    result = case.op.forward(tape, weights, tuple(x), case.op.outputs(*case.inputs))
+    y = [result] if isinstance(result, Value) else list(result)
+    for value in (*x, *y):
+        tape.hold(value)
+    return x, y
+
+
 def _cloned(tape: Tape, leaf: Value) -> Value:
     """A layer in place takes no leaf."""
     leaf.storage.state = False
@@ -273,9 +292,8 @@ def _noted(tape: Tape, x: Value, arrived: dict[int, tuple[int, ...]], number: in
         arrived[number] = told(gradient.shape, aten.strides_of(gradient))
         return [gradient]
 
-    y = tape.view(x, x.shape, x.strides)
+    y = tape.again(x)
     tape.link(y, (x,), back)
-    y.base = x.base
     return y
 
 

@@ -51,3 +51,16 @@ def test_a_loop_of_cells_is_the_layer(kind):
         weights = {name.rpartition(".")[2]: tensor for name, tensor in built.state_dict().items()}
         layer.load_state_dict({f"{name}_l0": tensor for name, tensor in weights.items()})
         torch.testing.assert_close(built(x), layer(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell"])
+@pytest.mark.parametrize("stated", [False, True], ids=["", "states"])
+def test_a_cell_under_autocast_keeps_what_torch_keeps(kind, stated):
+    """Its products are cast as those of any dense layer are."""
+    states = (["h", "c"] if kind == "LSTMCell" else ["h"]) if stated else []
+    inputs = ", ".join(["x: [3]", *(f"{name}: [4]" for name in states)])
+    text = f"inputs: {{{inputs}}}\nlayers:\n  - {{Linear: 3, from: x, name: l}}\n"
+    text += f"  - {{{kind}: 4, from: [{', '.join(['l', *states])}], name: cell}}\n"
+    text += "  - {Add: ['cell[0]', 'cell[1]']}\n" if kind == "LSTMCell" else ""
+    design = archscope.load(text + "  - {Linear: 2}\n")
+    assert memory(design, batch=2, precision="bf16-mixed").saved_bytes == kept(design, 2, autocast=True)

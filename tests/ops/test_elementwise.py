@@ -62,6 +62,7 @@ def test_adaptive_pools_count_every_window(sizes: tuple[int, int], out: tuple[in
         ("GroupNorm", {"num_groups": 3}, (2, 6, 4), (5 + 2) * (2 * 6 * 4)),
         ("GroupNorm", {"num_groups": 3, "affine": False}, (2, 6, 4), 5 * (2 * 6 * 4)),
         ("LayerNorm", {}, (2, 6, 4), (5 + 2) * (2 * 6 * 4)),
+        ("LayerNorm2d", {}, (2, 4, 3, 5), (5 + 2) * (2 * 4 * 3 * 5)),
         ("LayerNorm", {"bias": False}, (2, 6, 4), (5 + 1) * (2 * 6 * 4)),
         ("LayerNorm", {"elementwise_affine": False}, (2, 6, 4), 5 * (2 * 6 * 4)),
         ("RMSNorm", {}, (2, 6, 4), (3 + 1) * (2 * 6 * 4)),

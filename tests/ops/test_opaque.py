@@ -12,6 +12,7 @@ from archscope.analysis.step.memory import memory
 from archscope.backends.torch.build import build, inputs
 from archscope.ops import REGISTRY, Tensor
 from archscope.spec.writer import to_yaml
+from tests.backends.torch.imports.proofs import unproved
 
 BATCH = 3
 
@@ -80,6 +81,40 @@ def test_what_is_declared_of_one_sample_is_kept_of_a_batch():
         expected = kept_in_torch(network(), torch.rand(batch, 5, 8))
         assert memory(design, batch=batch).saved_bytes == expected == 4 * (5 * 8) * batch * 4
     assert memory(design, precision="bf16").saved_bytes == 2 * (5 * 8) * 4
+
+
+class Parts(nn.Module):
+    """What gives parts of one complex tensor, which live as long as one of them."""
+
+    def forward(self, x):
+        y = torch.fft.fft(x)
+        return (y.real, y.imag) if self.both else y.real
+
+    def __init__(self, both):
+        super().__init__()
+        self.both = both
+
+
+class Parted(nn.Module):
+    def __init__(self, both):
+        super().__init__()
+        self.first, self.parts, self.last, self.other = nn.Linear(8, 8), Parts(both), nn.Linear(8, 4), nn.Linear(8, 4)
+
+    def forward(self, x):
+        y = self.parts(self.first(x))
+        return self.last(y[0]) + self.other(y[1]) if self.parts.both else self.last(y)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_part_of_a_complex_tensor_keeps_all_of_it(both):
+    """A sample's 8 complex numbers take 64 bytes, whichever part is kept; so are the inputs of both layers, of 32."""
+    module, x = Parted(both), torch.rand(BATCH, 8)
+    imported = archscope.from_torch(module, x, opaque=True)
+    expected = kept_in_torch(module, x)
+    assert memory(imported.design, batch=BATCH).saved_bytes == expected == BATCH * (32 + 32 + 64)
+    assert unproved(imported) == []
+    (box,) = (layer.op for layer in imported.design.layers if layer.kind == "Opaque")
+    assert box.output_bytes == ((64, 0) if both else (64,))
 
 
 def test_inputs_are_kept_unless_it_is_said_which():

@@ -82,6 +82,7 @@ RESTS: dict[str, Callable[[Case], bool]] = {
     **dict.fromkeys(("Softmax", "Softmin", "LogSoftmax"), _alone(_along)),
     "Softmax2d": _alone(lambda case: case.inputs[0].shape[1]),
     "LayerNorm": _alone(_normalized),
+    "LayerNorm2d": _alone(lambda case: case.inputs[0].shape[1]),
     "GroupNorm": _alone(
         lambda case: case.inputs[0].numel // case.inputs[0].shape[0] // case.op.arguments()["num_groups"]
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pytest
 
 import archscope
 from archscope.errors import UsageError
-from archscope.report.figures import growth, heat, nested, save
+from archscope.report.figures import growth, heat, memory_timeline, nested, save
 
 PNG = b"\x89PNG"
 
@@ -88,3 +89,12 @@ def test_targets_that_cannot_be_written(target, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=message):
         save(growth(archscope.load("lenet5")), target)
+
+
+def test_the_caller_keeps_the_style_of_pictures(tmp_path):
+    """A notebook's own pictures look after ours as they did before; the words in an SVG are words."""
+    before = dict(matplotlib.rcParams)
+    save(memory_timeline(archscope.memory(archscope.load("lenet5"))), str(tmp_path / "step.svg"))
+    save(growth(archscope.load("lenet5")), str(tmp_path / "field.svg"))
+    assert dict(matplotlib.rcParams) == before
+    assert "<text" in (tmp_path / "step.svg").read_text()

@@ -34,9 +34,23 @@ FOLLOWS: dict[str, tuple[dict[str, Any], list[tuple[int, ...]], dict[str, int]]]
     **{f"Conv{n}d": (_CONV, [_MAPS[n]], {"in_channels": 6}) for n in _MAPS},
     **{f"ConvTranspose{n}d": (_CONV, [_MAPS[n]], {"in_channels": 6}) for n in _MAPS},
     **{f"BatchNorm{n}d": ({}, [_MAPS[n]], {"num_features": 6}) for n in _MAPS},
+    "LayerNorm2d": ({}, [_MAPS[2]], {"normalized_shape": 6}),
     **{f"InstanceNorm{n}d": ({"affine": True}, [_MAPS[n]], {"num_features": 6}) for n in _MAPS},
 }  # fmt: skip
 each_following = pytest.mark.parametrize("name", sorted(FOLLOWS))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """torchvision.models.convnext.LayerNorm2d, by hand."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def torch_layer(name: str) -> type[nn.Module]:
+    """The layer that an op is named after."""
+    layer: type[nn.Module] = LayerNorm2d if name == "LayerNorm2d" else getattr(nn, name)
+    return layer
 
 
 def said(name: str, arguments: dict[str, Any]) -> str:
@@ -51,7 +65,7 @@ def said(name: str, arguments: dict[str, Any]) -> str:
 
 def runs(name: str, arguments: dict[str, Any]) -> bool:
     """Whether torch's layer with these arguments takes the inputs."""
-    layer = getattr(nn, name)(**arguments).eval()
+    layer = torch_layer(name)(**arguments).eval()
     try:
         layer(*(torch.zeros(2, *shape) for shape in FOLLOWS[name][1]))
     except (RuntimeError, AssertionError, ValueError):
@@ -74,7 +88,7 @@ def test_what_an_op_infers_may_be_said(name: str) -> None:
 
 @each_following
 def test_they_stand_where_torch_has_them(name: str) -> None:
-    theirs = list(torch_parameters(getattr(nn, name)))
+    theirs = list(torch_parameters(torch_layer(name)))
     assert [key for key in REGISTRY[name].order() if key in theirs] == [
         key for key in theirs if key in REGISTRY[name].order()
     ]
@@ -103,7 +117,7 @@ def test_what_agrees_is_a_warning_and_what_does_not_a_mistake(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(name for name in REGISTRY if hasattr(nn, name) and REGISTRY[name].fields))
 def test_a_bare_value_is_the_argument_that_a_reader_of_torch_expects(name: str) -> None:
-    op, theirs = REGISTRY[name], torch_parameters(getattr(nn, name))
+    op, theirs = REGISTRY[name], torch_parameters(torch_layer(name))
     needed = [key for key in op.order() if (info := op.field(key)) is not None and info.required]
     first = next(iter(theirs), op.fields[0].name)  # that of a parameter or a buffer is its shape
     assert op.bare() == (first if first in needed or not needed else needed[0])

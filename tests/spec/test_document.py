@@ -16,7 +16,7 @@ TAIL = "input: [3]\nlayers: [ReLU]\n"
 FUNCTIONS = "functions: min, max, abs, round, ceil, floor, int, sqrt, len, sum, prod, divisible"
 KEYS = (
     "a spec has the keys archscope, name, source, description, include, extends, input, inputs, vars, blocks, layers, "
-    "freeze, outputs, expect, budget, accuracy, sweep"
+    "freeze, init, outputs, expect, budget, accuracy, sweep"
 )
 
 MISTAKES = [

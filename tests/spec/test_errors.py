@@ -548,7 +548,7 @@ MISTAKES = [
         "3:38",
         "foo(std=1)",
         "`init` of Parameter: expected a number, or one of zeros, ones, normal, uniform, trunc_normal, xavier_uniform, "
-        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, got 'foo(std=1)'",
+        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, dirac, got 'foo(std=1)'",
     ),
     Mistake(
         "a beginning that is misspelt",
@@ -556,7 +556,7 @@ MISTAKES = [
         "3:38",
         "norml(std=1)",
         "`init` of Parameter: expected a number, or one of zeros, ones, normal, uniform, trunc_normal, xavier_uniform, "
-        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, got 'norml(std=1)'",
+        "xavier_normal, kaiming_uniform, kaiming_normal, orthogonal, eye, dirac, got 'norml(std=1)'",
         "did you mean `normal`?",
     ),
     Mistake(

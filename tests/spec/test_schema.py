@@ -37,7 +37,7 @@ layers:
   - Add: [[], [ReLU], g]
   - Add: [{repeat: 2, index: j, name: 'r{j}', layers: [act]}, {from: g, when: flag}, {layers: [], when: size > 3}]
   - {Add: , from: [g, {repeat: 2, index: j, from: 'r{j}'}, {from: g, when: flag}]}
-  - {two: , name: t}
+  - {two: , name: t, init: {"*": 0, Conv2d: {weight: kaiming_normal(mode=fan_out)}}}
   - {Add: , from: [t.a, 't[1]']}
   - Concat: {inputs: [[], []], dim: 1}
   - {reuse: g, when: size > 3}
@@ -46,6 +46,7 @@ layers:
   - Flatten:
   - {Add: , from: [Flatten, Flatten]}
   - Linear: size
+init: {Linear: {weight: normal(std=0.02), bias: 0}, "*.bias": ones}
 outputs: {a: Linear, b: g}
 expect:
   params: {value: 5, within: 1%, convention: keras, source: me, stated: 6M}

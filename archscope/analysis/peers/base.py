@@ -292,14 +292,19 @@ def rows(step: Step) -> int:
     return prod(step.x[0].shape[:-1])
 
 
-def refuse_frozen_attention(step: Step) -> None:
-    """Without gradients torch may run all of an attention as one kernel (torch.backends.mha), which is not modelled.
+def one_kernel(step: Step) -> bool:
+    """Whether torch runs all of an attention as one kernel (torch.backends.mha, in evaluation): none has a gradient.
 
-    Raises:
-        NotModelled: it is one, and wholly frozen.
+    It attends to itself, batch first, with biases and nothing added, by an even number of heads
+    (torch/nn/modules/activation.py, why_not_fast_path).
     """
-    if step.layer.kind == "MultiheadAttention" and len(step.layer.frozen) == len(step.layer.op.parameters(*step.x)):
-        raise NotModelled("MultiheadAttention that is frozen")
+    if step.layer.kind != "MultiheadAttention" or any(step.needs):
+        return False
+    op = step.layer.op.arguments()
+    plain = op["bias"] and op["batch_first"] and not op["add_bias_kv"] and not op["add_zero_attn"]
+    names = step.layer.op.parameters(*step.x)
+    itself = len(set(step.layer.inputs)) == 1 and "in_proj_weight" in names
+    return plain and itself and op["num_heads"] % 2 == 0 and set(step.layer.frozen).issuperset(names)
 
 
 # -- families of ops, by name ------------------------------------------------------------------------------------------

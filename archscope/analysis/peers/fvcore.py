@@ -78,7 +78,9 @@ def _einsum(step: Step) -> Iterable[Part]:
 
 def _attention(step: Step) -> Iterable[Part]:
     """The projections are traced as aten::linear; scaled_dot_product_attention has no handle."""
-    base.refuse_frozen_attention(step)
+    if base.one_kernel(step):
+        yield from _NO_HANDLE(step)
+        return
     inside = sum(c.macs for c in step.layer.op.contractions(step.x, step.y) if c.label in ("scores", "values"))
     yield Part("attention", -inside, "scores and values: no handle for scaled_dot_product_attention")
 
@@ -94,7 +96,7 @@ RULES = base.table(
     (base.BATCH_NORMS, _batch_norm),
     (base.INSTANCE_NORMS, _norm("other norms", "affine")),
     (("GroupNorm",), _norm("other norms", "affine")),
-    (("LayerNorm",), _layer_norm),
+    (("LayerNorm", "LayerNorm2d"), _layer_norm),
     (("AdaptiveAvgPool2d",), each("adaptive pooling", 1, of="input")),
     (("Upsample",), _upsample),
     (("MatMul",), _matmul),

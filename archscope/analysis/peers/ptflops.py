@@ -86,7 +86,7 @@ HOOKS = base.table(
     (("Einsum", "MatMul", "Bilinear", "ScaledDotProductAttention"), _NO_HOOK),
     (base.but(base.ACTIVATIONS, *_HOOKED_ACTIVATIONS), nothing),
     ((*base.POWER_POOLS, *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),
-    (("RMSNorm", "LocalResponseNorm", "Embedding", "Parameter"), nothing),
+    (("LayerNorm2d", "RMSNorm", "LocalResponseNorm", "Embedding", "Parameter"), nothing),
 )
 
 
@@ -138,7 +138,7 @@ FUNCTIONS = base.table(
     (base.but(base.ACTIVATIONS, "ReLU", "ELU", "PReLU", "GELU", "SiLU"), nothing),
     (("Softmin", "LogSoftmax"), nothing),
     ((*base.CONVOLUTIONS, *base.TRANSPOSED, "Linear", "Bilinear", "Einsum", "MatMul", *base.RECURRENT), nothing),
-    ((*base.BATCH_NORMS, *base.INSTANCE_NORMS, "GroupNorm", "LayerNorm", "RMSNorm"), nothing),
+    ((*base.BATCH_NORMS, *base.INSTANCE_NORMS, "GroupNorm", "LayerNorm", "LayerNorm2d", "RMSNorm"), nothing),
     (("MultiheadAttention", "ScaledDotProductAttention", "Embedding", "Parameter"), nothing),
     ((*base.SUMS, *base.MOVES), nothing),
 )

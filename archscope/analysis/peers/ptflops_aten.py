@@ -31,6 +31,9 @@ def _dense(step: Step, x: Lies) -> Iterable[Part]:
 
 def _attention(step: Step, x: Lies) -> Iterable[Part]:
     """The projections work on sequences first; scores and values are not seen where the CPU fuses them."""
+    if base.one_kernel(step):
+        yield from NO_FORMULA(step)
+        return
     swapped = bool(step.layer.op.arguments()["batch_first"])
     yield fused(step)
     if base.has_bias(step):
@@ -76,7 +79,7 @@ RULES = base.table(
     (("ScaledDotProductAttention",), lambda step: (fused(step),)),
     (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),
-    (("GroupNorm", "LayerNorm", "RMSNorm", "LocalResponseNorm"), nothing),
+    (("GroupNorm", "LayerNorm", "LayerNorm2d", "RMSNorm", "LocalResponseNorm"), nothing),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
     ((*base.ACTIVATIONS, *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),

@@ -92,7 +92,7 @@ RULES = base.table(
     ((*base.MAX_POOLS, *base.POWER_POOLS, *base.ADAPTIVE_MAX_POOLS), nothing),
     (base.but(base.ACTIVATIONS, "PReLU"), nothing),
     ((*base.but(base.SOFTMAXES, "Softmax"), *base.SUMS, *base.MOVES), nothing),
-    (("GroupNorm", "RMSNorm", "LocalResponseNorm", "Embedding", "Parameter"), nothing),
+    (("GroupNorm", "LayerNorm2d", "RMSNorm", "LocalResponseNorm", "Embedding", "Parameter"), nothing),
 )
 
 
@@ -101,7 +101,16 @@ def _unknown(step: Step) -> Iterable[Part]:
     yield Part("not counted", -base.params(step), f"{step.layer.kind}: not in register_hooks")
 
 
-_UNKNOWN = ("GroupNorm", "RMSNorm", "Bilinear", "Embedding", "EmbeddingBag", "Parameter", "MultiheadAttention")
+_UNKNOWN = (
+    "GroupNorm",
+    "LayerNorm2d",
+    "RMSNorm",
+    "Bilinear",
+    "Embedding",
+    "EmbeddingBag",
+    "Parameter",
+    "MultiheadAttention",
+)
 
 PEER = Peer(
     "thop",

@@ -22,7 +22,6 @@ def fused(step: Step) -> Part:
 
     A mask must have 2 or 4 dimensions, and need no gradient.
     """
-    base.refuse_frozen_attention(step)
     if step.layer.kind == "MultiheadAttention":
         one = True
     else:
@@ -34,6 +33,9 @@ def fused(step: Step) -> Part:
 
 
 def _attention(step: Step) -> Iterable[Part]:
+    if base.one_kernel(step):
+        yield from NO_FORMULA(step)
+        return
     hidden = fused(step)
     yield hidden
     yield Part("multiply-add as two", macs(step) + hidden.count, "as many again")
@@ -58,7 +60,7 @@ RULES = base.table(
     (("LSTM",), _lstm),
     (("Bilinear",), NO_FORMULA),
     ((*base.BATCH_NORMS, *base.INSTANCE_NORMS), nothing),
-    (("GroupNorm", "LayerNorm", "RMSNorm", "LocalResponseNorm"), nothing),
+    (("GroupNorm", "LayerNorm", "LayerNorm2d", "RMSNorm", "LocalResponseNorm"), nothing),
     ((*base.MAX_POOLS, *base.AVG_POOLS, *base.POWER_POOLS), nothing),
     ((*base.ADAPTIVE_MAX_POOLS, *base.ADAPTIVE_AVG_POOLS), nothing),
     ((*base.ACTIVATIONS, *base.SOFTMAXES, *base.SUMS, *base.MOVES), nothing),

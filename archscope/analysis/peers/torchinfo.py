@@ -62,7 +62,7 @@ RULES = base.table(
     ((*base.CONVOLUTIONS, *base.TRANSPOSED), _products("output")),
     (("Linear", "Bilinear"), _products("sample")),
     (base.BATCH_NORMS, _parameters("batch norm")),
-    ((*base.INSTANCE_NORMS, "GroupNorm", "LayerNorm", "RMSNorm"), _parameters("other norms")),
+    ((*base.INSTANCE_NORMS, "GroupNorm", "LayerNorm", "LayerNorm2d", "RMSNorm"), _parameters("other norms")),
     (("PReLU",), _parameters("activation")),
     (("Embedding", "EmbeddingBag"), _parameters("embedding")),
     (("Parameter",), _parameters("learnt tensors")),

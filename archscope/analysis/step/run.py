@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import NamedTuple
 
 from archscope.autograd import aten
 from archscope.autograd.graph import INSIDE, Node, RecomputedBlock, Storage, Value
+from archscope.autograd.refusals import Refused
 from archscope.autograd.strides import channels_last
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import TORCH
 from archscope.design import Design
-from archscope.design.graph import Ref
+from archscope.design.graph import Layer, Ref
 from archscope.design.steps import Segment, Step, segments
 from archscope.errors import UsageError
+from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import Tensor
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
@@ -184,12 +187,8 @@ class Run:
         before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
         tape.grad = grad and not layer.no_grad
-        try:
+        with self._placed(layer):
             result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
-        except UsageError as error:
-            if layer.mark is None:
-                raise
-            raise UsageError(f"{layer.mark}: error: {error}") from None
         outputs = (result,) if isinstance(result, Value) else result
         if layer.op.copies and all(outputs[0].storage is not value.storage for value in x):
             self.copied.add(layer.name)
@@ -205,6 +204,20 @@ class Run:
             _name(layer.name, outputs)
             if tape.region is None and tape.phase == "forward":  # not where it is recomputed
                 self._keeping += [(layer.name, node, tuple(node.saved)) for node in tape.nodes[before:]]
+
+    @contextmanager
+    def _placed(self, layer: Layer | None = None) -> Iterator[None]:
+        """What is refused at a layer gets its place; without one, at that which has overwritten something."""
+        try:
+            yield
+        except UsageError as error:
+            refused = error if isinstance(error, Refused) else None
+            if refused is not None and refused.layer:
+                layer = next((one.layer for one in self.plan.steps if one.layer.name == refused.layer), None)
+            if layer is None or layer.mark is None:
+                raise
+            message, hint = (str(error), "") if refused is None else (refused.message, refused.hint)
+            raise UsageError(Diagnostic(message, layer.mark, hint).render()) from None
 
     def _forget(self, refs: Iterable[Ref]) -> None:
         for ref in refs:
@@ -280,7 +293,8 @@ class Run:
         loss = self.loss(self.forward())
         self._end_autocast()
         if loss is not None:
-            self.tape.backward(loss)
+            with self._placed():
+                self.tape.backward(loss)
         self.parts = (begin, self._passed())
         self.tape.stretch()
         if loss is not None:

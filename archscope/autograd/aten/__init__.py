@@ -6,12 +6,13 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 
 from __future__ import annotations
 
-from archscope.autograd.aten.activations import clamped, glu, log_sigmoid, magnitude, plus, prelu, rrelu
+from archscope.autograd.aten.activations import clamped, gelu, glu, log_sigmoid, magnitude, plus, prelu, rrelu
 from archscope.autograd.aten.casting import autocast, cast, converted, lowered, widened
 from archscope.autograd.aten.dropping import dropout, native_dropout, thinned
 from archscope.autograd.aten.elementwise import (
     add,
     broadcast,
+    compared,
     derivative,
     derived,
     divide,
@@ -31,13 +32,14 @@ from archscope.autograd.aten.kernels import (
     AS_INPUT,
     AS_ITERATED,
     AS_READ,
+    GRADIENT_IN_ORDER,
     IN_ORDER,
     Format,
     as_formatted,
     kernel,
     like,
+    mapped,
     softmax,
-    strides_behind,
     with_extra,
 )
 from archscope.autograd.aten.lookup import embedding, embedding_bag, indexed, looked_up
@@ -56,6 +58,7 @@ from archscope.autograd.aten.products import added, batched, bilinear, convoluti
 from archscope.autograd.aten.reductions import (
     accumulated,
     average_pool,
+    counted,
     global_mean,
     largest,
     maximum_pool,
@@ -77,16 +80,17 @@ from archscope.autograd.aten.views import (
     reshape,
     select,
     split,
-    strides_of,
     swapped,
     view,
     view_or_copy,
 )
+from archscope.autograd.graph import strides_behind, strides_of
 
 __all__ = [
     "AS_INPUT",
     "AS_ITERATED",
     "AS_READ",
+    "GRADIENT_IN_ORDER",
     "IN_ORDER",
     "Format",
     "accumulated",
@@ -104,10 +108,12 @@ __all__ = [
     "cat",
     "circular_pad",
     "clamped",
+    "compared",
     "constant_pad",
     "converted",
     "convolution",
     "copied",
+    "counted",
     "cross_entropy",
     "derivative",
     "derived",
@@ -119,6 +125,7 @@ __all__ = [
     "embedding_bag",
     "expand",
     "extremum",
+    "gelu",
     "global_mean",
     "glu",
     "group_norm",
@@ -134,6 +141,7 @@ __all__ = [
     "looked_up",
     "lowered",
     "magnitude",
+    "mapped",
     "masked_fill",
     "matmul",
     "maximum_pool",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from archscope.autograd.aten.elementwise import derivative, derived, elementwise, pointwise
-from archscope.autograd.aten.kernels import asides, like, strides_behind
-from archscope.autograd.aten.views import one_ordered, strides_of
+from archscope.autograd.aten.kernels import asides, mapped
+from archscope.autograd.aten.views import one_ordered, ordered
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_behind, strides_of
 from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
 
 
 def prelu(t: Tape, x: Value, slope: Value) -> Value:
     """_prelu_kernel: its backward pass makes both gradients in the shape of the input."""
-    y = like(t, x)
+    y = mapped(t, x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -45,6 +45,22 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     return y
 
 
+def gelu(t: Tape, x: Value, *, exact: bool) -> Value:
+    """at::gelu; on the CPU oneDNN takes the gradient of the exact one in order, if so lies the input."""
+    y = mapped(t, x)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        result = pointwise(t, gradient, x)
+        if exact and t.device == "cpu" and ordered(x):
+            t.drop(*asides(t, (gradient, None), (result, None)))
+        return [result]
+
+    t.link(y, (x,), back, x)
+    return y
+
+
 def log_sigmoid(t: Tape, x: Value, buffer: tuple[Shape, str, str]) -> Value:
     """at::log_sigmoid_forward: both results lie in order, the gradient as the one that arrives."""
     copies = asides(t, (x, None))
@@ -69,13 +85,13 @@ def magnitude(t: Tape, x: Value) -> Value:
 
 def clamped(t: Tape, x: Value, limits: int) -> Value:
     """torch.clamp with one limit or two; the gradient is 0 beyond them."""
-    y = like(t, x)
+    y = mapped(t, x)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
         zero = t.make((), gradient.dtype)
-        inside = [like(t, x, "", "bool") for _ in range(limits)]
+        inside = [mapped(t, x, "", "bool") for _ in range(limits)]
         result = elementwise(t, (inside[0], gradient), gradient.dtype)
         t.drop(zero, *inside)
         return [result]
@@ -86,6 +102,6 @@ def clamped(t: Tape, x: Value, limits: int) -> Value:
 
 def plus(t: Tape, x: Value, what: str = "") -> Value:
     """A tensor plus a number."""
-    y = like(t, x, what)
+    y = mapped(t, x, what)
     t.link(y, (x,), passed_on)
     return y

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import like, strides_behind
+from archscope.autograd.aten.kernels import casts, like, mapped, strides_like
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value, strides_behind
 from archscope.autograd.strides import contiguous, iterated
 from archscope.autograd.tape import Tape
 
@@ -28,16 +28,24 @@ def pointwise(t: Tape, a: Value, b: Value, what: str = "", dtype: str | None = N
     common = dtype if dtype in FLOATING else promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape))
     assert common is not None
     if t.device == "cpu" and not a.dtype == b.dtype == common:
-        return _of_types(t, (a, b), common, what, dtype)
+        return _of_types(t, (), (a, b), common, what, dtype)
     return elementwise(t, (a, b), dtype or common, what)
 
 
-def _of_types(t: Tape, x: Sequence[Value], common: str, what: str, dtype: str | None) -> Value:
-    """On the CPU at::TensorIterator copies what it casts, and drops that (compute_types); no mode sees it."""
-    shape = reduce(broadcast, (value.shape for value in x))
+def _of_types(
+    t: Tape, before: Sequence[Value], x: Sequence[Value], common: str, what: str = "", dtype: str | None = None
+) -> Value:
+    """A function of tensors that are cast for it (at::TensorIterator's compute_types on the CPU; at::where).
+
+    What is cast is copied, and dropped; no mode sees it.
+
+    Args:
+        before: operands of other types, before the others.
+    """
+    shape = reduce(broadcast, (value.shape for value in (*before, *x)))
     cast = [value for value in x if value.dtype != common]
-    copies = [] if t.watched else [like(t, value, "a cast that a kernel reads", common) for value in cast]
-    operands = [(value.shape, strides_behind(value.shape, value) if value in cast else value.strides) for value in x]
+    copies = casts(t, common, *x)
+    operands = [(value.shape, strides_like(value) if value in cast else value.strides) for value in (*before, *x)]
     written = [(own, contiguous(own) if strides is None else strides) for own, strides in operands]
     y = t.make(shape, dtype or common, what, iterated(shape, *written))
     t.drop(*copies)
@@ -48,6 +56,16 @@ def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Valu
     """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
     return t.make(shape, dtype, what, strides_behind(shape, *x))
+
+
+def compared(t: Tape, x: Value, other: Value | None = None) -> Value:
+    """Truth values of two tensors, or of one and a number, beside which whole numbers are floating ones."""
+    if other is not None:
+        return pointwise(t, x, other, dtype="bool")
+    copies = casts(t, "float32", x) if t.device == "cpu" and x.dtype not in FLOATING else []
+    y = mapped(t, x, "", "bool")
+    t.drop(*copies)
+    return y
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:
@@ -64,7 +82,7 @@ def subtract(t: Tape, a: Value, b: Value) -> Value:
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        return [gradient, like(t, gradient) if b.node is not None else None]
+        return [gradient, mapped(t, gradient) if b.node is not None else None]
 
     t.link(y, (a, b), back)
     return y
@@ -98,7 +116,7 @@ def divide(t: Tape, a: Value, b: Value) -> Value:
         if b.node is not None:
             ratio = pointwise(t, a, b)  # -grad * ((a / b) / b)
             squared = pointwise(t, ratio, b)
-            negated = like(t, gradient)
+            negated = mapped(t, gradient)
             second = pointwise(t, negated, squared)
             t.drop(ratio, squared, negated)
         first = pointwise(t, gradient, b) if a.node is not None else None
@@ -120,7 +138,7 @@ def extremum(t: Tape, a: Value, b: Value) -> Value:
             if side.node is None:
                 results.append(None)
                 continue
-            half = like(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
+            half = mapped(t, gradient)  # where(a == b, grad / 2, grad).masked_fill_(a < b, 0)
             equal = pointwise(t, a, b, "", "bool")
             results.append(elementwise(t, (equal, half, gradient), gradient.dtype))
             less = pointwise(t, a, b, "", "bool")
@@ -141,7 +159,7 @@ def derived(
         leads: whether what is saved is the first operand of the derivative, and the gradient that arrives the second.
         scales: whether the gradient that arrives is first multiplied by a number, one of the steps.
     """
-    y = t.make(x.shape, x.dtype, what, None if x.strides is None else strides_behind(x.shape, x))
+    y = mapped(t, x, what)
     saved = {"input": (x,), "output": (y,)}.get(saves, ())
     t.link(y, (x,), derivative(*saved, steps=steps, leads=leads, scales=scales), *saved)
     return y
@@ -156,8 +174,8 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
         if not steps:
             operands = (*saved, gradient) if leads else (gradient, *saved)
             return [t.make(gradient.shape, gradient.dtype, "", strides_behind(gradient.shape, *operands))]
-        passing = [like(t, gradient)] if scales else []
-        passing += [like(t, saved[0]) for _ in range(steps - len(passing))]
+        passing = [mapped(t, gradient)] if scales else []
+        passing += [mapped(t, saved[0]) for _ in range(steps - len(passing))]
         first, other = passing[0] if scales else gradient, passing[-1] if steps > scales else saved[0]
         result = pointwise(t, other, first) if leads else pointwise(t, first, other)
         t.drop(*passing)
@@ -166,12 +184,12 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
     return back
 
 
-def in_place(t: Tape, x: Value, *, saves: str, leads: bool = False) -> Value:
+def in_place(t: Tape, x: Value, *, saves: str, leads: bool = False, apart: bool = False) -> Value:
     """An elementwise function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
     if not t.grad or x.node is None:
-        return t.overwrite(x, derivative())
+        return t.overwrite(x, derivative(), apart=apart)
     saved = like(t, x, "a copy of the input") if saves == "copy" else x
-    return t.overwrite(x, derivative(saved, leads=leads), saved)
+    return t.overwrite(x, derivative(saved, leads=leads), saved, apart=apart)
 
 
 def scaled(t: Tape, x: Value) -> Value:
@@ -182,14 +200,14 @@ def scaled(t: Tape, x: Value) -> Value:
 def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
     """x to a number; the derivative is grad * (exponent * x^(exponent - 1))."""
     x = widened(t, x, ("cuda",))
-    y = like(t, x, what)
+    y = mapped(t, x, what)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
         if exponent == 0:
             return [t.make(x.shape, x.dtype)]
-        raised, times = like(t, x), like(t, x)
+        raised, times = mapped(t, x), mapped(t, x)
         result = pointwise(t, gradient, x)
         t.drop(raised, times)
         return [result]
@@ -200,7 +218,7 @@ def power(t: Tape, x: Value, exponent: float, what: str = "") -> Value:
 
 def where(t: Tape, condition: Value, a: Value, b: Value) -> Value:
     """torch.where: each gets the gradient where it was chosen, and zeros elsewhere."""
-    y = elementwise(t, (condition, a, b), promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)))
+    y = _of_types(t, (condition,), (a, b), promoted(a.dtype, b.dtype, scalars=(not a.shape, not b.shape)))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]

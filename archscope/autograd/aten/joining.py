@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from archscope.autograd.aten.casting import widest
 from archscope.autograd.aten.kernels import as_formatted
-from archscope.autograd.aten.views import one_ordered, strides_of
+from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, iterated
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_joined, strides_of
+from archscope.autograd.strides import contiguous, iterated, joined
 from archscope.autograd.tape import Tape
 
 
@@ -17,7 +17,7 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.cat: each gets its slice of the gradient."""
     start = t.begin()
     x, dtype = widest(t, x)
-    y = t.make(shape, dtype, "", _as_all(x, shape))
+    y = t.make(shape, dtype, "", strides_joined(shape, *x))
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -30,18 +30,12 @@ def cat(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     return y
 
 
-def _as_all(x: Sequence[Value], shape: Shape) -> Strides | None:
-    """Strides of a map in the format of all maps that are joined to it, if that is one."""
-    formats = {as_formatted(value, shape) for value in x}
-    return formats.pop() if len(formats) == 1 else None
-
-
 def stack(t: Tape, x: Sequence[Value], shape: Shape, dim: int) -> Value:
     """torch.stack: joined along the dimension, which is then cut in two."""
     x, dtype = widest(t, x)
     strides = None
     if dim < len(shape) - 1:
-        strides = _as_all(x, (*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]))
+        strides = strides_joined((*shape[:dim], shape[dim] * shape[dim + 1], *shape[dim + 2 :]), *x)
     if strides is not None:
         strides = (*strides[:dim], shape[dim + 1] * strides[dim], *strides[dim:])
     y = t.make(shape, dtype, "", strides)
@@ -75,10 +69,28 @@ def unbind(t: Tape, x: Value, shown: int) -> list[Value]:
     return parts
 
 
-def rolled(t: Tape, x: Value) -> Value:
-    """torch.roll: joined anew from its parts; so is the gradient."""
-    y = t.make(x.shape, x.dtype)
-    t.link(y, (x,), one_ordered)
+def rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Value:
+    """torch.roll: dimension by dimension, from the joined parts of what was rolled before; so is the gradient."""
+    y = _rolled(t, x, shifts, dims)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        return [_rolled(t, gradient, [-shift for shift in reversed(shifts)], dims[::-1])]
+
+    t.link(y, (x,), back)
+    return y
+
+
+def _rolled(t: Tape, x: Value, shifts: Sequence[int], dims: Sequence[int]) -> Value:
+    layouts = [strides_of(x)]
+    for shift, dim in zip(shifts, dims, strict=True):
+        start = -shift % x.shape[dim]
+        cuts = [(*x.shape[:dim], size, *x.shape[dim + 1 :]) for size in (x.shape[dim] - start, start)]
+        layouts.append(joined(x.shape, *((cut, layouts[-1]) for cut in cuts)) or contiguous(x.shape))
+    passing = [] if t.watched else [t.make(x.shape, x.dtype, "", strides) for strides in layouts[1:-1]]
+    y = t.make(x.shape, x.dtype, "", layouts[-1])
+    t.drop(*passing)
     return y
 
 
@@ -128,7 +140,7 @@ def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
         t.drop(whole)
         return [piece]
 
-    filled = t.view(y, y.shape, None)
+    filled = t.view(y, y.shape, None, unsafe=True)
     t.link(filled, (source,), first)
     for number, pair in reversed(list(enumerate(ends))):
         for size in pair:
@@ -146,7 +158,7 @@ def _sliced(t: Tape, x: Value, dim: int, size: int) -> Value:
 def _wrapped(t: Tape, x: Value, dim: int, size: int) -> Value:
     """A border of a map overwritten by a slice of the map (torch::autograd::CopySlices)."""
     border = _sliced(t, x, dim, size)
-    y = t.view(x, x.shape, None)
+    y = t.view(x, x.shape, None, unsafe=True)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         whole, piece = t.make(x.shape, x.dtype), t.make(border.shape, x.dtype)

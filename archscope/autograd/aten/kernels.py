@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archscope.autograd.aten.views import strides_of
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
-from archscope.autograd.strides import Strides, channels_last, contiguous, iterated, lies, suggests_last
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value, strides_behind, strides_of
+from archscope.autograd.strides import Strides, channels_last, contiguous, lies, suggests_last
 from archscope.autograd.tape import Tape
 from archscope.autograd.versions import SOFTMAX_KEEPS_OUTPUT
-
-
-def strides_behind(shape: Shape, *x: Value) -> Strides | None:
-    """Strides of the result of an elementwise function of tensors."""
-    if all(value.strides is None for value in x):
-        return None
-    return iterated(shape, *((value.shape, strides_of(value)) for value in x))
 
 
 def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
@@ -24,7 +16,17 @@ def like(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
 
     So do at::empty_like and at::_to_copy.
     """
-    return t.make(x.shape, dtype or x.dtype, what, x.strides if x.dense else strides_behind(x.shape, x))
+    return t.make(x.shape, dtype or x.dtype, what, strides_like(x))
+
+
+def mapped(t: Tape, x: Value, what: str = "", dtype: str | None = None) -> Value:
+    """The result of an elementwise function of one tensor, as at::TensorIterator lays it."""
+    return t.make(x.shape, dtype or x.dtype, what, strides_behind(x.shape, x))
+
+
+def strides_like(x: Value) -> Strides | None:
+    """Strides of a copy of a tensor: its own where it has no gaps, else in the order of its dimensions."""
+    return x.strides if x.dense else strides_behind(x.shape, x)
 
 
 def as_formatted(x: Value, shape: Shape) -> Strides | None:
@@ -61,6 +63,13 @@ def asides(t: Tape, *read: tuple[Value, Strides | None]) -> list[Value]:
     return [copy for copy, x in copies if copy is not x]
 
 
+def casts(t: Tape, dtype: str, *x: Value) -> list[Value]:
+    """Copies in another type that a kernel makes for itself, and drops; no mode that watches sees them."""
+    if t.watched:
+        return []
+    return [like(t, value, "a cast that a kernel reads", dtype) for value in x if value.dtype != dtype]
+
+
 class Format(NamedTuple):
     """How a function of maps lays its results: with the channels last, where those of another tensor lie last.
 
@@ -85,6 +94,8 @@ AS_INPUT = Format(output=True, gradient="input")
 #: each as what it is computed of
 AS_READ = Format(output=True, gradient="gradient")
 AS_ITERATED = AS_READ._replace(strided=True)
+#: the output as the input, the gradient in order
+GRADIENT_IN_ORDER = AS_ITERATED._replace(gradient="")
 IN_ORDER = Format(output=False, gradient="")
 IN_ORDER_STRIDED = IN_ORDER._replace(strided=True)
 
@@ -142,7 +153,10 @@ def _either_way(shape: Shape) -> bool:
     return lies(shape, channels_last(shape), contiguous(shape))
 
 
-_ONE = {lays: _formatted_back(lays) for lays in (AS_INPUT, AS_READ, AS_ITERATED, IN_ORDER, IN_ORDER_STRIDED)}
+_ONE = {
+    lays: _formatted_back(lays)
+    for lays in (AS_INPUT, AS_READ, AS_ITERATED, GRADIENT_IN_ORDER, IN_ORDER, IN_ORDER_STRIDED)
+}
 
 
 def with_extra(t: Tape, x: Value, shape: Shape, *extra: tuple[Shape, str, str], lays: Format = AS_INPUT) -> Value:

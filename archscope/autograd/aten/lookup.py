@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archscope.autograd.aten.kernels import asides
-from archscope.autograd.aten.views import one_ordered, reshape, strides_of
-from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.aten.views import copied, one_ordered, reshape
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
 from archscope.autograd.strides import Strides, contiguous, iterated, reshaped
 from archscope.autograd.tape import Tape
 
@@ -35,7 +35,7 @@ def embedding_bag(t: Tape, weight: Value, indices: Value, mode: str, *, padded: 
     """
     bags, length = indices.shape
     offsets = t.make((bags,), "int64", "the offsets of the bags")
-    flat = reshape(t, indices, (bags * length,))
+    flat = copied(t, reshape(t, indices, (bags * length,)))
     shape = (bags, weight.shape[1]) if mode == "max" else (bags,)
     y, *others = t.make_all(
         ((bags, weight.shape[1]), weight.dtype, ""),

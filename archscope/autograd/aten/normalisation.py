@@ -11,10 +11,11 @@ from archscope.autograd.aten.elementwise import derived, divide, multiply, power
 from archscope.autograd.aten.joining import constant_pad
 from archscope.autograd.aten.kernels import as_formatted, asides, formatted, like, made_as
 from archscope.autograd.aten.reductions import average_pool, mean
-from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape, strides_of
+from archscope.autograd.aten.views import copied, one_ordered, ordered, reshape
 from archscope.autograd.dtypes import NARROW
 from archscope.autograd.gradients import passed_on, together
-from archscope.autograd.graph import Back, Gradients, Node, Shape, Value
+from archscope.autograd.graph import Back, Gradients, Node, Shape, Value, strides_of
+from archscope.autograd.refusals import Refused
 from archscope.autograd.strides import Strides, channels_last, lies
 from archscope.autograd.tape import Tape
 
@@ -47,17 +48,19 @@ def normalized(
 def batch_norm(
     t: Tape, x: Value, weights: Sequence[Value | None], statistics: Shape, *, dtype: str, saved: Sequence[Value] = ()
 ) -> Value:
-    """at::native_batch_norm: what has gaps, or dimensions in another order than a format has, gets an output in order.
+    """at::native_batch_norm: results in the format in which the input lies, without gaps, else in that it suggests.
 
     On CUDA at::_batch_norm_impl_index has cuDNN read, and keep, a copy in the format that is suggested.
     """
     x = formatted(t, x) if t.device == "cuda" else x
-    strides = channels_last(x.shape) if x.strides is not None and not ordered(x) and _in_a_format(x) else None
+    in_a_format = _in_a_format(x)
+    own = None if ordered(x) or not in_a_format else channels_last(x.shape)
+    suggested = as_formatted(x, x.shape)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         results = together(t, node, gradients)
         if results[0] is not None:
-            results[0].strides = strides if strides and _alike(x, gradients[0]) else as_formatted(x, x.shape)
+            results[0].strides = own if in_a_format and _alike(x, gradients[0]) else suggested
         return results
 
     return normalized(
@@ -67,7 +70,7 @@ def batch_norm(
         statistics,
         dtype=dtype,
         saved=saved,
-        strides=strides,
+        strides=own if in_a_format else suggested,
         back=together if x.strides is None else back,
     )
 
@@ -180,11 +183,20 @@ def local_response_norm(t: Tape, x: Value, size: int, beta: float) -> Value:
     """torch.nn.functional.local_response_norm: squares, padded along the channels, are averaged over windows.
 
     The channels are an axis for that; of three axes of maps the last two are joined.
+
+    Raises:
+        Refused: these do not lie one after another.
     """
     start = t.begin()
     squares = multiply(t, x, x)
     sizes = x.shape[2:] if len(x.shape) < 5 else (x.shape[2], prod(x.shape[3:]))
     one = reshape(t, squares, (x.shape[0], 1, x.shape[1], *sizes))
+    if one.storage is not squares.storage:
+        raise Refused(
+            f"{t.layer} joins the last two axes of maps, which torch refuses where they do not lie one after another "
+            "(behind Transpose or Permute, or with the channels last)",
+            "put `Contiguous` before it",
+        )
     padded = constant_pad(t, one, [(size // 2, (size - 1) // 2), *((0, 0) for _ in sizes)])
     padded.storage.what = "the squares, padded"
     t.end(start, padded)

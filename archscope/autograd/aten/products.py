@@ -20,7 +20,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     x, weight, *rest = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     out, features = weight.shape
     flat, at_once = len(x.shape) == 2, bool(rest) and ordered(x)
-    if not flat and weight.node is None and not ordered(x):  # at::matmul joins no rows then (should_fold)
+    if not (flat or at_once or _joins(x, weight)):
         y = _multiplied(t, x, t.view(weight, (features, out), (1, features)))
         y = y if not rest else add(t, y, rest[0]) if t.watched else added(t, y, rest[0])
         t.end(start, y)
@@ -39,7 +39,7 @@ def linear(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
 
 def added(t: Tape, x: Value, other: Value) -> Value:
     """x += other."""
-    y = t.view(x, x.shape, x.strides)
+    y = t.again(x)
     t.link(y, (x, other), passed_on)
     return y
 
@@ -47,7 +47,7 @@ def added(t: Tape, x: Value, other: Value) -> Value:
 def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     """x A^T, perhaps + b (at::mm, at::addmm)."""
     turned = t.view(weight, weight.shape, None)
-    t.link(turned, (weight,), passed_on)
+    t.link(turned, (weight,), _viewed)
     copies = _as_matrices(t, x)
     y = t.make((x.shape[0], weight.shape[0]), x.dtype)
     t.drop(*copies)
@@ -66,6 +66,13 @@ def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     else:
         t.link(y, (bias, x, turned), shifted, *saved)
     return y
+
+
+def _viewed(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """The gradient of a transposed matrix: transposed, and so a view."""
+    gradient = gradients[0]
+    assert gradient is not None
+    return [t.view(gradient, gradient.shape, gradient.strides)]
 
 
 def _factor(t: Tape, x: Value, gradients: Gradients, *others: Value) -> Value | None:
@@ -152,7 +159,17 @@ def _folds(a: Value, b: Value) -> bool:
     larger, smaller = (a, b) if len(a.shape) >= len(b.shape) else (b, a)
     if len(larger.shape) < 3 or len(smaller.shape) > 2:
         return False
-    return smaller.node is not None or (larger is a and ordered(a))
+    return _joins(larger, smaller) if larger is a else smaller.node is not None
+
+
+def _joins(x: Value, matrix: Value) -> bool:
+    """Whether at::matmul joins the rows of a tensor before a matrix: where they lie so, or that needs a gradient.
+
+    Strides of dimensions of size 1 matter, too.
+    """
+    if matrix.node is not None or x.strides is None:
+        return True
+    return all(x.strides[dim] == x.strides[dim + 1] * x.shape[dim + 1] for dim in range(len(x.shape) - 2))
 
 
 def _folded(t: Tape, a: Value, b: Value) -> Value:
@@ -185,7 +202,7 @@ def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> 
     return y if bias is None else add(t, y, bias)
 
 
-def convolution(t: Tape, x: Value, weight: Value, bias: Value | None, shape: Shape) -> Value:
+def convolution(t: Tape, x: Value, weight: Value, bias: Value | None = None, *, shape: Shape) -> Value:
     """at::convolution: all its gradients are made by one kernel."""
     sources = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     x, weight = sources[:2]

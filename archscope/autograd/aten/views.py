@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archscope.autograd.gradients import passed_on
-from archscope.autograd.graph import Gradients, Node, Shape, Value
+from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_joined, strides_of
 from archscope.autograd.strides import Strides, contiguous, reshaped
 from archscope.autograd.tape import Tape
-
-
-def strides_of(x: Value) -> Strides:
-    """Strides, written out."""
-    return contiguous(x.shape) if x.strides is None else x.strides
 
 
 def ordered(x: Value) -> bool:
@@ -25,19 +20,14 @@ def ordered(x: Value) -> bool:
 
 def view(t: Tape, x: Value, shape: Shape, strides: Strides | None, *, unsafe: bool = False) -> Value:
     """Another view; the gradient is the same view backwards. Autograd does not take an ``unsafe`` one for a view."""
-    y = t.view(x, shape, strides)
+    y = t.view(x, shape, strides, unsafe=unsafe)
     t.link(y, (x,), _view_back)
-    return y if unsafe else _viewing(y, x)
+    return y
 
 
 def detached(t: Tape, x: Value) -> Value:
     """torch.Tensor.detach: the same memory, and no gradient behind it."""
-    return x if x.node is None else t.view(x, x.shape, x.strides)
-
-
-def _viewing(y: Value, x: Value) -> Value:
-    y.base = x.base or x
-    return y
+    return x if x.node is None else t.view(x, x.shape, x.strides, unsafe=True)
 
 
 def _view_back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
@@ -50,14 +40,14 @@ def view_or_copy(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Va
     """torch.Tensor.reshape: a view, or, where there are no strides for it, a copy."""
     if x.shape == shape:
         return x
-    strides = None if ordered(x) else reshaped(x.shape, strides_of(x), shape)
-    if strides is None and not ordered(x):
+    strides = None if x.strides is None else reshaped(x.shape, x.strides, shape)
+    if strides is None and x.strides is not None:
         y = t.make(shape, x.dtype, f"{x.storage.what}, laid out in order")
     else:
         y = t.view(x, shape, strides)
     if linked:
         t.link(y, (x,), _view_back)
-    return _viewing(y, x) if y.storage is x.storage else y
+    return y
 
 
 def reshape(t: Tape, x: Value, shape: Shape) -> Value:
@@ -79,7 +69,7 @@ def permute(t: Tape, x: Value, dims: Sequence[int]) -> Value:
         return [t.view(gradient, shape, tuple(steps[dim] for dim in back))]
 
     t.link(y, (x,), unpermute)
-    return _viewing(y, x)
+    return y
 
 
 def swapped(t: Tape, x: Value, first: int, second: int) -> Value:
@@ -105,7 +95,7 @@ def part(t: Tape, x: Value, dim: int, size: int, step: int, *, alias: bool) -> V
     shape = (*x.shape[:dim], size, *x.shape[dim + 1 :])
     y = t.view(x, shape, tuple(strides))
     t.link(y, (x,), passed_on if alias else one_ordered)
-    return _viewing(y, x)
+    return y
 
 
 def one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
@@ -114,18 +104,24 @@ def one_ordered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     return [t.make(x.shape, x.dtype)]
 
 
-def split(t: Tape, x: Value, dim: int, sizes: Sequence[int]) -> list[Value]:
-    """torch.split: views; their gradients are joined, zeros for those that do not arrive."""
+def split(t: Tape, x: Value, dim: int, sizes: Sequence[int], *, unsafe: bool = False) -> list[Value]:
+    """torch.split: views; their gradients are joined, zeros for those that do not arrive.
+
+    Autograd does not take ``unsafe`` ones for views.
+    """
     strides = strides_of(x)
-    parts = [t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides) for size in sizes]
+    parts = [t.view(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), strides, unsafe=unsafe) for size in sizes]
 
     def join(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         zeros = [t.make(y.shape, y.dtype) for y, g in zip(parts, gradients, strict=True) if g is None]
-        joined = t.make(x.shape, x.dtype)
+        arrived = [g for g in gradients if g is not None]
+        joined = t.make(x.shape, x.dtype, "", strides_joined(x.shape, *zeros, *arrived))
         t.drop(*zeros)
         return [joined]
 
     t.link(parts, (x,), join)
+    for one in parts:
+        one.several = not unsafe
     return parts
 
 
@@ -134,7 +130,7 @@ def select(t: Tape, x: Value, dim: int) -> Value:
     strides = strides_of(x)
     y = t.view(x, (*x.shape[:dim], *x.shape[dim + 1 :]), (*strides[:dim], *strides[dim + 1 :]))
     t.link(y, (x,), one_ordered)
-    return _viewing(y, x)
+    return y
 
 
 def picked(t: Tape, x: Value, shape: Shape) -> list[Value]:
@@ -147,6 +143,8 @@ def picked(t: Tape, x: Value, shape: Shape) -> list[Value]:
 def _scattered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     x = node.inputs[0]
     zeros = t.make(x.shape, x.dtype)
+    if not t.watched:
+        return [zeros]
     gradient = t.make(x.shape, x.dtype)  # not written into the zeros, but made of them
     t.drop(zeros)
     return [gradient]
@@ -163,4 +161,4 @@ def expand(t: Tape, x: Value, shape: Shape) -> Value:
     )
     y = t.view(x, shape, strides)
     t.link(y, (x,), passed_on)  # the engine sums it
-    return _viewing(y, x)
+    return y

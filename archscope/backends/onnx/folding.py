@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from archscope.backends.onnx.values import Constant
 
 #: a tensor of more elements is not evaluated
 MOST_ELEMENTS = 2**22
+#: the same of weights that are cut and joined
+MOST_NUMBERED = 2**24
 
 #: nodes whose elements are known before any input is
 _FOLDED = frozenset((
@@ -30,12 +32,42 @@ _FOLDED = frozenset((
 LAYOUT = frozenset(("Cast", "CastLike", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
 
 
+#: nodes that take recurrent weights, at these places, and those that put them together of stored tensors
+_RECURRENT, _GATES = ("LSTM", "GRU", "RNN"), range(1, 4)
+_JOINED = frozenset(("Concat", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"))
+
+
+def gates(nodes: Sequence[OnnxNode], outputs: Collection[str]) -> frozenset[str]:
+    """Tensors that are read as the weights of recurrent nodes alone, or to put such together.
+
+    torch keeps the gates of a layer in another order than ONNX, and a tensor for each direction: its exporter leaves
+    the slices and joins to the file.
+
+    Args:
+        outputs: of the graph.
+    """
+    weights: set[str] = set()
+    others = set(outputs)
+    for node in reversed(nodes):
+        read = set(node.inputs)
+        if node.kind in _RECURRENT:
+            read = {name for place, name in enumerate(node.inputs) if place in _GATES}
+            others |= set(node.inputs) - read
+        elif node.kind not in _JOINED or not weights.issuperset(node.outputs) or not others.isdisjoint(node.outputs):
+            others |= read
+            continue
+        weights |= read
+    return frozenset(weights - others)
+
+
 def foldable(node: OnnxNode) -> bool:
     """Whether a node can be evaluated, if its inputs are known."""
     return node.kind in _FOLDED
 
 
-def evaluated(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequence[Any]) -> list[Constant] | None:
+def evaluated(
+    node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequence[Any], *, most: int = MOST_ELEMENTS
+) -> list[Constant] | None:
     """The outputs of a node that no input of the graph decides; ``None`` where they would be too large.
 
     Raises:
@@ -47,7 +79,7 @@ def evaluated(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Sequenc
         arrays = [None if value is None else value.arrays[which] for value in inputs]
         feeds = {name: array for name, array in zip(node.inputs, arrays, strict=True) if array is not None}
         try:
-            if _elements(node, arrays) > MOST_ELEMENTS:
+            if _elements(node, arrays) > most:
                 return None
             results.append(_runner(node, tuple(feeds), opsets)(feeds))
         except Unsupported:

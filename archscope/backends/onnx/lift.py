@@ -12,7 +12,7 @@ from archscope.backends.importing.refusals import Unsupported
 from archscope.backends.importing.reshaping import reshaping
 from archscope.backends.importing.sizes import LinearSize, at
 from archscope.backends.onnx.file import Graph, OnnxNode, hollow
-from archscope.backends.onnx.folding import LAYOUT, evaluated, foldable
+from archscope.backends.onnx.folding import LAYOUT, MOST_NUMBERED, evaluated, foldable, gates
 from archscope.backends.onnx.lifting import GraphLifting
 from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.rules import RULES
@@ -38,6 +38,7 @@ class Lifter:
         self.folded = 0
         self._lost = {port.name for port in graph.inputs if self.lifting.get(port.name) is None}
         self._types: dict[str, Mapping[str, int]] = {}
+        self._gates = gates(graph.nodes, {port.name for port in graph.outputs})
 
     def run(self) -> None:
         """Make layers of all nodes, and of the outputs that no input decides; what cannot be is refused."""
@@ -117,6 +118,8 @@ class Lifter:
         if node.kind == "Expand" and inputs[0] is not None and inputs[1] is not None:
             inputs[1] = expanding(inputs[1], inputs[0].sizes, self.lifting.batch)
         held = [value for value in inputs if value is not None]
+        if self._gates.issuperset(node.outputs):
+            return self._reordered(node, inputs)
         if held and held[0].source and node.kind in LAYOUT and all(value.is_known for value in held[1:]):
             return [self._rearranged(node, held)]
         if not foldable(node) or any(value.learnt or not value.is_known for value in held):
@@ -124,6 +127,12 @@ class Lifter:
         outputs = evaluated(node, inputs, self.lifting.graph.opsets)
         self.folded += outputs is not None
         return outputs
+
+    def _reordered(self, node: OnnxNode, inputs: Sequence[Constant | None]) -> list[Constant] | None:
+        """Weights cut and joined: which of the stored elements each element is."""
+        numbers = [value and (self.lifting.numbered(value) if value.learnt else value) for value in inputs]
+        outputs = evaluated(node, numbers, self.lifting.graph.opsets, most=MOST_NUMBERED)
+        return outputs and [replace(one, learnt=True, numbered=True) for one in outputs]
 
     def _measured(self, node: OnnxNode, value: Ref | Constant) -> Constant:
         sizes = self.lifting.sizes(value) if isinstance(value, Ref) else value.sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,8 @@ class GraphLifting:
         first = next((port.dims[0] for port in graph.inputs if port.dims), None)
         self.batch = first if isinstance(first, int) else None
         self._samples: Ref | None = None
+        self._firsts: dict[str, int] = {}  # the number of the first element of stored weights
+        self._end = 0
         for port, shape in shapes(graph.inputs, stated):
             if isinstance(shape, Unsupported):
                 self.refusals.append(shape.at(f"input {port.name}"))
@@ -150,6 +152,33 @@ class GraphLifting:
         if weight is None:
             raise Unsupported(f"its {what} is computed in the graph", f"a {what} that is stored in the file")
         return weight
+
+    def numbered(self, value: Constant) -> Constant:
+        """The numbers of a stored weight's elements, in the layout in which it is read, instead of them."""
+        if value.numbered:
+            return value
+        first = self._firsts.setdefault(value.source, self._end)
+        stored = self.graph.initializers[value.source].array
+        self._end = max(self._end, first + stored.size)
+        if stored.shape != value.shape:
+            raise Unsupported("its weight is laid anew before it is cut", "a weight that is cut as it is stored")
+        numbers = np.arange(first, first + stored.size).reshape(stored.shape)
+        return Constant((numbers, numbers), learnt=True, numbered=True)
+
+    def stored(self, value: Constant) -> Constant:
+        """The stored weight whose elements, one after another, a tensor has.
+
+        Raises:
+            Unsupported: it is put together of parts of several.
+        """
+        if not value.numbered:
+            return value
+        numbers = value.arrays[0]
+        for source, first in self._firsts.items():
+            array = self.graph.initializers[source].array
+            if array.shape == numbers.shape and np.array_equal(numbers.reshape(-1), first + np.arange(array.size)):
+                return Constant((array, array), self.graph.initializers[source].is_known, source, learnt=True)
+        raise Unsupported("its weight is put together of parts of others", "weights that are stored whole")
 
     def numbers(self, node: OnnxNode, place: int, attribute: str = "") -> list[int] | None:
         """Whole numbers that are an input or, in older opsets, an attribute; ``None`` where they are left out.
@@ -339,6 +368,11 @@ class GraphLifting:
             dtype = kind
         arguments: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         first, *rest = value.sizes or (1,)
+        if BATCH in rest and not varies(first):  # the states of recurrent layers, a level before the samples
+            dim = value.sizes.index(BATCH)
+            one, other = (np.swapaxes(array, 0, dim) for array in value.arrays)
+            samples = self._constant(replace(value, arrays=(one, other)), expand=expand)
+            return self.emit("Transpose", samples, dim0=0, dim1=dim)
         if any(map(varies, rest)) or (varies(first) and first != BATCH):
             what = "a constant of it has a size that depends on the batch"
             raise Unsupported(what, "such a size in dimension 0 alone")

@@ -27,6 +27,7 @@ class Constant:
         source: the stored tensor that it is; empty where it was computed.
         learnt: whether it is a weight.
         steps: how it is laid out anew from the stored tensor.
+        numbered: whether its elements are not those values, but the numbers of stored elements.
     """
 
     arrays: tuple[Array, Array]
@@ -34,6 +35,7 @@ class Constant:
     source: str = ""
     learnt: bool = False
     steps: tuple[Rearrangement, ...] = ()
+    numbered: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

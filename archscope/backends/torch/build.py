@@ -18,6 +18,7 @@ from archscope.errors import SpecError, UsageError
 from archscope.errors.diagnostics import Diagnostic
 from archscope.ops import Op
 from archscope.ops.base import Tensors
+from archscope.ops.contents import called
 
 DTYPES = {name: getattr(torch, name) for name in (*HELD, "int64", "int32", "bool")}
 
@@ -71,6 +72,9 @@ class Network(nn.Module):
         for step in self.layer_steps:
             if step.layer.shares is None:
                 self._enter(step.layer.path, _module(step, dtype))
+        for step in self.layer_steps:  # after all others, as the code of models has it
+            for name, value in step.layer.begins:
+                begin(self.layer(step.layer.name).get_parameter(name), value)
 
     def _enter(self, path: tuple[str, ...], module: nn.Module) -> None:
         """Give a layer's module its place; blocks are plain modules."""
@@ -156,6 +160,15 @@ class Network(nn.Module):
         values.update(zip(segment.gives, results, strict=True))
         for ref in segment.last:
             values.pop(ref, None)
+
+
+def begin(parameter: torch.Tensor, value: float | str) -> None:
+    """Fill a parameter as ``init:`` says."""
+    word = called(value)
+    if word is None:
+        nn.init.constant_(parameter, float(value))
+    else:
+        getattr(nn.init, f"{word.word}_")(parameter, **word.arguments)
 
 
 def free_name(around: nn.Module, part: str) -> str:

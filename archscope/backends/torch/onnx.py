@@ -27,9 +27,9 @@ from archscope.ops.pooling import AdaptiveAvgPool2d, AvgPool2d
 SAID = frozenset((
     "Add", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Buffer", "Chunk", "Concat", "Constant", "ConstantPad2d",
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d", "Divide", "Dropout", "Dropout2d", "ELU", "Embedding",
-    "Expand", "Flatten", "GELU", "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "LayerNorm", "LeakyReLU",
-    "Linear", "MatMul", "MaxPool1d", "MaxPool2d", "Mean", "Multiply", "Parameter", "Permute", "ReLU", "ReLU6",
-    "Reshape", "Scale", "Select", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze",
+    "Expand", "Flatten", "GELU", "GroupNorm", "Hardsigmoid", "Hardswish", "Identity", "LayerNorm", "LayerNorm2d",
+    "LeakyReLU", "Linear", "MatMul", "MaxPool1d", "MaxPool2d", "Mean", "Multiply", "Parameter", "Permute", "ReLU",
+    "ReLU6", "Reshape", "Scale", "Select", "Shift", "SiLU", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze",
     "StochasticDepth", "Subtract", "Sum", "Tanh", "Transpose", "Unsqueeze", "ZeroPad2d",
 ))  # fmt: skip
 #: layers that are tried alone; of one kind each

@@ -1,8 +1,8 @@
 """What the nodes of an exported ONNX model say of their layers: ``metadata_props``, which Netron shows beside a node.
 
 Every node names its layer; one of each, that which computes with its weights or else the last, has its figures, so
-they add up over the file. (A dropout has no node.) The exporter's own notes stay, but for the lines of source on the
-machine that wrote the file.
+they add up over the file. (A dropout has no node, nor has a parameter that stands alone.) The exporter's own notes
+stay, but for the lines of source on the machine that wrote the file.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ from archscope.report.text import unit, value
 #: of a notebook, where the rest is in the frame; and of a page
 PIECE, PAGE = Room(rows=60, rest=".frame has"), Room(rows=None)
 _FAINT = "opacity:.7;font-size:smaller"
+#: columns that a phone has room for; tables of more are scrolled
+_FITTING = 5
 
 
 class Html(Format):
@@ -107,6 +109,7 @@ class _Html(Drawing):
             style += "font-weight:bold;" if row in block.totals[-1:] or row.role == "block" else ""
             first = texts[0] if row.label is None else row.label
             rows.append(_row([first, *texts[1:]], left, level=row.level, style=style))
+        kind += " wide" * (len(block.heads) > _FITTING)
         titles = [" ".join(filter(None, [head.title, head.below])) for head in block.heads]
         more = f'<p style="{_FAINT}">{escape(block.more)}</p>' if block.more else ""
         return _titled(block.title) + _table(titles, rows, left, kind) + more
@@ -146,7 +149,8 @@ def _table(titles: Sequence[str], rows: Iterable[str], left: Sequence[bool], kin
     """A table; of which kind it is tells a page how it stands on a phone."""
     head = f"<thead>{_row(titles, left, tag='th')}</thead>" if titles else ""
     style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-    return f'<table class="{kind}" style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
+    scrolled = ' tabindex="0"' if kind.endswith(" wide") else ""
+    return f'<table class="{kind}"{scrolled} style="{style}">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 
 def _row(texts: Sequence[str], left: Sequence[bool], *, level: int = 0, style: str = "", tag: str = "td") -> str:

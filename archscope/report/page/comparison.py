@@ -11,11 +11,11 @@ from archscope.analysis.step.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
 from archscope.comparison.difference import Difference
 from archscope.design import hold_drawn
-from archscope.figures import Column
+from archscope.figures import Column, of_mode
 from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render
 from archscope.report.results.comparison import ComparisonReport, figure_title, notes, setting_text, times_text
-from archscope.report.results.difference import difference_lines, said
+from archscope.report.results.difference import difference_lines, said, shown_costs
 from archscope.report.sheet import of_records
 from archscope.report.text import short, signed, value
 
@@ -45,10 +45,11 @@ def comparison_page(comparison: Comparison, difference: Difference | None = None
         tiles=_tiles(comparison),
         rows=list(_rows(comparison)),
         bubbles=_bubbles(comparison),
-        strips=[_strips(comparison, name) for name in STAGE_FIGURES],
+        strips=[_strips(comparison, name) for name in of_mode(comparison.setting, STAGE_FIGURES)],
         memory=_memory(comparison),
         difference=difference,
         changes=changes,
+        costs=[] if difference is None else shown_costs(difference),
         folds=any(line.level for line in changes),
         edits=[] if difference is None else [said(edit) for edit in difference.edits],
         notes=list(notes(comparison)),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archscope.comparison.changes import CHANGED, DELETED, KINDS, NEW, WRONG, Change, Changes, Figure
+from archscope.comparison.changes import CHANGED, DELETED, KINDS, NEW, RESTATED, WRONG, Change, Changes, Figure
+from archscope.comparison.difference import Difference
 from archscope.design import Expectation
 from archscope.figures import words_of
 from archscope.report import schema as js
@@ -17,9 +18,10 @@ from archscope.report.blocks import Block, Cell, Checked, Checks, Details, Grid,
 from archscope.report.results.difference import DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.report.results.verification import verdict_data, verdict_line, verdict_schema
-from archscope.report.text import value
+from archscope.report.text import counted, value
 from archscope.verify import growth
 
+_RESTATED = "restated (the same layers and figures; what is said of them is not as before)"
 _COLORS = {NEW: "green", DELETED: "red", CHANGED: "yellow", WRONG: "red"}
 
 
@@ -52,16 +54,15 @@ class ChangesReport(Report):
         text = ", ".join([*parts, *([same] if changes.same or not parts else [])])
         stated = sum(len(change.verdicts) for change in changes.changes)
         if changes.broken:
-            text += (
-                f"; {changes.broken} of {_many(stated, 'statement')} {'does' if changes.broken == 1 else 'do'} not hold"
-            )
+            verb = "does" if changes.broken == 1 else "do"
+            text += f"; {changes.broken} of {counted(stated, 'statement')} {verb} not hold"
         elif stated:
-            text += f"; {_many(stated, 'statement')}, all hold" if stated > 1 else "; 1 statement, which holds"
+            text += f"; {counted(stated, 'statement')}, all hold" if stated > 1 else "; 1 statement, which holds"
         return text
 
     def blocks(self, room: Room) -> Iterator[Block]:
         yield self.headline()
-        rows = tuple(row for change in self.result.changes for row in self._rows(change))
+        rows = tuple(row for change in self.result.changes if change.kind != RESTATED for row in self._rows(change))
         if rows:
             heads = ("before", "after", "change")
             yield Grid(
@@ -77,7 +78,9 @@ class ChangesReport(Report):
         lines = tuple(line for change in self.result.changes for line in self._lines(change))
         if lines:
             yield Checks(lines)
-        yield Notes(tuple(note for change in self.result.changes for note in self._notes(change)))
+        restated = [self._title(change) for change in self.result.changes if change.kind == RESTATED]
+        notes = (note for change in self.result.changes for note in self._notes(change))
+        yield Notes((*([f"{_RESTATED}: {', '.join(restated)}"] if restated else []), *notes))
         for change in self.result.changes:
             yield from self._details(change, room)
 
@@ -117,14 +120,8 @@ class ChangesReport(Report):
 
     def _details(self, change: Change, room: Room) -> Iterator[Block]:
         if change.difference is not None:
-            layers = change.difference.total.layers
-            what = (
-                f"{_many(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
-                if layers
-                else "no layer differs"
-            )
             inner = tuple(DifferenceReport(change.difference, self.depth).inner(room))
-            yield Details(f"{self._title(change)}: {what} ({change.spec})", inner)
+            yield Details(f"{self._title(change)}: {_what_differs(change.difference)} ({change.spec})", inner)
 
     def records(self) -> Records:
         fields = (
@@ -237,5 +234,8 @@ def _data(change: Change) -> dict[str, Any]:
     }
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+def _what_differs(difference: Difference) -> str:
+    layers = difference.total.layers
+    if layers:
+        return f"{counted(layers, 'layer')} {'is' if layers == 1 else 'are'} not as before"
+    return "names differ" if difference.changes else "no layer differs"

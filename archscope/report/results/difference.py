@@ -11,12 +11,12 @@ from archscope.analysis.counts.cost import Cost
 from archscope.comparison import as_written
 from archscope.comparison.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.design import incomplete
-from archscope.figures import words_of
+from archscope.figures import Column, words_of
 from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
-from archscope.report.text import shape, value
+from archscope.report.text import counted, shape, value
 
 #: rows that are shown unasked
 MOST_ROWS = 120
@@ -46,7 +46,7 @@ class DifferenceReport(Report):
 
     def headline(self) -> Headline:
         difference = self.result
-        words = words_of(difference.setting, (COLUMNS[name] for name in _SHOWN_COSTS))
+        words = words_of(difference.setting, shown_costs(difference))
         return Headline(" -> ".join(difference.labels), words, (*self.said.lines, *map(said, difference.edits)))
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -63,7 +63,7 @@ class DifferenceReport(Report):
             yield Notes(("no layer differs",), faint=False)
             return
         lines = difference_lines(self.result, self.depth)
-        costs = (Head(COLUMNS[name].title, "signed") for name in _SHOWN_COSTS)
+        costs = (Head(one.title, "signed") for one in shown_costs(self.result))
         yield Grid((Head(""), Head(""), Head("", wrapped=True), *costs), tuple(map(_row, lines)))
         if any(line.kind == AFFECTED for line in lines):
             yield Notes((_AFFECTED,))
@@ -112,19 +112,20 @@ def _row(line: Line) -> Row:
 
 def difference_lines(difference: Difference, depth: int | None = None) -> list[Line]:
     """The rows of a difference, the total last."""
-    costs = _costs(difference.total)
+    shown = tuple(one.name for one in shown_costs(difference))
+    costs = _costs(difference.total, shown)
     name = "total (incomplete)" if incomplete(difference.before.design, difference.after.design) else "total"
-    total = Line(0, "", name, _many(difference.total.layers, "layer"), costs)
+    total = Line(0, "", name, counted(difference.total.layers, "layer"), costs)
     at = depth or max((change.name.count(".") + 1 for change in difference.parts), default=1)
     while True:
-        lines = [line for change in difference.changes for line in _lines(change, ("", ""), 0, at)]
+        lines = [line for change in difference.changes for line in _lines(change, ("", ""), 0, at, shown)]
         if depth is not None or len(lines) < MOST_ROWS or at == 1:
             return [*lines, total]
         at -= 1
 
 
-def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> Iterator[Line]:
-    yield Line(level, change.kind, _label(change, inside), _what(change), _costs(change))
+def _lines(change: Change, inside: tuple[str, str], level: int, depth: int, shown: Sequence[str]) -> Iterator[Line]:
+    yield Line(level, change.kind, _label(change, inside), _what(change), _costs(change, shown))
     if change.kind != CHANGED or level + 1 >= depth:  # a part that is new or as before is one line
         return
     opened = _laid_together(change.children) if change.blocks > 1 else change
@@ -132,11 +133,11 @@ def _lines(change: Change, inside: tuple[str, str], level: int, depth: int) -> I
     affected = [child for child in opened.children if child.kind == AFFECTED]
     for child in opened.children:
         if child.kind != AFFECTED or len(affected) == 1:
-            yield from _lines(child, names, level + 1, depth)
+            yield from _lines(child, names, level + 1, depth, shown)
     if len(affected) > 1:
         layers = sum(child.layers for child in affected)
-        costs = [sum(cost) for cost in zip(*map(_costs, affected), strict=True)]
-        yield Line(level + 1, AFFECTED, f"{_many(layers, 'layer')}", "", tuple(costs))
+        costs = [sum(cost) for cost in zip(*(_costs(child, shown) for child in affected), strict=True)]
+        yield Line(level + 1, AFFECTED, f"{counted(layers, 'layer')}", "", tuple(costs))
 
 
 def _laid_together(alike: Sequence[Change]) -> Change:
@@ -152,8 +153,13 @@ def _laid_together(alike: Sequence[Change]) -> Change:
     )
 
 
-def _costs(change: Change) -> tuple[int, ...]:
-    return tuple(getattr(change, name) for name in _SHOWN_COSTS)
+def shown_costs(difference: Difference) -> tuple[Column, ...]:
+    """What the rows of a difference tell: of an inference nothing that is of a training step alone."""
+    return tuple(COLUMNS[name] for name in figures.of_mode(difference.setting, _SHOWN_COSTS))
+
+
+def _costs(change: Change, shown: Sequence[str]) -> tuple[int, ...]:
+    return tuple(getattr(change, name) for name in shown)
 
 
 def _label(change: Change, inside: tuple[str, str]) -> str:
@@ -167,19 +173,15 @@ def _label(change: Change, inside: tuple[str, str]) -> str:
 def _what(change: Change) -> str:
     words = [change.op] if change.op else []
     if change.blocks > 1:
-        words.append(_many(change.blocks, "block"))
+        words.append(counted(change.blocks, "block"))
     if not change.op:
-        words.append(_many(change.layers, "layer"))
+        words.append(counted(change.layers, "layer"))
     # of a block that says the same, what arrives there
     words += map(said, next(change.parts).edits if change.kind == AFFECTED else change.edits)
     if change.kind == AFFECTED and change.op and not change.edits:
         words.append("other gradients" if not change.saved_bytes else "keeps more" if change.saved_bytes > 0
                      else "keeps less")  # fmt: skip
     return ", ".join(words)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def said(edit: Edit) -> str:

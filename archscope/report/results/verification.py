@@ -14,7 +14,7 @@ from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
-from archscope.report.text import figure
+from archscope.report.text import counted, figure
 from archscope.report.text import value as written
 from archscope.setting import OF_MODULES, Setting
 from archscope.verify import Verdict, Verification
@@ -103,7 +103,7 @@ class VerificationReport(Report):
             yield Checked("", f"{result.design.name}: {lacking}; so are its figures")
         if not every and result.ok:
             if not self.quiet:
-                count = _count(len(result.verdicts), "figure") if result.verdicts else "nothing to check"
+                count = counted(len(result.verdicts), "figure") if result.verdicts else "nothing to check"
                 yield Checked("ok", f"{name}: {count}")
         else:
             for one in result.verdicts:
@@ -115,9 +115,9 @@ class VerificationReport(Report):
 
     def _summary(self) -> str:
         figures = sum(len(one.verdicts) for one in self.verified) + sum(map(len, self.proofs.values()))
-        text = f"{_count(len(self.specs), 'design')}, {_count(figures, 'figure')}: {figures - self.failed} ok"
+        text = f"{counted(len(self.specs), 'design')}, {counted(figures, 'figure')}: {figures - self.failed} ok"
         text += f", {self.failed} failed" if self.failed else ""
-        return text + (f", {_count(self.wrong, 'spec')} wrong" if self.wrong else "")
+        return text + (f", {counted(self.wrong, 'spec')} wrong" if self.wrong else "")
 
     def records(self) -> Records:
         rows = [row for path, result in self.specs.items() for row in self._rows(path, result)]
@@ -226,7 +226,3 @@ def verdict_line(name: str, verdict: Verdict) -> Checked:
 
 def _signed(difference: float) -> str:
     return f"{'+' if difference >= 0 else '-'}{written(abs(difference), 'count')}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -122,6 +122,34 @@ def _round_trip(name, path):
     ]
 
 
+RECURRENT = ("num_layers: 2, bidirectional: true", "num_layers: 2", "bidirectional: true", "bias: false")
+
+
+@pytest.mark.slow  # torch's exporter takes its time
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("more", RECURRENT)
+def test_recurrent_layers_written_and_read_are_those_of_torch(kind, more, tmp_path):
+    """The gates, cut and joined in the file, are again the tensors of torch's layer; onnxruntime runs the file."""
+    runtime = pytest.importorskip("onnxruntime")
+    arguments = f"hidden_size: 4, batch_first: true, {more}"
+    design = archscope.load(f"input: [7, 3]\nlayers: [{{{kind}: {{{arguments}}}, name: rnn}}]")
+    path = tmp_path / "model.onnx"
+    to_onnx(design, path, seed=0)
+    module = archscope.build(design, seed=0).eval()
+    x = torch.rand(2, 7, 3)
+    (out,) = runtime.InferenceSession(str(path)).run(None, {"input": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(out), module(x), rtol=1e-5, atol=1e-6)
+    model = read_onnx(path)
+    assert [check for check in prove_onnx(model) if not check.ok] == []
+    state = module.state_dict()
+    arrays = {one.source: one.array for parts in model.weights.values() for one in parts.values()}
+    if kind != "RNN":  # which torch's exporter writes out step by step
+        assert arrays.keys() == state.keys()
+        assert all((tensor.numpy() == arrays[name]).all() for name, tensor in state.items())
+        assert {layer.kind for layer in model.design.layers} == {"Transpose", kind}
+    assert archscope.analyze(model.design).total.params == sum(p.numel() for p in module.parameters())
+
+
 def shape_of(account, ref):
     return account[ref.node].y[ref.output].shape
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from archscope.backends.onnx.reading import read_onnx
 from archscope.backends.torch.onnx_proof import prove_onnx
+from archscope.errors import UsageError
 from tests.backends.onnx.graphs import ints, node, save, weight
 
 LINE, PLANE, VOLUME = {"x": ("N", 4, 9)}, {"x": ("N", 4, 8, 8)}, {"x": ("N", 4, 5, 6, 6)}
@@ -15,6 +18,20 @@ WORDS = {"x": (("N", 7), "int64")}
 KERNEL = {"w": weight(6, 4, 3, 3), "b": weight(6, seed=1)}
 NORM = {name: np.abs(weight(4, seed=seed)) + 0.5 for seed, name in enumerate(("s", "b", "m", "v"))}
 
+
+def _gates(name: str) -> list[Any]:
+    """A weight with its gates in ONNX's order, input, output, forget, cell: torch's are the first, the last, ..."""
+    cut = [node("Slice", f"{name} at{gate} at{gate + 1} axis", f"{name}{gate}") for gate in range(4)]
+    return [*cut, node("Concat", f"{name}0 {name}3 {name}1 {name}2", f"{name}o", axis=0)]
+
+
+#: as torch's exporter writes a layer's weights
+GATES = [
+    *(one for name in ("wi", "wh", "bi", "bh") for one in _gates(name)),
+    node("Concat", "bio bho", "bo", axis=0),
+    *(node("Unsqueeze", f"{name} axis", f"{name}u") for name in ("wio", "who", "bo")),
+    node("LSTM", "x wiou whou bou", "y", hidden_size=3),
+]
 #: op of the design, nodes, stored tensors, inputs
 LAYERS = {
     "convolution": ("Conv2d", [node("Conv", "x w b", pads=[1, 1, 1, 1], strides=[2, 2])], KERNEL, PLANE),
@@ -54,6 +71,10 @@ LAYERS = {
     "a learnt tensor": ("Parameter Add", [node("Add", "x w")], {"w": weight(1, 5, 6)}, ROWS),
     "lstm": ("LSTM Unflatten Transpose", [node("LSTM", "x w r b", "y", hidden_size=3, direction="bidirectional")],
              {"w": weight(2, 12, 6), "r": weight(2, 12, 3, seed=1), "b": weight(2, 24, seed=2)}, ROWS),
+    "lstm, its gates put together": ("LSTM Unsqueeze", GATES, {
+        "wi": weight(12, 6), "wh": weight(12, 3, seed=1), "bi": weight(12, seed=2), "bh": weight(12, seed=3),
+        "axis": ints(0), **{f"at{place}": ints(3 * place) for place in range(5)},
+    }, ROWS),
     "gru": ("GRU", [node("GRU", "x w r b", "s", hidden_size=3, linear_before_reset=1),
                     node("Squeeze", "s axes")],
             {"w": weight(1, 9, 6), "r": weight(1, 9, 3, seed=1), "b": weight(1, 18, seed=2), "axes": ints(1)}, ROWS),
@@ -211,3 +232,23 @@ def test_the_layers_compute_what_the_nodes_do(ops, nodes, stored, inputs, tmp_pa
     *checks, outputs = prove_onnx(model)
     assert [check for check in checks if not check.ok] == []
     assert outputs.measured == "those of the file", outputs.note
+
+
+def test_gates_that_are_put_together_are_the_stored_weights(tmp_path):
+    """Of each weight of torch's layer the stored tensor, element by element."""
+    _, nodes, stored, inputs = LAYERS["lstm, its gates put together"]
+    model = read_onnx(save(tmp_path / "model.onnx", nodes, stored, inputs=inputs))
+    weights = next(parts for parts in model.weights.values() if len(parts) == 4)
+    names = {"weight_ih_l0": "wi", "weight_hh_l0": "wh", "bias_ih_l0": "bi", "bias_hh_l0": "bh"}
+    assert {name: one.source for name, one in weights.items()} == names
+    assert all((one.array == stored[one.source]).all() for one in weights.values())
+
+
+def test_a_weight_of_parts_of_several_is_refused(tmp_path):
+    _, nodes, stored, inputs = LAYERS["lstm, its gates put together"]
+    mixed = [one for one in nodes if "who" not in one.output]
+    mixed.insert(-5, node("Concat", "wh0 wh3 wh1 wh1", "who", axis=0))
+    with pytest.raises(
+        UsageError, match="its weight is put together of parts of others; needed: weights that are stored whole"
+    ):
+        read_onnx(save(tmp_path / "model.onnx", mixed, stored, inputs=inputs))

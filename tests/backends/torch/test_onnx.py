@@ -55,6 +55,9 @@ def test_it_computes_the_same_at_any_batch(spec, size, batch, tmp_path):
     weights = {initializer.name: initializer.dims for initializer in model.graph.initializer}
     for name, parameter in network.named_parameters():
         assert weights[name] == list(parameter.shape)
+    noted = [one for node in model.graph.node for one in node.metadata_props if one.key == "params.archscope"]
+    read = {name: one.numel() for name, one in network.named_parameters() if not name.startswith("place.")}  # no node
+    assert sum(int(one.value) for one in noted) == sum(read.values())
     x = inputs(design, batch)
     named = {node.name: tensor.numpy() for node, tensor in zip(design.inputs, x, strict=True)}
     found = ReferenceEvaluator(model).run(None, named)

@@ -31,6 +31,9 @@ layers:
 """
 
 
+pytestmark = pytest.mark.slow  # tests/backends/torch/test_onnx.py holds the sum of the parameters in every run
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "told.onnx"

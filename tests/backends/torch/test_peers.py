@@ -284,6 +284,25 @@ def test_layers_that_are_used_again_or_frozen():
     assert differences(archscope.load(SHARED), batch=2) == {}
 
 
+@pytest.mark.parametrize(
+    ("before", "arguments", "one_kernel"),
+    [
+        ("", "2, batch_first: true", True),
+        ("{Linear: 6}, ", "2, batch_first: true", False),  # whose weights have a gradient
+        ("", "3, batch_first: true", False),
+        ("", "2", False),
+    ],
+)
+def test_an_attention_that_is_wholly_frozen_may_be_one_kernel(before, arguments, one_kernel):
+    """torch's counter knows no formula for that kernel, and counts nothing of it."""
+    layer = f"{{MultiheadAttention: {{num_heads: {arguments}}}, freeze: true}}"
+    design = archscope.load(f"input: [4, 6]\nlayers: [{before}{layer}]")
+    assert differences(design, batch=2) == {}
+    readings = reconcile(design, archscope.Setting(batch=2)).readings
+    assert not any(one.work.refused for one in readings.values() if one.work)
+    assert (readings["torch"].work.total == 0) == one_kernel
+
+
 # -- running them ------------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,10 @@ record(
     *_TRAILING_ERRORS,
 )
 record(
+    "LayerNorm2d",
+    cases("LayerNorm2d", {"eps": _EPS, "elementwise_affine": _FLAG, "bias": _FLAG}, maps(2)),
+)
+record(
     "RMSNorm",
     _trailing("RMSNorm", {"eps": default_or(st.none() | st.floats(1e-8, 1e-2)), "elementwise_affine": _FLAG}),
     *_TRAILING_ERRORS,

@@ -32,6 +32,7 @@ def _opaque(draw: st.DrawFn) -> Case:
         "saved_bytes": draw(st.none() | st.integers(0, 10**4)),
         "saved_inputs": draw(st.none() | st.lists(st.integers(0, len(arriving) - 1), unique=True)),
         "saved_outputs": draw(st.lists(st.integers(0, len(outputs) - 1), unique=True)),
+        "output_bytes": draw(st.just([]) | st.just([10**5, *[0 for _ in outputs[1:]]])),
     }
     dtypes = [draw(st.sampled_from([None, None, "int64", "bool"])) for _ in arriving]
     inputs = (Tensor((batch, *shape), dtype) for shape, dtype in zip(arriving, dtypes, strict=True))
@@ -47,6 +48,9 @@ record(
     ErrorCase(_BOX | {"buffer_dtypes": {"ids": "int64"}}, ((2, 3),), "there is no buffer ids in buffer_shapes"),
     ErrorCase(_BOX | {"saved_inputs": [1]}, ((2, 3),), "saved_inputs names input 1, counted from 0, and 1 arrive"),
     ErrorCase(_BOX | {"saved_outputs": [1]}, ((2, 3),), "saved_outputs names output 1, counted from 0, and there"),
+    ErrorCase(
+        _BOX | {"output_bytes": [0]}, ((2, 3),), "output_bytes (1) must be as many as output_shapes (1), the first"
+    ),
     ErrorCase(_BOX, ((),), "the first input lends the batch, and a scalar has none"),
     ErrorCase(_BOX | {"input_shapes": [[3], [3]]}, ((2, 3),), "it was measured on 2 inputs, and 1 arrive"),
     ErrorCase(_BOX | {"input_shapes": [[3]]}, ((2, 5),), "were measured on [3] (input 0), and [5] arrives"),

@@ -160,3 +160,18 @@ def test_nothing_is_beside_the_screen_of_a_phone(make, new_page, tmp_path):
         "[...document.querySelectorAll('.report *')].filter((one) => one.getBoundingClientRect().right > 391).length"
     )
     assert page.evaluate(beside) == 0
+
+
+def test_a_wide_table_is_scrolled_on_a_phone_and_its_numbers_stay_whole(new_page, tmp_path):
+    """Six columns: numbers of eight digits would be broken letter by letter."""
+    change = archscope.diff(archscope.load("alexnet"), archscope.load("vgg16"))
+    file = tmp_path / "report.html"
+    file.write_text(FORMATS["html"].text(report_of(change)), encoding="utf-8")
+    page = new_page(**PHONE)
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+    total = page.locator(".grid tr", has_text="total").last.locator("td").nth(4)
+    lines = "(one) => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)"
+    assert total.evaluate(lines) < 2
+    assert page.evaluate("(box => box.scrollWidth > box.clientWidth)(document.querySelector('.grid.wide'))")
+    assert inaccessible(page) == []

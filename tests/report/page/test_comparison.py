@@ -123,6 +123,15 @@ def test_the_tables_are_there_without_javascript(opened: Any) -> None:
     assert page.locator("button:visible").count() == 0
 
 
+def test_of_an_inference_nothing_is_told_that_is_of_training_alone() -> None:
+    designs = [archscope.load("lenet5"), archscope.load("lenet5", set={"classes": 11})]
+    for mode, there in (("train", True), ("infer", False)):
+        text = comparison_page(archscope.compare(designs, mode=mode), archscope.diff(*designs, mode=mode))
+        shown = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.S)
+        assert ("saved bytes" in shown) is there
+        assert ("training step" in shown) is there
+
+
 def test_html_in_specs_is_text(tmp_path: Path, new_page: NewPage) -> None:
     spec = (
         "name: '{}'\ninput: [3, 8, 8]\nvars: {{word: '\"{}\"'}}\nlayers: [Flatten, Linear: 3]\n"

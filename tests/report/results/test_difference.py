@@ -95,6 +95,13 @@ def test_the_difference_as_csv_adds_up(wider):
     assert (rows[0]["before"], rows[0]["what"]) == ("layer1.0.conv1", "out_channels 64 -> 128")
 
 
+def test_of_an_inference_no_saved_tensors_are_told():
+    found = diff(archscope.load("vgg16"), archscope.load("vgg19"), mode="infer")
+    text = plain(difference_text(found, 120))
+    assert "saved bytes" not in text
+    assert text.splitlines()[-1].split() == ["total", "6", "layers", "+5,309,696", "+4,161,798,144"]
+
+
 def test_the_difference_as_markdown():
     text = difference_markdown(diff(archscope.load("alexnet"), archscope.load("alexnet_two_tower")))
     assert "- towers 1 -> 2" in text

@@ -51,10 +51,9 @@ def _recurrent(lift: GraphLifting, node: OnnxNode, kind: str) -> list[Ref]:
         options["nonlinearity"] = names.pop().lower()
     elif attributes.get("activations"):
         raise Unsupported("its activations are not the usual ones", "those of the paper")
-    refs = lift.layer(
-        kind, x, hidden_size=hidden, bias=bias is not None, weights=_weights(kind, weights, bias, hidden, directions),
-        **options,
-    )  # fmt: skip
+    parts = _weights(kind, weights, bias, hidden, directions)
+    own = {name: lift.stored(part) for name, part in parts.items()}
+    refs = lift.layer(kind, x, hidden_size=hidden, bias=bias is not None, weights=own, **options)
     length, batch = lift.sizes(x)[:2]
     if directions == 1:  # ONNX has a dimension of the directions before that of the samples
         return [lift.reshaped(refs[0], [length, 1, batch, hidden]), *refs[1:]]
@@ -72,16 +71,16 @@ def _weights(
     for number in range(directions):
         suffix = "l0" + ("_reverse" if number else "")
         for name, value in weights.items():
-            parts[f"weight_{name}_{suffix}"] = _part(value, number, order, hidden)
+            parts[f"weight_{name}_{suffix}"] = _part(value, number, order)
         if bias is not None:
             rows = len(order) * hidden
             for which, name in enumerate(("ih", "hh")):
                 part = bias.arrays[0][:, which * rows : (which + 1) * rows]
-                parts[f"bias_{name}_{suffix}"] = _part(bias.rearranged((part, part)), number, order, hidden)
+                parts[f"bias_{name}_{suffix}"] = _part(bias.rearranged((part, part)), number, order)
     return parts
 
 
-def _part(value: Constant, direction: int, order: list[int], hidden: int) -> Constant:
+def _part(value: Constant, direction: int, order: list[int]) -> Constant:
     gates = np.split(value.arrays[0][direction], len(order))
     ordered = np.concatenate([gates[place] for place in order]) if value.is_known else value.arrays[0][direction]
     return value.rearranged((ordered, ordered))

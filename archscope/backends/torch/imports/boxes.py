@@ -40,6 +40,9 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
     except Exception as error:
         why = str(error) if type(error) is ValueError else line_of(error)
         raise UsageError(_no_box(refusal, f"what it does cannot be measured: {why}")) from None
+    totals["saved_bytes"] = _of_float32(totals["saved_bytes"], inputs, held)
+    if "output_bytes" in totals:
+        totals["output_bytes"] = [_of_float32(size, inputs, held) for size in totals["output_bytes"]]
     try:
         mark = lifting.mark(held)
     except Unsupported as error:
@@ -54,7 +57,7 @@ def box(lifting: Lifting, calls: Sequence[Call], refusal: Refusal) -> None:
         parameter_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if one.learnt},
         buffer_shapes={name: list(lifting.shape(one.value)) for name, one in named.items() if not one.learnt},
         buffer_dtypes={name: word(one.value.dtype, own_type) for name, one in named.items() if not one.learnt},
-        **totals | {"saved_bytes": _of_float32(int(totals["saved_bytes"]), inputs, held)},
+        **totals,
     )
     refs = [lifting.ref(value, calls[0]) for value in inputs]
     try:

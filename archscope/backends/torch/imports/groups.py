@@ -25,6 +25,8 @@ def recognised(lifting: Lifting, calls: Sequence[Call], module: nn.Module | None
     own = [call for call in calls if call.packet not in SILENT]
     if len(own) > 1 and len({call.packet for call in own}) == 1 and own[0].packet in _JOINING:
         return _joined(lifting, own)
+    if [call.packet for call in own] == ["aten.permute", "aten.layer_norm", "aten.permute"]:
+        return _of_channels(lifting, own)
     if module is None or type(module).__name__ not in REGISTRY:
         return None
     if len(own) != 1 if type(module).__name__ in _SAY_MORE else len(own) < 2:
@@ -65,6 +67,31 @@ def _joined(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
         return lifting.draft.layer(lifting.instances.name(calls[0]), op, refs)
 
     return lambda: lifting.represent(calls[-1], read, make)
+
+
+def _of_channels(lifting: Lifting, calls: Sequence[Call]) -> Make | None:
+    """A map normalised over its channels at each place: they go last, and come back."""
+    to_last, norm, back = calls
+    a, held = norm.arguments, lifting.program.held
+    orders = [list(call.arguments["dims"]) for call in (to_last, back)]
+    read, results = lifting.uses.around(calls)
+    inputs = [value for value in read if value.name not in held]
+    weights = {name: a[name] for name in ("weight", "bias") if a[name] is not None}
+    if orders != [[0, 2, 3, 1], [0, 3, 1, 2]] or len(a["normalized_shape"]) != 1 or results != list(back.outputs):
+        return None
+    if inputs != to_last.values[:1] or norm.values[:1] != list(to_last.outputs) or list(weights)[:1] == ["bias"]:
+        return None
+    if any(value.name not in held for value in weights.values()):
+        return None
+    affine = {"elementwise_affine": bool(weights)} | ({"bias": "bias" in weights} if weights else {})
+    op = lifting.op("LayerNorm2d", eps=a["eps"], **affine)
+
+    def make() -> Any:
+        if weights:
+            return lifting.layer(norm, op, inputs, weights, frozenset(call.packet for call in calls))
+        return lifting.draft.layer(lifting.instances.name(norm), op, [lifting.ref(inputs[0], norm)])
+
+    return lambda: lifting.represent(back, inputs, make)
 
 
 def _composed(lifting: Lifting, calls: Sequence[Call], module: nn.Module) -> Make | None:

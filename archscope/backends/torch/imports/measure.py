@@ -42,7 +42,10 @@ def measured(
                 f"{name} is {one[name]:,} at batch {lifting.batch} and {other[name]:,} at {lifting.batch + 1}, which "
                 "no figure a sample says"
             )
-    return figures | {name: one[name] for name in ("saved_inputs", "saved_outputs")}
+    around = [more - less for less, more in zip(one["output_bytes"], other["output_bytes"], strict=True)]
+    plain = around == [more - less for less, more in zip(one["own_bytes"], other["own_bytes"], strict=True)]
+    places = {name: one[name] for name in ("saved_inputs", "saved_outputs")}
+    return figures | places | ({} if plain else {"output_bytes": around})
 
 
 def _run(
@@ -76,11 +79,19 @@ def _run(
             torch.autograd.backward([result.sum() for result in learnt])
         backward = work.get_total_flops() // 2 - forward
     entering, leaving = (_places(values, some) for some in (inputs, results))
+    tensors = [values[value.name] for value in results]
+    own = [tensor.numel() * tensor.element_size() for tensor in tensors]
+    around = [
+        size if place in entering else 0 if place == before else tensor.untyped_storage().nbytes()
+        for tensor, size, place, before in zip(tensors, own, leaving, [None, *leaving], strict=False)
+    ]
     storages = {*entering, *leaving, *_places(values, [one.value for one in held])}
     return {
         "macs": forward,
         "backward_macs": backward,
         "saved_bytes": sum(storage.nbytes() for place, storage in saved.items() if place not in storages),
+        "own_bytes": own,
+        "output_bytes": around,
         "saved_inputs": [number for number, place in enumerate(entering) if place in saved],
         "saved_outputs": [number for number, place in enumerate(leaving) if place in saved and place not in entering],
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from archscope.backends.torch.source.express import literal
 from archscope.errors import UsageError
 from archscope.ops import REGISTRY, Op
 from archscope.ops.base import InfersArguments, Tensors, TorchLayer
@@ -20,7 +21,7 @@ from archscope.ops.tensors import bounds
 
 Sources = Mapping[str, str]
 
-#: the classes that stand for tensors of their own, by name, in a file that uses them
+#: the classes that stand for tensors of their own, and for layers that torch has not, by name, in a file that uses them
 HELD = {
     "Learned": '''
 class Learned(nn.Module):
@@ -54,6 +55,13 @@ class Floating(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.to(self.like.dtype)
+''',
+    "LayerNorm2d": '''
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of a map, at each place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 ''',
     "stored": '''
 def stored(file: str, name: str) -> Tensor:
@@ -107,6 +115,7 @@ _LAYERS: dict[str, Callable[[Any, Tensors], tuple[str, dict[str, Any]]]] = {
     "LSTMCell": _inferring,
     "GRUCell": _inferring,
     "Upsample": _upsample,
+    "LayerNorm2d": lambda op, x: ("LayerNorm2d", {**op.non_default(), **op.inferred(*x)}),
     "Parameter": lambda op, x: _learned(op),
     "Buffer": lambda op, x: _fixed(op, persistent=op.persistent),
     "Constant": lambda op, x: _fixed(op, persistent=False),
@@ -127,6 +136,22 @@ def _learned(op: Any) -> tuple[str, dict[str, Any]]:
     if op.init in (0, 1):
         return f"Learned.{'ones' if op.init else 'zeros'}", {"shape": op.shape}
     return "Learned.full", {"shape": op.shape, "fill": float(op.init)}
+
+
+def begun(value: float | str) -> str:
+    """A call that fills a parameter as ``init:`` says; in ``{}`` the parameter."""
+    word = called(value)
+    if word is None:
+        return f"nn.init.constant_({{}}, {value})"
+    usual = BEGINNINGS[word.word]
+    more = "".join(f", {name}={literal(one)}" for name, one in word.arguments.items() if one != usual[name])
+    return f"nn.init.{word.word}_({{}}{more})"
+
+
+def draws(value: float | str) -> bool:
+    """Whether a parameter that begins so is drawn."""
+    word = called(value)
+    return word is not None and word.word not in ("zeros", "ones", "eye", "dirac")
 
 
 def _fixed(op: Any, *, persistent: bool) -> tuple[str, dict[str, Any]]:
@@ -159,7 +184,7 @@ def held(kind: str, a: Sources) -> str:
     """Source of a tensor of its own, from what :func:`constructor` says of it."""
     around, _, how = kind.partition(".")
     if not how:
-        return f"{around}()"
+        return f"{around}({', '.join(f'{name}={value}' if n else value for n, (name, value) in enumerate(a.items()))})"
     shape = _several(a.get("shape", ""))
     dtype = f", dtype={_dtype(a['dtype'])}" if a.get("dtype", '"float"') != '"float"' else ""
     if how.endswith("_"):

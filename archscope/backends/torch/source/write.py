@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 
 from archscope.analysis.counts.account import analyze, runnable
-from archscope.backends.torch.build import build, free_name, refuse_opaque
-from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, constructor, targets
+from archscope.backends.torch.build import Network, build, free_name, refuse_opaque
+from archscope.backends.torch.source.calls import FUNCTIONS, HELD, applied, begun, constructor, draws, targets
 from archscope.backends.torch.source.classes import Classes, applied_again
 from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
@@ -113,8 +113,8 @@ def _documented(text: str) -> str:
 class _ClassText:
     """The text of one class."""
 
-    def __init__(self, one: Class, design: Design, network: nn.Module) -> None:
-        self._class, self._design = one, design
+    def __init__(self, one: Class, design: Design, network: Network) -> None:
+        self._class, self._design, self._network = one, design, network
         self._root = not one.parts[0].path
         self._overwritten = _overwritten(design)
         self._around = network if self._root else nn.Module()
@@ -230,7 +230,7 @@ class _ClassText:
         self._forward = [f"def forward({signature}) -> {kind}:", *(f"    {line}" for line in lines)]
         self._forward.append(f"    return {result}")
         if self._root:
-            self._init += [*self._types(), *self._frozen()]
+            self._init += [*self._types(), *self._begins(), *self._frozen()]
 
     def _input_names(self) -> list[str]:
         count = len(self._class.parts[0].inputs)
@@ -405,6 +405,29 @@ class _ClassText:
         while name in alive or (number and name == stem):
             name, count = f"{stem}_{count}", count + 1
         return name
+
+    def _begins(self) -> Iterator[str]:
+        """How parameters begin of which the spec says it, in the order of the layers; alike ones by one loop.
+
+        Those that are drawn follow each other as the built module draws them.
+        """
+        loops: list[tuple[str, list[str]]] = []
+        drawn: tuple[str, list[str]] | None = None
+        for step in self._network.layer_steps:
+            for name, value in step.layer.begins:
+                call = begun(value)
+                loop = next((one for one in reversed(loops) if one[0] == call), None)
+                if loop is None or (draws(value) and loop is not drawn):
+                    loop = (call, [])
+                    loops.append(loop)
+                drawn = loop if draws(value) else drawn
+                loop[1].append(f'"{self._network.names[step.layer.name]}.{name}"')
+        for call, names in loops:
+            if len(names) == 1:
+                yield call.format(f"self.get_parameter({names[0]})")
+            else:
+                yield f"for name in ({', '.join(names)}):"
+                yield f"    {call.format('self.get_parameter(name)')}"
 
     def _types(self) -> Iterator[str]:
         """What is held in a floating type of its own, as few parts as say it."""

@@ -190,3 +190,26 @@ def test_a_linear_layer_whose_weight_is_cast_is_a_product_and_a_sum_and_keeps_wh
     kinds = Counter(layer.kind for layer in found.design.layers)
     assert kinds["Cast"] == 4  # the input, the weight and the bias, and the result
     assert kinds["MatMul"] == kinds["Add"] == 1
+
+
+class ChannelsNormalised(nn.LayerNorm):
+    """torchvision.models.convnext.LayerNorm2d, by hand."""
+
+    def forward(self, x):
+        x = x.permute(0, 2, 3, 1)
+        x = nn.functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+def test_a_map_normalised_over_its_channels_is_one_layer():
+    """What it saves and takes is proved against the module: a convolution behind it reads channels that lie last."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), ChannelsNormalised(8, eps=1e-6), nn.Conv2d(8, 8, 7, padding=3, groups=8),
+        ChannelsNormalised(8, bias=False), nn.ReLU(), ChannelsNormalised(8, elementwise_affine=False),
+    )  # fmt: skip
+    imported = archscope.from_torch(module, torch.zeros(2, 3, 32, 32))
+    assert imported.ok
+    norms = [layer.op for layer in imported.design.layers if layer.kind == "LayerNorm2d"]
+    assert [(op.eps, op.elementwise_affine, op.bias) for op in norms] == [
+        (1e-6, True, True), (1e-5, True, False), (1e-5, False, True)
+    ]  # fmt: skip

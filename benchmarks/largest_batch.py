@@ -1,4 +1,4 @@
-"""The largest batches by archscope beside published ones: ``python reports/largest_batch.py``.
+"""The largest batches by archscope beside published ones: ``python -m benchmarks.largest_batch``.
 
 Published: results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv and ...-nchw-... of
 github.com/huggingface/pytorch-image-models (timm) at aa4b585: training steps on an RTX 3090 of 24 GiB under torch 1.12
@@ -20,7 +20,7 @@ from archscope.analysis.step.fit import largest_batch, room
 from archscope.analysis.step.memory import memory
 from archscope.setting.devices import DEVICES
 
-OUT = Path(__file__).with_suffix(".md")
+OUT = Path(__file__).parents[1] / "reports" / "largest_batch.md"
 CARD = DEVICES["rtx3090"]
 SETTING = {"device": "rtx3090", "optimizer": "nesterov", "precision": "fp16-mixed", "accumulate": True}
 STEPS = (512, 384, 256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
@@ -128,7 +128,7 @@ def page(found: list[Row]) -> str:
     lines = [
         "# The largest batch, beside published ones",
         "",
-        "Made by `python reports/largest_batch.py`, whose head says where the published figures are from: "
+        "Made by `python -m benchmarks.largest_batch`, whose head says where the published figures are from: "
         "[timm's training benchmarks](https://github.com/huggingface/pytorch-image-models/tree/"
         "aa4b5850c1543fa488abf260f18390eda46cf85d/results) on an RTX 3090 (24 GiB), torch 1.12, CUDA 11.3, fp16 "
         "autocast, SGD with Nesterov's momentum, kept gradients. `ran` is the published batch, `failed` the one before "
