@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Row, Total, block_total
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, counted, suggestion
 from archscope.figures import (
     COSTS,
     DESIGN,
@@ -347,7 +347,7 @@ def _nothing(_: Account, __: Any) -> None:
 
 
 def _kind(_: Account, group: Row | Total) -> str:
-    return group.kind if isinstance(group, Row) else f"{group.layers} layer{'s' * (group.layers != 1)}"
+    return group.kind if isinstance(group, Row) else counted(group.layers, "layer")
 
 
 def _dtype(account: Account, group: Row | Total) -> str | None:

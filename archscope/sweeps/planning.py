@@ -11,7 +11,7 @@ from typing import Any
 
 from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
-from archscope.errors import SpecError, UsageError, suggestion
+from archscope.errors import SpecError, UsageError, counted, suggestion
 from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.figures import COSTS, FIELDS, Column, dependence, figures_in
 from archscope.load import load, read_document, variant
@@ -222,7 +222,9 @@ def _lists(
         if not isinstance(value, tuple):
             raise UsageError(f"`{axis.name}` cannot be varied: `{name}` is no list")
         if (place or 0) >= len(value):
-            raise UsageError(f"`{axis.name}` cannot be varied: `{name}` has {len(value)} elements, numbered from 0")
+            raise UsageError(
+                f"`{axis.name}` cannot be varied: `{name}` has {counted(len(value), 'element')}, numbered from 0"
+            )
         stated = node.items if isinstance(node, ListNode) and name not in sets else []
         if stated and all(isinstance(item, ScalarNode) for item in stated):
             yield name, [item.value for item in stated if isinstance(item, ScalarNode)]

@@ -12,6 +12,7 @@ from archscope.analysis.field.axis import Field as Seen
 from archscope.analysis.field.axis import apart_words, channel_words, hull_words, less_words
 from archscope.analysis.field.receptive_field import ReceptiveFields
 from archscope.arith import whole_number
+from archscope.errors import counted
 from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
@@ -218,12 +219,12 @@ def _lines(layer: dict[str, Any]) -> Iterator[str]:
         pixel = layer["pixel"]
         place = ", ".join(map(str, pixel["place"]))
         units = pixel["seen_by"]["units"]
-        yield f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}"
+        yield f"  place ({place}) of the input is seen by {counted(units, 'unit')}: {pixel['words']}"
 
 
 def _unit_words(unit: dict[str, Any]) -> Iterator[str]:
     place = ", ".join(map(str, unit["place"]))
-    yield f"  unit ({place}) sees {unit['words']}: {unit['sees']['places']:,} places"
+    yield f"  unit ({place}) sees {unit['words']}: {counted(unit['sees']['places'], 'place')}"
     if unit["padding_share"]:
         field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
         yield f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding"
@@ -233,7 +234,7 @@ def _unit_words(unit: dict[str, Any]) -> Iterator[str]:
 
 def _measured_words(measured: dict[str, Any]) -> list[str]:
     hidden = [f"     not measured: {one['layer']} {one['why']}" for one in measured["hidden"]]
-    reached = f"{measured['places']:,} places"
+    reached = counted(measured["places"], "place")
     if measured["agrees"] is None:
         return [*hidden, f"     gradients reach {reached} for certain, all of them among these"]
     verdict = "the same" if measured["agrees"] else "NOT the same"

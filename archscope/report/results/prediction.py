@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.time.roofline import Prediction
+from archscope.errors import counted
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said, run_of
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
@@ -118,7 +119,7 @@ def _facts(prediction: Prediction) -> Iterator[Fact]:
         yield Fact("update", (duration(prediction.update),), "", 1)
     if not prediction.calibrated:
         yield _estimate(prediction)
-    calls = f"{work.calls:,} call{'s' * (work.calls != 1)}"
+    calls = counted(work.calls, "call")
     yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {calls}")
     shares = {
         limit: value(share(took, prediction.seconds), "part") for limit, took in prediction.limited().items() if took
