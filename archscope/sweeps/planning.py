@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import NoneType
@@ -101,8 +101,20 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
+    warnings = (*base.warnings, *_hidden(question, dict(base.vars), {axis.name for axis in axes}))
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), warnings)
     return _with_columns(plan, asked)
+
+
+def _hidden(question: Question, variables: Mapping[str, Any], varied: Collection[str]) -> Iterator[Diagnostic]:
+    """Variables that are called as figures are, where a condition or a formula may mean either."""
+    texts = (*(text for _, text in question.derived), *question.where)
+    named = dict.fromkeys(name for text in texts for name in names_in(text))
+    for name in named:
+        if name in SWEPT and name in variables:
+            here, other = ("the variable that varies", "figure") if name in varied else ("the figure", "variable")
+            message = f"`{name}` is {here} in conditions and formulas, and not the {other} of that name"
+            yield Diagnostic(message, None, "give the variable another name", severity="warning")
 
 
 def _origin(spec: str | os.PathLike[str] | Document | Design) -> Origin:
