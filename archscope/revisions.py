@@ -3,8 +3,9 @@
 ``main:./models/net.yaml`` is a file's name like others, wherever a spec is read: what stands behind the colon begins
 with a dot and is seen from the working folder, as git sees it. A file on the disk that is called so comes first.
 
-git is run by its name with a list of arguments, without a shell and without asking anybody; nothing is written. A
-revision that begins with ``-`` would be an option, and is refused.
+git is run by its name with a list of arguments, without a shell and without asking anybody; nothing is written. No path
+is handed to it: files are looked up in the list of those of a commit. A revision that begins with ``-`` would be an
+option, and is refused.
 """
 
 from __future__ import annotations
@@ -314,7 +315,7 @@ def missing(place: Place) -> SpecError:
 
 # -- git ---
 
-_QUIETLY = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+_QUIETLY = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def _started(*arguments: str) -> subprocess.Popen[bytes]:

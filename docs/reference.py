@@ -34,7 +34,7 @@ from archscope.report import zoo as shipped
 from archscope.report.formats.markdown import Markdown
 from archscope.report.results.catalogue import CatalogueReport
 from archscope.report.results.ops import OpsReport
-from archscope.setting.devices import DEVICES
+from archscope.setting.devices import DEVICES, Device
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 from archscope.spec import library
@@ -211,16 +211,31 @@ def _settings() -> str:
     precisions = (
         (code(one.name), ", ".join(map(code, one.aliases)), escaped(one.about)) for one in PRECISIONS.values()
     )
-    devices = ((code(name), escaped(one.name), f"{one.memory / 2**30:.0f} GiB") for name, one in DEVICES.items())
     optimizers = ((code(name), str(one.states), code(one.torch)) for name, one in OPTIMIZERS.items())
+    about = (
+        "How a design is run. Every result states of its setting what its figures depend on. In Python it is one value:"
+    )
+    heads = ("device", "name", "memory, GiB", "GB/s", *_NUMBERS.values(), "peaks from")
     return "\n".join(
         (
-            "# Settings\n\nHow a design is run. Every result states of its setting what its figures depend on.\n",
+            f"# Settings\n\n{about}\n", _SETTING,
             "## Precisions\n", table(("precision", "also", "what it means"), precisions),
             "## Optimizers\n", table(("optimizer", "tensors kept a parameter", "torch.optim"), optimizers),
-            "## Devices\n", table(("device", "name", "memory"), devices),
+            "## Devices\n", "Peaks are TFLOP/s of dense products, as their makers publish them.\n",
+            table(heads, map(_device, DEVICES, DEVICES.values())),
         )
     )  # fmt: skip
+
+
+#: its fields alone; the Python API has its methods
+_SETTING = "::: archscope.setting.Setting\n    options: {members: false, show_root_heading: false}\n"
+#: types in which devices multiply, with their heading
+_NUMBERS = {"float32": "float32", "tf32": "TF32", "float16": "float16", "bfloat16": "bfloat16"}
+
+
+def _device(name: str, one: Device) -> tuple[str, ...]:
+    peaks = (f"{one.teraflops[number]:g}" if number in one.teraflops else "" for number in _NUMBERS)
+    return code(name), escaped(one.name), f"{one.memory / 2**30:.0f}", f"{one.bandwidth:g}", *peaks, escaped(one.source)
 
 
 # -- errors ---

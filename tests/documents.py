@@ -210,6 +210,12 @@ def documents() -> list[Document]:
     return [Document(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))]
 
 
+def others() -> list[Document]:
+    """The other pages that lie at the top, and those of folders."""
+    tops = (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("[!.]*/README.md")))
+    return [Document(path) for path in tops if path != ROOT / "README.md"]
+
+
 def slug(heading: str) -> str:
     """The anchor of a heading, as MkDocs and GitHub make it."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)

@@ -312,7 +312,7 @@ def inference(design: Design, batch: int = 1, *, fake: bool = True) -> Held:
     return found
 
 
-def allocated(design: Design, batch: int) -> list[int]:
+def allocated(design: Design, batch: int) -> Held:
     """Bytes of a training step on the CPU behind each allocation that its allocator makes, what stands not counted."""
     network = build(design).train()
     given = inputs(design, batch)
@@ -330,7 +330,8 @@ def allocated(design: Design, batch: int) -> list[int]:
     with profile(profile_memory=True, activities=[ProfilerActivity.CPU]) as record:
         train()
     events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
-    live, found = 0, []
+    live, found = 0, Held()
+    found.made = [event.nbytes() for event in events if event.nbytes() > 0]
     for event in sorted(events, key=lambda event: event.start_ns()):
         live += event.nbytes()
         if event.nbytes() > 0:

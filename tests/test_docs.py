@@ -28,8 +28,7 @@ from archscope.setting.precision import PRECISIONS
 from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
-from docs.img import picture
-from tests.documents import DOCS, ROOT, Document, changed, documents, printed
+from tests.documents import DOCS, ROOT, Document, changed, documents, others, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
@@ -74,7 +73,7 @@ def test_yaml_blocks_are_specs_or_parts_of_one(page, block):
         assert verify(design).ok
 
 
-@pytest.mark.parametrize("page", PAGES, ids=repr)
+@pytest.mark.parametrize("page", [*PAGES, *others()], ids=repr)
 def test_links_lead_somewhere(page):
     assert not [to for to in page.links if not _leads(page, to)]
 
@@ -112,6 +111,8 @@ def test_every_picture_has_its_command_and_its_page():
 @pytest.mark.parametrize("name", [name for name in PICTURES if name.endswith(".svg")])
 def test_pictures_say_what_is_drawn_today(name, tmp_path, monkeypatch):
     """The words in them; lines and fonts follow the libraries that draw."""
+    from docs.img import picture  # it needs rich
+
     monkeypatch.chdir(ROOT)
     command = PICTURES[name].replace(f"docs/img/{name}", str(tmp_path / name))
     program, *arguments = shlex.split(command.replace("python docs/img/picture.py", "picture"))

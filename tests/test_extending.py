@@ -160,6 +160,7 @@ def trial(folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("page", WALKS, ids=lambda page: page.path.stem)
 def test_a_walk_through_leads_there(page, tmp_path):
     changed(tmp_path, page)
@@ -170,6 +171,7 @@ def _slow(page):
     return () if page.path.stem in QUICK else pytest.mark.slow
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("page", [pytest.param(page, marks=_slow(page), id=page.path.stem) for page in WALKS])
 def test_what_a_walk_through_says_holds_it_does(page, tmp_path):
     assert page.trials

@@ -95,11 +95,14 @@ def _products(
     scores = aten.matmul(t, query, turned)
     t.drop(turned)
     if bias is not None:
-        biased = aten.pointwise(t, scores, bias)
-        t.link(biased, (scores, bias), passed_on)
+        biased = aten.add(t, scores, bias) if t.watched else aten.added(t, scores, bias)
         t.drop(scores)
         scores = biased
     soft = aten.softmax(t, scores)
+    if not t.watched:  # at::_safe_softmax looks for rows in which all is masked
+        masked = t.make(scores.shape, "bool")
+        rows = t.make((*scores.shape[:-1], 1), "bool")
+        t.drop(masked, rows)
     t.drop(scores)
     if dropout > 0:
         certain, mask = soft, aten.like(t, soft, "the mask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import isinf
 
-from archscope.autograd.aten import mapped, pointwise, restored, strides_of, with_ones
+from archscope.autograd.aten import counted, mapped, pointwise, restored, strides_of, with_ones
 from archscope.autograd.graph import Gradients, Node, Shape, Value
 from archscope.autograd.strides import iterated
 from archscope.autograd.tape import Tape
@@ -13,7 +13,9 @@ from archscope.autograd.tape import Tape
 
 def logsumexp(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     """torch.logsumexp: grad * (x - result).exp()."""
+    passing = _of_logsumexp(t, x, dims)
     y = t.make(shape, x.dtype)
+    t.drop(*passing)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         shifted, raised = mapped(t, x), mapped(t, x)
@@ -25,6 +27,17 @@ def logsumexp(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
     return y
 
 
+def _of_logsumexp(t: Tape, x: Value, dims: Collection[int]) -> list[Value]:
+    """What at::logsumexp makes in passing: the maxima, and what is left of the input above them, raised in place."""
+    if t.watched:
+        return []
+    most = t.make(with_ones(x.shape, dims), x.dtype)
+    size = t.make(most.shape, x.dtype)
+    infinite = t.make(most.shape, "bool")
+    t.drop(size, infinite)
+    return [most, pointwise(t, x, most)]
+
+
 def norm(t: Tape, x: Value, shape: Shape, dims: Collection[int], p: float) -> Value:
     """torch.linalg.vector_norm; linalg_vector_norm_backward has a formula for each kind of p."""
     y = t.make(shape, x.dtype)
@@ -33,7 +46,7 @@ def norm(t: Tape, x: Value, shape: Shape, dims: Collection[int], p: float) -> Va
         if p == 0:
             return [None]
         if isinf(p):
-            return [_of_extremum(t, x, dims)]
+            return [_of_extremum(t, gradients, x, dims)]
         if p in (1, 2):
             return [_of_simple_power(t, gradients, x, dims, p)]
         return [_of_power(t, x, dims, p)]
@@ -50,13 +63,16 @@ def _times(t: Tape, gradients: Gradients, dims: Collection[int], x: Value) -> Va
     return t.make(x.shape, x.dtype, "", strides)
 
 
-def _of_extremum(t: Tape, x: Value, dims: Collection[int]) -> Value:
+def _of_extremum(t: Tape, gradients: Gradients, x: Value, dims: Collection[int]) -> Value:
     """sgn(x) * ((grad / mask.sum()) * mask), where the mask is (|x| == norm) | isnan(|x|)."""
     size = mapped(t, x)
     equal, unknown, mask = (mapped(t, x, "", "bool") for _ in range(3))
     t.drop(equal, unknown)
-    count, each = t.make(with_ones(x.shape, dims), "int64"), t.make(with_ones(x.shape, dims), x.dtype)
-    shared, sign, result = (mapped(t, x) for _ in range(3))
+    count, arrived = counted(t, mask, dims), gradients[0]
+    assert arrived is not None
+    each = pointwise(t, t.view(arrived, *restored(arrived, x.shape, dims)), count)
+    shared = pointwise(t, each, mask)
+    sign, result = (mapped(t, x) for _ in range(2))
     t.drop(size, mask, count, each, shared, sign)
     return result
 

@@ -523,7 +523,8 @@ class Tape:
         leading = len(gradient.shape) - len(shape)
         pairs = zip(gradient.shape[leading:], shape, strict=True)
         if leading > 0 or any(size != 1 == wanted for size, wanted in pairs):
-            return self.make(shape, gradient.dtype, "a gradient, summed")
+            total = self.make(shape, gradient.dtype, "a gradient, summed")
+            return self.view(total, shape, None) if leading > 0 else total
         return gradient
 
     def _forget(self, node: Node) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import click
 
 from archscope.analysis.step.fit import Wish, guessed, most, probes, room
+from archscope.analysis.step.length import length_of
 from archscope.analysis.step.memory import Memory, memory
 from archscope.cli import options, settings
 from archscope.design import MOST_DRAWN
@@ -20,6 +21,12 @@ from archscope.setting.sizes import bytes_of
 
 _RESOLUTION_STEP = 32  # most networks halve a map five times
 _WIDE, _WIDEST = 16, 1024  # steps from which the largest input is guessed, and that are tried
+_LONGEST = 2**20  # of sequences that are tried
+
+_Sets = Sequence[tuple[str, str]]
+_Shapes = Sequence[tuple[str, tuple[int, ...]]]
+#: the memory of a variant: with other variables, and other shapes of inputs or those of the command line
+_Resized = Callable[[_Sets, "_Shapes | None"], "Memory | None"]
 
 
 class Size(click.ParamType):
@@ -38,7 +45,9 @@ class Size(click.ParamType):
 @options.one_spec
 @settings.options(*options_of("training_bytes", "inference_bytes"))
 @click.option(
-    "--limit", type=Size(), help="24GiB: the largest batch, and in steps of 32 the largest square input, that fit."
+    "--limit",
+    type=Size(),
+    help="24GiB: the largest batch, and in steps of 32 the largest square input, or the longest sequence, that fit.",
 )
 @click.option(
     "--context",
@@ -87,39 +96,72 @@ def command(
     def fits() -> tuple[str, ...]:
         if space is None:
             return ()
-        return within(setting.device, limit, context, space), *fitting(spec, sets, ledger, space)
+        return within(setting.device, limit, context, space), *fitting(spec, sets, inputs, ledger, space)
 
     outputs.write(MemoryReport(ledger, layers, fits))
 
 
-def fitting(spec: str, sets: Sequence[tuple[str, str]], ledger: Memory, limit: int) -> Iterator[str]:
-    """What fits into a limit: the batch at hand or what would make it fit, the largest batch and the largest input."""
+def fitting(spec: str, sets: _Sets, inputs: _Shapes, ledger: Memory, limit: int) -> Iterator[str]:
+    """What fits into a limit: the batch at hand or what would make it fit, the largest batch, image and sequence."""
     design, setting = ledger.design, ledger.setting
     yield from batches(ledger, limit)
-    shapes = [node.shape for node in design.inputs]
-    if len(design.layers) > MOST_DRAWN or len(shapes) != 1 or len(shapes[0]) != 3:
+    if len(design.layers) > MOST_DRAWN or not Wish(design, setting).fits(1, limit):
         return
-    if not Wish(design, setting).fits(1, limit):
-        return
-    channels = shapes[0][0]
 
-    def resized(number: int) -> Memory | None:
-        shape = (channels, number * _RESOLUTION_STEP, number * _RESOLUTION_STEP)
+    def resized(more: _Sets, shapes: _Shapes | None) -> Memory | None:
+        shapes = inputs if shapes is None else shapes
         try:
-            return memory(options.load_design(spec, sets, [("", shape)], quiet=True), setting)
+            return memory(options.load_design(spec, [*sets, *more], shapes, quiet=True), setting)
         except ArchscopeError:
             return None
 
-    least = next((number for number in range(1, 33) if resized(number) is not None), None)
-    if least is None:
+    longest = _longest if [len(node.shape) for node in design.inputs] != [3] else _widest
+    yield from longest(resized, ledger, limit)
+
+
+def _widest(resized: _Resized, ledger: Memory, limit: int) -> Iterator[str]:
+    """The largest square image."""
+    channels = ledger.design.inputs[0].shape[0]
+
+    def square(number: int) -> Memory | None:
+        size = number * _RESOLUTION_STEP
+        return resized((), [("", (channels, size, size))])
+
+    side = _largest(square, limit, first=_WIDE, ceiling=_WIDEST)
+    if side is not None:
+        size, needed = side * _RESOLUTION_STEP, needs(square(side))
+        where = f"at batch {ledger.setting.batch:,}, in steps of {_RESOLUTION_STEP}"
+        yield f"  {where}, the largest square input is {channels}x{size}x{size}, which needs {needed}"
+
+
+def _longest(resized: _Resized, ledger: Memory, limit: int) -> Iterator[str]:
+    """The longest sequence, where there is one."""
+    length = length_of(ledger.design)
+    if length is None:
         return
 
-    taken, fits = probes(lambda number: resized(number + least - 1), limit)
-    guess = guessed(taken, limit, max(1, _WIDE - least), power=2, ceiling=_WIDEST)
-    side = most(fits, guess=guess, ceiling=_WIDEST)
-    if side is None or (side == 1 and resized(least + 1) is None):
-        return
-    side += least - 1
-    size, needed = side * _RESOLUTION_STEP, needs(resized(side))
-    shown = f"{channels}x{size}x{size}, which needs {needed}"
-    yield f"  at batch {setting.batch:,}, in steps of {_RESOLUTION_STEP}, the largest square input is {shown}"
+    def long(number: int) -> Memory | None:
+        if length.variable:
+            return resized([(length.variable, str(number))], None)
+        longer = resized((), [("", length.shape(number))])
+        return None if longer is None or longer.parameters != ledger.parameters else longer  # else features, no length
+
+    number = _largest(long, limit, first=length.size, ceiling=_LONGEST)
+    if number is not None:
+        how = f" (--set {length.variable}={number})" if length.variable else ""
+        tried = ", and none longer was tried" if number >= _LONGEST else ""
+        shown = f"{number:,}{how}, which needs {needs(long(number))}{tried}"
+        yield f"  at batch {ledger.setting.batch:,}, the longest sequence is {shown}"
+
+
+def _largest(sized: Callable[[int], Memory | None], limit: int, *, first: int, ceiling: int) -> int | None:
+    """The largest size that fits; none if none does, or if there is but one."""
+    least = next((number for number in range(1, 33) if sized(number) is not None), None)
+    if least is None:
+        return None
+    taken, fits = probes(lambda number: sized(number + least - 1), limit)
+    guess = guessed(taken, limit, max(1, first - least), power=2, ceiling=ceiling)
+    number = most(fits, guess=guess, ceiling=ceiling)
+    if number is None or (number == 1 and sized(least + 1) is None):
+        return None
+    return number + least - 1

@@ -190,7 +190,7 @@ def _paths(specs: Iterable[str | os.PathLike[str]], base: Revision, renamed: Map
     moved = set(renamed.values())
     paths: dict[str, None] = {}
     for spec in (os.fspath(one) for one in specs):
-        if os.path.isdir(spec):
+        if os.path.isdir(spec) or any(base.files(spec)):
             base.place(os.path.join(spec, "x"))  # which refuses what is outside the repository
             left = (path for path in _gone(spec, base) if path not in moved)
             paths |= dict.fromkeys(sorted([*library.files_in(spec), *left]))

@@ -346,8 +346,14 @@ def _nothing(_: Account, __: Any) -> None:
     return None
 
 
-def _kind(_: Account, group: Row | Total) -> str:
-    return group.kind if isinstance(group, Row) else counted(group.layers, "layer")
+def _kind(account: Account, group: Row | Total) -> str:
+    """The kind of a layer; of layers together how many there are, or how often the block that is repeated."""
+    if isinstance(group, Row):
+        return group.kind
+    if group.output_shape is not None and group.name in account.rounds:
+        count, word = account.rounds[group.name]
+        return f"{count} x {word}"
+    return counted(group.layers, "layer")
 
 
 def _dtype(account: Account, group: Row | Total) -> str | None:

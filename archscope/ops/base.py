@@ -3,7 +3,8 @@
 The formulas of an op (shapes, parameters, contractions, elementwise work) are written once, in the arithmetic of
 :mod:`archscope.arith`, and never branch on a number. What must hold is yielded as :class:`Check`, not raised.
 
-Adding an op is adding one class, decorated with :func:`register`, in one file of this package.
+Adding an op is one class, decorated with :func:`register`, in a file of this package; what else a contributor touches
+(its test record, its line in the tables of source and peers) is told in docs/contributing/op.md.
 """
 
 from __future__ import annotations

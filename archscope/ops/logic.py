@@ -48,9 +48,6 @@ class _Truth(_OneAnElement):
     def outputs(self, *x: Tensor) -> Tensors:
         return (Tensor(broadcast(*(tensor.shape for tensor in x)), "bool"),)
 
-    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.pointwise(t, x[0], x[-1], dtype="bool")
-
 
 @register
 class Compare(_Truth):
@@ -71,6 +68,9 @@ class Compare(_Truth):
         )
         yield from broadcast_checks(self, x)
 
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.compared(t, *x)
+
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function, other = getattr(torch, self.operator), self.other
         return function if other is None else lambda tensor: function(tensor, other)
@@ -88,6 +88,9 @@ class Logical(_Truth):
 
     def checks(self, *x: Tensor) -> Iterator[Check]:
         yield from broadcast_checks(self, x)
+
+    def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
+        return aten.pointwise(t, x[0], x[1], dtype="bool")
 
     def module(self, torch: Any, *x: Tensor) -> Callable[..., Any]:
         function: Callable[..., Any] = getattr(torch, f"logical_{self.operator}")

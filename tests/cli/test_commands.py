@@ -185,6 +185,14 @@ def test_verify_a_folder(tmp_path):
     assert "3 designs, 4 figures: 3 ok, 1 failed, 1 spec wrong" in result.stdout
 
 
+def test_verify_a_folder_takes_both_endings_and_nothing_hidden(tmp_path):
+    (tmp_path / "one.yml").write_text(SPEC)
+    (tmp_path / ".hidden").mkdir()
+    for hidden in (".hidden/two.yaml", ".three.yaml"):
+        (tmp_path / hidden).write_text("jobs: [build]\n")
+    assert "1 design, 2 figures: 2 ok" in run("verify", str(tmp_path)).stdout
+
+
 def test_verify_an_empty_folder(tmp_path):
     assert "no design" in run("verify", str(tmp_path), code=2).stderr
 

@@ -113,6 +113,58 @@ def test_a_limit_gives_the_largest_batch_and_input(arguments, needed, tmp_path):
     assert fits <= limit < more
 
 
+WORDS = """inputs: {ids: {shape: [length], dtype: int64}}
+vars: {length: 64, width: 32}
+layers:
+  - {name: words, Embedding: {num_embeddings: 100, embedding_dim: width}}
+  - {name: places, Parameter: {shape: [1, length, width]}}
+  - Add: [words, places]
+  - Add: [[LayerNorm, MultiheadAttention: {num_heads: 4, batch_first: true}], []]
+  - Linear: 100
+"""
+VECTORS = "input: [24, 16]\nlayers: [{Linear: 64}, GELU, {Linear: 16}]\n"
+CHANNELS = "input: [16, 24]\nlayers: [{Conv1d: {out_channels: 32, kernel_size: 3}}, ReLU]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [
+        (WORDS, lambda n: ("--set", f"length={n}")),
+        (VECTORS, lambda n: ("--input", f"{n}x16")),
+        (CHANNELS, lambda n: ("--input", f"16x{n}")),
+    ],
+)
+def test_a_limit_gives_the_longest_sequence(text, longer, tmp_path):
+    """One place more does not fit."""
+    spec, target = tmp_path / "words.yaml", tmp_path / "ledger.json"
+    spec.write_text(text)
+    out = run(str(spec), "--batch", "3", "--limit", "20MiB").stdout
+    length = int(re.search(r"longest sequence is ([\d,]+)(?: \(|, which)", out)[1].replace(",", ""))
+
+    def size(number):
+        run(str(spec), "--batch", "3", *longer(number), "--json", str(target))
+        return json.loads(target.read_text())["training"]
+
+    assert size(length) <= 20 * 2**20 < size(length + 1)
+    assert ("--set length=" in out) is ("length" in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: [24, 16]\nlayers: [Flatten, {Linear: 64}]\n",  # of an image: features, whose weights differ
+        "input: [24]\nlayers: [{Linear: 64}]\n",
+        "inputs: {a: [24, 16], b: [24, 16]}\nlayers: [{Add: [a, b]}]\n",  # which of the two, no variable says
+    ],
+)
+def test_what_has_no_length_has_no_longest(text, tmp_path):
+    spec = tmp_path / "features.yaml"
+    spec.write_text(text)
+    out = run(str(spec), "--limit", "20MiB").stdout
+    assert "the largest batch is" in out
+    assert "sequence" not in out
+
+
 def test_a_device_by_name_has_a_limit():
     out = run("vgg16", "--optimizer", "adamw", "--device", "t4").stdout
     assert "in 13.10 GiB (15.00 GiB of NVIDIA T4; 1.90 GiB of them go to the driver, the CUDA context" in out

@@ -84,6 +84,15 @@ def test_new_and_deleted_designs_are_named(repository):
     assert found["models/alone.yaml"].design.name == "Alone"
 
 
+def test_a_folder_that_is_gone(repository):
+    for path in (repository.folder / "models").iterdir():
+        path.unlink()
+    (repository.folder / "models").rmdir()
+    assert {path: change.kind for path, change in became()[0].items()} == {
+        "models/alone.yaml": DELETED, "models/net.yaml": DELETED,
+    }  # fmt: skip
+
+
 def test_a_file_that_moved_is_the_same_design(repository):
     repository.git("mv", "models/net.yaml", "models/net2.yaml")
     repository.write(net2=NET.replace("width: 4", "width: 6"))

@@ -66,6 +66,22 @@ def test_folding_sums_blocks(account):
     assert table.folded == 1
 
 
+def test_a_repeat_folds_under_its_block_and_count():
+    text = """input: [3, 8, 8]
+blocks:
+  cell(w): [Conv2d: {out_channels: w, kernel_size: 1}, ReLU]
+layers:
+  - {repeat: 3, index: i, layers: [cell: 4 + i]}
+  - {repeat: 2, layers: [cell: 4]}
+  - {repeat: 2, index: i, layers: [ReLU, Tanh]}
+  - {repeat: 2, name: part, layers: [cell: 4]}
+"""
+    table = tabulate_account(archscope.analyze(archscope.load(text)), ("kind",), depth=1)
+    assert [(line.label, line.cells[-1]) for line in table.lines] == [
+        ("cell_1", "3 x cell"), ("cell_2", "2 x cell"), ("repeat", "4 layers"), ("part", "4 layers")
+    ]  # fmt: skip
+
+
 def test_as_many_rows_as_fit(account):
     assert len(account.rows) == 13
     assert tabulate_account(account, most=13).folded is None

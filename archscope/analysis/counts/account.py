@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -158,6 +158,20 @@ class Account(Shown, report="account"):
     def _by_block(self) -> dict[int, tuple[Total, ...]]:
         """The totals by block, once they have been asked for, by depth."""
         return {}
+
+    @cached_property
+    def rounds(self) -> Mapping[str, tuple[int, str]]:
+        """Of every repeat that is called after the block it lays, by its name: how often it does, and the block."""
+        numbers: dict[tuple[str, ...], set[str]] = {}
+        words: dict[tuple[str, ...], str] = {}
+        for row in self.rows:
+            for place in range(1, len(row.path) - 1):
+                around, number, inside = row.path[place - 1 : place + 2]
+                stem, _, count = around.rpartition("_")
+                if number.isdigit() and (around == inside or (stem == inside and count.isdigit())):
+                    numbers.setdefault(row.path[:place], set()).add(number)
+                    words[row.path[:place]] = inside
+        return {".".join(path): (len(several), words[path]) for path, several in numbers.items()}
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""

@@ -6,12 +6,13 @@ backward pass. What torch.autocast casts is the function's to say, as it is ther
 
 from __future__ import annotations
 
-from archscope.autograd.aten.activations import clamped, glu, log_sigmoid, magnitude, plus, prelu, rrelu
+from archscope.autograd.aten.activations import clamped, gelu, glu, log_sigmoid, magnitude, plus, prelu, rrelu
 from archscope.autograd.aten.casting import autocast, cast, converted, lowered, widened
 from archscope.autograd.aten.dropping import dropout, native_dropout, thinned
 from archscope.autograd.aten.elementwise import (
     add,
     broadcast,
+    compared,
     derivative,
     derived,
     divide,
@@ -57,6 +58,7 @@ from archscope.autograd.aten.products import added, batched, bilinear, convoluti
 from archscope.autograd.aten.reductions import (
     accumulated,
     average_pool,
+    counted,
     global_mean,
     largest,
     maximum_pool,
@@ -106,10 +108,12 @@ __all__ = [
     "cat",
     "circular_pad",
     "clamped",
+    "compared",
     "constant_pad",
     "converted",
     "convolution",
     "copied",
+    "counted",
     "cross_entropy",
     "derivative",
     "derived",
@@ -121,6 +125,7 @@ __all__ = [
     "embedding_bag",
     "expand",
     "extremum",
+    "gelu",
     "global_mean",
     "glu",
     "group_norm",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archscope.autograd.aten.elementwise import derivative, derived, elementwise, pointwise
 from archscope.autograd.aten.kernels import asides, mapped
-from archscope.autograd.aten.views import one_ordered
+from archscope.autograd.aten.views import one_ordered, ordered
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_behind, strides_of
 from archscope.autograd.strides import iterated
@@ -42,6 +42,22 @@ def rrelu(t: Tape, x: Value, slopes: Value, *, in_place: bool) -> Value:
     y = t.make(x.shape, x.dtype)
     t.drop(*copies)
     t.link(y, (x,), back, x, slopes)
+    return y
+
+
+def gelu(t: Tape, x: Value, *, exact: bool) -> Value:
+    """at::gelu; on the CPU oneDNN takes the gradient of the exact one in order, if so lies the input."""
+    y = mapped(t, x)
+
+    def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+        gradient = gradients[0]
+        assert gradient is not None
+        result = pointwise(t, gradient, x)
+        if exact and t.device == "cpu" and ordered(x):
+            t.drop(*asides(t, (gradient, None), (result, None)))
+        return [result]
+
+    t.link(y, (x,), back, x)
     return y
 
 

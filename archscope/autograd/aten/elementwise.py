@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from archscope.autograd.aten.casting import widened
-from archscope.autograd.aten.kernels import like, mapped, strides_like
+from archscope.autograd.aten.kernels import casts, like, mapped, strides_like
 from archscope.autograd.dtypes import FLOATING, promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Back, Gradients, Node, Shape, Value, strides_behind
@@ -44,7 +44,7 @@ def _of_types(
     """
     shape = reduce(broadcast, (value.shape for value in (*before, *x)))
     cast = [value for value in x if value.dtype != common]
-    copies = [] if t.watched else [like(t, value, "a cast that a kernel reads", common) for value in cast]
+    copies = casts(t, common, *x)
     operands = [(value.shape, strides_like(value) if value in cast else value.strides) for value in (*before, *x)]
     written = [(own, contiguous(own) if strides is None else strides) for own, strides in operands]
     y = t.make(shape, dtype or common, what, iterated(shape, *written))
@@ -56,6 +56,16 @@ def elementwise(t: Tape, x: Sequence[Value], dtype: str, what: str = "") -> Valu
     """The result of an elementwise function, as at::TensorIterator makes it."""
     shape = reduce(broadcast, (v.shape for v in x))
     return t.make(shape, dtype, what, strides_behind(shape, *x))
+
+
+def compared(t: Tape, x: Value, other: Value | None = None) -> Value:
+    """Truth values of two tensors, or of one and a number, beside which whole numbers are floating ones."""
+    if other is not None:
+        return pointwise(t, x, other, dtype="bool")
+    copies = casts(t, "float32", x) if t.device == "cpu" and x.dtype not in FLOATING else []
+    y = mapped(t, x, "", "bool")
+    t.drop(*copies)
+    return y
 
 
 def add(t: Tape, a: Value, b: Value) -> Value:

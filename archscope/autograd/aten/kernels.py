@@ -63,6 +63,13 @@ def asides(t: Tape, *read: tuple[Value, Strides | None]) -> list[Value]:
     return [copy for copy, x in copies if copy is not x]
 
 
+def casts(t: Tape, dtype: str, *x: Value) -> list[Value]:
+    """Copies in another type that a kernel makes for itself, and drops; no mode that watches sees them."""
+    if t.watched:
+        return []
+    return [like(t, value, "a cast that a kernel reads", dtype) for value in x if value.dtype != dtype]
+
+
 class Format(NamedTuple):
     """How a function of maps lays its results: with the channels last, where those of another tensor lie last.
 

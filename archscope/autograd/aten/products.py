@@ -47,7 +47,7 @@ def added(t: Tape, x: Value, other: Value) -> Value:
 def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     """x A^T, perhaps + b (at::mm, at::addmm)."""
     turned = t.view(weight, weight.shape, None)
-    t.link(turned, (weight,), passed_on)
+    t.link(turned, (weight,), _viewed)
     copies = _as_matrices(t, x)
     y = t.make((x.shape[0], weight.shape[0]), x.dtype)
     t.drop(*copies)
@@ -66,6 +66,13 @@ def _product(t: Tape, x: Value, weight: Value, bias: Value | None) -> Value:
     else:
         t.link(y, (bias, x, turned), shifted, *saved)
     return y
+
+
+def _viewed(t: Tape, node: Node, gradients: Gradients) -> Gradients:
+    """The gradient of a transposed matrix: transposed, and so a view."""
+    gradient = gradients[0]
+    assert gradient is not None
+    return [t.view(gradient, gradient.shape, gradient.strides)]
 
 
 def _factor(t: Tape, x: Value, gradients: Gradients, *others: Value) -> Value | None:

@@ -14,6 +14,7 @@ from archscope.autograd.aten.kernels import (
     Format,
     as_formatted,
     asides,
+    casts,
     kernel,
     like,
     with_extra,
@@ -21,7 +22,7 @@ from archscope.autograd.aten.kernels import (
 from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
-from archscope.autograd.strides import Laid, as_row, channels_last, iterated
+from archscope.autograd.strides import Strides, as_row, channels_last, iterated
 from archscope.autograd.tape import Tape
 
 
@@ -43,7 +44,7 @@ def with_ones(shape: Shape, dims: Collection[int]) -> Shape:
     return tuple(1 if dim in dims else size for dim, size in enumerate(shape))
 
 
-def restored(y: Value, shape: Shape, dims: Collection[int]) -> Laid:
+def restored(y: Value, shape: Shape, dims: Collection[int]) -> tuple[Shape, Strides]:
     """What a reduction over some dimensions of a tensor of a shape gave, with those of size 1 again (unsqueeze)."""
     sizes, steps = list(y.shape), list(strides_of(y))
     for dim in sorted(dims) if len(sizes) < len(shape) else ():
@@ -84,7 +85,10 @@ def summed(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
 def accumulated(t: Tape, x: Value, dim: int) -> Value:
     """torch.cumsum: the gradient is added up from the other end. On CUDA autocast gives it float32."""
     dtype = "float32" if t.device == "cuda" and x.dtype == t.lower else x.dtype
-    y = t.make(x.shape, dtype if dtype in FLOATING else "int64")
+    wide = dtype if dtype in FLOATING else "int64"
+    copies = casts(t, wide, x)
+    y = t.make(x.shape, wide)
+    t.drop(*copies)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
@@ -109,14 +113,21 @@ def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
         gradient = gradients[0]
         assert gradient is not None
         equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, x.shape, dims), (x.shape, strides_of(x))))
-        sizes, steps = restored(gradient, x.shape, dims)
-        count = t.make(with_ones(x.shape, dims), "int64")
-        each = t.make(count.shape, x.dtype, "", iterated(count.shape, (sizes, steps), (sizes, strides_of(count))))
+        count = counted(t, equal, dims)
+        each = pointwise(t, t.view(gradient, *restored(gradient, x.shape, dims)), count)
         result = pointwise(t, each, equal)
         t.drop(equal, count, each)
         return [result]
 
     t.link(y, (x,), back, x, y)
+    return y
+
+
+def counted(t: Tape, mask: Value, dims: Collection[int]) -> Value:
+    """How often a mask holds: the sum of truth values, which the CPU casts before."""
+    copies = casts(t, "int64", mask) if t.device == "cpu" else []
+    y = t.make(with_ones(mask.shape, dims), "int64")
+    t.drop(*copies)
     return y
 
 

@@ -40,8 +40,8 @@ def view_or_copy(t: Tape, x: Value, shape: Shape, *, linked: bool = False) -> Va
     """torch.Tensor.reshape: a view, or, where there are no strides for it, a copy."""
     if x.shape == shape:
         return x
-    strides = None if ordered(x) else reshaped(x.shape, strides_of(x), shape)
-    if strides is None and not ordered(x):
+    strides = None if x.strides is None else reshaped(x.shape, x.strides, shape)
+    if strides is None and x.strides is not None:
         y = t.make(shape, x.dtype, f"{x.storage.what}, laid out in order")
     else:
         y = t.view(x, shape, strides)
@@ -143,6 +143,8 @@ def picked(t: Tape, x: Value, shape: Shape) -> list[Value]:
 def _scattered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
     x = node.inputs[0]
     zeros = t.make(x.shape, x.dtype)
+    if not t.watched:
+        return [zeros]
     gradient = t.make(x.shape, x.dtype)  # not written into the zeros, but made of them
     t.drop(zeros)
     return [gradient]

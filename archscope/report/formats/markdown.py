@@ -52,11 +52,14 @@ class Markdown(Format):
 
 
 def _fitted(pieces: Sequence[tuple[Block, str]], end: str) -> str:
-    """As much as a comment holds: first what is not folded, then what is, in order; and words on what is not there."""
+    """As much as a comment holds: first what is not folded, then what is, in order; and words on what is not there.
+
+    What has nothing to fold is for a page rather than for a comment, and is whole.
+    """
     text = _joined([*(text for _, text in pieces), end])
-    if _size(text) <= MOST:
-        return text
     folds = [at for at, (block, _) in enumerate(pieces) if isinstance(block, Details)]
+    if _size(text) <= MOST or not folds:
+        return text
     shown = [text for _, text in pieces]
     room = MOST - _size(_joined([*("" if at in folds else one for at, one in enumerate(shown)), end])) - 200
     for at in folds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import cycle
 
 import pytest
@@ -681,16 +682,41 @@ layers:
 """
 
 
-def test_gradients_are_added_in_place_where_nobody_watches():
+#: the same of sequences, whose gradients are views: they hold what they are views of, and are added out of place
+SEQUENCES = FANS.replace("[64]", "[5, 64]")
+#: a layer that is applied three times: the gradients of its weight are transposed, and so views, too
+REUSED = """
+input: [64]
+layers:
+  - {name: first, Linear: 64}
+  - Tanh
+  - reuse: first
+  - Tanh
+  - reuse: first
+  - Add: [[Sigmoid], [Tanh], []]
+  - Linear: 10
+"""
+
+
+@pytest.mark.parametrize("text", [FANS, SEQUENCES, REUSED], ids=["rows", "sequences", "a layer again"])
+def test_gradients_are_added_in_place_where_nobody_watches(text):
     """Against the CPU's own allocator, as the profiler records it; it tells the tensors of one call apart."""
-    design = archscope.load(FANS)
-    recorded = iter(allocated(design, 8))
+    design = archscope.load(text)
+    expected = allocated(design, 8)
+    recorded = iter(expected)
     ledger = memory(design, batch=8)
     standing = ledger.parameters + ledger.inputs
     ours = [moment.live - standing for moment in ledger.timeline]
     assert all(live in recorded for live in ours)  # in this order
     assert ours != [live - standing for live in timeline(design, 8, "sgd")]
-    assert max(ours) == max(allocated(design, 8))
+    assert max(ours) == max(expected)
+    tape = Tape(traffic=True)
+    run = Run(Plan(design, 8, design.steps(8)), tape)
+    run.prepare("sgd", accumulate=False)
+    before = len(tape.traffic)
+    run.step("sgd", foreach=False)
+    made = Counter(storage.bytes for storage, born in tape.traffic[before:] if born)
+    assert Counter(size for size in made.elements() if size > 8) == Counter(size for size in expected.made if size > 8)
 
 
 def test_the_peak_names_its_layer_and_what_lives_then():

@@ -8,7 +8,9 @@ import re
 import click
 import pytest
 
+import archscope
 from archscope.comparison.changes import changes
+from archscope.report.base import report_of
 from archscope.report.formats import FORMATS
 from archscope.report.formats.terminal import printed
 from archscope.report.results.changes import ChangesReport
@@ -92,6 +94,13 @@ def test_very_many_designs_fit(result):
     assert 60_000 < len(text) <= 65_536
     assert text.splitlines()[-1].startswith("the rest is left out")
     assert text.splitlines()[-3].endswith("|")
+
+
+def test_what_folds_nothing_is_whole(monkeypatch):
+    monkeypatch.setattr("archscope.report.formats.markdown.MOST", 100)
+    text = FORMATS["markdown"].text(report_of(archscope.explain(archscope.load("lenet5"))))
+    assert "left out" not in text
+    assert "#### output: " in text  # the last layer
 
 
 def test_the_page_folds(result):
