@@ -426,7 +426,7 @@ def test_tables_of_designs_name_their_columns_alike(tmp_path):
     rows, report = tmp_path / "rows.csv", tmp_path / "report.csv"
     arguments = ["sweep", "lenet5", "--vary", "classes=1:4", "-o", str(rows), "--csv", str(report), "--quiet"]
     assert CliRunner().invoke(main, arguments).exit_code == 0
-    heads = [next(csv.reader(path.open(encoding="utf-8-sig"))) for path in (rows, report)]
+    heads = [path.read_text(encoding="utf-8-sig").splitlines()[0].split(",") for path in (rows, report)]
     assert {*heads[0]} == {*heads[1]} - {"rank", "frontier"}
     assert heads[0][0] == heads[1][0] == "design"
     assert "batch [samples]" in heads[0]
