@@ -73,6 +73,7 @@ class _Expander:
         self._laying = Laying(document, self._references, self._flags, self._problems)
         self._recipes: dict[str, EntryCall] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
+        self._arguments: dict[tuple[type[Op], int], Arguments] = {}
         self._labels: dict[int, dict[int, str]] = {}
         self._plain_names: set[str] = set()  # given names that are the same wherever they stand
         self._scopes: list[Scope] = []
@@ -455,9 +456,13 @@ class _Expander:
 
     def _lay(self, op_class: type[Op], call: EntryCall) -> Flow:
         """A layer behind those that there are."""
-        arguments = read_arguments(op_class, call.entry, call.context, self._problems)
+        key = op_class, id(call.entry.argument)
+        arguments = self._arguments.get(key)  # of a block that is called again
         if arguments is None:
-            return UNKNOWN
+            arguments = read_arguments(op_class, call.entry, call.context, self._problems)
+            if arguments is None:
+                return UNKNOWN
+            self._arguments[key] = arguments
         flows = self._gather(op_class, call, arguments)
         if len(flows) == 1 < op_class.arity.least and self._varying(call.entry, arguments):
             return flows[0]  # what is left of a merge by a condition, or by a count, needs none

@@ -36,7 +36,7 @@ def suspicions(
     yield from joined_samples(design.graph)
     yield from _along_rows(design.graph)
     yield from unread(document, sets)
-    read = _words(document)
+    read = _words(document) if sets else set()
     for stated, node in sets.items():
         name = _variable(stated)
         plain, value = (without(stated), dict(design.vars)[name]) if name in read else (None, None)
