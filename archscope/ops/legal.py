@@ -9,6 +9,7 @@ from archscope.arith import prod
 from archscope.autograd.dtypes import HELD, Types, Unmixable
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
+from archscope.errors import counted
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
 from archscope.ops.promotion import OWN, Clash, Given
@@ -95,7 +96,7 @@ def apply(
 def _beyond(tensor: Tensor, x: Tensors) -> str:
     """What of an output torch does not hold, if anything."""
     if len(tensor.shape) > MOST_DIMENSIONS:
-        return f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+        return f"the output has {counted(len(tensor.shape), 'dimension')}; the most in torch is {MOST_DIMENSIONS}"
     for size in tensor.shape:
         if size < 1:
             return f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty"

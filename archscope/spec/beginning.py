@@ -118,5 +118,6 @@ def _unfit(rule: Begin, name: str, op: Op, tensor: Tensor) -> Told | None:
     hint = "say which parameters are meant: `{weight: ...}`, or of which layers: `{Conv2d: {weight: ...}}`"
     title = type(op).__name__
     return Told(
-        f"{word.word} begins a tensor of {dimensions(word.word)} dimensions, and `{name}` of {title} has {dims}", hint
+        f"{word.word} begins a tensor of {dimensions(word.word)} dimensions, and `{name}` of {title} has {dims}",
+        hint,
     )
