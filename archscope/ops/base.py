@@ -20,7 +20,7 @@ from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
 from archscope.errors import counted
-from archscope.ops.contents import Known
+from archscope.ops.contents import Content
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law
 from archscope.ops.readings import Reads
@@ -363,7 +363,7 @@ class ReadsByValues(Op):
     """An op that reads elsewhere by the values of an input: the places to look up, a mask."""
 
     @abstractmethod
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         """What :meth:`reads` tells, where the values of some inputs are known.
 
         Args:

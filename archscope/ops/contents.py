@@ -109,7 +109,7 @@ class Masked(NamedTuple):
     zero: Mask | bool = False
 
 
-class Known(NamedTuple):
+class Content(NamedTuple):
     """What a tensor holds, whatever arrives.
 
     Attributes:

@@ -12,7 +12,7 @@ from archscope.autograd.tape import Tape
 from archscope.errors import counted
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
-from archscope.ops.promotion import OWN, Clash, Given
+from archscope.ops.promotion import OWN, Clash, TypedInput
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 #: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
@@ -130,10 +130,10 @@ def _placed(tensor: Tensor, x: Tensors) -> Tensor:
     return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
-def _floating(x: Tensors, floating: str) -> list[Given]:
+def _floating(x: Tensors, floating: str) -> list[TypedInput]:
     """The floating tensors of those that arrive."""
     return [
-        Given(number, tensor.dtype or floating, not tensor.shape)
+        TypedInput(number, tensor.dtype or floating, not tensor.shape)
         for number, tensor in enumerate(x, 1)
         if tensor.floating
     ]
