@@ -79,7 +79,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "--device",
         "device",
         type=Word(PLACES),
-        text="Whose kernels, allocator and peaks; of a device by name times are told, and what fits on it.",
+        text="Whose kernels, allocator and peaks; pages, and figures of time and of what fits, want one by name.",
     ),
     "accumulate": _option("--accumulate", "accumulate", text="Gradients live from step to step, and are added to."),
     "channels_last": _option(

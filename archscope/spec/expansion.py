@@ -15,7 +15,7 @@ from typing import Any
 from archscope.arith import fixed
 from archscope.design import Design, Scope
 from archscope.design.graph import Ref
-from archscope.errors import SpecError
+from archscope.errors import SpecError, counted
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.ops import REGISTRY, Op
 from archscope.spec import frame, words
@@ -387,7 +387,7 @@ class _Expander:
         entry, context = call.entry, call.context
         operands = (call.flow,) if call.sources is None else tuple(call.sources)
         if block.takes is not None and len(operands) > block.takes:
-            most = "one tensor" if block.takes == 1 else f"{block.takes} tensors"
+            most = "one tensor" if block.takes == 1 else counted(block.takes, "tensor")
             hint = f"the second of several is `{GIVEN}[1]` inside it" if block.takes == 1 else ""
             self._problems.add(f"the block `{block.name}` reads {most}, not {len(operands)}", entry.mark, hint, context)
             return UNKNOWN

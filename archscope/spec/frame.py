@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from archscope.design.graph import Input, Ref
-from archscope.errors import suggestion
+from archscope.errors import counted, suggestion
 from archscope.errors.diagnostics import Mark
 from archscope.spec.document import Document, is_variable
 from archscope.spec.expressions import in_words
@@ -58,7 +58,11 @@ def _with_element(value: Any, name: str, element: tuple[str, int, Node], names: 
     if value is UNKNOWN:
         return value
     if not isinstance(value, tuple) or place >= len(value):
-        count = f"is {in_words(value)}, no list" if not isinstance(value, tuple) else f"has {len(value)} elements"
+        count = (
+            f"is {in_words(value)}, no list"
+            if not isinstance(value, tuple)
+            else f"has {counted(len(value), 'element')}"
+        )
         hint = "they are numbered from 0" if isinstance(value, tuple) else f"`{name}=...` gives it another value"
         problems.add(f"`{name}` {count}", _of_name(stated, node.mark), hint)
         return value
@@ -100,7 +104,7 @@ def inputs(
             nodes.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
             tensor = nodes[-1].tensor(1)
             if len(sizes) == len(declaration.shape.items) + 1:
-                message = f"the input `{name}` has {len(sizes)} sizes, and is declared with one fewer"
+                message = f"the input `{name}` has {counted(len(sizes), 'size')}, and is declared with one fewer"
                 hint = f"if the first is the batch, leave it out: {' x '.join(map(str, sizes[1:]))}"
                 problems.warn(message, replaced[name].mark, hint)
             references.outputs[name] = (tensor,)
