@@ -20,6 +20,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.arith import fixed
+from archscope.ops.runs import Pairs, Runs, carried_in_pairs, carried_in_runs, least_of_runs
 from archscope.ops.spans import MOST_PHASES, Span, union
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Window(ABC):
         """
         read = self.read(size_in, size_out)
         if isinstance(read, Runs):
-            return _carried_in_runs(mask, *read, size_in, back=back)
-        return _carried_in_pairs(mask, read, size_in if back else size_out, back=back)
+            return carried_in_runs(mask, *read, size_in, back=back)
+        return carried_in_pairs(mask, read, size_in if back else size_out, back=back)
 
     def least(self, values: Places, size_in: int, size_out: int, nothing: int) -> Places:
         """The least value among the places that each place of the output reads.
@@ -77,86 +78,13 @@ class Window(ABC):
         """
         read = self.read(size_in, size_out)
         if isinstance(read, Runs):
-            return _least_of_runs(values, *read, size_in, nothing)
+            return least_of_runs(values, *read, size_in, nothing)
         import numpy as np
 
         result = np.full((size_out, *values.shape[1:]), nothing, values.dtype)
         for units, places in read:  # no place of the output occurs twice in one of the arrays
             result[units] = np.minimum(result[units], values[places])
         return result
-
-
-class Runs(NamedTuple):
-    """A run of places for each place of the output: the first and the last one; none where the last is before it."""
-
-    first: Places
-    last: Places
-
-
-class Pairs(NamedTuple):
-    """Places of the output, each once, and of the input: each reads the other."""
-
-    units: Places
-    places: Places
-
-
-def _carried_in_pairs(mask: Mask, pairs: Iterator[Pairs], size: int, *, back: bool) -> Mask:
-    """What :meth:`Window.carried` says, from all pairs that there are.
-
-    Args:
-        size: of the dimension that is carried to.
-    """
-    import numpy as np
-
-    result = np.zeros((size, *mask.shape[1:]), bool)
-    for units, places in pairs:
-        if back:  # of most places nothing is asked
-            asked = mask[units].any(axis=tuple(range(1, mask.ndim)))
-            taken, targets = units[asked], places[asked]
-        else:
-            taken, targets = places, units
-        if not back or len(np.unique(targets)) == len(targets):
-            result[targets] |= mask[taken]
-        else:  # several places are one at a border
-            np.logical_or.at(result, targets, mask[taken])
-    return result
-
-
-def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, back: bool) -> Mask:
-    """What :meth:`Window.carried` says, where each place of the output reads those from a first to a last one."""
-    import numpy as np
-
-    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
-    some = first <= last
-    if back:  # of most places nothing is asked
-        some &= mask.any(axis=tuple(range(1, mask.ndim)))
-    else:
-        before = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
-        np.cumsum(mask, 0, out=before[1:])
-        result: Mask = before[np.where(some, last + 1, 0)] > before[np.where(some, first, 0)]
-        return result
-    steps = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
-    np.add.at(steps, first[some], mask[some])
-    np.subtract.at(steps, last[some] + 1, mask[some])
-    covered: Mask = np.cumsum(steps[:-1], 0) > 0
-    return covered
-
-
-def _least_of_runs(values: Places, first: Places, last: Places, size_in: int, nothing: int) -> Places:
-    """What :meth:`Window.least` says of runs: each is covered by two, of a power of two places, that overlap."""
-    import numpy as np
-
-    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
-    powers = np.frexp(np.maximum(last - first + 1, 0).astype(float))[1] - 1  # floor(log2); -1 where there is none
-    result = np.full((len(first), *values.shape[1:]), nothing, values.dtype)
-    least, width = values, 1  # of the places from each on, so many
-    for power in range(int(powers.max(initial=-1)) + 1):
-        if power:
-            least = np.minimum(least[:-width], least[width:])
-            width *= 2
-        units = np.flatnonzero(powers == power)
-        result[units] = np.minimum(least[first[units]], least[last[units] - width + 1])
-    return result
 
 
 class _Turning(Window):
