@@ -24,7 +24,8 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, NoWork, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Reads
-from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.ops.spans import Span
+from archscope.ops.windows import SAME, Along, Slide
 from archscope.setting import Setting
 from archscope.shown import Shown
 

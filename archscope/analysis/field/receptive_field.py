@@ -38,7 +38,8 @@ from archscope.design.steps import Step
 from archscope.errors import UsageError, counted, suggestion
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Rearranged, along_of
-from archscope.ops.windows import ITSELF, SAME, WHOLE, Along, Axis, Placed, Span, pointwise
+from archscope.ops.spans import ITSELF, Span
+from archscope.ops.windows import SAME, WHOLE, Along, Axis, Placed, pointwise
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
