@@ -125,7 +125,10 @@ def _errors_in_words(target: str | os.PathLike[str]) -> Iterator[None]:
     except (OSError, ValueError) as error:  # a name with a NUL in it is a wrong value to Python
         if not isinstance(error, OSError) and "null" not in str(error):
             raise
-        reason = getattr(error, "strerror", None) or str(error)
+        said = (
+            error.strerror if isinstance(error, OSError) else "embedded null character"
+        )  # each Python says it otherwise
+        reason = said or str(error)
         raise UsageError(f"{_named(target)} cannot be written: {reason}") from None
 
 

@@ -9,6 +9,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 Entry = Any
+#: the beginning of specs that are made of such units
+UNITS = """
+name: small
+input: [3, 16, 16]
+blocks:
+  unit(out):
+    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
+    - BatchNorm2d
+    - ReLU
+"""
 _WIDTHS = st.sampled_from([1, 2, 3, 4, 6, 8])
 _ACTIVATIONS = st.sampled_from(["ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Hardswish", "PReLU", "Identity", "ELU"])
 _NORMS = st.sampled_from(["BatchNorm2d", {"InstanceNorm2d": {"track_running_stats": True}}, {"LocalResponseNorm": 3}])

@@ -13,6 +13,8 @@ from archscope.analysis.time.roofline import predict
 from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
 from tests.analysis.time.test_roofline import calibration
 
+pytestmark = pytest.mark.needs("torch")
+
 PATH = Path(__file__).parents[1] / "benchmarks" / "profile_on_device.py"
 
 

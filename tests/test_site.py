@@ -78,3 +78,15 @@ def test_every_page_fits_and_asks_nobody(view, address, browser):
         wrong += [f"{page} is {beyond} pixels too wide"] * (beyond > 0)
     context.close()
     assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("page", ["index", "language", "contributing/op", "reference/python", "commands/memory"])
+def test_text_has_contrast_and_links_are_seen(page, scheme, address, browser):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    tab = browser.new_page(**DESKTOP, **scheme)
+    tab.goto(f"{address}{page}.html")
+    rules = {"runOnly": ["color-contrast", "link-in-text-block"]}
+    violations = axe.run(tab, options=rules).response["violations"]
+    tab.close()
+    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []

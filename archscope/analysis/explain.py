@@ -24,7 +24,8 @@ from archscope.ops import Op, Tensor
 from archscope.ops.base import AXES, NoWork, Tensors
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Reads
-from archscope.ops.windows import SAME, Along, Slide, Span
+from archscope.ops.spans import Span
+from archscope.ops.windows import SAME, Along, Slide
 from archscope.setting import Setting
 from archscope.shown import Shown
 
@@ -149,12 +150,12 @@ def explain_account(account: Account, layer: str | None = None) -> Explanations:
     for piece in account.memory.saved if account.setting.runs else ():
         for name in (piece.layer, *piece.shared):
             saved.setdefault(name, []).append(piece)
-    memo = _Known({}, {}, {}, {}, {}, incomplete(design))
+    memo = _Memo({}, {}, {}, {}, {}, incomplete(design))
     layers = tuple([_explain(step, account, saved.get(step.layer.name, []), memo) for step in chosen])
     return Explanations(account, layers)
 
 
-class _Known(NamedTuple):
+class _Memo(NamedTuple):
     """What was worked out for the layers before, since repeated blocks are alike.
 
     Attributes:
@@ -182,7 +183,7 @@ class _Symbols(NamedTuple):
     y: Tensors
 
 
-def _symbols_of(step: Step, memo: _Known) -> _Symbols:
+def _symbols_of(step: Step, memo: _Memo) -> _Symbols:
     op, x, y = step.layer.op, step.x, step.y
     key = (id(op), x)
     if key not in memo.traced:
@@ -194,7 +195,7 @@ def _symbols_of(step: Step, memo: _Known) -> _Symbols:
     return memo.traced[key]
 
 
-def _explain(step: Step, account: Account, saved: list[Saved], memo: _Known) -> Explanation:
+def _explain(step: Step, account: Account, saved: list[Saved], memo: _Memo) -> Explanation:
     layer, x, _, needs, learns, *_ = step
     key = (id(layer.op), x, needs, learns, layer.frozen, layer.shares, layer.dtype, step.copied)
     if key not in memo.lines:
@@ -282,7 +283,7 @@ def _line(figure: str, value: Any, note: str = "") -> Line:
 # -- receptive fields --------------------------------------------------------------------------------------------------
 
 
-def _field_lines(step: Step, fields: ReceptiveFields, memo: _Known) -> Iterator[Line]:
+def _field_lines(step: Step, fields: ReceptiveFields, memo: _Memo) -> Iterator[Line]:
     """The recurrence of the receptive field, axis by axis, where the layer has one path and a window that slides."""
     seen = fields.tensors[Ref(step.layer.name)]
     single = len(step.layer.inputs) == 1
@@ -346,7 +347,7 @@ def _keepers(name: str, piece: Saved) -> str:
     return f"; {', '.join(others)} keep{'s' * (len(others) == 1)} it, too" if others else ""
 
 
-def _recurrence(step: Step, before: Field, suffix: str, memo: _Known) -> Span | None:
+def _recurrence(step: Step, before: Field, suffix: str, memo: _Memo) -> Span | None:
     """The field behind a sliding window, in symbols."""
     if before.whole or before.untold_from or before.table is not None or before.dim is None or len(before.spans) > 1:
         return None

@@ -146,9 +146,8 @@ def total(terms: Iterable[_Number]) -> _Number:
 
     So it is of floats, too, on every Python and for a block of designs: since 3.12 ``sum`` makes good what floats lose.
     """
-    values = iter(terms)
-    first: Any = next(values, 0)
-    result: _Number = reduce(add, values, first)
+    values: list[Any] = list(terms)
+    result: _Number = reduce(add, values or [0])
     return result
 
 

@@ -78,23 +78,23 @@ def suggests_last(shape: Sequence[int], strides: Strides) -> bool:
     return True
 
 
-Laid = tuple[Sequence[int], Strides]
+Layout = tuple[Sequence[int], Strides]
 
 
-def joined(shape: Sequence[int], *parts: Laid) -> Strides | None:
+def joined(shape: Sequence[int], *parts: Layout) -> Strides | None:
     """Strides of what is joined of others: the channels last where those of all of them do (at::cat)."""
     alike = all(len(own) == len(shape) and suggests_last(own, strides) for own, strides in parts)
     return channels_last(shape) if alike and parts else None
 
 
-def as_row(shape: Sequence[int], strides: Strides) -> Laid:
+def as_row(shape: Sequence[int], strides: Strides) -> Layout:
     """Lines as maps of one row (unsqueeze(2)); maps as they are."""
     if len(shape) != 3:
         return shape, strides
     return (*shape[:2], 1, shape[2]), (*strides[:2], shape[2] * strides[2], strides[2])
 
 
-def iterated(shape: Sequence[int], *operands: Laid) -> Strides | None:
+def iterated(shape: Sequence[int], *operands: Layout) -> Strides | None:
     """Strides of the result of an elementwise function, as at::TensorIterator lays it; ``None`` where in order.
 
     Operands of one shape that lie alike without gaps lend it their strides (compute_fast_setup_type); else its

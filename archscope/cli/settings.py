@@ -79,7 +79,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "--device",
         "device",
         type=Word(PLACES),
-        text="Whose kernels, allocator and peaks; of a device by name times are told, and what fits on it.",
+        text="Whose kernels, allocator and peaks; pages, and figures of time and of what fits, want one by name.",
     ),
     "accumulate": _option("--accumulate", "accumulate", text="Gradients live from step to step, and are added to."),
     "channels_last": _option(
@@ -95,7 +95,8 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "--torch",
         "torch",
         metavar="VERSION",
-        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers.",
+        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers, "
+        "before 2.5 attention is copied on a CPU.",
     ),
 }
 

@@ -15,7 +15,7 @@ import click
 
 from archscope import shown
 from archscope.cli import calibrations, options, settings
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 from archscope.files import write
 from archscope.load import read_document
 from archscope.report.results.sweep import SweepReport
@@ -200,10 +200,10 @@ def command(
     outputs.write(SweepReport(sweep), quiet=piped, html=lambda: _page(plan, sweep, outputs["html"] or ""))
     if not sweep.complete:
         again = "; --resume goes on" if journal is not None else ""
-        click.echo(f"stopped after {sweep.tally.designs:,} of {plan.space.count:,} designs{again}", err=True)
+        click.echo(f"stopped after {sweep.tally.designs:,} of {counted(plan.space.count, 'design')}{again}", err=True)
         sys.exit(_STOPPED)
     if not sweep.tally.legal:
-        raise UsageError(f"none of the {sweep.tally.designs:,} designs is legal; the reasons are told above")
+        raise UsageError(f"none of the {counted(sweep.tally.designs, 'design')} is legal; the reasons are told above")
 
 
 def _calibration(device: str | None, file: str | None, *, bound: bool) -> Calibration | None:

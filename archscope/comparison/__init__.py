@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archscope import figures
 from archscope.analysis.counts.account import Account, Total, analyze
 from archscope.design import Design, hold_designs
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, counted, suggestion
 from archscope.figures import Column, Figure
 from archscope.revisions import place_of
 from archscope.setting import Setting
@@ -219,7 +219,7 @@ def timeable(setting: Setting) -> Setting:
 def _baseline(asked: int | str, sides: Sequence[Side]) -> int:
     if isinstance(asked, int):
         if not 0 <= asked < len(sides):
-            raise UsageError(f"the baseline is one of {len(sides)} designs, counted from 0, not {asked}")
+            raise UsageError(f"the baseline is one of {counted(len(sides), 'design')}, counted from 0, not {asked}")
         return asked
     names = [side.label for side in sides]
     folded = [name.lower() for name in (*names, *(side.design.name for side in sides))]

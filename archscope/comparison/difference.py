@@ -129,7 +129,7 @@ def diff(before: Design, after: Design, setting: Setting | None = None, **change
     setting = Setting.of(setting, **changes)
     first, second = labels((before, after))
     sides = _Side.of(before, setting), _Side.of(after, setting)
-    return _Laid(*sides).difference(setting, (first, second))
+    return _Alignment(*sides).difference(setting, (first, second))
 
 
 # -- blocks ---
@@ -187,7 +187,7 @@ def _tree(layers: Sequence[Layer]) -> _Node:
     return root
 
 
-class _Laid:
+class _Alignment:
     """Two designs, and which part of the one is which of the other."""
 
     def __init__(self, before: _Side, after: _Side) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from archscope.autograd.dtypes import HELD, Types
 from archscope.design.graph import Input, Layer, LayerGraph, Ref
 from archscope.design.steps import Step, steps_of
-from archscope.errors import LONGEST_WORD, UsageError
+from archscope.errors import LONGEST_WORD, UsageError, counted
 from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.ops.base import Op, Tensors
 from archscope.ops.opaque import Opaque
@@ -283,4 +283,4 @@ def incomplete(*designs: Design) -> str | None:
 
 
 def _opaque_layers(design: Design) -> str:
-    return f"{len(design.opaque)} opaque layer{'s' * (len(design.opaque) != 1)}"
+    return counted(len(design.opaque), "opaque layer")

@@ -50,6 +50,13 @@ class MissingLibrary(ArchscopeError):
     """A library of an optional extra is needed; the message says how to install it."""
 
 
+def counted(count: int, what: str) -> str:
+    """How many there are of what: ``1 layer``, ``1,234 layers``, ``2 axes``."""
+    if count == 1:
+        return f"1 {what}"
+    return f"{count:,} {what[:-2]}es" if what.endswith("xis") else f"{count:,} {what}s"
+
+
 def suggestion(word: str, words: Iterable[str]) -> str:
     """``did you mean `Conv2d`?`` for the closest of ``words``, else an empty string."""
     name = closest(word, words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archscope.analysis.counts.account import Account, Row, Total, block_total
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, counted, suggestion
 from archscope.figures import (
     COSTS,
     DESIGN,
@@ -353,7 +353,7 @@ def _kind(account: Account, group: Row | Total) -> str:
     if group.output_shape is not None and group.name in account.rounds:
         count, word = account.rounds[group.name]
         return f"{count} x {word}"
-    return f"{group.layers} layer{'s' * (group.layers != 1)}"
+    return counted(group.layers, "layer")
 
 
 def _dtype(account: Account, group: Row | Total) -> str | None:

@@ -32,7 +32,7 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.contents import Known
+from archscope.ops.contents import Content
 from archscope.ops.fields import Choice, Flag, Index, Real, Size
 from archscope.ops.readings import only_of
 from archscope.ops.shapes import axis, in_range
@@ -445,7 +445,7 @@ class _OneSoftmax(ReadsByValues, OneKernel, _Softmax):
     saves, lays = "softmax", aten.IN_ORDER
     widened_on = ("cuda",)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         (scores,) = self.reads(x, y, output)
         return (only_of(scores, contents[0].masked.low if 0 in contents else False, x[0].shape),)
 

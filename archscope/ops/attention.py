@@ -31,7 +31,7 @@ from archscope.ops.base import (
     register,
     special_module,
 )
-from archscope.ops.contents import LOW, Known, met_by, met_in
+from archscope.ops.contents import LOW, Content, met_by, met_in
 from archscope.ops.fields import Flag, Maybe, Real, Size
 from archscope.ops.promotion import Alike
 from archscope.ops.readings import AtMost
@@ -143,7 +143,7 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
         query, key, value, mask = readings
         return query, AtMost(key), AtMost(value), mask
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         if 3 not in contents:
             return self.reads(x, y, output)
         truth = x[3].dtype == "bool"

@@ -19,7 +19,8 @@ from archscope.autograd import aten
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
-from archscope.ops.contents import Known
+from archscope.errors import counted
+from archscope.ops.contents import Content
 from archscope.ops.fields import FieldError, FieldInfo, SameAs, argument, field_infos
 from archscope.ops.promotion import ALIKE, Law
 from archscope.ops.readings import Reads
@@ -127,10 +128,10 @@ class Arity(NamedTuple):
         return isinstance(count, int) and count >= self.least and (self.most is None or count <= self.most)
 
     def __str__(self) -> str:
-        least = f"{self.least} input" + "s" * (self.least != 1)
+        least = counted(self.least, "input")
         if self.least == self.most:
             return least
-        return f"at least {least}" if self.most is None else f"{self.least} to {self.most} inputs"
+        return f"at least {least}" if self.most is None else f"{self.least} to {counted(self.most, 'input')}"
 
 
 ONE = Arity(1, 1)
@@ -362,7 +363,7 @@ class ReadsByValues(Op):
     """An op that reads elsewhere by the values of an input: the places to look up, a mask."""
 
     @abstractmethod
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         """What :meth:`reads` tells, where the values of some inputs are known.
 
         Args:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from archscope import revisions
 from archscope.arith import fixed, plain
 from archscope.autograd.dtypes import HELD
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, counted, suggestion
 from archscope.ops.fields import FieldError, Kind
 from archscope.ops.windows import From, Listed, Met, Ramp, Slide, UpTo, Window
 
@@ -109,7 +109,7 @@ class Masked(NamedTuple):
     zero: Mask | bool = False
 
 
-class Known(NamedTuple):
+class Content(NamedTuple):
     """What a tensor holds, whatever arrives.
 
     Attributes:
@@ -218,7 +218,7 @@ class Contents(_Calls):
             numbers = tuple(number(one, "numbers") for one in _flat(value))
             if len(numbers) > MOST_LISTED:
                 raise FieldError(
-                    f"a list of {len(numbers):,} numbers; the most is {MOST_LISTED}",
+                    f"a list of {counted(len(numbers), 'number')}; the most is {MOST_LISTED}",
                     "more stand in a file: `value: FILE.npz[NAME]`",
                 )
             return numbers

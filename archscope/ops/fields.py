@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from archscope.arith import fixed, is_real, plain
 from archscope.autograd.dtypes import HELD, OF_RUNS, full_name, misnamed, short_for
-from archscope.errors import suggestion
+from archscope.errors import counted, suggestion
 
 #: An argument or a dimension beyond this is a mistake: torch counts elements in int64.
 LARGEST = 2**63 - 1
@@ -171,7 +171,7 @@ class Sizes(Kind):
         if len(value) == 1 and count > 1:
             raise FieldError(f"expected {count} numbers, got 1", f"write {value[0]} without brackets for every axis")
         if len(value) != count:
-            raise FieldError(f"expected {self._words(count)}, got {len(value)} numbers")
+            raise FieldError(f"expected {self._words(count)}, got {counted(len(value), 'number')}")
         return tuple(self._one(v) for v in value)
 
     def _one(self, value: Any) -> int | None:

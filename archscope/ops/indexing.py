@@ -27,7 +27,7 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.contents import Known, places_of
+from archscope.ops.contents import Content, places_of
 from archscope.ops.fields import Index as IndexField
 from archscope.ops.fields import Integers, Shape
 from archscope.ops.readings import AtMost, Chained, Picked, in_order
@@ -62,7 +62,7 @@ class Index(_Lookup):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return AtMost(self._along(x, WHOLE if len(x[1].shape) == 1 else None)), self._places(x)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         shape, ndim = x[0].shape, len(x[1].shape)
         at = axis(self.dim, len(shape))
         window = places_of(contents[1].value, 0, 1, shape[at]) if 1 in contents and ndim == 1 else None
@@ -135,7 +135,7 @@ class Gather(_Lookup):
     def reads(self, x: Tensors, y: Tensors, output: int = 0) -> tuple[Reads, ...]:
         return AtMost(self._along(x, WHOLE)), pointwise(len(x[0].shape))
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         at, ndim = axis(self.dim, len(x[0].shape)), len(x[0].shape)
         window = places_of(contents[1].value, at, ndim, x[0].shape[at]) if 1 in contents else None
         if window is not None:

@@ -9,9 +9,10 @@ from archscope.arith import prod
 from archscope.autograd.dtypes import HELD, Types, Unmixable
 from archscope.autograd.graph import Value
 from archscope.autograd.tape import Tape
+from archscope.errors import counted
 from archscope.ops.base import REGISTRY, Op, Tensor, Tensors
 from archscope.ops.fields import LARGEST, MOST_PARTS, Index, Named
-from archscope.ops.promotion import OWN, Clash, Given
+from archscope.ops.promotion import OWN, Clash, TypedInput
 
 MOST_INPUTS = LONGEST_ARGUMENT = 256
 #: dimensions of a tensor that torch reduces, permutes or sorts (at::dim_bitset_size)
@@ -95,7 +96,7 @@ def apply(
 def _beyond(tensor: Tensor, x: Tensors) -> str:
     """What of an output torch does not hold, if anything."""
     if len(tensor.shape) > MOST_DIMENSIONS:
-        return f"the output has {len(tensor.shape)} dimensions; the most in torch is {MOST_DIMENSIONS}"
+        return f"the output has {counted(len(tensor.shape), 'dimension')}; the most in torch is {MOST_DIMENSIONS}"
     for size in tensor.shape:
         if size < 1:
             return f"the output would be {shape_text(_placed(tensor, x))}: a dimension is empty"
@@ -129,10 +130,10 @@ def _placed(tensor: Tensor, x: Tensors) -> Tensor:
     return tensor if any(one.batch is not None for one in x) else tensor._replace(batch=None)
 
 
-def _floating(x: Tensors, floating: str) -> list[Given]:
+def _floating(x: Tensors, floating: str) -> list[TypedInput]:
     """The floating tensors of those that arrive."""
     return [
-        Given(number, tensor.dtype or floating, not tensor.shape)
+        TypedInput(number, tensor.dtype or floating, not tensor.shape)
         for number, tensor in enumerate(x, 1)
         if tensor.floating
     ]

@@ -25,11 +25,11 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.contents import Known
+from archscope.ops.contents import Content
 from archscope.ops.fields import Choice, Maybe, Real
 from archscope.ops.merging import Broadcasting, broadcast, broadcast_checks, broadcast_reads, common_dtype
 from archscope.ops.promotion import PROMOTED
-from archscope.ops.readings import AtMost, Kept
+from archscope.ops.readings import AtMost, Partial
 from archscope.ops.tensors import as_in, suits
 
 
@@ -140,14 +140,14 @@ class _Choosing(ReadsByValues, NoWeights, NoContraction):
         readings = enumerate(broadcast_reads(x, y))
         return tuple(AtMost(one) if number in self.taken else one for number, one in readings)
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         truth = contents[self.truth].array if self.truth in contents else None
         if truth is None:
             return self.reads(x, y, output)
         holds = truth.reshape((1,) * (len(y[0].shape) - truth.ndim) + truth.shape) != 0
         where = dict(zip(self.taken, (holds, ~holds), strict=True))
         readings = enumerate(broadcast_reads(x, y))
-        return tuple(Kept(where[number], one) if number in where else one for number, one in readings)
+        return tuple(Partial(where[number], one) if number in where else one for number, one in readings)
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return y[0].numel

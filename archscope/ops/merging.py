@@ -32,7 +32,7 @@ from archscope.ops.base import (
     argument,
     register,
 )
-from archscope.ops.contents import Known, met_in
+from archscope.ops.contents import Content, met_in
 from archscope.ops.fields import Index
 from archscope.ops.promotion import PROMOTED, Promoted
 from archscope.ops.readings import AtMost
@@ -397,7 +397,7 @@ class MatMul(ReadsByValues, NoWeights):
         rows, columns = (_repeated_reads(tensor.shape, y[0].shape).axes[:-2] for tensor in x)
         return Along((*rows, (ndim - 2, SAME), ALL)), Along((*columns, ALL, (ndim - 1, SAME)))
 
-    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Known]) -> tuple[Reads, ...]:
+    def reads_knowing(self, x: Tensors, y: Tensors, output: int, contents: Mapping[int, Content]) -> tuple[Reads, ...]:
         """Nothing is taken of what zeros of the other matrix meet."""
         ndim, (left, right) = len(y[0].shape), self._products(x, y)
         zeros = [contents[number].masked.zero if number in contents else False for number in range(2)]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from archscope.autograd.dtypes import NARROW, promoted
 
 
-class Given(NamedTuple):
+class TypedInput(NamedTuple):
     """A floating tensor that arrives at an op.
 
     Attributes:
@@ -45,7 +45,7 @@ class Law(ABC):
     named = False
 
     @abstractmethod
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         """What torch refuses.
 
         Args:
@@ -53,7 +53,7 @@ class Law(ABC):
         """
 
     @abstractmethod
-    def result(self, x: Sequence[Given], own: str) -> str:
+    def result(self, x: Sequence[TypedInput], own: str) -> str:
         """The type of the floating outputs.
 
         Args:
@@ -71,13 +71,13 @@ class Alike(Law):
     def __init__(self, wide: int = 0) -> None:
         self._wide = wide
 
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         first, wanted = ("the weights", own) if own else (f"input {x[0].number}", x[0].dtype) if x else ("", "")
         for one in x:
             if one.dtype != wanted and not (one.number == self._wide and one.dtype == "float32"):
                 yield Clash(first, wanted, one.number, one.dtype)
 
-    def result(self, x: Sequence[Given], own: str) -> str:
+    def result(self, x: Sequence[TypedInput], own: str) -> str:
         return x[0].dtype if x else own
 
 
@@ -91,24 +91,24 @@ class Promoted(Law):
     def __init__(self, whole: str = "") -> None:
         self._whole, self.named = whole, bool(whole)
 
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         return iter(())
 
-    def result(self, x: Sequence[Given], own: str) -> str:
+    def result(self, x: Sequence[TypedInput], own: str) -> str:
         return reduce(_together, x).dtype if x else self._whole or own
 
 
-def _together(a: Given, b: Given) -> Given:
-    return Given(0, promoted(a.dtype, b.dtype, scalars=(a.scalar, b.scalar)), a.scalar and b.scalar)
+def _together(a: TypedInput, b: TypedInput) -> TypedInput:
+    return TypedInput(0, promoted(a.dtype, b.dtype, scalars=(a.scalar, b.scalar)), a.scalar and b.scalar)
 
 
 class First(Law):
     """The type of the first input, whatever the others and the weights are."""
 
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         return iter(())
 
-    def result(self, x: Sequence[Given], own: str) -> str:
+    def result(self, x: Sequence[TypedInput], own: str) -> str:
         return x[0].dtype if x else own
 
 
@@ -118,7 +118,7 @@ class Normalised(First):
     As at::native::is_mixed_type has it.
     """
 
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         for one in x:
             if own not in (None, one.dtype) and not (own == "float32" and one.dtype in NARROW):
                 yield Clash("the weights", str(own), one.number, one.dtype)
@@ -127,10 +127,10 @@ class Normalised(First):
 class Own(Law):
     """The type in which the layer is held, whatever arrives."""
 
-    def clashes(self, x: Sequence[Given], own: str | None) -> Iterator[Clash]:
+    def clashes(self, x: Sequence[TypedInput], own: str | None) -> Iterator[Clash]:
         return iter(())
 
-    def result(self, x: Sequence[Given], own: str) -> str:
+    def result(self, x: Sequence[TypedInput], own: str) -> str:
         return own
 
 

@@ -40,7 +40,7 @@ class AtMost(NamedTuple):
     along: Along
 
 
-class Kept(NamedTuple):
+class Partial(NamedTuple):
     """A reading by some elements of the output, the others being known.
 
     Attributes:
@@ -85,7 +85,9 @@ def besides(reads: Reads, masked: Mask | bool, out: tuple[int, ...]) -> Reads:
     if masked is True:
         return AtMost(along)
     where = ~masked.reshape((1,) * (len(out) - masked.ndim) + masked.shape)
-    return Kept(where, along) if isinstance(reads, Along) else Chained(reads, out, Kept(where, _straight(out)), along)
+    if isinstance(reads, Along):
+        return Partial(where, along)
+    return Chained(reads, out, Partial(where, _straight(out)), along)
 
 
 def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
@@ -95,7 +97,7 @@ def only_of(reads: Reads, masked: Mask | bool, shape: tuple[int, ...]) -> Reads:
     along = along_of(reads)
     if masked is True:
         return AtMost(along)
-    unmasked = Kept(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), _straight(shape))
+    unmasked = Partial(~masked.reshape((1,) * (len(shape) - masked.ndim) + masked.shape), _straight(shape))
     return Chained(unmasked, shape, reads, along)
 
 
@@ -104,7 +106,7 @@ def _straight(shape: tuple[int, ...]) -> Along:
 
 
 #: ``None``: the op takes an input without reading its elements
-Reads = Along | Rearranged | Either | AtMost | Kept | Picked | Chained | None
+Reads = Along | Rearranged | Either | AtMost | Partial | Picked | Chained | None
 
 
 def along_of(reads: Reads) -> Along:

@@ -390,7 +390,7 @@ _HOLDS = {
 }
 
 
-class _Known(_Held):
+class _WithContent(_Held):
     """A tensor that is not learnt: what it holds is known.
 
     ``value`` is a number that all elements are, a list of as many numbers, ``arange(start=0, step=1, dim=-1)``,
@@ -480,7 +480,7 @@ def bounds(ramp: Mapping[str, float], count: int) -> tuple[float, float, float]:
 
 
 @register
-class Buffer(_Known):
+class Buffer(_WithContent):
     """A tensor of the model that is not learnt, such as a table of positions; an input only lends its batch size.
 
     With ``expand`` its dimension 0, which must be 1, is repeated for every sample. One that is not ``persistent`` is
@@ -509,7 +509,7 @@ class Buffer(_Known):
 
 
 @register
-class Constant(NoWeights, _Known):
+class Constant(NoWeights, _WithContent):
     """A tensor known without any input, made anew in each forward pass: indices, a mask, a table of angles.
 
     An input only lends its batch size: with ``expand`` dimension 0, which must be 1, is repeated for every sample.

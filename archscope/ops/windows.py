@@ -16,10 +16,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
-from math import gcd, lcm
+from math import gcd
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.arith import fixed
+from archscope.ops.runs import Pairs, Runs, carried_in_pairs, carried_in_runs, least_of_runs
+from archscope.ops.spans import MOST_PHASES, Span, union
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -29,80 +31,6 @@ if TYPE_CHECKING:
 
     Places = NDArray[np.int64]
     Mask = NDArray[np.bool_]
-
-
-#: phases of a window times those of what it reads: as many are listed, of more no closed form is told
-MOST_PHASES = 1 << 16
-
-
-class Span(NamedTuple):
-    """The fields of the units along one dimension, seen along one axis of an input, borders left aside.
-
-    Unit q x period + phase sees ``size[phase] + q x grow`` places from ``first[phase] + q x jump`` on; the period is
-    the length of the two. A unit of size 0 or less sees nothing.
-
-    Attributes:
-        jump: places of the input from a unit to the one a period further; negative behind a reversal.
-        first: the first place that each unit of the first period sees.
-        size: from the first to the last place that it sees, both included.
-        grow: how much more a unit sees than the one a period before it: 1 where unit after unit joins in (what is
-            causal), -1 where one after another is left out.
-        even: whether later units see later places, and equally many.
-    """
-
-    jump: int
-    first: tuple[int, ...]
-    size: tuple[int, ...]
-    grow: int = 0
-    even: bool = True
-
-    @property
-    def period(self) -> int:
-        """How many units take turns."""
-        return len(self.first)
-
-    def of(self, unit: int) -> tuple[int, int]:
-        """First place and size of the field of a unit."""
-        turn, phase = divmod(unit, len(self.first))
-        size = self.size[phase] if self.even else max(self.size[phase] + turn * self.grow, 0)
-        return self.first[phase] + turn * self.jump, size
-
-    def extremes(self, units: int) -> tuple[int, int]:
-        """The sizes of the smallest and of the largest field of so many units."""
-        if self.even:
-            sizes = self.size if len(self.size) <= units else self.size[:units]
-        else:
-            sizes = tuple(self.of(unit)[1] for unit in both_ends(range(units), self.period))
-        return (sizes[0], sizes[0]) if len(sizes) == 1 else (min(sizes), max(sizes))
-
-    @property
-    def stride(self) -> int | Fraction:
-        """Places of the input from a unit to the next, on average."""
-        if len(self.first) == 1:
-            return self.jump
-        from fractions import Fraction
-
-        return Fraction(fixed(self.jump), len(self.first))
-
-
-#: the units of an input see themselves
-ITSELF = Span(1, (0,), (1,))
-
-
-def both_ends(units: range, count: int) -> Sequence[int]:
-    """So many of the first and of the last units, or all if they are no more."""
-    return units if len(units) <= 2 * count else [*units[:count], *units[-count:]]
-
-
-def union(span: Span, units: range) -> tuple[int, int]:
-    """First place and size of what some units see together."""
-    turns = span.period // gcd(units.step, span.period)
-    # phases repeat in between, and along one phase the ends move steadily
-    seen = [(first, first + size) for first, size in map(span.of, both_ends(units, turns)) if size]
-    if not seen:
-        return 0, 0
-    first = min(start for start, _ in seen)
-    return first, max(end for _, end in seen) - first
 
 
 class Window(ABC):
@@ -138,8 +66,8 @@ class Window(ABC):
         """
         read = self.read(size_in, size_out)
         if isinstance(read, Runs):
-            return _carried_in_runs(mask, *read, size_in, back=back)
-        return _carried_in_pairs(mask, read, size_in if back else size_out, back=back)
+            return carried_in_runs(mask, *read, size_in, back=back)
+        return carried_in_pairs(mask, read, size_in if back else size_out, back=back)
 
     def least(self, values: Places, size_in: int, size_out: int, nothing: int) -> Places:
         """The least value among the places that each place of the output reads.
@@ -150,86 +78,13 @@ class Window(ABC):
         """
         read = self.read(size_in, size_out)
         if isinstance(read, Runs):
-            return _least_of_runs(values, *read, size_in, nothing)
+            return least_of_runs(values, *read, size_in, nothing)
         import numpy as np
 
         result = np.full((size_out, *values.shape[1:]), nothing, values.dtype)
         for units, places in read:  # no place of the output occurs twice in one of the arrays
             result[units] = np.minimum(result[units], values[places])
         return result
-
-
-class Runs(NamedTuple):
-    """A run of places for each place of the output: the first and the last one; none where the last is before it."""
-
-    first: Places
-    last: Places
-
-
-class Pairs(NamedTuple):
-    """Places of the output, each once, and of the input: each reads the other."""
-
-    units: Places
-    places: Places
-
-
-def _carried_in_pairs(mask: Mask, pairs: Iterator[Pairs], size: int, *, back: bool) -> Mask:
-    """What :meth:`Window.carried` says, from all pairs that there are.
-
-    Args:
-        size: of the dimension that is carried to.
-    """
-    import numpy as np
-
-    result = np.zeros((size, *mask.shape[1:]), bool)
-    for units, places in pairs:
-        if back:  # of most places nothing is asked
-            asked = mask[units].any(axis=tuple(range(1, mask.ndim)))
-            taken, targets = units[asked], places[asked]
-        else:
-            taken, targets = places, units
-        if not back or len(np.unique(targets)) == len(targets):
-            result[targets] |= mask[taken]
-        else:  # several places are one at a border
-            np.logical_or.at(result, targets, mask[taken])
-    return result
-
-
-def _carried_in_runs(mask: Mask, first: Places, last: Places, size_in: int, *, back: bool) -> Mask:
-    """What :meth:`Window.carried` says, where each place of the output reads those from a first to a last one."""
-    import numpy as np
-
-    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
-    some = first <= last
-    if back:  # of most places nothing is asked
-        some &= mask.any(axis=tuple(range(1, mask.ndim)))
-    else:
-        before = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
-        np.cumsum(mask, 0, out=before[1:])
-        result: Mask = before[np.where(some, last + 1, 0)] > before[np.where(some, first, 0)]
-        return result
-    steps = np.zeros((size_in + 1, *mask.shape[1:]), np.int32)
-    np.add.at(steps, first[some], mask[some])
-    np.subtract.at(steps, last[some] + 1, mask[some])
-    covered: Mask = np.cumsum(steps[:-1], 0) > 0
-    return covered
-
-
-def _least_of_runs(values: Places, first: Places, last: Places, size_in: int, nothing: int) -> Places:
-    """What :meth:`Window.least` says of runs: each is covered by two, of a power of two places, that overlap."""
-    import numpy as np
-
-    first, last = np.maximum(first, 0), np.minimum(last, size_in - 1)
-    powers = np.frexp(np.maximum(last - first + 1, 0).astype(float))[1] - 1  # floor(log2); -1 where there is none
-    result = np.full((len(first), *values.shape[1:]), nothing, values.dtype)
-    least, width = values, 1  # of the places from each on, so many
-    for power in range(int(powers.max(initial=-1)) + 1):
-        if power:
-            least = np.minimum(least[:-width], least[width:])
-            width *= 2
-        units = np.flatnonzero(powers == power)
-        result[units] = np.minimum(least[first[units]], least[last[units] - width + 1])
-    return result
 
 
 class _Turning(Window):
@@ -774,32 +629,3 @@ def spatial(channels: Window, windows: Sequence[Window]) -> Along:
 def permuted(order: Sequence[int]) -> Along:
     """Dimension i of the output is dimension ``order[i]`` of the input."""
     return Along(tuple((list(order).index(dim), SAME) for dim in range(len(order))))
-
-
-def hull(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """What several paths see together; spans that drift apart (unequal strides) stay apart."""
-    together: list[Span] = []
-    for span in dict.fromkeys(spans):
-        for i, other in enumerate(together):
-            if span.stride == other.stride and lcm(span.period, other.period) <= MOST_PHASES:
-                joined = _hull(other, span)
-                if joined is not None:
-                    together[i] = joined
-                    break
-        else:
-            together.append(span)
-    return tuple(together)
-
-
-def _hull(a: Span, b: Span) -> Span | None:
-    period = lcm(a.period, b.period)
-    grow = a.grow * (period // a.period)
-    if not (a.even and b.even) and grow != b.grow * (period // b.period):
-        return None
-    firsts, sizes = [], []
-    for unit in range(period):
-        seen = [(first, first + size) for first, size in (a.of(unit), b.of(unit)) if size]
-        first = min((start for start, _ in seen), default=0)
-        firsts.append(first)
-        sizes.append(max((end for _, end in seen), default=0) - first)
-    return Span(a.jump * (period // a.period), tuple(firsts), tuple(sizes), grow, a.even and b.even)

@@ -66,7 +66,7 @@ class Records(NamedTuple):
 
 
 #: units of the fields of a setting
-_UNITS = {"batch": "samples", "launch": "seconds"}
+UNITS = {"batch": "samples", "launch": "seconds"}
 
 
 def run_of(setting: Setting, columns: Iterable[Column], also: Iterable[str] = ()) -> dict[Field, Any]:
@@ -80,7 +80,7 @@ def run_of(setting: Setting, columns: Iterable[Column], also: Iterable[str] = ()
         value = getattr(setting, name)
         if isinstance(value, Calibration):
             value = ", ".join(filter(None, [value.device, str(value.machine.get("date", ""))]))
-        values[Field(name, _UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
+        values[Field(name, UNITS.get(name, ""), "value" if isinstance(value, bool) else "text")] = value
     return values
 
 

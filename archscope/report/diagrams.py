@@ -32,6 +32,7 @@ def to_node_link(design: Design) -> str:
         format=GRAPH_VERSION,
         name=design.name,
         incomplete=incomplete(design),
+        setting=account.setting.data(),
         outputs={name: {"node": ref.node, "output": ref.output} for name, ref in design.outputs},
     )
     for node in design.inputs:

@@ -32,6 +32,7 @@ def schema() -> js.Schema:
         "format": js.version_is(GRAPH_VERSION),
         "name": js.text("of the design"),
         "incomplete": js.lacking(),
+        "setting": js.setting(),
         "outputs": js.mapping(
             js.record({"node": js.text(), "output": js.count("which of the node's, from 0")}), "by name"
         ),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from archscope.analysis.counts.account import Account, Row
 from archscope.design.graph import Ref
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 from archscope.figures.table import fitting_depth
 from archscope.ops import Op
 
@@ -168,7 +168,7 @@ def _box(account: Account, name: str, label: str, members: Sequence[int]) -> Box
     shape = rows[-1].output_shape
     params, macs = (sum(getattr(row.cost, name) for row in rows) for name in ("params", "macs"))
     if len(rows) > 1:
-        return Box(name, label, "block", f"{len(rows)} layers", "block", len(rows), shape, params, macs)
+        return Box(name, label, "block", counted(len(rows), "layer"), "block", len(rows), shape, params, macs)
     row, op = rows[0], account.design.layers[members[0]].op
     kind = f"{row.kind} {telling_arguments(op, channels_of(row))}".rstrip()
     family = type(op).__module__.rpartition(".")[2]

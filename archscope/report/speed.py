@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.time.estimates import Estimate
 from archscope.analysis.time.roofline import Bound, Prediction
+from archscope.errors import counted
 from archscope.figures import FIGURES, Figure, fields_of
 from archscope.report import schema as js
 from archscope.report.base import Field
@@ -166,7 +167,7 @@ def per_second(samples: float) -> str:
 
 def machine_lines(here: Machine) -> list[str]:
     """The machine in words."""
-    cores, threads = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((here.cores, "core"), (here.threads, "thread")))
+    cores, threads = (counted(n, what) for n, what in ((here.cores, "core"), (here.threads, "thread")))
     lines = [f"{here.cpu}, {cores}, {threads}, {binary(here.memory)}"]
     if here.gpu:
         versions = f"driver {here.driver}, CUDA {here.cuda}, cuDNN {here.cudnn}"

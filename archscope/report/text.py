@@ -64,11 +64,6 @@ def plain(content: Any, style: str) -> Any:
     return content
 
 
-def counted(count: int, what: str) -> str:
-    """``1 layer``, ``1,234 layers``."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
-
-
 def line(text: str) -> str:
     """A text on one line; what cannot be shown is a replacement character."""
     return printable(" ".join(text.split()))

@@ -20,10 +20,11 @@ import numpy as np
 import archscope
 from archscope.errors import MissingLibrary, UsageError
 from archscope.files import replaced
-from archscope.report.base import run_of
+from archscope.report.base import UNITS, run_of
 from archscope.report.sheet import BOM, INCOMPLETE, to_csv, to_row
 from archscope.report.text import plain
 from archscope.sweeps.model import Rows
+from archscope.sweeps.space import DESIGN, axis_columns
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 #: rows that are written at once, at least
 GROUP = 1 << 18
-_DESIGN, _CONVENTION = "design", "number of the design in the space, from 0 on"
+_CONVENTION = "number of the design in the space, from 0 on"
 
 
 class RowsWriter(ABC):
@@ -68,10 +69,10 @@ class RowsWriter(ABC):
             MissingLibrary: what writes this kind of file is not installed.
             UsageError: the file cannot be written.
         """
-        taken = {_DESIGN, *(column.name for column in columns)}
-        self._axes = [(f"vars.{axis.name}" if axis.name in taken else axis.name, axis.values) for axis in axes]
+        figures = [column.name for column in columns]
+        self._axes = [(name, axis.values) for name, axis in zip(axis_columns(axes, figures), axes, strict=True)]
         self._columns = columns
-        names = {_DESIGN, *(name for name, _ in self._axes), *taken}
+        names = {DESIGN, *(name for name, _ in self._axes), *figures}
         said = {**(run or {}), INCOMPLETE: (about or {}).get(INCOMPLETE)}
         alike = {name: value for name, value in said.items() if value is not None and name not in names}
         self._alike = len(alike)  # axes of one value each, so that every row says it
@@ -151,7 +152,7 @@ class ParquetWriter(RowsWriter):
             import pyarrow.parquet
         except ImportError:
             raise MissingLibrary("Parquet needs pyarrow: `pip install 'archscope[sweep]'`") from None
-        fields = [pa.field(_DESIGN, pa.int64(), metadata={"unit": "", "convention": _CONVENTION})]
+        fields = [pa.field(DESIGN, pa.int64(), metadata={"unit": "", "convention": _CONVENTION})]
         fields += [pa.field(name, _arrow_type(values)) for name, values in self._axes]
         for column in self._columns:
             kind = pa.int64() if column.style == "count" else pa.float64()
@@ -232,7 +233,9 @@ class CsvWriter(RowsWriter):
     """Writes comma-separated values as :mod:`archscope.report.sheet` does."""
 
     def _prepare(self, about: Mapping[str, Any]) -> None:
-        heads = [(_DESIGN, ""), *((name, "") for name, _ in self._axes)]
+        own = len(self._axes) - self._alike
+        heads = [(DESIGN, ""), *((name, "") for name, _ in self._axes[:own])]
+        heads += [(name, UNITS.get(name, "")) for name, _ in self._axes[own:]]
         heads += [(column.name, column.unit) for column in self._columns]
         self._head = to_csv(heads, [], lacking=None)
         self._cells = [[_cell(value) for value in values] for _, values in self._axes]

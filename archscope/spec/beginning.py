@@ -19,7 +19,7 @@ _FORM = "as in `init: {weight: kaiming_normal, bias: 0}` or `init: {Linear: {wei
 _VALUE = FieldInfo("init", Beginning(), None, "")
 
 
-class Told(NamedTuple):
+class Objection(NamedTuple):
     """What is wrong with a beginning, and a hint."""
 
     message: str
@@ -107,7 +107,7 @@ class Beginnings:
                 yield Diagnostic(f"`init: {{{what}}}` fits no parameter", rule.mark, severity="warning")
 
 
-def _unfit(rule: Begin, name: str, op: Op, tensor: Tensor) -> Told | None:
+def _unfit(rule: Begin, name: str, op: Op, tensor: Tensor) -> Objection | None:
     """Why a parameter cannot begin so; nothing if it can."""
     word, dims = called(rule.value), len(tensor.shape)
     if word is None or word.word not in MATRICES:
@@ -117,6 +117,7 @@ def _unfit(rule: Begin, name: str, op: Op, tensor: Tensor) -> Told | None:
         return None
     hint = "say which parameters are meant: `{weight: ...}`, or of which layers: `{Conv2d: {weight: ...}}`"
     title = type(op).__name__
-    return Told(
-        f"{word.word} begins a tensor of {dimensions(word.word)} dimensions, and `{name}` of {title} has {dims}", hint
+    return Objection(
+        f"{word.word} begins a tensor of {dimensions(word.word)} dimensions, and `{name}` of {title} has {dims}",
+        hint,
     )

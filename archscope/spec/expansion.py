@@ -15,7 +15,7 @@ from typing import Any
 from archscope.arith import fixed
 from archscope.design import Design, Scope
 from archscope.design.graph import Ref
-from archscope.errors import SpecError
+from archscope.errors import SpecError, counted
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark
 from archscope.ops import REGISTRY, Op
 from archscope.spec import frame, words
@@ -73,6 +73,7 @@ class _Expander:
         self._laying = Laying(document, self._references, self._flags, self._problems)
         self._recipes: dict[str, EntryCall] = {}  # how every named entry was carried out, for `reuse`
         self._entries: dict[int, Entry | None] = {}
+        self._arguments: dict[tuple[type[Op], int], Arguments] = {}
         self._labels: dict[int, dict[int, str]] = {}
         self._plain_names: set[str] = set()  # given names that are the same wherever they stand
         self._scopes: list[Scope] = []
@@ -386,7 +387,7 @@ class _Expander:
         entry, context = call.entry, call.context
         operands = (call.flow,) if call.sources is None else tuple(call.sources)
         if block.takes is not None and len(operands) > block.takes:
-            most = "one tensor" if block.takes == 1 else f"{block.takes} tensors"
+            most = "one tensor" if block.takes == 1 else counted(block.takes, "tensor")
             hint = f"the second of several is `{GIVEN}[1]` inside it" if block.takes == 1 else ""
             self._problems.add(f"the block `{block.name}` reads {most}, not {len(operands)}", entry.mark, hint, context)
             return UNKNOWN
@@ -455,9 +456,13 @@ class _Expander:
 
     def _lay(self, op_class: type[Op], call: EntryCall) -> Flow:
         """A layer behind those that there are."""
-        arguments = read_arguments(op_class, call.entry, call.context, self._problems)
+        key = op_class, id(call.entry.argument)
+        arguments = self._arguments.get(key)  # of a block that is called again
         if arguments is None:
-            return UNKNOWN
+            arguments = read_arguments(op_class, call.entry, call.context, self._problems)
+            if arguments is None:
+                return UNKNOWN
+            self._arguments[key] = arguments
         flows = self._gather(op_class, call, arguments)
         if len(flows) == 1 < op_class.arity.least and self._varying(call.entry, arguments):
             return flows[0]  # what is left of a merge by a condition, or by a count, needs none

@@ -301,6 +301,8 @@ def _dotted(node: ast.Attribute, names: Names) -> Any:
 
 def name_hint(name: str, vocabulary: Sequence[str]) -> str:
     """What to say of a name that is not known: the closest one, or all there are."""
+    if name.lower() in ("inf", "infinity"):
+        return "infinity is written `.inf`, and below all numbers `-.inf`"
     more = f" and {len(vocabulary) - _MOST_LISTED:,} more" if len(vocabulary) > _MOST_LISTED else ""
     listing = (
         f"known here: {', '.join(vocabulary[:_MOST_LISTED])}{more}" if vocabulary else "no variables are known here"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from archscope.design.graph import Input, Ref
-from archscope.errors import suggestion
+from archscope.errors import counted, suggestion
 from archscope.errors.diagnostics import Mark
-from archscope.spec.document import Document
+from archscope.spec.document import Document, is_variable
 from archscope.spec.expressions import in_words
+from archscope.spec.limits import MOST_DECLARED
 from archscope.spec.reader import ListNode, MapNode, Node, ScalarNode
 from archscope.spec.references import References
 from archscope.spec.scope import UNKNOWN, Context, Flow, Problems, ScopeNames, Stop
@@ -57,7 +58,11 @@ def _with_element(value: Any, name: str, element: tuple[str, int, Node], names: 
     if value is UNKNOWN:
         return value
     if not isinstance(value, tuple) or place >= len(value):
-        count = f"is {in_words(value)}, no list" if not isinstance(value, tuple) else f"has {len(value)} elements"
+        count = (
+            f"is {in_words(value)}, no list"
+            if not isinstance(value, tuple)
+            else f"has {counted(len(value), 'element')}"
+        )
         hint = "they are numbered from 0" if isinstance(value, tuple) else f"`{name}=...` gives it another value"
         problems.add(f"`{name}` {count}", _of_name(stated, node.mark), hint)
         return value
@@ -99,7 +104,7 @@ def inputs(
             nodes.append(Input(name, tuple(size for size in sizes if size is not None), declaration.dtype))
             tensor = nodes[-1].tensor(1)
             if len(sizes) == len(declaration.shape.items) + 1:
-                message = f"the input `{name}` has {len(sizes)} sizes, and is declared with one fewer"
+                message = f"the input `{name}` has {counted(len(sizes), 'size')}, and is declared with one fewer"
                 hint = f"if the first is the batch, leave it out: {' x '.join(map(str, sizes[1:]))}"
                 problems.warn(message, replaced[name].mark, hint)
             references.outputs[name] = (tensor,)
@@ -139,13 +144,10 @@ def named_outputs(
         hint = "`outputs: [head, aux]`, or `outputs: {logits: head}`"
         problems.add("`outputs:` is a list of layers, or a mapping of names to layers", node.mark, hint, context)
     taken: set[str] = set()
-    for stated, item, mark in named:
-        reference = _conditional(item, context, problems) if isinstance(item, MapNode) else item
-        if reference is None:
-            continue
-        flow = references.chosen(references.refer(reference, context), reference.mark, context)
+    for stated, reference, mark, inner in _spread(named, context, problems):
+        flow = references.chosen(references.refer(reference, inner), reference.mark, inner)
         text = reference.text if isinstance(reference, ScalarNode) else ""
-        name = (references.filled(text, reference.mark, context) or "") if stated is None else stated
+        name = references.filled(text if stated is None else stated, reference.mark, inner) or ""
         if name and name in taken:
             problems.add(f"two outputs are called `{name}`", mark, "name them: `outputs: {a: head, b: head}`", context)
         else:
@@ -163,15 +165,43 @@ def _declared(node: Node) -> Iterator[tuple[str | None, Node, Mark]]:
         yield from ((None, item, item.mark) for item in node.items)
 
 
+def _spread(
+    named: Iterable[tuple[str | None, Node, Mark]], context: Context, problems: Problems
+) -> Iterator[tuple[str | None, Node, Mark, Context]]:
+    """The same with conditions judged, and repeats written out: what holds in a round is told with it."""
+    for stated, node, mark in named:
+        if not isinstance(node, MapNode):
+            yield stated, node, mark, context
+            continue
+        reference = _conditional(node, context, problems)
+        if reference is None:
+            continue
+        count = node.entries.get("repeat")
+        times = 1 if count is None else problems.whole(count, ScopeNames(context.variables), 0, context)
+        if times is not None and times > MOST_DECLARED:
+            assert count is not None
+            raise problems.fatal(f"{times:,} outputs; the most is {MOST_DECLARED:,}", count.mark, "", context)
+        index = node.entries.get("index")
+        for number in range(times or 0):
+            inner = context
+            if isinstance(index, ScalarNode):
+                inner = context._replace(variables={**context.variables, index.text: number})
+            yield stated, reference, mark, inner
+
+
 def _conditional(node: MapNode, context: Context, problems: Problems) -> Node | None:
     """The reference of ``{from: aux.fc, when: aux}``; ``None`` where it is left out, or after a mistake."""
-    form = "as in `{from: aux.fc, when: aux}`"
-    for key in node.entries:
-        if key not in ("from", "when"):
-            problems.add(f"unknown key `{key}` of an output", node.keys[key], form, context)
-            return None
-    if "from" not in node.entries:
+    form = 'as in `{from: aux.fc, when: aux}` or `{repeat: 3, index: i, from: "head{i}"}`'
+    index = node.entries.get("index")
+    wrong = [key for key in node.entries if key not in ("from", "when", "repeat", "index")]
+    if wrong:
+        problems.add(f"unknown key `{wrong[0]}` of an output", node.keys[wrong[0]], form, context)
+    elif "from" not in node.entries:
         problems.add("an output needs `from:`", node.mark, form, context)
-        return None
-    holds = problems.truth(node.entries.get("when"), UNKNOWN, context, default=True)
-    return node.entries["from"] if holds else None
+    elif index is not None and not (
+        "repeat" in node.entries and isinstance(index, ScalarNode) and is_variable(index.text)
+    ):
+        problems.add("`index:` names the variable that counts a repeat", index.mark, form, context)
+    elif problems.truth(node.entries.get("when"), UNKNOWN, context, default=True):
+        return node.entries["from"]
+    return None

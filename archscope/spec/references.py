@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from archscope.design.graph import Ref
-from archscope.errors import suggestion
+from archscope.errors import counted, suggestion
 from archscope.errors.diagnostics import Mark
 from archscope.ops import REGISTRY
 from archscope.ops.base import Tensors
@@ -87,10 +87,10 @@ class References:
         if count == 1:
             return self._one_of(context.operands[0], GIVEN, place, mark, context)
         if place is None:
-            message = f"the block was given {count} tensors; say which one is meant"
+            message = f"the block was given {counted(count, 'tensor')}; say which one is meant"
             self._problems.add(message, mark, f"`{GIVEN}[0]` to `{GIVEN}[{count - 1}]`", context)
         elif int(place) >= count:
-            self._problems.add(f"the block was given {count} tensors, numbered from 0", mark, "", context)
+            self._problems.add(f"the block was given {counted(count, 'tensor')}, numbered from 0", mark, "", context)
         else:
             return context.operands[int(place)]
         return UNKNOWN
@@ -105,7 +105,7 @@ class References:
             node = flow.ref.node if flow.ref is not None else ""
             parts = [Flow(Ref(node, output), tensor) for output, tensor in enumerate(self.outputs[node])]
         if int(place) >= len(parts):
-            count = f"{len(parts)} output{'s' * (len(parts) > 1)}, numbered from 0"
+            count = f"{counted(len(parts), 'output')}, numbered from 0"
             self._problems.add(f"`{name}` has {count}", mark, "", context)
             return UNKNOWN
         return parts[int(place)]
@@ -166,7 +166,7 @@ class References:
         """The tensor that a layer reads, or that is an output of the design; a mistake if it could be several."""
         if flow.choices:
             name = flow.ref.node if flow.ref is not None else flow.name
-            message = f"`{name}` has {flow.choices} outputs; say which one is meant"
+            message = f"`{name}` has {counted(flow.choices, 'output')}; say which one is meant"
             within = name.rpartition(".")[2]
             names = [f".{part}" for part in flow.parts] if flow.parts else [f"[{n}]" for n in range(flow.choices)]
             hint = f"`from: {within}{names[0]}`" if context.labels is not None else f"`outputs: ['{name}{names[0]}']`"

@@ -79,7 +79,12 @@ _OUTPUT: dict[str, Any] = {
         _STRING,
         {
             "type": "object",
-            "properties": {"from": _STRING, "when": _FLAG | {"description": "left out unless this holds"}},
+            "properties": {
+                "from": _STRING,
+                "when": _FLAG | {"description": "left out unless this holds"},
+                "repeat": {"description": "as many outputs, counted by `index:`", "type": ["integer", "string"]},
+                "index": _STRING,
+            },
             "required": ["from"],
             "additionalProperties": False,
         },

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from archscope.arith import fixed, plain
 from archscope.arith.recorded import Truth
 from archscope.design.graph import Ref
+from archscope.errors import counted
 from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, numberless
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
@@ -174,7 +175,7 @@ def _arriving(name: str, flow: Flow) -> Any:
     """What a name says of the tensor that arrives."""
     if flow.choices:
         hint = "a `from:` says which one is meant"
-        raise ExpressionError(f"`{name}` has no value: {flow.choices} tensors arrive", hint, undefined=True)
+        raise ExpressionError(f"`{name}` has no value: {counted(flow.choices, 'tensor')} arrive", hint, undefined=True)
     if flow.tensor is None:
         raise Unknown
     shape = flow.tensor.shape

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archscope.errors import UsageError, nearest, suggestion
+from archscope.errors import UsageError, counted, nearest, suggestion
 from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.setting import PLACES
 from archscope.setting.optimizers import OPTIMIZERS
@@ -316,6 +316,6 @@ def unknown_axes(document: Document, sweep: SweepSection) -> Iterator[Diagnostic
             hint = suggestion(name, names) or f"variables: {', '.join(document.vars) or 'none'}"
             yield Diagnostic(f"the design has no variable `{name}`", mark, hint)
         elif place is not None and isinstance(node, ListNode) and place >= len(node.items):
-            yield Diagnostic(f"`{name}` has {len(node.items)} elements, numbered from 0", mark)
+            yield Diagnostic(f"`{name}` has {counted(len(node.items), 'element')}, numbered from 0", mark)
         elif place is not None and isinstance(node, ScalarNode) and not isinstance(node.value, str):
             yield Diagnostic(f"`{name}` is no list", mark, f"vary `{name}` itself")

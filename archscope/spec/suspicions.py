@@ -11,6 +11,7 @@ from math import prod
 
 from archscope.design import Design
 from archscope.design.graph import Layer, LayerGraph
+from archscope.errors import counted
 from archscope.errors.diagnostics import Diagnostic
 from archscope.ops.base import Tensors
 from archscope.ops.windows import pointwise
@@ -35,7 +36,7 @@ def suspicions(
     yield from joined_samples(design.graph)
     yield from _along_rows(design.graph)
     yield from unread(document, sets)
-    read = _words(document)
+    read = _words(document) if sets else set()
     for stated, node in sets.items():
         name = _variable(stated)
         plain, value = (without(stated), dict(design.vars)[name]) if name in read else (None, None)
@@ -123,9 +124,9 @@ def _along_rows(graph: LayerGraph) -> Iterator[Diagnostic]:
             continue
         marks.add(layer.mark)
         shape, rows = " x ".join(map(str, sizes)), prod(sizes[:-1])
-        hint = f"a dense layer behind all of the map needs `Flatten` before it ({prod(sizes):,} features)"
+        hint = f"a dense layer behind all of the map needs `Flatten` before it ({counted(prod(sizes), 'feature')})"
         yield Diagnostic(
-            f"Linear works along the last axis of the {shape} map, {rows:,} rows of {sizes[-1]:,} features",
+            f"Linear works along the last axis of the {shape} map, {rows:,} rows of {counted(sizes[-1], 'feature')}",
             layer.mark,
             f"{hint}; a 1x1 convolution joins the channels of each place",
             severity="warning",

@@ -48,7 +48,7 @@ class Engine:
         variables: dict[str, npt.NDArray[Any]] = {}
         for feed, column in zip(self._feeds.values(), choices, strict=True):
             variables |= feed.variables(column)
-        passing = _Found(plan, start, count)
+        passing = _Passing(plan, start, count)
         for leaf, places, outputs in self._tree.sort(variables, count, lambda place: self._read(choices[:, place])):
             passing.add(leaf, places, outputs)
         return passing.part(choices, self._decisions(passing.legal))
@@ -103,7 +103,7 @@ def _without_numbers(message: str) -> str:
     return message[:at] + numberless(message[at:])
 
 
-class _Found:
+class _Passing:
     """What is found in a part, structure by structure.
 
     Attributes:

@@ -20,6 +20,10 @@ _NUMBERS = ("count", "ratio", "seconds", "axes")
 SWEPT: dict[str, Figure] = {name: column for name, column in FIGURES.items() if column.style in _NUMBERS}
 
 
+#: what a condition may name of how the designs are run
+BATCH = "batch"
+
+
 class Unanswerable(UsageError):
     """An expression that no design gives a value to.
 
@@ -39,7 +43,8 @@ class Unanswerable(UsageError):
 class DesignNames:
     """The names that are known of one design.
 
-    A varied variable hides a figure of its name, a figure a variable that stays as it is.
+    A varied variable hides a figure of its name, a figure a variable that stays as it is; ``batch`` is that of the run
+    where no variable is called so.
 
     Args:
         axes: the values of what varies.
@@ -66,7 +71,13 @@ class DesignNames:
         for values in (self._axes, self.columns):
             if name in values:
                 return values[name]
-        return self.column(name) if name in SWEPT or "." in name else self._variables[name]
+        if name in SWEPT or "." in name:
+            return self.column(name)
+        return self._batch if name == BATCH and BATCH not in self._variables else self._variables[name]
+
+    @property
+    def _batch(self) -> int:
+        return self._side.account.setting.batch
 
     def figure(self, name: str) -> Any:
         """A figure of the design; of a receptive field, the smallest over the axes."""
@@ -139,4 +150,4 @@ class DesignNames:
 
     def vocabulary(self) -> Sequence[str]:
         """All names but those of parts."""
-        return [*self._axes, *self.columns, *SWEPT, *self._variables]
+        return [*self._axes, *self.columns, *SWEPT, *self._variables, BATCH]

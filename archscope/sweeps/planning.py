@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import NoneType
@@ -11,7 +11,7 @@ from typing import Any
 
 from archscope.comparison import timeable
 from archscope.design import Design, Origin, incomplete
-from archscope.errors import SpecError, UsageError, suggestion
+from archscope.errors import SpecError, UsageError, counted, suggestion
 from archscope.errors.diagnostics import Diagnostic, Mark
 from archscope.figures import COSTS, FIELDS, Column, dependence, figures_in
 from archscope.load import load, read_document, variant
@@ -101,8 +101,20 @@ def planned(
     )
     lists = dict(_lists(document, axes, sets, base))
     inputs = {node.name: node.shape for node in base.inputs}
-    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), base.warnings)
+    warnings = (*base.warnings, *_hidden(question, dict(base.vars), {axis.name for axis in axes}))
+    plan = Plan(document, sets, shapes, lists, inputs, space, question, incomplete(base), warnings)
     return _with_columns(plan, asked)
+
+
+def _hidden(question: Question, variables: Mapping[str, Any], varied: Collection[str]) -> Iterator[Diagnostic]:
+    """Variables that are called as figures are, where a condition or a formula may mean either."""
+    texts = (*(text for _, text in question.derived), *question.where)
+    named = dict.fromkeys(name for text in texts for name in names_in(text))
+    for name in named:
+        if name in SWEPT and name in variables:
+            here, other = ("the variable that varies", "figure") if name in varied else ("the figure", "variable")
+            message = f"`{name}` is {here} in conditions and formulas, and not the {other} of that name"
+            yield Diagnostic(message, None, "give the variable another name", severity="warning")
 
 
 def _origin(spec: str | os.PathLike[str] | Document | Design) -> Origin:
@@ -222,7 +234,9 @@ def _lists(
         if not isinstance(value, tuple):
             raise UsageError(f"`{axis.name}` cannot be varied: `{name}` is no list")
         if (place or 0) >= len(value):
-            raise UsageError(f"`{axis.name}` cannot be varied: `{name}` has {len(value)} elements, numbered from 0")
+            raise UsageError(
+                f"`{axis.name}` cannot be varied: `{name}` has {counted(len(value), 'element')}, numbered from 0"
+            )
         stated = node.items if isinstance(node, ListNode) and name not in sets else []
         if stated and all(isinstance(item, ScalarNode) for item in stated):
             yield name, [item.value for item in stated if isinstance(item, ScalarNode)]

@@ -80,7 +80,7 @@ def run(
     except ArchscopeError as error:
         if journal is None or not done:
             raise
-        raise UsageError(f"{error}\nthe first {done} designs are kept: --resume goes on with them") from error
+        raise UsageError(f"{error}\nthe first {done:,} designs are kept: --resume goes on with them") from error
     if journal is not None:
         journal.done()
     return True

@@ -6,7 +6,7 @@ sweep that goes on where it was stopped, see the same designs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -25,6 +25,16 @@ __all__ = ["Axis", "Sample", "Space", "read_axis"]
 
 #: of the shuffle: twice those with which Luby and Rackoff (1988) prove that an order cannot be told from a random one
 _ROUNDS = 8
+
+
+#: the column of tables of designs that tells which one a row is of
+DESIGN = "design"
+
+
+def axis_columns(axes: Iterable[Axis], figures: Iterable[str]) -> list[str]:
+    """What the axes are called as columns: of one that is called as a figure is, or ``design``, ``vars.NAME``."""
+    taken = {DESIGN, *figures}
+    return [f"vars.{axis.name}" if axis.name in taken else axis.name for axis in axes]
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,11 @@ MISTAKES = {
     "a limit of many digits": (RELU, ("memory", "--limit", f"{MANY}GiB"), "is no size"),
     "a long name of an output": (RELU, ("analyze", "--csv", "x" * 300), "cannot be written: File name too long"),
     "a long name of a picture": (RELU, ("graph", "-o", "x" * 300 + ".svg"), "cannot be written: File name too long"),
-    "NUL in the name of an output": (RELU, ("expand", "-o", "a\0b"), "cannot be written: embedded null"),
+    "NUL in the name of an output": (
+        RELU,
+        ("expand", "-o", "a\0b"),
+        " cannot be written: embedded null character\n",
+    ),
     "a number that ends in an underscore": (
         "input: [3]\nvars: {n: 1}\nlayers: [{Linear: n}]\n",
         ("analyze", "--set", "n=1_"),

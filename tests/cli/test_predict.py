@@ -82,6 +82,7 @@ def test_files_have_every_part_and_add_up(tmp_path):
     assert [row["name"] for row in rows] == [part["name"] for part in data["parts"]]
     total = sum(float(row["forward_seconds [seconds]"]) + float(row["backward_seconds [seconds]"]) for row in rows)
     assert total == pytest.approx(data["seconds"])
+    assert {row["times"] for row in rows} == {"bounds"}
     assert data["label"] == "at least"
     assert int(rows[0]["forward_flops [FLOPs]"]) == 2 * 6 * 25 * 28 * 28  # c1: 6 maps of 28 x 28, windows of 5 x 5
 

@@ -115,7 +115,7 @@ def test_units_that_differ_have_a_smallest_field(tmp_path):
     assert " ".join(line.split()).startswith("sums CumSum 2 x 8 8 1 0 0")
     assert "smallest field" not in run("alexnet").stdout
     assert "field 1 to 8 of 8" in run(str(spec), "sums").stdout
-    assert json.loads(run(str(spec), "sums", "--json").stdout)["axes"][0]["smallest"] == 1
+    assert json.loads(run(str(spec), "sums", "--json").stdout)["axes"][0]["smallest_field"] == 1
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,34 @@ def test_fields_are_told_whatever_the_types(tmp_path):
         "input: [2, 8]\nlayers:\n  - {name: c, Conv1d: {out_channels: 2, kernel_size: 3}, dtype: bfloat16}\n"
     )
     assert json.loads(run(str(spec), "c", "--json").stdout)["axes"][0]["receptive_field"] == 3
+
+
+def test_what_is_asked_of_a_unit_stands_in_every_format():
+    """Unit (1, 1) of AlexNet's third pool sees 163 x 163 places: -32 to 162, cut at 0."""
+    arguments = ("alexnet", "pool3", "--unit", "1,1", "--pixel", "0,0")
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--csv", "-").stdout)))
+    assert [(row["axis"], row["unit"], row["unit_first"], row["unit_last"]) for row in rows] == [
+        ("h", "1x1", "0", "162"), ("w", "1x1", "0", "162"),
+    ]  # fmt: skip
+    assert {row["unit_places [places]"] for row in rows} == {str(163 * 163)}
+    assert {(row["seen_by_first"], row["seen_by_last"], row["seen_by [units]"]) for row in rows} == {
+        ("0x0", "2x2", "9")
+    }
+    assert "unit" not in next(csv.DictReader(io.StringIO(run("alexnet", "pool3", "--csv", "-").stdout)))
+
+
+def test_figures_have_the_names_of_the_registry():
+    rows = csv.DictReader(io.StringIO(run("alexnet", "pool3", "--csv", "-").stdout))
+    names = {name.split(" [")[0] for name in next(rows)}
+    axis = json.loads(run("alexnet", "pool3", "--json", "-").stdout)["axes"][0]
+    for told in (names, axis.keys()):
+        assert {"receptive_field", "smallest_field", "jump", "field_start", "field_center", "effective_padding"} <= {
+            *told
+        }
+        assert not {"smallest", "start", "center"} & {*told}
+
+
+def test_json_says_how_the_design_is_run():
+    for arguments in (("lenet5",), ("lenet5", "c1")):
+        setting = json.loads(run(*arguments, "--json", "-").stdout)["setting"]
+        assert (setting["batch"], setting["precision"], setting["mode"]) == (1, "float32", "train")

@@ -419,3 +419,14 @@ def test_the_usual_device_may_be_named(tmp_path, monkeypatch):
     times = CliRunner().invoke(main, [*asked, "--device", "cpu", "--columns", "train_seconds"])
     assert times.exit_code == 2
     assert "no peaks are published of a CPU" in times.output
+
+
+def test_tables_of_designs_name_their_columns_alike(tmp_path):
+    """Those of the file for all designs stand in the report's, which tells ranks besides."""
+    rows, report = tmp_path / "rows.csv", tmp_path / "report.csv"
+    arguments = ["sweep", "lenet5", "--vary", "classes=1:4", "-o", str(rows), "--csv", str(report), "--quiet"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    heads = [path.read_text(encoding="utf-8-sig").splitlines()[0].split(",") for path in (rows, report)]
+    assert {*heads[0]} == {*heads[1]} - {"rank", "frontier"}
+    assert heads[0][0] == heads[1][0] == "design"
+    assert "batch [samples]" in heads[0]

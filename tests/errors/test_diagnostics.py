@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from archscope.errors import ArchscopeError, SpecError, UsageError, closest, suggestion
+from archscope.errors import ArchscopeError, SpecError, UsageError, closest, counted, suggestion
 from archscope.errors.diagnostics import LONGEST_MESSAGE, Diagnostic, Mark, Source
 
 SOURCE = Source("net.yaml", "input: [3]\nlayers:\n  - Conv2D: 3\n")
@@ -107,3 +107,10 @@ def test_a_spec_error_says_all_and_travels() -> None:
 def test_suggestions(word: str, known: list[str], found: str) -> None:
     assert closest(word, known) == found
     assert suggestion(word, known) == (f"did you mean `{found}`?" if found else "")
+
+
+def test_how_many_there_are():
+    texts = [
+        counted(count, what) for count, what in ((1, "place"), (0, "place"), (1234, "unit"), (2, "axis"), (1, "axis"))
+    ]
+    assert texts == ["1 place", "0 places", "1,234 units", "2 axes", "1 axis"]

@@ -24,16 +24,11 @@ from archscope.setting import Setting
 from archscope.spec.expressions import ExpressionError
 from archscope.sweeps.names import SWEPT, DesignNames
 from archscope.verify import FigureNames
+from tests.designs import UNITS
 
-SMALL = """
-name: small
-input: [3, 16, 16]
-blocks:
-  unit(out):
-    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
-    - BatchNorm2d
-    - ReLU
-layers:
+SMALL = (
+    UNITS
+    + """layers:
   - unit: 4
   - Add: [[], [unit: 4]]
   - MaxPool2d: 2
@@ -42,6 +37,7 @@ layers:
   - Linear: 10
 accuracy: {top1: {value: 70.5, source: nobody}}
 """
+)
 ATTENTION = """
 name: attention
 input: [6, 8]

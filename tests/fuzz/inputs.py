@@ -294,7 +294,11 @@ def _named(rng: random.Random) -> dict[str, str]:
     lines += ["blocks:", f"  {block}(k={rng.choice(['1', _quoted(rng.choice(_PAYLOADS))])}):"]
     body = ["- {Conv2d: [w, 1]}", f"- {{ReLU: , name: {word()}}}" if rng.random() < 0.5 else "- ReLU"]
     if rng.random() < 0.3:
-        outputs = f"    outputs: {{{word()}: ReLU, b: Conv2d}}" if rng.random() < 0.5 else "    outputs: [ReLU, Conv2d]"
+        outputs = (
+            f"    outputs: {{{word()}: ReLU, b: Conv2d}}"
+            if rng.random() < 0.5
+            else "    outputs: [ReLU, {repeat: w, index: i, from: Conv2d}]"
+        )
         lines += ["    layers:", *(f"      {entry}" for entry in body), outputs]
     else:
         lines += [f"    {entry}" for entry in body]

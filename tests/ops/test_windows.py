@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from archscope.ops.spans import ITSELF, Span, hull, union
 from archscope.ops.windows import (
-    ITSELF,
     WHOLE,
     Binned,
     From,
@@ -24,12 +24,9 @@ from archscope.ops.windows import (
     Ramp,
     Resampled,
     Slide,
-    Span,
     Spread,
     UpTo,
     Window,
-    hull,
-    union,
 )
 from tests.examples import examples
 

@@ -285,6 +285,20 @@ def test_a_list_of_outputs_has_the_names_of_the_layers() -> None:
     assert reads(text, "last") == ["neck.c"]
 
 
+def test_as_many_outputs_as_a_repeat_counts() -> None:
+    text = """input: [3, 8, 8]
+vars: {n: 3}
+blocks:
+  neck(k):
+    layers: [{repeat: k, index: i, layers: [{name: "h{i}", ReLU}]}]
+    outputs: [{repeat: k, index: i, from: "h{i}"}]
+layers: [neck: n]
+outputs: {"p{i + 3}": {repeat: n, index: i, from: "neck.h{i}"}, last: "neck[2]", idle: {repeat: 0, from: neck.h0}}
+"""
+    outputs = [(name, str(ref)) for name, ref in archscope.load(text).outputs]
+    assert outputs == [("p3", "neck.h0"), ("p4", "neck.h1"), ("p5", "neck.h2"), ("last", "neck.h2")]
+
+
 def test_one_output_needs_no_name() -> None:
     text = NECK.replace("{p3: a, p4: b, p5: {from: c, when: deep}}", "{p3: a}") + "  - {ReLU: , name: last}\n"
     assert reads(text, "last") == reads(text.replace("name: last", "name: last, from: neck.p3"), "last") == ["neck.a"]
@@ -353,6 +367,19 @@ OUTPUT_MISTAKES = [
         "a key of a block", NECK.replace("    outputs:", "    outpts:") + "  - {ReLU: , from: neck.a}\n",
         "8:5", "outpts",
         "unknown key `outpts`", "did you mean `outputs`?",
+    ),
+    Mistake(
+        "outputs by the thousand", HEAD + "  - {ReLU: , name: a}\noutputs: [{repeat: 1001, from: a}]\n",
+        "5:20", "1001", "1,001 outputs; the most is 1,000",
+    ),
+    Mistake(
+        "an index of nothing", HEAD + "  - {ReLU: , name: a}\noutputs: [{index: i, from: a}]\n", "5:19", "i",
+        "`index:` names the variable that counts a repeat",
+        'as in `{from: aux.fc, when: aux}` or `{repeat: 3, index: i, from: "head{i}"}`',
+    ),
+    Mistake(
+        "outputs that are called alike", HEAD + "  - {ReLU: , name: a}\noutputs: [{repeat: 2, from: a}]\n", "5:11",
+        "{repeat: 2, from: a}", "two outputs are called `a`", "name them: `outputs: {a: head, b: head}`",
     ),
     Mistake(
         "outputs without layers", "input: [3]\nblocks: {neck: {outputs: [a]}}\nlayers: [ReLU]\n",

@@ -15,6 +15,14 @@ BLOCKS = "input: [3, 8, 8]\nblocks:\n  f(out, k=1): [{Conv2d: {out_channels: out
 
 MISTAKES = [
     Mistake(
+        "infinity",
+        HEAD + "  - {name: r, ReLU}\n  - {MaskedFill: -inf, from: [r, r]}\n",
+        "4:19",
+        "inf",
+        "unknown name `inf`",
+        "infinity is written `.inf`, and below all numbers `-.inf`",
+    ),
+    Mistake(
         "an unknown op",
         HEAD + "  - Conv2D: 3\n",
         "3:5",

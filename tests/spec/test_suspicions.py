@@ -308,7 +308,7 @@ def test_no_shipped_design_has_a_warning(name: str) -> None:
     [
         ("Conv2d: {out_channels: 8, kernel_size: 3}", "8 x 6 x 6 map, 48 rows of 6 features"),
         ("Conv2d: {out_channels: 8, kernel_size: 3}}, BatchNorm2d, ReLU, {Dropout: 0.5", "8 x 6 x 6 map, 48 rows"),
-        ("AdaptiveAvgPool2d: 1", "3 x 1 x 1 map, 3 rows of 1 features"),
+        ("AdaptiveAvgPool2d: 1", "3 x 1 x 1 map, 3 rows of 1 feature"),
         ("Conv2d: {out_channels: 8, kernel_size: 3}}, {Flatten: ", ""),
         ("Conv2d: {out_channels: 8, kernel_size: 3}}, {Permute: [0, 2, 3, 1]}, {LayerNorm: ", ""),  # channels last
         ("Linear: 5", ""),  # nobody has said what the axes are

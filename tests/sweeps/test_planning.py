@@ -245,3 +245,30 @@ def test_a_batch_that_varies_is_null_in_json(axis, batch):
     data = SweepReport(archscope.sweep("lenet5", axis)).data()
     assert data["setting"]["batch"] == batch
     jsonschema.validate(json.loads(json.dumps(data)), SweepReport.schema())
+
+
+HIDING = "vars: {params: 3, width: 4}\ninput: [width, 8]\nlayers: [{Conv1d: {out_channels: params, kernel_size: 3}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("vary", "words"),
+    [
+        ("width=1:4", "`params` is the figure in conditions and formulas, and not the variable of that name"),
+        ("params=1:4", "`params` is the variable that varies in conditions and formulas, and not the figure"),
+    ],
+)
+def test_a_name_that_means_two_things_is_a_warning(vary, words):
+    (warning,) = planned(HIDING, vary=[vary], where="params < 40").warnings
+    assert warning.severity == "warning"
+    assert warning.message.startswith(words)
+    assert planned(HIDING, vary=[vary], where="macs < 40").warnings == ()
+
+
+def test_the_batch_of_the_run_may_stand_in_a_condition():
+    """Whether it varies or not: 8 designs of batch 64, of which none has less than 40."""
+    spec = "vars: {width: 4}\ninput: [width, 8]\nlayers: [{Conv1d: {out_channels: width, kernel_size: 3}}]\n"
+    for batch, passed in ((64, 0), (8, 8)):
+        swept = archscope.sweep(spec, vary={"width": range(1, 9)}, where="batch < 40", batch=batch)
+        assert (swept.tally.legal, swept.tally.passed) == (8, passed)
+    varied = archscope.sweep(spec, vary={"batch": [8, 64]}, where="batch < 40")
+    assert varied.tally.passed == 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archscope.arith import fixed, whole_number
 from archscope.design.graph import Ref
-from archscope.ops.windows import Span, both_ends
+from archscope.ops.spans import Span, both_ends
 
 if TYPE_CHECKING:
     from archscope.analysis.field.extents import Table

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from archscope.errors import UsageError
-from archscope.ops.readings import AtMost, Chained, Either, Kept, Picked, Reads, Rearranged, groups
+from archscope.ops.readings import AtMost, Chained, Either, Partial, Picked, Reads, Rearranged, groups
 from archscope.ops.windows import SAME, WHOLE, Along, Window
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Carrier:
         if isinstance(reads, Either):
             parts = np.broadcast_arrays(*(self.forth(values, part, shape, out) for part in reads.parts))
             return self.folding.joined.reduce(parts)
-        if isinstance(reads, Kept):
+        if isinstance(reads, Partial):
             return self._only_where(self.forth(values, reads.along, shape, out), reads.where)
         if isinstance(reads, Picked):
             return self._picked(values, reads, out)
@@ -187,7 +187,7 @@ class Carrier:
         if isinstance(reads, Either):
             parts = np.broadcast_arrays(*(self.back(wanted, part, shape, out) for part in reads.parts))
             return np.asarray(np.logical_or.reduce(parts))
-        if isinstance(reads, Kept):
+        if isinstance(reads, Partial):
             return self._back_along(self._only_where(wanted, reads.where), reads.along, shape, out)
         if isinstance(reads, Picked):
             return self._put(wanted, reads, shape, out)

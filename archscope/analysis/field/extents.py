@@ -18,6 +18,7 @@ from archscope.analysis.field.carrying import LEAST, NOWHERE, Carrier, TooLarge
 from archscope.analysis.field.values import Values
 from archscope.design.graph import Input, Ref
 from archscope.design.steps import Step
+from archscope.errors import counted
 from archscope.ops.readings import AtMost, Reads
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def table(extent: Extent, dims: Sequence[int], shape: Sequence[int]) -> Table | 
     others = tuple(dim for dim in range(extent.first.ndim) if dim not in dims)
     sizes = [shape[dim] for dim in dims]
     if prod(sizes) > MOST_TOLD:
-        return _too_many(f"it has {prod(sizes):,} units")
+        return _too_many(f"it has {counted(prod(sizes), 'unit')}")
     first, last = (np.minimum.reduce(of, axis=others) if others else of for of in extent[:2])
     return Table(np.broadcast_to(first, sizes), -np.broadcast_to(last, sizes))
 
@@ -172,7 +173,7 @@ def _extent(
         try:
             parts.append([_held_once(carrier.forth(of, reads, tensor.shape, out)) for of in extent[:2]])
         except TooLarge as error:
-            return _too_many(f"{step.layer.name} goes through {error.places:,} places")
+            return _too_many(f"{step.layer.name} goes through {counted(error.places, 'place')}")
         at_most = at_most or extent.at_most or (step.layer.name if isinstance(reads, AtMost) else "")
     if not parts:
         nowhere = np.full((1,) * len(out), NOWHERE, np.int32)

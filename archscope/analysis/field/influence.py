@@ -20,7 +20,7 @@ from archscope.analysis.field.values import Values
 from archscope.design import Design
 from archscope.design.graph import Ref
 from archscope.design.steps import Step
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -220,9 +220,7 @@ def check_place(what: str, unit: Sequence[int], sizes: Sequence[int]) -> None:
     if len(unit) != len(sizes):
         axes = f"{len(sizes)} {'axis' if len(sizes) == 1 else 'axes'}"
         have = f"{axes} ({' x '.join(map(str, sizes))})" if sizes else "no axes"
-        raise UsageError(
-            f"{what} has {have}; {place_text or 'nothing'} names {len(unit)} place{'s' * (len(unit) != 1)}"
-        )
+        raise UsageError(f"{what} has {have}; {place_text or 'nothing'} names {counted(len(unit), 'place')}")
     for place, size in zip(unit, sizes, strict=True):
         if not 0 <= place < size:
             raise UsageError(

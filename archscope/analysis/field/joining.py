@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from archscope.analysis.field.axis import Apart, Field, half
 from archscope.design.graph import Ref
-from archscope.ops.windows import Span, hull
+from archscope.ops.spans import Span, hull
 
 
 def joined(layer: str, paths: list[tuple[Ref, Field]], *, beside: bool = False) -> Field:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archscope.ops import Op
 from archscope.ops.activation import LogSoftmax, Softmax
-from archscope.ops.contents import LOW, Known, Masked, called
+from archscope.ops.contents import LOW, Content, Masked, called
 from archscope.ops.dropout import Dropout
 from archscope.ops.logic import MaskedFill, Where
 from archscope.ops.merging import Add, Multiply, Subtract
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from archscope.ops.contents import Elements, Mask
 
 #: what is known of the inputs of a layer, one each; ``None`` where nothing is
-Inputs = Sequence[Known | None]
+Inputs = Sequence[Content | None]
 
 
 def masked_in(value: Any, array: Elements | None) -> Masked:
@@ -74,7 +74,7 @@ def _(op: Where, x: Inputs) -> Masked:
     return _chosen(x[0], holds, fails)
 
 
-def _chosen(truth: Known | None, holds: Masked, fails: Masked) -> Masked:
+def _chosen(truth: Content | None, holds: Masked, fails: Masked) -> Masked:
     """One where a truth value holds, else the other."""
     if truth is None:
         return Masked(*(one is True and other is True for one, other in zip(holds, fails, strict=True)))

@@ -16,7 +16,8 @@ from archscope.analysis.field.axis import Field
 from archscope.analysis.field.joining import joined
 from archscope.design.graph import Ref
 from archscope.ops.readings import Reads, Rearranged, along_of
-from archscope.ops.windows import SAME, WHOLE, Along, Runs, Slide, Window
+from archscope.ops.runs import Runs
+from archscope.ops.windows import SAME, WHOLE, Along, Slide, Window
 
 #: channels that are told one by one, and readings of them that are gone through
 MOST_CHANNELS = 1 << 14

@@ -35,10 +35,11 @@ from archscope.arith import fixed
 from archscope.design import Design, hold_designs
 from archscope.design.graph import Input, Ref
 from archscope.design.steps import Step
-from archscope.errors import UsageError, suggestion
+from archscope.errors import UsageError, counted, suggestion
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Rearranged, along_of
-from archscope.ops.windows import ITSELF, SAME, WHOLE, Along, Axis, Placed, Span, pointwise
+from archscope.ops.spans import ITSELF, Span
+from archscope.ops.windows import SAME, WHOLE, Along, Axis, Placed, pointwise
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -361,7 +362,7 @@ def _mapped(field: Field, change: Callable[[Span], Span | None], layer: str = ""
         if id(span) not in changed:
             changed[id(span)] = change(span)
             if changed[id(span)] is None:
-                why = f"has {field.units:,} units, of which no closed form tells what each sees"
+                why = f"has {counted(field.units, 'unit')}, of which no closed form tells what each sees"
                 return field.changed(located=False, untold_from=layer, untold_why=why)
     spans = tuple(dict.fromkeys(changed[id(span)] for span in field.spans))
     small, large, early, late = (changed[id(s)] for s in (field.small, field.large, field.early, field.late))

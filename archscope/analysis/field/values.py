@@ -14,7 +14,7 @@ from archscope.design.graph import Ref
 from archscope.design.steps import Step
 from archscope.ops import Op
 from archscope.ops.base import ReadsByValues
-from archscope.ops.contents import Known, Masked, called, elements, held
+from archscope.ops.contents import Content, Masked, called, elements, held
 from archscope.ops.functions import Negative
 from archscope.ops.indexing import Flip, Roll
 from archscope.ops.logic import Compare, Logical, LogicalNot
@@ -38,7 +38,7 @@ class Values:
     """
 
     def __init__(self, steps: Sequence[Step], *, arrays: bool = False) -> None:
-        self._contents: dict[Ref, Known] = {}
+        self._contents: dict[Ref, Content] = {}
         self._arrays = arrays
         if not any(_constant(step.layer.op) for step in steps):
             return
@@ -53,25 +53,25 @@ class Values:
                 self._note(ref, self._of_constant(op))
             elif (op.view or isinstance(op, _COMPUTED)) and len(whole) == len(read):
                 array = _array(step, whole) if arrays else None
-                self._note(ref, Known(None, array, masked_in(None, array)))
+                self._note(ref, Content(None, array, masked_in(None, array)))
             elif any(read):
                 masked = _rearranged(step, read[0]) if op.view else masked_behind(op, read)
-                self._note(ref, Known(None, None, masked, whole=False))
+                self._note(ref, Content(None, None, masked, whole=False))
 
-    def _note(self, ref: Ref, one: Known) -> None:
+    def _note(self, ref: Ref, one: Content) -> None:
         one = one._replace(masked=settled(one.masked, arrays=self._arrays))
         if one.whole or any(of is not False for of in one.masked):
             self._contents[ref] = one
 
-    def _of_constant(self, op: Constant | Buffer) -> Known:
+    def _of_constant(self, op: Constant | Buffer) -> Content:
         asked = self._arrays or (held(op.value) and prod(op.shape) <= MOST_ELEMENTS)
         array = elements(op.value, op.shape, op.dtype) if asked and prod(op.shape) <= MOST_ELEMENTS else None
         masked = masked_in(op.value, array)
         if not self._arrays and array is not None:  # a table that is multiplied with is a mask if it is one all over
             masked = masked._replace(zero=bool(((array == 0) | (array == 1)).all()) and masked.zero)
-        return Known(op.value, array if self._arrays else None, masked)
+        return Content(op.value, array if self._arrays else None, masked)
 
-    def of(self, step: Step) -> dict[int, Known]:
+    def of(self, step: Step) -> dict[int, Content]:
         """What is known of the inputs of a layer, by number."""
         contents = self._contents
         return {number: contents[ref] for number, ref in enumerate(step.layer.inputs) if ref in contents}
@@ -105,7 +105,7 @@ def _wanted(steps: Sequence[Step]) -> set[Ref]:
     return wanted
 
 
-def _array(step: Step, read: Sequence[Known]) -> Elements | None:
+def _array(step: Step, read: Sequence[Content]) -> Elements | None:
     """The elements that a layer gives, if they are not too many (held once where they are alike)."""
     arrays = [one.array for one in read if one.array is not None]
     if prod(step.y[0].shape) > MOST_ELEMENTS or len(arrays) < len(step.layer.inputs):
@@ -113,7 +113,7 @@ def _array(step: Step, read: Sequence[Known]) -> Elements | None:
     return _computed(step.layer.op, step, arrays)
 
 
-def _rearranged(step: Step, one: Known | None) -> Masked:
+def _rearranged(step: Step, one: Content | None) -> Masked:
     """What a view gives that counts for nothing."""
     if one is None:
         return Masked()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archscope.errors import MissingLibrary, UsageError
+from archscope.errors import MissingLibrary, UsageError, counted
 from archscope.files import irregular
 
 Array = npt.NDArray[Any]
@@ -154,7 +154,7 @@ def _check(shown: str) -> None:
 
 def _check_count(count: int, shown: str) -> None:
     if count > MOST_NODES:
-        raise UsageError(f"{shown} has {count:,} nodes; the most that are read are {MOST_NODES:,}")
+        raise UsageError(f"{shown} has {counted(count, 'node')}; the most that are read are {MOST_NODES:,}")
 
 
 def _check_functions(model: Any, shown: str) -> None:

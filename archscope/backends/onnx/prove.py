@@ -14,6 +14,7 @@ from archscope.backends.onnx.ports import DTYPES
 from archscope.backends.onnx.reading import OnnxModel
 from archscope.backends.onnx.values import BATCHES, sizes
 from archscope.design.graph import Ref
+from archscope.errors import counted
 from archscope.ops import Tensor
 
 #: counts the batches that a batch norm has seen in training, which ONNX does not keep
@@ -55,9 +56,9 @@ def _tensors(model: OnnxModel, account: Account) -> Check:
     stated = {(layer, name): shape for layer, name, shape in _owned(account)}
     sizes = {(layer, name): w.shape for layer, parts in model.weights.items() for name, w in parts.items()}
     odd = sorted({".".join(key) for key, _ in stated.items() ^ sizes.items()})
-    tally = f"{len(sizes)} tensors" + (f", {len(odd)} of them otherwise" if odd else "")
+    tally = counted(len(sizes), "tensor") + (f", {len(odd)} of them otherwise" if odd else "")
     note = f"first that differs: {odd[0]}" if odd else "each with the shape that its layer infers"
-    return Check("parameters and buffers by shape", f"{len(stated)} tensors", tally, note)
+    return Check("parameters and buffers by shape", counted(len(stated), "tensor"), tally, note)
 
 
 def _elements(model: OnnxModel, account: Account) -> Check:

@@ -16,7 +16,7 @@ from archscope.backends.onnx.lift import Lifter
 from archscope.backends.onnx.lifting import Made
 from archscope.design import Design
 from archscope.design.graph import Ref
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 
 #: a message lists so many refusals
 _MOST_LISTED = 20
@@ -156,7 +156,7 @@ def _notes(lifter: Lifter, used: set[str]) -> Iterable[str]:
     if lift.batch is not None:
         yield f"the file is written for a batch of {lift.batch}; the design takes any"
     if lifter.folded:
-        yield f"{lifter.folded} nodes that no input decides were evaluated"
+        yield f"{counted(lifter.folded, 'node')} that no input decides were evaluated"
     if doubled:
         names = ", ".join(sorted(doubled)[:5])
         yield f"{len(doubled)} stored tensors are weights of several layers, each of which counts its own: {names}"

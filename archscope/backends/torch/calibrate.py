@@ -51,7 +51,7 @@ _TINY = ("[4, 2, 2]", "ReLU")
 _LAYER = "measured"
 
 
-class _Found(NamedTuple):
+class _Timing(NamedTuple):
     """A layer's work and its time."""
 
     phase: str
@@ -95,7 +95,7 @@ def calibrate(
     efficiency, launch = {}, dict.fromkeys(PASSES, 0.0)
     for number, precision in enumerate(map(precision_of, precisions)):
         setting = Setting(batch=_BATCH[device], precision=precision.name, device=device)
-        cases: list[_Found] = []
+        cases: list[_Timing] = []
         with arithmetic(precision, device):
             tiny = list(_measured(_design(*_TINY), setting.but(batch=1), each, clock))
             if not number:
@@ -111,7 +111,7 @@ def calibrate(
     return Calibration(here.title, ceilings, efficiency, launch, here.as_data())
 
 
-def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) -> Iterator[_Found]:
+def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) -> Iterator[_Timing]:
     """The layer of a design, and its update."""
     step = MeasuredStep(design, setting, clock)
     times: dict[tuple[str, str], list[float]] = {}
@@ -132,16 +132,16 @@ def _measured(design: Design, setting: Setting, seconds: float, clock: Clock) ->
         for phase in PASSES:
             moved: Moved = getattr(part, phase)
             if moved.calls and (part.name, phase) in times:
-                yield _Found(phase, part.kind, moved, statistics.median(times[part.name, phase]))
+                yield _Timing(phase, part.kind, moved, statistics.median(times[part.name, phase]))
 
 
-def _call_cost(cases: list[_Found], phase: str) -> float:
+def _call_cost(cases: list[_Timing], phase: str) -> float:
     """What a call costs that does next to nothing."""
     return next(one.seconds / one.moved.calls for one in cases if one.phase == phase and one.kind == "elementwise")
 
 
 def _shares(
-    cases: list[_Found], phase: str, precision: Precision, ceilings: Ceilings, launch: float
+    cases: list[_Timing], phase: str, precision: Precision, ceilings: Ceilings, launch: float
 ) -> dict[str, float]:
     """Of each kind the achieved share of its ceiling: all work over all time."""
     work: dict[str, float] = {}
@@ -158,6 +158,6 @@ def _shares(
     return {kind: work[kind] / time[kind] for kind in work}
 
 
-def _bound_by_memory(one: _Found, peak: float, bandwidth: float) -> bool:
+def _bound_by_memory(one: _Timing, peak: float, bandwidth: float) -> bool:
     """A contraction that says nothing of how fast it could be: it waits for memory (a product with few rows)."""
     return one.kind == "product" and one.moved.flops / peak < one.moved.bytes / bandwidth

@@ -21,6 +21,7 @@ from archscope.backends.torch.counting import counter
 from archscope.backends.torch.peers import first_line, measure
 from archscope.backends.torch.timing import lowered, torch_type
 from archscope.design import Design, of_one_type
+from archscope.errors import counted
 from archscope.ops.tensors import standing
 from archscope.setting import Setting
 
@@ -82,7 +83,7 @@ def _tensors(account: Account, network: Network) -> Iterator[Check]:
 
 def same_tensors(what: str, stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Check:
     """Hold names and shapes (with types, perhaps) of tensors against others."""
-    tally, real = (f"{len(tensors)} tensors" for tensors in (stated, measured))
+    tally, real = (counted(len(tensors), "tensor") for tensors in (stated, measured))
     odd = sorted(stated.keys() ^ measured.keys()) or [name for name in stated if stated[name] != measured[name]]
     if odd:
         tally, real = (
@@ -110,7 +111,7 @@ def _shapes(account: Account, network: Network, x: tuple[torch.Tensor, ...]) -> 
                 wrong = f"{row.name} gives {', '.join(types)}"
             for ref in step.last:
                 values.pop(ref, None)
-    right = f"{len(account.rows)} layers"
+    right = counted(len(account.rows), "layer")
     what = "output shapes" if setting.numbers.lower else "output shapes and types"
     return Check(what, right, wrong or right, f"batch {setting.batch}, meta device")
 

@@ -19,6 +19,7 @@ from archscope.backends.onnx.values import BATCHES
 from archscope.backends.onnx.widening import widen
 from archscope.backends.torch.build import DTYPES, Network, build
 from archscope.design import of_one_type
+from archscope.errors import counted
 
 #: what the reference evaluator, which is written in NumPy, does in some seconds
 MOST_MACS = 200_000_000
@@ -91,7 +92,7 @@ def _unmeasured(model: OnnxModel, most_macs: int) -> str:
     account = analyze(model.design, batch=batch, precision=model.floating)
     total = account.total
     if total.macs > most_macs or total.params > MOST_ELEMENTS:
-        return f"{total.macs:,} MACs and {total.params:,} parameters are too many for {_REFERENCE}"
+        return f"{total.macs:,} MACs and {counted(total.params, 'parameter')} are too many for {_REFERENCE}"
     made = [tensor for row in account.rows for tensor in row.y] + [node.tensor(batch) for node in model.design.inputs]
     narrow, types = _narrow(model), _types(model)
     if narrow and "float64" in types:

@@ -34,8 +34,14 @@ _MEANT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "µ": r"\textmu{}", "…": r"\ldots{}", "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
+    "↓": r"$\downarrow$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "\u2212": "$-$", "∞": r"$\infty$",
 }  # fmt: skip
+#: letters beyond ASCII that LaTeX sets in the encoding T1 (tried with TeX Live 2022): the first and last of each run
+_SET = (
+    (0xA1, 0xAC), (0xAE, 0x125), (0x128, 0x137), (0x139, 0x13E), (0x141, 0x148), (0x14A, 0x165), (0x168, 0x17E),
+    (0x218, 0x21B), (0x2010, 0x2016), (0x2018, 0x201A), (0x201C, 0x201E), (0x2020, 0x2022), (0x2030, 0x2031),
+    (0x20AC, 0x20AC), (0x2116, 0x2117), (0x2122, 0x2122), (0x2190, 0x2193),
+)  # fmt: skip
 _NEEDS = "% needs \\usepackage[T1]{fontenc} and \\usepackage{array,booktabs,longtable}"
 #: letters in a line of an article in 10 points, those of a gap, and the fewest of a column of long texts
 _LINE, _GAP, _NARROWEST = 70, 2, 16
@@ -57,8 +63,18 @@ class Latex(Format):
 
 
 def escaped(text: str) -> str:
-    """Text that shows as itself, in a paragraph and in a cell of a table; white space is a blank."""
-    return "".join(_MEANT.get(letter, letter) for letter in " ".join(text.split()))
+    """Text that shows as itself, in a paragraph and in a cell of a table; white space is a blank.
+
+    A letter for which LaTeX has none without further packages is told by its number: ``[U+7F51]``.
+    """
+    return "".join(map(_typed, " ".join(text.split())))
+
+
+def _typed(letter: str) -> str:
+    code = ord(letter)
+    if letter in _MEANT or code < 0x7F:
+        return _MEANT.get(letter, letter)
+    return letter if any(first <= code <= last for first, last in _SET) else f"[U+{code:04X}]"
 
 
 class _Latex(Drawing):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from archscope.errors import counted
 from archscope.report.base import Report
 from archscope.report.blocks import (
     Block,
@@ -65,7 +66,7 @@ def _fitted(pieces: Sequence[tuple[Block, str]], end: str) -> str:
         size = _size(shown[at]) + 2
         room, shown[at] = (room - size, shown[at]) if size <= room else (room, "")
     out = sum(not shown[at] for at in folds)
-    text = _joined([*shown, f"{out:,} folded part{'s' * (out != 1)} {_LEFT_OUT}" if out else "", end])
+    text = _joined([*shown, f"{counted(out, 'folded part')} {_LEFT_OUT}" if out else "", end])
     return text if _size(text) <= MOST else _cut(text)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 import tabulate
 
+from archscope.errors import counted
 from archscope.report.base import Report
 from archscope.report.blocks import (
     COLORS,
@@ -117,7 +118,7 @@ class _Terminal(Drawing):
         room = max(len(f"{abs(number):,}") for number in numbers)
         yield f"    {one.start[0]:>{room},} {one.start[1]}"
         for term in one.terms:
-            of = f"; {term.layers} layer{'s' * (term.layers != 1)}" if term.layers else ""
+            of = f"; {counted(term.layers, 'layer')}" if term.layers else ""
             text = f"  {'-' if term.number < 0 else '+'} {abs(term.number):>{room},} {term.name} ({term.why}{of})"
             yield from self._lines([text], " " * (room + 5))
         if one.refused:

@@ -11,6 +11,7 @@ from archscope.analysis.step.memory import KINDS
 from archscope.comparison import FIGURES, Comparison, Side
 from archscope.comparison.difference import Difference
 from archscope.design import hold_drawn
+from archscope.errors import counted
 from archscope.figures import Column, of_mode
 from archscope.report.page.paths import Tick, round_numbers, ticks
 from archscope.report.page.render import render
@@ -61,7 +62,7 @@ def _heading(comparison: Comparison) -> str:
     names = comparison.labels
     if len(names) <= 3:
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"{len(names)} designs"
+    return counted(len(names), "design")
 
 
 # -- figures side by side ----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from archscope.analysis.counts.account import Account, Total
 from archscope.analysis.counts.cost import CATEGORIES
 from archscope.design import Design, incomplete
+from archscope.errors import counted
 from archscope.figures import COSTS, FIELDS, FIGURES, SAVED, SIZES, Column, of_mode, words_of
 from archscope.figures.table import COLUMNS, DEFAULT, DROPPED_FIRST, Table, cell, sorted_by, tabulate_account
 from archscope.report import schema as js
@@ -48,7 +49,7 @@ class AccountReport(Report):
 
     def headline(self) -> Headline:
         if len(self.accounts) > 1:
-            return Headline(f"{len(self.accounts)} designs", about=self.said.lines)
+            return Headline(counted(len(self.accounts), "design"), about=self.said.lines)
         return self._headline(self.accounts[0])
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -155,11 +156,11 @@ def _footer(table: Table, room: Room) -> Iterator[str]:
     yield (
         f"parameters {binary(total.param_bytes)}, buffers {binary(total.buffer_bytes)},"
         f" activations {binary(total.activation_bytes)};"
-        f" {total.layers} layers, {account.depth} weight layers deep"
+        f" {counted(total.layers, 'layer')}, {account.depth} weight layers deep"
     )
     if table.folded is not None:
         every = room.rest or "`--depth all` shows"
-        yield f"blocks folded at depth {table.folded}; {every} all {total.layers} layers"
+        yield f"blocks folded at depth {table.folded}; {every} all {counted(total.layers, 'layer')}"
 
 
 def _design(account: Account) -> dict[str, Any]:

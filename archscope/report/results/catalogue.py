@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from archscope.analysis.counts.account import Account
 from archscope.design import incomplete
+from archscope.errors import counted
 from archscope.figures import FIGURES, words_of
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
@@ -71,7 +72,7 @@ class CatalogueReport(Report):
         return Said("; ".join(filter(None, (one["incomplete"] for one in self.result))) or None)
 
     def headline(self) -> Headline:
-        return Headline(f"{len(self.result)} designs", words_of(Setting(), _FIGURES), self.said.lines)
+        return Headline(counted(len(self.result), "design"), words_of(Setting(), _FIGURES), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         shown = [column for column in _COLUMNS if column.people]

@@ -11,6 +11,7 @@ from typing import Any
 from archscope.comparison.changes import CHANGED, DELETED, KINDS, NEW, RESTATED, WRONG, Change, Changes, Figure
 from archscope.comparison.difference import Difference
 from archscope.design import Expectation
+from archscope.errors import counted
 from archscope.figures import words_of
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
@@ -18,7 +19,7 @@ from archscope.report.blocks import Block, Cell, Checked, Checks, Details, Grid,
 from archscope.report.results.difference import DifferenceReport
 from archscope.report.results.difference import schemas as difference_schemas
 from archscope.report.results.verification import verdict_data, verdict_line, verdict_schema
-from archscope.report.text import counted, value
+from archscope.report.text import value
 from archscope.verify import growth
 
 _RESTATED = "restated (the same layers and figures; what is said of them is not as before)"

@@ -8,6 +8,7 @@ from typing import Any
 
 from archscope.comparison import STAGE_FIGURES, Comparison, Stage
 from archscope.design import incomplete
+from archscope.errors import counted
 from archscope.figures import Column, words_of
 from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
@@ -40,7 +41,7 @@ class ComparisonReport(Report):
 
     def headline(self) -> Headline:
         count = len(self.result.sides)
-        return Headline(f"{count} design{'s' * (count != 1)}", setting_text(self.result), self.said.lines)
+        return Headline(counted(count, "design"), setting_text(self.result), self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
         comparison = self.result

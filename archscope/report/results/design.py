@@ -9,6 +9,7 @@ from typing import Any
 
 from archscope.analysis.counts.account import analyze, runnable
 from archscope.design import Design
+from archscope.errors import counted
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
 from archscope.report.blocks import Block, Headline, Room
@@ -31,7 +32,7 @@ class DesignReport(Report):
 
     def headline(self) -> Headline:
         layers = len(self.result.layers)
-        return Headline(self.result.title, f"input {inputs(self.result)}, {layers} layer{'s' * (layers != 1)}")
+        return Headline(self.result.title, f"input {inputs(self.result)}, {counted(layers, 'layer')}")
 
     def blocks(self, room: Room) -> Iterator[Block]:
         return self._account.blocks(room)

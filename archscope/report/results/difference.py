@@ -11,12 +11,13 @@ from archscope.analysis.counts.cost import Cost
 from archscope.comparison import as_written
 from archscope.comparison.difference import ADDED, AFFECTED, CHANGED, KINDS, REMOVED, Change, Difference, Edit
 from archscope.design import incomplete
+from archscope.errors import counted
 from archscope.figures import Column, words_of
 from archscope.figures.table import COLUMNS
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Cell, Grid, Head, Headline, Notes, Room, Row
-from archscope.report.text import counted, shape, value
+from archscope.report.text import shape, value
 
 #: rows that are shown unasked
 MOST_ROWS = 120
@@ -137,7 +138,7 @@ def _lines(change: Change, inside: tuple[str, str], level: int, depth: int, show
     if len(affected) > 1:
         layers = sum(child.layers for child in affected)
         costs = [sum(cost) for cost in zip(*(_costs(child, shown) for child in affected), strict=True)]
-        yield Line(level + 1, AFFECTED, f"{counted(layers, 'layer')}", "", tuple(costs))
+        yield Line(level + 1, AFFECTED, counted(layers, "layer"), "", tuple(costs))
 
 
 def _laid_together(alike: Sequence[Change]) -> Change:

@@ -12,25 +12,29 @@ from archscope.analysis.field.axis import Field as Seen
 from archscope.analysis.field.axis import apart_words, channel_words, hull_words, less_words
 from archscope.analysis.field.receptive_field import ReceptiveFields
 from archscope.arith import whole_number
+from archscope.errors import counted
 from archscope.figures.table import SEEN, field_columns
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said
 from archscope.report.blocks import Block, Headline, Room
 from archscope.report.results.account import AccountReport
+from archscope.setting import Setting
 
 Places = tuple[int, ...]
 
 #: what is told of an axis; lengths are in places of the input
 _AXIS = (
     "axis", "extent", "sees_all", "mixed_by", "reach", "one_by_one", "at_most", "untold_from", "untold_why", "crowded",
-    "channels", "hull_from",
-    "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center", "effective_padding",
-    "aligned", "apart",
+    "channels", "hull_from", "receptive_field", "smallest_field", "smallest_path", "largest_path", "jump",
+    "field_start", "field_center", "effective_padding", "aligned", "apart",
 )  # fmt: skip
 _CHANNELS = ("first", "last", "smallest_field", "receptive_field")
-_UNITS = dict.fromkeys(
-    ("extent", "receptive_field", "smallest", "smallest_path", "largest_path", "jump", "start", "center"), "places"
-)
+_PLACES = (
+    "extent", "receptive_field", "smallest_field", "smallest_path", "largest_path", "jump", "field_start",
+    "field_center",
+)  # fmt: skip
+_UNITS = dict.fromkeys(_PLACES, "places")
+_STYLES = {"effective_padding": "axes", "sees_all": "value", "one_by_one": "value", "aligned": "value"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class FieldsReport(Report):
         measured: what gradients say of the unit, as data.
         depth, every: of the table, as :class:`~archscope.report.results.account.AccountReport` takes them.
     """
+
+    VERSION = 2
 
     result: ReceptiveFields
     layer: str | None = None
@@ -83,10 +89,21 @@ class FieldsReport(Report):
 
     def records(self) -> Records:
         names = [layer.name for layer in self.result.design.layers] if self.layer is None else [self.layer]
-        axes = [(name, _axis(field)) for name in names for field in self.result.of(name, input=self.source)]
-        rows = ([name, *axis.values()] for name, axis in axes)
-        fields = [Field("name"), *(Field(name, _UNITS.get(name, "")) for name in _AXIS)]
-        return Records(fields, rows, "name", self.said.lacking)
+        seen = [(name, field) for name in names for field in self.result.of(name, input=self.source)]
+        axes = [(name, _axis(field) | {"channels": _channel_words(field)}) for name, field in seen]
+        asked = [] if self.layer is None else list(_asked(self._layer))
+        rows = ([name, *axis.values(), *(more[place] for _, more in asked)] for place, (name, axis) in enumerate(axes))
+        fields = [
+            Field("name"),
+            *(Field(name, _UNITS.get(name, ""), _STYLES.get(name, "text")) for name in _AXIS),
+            *(field for field, _ in asked),
+        ]
+        return Records(fields, rows, "name", self.said.lacking)  # however it is run
+
+    @property
+    def _setting(self) -> Setting:
+        """How shapes, and so fields, are inferred."""
+        return runnable(self.result.design)
 
     @cached_property
     def _layer(self) -> dict[str, Any]:
@@ -117,15 +134,20 @@ class FieldsReport(Report):
         return layer
 
     def data(self) -> dict[str, Any]:
+        setting = {"setting": self._setting.data()}
         if self.layer is not None:
-            return self.headed(self._layer)
+            return self.headed(setting | self._layer)
         design = self.result.design
         layers = [_of_layer(self.result, layer.name, self.source) for layer in design.layers]
-        return self.headed({"design": design.name, "layers": layers})
+        return self.headed({"design": design.name, **setting, "layers": layers})
 
     @classmethod
     def schema(cls) -> js.Schema:
         return _schema(cls.VERSION)
+
+
+def _channel_words(field: Seen) -> str:
+    return channel_words(field.channels) if field.channels else ""
 
 
 def _of_layer(fields: ReceptiveFields, layer: str, source: str | None) -> dict[str, Any]:
@@ -149,12 +171,12 @@ def _axis(field: Seen) -> dict[str, Any]:
         "channels": [dict(zip(_CHANNELS, part, strict=True)) for part in field.channels],
         "hull_from": field.hull_from or None,
         "receptive_field": field.size,
-        "smallest": field.smallest,
+        "smallest_field": field.smallest,
         "smallest_path": field.paths[0],
         "largest_path": field.paths[1],
         "jump": whole_number(field.jump),
-        "start": field.start,
-        "center": whole_number(field.center),
+        "field_start": field.start,
+        "field_center": whole_number(field.center),
         "effective_padding": list(field.padding),
         "aligned": field.aligned,
         "apart": None
@@ -166,6 +188,27 @@ def _axis(field: Seen) -> dict[str, Any]:
             "by": whole_number(apart.by),
         },
     }
+
+
+def _asked(layer: Mapping[str, Any]) -> Iterator[tuple[Field, list[Any]]]:
+    """What is said of the unit and of the place that are asked for: columns, and their values axis by axis."""
+    count = len(layer["axes"])
+    if "unit" in layer:
+        unit, sees = layer["unit"], layer["unit"]["sees"]
+        ends = [sees[name] or (None,) * count for name in ("first", "last")]
+        yield Field("unit", style="axes"), [unit["place"]] * count
+        yield Field("unit_first"), list(ends[0])
+        yield Field("unit_last"), list(ends[1])
+        yield Field("unit_places", "places"), [sees["places"]] * count
+        if "measured" in unit:
+            yield Field("unit_measured", "places"), [unit["measured"]["places"]] * count
+            yield Field("unit_agrees", style="value"), [unit["measured"]["agrees"]] * count
+    if "pixel" in layer:
+        pixel, units = layer["pixel"], layer["pixel"]["seen_by"]
+        yield Field("pixel", style="axes"), [pixel["place"]] * count
+        yield Field("seen_by_first", style="axes"), [units["first"]] * count
+        yield Field("seen_by_last", style="axes"), [units["last"]] * count
+        yield Field("seen_by", "units"), [units["units"]] * count
 
 
 def _less(axis: dict[str, Any]) -> Iterator[str]:
@@ -182,8 +225,8 @@ def _lines(layer: dict[str, Any]) -> Iterator[str]:
     """What is told of a layer, in words."""
     for axis in layer["axes"]:
         size = f"{axis['receptive_field']:,}"
-        if axis["smallest"] != axis["receptive_field"]:
-            size = f"{axis['smallest']:,} to {size}"
+        if axis["smallest_field"] != axis["receptive_field"]:
+            size = f"{axis['smallest_field']:,} to {size}"
         if axis["mixed_by"] is not None:
             first, last = axis["reach"]
             seen = f"all {axis['extent']:,}" if axis["sees_all"] else f"{first:,} to {last:,} of {axis['extent']:,}"
@@ -202,8 +245,8 @@ def _lines(layer: dict[str, Any]) -> Iterator[str]:
         before, after = axis["effective_padding"]
         borders = "borders taken in" if axis["one_by_one"] else f"effective padding {before} and {after}"
         yield (
-            f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['start']} "
-            f"(center {axis['center']:g}), {borders}"
+            f"  {axis['axis']}  field {size} of {axis['extent']:,}, jump {axis['jump']:g}, start {axis['field_start']} "
+            f"(center {axis['field_center']:g}), {borders}"
         )
         yield from _less(axis)
         if axis["smallest_path"] != axis["largest_path"]:
@@ -218,12 +261,12 @@ def _lines(layer: dict[str, Any]) -> Iterator[str]:
         pixel = layer["pixel"]
         place = ", ".join(map(str, pixel["place"]))
         units = pixel["seen_by"]["units"]
-        yield f"  place ({place}) of the input is seen by {units:,} units: {pixel['words']}"
+        yield f"  place ({place}) of the input is seen by {counted(units, 'unit')}: {pixel['words']}"
 
 
 def _unit_words(unit: dict[str, Any]) -> Iterator[str]:
     place = ", ".join(map(str, unit["place"]))
-    yield f"  unit ({place}) sees {unit['words']}: {unit['sees']['places']:,} places"
+    yield f"  unit ({place}) sees {unit['words']}: {counted(unit['sees']['places'], 'place')}"
     if unit["padding_share"]:
         field = " x ".join(f"{first} to {last}" for first, last in unit["field"])
         yield f"     of its field {field}, {unit['padding_share']:.1%} lie in the padding"
@@ -233,7 +276,7 @@ def _unit_words(unit: dict[str, Any]) -> Iterator[str]:
 
 def _measured_words(measured: dict[str, Any]) -> list[str]:
     hidden = [f"     not measured: {one['layer']} {one['why']}" for one in measured["hidden"]]
-    reached = f"{measured['places']:,} places"
+    reached = counted(measured["places"], "place")
     if measured["agrees"] is None:
         return [*hidden, f"     gradients reach {reached} for certain, all of them among these"]
     verdict = "the same" if measured["agrees"] else "NOT the same"
@@ -272,12 +315,12 @@ def _schema(version: int) -> js.Schema:
         "channels": js.many(js.record(channels), "the parts of the channels that see otherwise than others"),
         "hull_from": js.nullable(js.text("the layer from which on it is not told which channels see otherwise")),
         "receptive_field": js.count("size of the field, the largest over units; where all is mixed, of that", "places"),
-        "smallest": js.count("size of the smallest field over units", "places"),
+        "smallest_field": js.count("size of the smallest field over units", "places"),
         "smallest_path": js.count("size of the field by the path with the smallest", "places"),
         "largest_path": js.count("size of the field by the path with the largest", "places"),
         "jump": js.number("effective stride: between neighbouring units", "places"),
-        "start": js.count("first place that the first unit sees, counted from 0; negative in the padding"),
-        "center": js.number("centre of the first unit's field; the first place is centred at 0.5"),
+        "field_start": js.count("first place that the first unit sees, counted from 0; negative in the padding"),
+        "field_center": js.number("centre of the first unit's field; the first place is centred at 0.5"),
         "effective_padding": js.many(js.count(), "how far the first and the last field hang over the borders [places]"),
         "aligned": js.flag("whether all paths to a unit have the same centre"),
         "apart": js.nullable(apart),
@@ -302,13 +345,15 @@ def _schema(version: int) -> js.Schema:
         "words": js.text("which units see it, in words"),
     }
     of_layer = {
+        "setting": js.setting(),
         "layer": js.text("full name of the layer"),
         "axes": js.many(js.record(axis), "of the input, those that the layer sees"),
         "unit": js.record(unit, optional=["measured"], about="with --unit"),
         "pixel": js.record(pixel, about="with --pixel"),
     }
     bare = {name: of_layer[name] for name in ("layer", "axes")}
-    whole = {"design": js.text("its name"), "layers": js.many(js.record(bare), "in order of execution")}
+    layers = js.many(js.record(bare), "in order of execution")
+    whole = {"design": js.text("its name"), "setting": js.setting(), "layers": layers}
     return js.either(
         "receptive-field",
         js.document("receptive-field LAYER", version, of_layer, optional=["unit", "pixel"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archscope.analysis.counts.account import analyze
+from archscope.errors import counted
 from archscope.report import schema as js
 from archscope.report.base import Records, Report, Said
 from archscope.report.blocks import Block, Checked, Checks, Headline, Room
@@ -33,7 +34,8 @@ class ImportedReport(Report):
     def headline(self) -> Headline:
         imported = self.result
         kind = "a flat list of layers" if imported.flat else "a readable spec"
-        words = f"{len(imported.design.layers)} layers, {kind} of {len(imported.spec.splitlines())} lines"
+        layers, lines = counted(len(imported.design.layers), "layer"), counted(len(imported.spec.splitlines()), "line")
+        words = f"{layers}, {kind} of {lines}"
         return Headline(imported.design.name, words, self.said.lines)
 
     def blocks(self, room: Room) -> Iterator[Block]:
@@ -96,7 +98,8 @@ def remarks(imported: Imported) -> Iterator[str]:
     """What never ran, and other notes."""
     listed = imported.unused[:_MOST_LISTED]
     for part in listed:
-        yield f"unused: {part.path} ({part.kind}, {part.params:,} parameters) never runs: no gradient reaches it"
+        params = counted(part.params, "parameter")
+        yield f"unused: {part.path} ({part.kind}, {params}) never runs: no gradient reaches it"
     if len(imported.unused) > len(listed):
         yield f"unused: and {len(imported.unused) - len(listed)} more"
     yield from (f"note: {note}" for note in _grouped(imported.notes))

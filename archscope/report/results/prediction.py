@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from archscope.analysis.time.roofline import Prediction
+from archscope.errors import counted
 from archscope.report import schema as js
-from archscope.report.base import Records, Report, Said, run_of
+from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Fact, Facts, Grid, Head, Headline, Notes, Room, Row
 from archscope.report.speed import (
     PREDICTED,
@@ -83,7 +84,8 @@ class PredictionReport(Report):
 
     def records(self) -> Records:
         parts = (one.record() for one in self.result.parts)
-        run = run_of(self.result.setting, [time_of(self.result.setting)])
+        times = {Field("times"): "estimates" if self.result.calibrated else "bounds"}
+        run = times | run_of(self.result.setting, [time_of(self.result.setting)])
         return Records.of(fields(WORK | PREDICTED), parts, "name", self.said.lacking, run)
 
     def data(self) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _facts(prediction: Prediction) -> Iterator[Fact]:
         yield Fact("update", (duration(prediction.update),), "", 1)
     if not prediction.calibrated:
         yield _estimate(prediction)
-    calls = f"{work.calls:,} call{'s' * (work.calls != 1)}"
+    calls = counted(work.calls, "call")
     yield Fact("work", (short(work.flops, "FLOP"),), f"{short(work.bytes, 'B')} moved in {calls}")
     shares = {
         limit: value(share(took, prediction.seconds), "part") for limit, took in prediction.limited().items() if took

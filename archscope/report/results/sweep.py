@@ -16,6 +16,7 @@ from archscope.report.text import cut, line, short
 from archscope.setting.sizes import duration
 from archscope.spec.expressions import names_in
 from archscope.spec.values import value_text
+from archscope.sweeps.space import DESIGN, axis_columns
 
 if TYPE_CHECKING:
     from archscope.figures import Column
@@ -64,10 +65,11 @@ class SweepReport(Report):
     def records(self) -> Records:
         sweep = self.result
         figures = (Field(column.name, column.unit) for column in sweep.columns)
-        axes = (Field(title, style="value") for title in axis_titles(sweep))
+        names = axis_columns(sweep.space.axes, [column.name for column in sweep.columns])
+        axes = (Field(name, style="value") for name in names)
         rows = ([point.number, *point.values, *point.figures, point.rank, point.frontier] for point in points(sweep))
-        fields = [Field("number"), *axes, *figures, Field("rank"), Field("frontier", style="value")]
-        return Records(fields, rows, "number", sweep.incomplete, run_of(sweep.setting, sweep.columns))
+        fields = [Field(DESIGN), *axes, *figures, Field("rank"), Field("frontier", style="value")]
+        return Records(fields, rows, DESIGN, sweep.incomplete, run_of(sweep.setting, sweep.columns))
 
     def data(self) -> dict[str, Any]:
         return self.headed(_data(self.result))

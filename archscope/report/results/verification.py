@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from archscope.design import Budget, Condition, incomplete
-from archscope.errors import SpecError
+from archscope.errors import SpecError, counted
 from archscope.figures import figures_in
 from archscope.report import schema as js
 from archscope.report.base import Field, Records, Report, Said, run_of
 from archscope.report.blocks import Block, Checked, Checks, Headline, Room
 from archscope.report.checks import checked
-from archscope.report.text import counted, figure
+from archscope.report.text import figure
 from archscope.report.text import value as written
 from archscope.setting import OF_MODULES, Setting
 from archscope.verify import Verdict, Verification

@@ -15,16 +15,11 @@ from archscope.analysis.counts.cost import COST_FIELDS
 from archscope.errors import UsageError
 from archscope.figures import COSTS, FIELDS, SAVED, SIZES, figure
 from archscope.figures.table import COLUMNS, cell
+from tests.designs import UNITS
 
-TEXT = """
-name: small
-input: [3, 16, 16]
-blocks:
-  unit(out):
-    - Conv2d: {out_channels: out, kernel_size: 3, padding: 1}
-    - BatchNorm2d
-    - ReLU
-layers:
+TEXT = (
+    UNITS
+    + """layers:
   - name: stage
     layers:
       - repeat: 2
@@ -38,6 +33,7 @@ layers:
   - Flatten
   - Linear: 10
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 import archscope
 from archscope.analysis.field.receptive_field import receptive_fields
 from archscope.errors import UsageError
-from archscope.ops.windows import ITSELF, Slide, Span, hull, union
+from archscope.ops.spans import ITSELF, Span, hull, union
+from archscope.ops.windows import Slide
 from tests.arith.blocks import worked_out
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from archscope.analysis.time.traffic import Moved, kind_of
 from archscope.backends.torch import calibrate as module
-from archscope.backends.torch.calibrate import _Found, _shares, calibrate, typical
+from archscope.backends.torch.calibrate import _shares, _Timing, calibrate, typical
 from archscope.errors import UsageError
 from archscope.setting.calibration import from_data
 from archscope.setting.devices import CONTRACTING, MOVING, Ceilings
@@ -22,10 +22,10 @@ def test_the_typical_layers_are_of_all_kinds():
 
 def test_a_share_is_work_over_peak_in_the_time_that_calls_leave():
     found = [
-        _Found("forward", "convolution", Moved(10**9, 10**6, 0, 1), 0.011),
-        _Found("forward", "convolution", Moved(3 * 10**9, 10**6, 0, 1), 0.011),
-        _Found("forward", "pooling", Moved(0, 10**8, 0, 2), 0.006),
-        _Found("backward", "pooling", Moved(0, 10**8, 0, 2), 1.0),
+        _Timing("forward", "convolution", Moved(10**9, 10**6, 0, 1), 0.011),
+        _Timing("forward", "convolution", Moved(3 * 10**9, 10**6, 0, 1), 0.011),
+        _Timing("forward", "pooling", Moved(0, 10**8, 0, 2), 0.006),
+        _Timing("backward", "pooling", Moved(0, 10**8, 0, 2), 1.0),
     ]
     shares = _shares(found, "forward", precision_of("float32"), CEILINGS, 0.001)
     assert math.isclose(shares["convolution"], (4e9 / 1e12) / (0.01 + 0.01))
@@ -33,8 +33,8 @@ def test_a_share_is_work_over_peak_in_the_time_that_calls_leave():
 
 
 def test_a_product_that_waits_for_memory_says_nothing_of_the_peak():
-    few_rows = _Found("forward", "product", Moved(10**6, 10**9, 0, 1), 0.02)
-    many = _Found("forward", "product", Moved(10**10, 10**6, 0, 1), 0.02)
+    few_rows = _Timing("forward", "product", Moved(10**6, 10**9, 0, 1), 0.02)
+    many = _Timing("forward", "product", Moved(10**10, 10**6, 0, 1), 0.02)
     assert _shares([few_rows, many], "forward", precision_of("float32"), CEILINGS, 0.0) == {
         "product": (1e10 / 1e12) / 0.02
     }

@@ -93,3 +93,20 @@ def test_a_table_is_no_wider_than_a_line(make):
         ]
         assert sum(wide) + sum(set_so) + 2 * (len(columns) - 1) <= room[size] + 2
         assert {len(row) for row in rows} == {len(columns)}
+
+
+def test_letters_that_latex_does_not_know_are_told_by_their_number():
+    """What pdflatex of TeX Live 2022 takes in T1 stays; of others it says `not set up for use with LaTeX`."""
+    for letter in "äößçéñøÅłŒșž\u2013—„“€№™→":
+        assert escaped(letter) == letter
+    assert escaped("网 \u03b1 😀 \u0338") == "[U+7F51] [U+03B1] [U+1F600] [U+0338]"
+    assert escaped("a \u2212 b ≤ ∞") == r"a $-$ b $\leq$ $\infty$"
+
+
+def test_what_is_written_can_be_set(tmp_path):
+    """Every letter that reaches TeX is ASCII, or one that T1 has (which it was set with, once, for all commands)."""
+    name = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA1, 0x2FF), 0x3B1, 0x7F51, 0x1F600])).replace('"', "")
+    account = archscope.analyze(archscope.load(SPEC.replace("NAME", repr(name.replace("'", "")))))
+    text = FORMATS["latex"].text(AccountReport(account))
+    latin = {*map(chr, [*range(0xA1, 0xAD), *range(0xAE, 0x17F), *range(0x218, 0x21C)])}
+    assert {letter for letter in text if ord(letter) > 0x7E} <= latin

@@ -230,7 +230,7 @@ def test_numbers_that_are_no_counts_have_the_digits_that_they_need(found):
 
 def test_a_frame_without_designs_has_its_columns():
     frame = Merger(Space(AXES), QUESTION, COLUMNS).sweep("net", "", 0.0).frame
-    assert frame.index.name == "number"
+    assert frame.index.name == "design"
     assert list(frame.columns) == [
         *(axis.name for axis in AXES),
         "params",
@@ -273,7 +273,7 @@ def test_markdown_has_the_same_tables(found):
 def test_csv_has_the_best_and_then_the_rest_of_the_frontier(found):
     (head, *rows) = csv.reader(io.StringIO(sweep_csv(found)))
     assert head == [
-        "number", "width", "depths[0]", "kind", "input",
+        "design", "width", "depths[0]", "kind", "input",
         "params [elements]", "macs [MACs]", "field [places]", "ratio", "rank", "frontier", "batch [samples]",
     ]  # fmt: skip
     assert [tuple(cells[1:7]) for cells in rows[:5]] == [tuple(map(str, one)) for one in BEST]
@@ -302,8 +302,8 @@ def test_frames_have_the_figures(found):
 def test_an_axis_that_is_called_as_a_figure_is_told_apart():
     found = swept(axes=(AXES[0], AXES[1], AXES[2], Axis("macs", (8, 16, 32))))
     assert axis_titles(found) == ["width", "depths[0]", "kind", "macs (axis)"]
-    assert {"macs", "macs (axis)"} < set(found.frame.columns)
-    assert (found.frame["macs (axis)"] <= 32).all()
+    assert {"macs", "vars.macs"} < set(found.frame.columns)
+    assert (found.frame["vars.macs"] <= 32).all()
     assert sweep_data(found)["points"][0]["values"]["macs"] == 8
     assert sweep_data(found)["points"][0]["figures"]["macs"] == 9216
 

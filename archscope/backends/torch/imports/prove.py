@@ -30,7 +30,7 @@ from archscope.backends.torch.imports.model import ImportTarget, Lifted
 from archscope.backends.torch.imports.outputs import same_outputs
 from archscope.backends.torch.imports.regions import not_recomputed
 from archscope.backends.torch.imports.trace import batch_of
-from archscope.backends.torch.imports.twin import Given, copied, fake_mode, faked, zeros
+from archscope.backends.torch.imports.twin import Example, copied, fake_mode, faked, zeros
 from archscope.design import Design
 from archscope.design.graph import Ref
 
@@ -146,7 +146,7 @@ def _saved_on(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return kept_by(model, lambda: model(*args, **kwargs))
 
 
-def _measured(example: Given, measure: Callable[..., _Result], *, fake: bool = True) -> _Result | str:
+def _measured(example: Example, measure: Callable[..., _Result], *, fake: bool = True) -> _Result | str:
     """What is measured on a copy of a model: on fake tensors, else, where it is small, on real ones; or why not."""
     mode = fake_mode()
     try:

@@ -20,7 +20,7 @@ from archscope.backends.torch.imports.targets import DTYPES
 from archscope.backends.torch.imports.trace import batch_of
 from archscope.backends.torch.imports.twin import floating
 from archscope.design import Design
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 from archscope.setting import Setting
 from archscope.setting.precision import PRECISIONS
 from archscope.shown import Shown
@@ -111,7 +111,7 @@ def _tensors(sizes: Sequence[Sequence[int]], dtypes: Sequence[torch.dtype | str]
     kinds = [full_name(str(dtype).removeprefix("torch.")) for dtype in stated]
     if len(kinds) != len(sizes) or any(kind not in DTYPES for kind in kinds):
         raise UsageError(
-            f"dtypes are one for each of {len(sizes)} inputs, of {', '.join(DTYPES)}; not {', '.join(kinds)}"
+            f"dtypes are one for each of {counted(len(sizes), 'input')}, of {', '.join(DTYPES)}; not {', '.join(kinds)}"
         )
     for size in sizes:
         if not size or any(not isinstance(length, int) or length < 1 for length in size):

@@ -20,10 +20,10 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 
 #: a module, and what it is called with
-Given = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
+Example = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 
 
-def faked(example: Given, mode: FakeTensorMode | None = None) -> Given:
+def faked(example: Example, mode: FakeTensorMode | None = None) -> Example:
     """A deep copy of a module and of its inputs with fake tensors; the module itself stays as it is.
 
     Parameters and buffers lose their values. So do inputs, and plain attributes on the meta device, which have no

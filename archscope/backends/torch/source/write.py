@@ -20,7 +20,7 @@ from archscope.backends.torch.source.express import Name, literal
 from archscope.backends.torch.source.overlay import Class
 from archscope.design import Design, hold_drawn
 from archscope.design.steps import Step
-from archscope.errors import UsageError
+from archscope.errors import UsageError, counted
 from archscope.ops.legal import has_type
 from archscope.structure.arithmetic import ABSENT
 from archscope.structure.names import free, numbered
@@ -65,7 +65,7 @@ def _class_name(name: str) -> str:
 def _head(design: Design, *texts: str) -> Iterator[str]:
     total = analyze(design, runnable(design)).total
     sizes = "; ".join(f"{node.name} {' x '.join(map(str, node.shape))}" for node in design.inputs)
-    figures = f"{total.params:,} parameters, {total.macs:,} MACs"
+    figures = f"{counted(total.params, 'parameter')}, {total.macs:,} MACs"
     body = "".join(texts)
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
     about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]

@@ -15,6 +15,7 @@ from archscope.backends.torch.imports.entities import Constant, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
 from archscope.backends.torch.imports.rules.weights import sizes_of
 from archscope.design.graph import Ref
+from archscope.errors import counted
 
 RULES: Rules[Rule] = Rules()
 
@@ -195,7 +196,7 @@ def index(lifting: Lifting, call: Call, a: Arguments) -> Any:
         return lifting.emit(call, "Index", [a["self"], value], dim=dim)
     if len(places) == 2 and places[0][0] == 0 and places[1][0] == 1 and _is_range(lifting, places[0][1]):
         return _row_of_each(lifting, call, a["self"], places[1][1])
-    raise Unsupported(f"{call.target} by {len(places)} tensors", "an op for places in several dimensions")
+    raise Unsupported(f"{call.target} by {counted(len(places), 'tensor')}", "an op for places in several dimensions")
 
 
 def _is_range(lifting: Lifting, value: TraceTensor) -> bool:

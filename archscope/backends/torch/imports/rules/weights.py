@@ -12,6 +12,7 @@ from archscope.backends.torch.imports.calls import Arguments, Call, TraceTensor
 from archscope.backends.torch.imports.entities import Constant, Entity, LooseWeight
 from archscope.backends.torch.imports.lifting import Lifting, Rule
 from archscope.design.graph import Ref
+from archscope.errors import counted
 
 RULES: Rules[Rule] = Rules()
 
@@ -296,7 +297,7 @@ def cell(lifting: Lifting, call: Call, a: Arguments) -> Any:
     """One step of a recurrent layer; states that are zero are those that it begins with."""
     name, gates = _CELLS[call.functional]
     if len(a["input"].shape) != 2:
-        raise Unsupported(f"{call.target} on {len(a['input'].shape)} dimensions", "samples and features")
+        raise Unsupported(f"{call.target} on {counted(len(a['input'].shape), 'dimension')}", "samples and features")
     op = lifting.op(
         name,
         hidden_size=lifting.shape(a["w_hh"])[0] // gates,
