@@ -194,7 +194,8 @@ def _figures() -> str:
     rows = ((f"`{one.name}`", one.unit, escaped(one.convention), ", ".join(one.scopes)) for one in FIGURES.values())
     return (
         "# Figures\n\nA figure has one name everywhere: in Python, columns, JSON, `expect:`, `budget:`, `--where` and "
-        "`--sort`. The last column says for what it is available: a design, a block, a layer, or a sum over a kind of layer.\n\n"
+        "`--sort`. The last column says for what it is available: a design, a block, a layer, or a sum over a kind of "
+        "layer.\n\n"
         + table(("figure", "unit", "counted as", "available for"), rows)
     )
 
