@@ -195,8 +195,7 @@ def _figures() -> str:
     return (
         "# Figures\n\nA figure has one name everywhere: in Python, columns, JSON, `expect:`, `budget:`, `--where` and "
         "`--sort`. The last column says for what it is available: a design, a block, a layer, or a sum over a kind of "
-        "layer.\n\n"
-        + table(("figure", "unit", "counted as", "available for"), rows)
+        "layer.\n\n" + table(("figure", "unit", "counted as", "available for"), rows)
     )
 
 
