@@ -212,7 +212,9 @@ def _settings() -> str:
         (code(one.name), ", ".join(map(code, one.aliases)), escaped(one.about)) for one in PRECISIONS.values()
     )
     optimizers = ((code(name), str(one.states), code(one.torch)) for name, one in OPTIMIZERS.items())
-    about = "How a design is run. Every result states those fields of it on which its figures depend. In Python it is one value:"
+    about = (
+        "How a design is run. Every result states the fields on which its figures depend. In Python it is one value:"
+    )
     heads = ("device", "name", "memory, GiB", "GB/s", *_NUMBERS.values(), "peaks from")
     return "\n".join(
         (
