@@ -221,7 +221,8 @@ def _settings() -> str:
             f"# Settings\n\n{about}\n", _SETTING,
             "## Precisions\n", table(("precision", "also", "what it means"), precisions),
             "## Optimizers\n", table(("optimizer", "state tensors per parameter", "torch.optim"), optimizers),
-            "## Devices\n", "Peaks are TFLOP/s of dense matrix products, as published by the makers; GB/s is the memory bandwidth.\n",
+            "## Devices\n",
+            "Peaks are TFLOP/s of dense products, as the makers publish them; GB/s is the memory bandwidth.\n",
             table(heads, map(_device, DEVICES, DEVICES.values())),
         )
     )  # fmt: skip
