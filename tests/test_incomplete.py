@@ -22,6 +22,7 @@ from archscope.design import incomplete
 from archscope.report.formats import FORMATS
 from archscope.spec import library
 from archscope.verify import verify
+from tests.repository import Repository
 
 SPEC = """
 name: box
@@ -53,6 +54,7 @@ SHOWN = {
         "PLAIN BOX --diff ALL",
         "BOX --with width=4 --diff",
     ],
+    "diff": ["BOX --base HEAD ALL"],
     "explain": ["BOX ALL", "BOX head", "BOX --json"],
     "sweep": ["BOX --vary width=4 -o a.csv", "BOX --vary width=4 -o a.parquet",
               "BOX --vary width=4 -o a.html", "BOX --vary width=4 ALL"],
@@ -112,6 +114,13 @@ def test_every_command_and_every_file_that_it_writes_is_held_here():
                 assert words & set(option.opts), f"{name} {option.opts}"
 
 
+def committed(folder, name, text):
+    repository = Repository(folder)
+    repository.write_file(name, text)
+    repository.git("add", name)
+    repository.git("commit", "-qm", name)
+
+
 @pytest.fixture
 def shown(tmp_path, monkeypatch):
     """What a command prints and writes, by file, white space as one blank."""
@@ -122,6 +131,8 @@ def shown(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "specs_folder", lambda: specs)
 
     def run(command, line, box=BOX, code=0):
+        if command == "diff":  # of a design that has changed since
+            committed(tmp_path, "specs/box.yaml", box.replace("width: 4", "width: 5"))
         (specs / "box.yaml").write_text(box)
         (specs / "plain.yaml").write_text(PLAIN)
         line = line.replace("BOX", str(specs / "box.yaml")).replace("PLAIN", str(specs / "plain.yaml"))
@@ -198,7 +209,13 @@ def test_every_row_of_a_csv_says_it(shown):
 # -- in Python --
 
 
-def results(text):
+def changes_of(text, folder):
+    committed(folder, "box.yaml", text.replace("width: 4", "width: 5"))
+    (folder / "box.yaml").write_text(text)
+    return archscope.changes([folder / "box.yaml"], "HEAD")
+
+
+def results(text, folder):
     design = archscope.load(text)
     imported = Imported(design, text, flat=False, proof=(), opaque=design.opaque)
     return {
@@ -212,6 +229,7 @@ def results(text):
         "Prediction": archscope.predict(design, device="h200"),
         "ReceptiveFields": archscope.receptive_fields(design),
         "Reconciliation": archscope.reconcile(design),
+        "Changes": changes_of(text, folder),
         "Sweep": archscope.sweep(text, {"width": [4]}),
         "Imported": imported,
         "Summary": Summary(imported, archscope.Setting()),
@@ -219,9 +237,10 @@ def results(text):
     }
 
 
-def test_every_result_that_shows_itself_says_it():
+def test_every_result_that_shows_itself_says_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     told = "incomplete: 2 opaque layers (part.one, part.two)"
-    found, complete = results(BOX), results(PLAIN)
+    found, complete = results(BOX, tmp_path), results(PLAIN, tmp_path)
     kinds = {one.__name__ for one in showing.Shown.__subclasses__()}
     assert {
         *found,

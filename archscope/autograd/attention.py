@@ -9,7 +9,7 @@ from archscope.autograd.dtypes import promoted
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Value
 from archscope.autograd.tape import Tape
-from archscope.autograd.versions import FUSED_ATTENTION, spelled
+from archscope.autograd.versions import ATTENTION_LIES_AS_ITS_QUERY, FUSED_ATTENTION, spelled
 from archscope.errors import UsageError
 
 
@@ -61,17 +61,23 @@ def _attention(
         (query.shape, query.dtype, ""),
         (query.shape[:-1], promoted(query.dtype, "float32"), "the logarithms of the sums of exponentials"),
     )
-    y.strides = aten.strides_behind(query.shape, query)
+    fixed = t.device == "cpu" and t.torch < ATTENTION_LIES_AS_ITS_QUERY
+    y.strides = _by_place(query) if fixed else aten.strides_behind(query.shape, query)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         made = t.make_all(*((v.shape, v.dtype, "") for v in (query, key, value)))
         for gradient in made:
-            _, heads, length, size = gradient.shape
-            gradient.strides = (length * heads * size, size, heads * size, 1)
+            gradient.strides = _by_place(gradient)
         return [g if v.node is not None else None for g, v in zip(made, (query, key, value), strict=True)]
 
     t.link(y, (query, key, value), back, query, key, value, y, sums, *(() if bias is None else (bias,)))
     return y
+
+
+def _by_place(x: Value) -> tuple[int, ...]:
+    """The strides of a value that lies place by place, the heads of a place together."""
+    _, heads, length, size = x.shape
+    return length * heads * size, size, heads * size, 1
 
 
 def _products(

@@ -23,6 +23,9 @@ FUSED_ATTENTION: Final[Version] = (2, 0)
 COMPILES: Final[Version] = (2, 0)
 #: torch.optim updates all parameters on a CUDA device at once unasked
 FOREACH: Final[Version] = (2, 0)
+#: what fused attention gives on the CPU lies as its query; before, place by place, which MultiheadAttention copies
+#: (github.com/pytorch/pytorch/pull/134656; seen in runs of 2.4.0 and 2.13.0)
+ATTENTION_LIES_AS_ITS_QUERY: Final[Version] = (2, 5)
 #: autocast on CUDA resamples in float32, nearest neighbours too (github.com/pytorch/pytorch/pull/121324)
 RESAMPLING_IN_FLOAT32: Final[Version] = (2, 4)
 

@@ -95,7 +95,8 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "--torch",
         "torch",
         metavar="VERSION",
-        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers.",
+        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers, "
+        "before 2.5 attention is copied on a CPU.",
     ),
 }
 

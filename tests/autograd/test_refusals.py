@@ -32,6 +32,7 @@ REFUSALS = (
     "is being modified inplace",
     "has been modified inplace",
     "a leaf Variable",
+    "more than one element of the written-to tensor",
 )
 
 #: and what archscope says
@@ -84,7 +85,7 @@ def alike(name: str, case: Case, draw: Random) -> None:
         try:
             expected = refused_by_torch(case, behind, place)
         except ValueError as error:
-            assert "more than 1 value per channel" in str(error)
+            assert "when training" in str(error)
             return
     assert refused(case, behind, place) == expected, (behind, place)
 
@@ -162,7 +163,7 @@ def designed(layers):
 def test_a_design_that_torch_refuses_to_train_is_refused(layers):
     """With the place of the layer that overwrites, what it overwrites, and what to do."""
     design = designed(layers)
-    with pytest.raises(RuntimeError, match="|".join((*REFUSALS, "a view of a leaf", "more than one element"))):
+    with pytest.raises(RuntimeError, match="|".join((*REFUSALS, "a view of a leaf"))):
         step(design, 2, fake=False)
     with pytest.raises(UsageError, match=REFUSAL):
         memory(design, batch=2)

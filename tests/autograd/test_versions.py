@@ -30,6 +30,18 @@ def test_the_losss_softmax_did_too():
     assert tops[0] - tops[1] == ROWS * 1000 * 4
 
 
+def test_attention_was_copied_on_the_cpu_before_2_5():
+    """github.com/pytorch/pytorch/pull/134656: "make the stride of output align with input".
+
+    Of torch.nn.MultiheadAttention(12, 3, batch_first=True) over 2 x 5 x 12 torch 2.4.0 keeps 5,304 bytes, 2.13.0 4,824:
+    what it gives was copied for the linear layer behind it, and both are kept.
+    """
+    text = "input: [5, 12]\nlayers:\n  - {MultiheadAttention: {num_heads: 3, batch_first: true}}\n"
+    before, since = (kept(text, batch=2, torch=torch) for torch in ("2.4", "2.5"))
+    assert before - since == 5304 - 4824 == 2 * 5 * 12 * 4
+    assert since == kept(text, batch=2)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_autocast_resampled_in_the_lower_type_before_2_4(mode):
     """github.com/pytorch/pytorch/pull/121324: "force upsample to be float32"; the output is read in half precision."""

@@ -23,10 +23,7 @@ from tests.repository import Repository
 #: what each command says of one design: the name of a figure, what it is of (nothing: the design), and the number
 Told = Iterator[tuple[str, str, Any]]
 #: as `receptive-field --json` calls the figures of an axis
-AXIS = {
-    "receptive_field": "receptive_field", "smallest": "smallest_field", "jump": "jump", "start": "field_start",
-    "center": "field_center",
-}  # fmt: skip
+AXIS = ("receptive_field", "smallest_field", "jump", "field_start", "field_center")
 OTHER = """
 name: other
 input: [3, 12, 12]
@@ -158,8 +155,8 @@ def explain(asked: Asked) -> Told:
 
 def receptive_field(asked: Asked) -> Told:
     for layer in asked.run("receptive-field", asked.spec)["layers"]:
-        for told, name in AXIS.items():
-            yield name, layer["layer"], [axis[told] for axis in layer["axes"]] or None
+        for name in AXIS:
+            yield name, layer["layer"], [axis[name] for axis in layer["axes"]] or None
         yield "effective_padding", layer["layer"], [axis["effective_padding"][0] for axis in layer["axes"]] or None
 
 

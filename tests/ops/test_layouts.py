@@ -34,7 +34,7 @@ from tests.ops.records.base import RECORDS, Case
 
 assert tests.ops.records
 FEW = settings(
-    max_examples=examples(30),
+    max_examples=examples(27),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -166,7 +166,7 @@ def test_an_op_asks_of_the_allocator_what_it_says(name: str) -> None:
     Single numbers, in which torch wraps scalars, are left out.
     """
 
-    @settings(FEW, max_examples=examples(12))
+    @settings(FEW, max_examples=examples(9))
     @given(RECORDS[name].cases, st.integers(0, 10**9))
     def some(case: Case, seed: int) -> None:
         draw = Random(seed)

@@ -19,10 +19,10 @@ from archscope.autograd.aten.kernels import (
     like,
     with_extra,
 )
-from archscope.autograd.aten.views import one_ordered
+from archscope.autograd.aten.views import one_ordered, view_or_copy
 from archscope.autograd.dtypes import FLOATING
 from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_of
-from archscope.autograd.strides import Strides, as_row, channels_last, iterated
+from archscope.autograd.strides import Strides, as_row, channels_last, contiguous, iterated, reshaped
 from archscope.autograd.tape import Tape
 
 
@@ -106,15 +106,20 @@ def accumulated(t: Tape, x: Value, dim: int) -> Value:
 
 
 def largest(t: Tape, x: Value, shape: Shape, dims: Collection[int]) -> Value:
-    """The maximum over dimensions (amax): the gradient is shared by all that are equal to it."""
+    """The maximum over dimensions (amax): the gradient is shared by all that are equal to it.
+
+    Dimensions that were reduced come back by a reshape (restore_reduced_dims), not by an unsqueeze.
+    """
     y = t.make(shape, x.dtype)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
         gradient = gradients[0]
         assert gradient is not None
-        equal = t.make(x.shape, "bool", "", iterated(x.shape, restored(y, x.shape, dims), (x.shape, strides_of(x))))
+        ones = with_ones(x.shape, dims)
+        most = reshaped(y.shape, strides_of(y), ones) or contiguous(ones)
+        equal = t.make(x.shape, "bool", "", iterated(x.shape, (ones, most), (x.shape, strides_of(x))))
         count = counted(t, equal, dims)
-        each = pointwise(t, t.view(gradient, *restored(gradient, x.shape, dims)), count)
+        each = pointwise(t, view_or_copy(t, gradient, ones), count)
         result = pointwise(t, each, equal)
         t.drop(equal, count, each)
         return [result]

@@ -152,8 +152,6 @@ def _scattered(t: Tape, node: Node, gradients: Gradients) -> Gradients:
 
 def expand(t: Tape, x: Value, shape: Shape) -> Value:
     """torch.Tensor.expand; the gradient is summed over what is repeated."""
-    if shape == x.shape:
-        return x
     offset = len(shape) - len(x.shape)
     before = strides_of(x)
     strides = tuple(
