@@ -190,8 +190,7 @@ def _paths(specs: Iterable[str | os.PathLike[str]], base: Revision, renamed: Map
     moved = set(renamed.values())
     paths: dict[str, None] = {}
     for spec in (os.fspath(one) for one in specs):
-        if os.path.isdir(spec) or any(base.files(spec)):
-            base.place(os.path.join(spec, "x"))  # which refuses what is outside the repository
+        if any(base.files(spec)) or os.path.isdir(spec):
             left = (path for path in _gone(spec, base) if path not in moved)
             paths |= dict.fromkeys(sorted([*library.files_in(spec), *left]))
             continue
@@ -205,7 +204,7 @@ def _gone(folder: str, base: Revision) -> Iterator[str]:
     """The spec files that were in a folder."""
     for path in base.files(folder):
         hidden = library.hidden(Path(os.path.relpath(path, folder)))
-        if path.endswith(library.SUFFIXES) and not hidden and not os.path.exists(path):
+        if path.endswith(library.SUFFIXES) and not hidden and not os.path.isfile(path):
             yield os.path.normpath(path)
 
 
@@ -213,7 +212,7 @@ def _documents(path: str, was: str, base: Revision) -> tuple[Document | SpecErro
     """The spec before and now: what is wrong with it, where it cannot be read, and nothing where there is none."""
     place = base.place(was)
     before = _read(place) if is_file(place) else None
-    return before, _read(path) if os.path.exists(path) else None
+    return before, _read(path) if os.path.isfile(path) else None
 
 
 def _read(path: str | os.PathLike[str]) -> Document | SpecError | None:
