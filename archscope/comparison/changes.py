@@ -88,13 +88,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes(Shown, report="changes"):
-    """What became of some designs since a revision.
+    """What has changed in designs since a revision.
 
     Attributes:
         base: the revision.
-        changes: those that are not as they were, in the order in which they were asked for.
-        same: how many are as they were.
-        columns: the figures that are told.
+        changes: the designs that have changed, in the order in which they were asked for.
+        same: how many have not changed.
+        columns: the figures that are shown.
     """
 
     base: Revision
@@ -141,20 +141,20 @@ def changes(
     input: Any = None,  # noqa: A002
     **more: Any,
 ) -> Changes:
-    """Hold designs against what they were at a revision.
+    """Compare designs with what they were at a revision.
 
     Args:
         specs: files, and folders, of which every design is meant; such as are gone by now, too.
-        base: a branch, a tag or a commit: designs are held against where the present branch left it.
+        base: a branch, a tag or a commit: designs are compared with the commit where the present branch left it.
         setting, more: how they are run (:class:`~archscope.setting.Setting`).
-        tip: hold them against ``base`` itself.
+        tip: compare with ``base`` itself.
         figures: names of figures of designs.
         limits: what must hold of each, besides what it states itself.
         set, input: another variant of each, as :func:`archscope.load` takes it.
 
     Raises:
         SpecError: no repository, no such revision, or a file that is neither here nor there.
-        UsageError: an unknown figure, a limit of one or of none, or a setting that cannot be.
+        UsageError: an unknown figure, a limit of one or of none, or an impossible setting.
     """
     setting = timeable(Setting.of(setting, **more))
     names = of_mode(setting, (name for name in DEFAULT if setting.timed or FIGURES[name].kind != "time"))
