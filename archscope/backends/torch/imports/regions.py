@@ -18,6 +18,8 @@ import torch.utils.checkpoint as recomputing
 from torch import fx
 
 _RECOMPUTED, _OWN = "archscope_recomputed", "archscope_function"
+#: what ``checkpoint`` runs around a part, until torch 2.13 and from 2.14
+_GENERATORS = ("_checkpoint_without_reentrant_generator", "_checkpoint_without_reentrant_generator_impl")
 
 
 @contextmanager
@@ -59,7 +61,8 @@ def marked() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(torch.fx.traceback.preserve_node_meta())
-        stack.enter_context(patch.object(recomputing, "_checkpoint_without_reentrant_generator", once))
+        for name in _GENERATORS:
+            stack.enter_context(patch.object(recomputing, name, once, create=True))
         stack.enter_context(patch.object(recomputing, "CheckpointFunction", Reentrant))
         stack.enter_context(patch.object(torch.autograd.Function, "apply", classmethod(applied)))
         stack.enter_context(_inference_as_no_grad())
