@@ -99,6 +99,11 @@ def binary(number: float) -> str:
     return f"{number:,.2f} TiB"
 
 
+def percent(share: float) -> str:
+    """A share to three digits: ``97.2%``; one that is too small to be read so as less than what could be."""
+    return "<0.0001%" if 0 < share < 1e-6 else f"{100 * share:.3g}%"
+
+
 def unit(number: float, style: str) -> float:
     """What round numbers are multiples of, near a number of some style: bytes count in powers of 1,024."""
     return 2.0 ** (10 * max(0, (int(number).bit_length() - 1) // 10)) if style == "bytes" else 1.0

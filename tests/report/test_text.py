@@ -2,7 +2,7 @@
 
 import pytest
 
-from archscope.report.text import binary, plain, shape, short, value
+from archscope.report.text import binary, percent, plain, shape, short, value
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,14 @@ def test_short(number, text):
 )
 def test_binary(number, text):
     assert binary(number) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (1, "100%"), (1 / 3, "33.3%"), (0.00001, "0.001%"), (1e-6, "0.0001%"), (4e-7, "<0.0001%")],
+)
+def test_percent(share, text):
+    assert percent(share) == text
 
 
 @pytest.mark.parametrize(

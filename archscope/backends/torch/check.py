@@ -142,6 +142,7 @@ def _fvcore(account: Account, batch: int) -> Iterator[Check]:
     """fvcore's count, from archscope's MACs and what fvcore is known to count besides, or not to see."""
     counts = measure(account.design, account.setting, ("fvcore",))["fvcore"]
     if counts.version is None:
+        yield Check("flops by fvcore", "", None, "fvcore is not installed: `pip install fvcore`", batch)
         return
     bridge = reconcile(account.design, account.setting).readings["fvcore"].work
     assert bridge is not None

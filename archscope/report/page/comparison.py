@@ -18,7 +18,7 @@ from archscope.report.page.render import render
 from archscope.report.results.comparison import ComparisonReport, figure_title, notes, setting_text, times_text
 from archscope.report.results.difference import difference_lines, said, shown_costs
 from archscope.report.sheet import of_records
-from archscope.report.text import short, signed, value
+from archscope.report.text import percent, short, signed, value
 
 #: figures whose stages are drawn
 STAGE_FIGURES = ("params", "macs", "activations", "saved_bytes")
@@ -302,7 +302,7 @@ def _strips(comparison: Comparison, name: str) -> Strips:
                 part.name,
                 categories[part.name],
                 number / whole,
-                f"{part.name}: {number:,}, {100 * number / whole:.3g}%",
+                f"{part.name}: {number:,}, {percent(number / whole)}",
             )
             for part, number in zip(parts, numbers, strict=True)
             if number

@@ -18,7 +18,7 @@ from archscope.report.page.graph import exact, graph_data
 from archscope.report.page.render import render
 from archscope.report.results.account import typed
 from archscope.report.results.memory import TOLD, batches, within
-from archscope.report.text import shape, value
+from archscope.report.text import percent, shape, value
 from archscope.setting import Setting
 from archscope.verify import verify
 
@@ -200,14 +200,14 @@ def _sentences(account: Account) -> Iterator[str]:
         most = max(parts, key=lambda part, name=name: getattr(part, name))  # type: ignore[misc]
         row = max(account.rows, key=lambda row, name=name: getattr(row, name))  # type: ignore[misc]
         yield (
-            f"{_percent(getattr(most, name) / whole)} of the {what} sit in the {groups[most.name]}; "
-            f"{row.name} alone has {_percent(getattr(row, name) / whole)}."
+            f"{percent(getattr(most, name) / whole)} of the {what} sit in the {groups[most.name]}; "
+            f"{row.name} alone has {percent(getattr(row, name) / whole)}."
         )
     memory = account.memory
     if memory.timeline:
         kind, size = max(memory.peak_by_kind.items(), key=lambda item: item[1])
         words = {"saved tensors": "what autograd keeps for the backward pass", "temporary": "temporary tensors"}
-        share = _percent(size / memory.training)
+        share = percent(size / memory.training)
         yield f"A training step needs most memory {when(memory)}; {share} of it is {words.get(kind, kind)}."
     fields = account.fields[account.design.outputs[0][1].node] if account.rows else ()
     if fields and all(field.whole and field.sees == "all" for field in fields):
@@ -217,10 +217,6 @@ def _sentences(account: Account) -> Iterator[str]:
     elif fields:
         sizes, extents = (shape(tuple(getattr(f, name) for f in fields)) for name in ("size", "extent"))
         yield f"A unit of the output sees {sizes} of the {extents} input."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
 
 
 # -- stages ------------------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def _environment() -> Environment:
         "binary": text.binary,
         "duration": duration,
         "shape": text.shape,
-        "percent": lambda share: f"{100 * share:.3g}%",
+        "percent": text.percent,
         "json": _json,
     }
     return environment

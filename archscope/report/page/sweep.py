@@ -11,7 +11,7 @@ from archscope.report.page.graph import exact
 from archscope.report.page.paths import Scale, Tick, dots, stairs
 from archscope.report.page.render import render
 from archscope.report.results.sweep import rate_text, setting_text, size_text
-from archscope.report.text import short, value
+from archscope.report.text import percent, short, value
 from archscope.setting.sizes import duration
 from archscope.spec.values import value_text
 
@@ -169,7 +169,7 @@ def _refusal(sweep: Sweep, text: str, reason: Reason) -> Refusal:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.3g}%" if whole else "0%"
+    return percent(part / whole) if whole else "0%"
 
 
 # -- designs -----------------------------------------------------------------------------------------------------------

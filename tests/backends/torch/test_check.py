@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import archscope
+from archscope.analysis.peers.base import Measured
 from archscope.backends.torch import check as checks
 from archscope.backends.torch.peers import measure
 from archscope.cli import main
@@ -142,6 +143,14 @@ def test_a_difference_is_found(monkeypatch):
         "flops by fvcore",
     }
     assert wrong == always | (wrong & {"saved_bytes"})
+
+
+def test_a_counter_that_is_not_installed_is_told_as_not_asked(monkeypatch):
+    monkeypatch.setattr(checks, "measure", lambda *_: {"fvcore": Measured(failure="not installed")})
+    (one,) = [one for one in checks.check(archscope.load("lenet5")) if one.what == "flops by fvcore"]
+    assert one.measured is None
+    assert one.ok
+    assert one.note == "fvcore is not installed: `pip install fvcore`"
 
 
 def test_the_command_line():

@@ -320,7 +320,7 @@ def test_it_reads_as_if_a_person_had_written_it():
         == '''"""Small.
 
 Source: nobody.
-Input input 3 x 16 x 16 (without the batch): 13,338 parameters, 1,759,392 MACs.
+Input 3 x 16 x 16 (without the batch): 13,338 parameters, 1,759,392 MACs.
 Written by `archscope export --to torch`.
 """
 

@@ -321,6 +321,17 @@ def test_figures_that_javascript_cannot_hold_stay_exact(tmp_path: Path, new_page
     assert f"{2 * 1_849_688_064 * (10**9 + 7):,}" in first  # 64 x 64 x 9 x 224 x 224 MACs, the most of a layer
 
 
+def test_a_large_total_stands_on_one_line(tmp_path: Path, new_page: NewPage) -> None:
+    file = tmp_path / "large.html"
+    file.write_text(design_page(archscope.analyze(archscope.load("lenet5"), batch=10**6)), encoding="utf-8")
+    page = new_page(viewport={"width": 1300, "height": 900})
+    page.goto(file.as_uri())
+    tile = page.locator(".tile[data-figure=flops] strong")
+    assert tile.inner_text() == f"{2 * 416_520 * 10**6:,}"
+    lines = "strong => strong.offsetHeight / parseFloat(getComputedStyle(strong).lineHeight)"
+    assert {round(one.evaluate(lines)) for one in page.locator(".tile strong").all()} == {1}
+
+
 def test_colours_can_be_chosen(opened: Any) -> None:
     page = opened("alexnet", **LIGHT)
     paper = "getComputedStyle(document.body).backgroundColor"

@@ -68,7 +68,10 @@ def _head(design: Design, *texts: str) -> Iterator[str]:
     figures = f"{counted(total.params, 'parameter')}, {total.macs:,} MACs"
     body = "".join(texts)
     about = [f"{design.name}.", *([f"Source: {design.source}."] if design.source else [])]
-    about += [f"Input {sizes} (without the batch): {figures}.", "Written by `archscope export --to torch`."]
+    about += [
+        f"Input {sizes.removeprefix('input ')} (without the batch): {figures}.",
+        "Written by `archscope export --to torch`.",
+    ]
     safe = [_documented(line) for text in about for line in textwrap.wrap(text, 85)]
     yield f'"""{safe[0]}'
     yield from ["", *safe[1:], '"""']
