@@ -208,7 +208,7 @@ def test_the_bytes_of_a_half_precision_model():
         ),
         ({"input_size": "1x3x8x8"}, "is a tuple of sizes"),
         ({"input_size": [(1, 3, 8, 8), (1, 3)]}, "too many positional arguments"),
-        ({"input_size": (1, 3, 8, 8), "dtypes": ["complex64"]}, "dtypes are one for each of 1 inputs"),
+        ({"input_size": (1, 3, 8, 8), "dtypes": ["complex64"]}, "dtypes are one for each of 1 input"),
         ({"input_data": torch.rand(2, 5, 8, 8)}, "torch.export cannot trace Net: "),
         ({"input_data": torch.tensor(1.0)}, "the example inputs need a tensor whose first dimension is the batch"),
         ({"input_data": torch.rand(0, 3, 8, 8)}, "the batch must be at least 1"),
