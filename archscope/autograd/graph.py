@@ -132,6 +132,7 @@ class RecomputedBlock:
 
     Attributes:
         read: what it reads from outside, kept until its last node that keeps something has run.
+        versions: of those, when it began.
         again: runs its forward pass once more.
         nodes: its nodes; what they list as saved they only get when it is recomputed.
         left: how many nodes that keep something have yet to run.
@@ -140,6 +141,7 @@ class RecomputedBlock:
 
     def __init__(self, read: list[Value], again: Callable[[], None]) -> None:
         self.read, self.again = read, again
+        self.versions = [value.storage.version for value in read]
         self.nodes: list[Node] = []
         self.left = 0
         self.fresh = True

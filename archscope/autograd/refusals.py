@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archscope.autograd.graph import Node, Value
+from archscope.autograd.graph import Node, RecomputedBlock, Value
 from archscope.errors import UsageError
 
 _LEAVE_OUT = "leave out `inplace: true`"
@@ -63,6 +63,23 @@ def hold_unchanged(node: Node) -> None:
             raise Refused(
                 f"{storage.writer} overwrites what {node.layer} saves for its backward pass, which torch then refuses",
                 layer=storage.writer,
+            )
+
+
+def hold_readable(region: RecomputedBlock) -> None:
+    """Hold that what a block reads from outside is as it was, when it is to run again: torch saves it for that.
+
+    Raises:
+        Refused: the block, or a layer behind it, has overwritten it, be it without a gradient.
+    """
+    for value, version in zip(region.read, region.versions, strict=True):
+        writer = value.storage.writer
+        if value.storage.version != version:
+            raise Refused(
+                f"{writer} overwrites what a block under `checkpoint` reads, which runs again in the backward pass: "
+                "torch refuses that",
+                f"{_LEAVE_OUT}, or let the block begin a layer earlier",
+                layer=writer,
             )
 
 

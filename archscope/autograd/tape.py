@@ -21,7 +21,7 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.gradients import accumulate, as_strided, copy_slices
 from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value, strides_behind
 from archscope.autograd.loops import LONG, Entry, Loop, LoopMark, Stretched
-from archscope.autograd.refusals import Refused, hold_apart, hold_unchanged, hold_writable
+from archscope.autograd.refusals import Refused, hold_apart, hold_readable, hold_unchanged, hold_writable
 from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
 
@@ -573,7 +573,12 @@ class Tape:
             self.hold(value)
 
     def _recompute(self, region: RecomputedBlock) -> None:
-        """Run the forward pass of a block again, as far as its nodes need it."""
+        """Run the forward pass of a block again, as far as its nodes need it.
+
+        Raises:
+            Refused: what it reads has been overwritten since.
+        """
+        hold_readable(region)
         region.fresh = False
         phase, layer, nodes = self.phase, self.layer, self.nodes
         waiting = [node for node in region.nodes if node.saved]

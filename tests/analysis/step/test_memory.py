@@ -805,6 +805,24 @@ def test_a_block_that_overwrites_what_it_reads_from_outside_is_refused_as_torch_
     assert memory(design, batch=2, device=device, optimizer="none").inference
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "{layers: [{SELU: {inplace: true}}, {Linear: 8}], checkpoint: true}",  # what arrives needs no gradient
+        "{Linear: 8}, {Detach: }, {layers: [{ReLU: {inplace: true}}, {RMSNorm: }], checkpoint: true}",
+        "{layers: [{Linear: 8}, {Linear: 8}], checkpoint: true, name: a}, "
+        "{ReLU: {inplace: true}, from: input, name: b}, {Add: , from: [a, b]}",
+    ],
+)
+def test_what_a_recomputed_block_reads_is_saved_though_it_needs_no_gradient(layers):
+    design = archscope.load(f"input: [8]\nlayers: [{layers}, {{Linear: 3}}]\n")
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        step(design, 2, "sgd", fake=False)
+    with pytest.raises(UsageError, match=r"(SELU|ReLU|b) overwrites what a block under `checkpoint` reads"):
+        memory(design, batch=2)
+    assert memory(design, batch=2, optimizer="none").inference
+
+
 def test_what_needs_no_gradient_may_be_overwritten_again():
     text = "input: [8]\nlayers: [{Linear: 8, freeze: true}, {ReLU: {inplace: true}, checkpoint: true}, {Linear: 3}]\n"
     design = archscope.load(text)
