@@ -43,7 +43,7 @@ def load(
         most_problems: after so many mistakes it looks for no more.
 
     Returns:
-        The design; its ``warnings`` tell what has a meaning, and perhaps not the one that was meant.
+        The design; its ``warnings`` list what is valid but perhaps not intended.
 
     Raises:
         SpecError: with every mistake that was found, each with its place.

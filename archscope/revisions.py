@@ -163,15 +163,22 @@ class Revision(NamedTuple):
         Raises:
             SpecError: it is outside the repository.
         """
-        real = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))
+        return self._place(os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path)))
+
+    def _place(self, real: str) -> Place:
         relative = os.path.relpath(real, os.path.realpath(os.curdir)).replace(os.sep, "/")
         place = Place(self.short, relative if relative.startswith(".") else f"./{relative}")
         _from_top(place)
         return place
 
     def files(self, folder: str | os.PathLike[str]) -> Iterator[str]:
-        """The files that were in a folder then, as seen from the working folder, in order."""
-        top = _from_top(self.place(os.path.join(folder, "x")))[:-1]
+        """The files that were in a folder then, as seen from the working folder, in order.
+
+        Raises:
+            SpecError: it is outside the repository.
+        """
+        inside = _from_top(self._place(os.path.realpath(folder)))
+        top = "" if inside == "." else f"{inside}/"
         for path in _tree(_repository(), self.commit):
             if path.startswith(top):
                 yield str(Path(folder) / path[len(top) :])
@@ -280,8 +287,9 @@ def _looked_up(asked: str) -> str:
     if asked.startswith("-") or _STRANGE.search(asked) or not asked:
         raise _failure(f"{asked!r} is no revision", "a branch, a tag or a commit, as in origin/main, v1.0 or HEAD~3")
     _repository()
-    commit = os.fsdecode(_git("rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}", may_fail=True)).strip()
-    if commit:
+    name = os.fsdecode(_git("rev-parse", "--verify", "--quiet", asked, may_fail=True)).strip()  # `:/words` ends there
+    commit = os.fsdecode(_git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", may_fail=True)).strip()
+    if name and commit:
         return commit
     if asked == "HEAD":
         raise _failure("there is no commit here yet", "what is held against a revision needs one")

@@ -97,7 +97,7 @@ def verify(
 
     Raises:
         SpecError: an expectation or a budget names a figure or a layer that does not exist.
-        UsageError: a setting that cannot be.
+        UsageError: an impossible setting.
     """
     account = analyze(design, setting, **changes) if account is None else account
     return Verification(design, tuple(judged(account, [*design.expectations, *design.budgets], base)), account.setting)

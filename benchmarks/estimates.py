@@ -388,11 +388,11 @@ def _more(moved: Moved, times: float) -> Moved:
     return Moved(int(moved.flops * times), int(moved.read * times), int(moved.written * times), moved.calls)
 
 
-_HEAD = """# Estimates and bounds of times, held against published ones
+_HEAD = """# Estimates and bounds of times, compared with published timings
 
-Made by `python -m benchmarks.estimates FOLDER` of the tables in huggingface/pytorch-image-models, results/, and nothing
-else. Errors are relative, of networks whose whole family was left out of the fit. A bound is a share of the time that
-was measured: none may be above 100%.
+Made by `python -m benchmarks.estimates FOLDER`, only from the tables in huggingface/pytorch-image-models, results/.
+Errors are relative, of networks whose whole family was left out of the fit. A bound is shown as a share of the measured
+time: none may be above 100%.
 
 | setting | networks | families | median error | 90% within | bound, median | bound, highest | faster than the bound |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -408,16 +408,16 @@ _MISSES = """
 ## What is estimated badly, or not at all
 
 Training was timed with torch 1.12, which had no fused attention: networks that have it were left out of those tables,
-and what is estimated of their training rests on the products of others. Other devices, precisions and modes have no
-estimate: nobody has published timings of as many networks there. Batches outside of those of a table are told as such.
-Networks with few siblings are the ones that are far off: large depthwise windows (ConvMixer), grouped convolutions as
-wide as dense ones (ResNeXt-101 32x32d) in training, attention that timm runs otherwise since (EfficientFormer v2).
-That a mean which gates what a SiLU, GELU or Hardswish made is a kind of its own in compiled steps was found by looking
-at these errors, so they are a little too good there. Networks that no fit has seen (`HELD_OUT`) are off by at most 13%
-in the four compiled tables (VGG-16), EfficientNet-B2, which has such means, by at most 3%.
-Compiled, channels that are gated twice over (SKNet) are estimated half as slow again as they are.
-Networks that timm has changed since (another number of parameters), and MobileNet v5, whose norms run otherwise under
-autocast than an import sees, were left out of fits and bounds.
+and estimates of their training use factors fitted on other networks. There is no estimate for other devices,
+precisions and modes, for which nobody has published timings of as many networks. Batches outside the range of a table
+are marked. The errors are largest for networks with few similar ones: large depthwise kernels (ConvMixer), grouped
+convolutions as wide as dense ones (ResNeXt-101 32x32d) in training, attention that timm has changed since
+(EfficientFormer v2). That a mean used as a gate after a SiLU, GELU or Hardswish is a separate kind of work in
+compiled steps was found by looking at these errors, so they are a little too optimistic there. Networks that no fit
+has seen (`HELD_OUT`) are off by at most 13% in the four compiled tables (VGG-16), EfficientNet-B2, which has such
+means, by at most 3%. Compiled networks with two gates over channels (SKNet) are estimated 1.5 times as slow as they
+are. Networks that timm has changed since (another number of parameters), and MobileNet v5, whose norms run
+differently under autocast than in the import, were left out of fits and bounds.
 """
 
 

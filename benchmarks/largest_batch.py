@@ -128,18 +128,18 @@ def page(found: list[Row]) -> str:
     lines = [
         "# The largest batch, beside published ones",
         "",
-        "Made by `python -m benchmarks.largest_batch`, whose head says where the published figures are from: "
+        "Made by `python -m benchmarks.largest_batch`. The published figures are from "
         "[timm's training benchmarks](https://github.com/huggingface/pytorch-image-models/tree/"
         "aa4b5850c1543fa488abf260f18390eda46cf85d/results) on an RTX 3090 (24 GiB), torch 1.12, CUDA 11.3, fp16 "
         "autocast, SGD with Nesterov's momentum, kept gradients. `ran` is the published batch, `failed` the one before "
         "it that did not fit (none where the first, 512, ran). `archscope` is its largest batch, in "
         f"{room('rtx3090') / gib:.2f} GiB: what is left of {CARD.memory / gib:.0f} GiB less {CARD.context / gib:.2f} "
-        "for the CUDA context and all that is no tensor. The last column is what a batch of `failed` (else `ran`) "
-        "needs.",
+        "for the CUDA context and whatever else is not a tensor. The last column is what a batch of `failed` (else "
+        "`ran`) needs.",
         "",
         f"Of {len(found)} rows {counts['agrees']} agree, {counts['too small']} are too small, {counts['too large']} "
-        "too large. cuDNN's workspaces are in none of ours: what is too large would have fitted by a hair, and they, "
-        "or more of a desktop, were missing. Inception-ResNet-v2 is Keras', whose batch norms shift and do not scale; "
+        "too large. What is too large is so by little: cuDNN's workspaces, which are not counted, or a desktop may "
+        "have taken the rest. Inception-ResNet-v2 is Keras', whose batch norms shift and do not scale; "
         "the shift is a layer of its own here, which autocast runs in float32. Figures follow torch 2.13.",
         "",
         "| spec | timm | image | format | ran | failed | archscope | | needs |",

@@ -99,7 +99,7 @@ def _index_of_ops() -> str:
         for family, ops in families().items()
     )
     return (
-        f"# Ops\n\nThe {len(REGISTRY)} layers that a spec may name, by family. Arguments have torch's names and "
+        f"# Ops\n\nThe {len(REGISTRY)} layers that a spec can use, by family. Arguments have torch's names and "
         "defaults; `archscope ops NAME` prints the same in a terminal.\n\n" + table(("family", "ops"), rows)
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ def _op(one: Mapping[str, Any]) -> str:
         "follows from what arrives": ", ".join(map(code, one["follows"])),
         "view": "its output is a view of its input" if one["view"] else "",
     }
-    refused = "".join(f"- `{name}` is not taken: {escaped(why)}\n" for name, why in one["refuses"].items())
+    refused = "".join(f"- `{name}` is not supported: {escaped(why)}\n" for name, why in one["refuses"].items())
     return "\n".join(
         (
             f"## {one['op']}\n",
@@ -194,8 +194,8 @@ def _figures() -> str:
     rows = ((f"`{one.name}`", one.unit, escaped(one.convention), ", ".join(one.scopes)) for one in FIGURES.values())
     return (
         "# Figures\n\nA figure has one name everywhere: in Python, columns, JSON, `expect:`, `budget:`, `--where` and "
-        "`--sort`. What it is known of: a whole design, a block, a layer, or a sum over layers of a kind.\n\n"
-        + table(("figure", "unit", "counted as", "known of"), rows)
+        "`--sort`. The last column says for what it is available: a design, a block, a layer, or a sum over a kind of "
+        "layer.\n\n" + table(("figure", "unit", "counted as", "available for"), rows)
     )
 
 
@@ -213,15 +213,16 @@ def _settings() -> str:
     )
     optimizers = ((code(name), str(one.states), code(one.torch)) for name, one in OPTIMIZERS.items())
     about = (
-        "How a design is run. Every result states of its setting what its figures depend on. In Python it is one value:"
+        "How a design is run. Every result states the fields on which its figures depend. In Python it is one value:"
     )
     heads = ("device", "name", "memory, GiB", "GB/s", *_NUMBERS.values(), "peaks from")
     return "\n".join(
         (
             f"# Settings\n\n{about}\n", _SETTING,
             "## Precisions\n", table(("precision", "also", "what it means"), precisions),
-            "## Optimizers\n", table(("optimizer", "tensors kept a parameter", "torch.optim"), optimizers),
-            "## Devices\n", "Peaks are TFLOP/s of dense products, as their makers publish them.\n",
+            "## Optimizers\n", table(("optimizer", "state tensors per parameter", "torch.optim"), optimizers),
+            "## Devices\n",
+            "Peaks are TFLOP/s of dense products, as the makers publish them; GB/s is the memory bandwidth.\n",
             table(heads, map(_device, DEVICES, DEVICES.values())),
         )
     )  # fmt: skip
@@ -255,9 +256,9 @@ def _errors() -> str:
     return "\n".join(
         (
             "# Errors\n",
-            "Every mistake in a spec is told with its place, the numbers at hand and, where there is one, a hint. "
-            "These are the mistakes that the tests make, each with all that is said of it; "
-            "[exit codes](../limits.md#exit-codes) are apart.\n",
+            "Every error in a spec shows its place, the numbers involved and, if there is one, a hint. "
+            "These are the mistakes that the tests make, each with its message; "
+            "[exit codes](../limits.md#exit-codes) are on another page.\n",
             "## Exceptions\n", "```text\n" + inspect.cleandoc(tree) + "\n```\n",
             *chain.from_iterable((f"## {name}\n", table(heads, rows)) for name, rows in _mistakes()),
         )

@@ -101,6 +101,12 @@ def test_a_branch_is_held_against_where_it_left(repository):
     assert str(revision(fork)) == fork
 
 
+@pytest.mark.parametrize("asked", [":/more", "HEAD^{/more}", "@", "HEAD^0", "refs/heads/change"])
+def test_commits_are_named_as_git_names_them(repository, asked):
+    """The youngest commit whose message has the word is this or main's; git says which."""
+    assert revision(asked, tip=True).commit == repository.git("rev-parse", asked)
+
+
 def test_what_moved_is_recognised(repository):
     repository.git("mv", "models/net.yaml", "models/other name.yaml")
     assert revision("HEAD").renamed() == {os.path.join("models", "other name.yaml"): os.path.join("models", "net.yaml")}

@@ -125,7 +125,7 @@ def explain(design: Design, layer: str | None = None, setting: Setting | None = 
         changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
-        UsageError: there is no layer or block of that name, or a setting that cannot be.
+        UsageError: there is no layer or block of that name, or an impossible setting.
     """
     if not isinstance(layer, (str, type(None))):
         what = "the setting stands behind it, as in explain(design, setting=...)" if isinstance(layer, Setting) else ""

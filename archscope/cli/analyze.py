@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @click.command("analyze")
 @options.many_specs
-@click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
+@click.option("--depth", type=options.Depth(), help="Fold blocks below this many levels of names; `all` folds none.")
 @click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
-@click.option("--sort", type=options.Names(COLUMNS), help="Order by a column, the largest first: macs, or -macs.")
+@click.option("--sort", type=options.Names(COLUMNS), help="Sort by a column, the largest first: macs (or -macs).")
 @settings.options(*options_of("training_bytes", "inference_bytes"), "calibration")
 @options.variant
 @options.formats(AccountReport)
 @click.option(
-    "--profile", "profile_file", metavar="FILE", help="For --html: also times that `profile --json` measured."
+    "--profile", "profile_file", metavar="FILE", help="For --html: add the times measured by `profile --json`."
 )
 @options.manners
 @uncollected()

@@ -21,8 +21,10 @@ from archscope.report.schema import dumped
     multiple=True,
     help="May be repeated.  [default: float32]",
 )
-@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="To spend, about.")
-@options.target("--output", help="Where to store it, instead of in your folder; - prints it.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Time to spend, approximately."
+)
+@options.target("--output", help="Output file, instead of your data folder; - is standard output.")
 @options.formats(CalibrationReport)
 @options.manners
 def command(
@@ -30,7 +32,7 @@ def command(
 ) -> None:
     """Measure what a device achieves on typical layers, so that predictions become estimates.
 
-    `archscope predict` and `archscope profile` find what is stored here.
+    `archscope predict` and `archscope profile` use the stored calibration.
 
     \b
     archscope calibrate

@@ -50,18 +50,20 @@ class VariantType(click.ParamType):
     "variants",
     multiple=True,
     type=VariantType(),
-    help="One more column for each SPEC, with other variables (width=96,depths=[3,4,23,3]) or input (input=3x160x160).",
+    help="Add a column for each SPEC, with other variables (width=96,depths=[3,4,23,3]) or input (input=3x160x160).",
 )
 @click.option(
-    "--baseline", metavar="SPEC|NUMBER", help="Which design ratios are to; the first unasked.  [counts from 1]"
+    "--baseline",
+    metavar="SPEC|NUMBER",
+    help="The design that ratios refer to, by name or number (from 1).  [default: the first]",
 )
 @click.option("--columns", type=options.Names(FIGURES), help="Figures by name, separated by commas; `help` lists them.")
-@click.option("--stages", is_flag=True, help="Also params, MACs and activations block by block.")
-@click.option("--diff", "difference", is_flag=True, help="Also what makes the second of two designs of the first.")
+@click.option("--stages", is_flag=True, help="Also show params, MACs and activations block by block.")
+@click.option("--diff", "difference", is_flag=True, help="Also show the differences between two designs.")
 @click.option(
     "--depth",
     type=options.Depth(),
-    help="Names that tell --stages apart (1 unasked), blocks that --diff opens (unasked, up to 120 rows); or `all`.",
+    help="Levels of names for --stages (default 1), or of blocks that --diff opens (default up to 120 rows); or `all`.",
 )
 @settings.options(*FIELDS)
 @options.variant
@@ -81,7 +83,7 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Put designs, or variants of one, side by side, with ratios to a baseline.
+    """Show designs, or variants of one, side by side, with ratios to a baseline.
 
     A column is a SPEC, or a SPEC with what one --with changes; --set and --input change all of them.
 
@@ -93,7 +95,7 @@ def command(
     archscope compare resnet50 resnet101 --diff
     archscope compare alexnet vgg16 resnet50 --html compared.html
 
-    --diff lays two designs over each other, block by block: what was added, removed and changed, which layers are
+    --diff compares two designs block by block: what was added, removed and changed, which layers are
     affected by that, and what each of it costs. The costs of its lines add up to the difference of the totals.
     """
     if columns == "help":

@@ -48,18 +48,20 @@ def _limit(word: str, comparison: str, example: str, text: str) -> Callable[[Any
 @click.option(
     "--base", required=True, metavar="REVISION", help="A branch, a tag or a commit: origin/main, v1.0, HEAD~1."
 )
-@click.option("--tip", is_flag=True, help="Against REVISION itself, not where this branch left it.")
+@click.option("--tip", is_flag=True, help="Compare with REVISION itself, not with where this branch started from it.")
 @click.option("--columns", type=options.Names(FIGURES), help="Figures by name, separated by commas; `help` lists them.")
+@click.option("--depth", type=options.Depth(), help="Levels of blocks that are opened; by default up to 120 rows.")
+@_limit("--at-most", "<=", "macs=4.1G", "Upper limit for a figure of each design that changed or is new")
+@_limit("--at-least", ">=", "receptive_field=224", "Lower limit for a figure")
+@_limit("--grows-at-most", "grows <=", "params=1%", "Limit for the growth of a figure, as a share or a number")
 @click.option(
-    "--depth", type=options.Depth(), help="Blocks within each other that are opened; unasked, up to 120 rows."
+    "--where",
+    multiple=True,
+    type=Condition,
+    metavar="CONDITION",
+    help="Check a condition, as of a sweep: macs / params < 200.",
 )
-@_limit("--at-most", "<=", "macs=4.1G", "Hold a figure of each design that changed, or is new, below a limit")
-@_limit("--at-least", ">=", "receptive_field=224", "Hold a figure above a limit")
-@_limit("--grows-at-most", "grows <=", "params=1%", "Hold what a figure grows by below a share, or a number")
-@click.option(
-    "--where", multiple=True, type=Condition, metavar="CONDITION", help="Hold what a sweep would: macs / params < 200."
-)
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 although a limit is broken: only tell.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if a limit is exceeded.")
 @settings.options(*FIELDS)
 @options.variant
 @options.formats(ChangesReport)
@@ -83,11 +85,11 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Tell what a branch does to designs: figures before and after, layers, and the limits that it breaks.
+    """Show what a branch changes in designs: figures before and after, layers, and limits that are exceeded.
 
-    SPEC is a file or a folder; of a folder every design that changed, is new or is gone is told, by whichever file: its
-    own, or one that it includes or extends. What stands in the working folder is held against git's commit where this
-    branch left REVISION, as a pull request shows it. A single design of another revision is `REVISION:PATH` in every
+    SPEC is a file or a folder. Of a folder every design that changed, is new or was removed is shown, whether its own
+    file changed or one that it includes or extends. The working folder is compared with the commit where this branch
+    started from REVISION, as in a pull request. A single design at another revision is `REVISION:PATH` in every
     command.
 
     \b
@@ -97,8 +99,8 @@ def command(
     archscope diff --base origin/main models/ --markdown comment.md
     archscope compare v1.0:models/net.yaml models/net.yaml --diff
 
-    Exit codes: 1 if `expect:`, `budget:` or a limit of the command line does not hold of a design that changed or is
-    new, 2 if a spec is wrong.
+    Exit codes: 1 if `expect:`, `budget:` or a limit of the command line does not hold for a design that changed or is
+    new, 2 if a spec is invalid.
     """
     if columns == "help":
         options.column_help(FIGURES.values())

@@ -12,7 +12,7 @@ from archscope.spec.writer import to_yaml
 @click.command("expand")
 @options.one_spec
 @options.variant
-@options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
+@options.target("-o", "--output", default="-", help="Output file; - is standard output.")
 @options.manners
 def command(
     spec: str,
@@ -21,7 +21,9 @@ def command(
     output: str,
     quiet: bool,
 ) -> None:
-    """Print the fully resolved design: every layer by its full name, no blocks, no variables. It is a spec again.
+    """Print the fully resolved design: every layer by its full name, no blocks, no variables.
+
+    The output is a valid spec.
 
     \b
     archscope expand resnet50 --set classes=10 -o resnet50_flat.yaml

@@ -21,11 +21,11 @@ _OF_SOME = {"seed": "the other formats hold no weights", "figure": "the other fo
     "--to",
     "form",
     type=click.Choice([*FORMS]),
-    help="What to write; by the ending of the file's name where it is left out.",
+    help="What to write; by default the file's extension says it.",
 )
-@options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
-@click.option("--seed", type=int, help="Of the initial weights in an ONNX model.")
-@click.option("--figure", type=options.Names(FIGURES), help="Of every layer, in node data (macs unasked).")
+@options.target("-o", "--output", default="-", help="Output file; - is standard output.")
+@click.option("--seed", type=int, help="Seed of the initial weights in an ONNX model.")
+@click.option("--figure", type=options.Names(FIGURES), help="The figure of every layer in node data.  [default: macs]")
 @options.manners
 def command(
     spec: str,
@@ -39,10 +39,11 @@ def command(
 ) -> None:
     """Write a design for other tools: PyTorch source, ONNX, Graphviz, Mermaid, JSON, Model Explorer.
 
-    The source stands alone: a class a block, loops where the spec repeats. It loads the state of the module that
-    archscope builds, and gives the same outputs bit for bit. JSON is the graph with every layer's arguments, shapes,
-    parameters and MACs, as networkx.node_link_graph and D3 read it. Nodes of an ONNX model say their layers, and what
-    these cost, where Netron shows it. Model Explorer reads the graph with its blocks, and figures to colour it by.
+    The source needs only torch: a class for each block, loops where the spec repeats. It loads the state of the module
+    that archscope builds, and gives the same outputs bit for bit. JSON is the graph with every layer's arguments,
+    shapes, parameters and MACs, for networkx.node_link_graph and D3. Nodes of an ONNX model have the names and figures
+    of their layers in their metadata, where Netron shows them. Model Explorer shows the graph with its blocks, and
+    colours it by a figure.
 
     \b
     archscope export resnet50 --to torch -o model.py

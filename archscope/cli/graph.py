@@ -12,11 +12,11 @@ from archscope.report.outline import MOST_BOXES
 
 @click.command("graph")
 @options.one_spec
-@options.target("-o", "--output", picture=True, required=True, help="Where to write it: .svg, .png or .pdf.")
-@click.option("--depth", type=options.Depth(), help="Fold blocks below so many names; `all` folds none.")
-@click.option("--open", "opened", multiple=True, metavar="NAME", help="Unfold this block, too; may be given again.")
+@options.target("-o", "--output", picture=True, required=True, help="Output file: .svg, .png or .pdf.")
+@click.option("--depth", type=options.Depth(), help="Fold blocks below this many levels of names; `all` folds none.")
+@click.option("--open", "opened", multiple=True, metavar="NAME", help="Unfold this block, too; may be repeated.")
 @click.option("--shapes", is_flag=True, help="Write the shapes of tensors along the edges.")
-@click.option("--horizontal", is_flag=True, help="From left to right.")
+@click.option("--horizontal", is_flag=True, help="Draw from left to right.")
 @options.variant
 @options.manners
 def command(
@@ -30,9 +30,9 @@ def command(
     inputs: tuple[tuple[str, tuple[int, ...]], ...],
     quiet: bool,
 ) -> None:
-    """Draw the layer graph: a box a layer with its shape, parameters and MACs; blocks are frames, or one box each.
+    """Draw the layer graph: a box per layer with its shape, parameters and MACs; blocks are frames, or one box each.
 
-    Blocks are folded until there are at most 60 boxes, unless --depth says otherwise. Colours tell families of layers,
+    Blocks are folded until there are at most 60 boxes, unless --depth says otherwise. Colours show families of layers,
     a bar in a box its share of the MACs.
 
     \b

@@ -53,10 +53,10 @@ class ExampleInput(click.ParamType):
     help="An input without the batch, in the order of forward: 3x224x224; by name and with a type: ids=128:int64.",
 )
 @click.option("--kwargs", "kwargs_text", metavar="JSON", help="Arguments of the callable: '{\"num_classes\": 10}'.")
-@click.option("--name", help="Of the design; that of the callable or of the file if left out.")
-@click.option("--flat", is_flag=True, help="A plain list of layers: no blocks, no repeats.")
+@click.option("--name", help="Name of the design; by default that of the callable or of the file.")
+@click.option("--flat", is_flag=True, help="Write a plain list of layers: no blocks, no repeats.")
 @click.option("--opaque", is_flag=True, help="Keep what no layer can represent as a black box with measured totals.")
-@options.target("-o", "--output", default="-", help="Where to write the spec; - is standard output.")
+@options.target("-o", "--output", default="-", help="Output file of the spec; - is standard output.")
 @options.formats(ImportedReport)
 @options.manners
 @click.pass_context
@@ -72,10 +72,10 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Turn a model into a spec that can be read, changed, compared and swept, and prove that it is the model.
+    """Turn a model into a spec that can be read, changed, compared and swept, and prove it against the model.
 
-    TARGET is module:callable or file.py:Class (a class, a function that gives a model, or a model that is there), a
-    program that torch.export saved (.pt2), or an ONNX file (.onnx).
+    TARGET is module:callable or file.py:Class (a class, a function that returns a model, or a model), a program saved
+    by torch.export (.pt2), or an ONNX file (.onnx).
 
     THIS RUNS THE CODE OF THE MODEL'S AUTHOR, as importing and calling it in Python does: import only what you would
     run. A .pt2 file is loaded by torch, an .onnx file is only read. Nothing else in archscope runs code from an input.
@@ -87,12 +87,11 @@ def command(
     archscope import saved.pt2 -o saved.yaml
 
     The model is traced by torch.export at two batch sizes. Parameters, buffers, output shapes, MACs and the bytes that
-    autograd keeps are held against the original, and printed (on standard error where the spec goes to standard
-    output). What no layer can represent is refused by name and place.
+    autograd saves are compared with the original, and printed (on standard error if the spec goes to standard output).
+    What no layer can represent is refused by name and place. Values of constants that are not an expression, and too
+    many for the spec, go into a file beside it (NAME.npz).
 
-    Values of constants that are no arithmetic and too many for the spec go into a file beside it (NAME.npz).
-
-    Exit codes: 0 all figures are the original's, 1 written, but a figure differs, 2 refused.
+    Exit codes: 0 all figures equal the original's, 1 the spec is written, but a figure differs, 2 refused.
     """
     options.to_stdout(output, *outputs.targets)
     if target.endswith(".onnx"):

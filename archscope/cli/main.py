@@ -35,27 +35,24 @@ class LazyGroup(click.Group):
     #: commands by name, each with the module that holds it and its line in the list of commands
     COMMANDS: ClassVar[dict[str, tuple[str, str]]] = {
         "analyze": ("analyze", "Print the layer table of designs: shapes, parameters, MACs, and every total."),
-        "compare": ("compare", "Put designs side by side, and tell what makes one of another."),
-        "diff": ("diff", "Tell what a branch does to designs, and hold budgets: for pull requests."),
+        "compare": ("compare", "Show designs side by side, or the differences between two."),
+        "diff": ("diff", "Show what a branch changes in designs, and check budgets: for pull requests."),
         "explain": ("explain", "Show the arithmetic of every figure, as a textbook writes it."),
-        "sweep": ("sweep", "Account for a whole space of designs, and show its frontier."),
+        "sweep": ("sweep", "Compute the figures of a whole space of designs, and show the best."),
         "graph": ("graph", "Draw the layer graph: SVG, PNG or PDF, with blocks folded."),
         "plot": ("plot", "Draw charts: where a design's cost sits, its memory, its roofline, designs side by side."),
-        "receptive-field": ("receptive_field", "Tell what part of the input a unit can see, for every layer."),
-        "memory": ("memory", "Tell what a training step holds in memory, and what inference needs."),
+        "receptive-field": ("receptive_field", "Show what part of the input a unit can see, for every layer."),
+        "memory": ("memory", "Show how much memory a training step and inference need, and what fits."),
         "predict": ("predict", "Predict the time of a step on a device, layer by layer."),
-        "profile": ("profile", "Time a design here, whole and by layer, against the machine's peak."),
-        "calibrate": ("calibrate", "Measure a device, so that predictions become estimates."),
+        "profile": ("profile", "Time a design on this machine, as a whole and by layer."),
+        "calibrate": ("calibrate", "Measure a device, so that predictions for it become estimates."),
         "verify": ("verify", "Check published figures (expect:) and limits (budget:)."),
         "export": ("export", "Write a design as PyTorch source, ONNX, Graphviz, Mermaid, JSON, or for Model Explorer."),
-        "import": ("importing", "Turn a PyTorch or ONNX model into a spec, proved against it; runs the model's code."),
-        "reconcile": (
-            "reconcile",
-            "Tell what fvcore, torchinfo, thop and others count, and what makes the difference.",
-        ),
+        "import": ("importing", "Turn a PyTorch or ONNX model into a spec, proved against the model; runs its code."),
+        "reconcile": ("reconcile", "Show what fvcore, torchinfo, thop and others count, and why they differ."),
         "expand": ("expand", "Print the fully resolved design as a flat spec."),
         "list": ("list", "List the designs that ship with archscope."),
-        "ops": ("ops", "List the layers that specs know, or describe one."),
+        "ops": ("ops", "List the layers that a spec can use, or describe one."),
         "schema": ("schema", "Print the JSON schema of the spec language, or of a command's JSON."),
     }
 
@@ -117,7 +114,7 @@ def _fault(error: Exception) -> str:
     place = f"{os.path.relpath(frames[-1].filename, package)}:{frames[-1].lineno}" if frames else "outside"
     said = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
     return (
-        f"error: archscope failed ({said}, in {place}): this is a mistake of archscope, please report it with the"
+        f"error: archscope failed ({said}, in {place}): this is a bug in archscope, please report it with the"
         " command and the spec; with ARCHSCOPE_TRACEBACK=1 in the environment it shows the traceback"
     )
 
@@ -127,7 +124,7 @@ def _fault(error: Exception) -> str:
 def main() -> None:
     """The accountant of neural architectures.
 
-    A design is declared in a short YAML spec; archscope accounts for it exactly, before a weight exists.
+    A design is declared in a short YAML spec; archscope computes its exact figures, before a weight exists.
 
     \b
     archscope analyze vgg16                 the layer table of a design that ships with archscope
@@ -135,6 +132,7 @@ def main() -> None:
     archscope explain vgg16 conv1_1         the arithmetic of one layer
     archscope verify specs/                 published figures against computed ones
 
-    SPEC is a path, a name that `archscope list` shows, or - for standard input. Exit codes: 0 fine, 1 a check failed,
-    2 a wrong spec or a wrong call, 3 a mistake of archscope, 130 interrupted.
+    SPEC is a path, a name that `archscope list` shows, or - for standard input.
+
+    Exit codes: 0 success, 1 a check failed, 2 an invalid spec or command line, 3 a bug in archscope, 130 interrupted.
     """

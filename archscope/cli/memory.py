@@ -47,15 +47,15 @@ class Size(click.ParamType):
 @click.option(
     "--limit",
     type=Size(),
-    help="24GiB: the largest batch, and in steps of 32 the largest square input, or the longest sequence, that fit.",
+    help="24GiB: the largest batch that fits and, in steps of 32, the largest square input, or the longest sequence.",
 )
 @click.option(
     "--context",
     type=Size(),
-    help="600MiB: what tensors do not get of the device's memory, or of the limit: driver, CUDA context, kernels, "
-    "other programs. Of a device by name, a cautious figure unasked.",
+    help="600MiB: the part of the device's memory, or of the limit, that is not for tensors: driver, CUDA context, "
+    "kernels, other programs. The default for a device by name is a cautious figure.",
 )
-@click.option("--layers", is_flag=True, help="Every layer that keeps something, not only the largest.")
+@click.option("--layers", is_flag=True, help="Every layer that saves something, not only the largest.")
 @options.variant
 @options.target("--plot", picture=True, help="Draw memory over the training step (.svg, .png, .pdf).")
 @options.formats(MemoryReport)
@@ -72,10 +72,10 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Tell what a training step takes and what inference needs, to the byte, where the peak is, and what fits.
+    """Show how much memory a training step and inference need, to the byte, where the peak is, and what fits.
 
-    The step is forward, a cross-entropy loss, backward and the optimizer's update, allocation by allocation. What a
-    kernel takes for itself (a workspace, a copy in another layout) is not counted.
+    The step is forward, a cross-entropy loss, backward and the optimizer's update, allocation by allocation. Workspaces
+    of kernels are not counted.
 
     \b
     archscope memory vgg16 --batch 64 --optimizer adamw

@@ -25,7 +25,7 @@ class OpName(click.ParamType):
 @options.formats(OpsReport)
 @options.manners
 def command(name: str | None, outputs: options.Outputs, quiet: bool) -> None:
-    """List the layers that specs know, or describe one: arguments, inputs, parameters, what is counted.
+    """List the layers that a spec can use, or describe one: arguments, inputs, parameters, what is counted.
 
     \b
     archscope ops

@@ -140,14 +140,14 @@ def one_spec(function: _Command) -> _Command:
 def variant(function: _Command) -> _Command:
     """``--set`` and ``--input``: another variant of the design."""
     function = click.option(
-        "--input", "inputs", multiple=True, type=InputShape(), help="Another input, without the batch: 3x299x299."
+        "--input", "inputs", multiple=True, type=InputShape(), help="Another input size, without the batch: 3x299x299."
     )(function)
     return click.option(
         "--set",
         "sets",
         multiple=True,
         type=Assignment(),
-        help="Another value of a variable, or of an element of a list: width=96, depths=[3,4,23,3], depths[2]=23.",
+        help="Set a variable, or an element of a list: width=96, depths=[3,4,23,3], depths[2]=23.",
     )(function)
 
 
@@ -161,7 +161,7 @@ def manners(function: _Command) -> _Command:
     function = click.option(
         "--no-color", is_flag=True, expose_value=False, callback=no_color, help="Plain text, also in a terminal."
     )(function)
-    return click.option("-q", "--quiet", is_flag=True, help="Results only: no warnings, no remarks.")(function)
+    return click.option("-q", "--quiet", is_flag=True, help="Print results only: no warnings, no remarks.")(function)
 
 
 def column_help(columns: Iterable[Column]) -> None:

@@ -47,7 +47,7 @@ def command() -> None:
     archscope plot roofline resnet50 --device h200 --batch 64 --precision bf16 -o roof.svg
     archscope plot bubbles alexnet_torchvision vgg16 resnet50 mobilenet_v2 -o bubbles.svg
 
-    `archscope plot KIND --help` tells the options of each.
+    `archscope plot KIND --help` shows the options of each.
     """
 
 
@@ -70,7 +70,7 @@ _of_memory = settings.options(*options_of("training_bytes", "inference_bytes"))
 
 @command.command("stages")
 @options.one_spec
-@click.option("--depth", type=options.Depth(), help="Blocks by so many names; `all` is every layer.")
+@click.option("--depth", type=options.Depth(), help="Levels of blocks; `all` is every layer.")
 @_of_memory
 @_picture
 def stages(
@@ -168,7 +168,7 @@ def bubbles(specs: tuple[str, ...], output: str, sets: Sets, inputs: Inputs, qui
 @_of_memory
 @_picture
 def totals(specs: tuple[str, ...], setting: Setting, output: str, sets: Sets, inputs: Inputs, quiet: bool) -> None:
-    """Parameters, MACs and kept memory of several designs."""
+    """Parameters, MACs and saved bytes of several designs."""
     from archscope.report import charts
 
     _save(charts.totals(_accounts(specs, sets, inputs, setting, quiet=quiet)), output)

@@ -28,11 +28,12 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Say how long a step takes on a device, layer by layer, without torch and without the device.
+    """Predict how long a step takes on a device, layer by layer, without torch and without the device.
 
-    Without a calibration each time is a lower bound (a roofline): the larger of work over peak and bytes over
-    bandwidth, with the maker's figures, plus --launch for each call; it grants the highest clock, the cache, and TF32
-    and Winograd's convolutions where torch may take them. With one (`archscope calibrate`) it is an estimate.
+    Without a calibration each time is a lower bound (a roofline): the larger of FLOPs over peak and bytes over
+    bandwidth, with the maker's figures, plus --launch for each call. It assumes the highest clock, a full cache, and
+    TF32 and Winograd convolutions where torch may use them. For devices with published timings an estimate of the step
+    stands beside it. With a calibration (`archscope calibrate`) all times are estimates.
 
     \b
     archscope predict resnet50 --device h200 --batch 64 --precision bf16

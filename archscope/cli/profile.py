@@ -15,8 +15,10 @@ from archscope.setting import Setting
 @options.one_spec
 @options.device
 @settings.options("batch", "precision", "mode", "optimizer", "channels_last", "compile")
-@click.option("--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="To spend on timing.")
-@click.option("--measure-peak", is_flag=True, help="Measure the machine's two ceilings first.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Time to spend on timing."
+)
+@click.option("--measure-peak", is_flag=True, help="Measure the machine's peak FLOP/s and bandwidth first.")
 @settings.calibration_file
 @options.variant
 @options.layer_rows
@@ -36,9 +38,9 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Time a design, whole and by layer, on this machine, and hold it against the machine's peak and the prediction.
+    """Time a design on this machine, as a whole and by layer, against the machine's peak and the prediction.
 
-    Training is forward, loss, backward and update. Medians of at least 5 steps behind a warm-up.
+    Training is forward, loss, backward and update. Medians of at least 5 steps after a warm-up.
 
     \b
     archscope profile alexnet --device cpu --batch 8

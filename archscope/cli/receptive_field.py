@@ -32,13 +32,15 @@ class Places(click.ParamType):
 @click.command("receptive-field")
 @options.one_spec
 @click.argument("layer", required=False)
-@click.option("--unit", type=Places(), help="A unit of the layer's map, as 1,1: exactly what it sees of the input.")
-@click.option("--pixel", type=Places(), help="A place of the input, as 112,112: which units of the layer see it.")
-@click.option("--from", "source", metavar="INPUT", help="The input that is seen, where there are several.")
-@click.option("--measure", is_flag=True, help="With --unit: hold it against gradients of the built module (torch).")
-@click.option("--depth", type=options.Depth(), help="Without LAYER: fold blocks below so many names; `all` folds none.")
+@click.option("--unit", type=Places(), help="Show exactly what one unit of the layer's map sees of the input: 1,1.")
+@click.option("--pixel", type=Places(), help="Show which units of the layer see a place of the input: 112,112.")
+@click.option("--from", "source", metavar="INPUT", help="Which input, if there are several.")
+@click.option("--measure", is_flag=True, help="With --unit: compare with gradients of the built module (torch).")
+@click.option(
+    "--depth", type=options.Depth(), help="Without LAYER: fold blocks below this many levels; `all` folds none."
+)
 @options.target("--plot", picture=True, help="Draw the growth of the field through the network (.svg, .png, .pdf).")
-@options.target("--draw", picture=True, help="Draw the fields of middle units over the input.")
+@options.target("--draw", picture=True, help="Draw the fields of the middle units over the input.")
 @click.option("--layers", metavar="A,B,...", help="With --draw: the layers, instead of LAYER.")
 @click.option("--image", metavar="FILE", help="With --draw: a picture to draw over.")
 @options.target("--heat", picture=True, help="With --unit: draw the effective receptive field, by gradients (torch).")
@@ -67,7 +69,7 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Tell what part of the input a unit can see: size, jump, start and padding, for every layer and axis.
+    """Show what part of the input a unit can see: size, jump, start and padding, for every layer and axis.
 
     LAYER is a layer, or a block (then its last layer). Places are counted from 0, rows first.
 

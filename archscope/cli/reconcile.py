@@ -18,7 +18,7 @@ _NO_TORCH = "modelled alone, for there is no PyTorch to run them: `pip install '
 @click.command("reconcile")
 @options.one_spec
 @settings.options(*OF_MODULES)
-@click.option("--no-run", is_flag=True, help="Model the peers, and run none.")
+@click.option("--no-run", is_flag=True, help="Only model the peers, do not run them.")
 @options.variant
 @options.formats(ReconciliationReport)
 @options.manners
@@ -33,11 +33,11 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Tell what fvcore, torch's counter, torchinfo, ptflops, thop and Keras report, and what makes the difference.
+    """Show what fvcore, torch's counter, torchinfo, ptflops, thop and Keras report, and why they differ.
 
-    Each is modelled by the rules in its source, and those that are installed are run, on the CPU, on the module that
-    the design describes, in the precision that is asked for; one that cannot be says why. Below the table each figure
-    is led back to archscope's, term by term. Exit code 1 if a modelled figure is not the measured one.
+    Each is modelled by the rules in its source. Those that are installed are also run, on the CPU, on the built module,
+    in the given precision; for one that cannot be, the output says why. Below the table each figure is derived from
+    archscope's, term by term. Exit code 1 if a modelled figure differs from the measured one.
 
     \b
     archscope reconcile resnet50

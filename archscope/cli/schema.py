@@ -38,7 +38,7 @@ def schema(of: str) -> Schema:
 
 @click.command("schema")
 @click.argument("of", type=click.Choice(["spec", *REPORTING, "export"]), default="spec")
-@options.target("-o", "--output", default="-", help="Where to write it; - is standard output.")
+@options.target("-o", "--output", default="-", help="Output file; - is standard output.")
 @options.manners
 def command(of: str, output: str, quiet: bool) -> None:
     """Print a JSON schema: of the spec language (made from the op registry), or of the JSON that a command writes.

@@ -19,9 +19,9 @@ from archscope.setting.precision import PRECISIONS, WORDS, precision_of
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _PRECISIONS = (
-    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without, tf32 everywhere; "
-    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are of weights "
-    "and inputs; of float8 only what weights and activations weigh is known."
+    "float32 is torch's default, TF32 in convolutions where the device has it; ieee is without TF32, tf32 everywhere; "
+    "bf16-mixed (or amp) and fp16-mixed are torch.autocast; bfloat16 (bf16), float16 (fp16) and float64 are the type "
+    "of weights and inputs; for float8 only the size of weights and activations is known."
 )
 
 
@@ -71,45 +71,47 @@ def _option(*names: str, text: str, **more: Any) -> Callable[[_Command], _Comman
 
 #: the option of each field of a setting
 OPTIONS: Mapping[str, Callable[[Any], Any]] = {
-    "batch": _option("--batch", "batch", type=click.IntRange(min=1), text="Samples at once."),
+    "batch": _option("--batch", "batch", type=click.IntRange(min=1), text="Batch size."),
     "precision": _option("--precision", "--dtype", "precision", type=PrecisionName(), text=_PRECISIONS),
-    "mode": _option("--mode", "mode", type=Word(MODES), text="A training step, or a forward pass."),
-    "optimizer": _option("--optimizer", "optimizer", type=Word(OPTIMIZERS), text="Whose update; none: no training."),
+    "mode": _option("--mode", "mode", type=Word(MODES), text="A training step, or inference: a forward pass."),
+    "optimizer": _option(
+        "--optimizer", "optimizer", type=Word(OPTIMIZERS), text="The optimizer of a training step; none: no training."
+    ),
     "device": _option(
         "--device",
         "device",
         type=Word(PLACES),
-        text="Whose kernels, allocator and peaks; pages, and figures of time and of what fits, want one by name.",
+        text="Whose kernels, allocator and peak figures; times, and what fits, need a device by name.",
     ),
-    "accumulate": _option("--accumulate", "accumulate", text="Gradients live from step to step, and are added to."),
+    "accumulate": _option("--accumulate", "accumulate", text="Accumulate gradients: they are kept from step to step."),
     "channels_last": _option(
         "--channels-last", "channels_last", text="Maps and kernels in torch's channels_last format."
     ),
-    "compile": _option("--compile", "compile", text="The whole under torch.compile."),
+    "compile": _option("--compile", "compile", text="Under torch.compile."),
     "launch": click.option(
         "--launch",
         type=click.FloatRange(min=0),
-        help="Microseconds that each call costs at least, for the bound; a calibration brings its own.",
+        help="For the bound: microseconds that each call of a kernel takes at least; a calibration has its own.",
     ),
     "torch": _option(
         "--torch",
         "torch",
         metavar="VERSION",
-        text="The version of torch: before 1.11 softmax keeps its input, before 2.4 autocast resamples as it lowers, "
-        "before 2.5 attention is copied on a CPU.",
+        text="The version of torch: before 1.11 softmax saves its input, before 2.4 autocast resamples in "
+        "the lower type, before 2.5 the output of attention is copied on a CPU.",
     ),
 }
 
 
 def calibration_file(function: _Command) -> _Command:
     """``--calibration``."""
-    text = "Take this calibration instead of the stored one of the device."
+    text = "Use this calibration instead of the stored one of the device."
     return click.option("--calibration", "calibration_file", metavar="FILE", help=text)(function)
 
 
 def _calibration(function: _Command) -> _Command:
     """``--calibration`` and ``--bound``."""
-    text = "Times by published peaks, also where a calibration is stored."
+    text = "Lower bounds of times by published peaks, even if a calibration is stored."
     return calibration_file(click.option("--bound", is_flag=True, help=text)(function))
 
 

@@ -59,27 +59,27 @@ class Count(click.ParamType):
 )
 @click.option("--where", multiple=True, metavar="CONDITION", help="What must hold: 'params < 5e6 and macs < 600e6'.")
 @click.option(
-    "--derive", "derived", multiple=True, type=options.Assignment(), help="One more column: density='macs / params'."
+    "--derive", "derived", multiple=True, type=options.Assignment(), help="Add a column: density='macs / params'."
 )
 @click.option(
-    "--columns", type=options.Names(SWEPT), help="Figures that are columns, separated by commas; `help` lists them."
+    "--columns", type=options.Names(SWEPT), help="Figures to show as columns, separated by commas; `help` lists them."
 )
 @click.option(
     "--pareto",
     type=options.Names(SWEPT),
     metavar="FIGURES",
-    help="Show the trade-off between these; -FIGURE is to be large.",
+    help="Show the Pareto frontier of these figures, small ones better; -FIGURE: large ones.",
 )
 @click.option(
     "--sort",
     type=options.Names(SWEPT),
     metavar="FIGURE",
-    help="What the best designs are best in; -FIGURE is to be large.",
+    help="Order the best designs by this figure, the smallest first; -FIGURE: the largest first.",
 )
-@click.option("--top", type=click.IntRange(min=1), help="How many of the best.  [default: 20]")
-@click.option("--sample", "count", type=Count(), help="Look at so many designs of the space: 1e6.")
-@click.option("--seed", type=click.IntRange(min=0), help="Which ones.  [default: 0]")
-@click.option("--method", type=click.Choice(METHODS), help="How they are drawn.  [default: random]")
+@click.option("--top", type=click.IntRange(min=1), help="How many of the best designs to show.  [default: 20]")
+@click.option("--sample", "count", type=Count(), help="Draw a sample of this many designs: 1e6.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the sample.  [default: 0]")
+@click.option("--method", type=click.Choice(METHODS), help="How the sample is drawn.  [default: random]")
 @settings.options(*FIELDS, partial=True)
 @options.variant
 @options.target(
@@ -93,15 +93,13 @@ class Count(click.ParamType):
 @options.target(
     "--emit",
     "emitted",
-    help="Write the best design as a spec; with {} in the name each of the --top, numbered.",
+    help="Write the best design as a spec; with {} in the file name, each of the --top, numbered.",
 )
-@click.option(
-    "--design", "number", type=click.IntRange(min=0), help="Only the design of this number, as a space of its own."
-)
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at work.")
-@click.option("--scheduler", metavar="ADDRESS", help="Let a Dask cluster do the work: tcp://host:8786.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted sweep into the same file.")
-@click.option("--restart", is_flag=True, help="Begin an interrupted sweep anew.")
+@click.option("--design", "number", type=click.IntRange(min=0), help="Only the design with this number.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of worker processes.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster: tcp://host:8786.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted sweep into the same file.")
+@click.option("--restart", is_flag=True, help="Start an interrupted sweep again from the beginning.")
 @options.formats(SweepReport)
 @options.manners
 def command(
@@ -132,7 +130,7 @@ def command(
     outputs: options.Outputs,
     quiet: bool,
 ) -> None:
-    """Account for a whole space of designs: all combinations of what --vary says.
+    """Compute the figures of a whole space of designs: all combinations of the --vary values.
 
     \b
     archscope sweep mobilenet_v1 --vary alpha=0.25:1:0.25 --vary input=128,160,192,224
@@ -140,9 +138,9 @@ def command(
     archscope sweep my.yaml --pareto params,macs,-receptive_field -o report.html -o all.parquet --workers 2
     archscope sweep my.yaml --vary width=8:512:8 --vary depth=1:50 --sample 1e6 --seed 1 --sort macs --emit best.yaml
 
-    Without --vary, and for all that is not given, the `sweep:` of the spec counts. What only changes numbers is
-    counted for thousands of designs at once; what changes the graph is found and told. A combination that is no legal
-    design is counted with its reason, and the others go on.
+    The `sweep:` section of the spec has the defaults of --vary and the other options. Variables that change only
+    numbers are computed for thousands of designs at once; those that change the graph are detected and listed.
+    Combinations that are not valid designs are counted by reason, and do not stop the others.
     """
     from archscope.sweeps.planning import planned
     from archscope.sweeps.sweeping import carried_out

@@ -26,7 +26,7 @@ _SAMPLES = 2
 @click.command("verify")
 @options.many_specs
 @click.option(
-    "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and hold every figure against that."
+    "--torch", "with_torch", is_flag=True, help="Also build it in PyTorch and compare the figures with the module."
 )
 @options.target("--errata", help="Write a Markdown page of the published figures that are wrong.")
 @settings.options("precision")

@@ -110,8 +110,8 @@ class Comparison(Shown, report="comparison"):
 
     Attributes:
         sides: the designs.
-        baseline: index of the one that ratios are to.
-        figures: what they are compared by.
+        baseline: index of the one that ratios refer to.
+        figures: those that are compared.
         values: for each design a value a figure; ``None`` where it has none.
     """
 
@@ -167,11 +167,11 @@ def compare(
         setting: how they are run (:class:`~archscope.setting.Setting`). Times are told of a device of which
             peaks are known; a calibration makes estimates of them, which else are bounds.
         changes: fields of a setting that differ from it: ``batch=32``.
-        baseline: the design that ratios are to, by its index or its label.
+        baseline: the design that ratios refer to, by its index or its label.
         figures: names of :data:`FIGURES`; unasked, those of :data:`DEFAULT` that there are.
 
     Raises:
-        UsageError: no design, an unknown baseline or figure, or a setting that cannot be.
+        UsageError: no design, an unknown baseline or figure, or an impossible setting.
     """
     if isinstance(designs, (Design, str)):
         raise UsageError("several designs are compared: give a list of them, as in compare([a, b])")

@@ -88,13 +88,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes(Shown, report="changes"):
-    """What became of some designs since a revision.
+    """What has changed in designs since a revision.
 
     Attributes:
         base: the revision.
-        changes: those that are not as they were, in the order in which they were asked for.
-        same: how many are as they were.
-        columns: the figures that are told.
+        changes: the designs that have changed, in the order in which they were asked for.
+        same: how many have not changed.
+        columns: the figures that are shown.
     """
 
     base: Revision
@@ -141,20 +141,20 @@ def changes(
     input: Any = None,  # noqa: A002
     **more: Any,
 ) -> Changes:
-    """Hold designs against what they were at a revision.
+    """Compare designs with what they were at a revision.
 
     Args:
         specs: files, and folders, of which every design is meant; such as are gone by now, too.
-        base: a branch, a tag or a commit: designs are held against where the present branch left it.
+        base: a branch, a tag or a commit: designs are compared with the commit where the present branch left it.
         setting, more: how they are run (:class:`~archscope.setting.Setting`).
-        tip: hold them against ``base`` itself.
+        tip: compare with ``base`` itself.
         figures: names of figures of designs.
         limits: what must hold of each, besides what it states itself.
         set, input: another variant of each, as :func:`archscope.load` takes it.
 
     Raises:
         SpecError: no repository, no such revision, or a file that is neither here nor there.
-        UsageError: an unknown figure, a limit of one or of none, or a setting that cannot be.
+        UsageError: an unknown figure, a limit of one or of none, or an impossible setting.
     """
     setting = timeable(Setting.of(setting, **more))
     names = of_mode(setting, (name for name in DEFAULT if setting.timed or FIGURES[name].kind != "time"))
@@ -190,8 +190,7 @@ def _paths(specs: Iterable[str | os.PathLike[str]], base: Revision, renamed: Map
     moved = set(renamed.values())
     paths: dict[str, None] = {}
     for spec in (os.fspath(one) for one in specs):
-        if os.path.isdir(spec) or any(base.files(spec)):
-            base.place(os.path.join(spec, "x"))  # which refuses what is outside the repository
+        if any(base.files(spec)) or os.path.isdir(spec):
             left = (path for path in _gone(spec, base) if path not in moved)
             paths |= dict.fromkeys(sorted([*library.files_in(spec), *left]))
             continue
@@ -205,7 +204,7 @@ def _gone(folder: str, base: Revision) -> Iterator[str]:
     """The spec files that were in a folder."""
     for path in base.files(folder):
         hidden = library.hidden(Path(os.path.relpath(path, folder)))
-        if path.endswith(library.SUFFIXES) and not hidden and not os.path.exists(path):
+        if path.endswith(library.SUFFIXES) and not hidden and not os.path.isfile(path):
             yield os.path.normpath(path)
 
 
@@ -213,7 +212,7 @@ def _documents(path: str, was: str, base: Revision) -> tuple[Document | SpecErro
     """The spec before and now: what is wrong with it, where it cannot be read, and nothing where there is none."""
     place = base.place(was)
     before = _read(place) if is_file(place) else None
-    return before, _read(path) if os.path.exists(path) else None
+    return before, _read(path) if os.path.isfile(path) else None
 
 
 def _read(path: str | os.PathLike[str]) -> Document | SpecError | None:

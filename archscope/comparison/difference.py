@@ -87,7 +87,7 @@ class Change(Costed):
 
 @dataclass(frozen=True)
 class Difference(Shown, report="difference"):
-    """What makes the second of two designs of the first.
+    """The differences between two designs.
 
     Attributes:
         labels: what the designs are called.
@@ -115,14 +115,14 @@ class Difference(Shown, report="difference"):
 
 
 def diff(before: Design, after: Design, setting: Setting | None = None, **changes: Any) -> Difference:
-    """Lay two designs over each other.
+    """Compare two designs, block by block.
 
     Args:
         setting: how they are run (:class:`~archscope.setting.Setting`).
         changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
-        UsageError: a setting that cannot be.
+        UsageError: an impossible setting.
     """
     hold_designs(before, after)
     hold_drawn("a difference", before, after)

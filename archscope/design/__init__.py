@@ -124,7 +124,7 @@ class Design(Shown, report="design"):
         outputs: named results.
         accuracy: recorded facts about the design as its file states it; a variant of it has none.
         scopes: the blocks and rounds of repeats that the layers came from; how a design is written, not what it is.
-        warnings: what looks like a mistake but has a meaning.
+        warnings: what is valid but looks like a mistake.
         origin: what it was made of, so that variants can be made of it; a pickle has none.
     """
 

@@ -24,6 +24,8 @@ _MOST_DIGITS = 400
 _BEYOND = 2**MOST_BITS
 #: names that a hint lists
 _MOST_LISTED = 50
+#: what YAML 1.1 took for true and false, and 1.2 reads as words
+_SWITCHES = ("yes", "no", "on", "off")
 
 
 class ExpressionError(ValueError):
@@ -377,10 +379,35 @@ def extent(value: Any) -> int:
     return len(value) + sum([extent(part) - 1 for part in value if isinstance(part, (list, tuple))])
 
 
+def doubt(value: Any) -> str:
+    """What to say of a word that is neither true nor false though it reads so; nothing of other values.
+
+    Any other word counts as true, as in Python: ``not norm`` holds where a layer's name is null.
+    """
+    if isinstance(value, str) and value.lower() in _SWITCHES:
+        return "write true or false"
+    return _unnumbered(value) if isinstance(value, str) else ""
+
+
+def _unnumbered(value: Any) -> str:
+    """What a word stands for, alone or in a list, that is a number nobody knows; nothing of other values."""
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(_unnumbered, value)), "")
+    return value.why if isinstance(value, Word) else ""
+
+
+def _condition(node: ast.expr, names: Names) -> Any:
+    """A value that is asked whether it holds."""
+    value = _walk(node, names)
+    if isinstance(value, str) and doubt(value):
+        raise _error(node, f"expected a condition; `{ast.unparse(node)}` is {in_words(value)}", doubt(value))
+    return value
+
+
 def _unary(node: ast.UnaryOp, names: Names) -> Any:
-    value = _walk(node.operand, names)
     if isinstance(node.op, ast.Not):
-        return not value
+        return not _condition(node.operand, names)
+    value = _walk(node.operand, names)
     if isinstance(node.op, ast.Invert) or not _is_number(value):
         raise _error(node, f"`{ast.unparse(node)}` has no value: it is applied to {in_words(value)}")
     return -value if isinstance(node.op, ast.USub) else value
@@ -396,6 +423,7 @@ def _compare(node: ast.Compare, names: Names) -> Any:
             raise _error(other, f"`in` looks into a list; `{ast.unparse(other)}` is {in_words(right)}")
         if apply is None:
             raise _error(node, f"`{ast.unparse(node)}`: this comparison is not part of the arithmetic")
+        _check_sides(node, left, right)
         try:
             holds = apply(left, right)
         except TypeError:
@@ -407,17 +435,27 @@ def _compare(node: ast.Compare, names: Names) -> Any:
     return result
 
 
+def _check_sides(node: ast.expr, left: Any, right: Any) -> None:
+    """Refuse what would be unequal, and is no number or no truth to be compared with one."""
+    why = _unnumbered(left) or _unnumbered(right)
+    if why:
+        raise _error(node, f"`{ast.unparse(node)}` compares what is no number", why)
+    for value, other in ((left, right), (right, left)):
+        if _is_truth(value) and doubt(other):
+            raise _error(node, f"{in_words(other)} is neither true nor false", doubt(other))
+
+
 def _boolean(node: ast.BoolOp, names: Names) -> Any:
     value: Any = isinstance(node.op, ast.And)
     for part in node.values:
-        value = _walk(part, names)
+        value = _condition(part, names)
         if bool(value) is not isinstance(node.op, ast.And):
             return value
     return value
 
 
 def _conditional(node: ast.IfExp, names: Names) -> Any:
-    return _walk(node.body if _walk(node.test, names) else node.orelse, names)
+    return _walk(node.body if _condition(node.test, names) else node.orelse, names)
 
 
 def _list(node: ast.List | ast.Tuple, names: Names) -> Any:

@@ -154,7 +154,9 @@ def named_outputs(
             yield name, flow, mark
         taken.add(name)
     if named and not taken and not problems:
-        problems.add("no output is left", node.mark, "every one has a `when:` that does not hold", context)
+        problems.add(
+            "no output is left", node.mark, "every one has a `when:` that does not hold, or a `repeat:` of 0", context
+        )
 
 
 def _declared(node: Node) -> Iterator[tuple[str | None, Node, Mark]]:

@@ -14,7 +14,7 @@ from archscope.errors.diagnostics import MOST_REPORTED, Diagnostic, Mark, number
 from archscope.ops import Tensor
 from archscope.ops.fields import FieldError, FieldInfo, Named, Size
 from archscope.spec.document import ARRIVING
-from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, evaluate, extent, in_words, shown
+from archscope.spec.expressions import FUNCTIONS, ExpressionError, Word, doubt, evaluate, extent, in_words, shown
 from archscope.spec.freezing import Freeze
 from archscope.spec.limits import LONGEST_LIST, MOST_WORK
 from archscope.spec.reader import ListNode, MapNode, Node
@@ -327,11 +327,10 @@ class Problems:
         value = self.value(node, ScopeNames(context.variables, flow), context)
         if value is UNKNOWN:
             return default
-        if isinstance(value, Word):
-            hint = "write true or false" if value.lower() in ("yes", "no", "on", "off") else value.hint
-            self.add(f"unknown name `{value}`", node.mark, hint, context)
+        if isinstance(value, Word) and not value.why:
+            self.add(f"unknown name `{value}`", node.mark, doubt(value) or value.hint, context)
         elif not isinstance(plain(value), (bool, int)):
-            self.add(f"expected a condition, got {in_words(value)}", node.mark, "", context)
+            self.add(f"expected a condition, got {in_words(value)}", node.mark, doubt(value), context)
         return bool(value)
 
 

@@ -49,7 +49,7 @@ class Question:
         derived: columns that follow from others: a name and an expression each.
         where: expressions that must hold of a design, each on its own.
         pareto: the frontier consists of the designs to which no other one is equal in all of these, and better in one.
-        sort: what the best designs are best in.
+        sort: the figure that orders the best designs.
         top: how many of the best are shown.
         setting: how its designs are run.
     """

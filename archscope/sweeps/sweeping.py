@@ -82,7 +82,7 @@ def sweep(
     on_progress: Callable[[int, int], None] = lambda done, stored: None,
     **changes: Any,
 ) -> Sweep:
-    """Account for every design of a space.
+    """Compute the figures of every design of a space.
 
     ``sweep("resnet50", {"depths[2]": range(2, 9), "input": [160, 192, 224]}, where="params < 25e6", sort="macs").top``
 
@@ -94,7 +94,7 @@ def sweep(
         derive: further columns: expressions by name.
         columns: figures that are columns of the result.
         pareto: figures that the frontier trades off; small, or, behind a ``-``, large.
-        sort: what the best designs are best in.
+        sort: the figure that orders the best designs.
         top: how many of the best there are in the result.
         sample: look at so many designs instead of all.
         set: as :func:`archscope.load` takes it.

@@ -164,10 +164,10 @@ def test_a_peer_that_fails_is_told(monkeypatch):
 
 
 def test_what_is_not_modelled_has_no_total(monkeypatch):
-    text = "input: [4, 6]\nlayers: [{MultiheadAttention: 2, freeze: true}]"
+    text = "input: [2, 2, 2, 2, 2]\nlayers: [{LayerNorm: [2]}]"  # six with the batch: fvcore takes five
     out = run("-", "--no-run", text=text).stdout
     assert next(line for line in out.splitlines() if line.startswith("fvcore ")).split()[2:4] == ["not", "modelled"]
-    assert "  not modelled: MultiheadAttention that is frozen; so there is no total" in out
+    assert "  not modelled: LayerNorm of more than 5 dimensions; so there is no total" in out
 
 
 def test_without_torch_all_is_modelled(monkeypatch):

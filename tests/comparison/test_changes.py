@@ -93,6 +93,12 @@ def test_a_folder_that_is_gone(repository):
     }  # fmt: skip
 
 
+def test_a_folder_in_the_place_of_a_design(repository):
+    (repository.folder / "models" / "alone.yaml").unlink()
+    (repository.folder / "models" / "alone.yaml").mkdir()
+    assert {name: change.kind for name, change in became()[0].items()} == {"models/alone.yaml": DELETED}
+
+
 def test_a_file_that_moved_is_the_same_design(repository):
     repository.git("mv", "models/net.yaml", "models/net2.yaml")
     repository.write(net2=NET.replace("width: 4", "width: 6"))
@@ -136,6 +142,13 @@ def test_a_file_that_is_named(repository, monkeypatch):
 def test_what_is_no_design_here_nor_there(repository, spec, says):
     with pytest.raises(SpecError, match=says):
         changes([spec], "main")
+
+
+def test_a_folder_outside_is_called_by_its_own_name(repository, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(SpecError) as caught:
+        changes([tmp_path / "elsewhere"], "main")
+    assert str(caught.value).startswith("error: ../elsewhere is outside the repository")
 
 
 def test_a_spec_that_is_wrong_now(repository):

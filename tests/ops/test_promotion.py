@@ -127,6 +127,24 @@ def ran_under_autocast(op: Op, x: tuple[Tensor, ...], own: str | None) -> tuple[
             return ran(built(op, x, own), x, "float32")
 
 
+@pytest.mark.parametrize("lower", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["Concat", "Stack"])
+def test_what_autocast_joins(name: str, lower: str) -> None:
+    """Types in every order, alike ones among them: each of 16 bits has to be the lower one, or to follow float32."""
+    for dtypes in (*product(HELD, repeat=2), *product(HELD, repeat=3)):
+        x = tuple(Tensor((2, 3), dtype) for dtype in dtypes)
+        op = REGISTRY[name](dim=1)
+        with torch.autocast("cpu", getattr(torch, lower)):
+            expected = ran(built(op, x, None), x, "float32")
+        y, violations = apply(op, x, types=Types(lower=lower))
+        stated = tuple(one.dtype or "float32" for one in y)
+        if isinstance(expected, str):
+            assert "Unexpected floating ScalarType" in expected
+            assert violations, dtypes
+        else:
+            assert (stated, violations) == (expected, []), dtypes
+
+
 @pytest.mark.parametrize("floating", HELD)
 def test_a_run_in_another_type_is_torch_in_that_type(floating: str) -> None:
     """None is the type of the run: what is marked bfloat16 promotes with it as torch has it."""

@@ -355,6 +355,34 @@ def test_the_batch_is_no_number() -> None:
     assert told.hint == "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
 
 
+def test_the_batch_is_no_condition() -> None:
+    (told,) = mistakes("input: [3, 4]\nlayers: [{ReLU: , when: 'in_shape[0]'}]\n")
+    assert told.message == "expected a condition, got the word 'N'"
+    assert told.hint == "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
+
+
+@pytest.mark.parametrize("word", ["no", "off", "False", "false"])
+def test_a_variable_that_other_versions_of_yaml_take_for_false(word: str) -> None:
+    """Never true: YAML 1.1 reads all of them as false, YAML 1.2 the first two as words, which are refused."""
+    text = f"input: [3]\nvars: {{flag: {word}}}\nlayers: [{{Linear: 4 if flag else 5}}]\n"
+    if word in ("no", "off"):
+        (told,) = mistakes(text)
+        assert (told.message, told.hint) == (
+            f"expected a condition; `flag` is the word '{word}'",
+            "write true or false",
+        )
+    else:
+        assert archscope.load(text).layers[0].op.out_features == 5
+
+
+def test_a_name_counts_as_true_beside_null() -> None:
+    text = (
+        "input: [3, 8, 8]\nvars: {norm: null}\nlayers: [{Conv2d: {out_channels: 4, kernel_size: 1, bias: not norm}}]\n"
+    )
+    assert archscope.load(text).layers[0].op.bias
+    assert not archscope.load(text, set={"norm": "BatchNorm2d"}).layers[0].op.bias
+
+
 def test_what_arrives_in_a_block_a_condition_and_a_name() -> None:
     text = """input: [6]
 blocks:

@@ -268,6 +268,26 @@ MISTAKES = [
     wrong("'in_size[::[1]]'", "[1]", "the step of a slice must be a whole number, not a list"),
     wrong("3[:1]", "3", "only a list can be indexed; `3` is 3"),
     wrong("in_shape[0] * 2", "in_shape[0]", "arithmetic needs numbers; `in_shape[0]` is the word 'N'", BATCH),
+    *(
+        wrong(f"'1 if {asked} else 2'", at, f"`{at}` compares what is no number", BATCH)
+        for asked, at in (
+            ("in_shape[0] == 1", "in_shape[0] == 1"),
+            ("not 1 != in_shape[0]", "1 != in_shape[0]"),
+            ("in_shape[0] > 1", "in_shape[0] > 1"),
+            ("in_shape == [1, 3, 32, 32]", "in_shape == [1, 3, 32, 32]"),
+            ("in_shape[0] in [1, 2]", "in_shape[0] in [1, 2]"),
+        )
+    ),
+    wrong("1 if in_shape[0] else 2", "in_shape[0]", "expected a condition; `in_shape[0]` is the word 'N'", BATCH),
+    *(
+        wrong(f'"{asked}"', at, f"expected a condition; `{at}` is the word '{at[1:-1]}'", "write true or false")
+        for asked, at in (
+            ("1 if 'no' else 2", "'no'"),
+            ("1 if not 'Off' else 2", "'Off'"),
+            ("1 if 'yes' and 2 > 1 else 2", "'yes'"),
+        )
+    ),
+    wrong("\"int('no' == false)\"", "'no' == false", "the word 'no' is neither true nor false", "write true or false"),
     wrong("prod(in_shape)", "in_shape", "prod needs a list of numbers, and no other values in it", PROD),
     wrong(
         "sum([1 < 2])", "[1 < 2]", "sum needs a list of numbers, and no other values in it", "sum: the sum of a list"

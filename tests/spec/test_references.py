@@ -300,6 +300,7 @@ def test_an_output_may_have_a_condition() -> None:
     ("outputs", "message"),
     [
         ("{a: {from: trunk, when: false}}", "no output is left"),
+        ("{'a{i}': {repeat: 0, index: i, from: trunk}}", "no output is left"),
         ("{a: {when: aux}}", "an output needs `from:`"),
         ("{a: {from: trunk, if: aux}}", "unknown key `if` of an output"),
         ("{a: {from: trunk, when: axu}}", "unknown name `axu`"),

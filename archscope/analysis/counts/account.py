@@ -95,7 +95,7 @@ class Account(Shown, report="account"):
 
     Attributes:
         setting: how it is run.
-        rows: a row a layer, in order of execution.
+        rows: one row per layer, in order of execution.
         depth: weight layers on the longest path from an input to an output.
     """
 
@@ -239,14 +239,14 @@ def runnable(design: Design) -> Setting:
 
 
 def analyze(design: Design, setting: Setting | None = None, **changes: Any) -> Account:
-    """Account for a design.
+    """Compute all figures of a design.
 
     Args:
         setting: how it is run (:class:`~archscope.setting.Setting`).
         changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
-        UsageError: a setting that cannot be, or a layer of which it is not known what autocast does in it.
+        UsageError: an impossible setting, or a layer of which it is not known what autocast does in it.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)

@@ -61,7 +61,7 @@ def reconcile(design: Design, setting: Setting | None = None, **changes: Any) ->
 
     Raises:
         SpecError: types do not go together in the precision.
-        UsageError: a setting that cannot be, or nothing is known of a run in it.
+        UsageError: an impossible setting, or nothing is known of a run in it.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)

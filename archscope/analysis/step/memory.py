@@ -228,7 +228,7 @@ def memory(design: Design, setting: Setting | None = None, **changes: Any) -> Me
         changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
-        UsageError: a setting that cannot be, or a layer of which one of its precision, device and version is not known.
+        UsageError: an impossible setting, or a layer of which one of its precision, device and version is not known.
     """
     hold_designs(design)
     setting = Setting.of(setting, **changes)

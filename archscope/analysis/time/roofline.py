@@ -165,7 +165,7 @@ def predict(
         ceilings: those of the device, where they are others than the published ones, or none are known.
 
     Raises:
-        UsageError: a setting that cannot be, a device of which no peaks are known, or that has no units for the
+        UsageError: an impossible setting, a device of which no peaks are known, or that has no units for the
             precision, or an estimate of a compiled step.
     """
     hold_designs(design)

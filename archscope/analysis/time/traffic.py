@@ -142,7 +142,7 @@ def traffic(design: Design, setting: Setting | None = None, **changes: Any) -> t
         changes: fields of a setting that differ from it: ``batch=32``.
 
     Raises:
-        UsageError: a setting that cannot be, or a batch that a layer does not allow.
+        UsageError: an impossible setting, or a batch that a layer does not allow.
     """
     setting = Setting.of(setting, **changes)
     form, training = setting.numbers.runs("what a step moves"), setting.trains

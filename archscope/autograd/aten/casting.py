@@ -35,17 +35,32 @@ def widest(t: Tape, x: Sequence[Value]) -> tuple[Sequence[Value], str]:
     float64 counts for nothing there, and stays.
 
     Raises:
-        Unmixable: autocast does not know a type beside others (at::autocast::prioritize).
+        Unmixable: autocast does not know a type.
     """
     dtype = reduce(promoted, (value.dtype for value in x))
-    if t.lower is None or len({value.dtype for value in x}) == 1:
+    if t.lower is None:
+        return x, dtype
+    widest = _prioritized(t.lower, [value.dtype for value in x])
+    if len({value.dtype for value in x}) == 1:
         return x, dtype
     t.autocasts = True
-    narrow = {value.dtype for value in x} - {"float64"}
-    odd = narrow - {t.lower, "float32"}
-    if odd and dtype in FLOATING:
-        raise Unmixable(f"torch.autocast to {t.lower} joins no {', '.join(sorted(odd))} with other types")
-    return [autocast(t, value, "float32") if "float32" in narrow else value for value in x], dtype
+    return [autocast(t, value, widest) for value in x], dtype
+
+
+def _prioritized(lower: str, dtypes: Sequence[str]) -> str:
+    """The type that at::autocast::prioritize finds, tensor after tensor: the lower one, or float32 where one is.
+
+    So another of 16 bits goes behind one in float32 alone.
+    """
+    widest = lower
+    for dtype in dtypes:
+        if dtype == "float64" or dtype not in FLOATING:
+            continue
+        if "float32" in (widest, dtype):
+            widest = "float32"
+        elif dtype != lower:
+            raise Unmixable(f"torch.autocast to {lower} joins {dtype} to nothing but what is float32 before it")
+    return widest
 
 
 def autocast(t: Tape, x: Value, dtype: str, *, once: bool = False) -> Value:

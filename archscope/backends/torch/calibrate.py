@@ -81,7 +81,7 @@ def calibrate(
 
     Args:
         precisions: words for :data:`~archscope.setting.precision.PRECISIONS`.
-        seconds: to spend in all, about.
+        seconds: total time to spend, approximately.
         tick: is told the share that is done.
 
     Raises:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import ceil, floor, log10
+from math import ceil, floor, log10, nextafter
+from sys import float_info
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 1000, 100
@@ -57,22 +58,22 @@ class Scale(NamedTuple):
         values = list(numbers)
         low, high = min(values, default=0.0), max(values, default=1.0)
         if low > 0 and high > 12 * low:
-            room = (high / low) ** 0.04
-            return cls(low / room, high * room, log=True)
+            room = 10 ** (0.04 * (log10(high) - log10(low)))  # the quotient may be beyond floats, and so may the ends
+            return cls(max(low / room, nextafter(0, 1)), min(high * room, float_info.max), log=True)
         room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
         return cls(low - room, high + room)
 
     def at(self, number: float) -> float:
         """The place of a number, as a share of the axis."""
         if self.log:
-            return log10(number / self.low) / log10(self.high / self.low)
+            return (log10(number) - log10(self.low)) / (log10(self.high) - log10(self.low))
         return (number - self.low) / (self.high - self.low)
 
     def ticks(self, written: Callable[[float], str]) -> list[Tick]:
         """Some round numbers."""
         marks = round_numbers(self.low, self.high)
         if self.log:
-            powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
+            powers = range(floor(log10(self.low)), floor(log10(self.high)) + 1)
             factors = (1,) if self.high > 300 * self.low else (1, 2, 5)
             marks = [factor * 10.0**power for power in powers for factor in factors]
         return [Tick(self.at(mark), written(mark)) for mark in marks if self.low <= mark <= self.high]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archscope.report.page.paths import HEIGHT, WIDTH, Scale, area, dots, stairs, steps, ticks
@@ -69,6 +69,9 @@ def test_ticks_of_bytes() -> None:
 
 
 @given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=50))
+@example([1.0, 1e-309])  # far apart beyond what a float holds
+@example([1.0, 1e-297])
+@example([1e-320, 1e300])
 def test_a_scale_holds_its_numbers_in_order(numbers: list[float]) -> None:
     scale = Scale.around(numbers)
     places = [scale.at(number) for number in sorted(numbers)]
@@ -76,6 +79,7 @@ def test_a_scale_holds_its_numbers_in_order(numbers: list[float]) -> None:
     assert places[0] >= 0
     assert places[-1] <= 1
     assert scale.log == (min(numbers) > 0 and max(numbers) > 12 * min(numbers))
+    assert all(0 <= tick.at <= 1 for tick in scale.ticks(str))
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,11 @@ def marked() -> Iterator[None]:
             with part():
                 return function(*args)
 
-    apply = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]
+    apply = vars(torch.autograd.Function)["apply"]  # until torch 2.13 a class method of Python, then one of C
 
     def applied(cls: type, *args: Any, **kwargs: Any) -> Any:
         with torch.fx.traceback.annotate({_OWN: f"{cls.__module__}.{cls.__qualname__}:{next(numbers)}"}):
-            return apply(cls, *args, **kwargs)
+            return apply.__get__(None, cls)(*args, **kwargs)
 
     with ExitStack() as stack:
         stack.enter_context(torch.fx.traceback.preserve_node_meta())

@@ -293,6 +293,13 @@ def test_work_of_the_gradients_that_there_are(between, backward):
     assert found.account.total.backward_macs == backward
 
 
+def test_a_function_whose_apply_is_of_c_has_its_own_backward_pass_too(monkeypatch):
+    """As that of torch 2.14 is (``_FunctionBase``, torch/csrc/autograd/python_function.cpp)."""
+    monkeypatch.setattr(torch.autograd.Function, "apply", vars(torch._C._FunctionBase)["apply"])
+    between = lambda a, x: Sign.apply(a(x))  # noqa: E731
+    assert archscope.summary(Pair(between), (2, 4)).account.total.backward_macs == WHOLE
+
+
 def test_single_tensors_are_frozen():
     module = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2))
     module[0].bias.requires_grad_(False)

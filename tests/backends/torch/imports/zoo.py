@@ -354,12 +354,13 @@ def imported(entry: Entry) -> Imported | str:
 
 _HEAD = """# Imported models
 
-Models that nobody here wrote, each imported by `archscope.from_torch`, and held against the original: parameters and
-buffers by name and shape, to the last that nothing reads, output shapes, MACs forward and backward by torch's own
-counter, the bytes that autograd keeps, and the outputs of small ones with the same weights. Those of `transformers`
-come from their configurations, without weights; few layers stand for many. The batch is 2.
+Third-party models and those of the tests, each imported by `archscope.from_torch` and compared with the original:
+names and shapes of all parameters and buffers, also of unused ones, output shapes, MACs forward and backward by torch's
+own counter, the bytes that autograd saves, and the outputs of small models with the same weights. Those of
+`transformers` are built from their configurations, without trained weights and with fewer layers. The batch is 2.
 
-Made by `python -m tests.backends.torch.imports.zoo`, which `tests/backends/torch/imports/test_zoo.py` holds current.
+Made by `python -m tests.backends.torch.imports.zoo`; `tests/backends/torch/imports/test_zoo.py` checks that it is up
+to date.
 
 """
 _COLUMNS = ("architecture", "task", "layers", "lines of spec", "parameters", "MACs", "saved bytes", "result")
@@ -398,7 +399,7 @@ def report(rows: Sequence[tuple[str, ...]]) -> str:
     equal = sum(one[-1] == "equal in all" for one in rows)
     refused = sum(one[-1].startswith("refused") for one in rows)
     others = len(rows) - equal - refused
-    counts = f"{len(rows)} models: {equal} equal in all, {others} but for kept bytes, {refused} refused."
+    counts = f"{len(rows)} models: {equal} equal in all, {others} equal but for saved bytes, {refused} refused."
     lines = [_COLUMNS, ("---", "---", *["---:"] * 5, "---"), *rows]
     return f"{_HEAD}{counts}\n\n" + "".join(f"| {' | '.join(one)} |\n" for one in lines)
 
