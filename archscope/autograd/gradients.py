@@ -20,6 +20,8 @@ def accumulate(tape: Tape, node: Node, gradients: Gradients) -> Gradients:
     node.parameter = None
     if gradient.uses > 1 or not _as_parameter(gradient, parameter):
         gradient = tape.make(parameter.shape, parameter.dtype, "the gradient, copied")
+    elif gradient.base is not None:  # it is detached, and no longer holds what it is a view of
+        gradient = tape.view(gradient, gradient.shape, gradient.strides, unsafe=True)
     tape.hold(gradient)
     tape.gradients[node] = gradient
     return ()

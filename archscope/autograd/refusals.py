@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archscope.autograd.graph import Node, RecomputedBlock, Value
+from archscope.autograd.graph import Node, RecomputedBlock, Value, strides_of
 from archscope.errors import UsageError
 
 _LEAVE_OUT = "leave out `inplace: true`"
@@ -25,21 +25,25 @@ class Refused(UsageError):
         return type(self), (self.message, self.hint, self.layer)
 
 
-def hold_writable(x: Value, layer: str, *, grad: bool) -> None:
+def hold_writable(x: Value, layer: str, *, grad: bool, idempotent: bool = False) -> None:
     """Hold that a layer may overwrite a tensor (at::assert_no_internal_overlap, torch::autograd::check_inplace).
 
     Args:
         grad: whether a backward graph is linked.
+        idempotent: whether doing it twice is doing it once.
 
     Raises:
         Refused: it may not.
     """
-    if x.strides is not None and any(step == 0 and size > 1 for size, step in zip(x.shape, x.strides, strict=True)):
+    follows = grad and x.node is not None
+    harmless = x.strides is None or (idempotent and not follows)  # the backward pass writes into it, too
+    steps = () if harmless else zip(x.shape, strides_of(x), strict=True)
+    if any(step == 0 and size > 1 for size, step in steps):
         raise Refused(
             f"{layer} overwrites a tensor that repeats its elements (as Expand makes it), which torch refuses",
             f"{_LEAVE_OUT}, or put `Contiguous` before it",
         )
-    if not grad or x.node is None:
+    if not follows:
         return
     whole = x if x.base is None else x.base
     if whole.node is not None and whole.node.order == float("inf"):

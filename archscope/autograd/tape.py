@@ -377,17 +377,18 @@ class Tape:
         hold_apart(x, self.layer)
         self._linked((x,), (base,), as_strided)
 
-    def overwrite(self, x: Value, back: Back, *saved: Value, apart: bool = False) -> Value:
+    def overwrite(self, x: Value, back: Back, *saved: Value, apart: bool = False, idempotent: bool = False) -> Value:
         """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
 
         Args:
             apart: whether it is one of the ``unsafe`` parts of a tensor, which autograd takes for tensors of their own.
+            idempotent: whether the function may overwrite what repeats its elements.
 
         Raises:
             Refused: torch refuses that, or a recomputed block overwrites what it reads from
                 outside; recomputing would do so again, and torch's backward pass refuses that.
         """
-        hold_writable(x, self.layer, grad=self.grad)
+        hold_writable(x, self.layer, grad=self.grad, idempotent=idempotent)
         x.storage.version += not apart
         x.storage.writer = self.layer
         y = self.again(x)

@@ -62,13 +62,16 @@ class _Checked(_Function):
     leads: ClassVar[bool] = False
     #: in place, whether the backward pass makes do with the output (else a copy of the input is kept)
     invertible: ClassVar[bool] = False
+    #: in place, whether it may overwrite what repeats its elements: doing it twice is doing it once
+    idempotent: ClassVar[bool] = False
     #: devices on which torch.autocast runs it in float32
     widened_on: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
         if self.__dict__.get("inplace"):
             enough = self.invertible or self.needs_back == "output"
-            return aten.in_place(t, x[0], saves="output" if enough else "copy", leads=self.leads)
+            saves = "output" if enough else "copy"
+            return aten.in_place(t, x[0], saves=saves, leads=self.leads, idempotent=self.idempotent)
         return aten.derived(t, aten.widened(t, x[0], self.widened_on), saves=self.needs_back, leads=self.leads)
 
 
@@ -377,7 +380,7 @@ class Softshrink(_Activation):
 class Threshold(_Activation):
     """x where it is over the threshold, else the value."""
 
-    leads = True
+    leads, idempotent = True, True
 
     operations = 1
     elementwise_rule = "1 an element (compare)"

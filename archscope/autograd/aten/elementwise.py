@@ -184,12 +184,14 @@ def derivative(*saved: Value, steps: int = 0, leads: bool = False, scales: bool 
     return back
 
 
-def in_place(t: Tape, x: Value, *, saves: str, leads: bool = False, apart: bool = False) -> Value:
+def in_place(
+    t: Tape, x: Value, *, saves: str, leads: bool = False, apart: bool = False, idempotent: bool = False
+) -> Value:
     """An elementwise function that overwrites its input, and keeps its ``output``, or a ``copy`` of its input."""
     if not t.grad or x.node is None:
-        return t.overwrite(x, derivative(), apart=apart)
+        return t.overwrite(x, derivative(), apart=apart, idempotent=idempotent)
     saved = like(t, x, "a copy of the input") if saves == "copy" else x
-    return t.overwrite(x, derivative(saved, leads=leads), saved, apart=apart)
+    return t.overwrite(x, derivative(saved, leads=leads), saved, apart=apart, idempotent=idempotent)
 
 
 def scaled(t: Tape, x: Value) -> Value:
