@@ -154,7 +154,7 @@ def test_an_op_lays_and_copies_as_torch_does_in_many_cases(name: str, precision:
 
 def test_what_is_not_counted_is_documented():
     """Besides the ops left out here, attention by the fused kernel."""
-    text = Path("docs/memory.md").read_text(encoding="utf-8").partition("## What a kernel takes for itself")[2]
+    text = Path("docs/memory.md").read_text(encoding="utf-8").partition("## Temporary memory of kernels")[2]
     rows = [line.split("|")[1] for line in text.partition("\n## ")[0].splitlines() if line.startswith("| `")]
     assert {*re.findall(r"`(\w+)`", "".join(rows))} == WORKSPACES | {"ScaledDotProductAttention"}
 

@@ -187,6 +187,8 @@ class Run:
         before, grad = len(tape.nodes), tape.grad
         x = tuple([values[ref] for ref in layer.inputs])
         tape.grad = grad and not layer.no_grad
+        if layer.no_grad:  # as the built module does: a view of it would hold what it comes from
+            x = tuple([aten.detached(tape, value) for value in x])
         with self._placed(layer):
             result = layer.op.forward(tape, self._weights[layer.owner], x, one.y)
         outputs = (result,) if isinstance(result, Value) else result

@@ -502,6 +502,20 @@ def test_a_step_of_designs_that_learn_in_part_takes_what_torch_takes(text, optim
     assert timeline(design, 2, optimizer) == expected
 
 
+NO_GRAD = {
+    "a view": "[{AdaptiveAvgPool2d: 2}, {Flatten: , no_grad: true}, Detach, {Linear: 5}]",
+    "two in place": "[Flatten, {layers: [{ReLU6: {inplace: true}}, {ReLU6: {inplace: true}}], no_grad: true}, {Linear: 5}]",
+}
+
+
+@pytest.mark.parametrize("layers", NO_GRAD.values(), ids=NO_GRAD)
+def test_what_runs_without_gradients_holds_nothing_of_before(layers):
+    design = archscope.load(
+        f"input: [3, 4, 4]\nlayers: [{{Conv2d: {{out_channels: 3, kernel_size: 1}}}}, {layers[1:]}\n"
+    )
+    assert timeline(design, 2, "sgd") == step(design, 2, "sgd", fake=False)
+
+
 @pytest.mark.parametrize("check", ["true", "false"])
 def test_a_step_with_a_recomputed_block_takes_what_torch_takes(check):
     design = archscope.load(BLOCK.replace("CHECK", check))
