@@ -504,7 +504,8 @@ def test_a_step_of_designs_that_learn_in_part_takes_what_torch_takes(text, optim
 
 NO_GRAD = {
     "a view": "[{AdaptiveAvgPool2d: 2}, {Flatten: , no_grad: true}, Detach, {Linear: 5}]",
-    "two in place": "[Flatten, {layers: [{ReLU6: {inplace: true}}, {ReLU6: {inplace: true}}], no_grad: true}, {Linear: 5}]",
+    "two in place": "[Flatten, {layers: [{ReLU6: {inplace: true}}, {ReLU6: {inplace: true}}], no_grad: true}, "
+    "{Linear: 5}]",
 }
 
 
