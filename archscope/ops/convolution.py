@@ -219,7 +219,10 @@ class _ConvTranspose(_Convolution):
         return (spatial(self._channels(x[0], y[0]), [Spread(*window) for window in windows]),)
 
     def forward(self, t: Tape, w: Weights, x: Values, y: Tensors) -> Value | Sequence[Value]:
-        return aten.convolution(t, x[0], w["weight"], w.get("bias"), shape=y[0].shape)
+        # what oneDNN does not take (ConvParams::is_output_padding_big)
+        native = any(extra >= stride for extra, stride in zip(self.output_padding, self.stride, strict=True))
+        in_order = native and self.rank == 3
+        return aten.convolution(t, x[0], w["weight"], w.get("bias"), shape=y[0].shape, in_order=in_order)
 
 
 @register

@@ -74,15 +74,20 @@ WORKSPACES = {
 def native(case: Case) -> bool:
     """Whether torch may give a convolution of volumes to its own kernels instead of oneDNN's (ConvParams::use_mkldnn).
 
-    That is so of small ones, and depends on the number of threads; their results lie in order.
+    That is so of small ones, and depends on the number of threads; their results lie in order. So do those of groups of
+    one number each, in which torch's own kernels see no format.
     """
-    if case.op.category != "conv" or case.op.rank != 3:
+    if case.op.category != "conv":
         return False
     arguments, shape = case.op.arguments(), case.inputs[0].shape
+    padding = zip(arguments.get("output_padding", ()), arguments["stride"], strict=False)
+    own = any(extra >= step for extra, step in padding)  # always, which an op states
+    if case.op.rank != 3:
+        return own and arguments["groups"] == shape[1] > 1 and all(size == 1 for size in shape[2:])
     stepping = any(step > 1 for name in ("stride", "dilation") for step in arguments[name])
     flat = shape[0] < 16 and all(size == 1 for size in arguments["kernel_size"][-2:])
     large = arguments["groups"] > 1 or all(size > 3 for size in arguments["kernel_size"][-2:]) or shape[0] > 1
-    return any(arguments.get("output_padding", ())) or (flat and not stepping) or not large
+    return not own and ((flat and not stepping) or not large)
 
 
 def fused(case: Case) -> bool:
@@ -90,6 +95,14 @@ def fused(case: Case) -> bool:
     if type(case.op).__name__ != "ScaledDotProductAttention":
         return False
     return len(case.inputs[0].shape) == 4 and len({x.shape[-1] for x in case.inputs[:3]}) == 1
+
+
+def crashes(case: Case, placed: Placed) -> bool:
+    """Whether torch may end the process: oneDNN's transposed convolutions in bfloat16 with the channels last."""
+    narrow = placed.floating == "bfloat16" or placed.lower is not None
+    orders = (placed.inputs[0].order, placed.outputs[0].order) if case.op.category == "conv" else ()
+    last = any(len(order) > 3 and order[-1] == 1 for order in orders)
+    return narrow and last and type(case.op).__name__.startswith("ConvTranspose")
 
 
 def ends(name: str, placed: Placed) -> bool:
@@ -107,7 +120,7 @@ def holds(name: str, case: Case, draw: Random, precision: str) -> None:
     placed = Placed.drawn(draw, case, floating, lower)
     needs |= ends(name, placed)
     assume(name not in NOT_STATED or not NOT_STATED[name](case))
-    assume(not native(case))
+    assume(not native(case) and not crashes(case, placed))
     with plain() if name == "LSTM" else warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -144,7 +157,7 @@ def test_an_op_lays_and_copies_as_torch_does(name: str) -> None:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @every_op
 def test_an_op_lays_and_copies_as_torch_does_in_many_cases(name: str, precision: str) -> None:
-    @settings(FEW, max_examples=150, derandomize=False)
+    @settings(FEW, max_examples=450, derandomize=False)
     @given(RECORDS[name].cases, st.integers(0, 10**9))
     def some(case: Case, seed: int) -> None:
         holds(name, case, Random(seed), precision)

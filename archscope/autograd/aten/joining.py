@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archscope.autograd.aten.casting import widest
-from archscope.autograd.aten.kernels import as_formatted
+from archscope.autograd.aten.kernels import as_formatted, like
 from archscope.autograd.aten.views import one_ordered
 from archscope.autograd.gradients import passed_on
 from archscope.autograd.graph import Gradients, Node, Shape, Value, strides_joined, strides_of
-from archscope.autograd.strides import contiguous, iterated, joined
+from archscope.autograd.strides import contiguous, joined
 from archscope.autograd.tape import Tape
 
 
@@ -121,7 +121,7 @@ def _padded(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:
     shape = (*x.shape[:rank], *grown)
     if any(end > 0 for pair in ends for end in pair):
         return t.make(shape, x.dtype, "", as_formatted(x, shape))
-    return t.make(shape, x.dtype, "", iterated(shape, (shape, strides_of(x))))
+    return like(t, t.view(x, shape, strides_of(x)))
 
 
 def circular_pad(t: Tape, x: Value, ends: Sequence[tuple[int, int]]) -> Value:

@@ -202,11 +202,17 @@ def bilinear(t: Tape, a: Value, b: Value, weight: Value, bias: Value | None) -> 
     return y if bias is None else add(t, y, bias)
 
 
-def convolution(t: Tape, x: Value, weight: Value, bias: Value | None = None, *, shape: Shape) -> Value:
-    """at::convolution: all its gradients are made by one kernel."""
+def convolution(
+    t: Tape, x: Value, weight: Value, bias: Value | None = None, *, shape: Shape, in_order: bool = False
+) -> Value:
+    """at::convolution: all its gradients are made by one kernel.
+
+    Args:
+        in_order: whether it is of volumes, and torch's own kernels take it: their results lie in order.
+    """
     sources = lowered(t, *((x, weight) if bias is None else (x, weight, bias)))
     x, weight = sources[:2]
-    strides = _convolved(x, shape) or (_convolved(weight, shape) if not t.lower else None)
+    strides = None if in_order else _convolved(x, shape) or (_convolved(weight, shape) if not t.lower else None)
     y = t.make(shape, x.dtype, "", strides)
 
     def back(t: Tape, node: Node, gradients: Gradients) -> Gradients:
