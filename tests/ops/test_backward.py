@@ -9,6 +9,8 @@ from archscope.backends.torch.counting import counter
 from tests.ops.records.base import RECORDS
 from tests.ops.test_torch_oracle import RELAXED, torch
 
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says so once
+
 #: how the ops of other families are counted backward is seen in tests/analysis/counts/test_cost.py
 CONTRACTING = (
     "Einsum", "GRU", "GRUCell", "LSTM", "LSTMCell", "Linear", "MatMul", "MultiheadAttention", "RNN", "RNNCell",
