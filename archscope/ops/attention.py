@@ -131,7 +131,7 @@ class ScaledDotProductAttention(ReadsByValues, NoWeights):
     def contractions(self, x: Tensors, y: Tensors) -> Iterable[Contraction]:
         scores = self._scores(*x)
         yield Contraction(scores * x[0].shape[-1], (0, 1), "scores")
-        yield Contraction(scores * x[2].shape[-1], ((0, 1), 2), "values")
+        yield Contraction(scores * x[2].shape[-1], ((0, 1, *range(3, len(x))), 2), "values")  # a mask may learn, too
 
     def elementwise(self, x: Tensors, y: Tensors) -> int:
         return (_SCORE + (len(x) - 3)) * self._scores(*x)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from archscope.analysis.counts.cost import cost_of
 from archscope.backends.torch.counting import counter
-from tests.ops.records.base import RECORDS
+from archscope.ops import REGISTRY, Tensor
+from tests.ops.records.base import RECORDS, Case
 from tests.ops.test_torch_oracle import RELAXED, torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says so once
@@ -50,6 +51,13 @@ def test_what_is_frozen_takes_none(name):
         assert counted == 2 * (cost.input_grad_macs + cost.weight_grad_macs)
 
     holds()
+
+
+@pytest.mark.parametrize("needs", [(False, False, False, True), (False, False, True, True), (True, False, False, True)])
+def test_a_mask_takes_the_gradient_of_the_scores(needs):
+    op, x = REGISTRY["ScaledDotProductAttention"](), (*[Tensor((2, 4, 8))] * 3, Tensor((4, 4)))
+    cost = cost_of(op, x, op.outputs(*x), needs=needs, learns=(), frozen=())
+    assert backward_flops(Case(op, x), frozenset(), needs) == 2 * cost.input_grad_macs
 
 
 def backward_flops(case, frozen, needs):
