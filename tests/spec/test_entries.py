@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -241,10 +242,15 @@ def test_hrnet_has_its_published_figures(width: int, params: int, gflops: float)
     assert total.macs / 2**30 == pytest.approx(gflops, abs=0.005)
 
 
-def test_hrnet_multiplies_as_often_as_its_authors_count() -> None:
-    """What their code prints of W18 beside 21,299,004 parameters: "Total Multiply Adds ... 3.9893547743558884 GFLOPs"."""
-    total = archscope.analyze(archscope.load(DATA / "hrnet_w18.yaml")).total
-    assert total.macs == 3.9893547743558884 * 2**30
+def test_hrnet_is_counted_as_by_its_authors() -> None:
+    """What their code prints of W18, as two users of it quote it: "Total Parameters: 21,299,004", "Total Multiply Adds
+    (For Convolution and Linear Layers only): 3.9893547743558884 GFLOPs", "Conv2d : 325 layers", "BatchNorm2d : 325
+    layers", "Upsample : 31 layers".
+    """
+    design = archscope.load(DATA / "hrnet_w18.yaml")
+    assert archscope.analyze(design).total.macs == 3.9893547743558884 * 2**30
+    counts = Counter(layer.kind for layer in design.layers)
+    assert (counts["Conv2d"], counts["BatchNorm2d"], counts["Upsample"]) == (325, 325, 31)
 
 
 # -- blocks of several outputs ----------------------------------------------------------------------------------------
