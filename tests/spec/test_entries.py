@@ -243,9 +243,10 @@ def test_hrnet_has_its_published_figures(width: int, params: int, gflops: float)
 
 
 def test_hrnet_is_counted_as_by_its_authors() -> None:
-    """What their code prints of W18, as two users of it quote it: "Total Parameters: 21,299,004", "Total Multiply Adds
-    (For Convolution and Linear Layers only): 3.9893547743558884 GFLOPs", "Conv2d : 325 layers", "BatchNorm2d : 325
-    layers", "Upsample : 31 layers".
+    """What their code prints of W18, as two users of it quote it.
+
+    "Total Parameters: 21,299,004", "Total Multiply Adds (For Convolution and Linear Layers only): 3.9893547743558884
+    GFLOPs", "Conv2d : 325 layers", "BatchNorm2d : 325 layers", "Upsample : 31 layers".
     """
     design = archscope.load(DATA / "hrnet_w18.yaml")
     assert archscope.analyze(design).total.macs == 3.9893547743558884 * 2**30
