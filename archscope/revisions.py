@@ -77,15 +77,6 @@ def asked(text: str) -> Place | None:
     return place or Place(match[1], _seen(match[2]))
 
 
-def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether there is something of that name, on the disk or in its revision.
-
-    Raises:
-        SpecError: there is no such revision.
-    """
-    return os.path.exists(path) or is_file(path)
-
-
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file of that name, on the disk or in its revision.
 

@@ -146,11 +146,13 @@ def changes(
     Args:
         specs: files, and folders, of which every design is meant; such as are gone by now, too.
         base: a branch, a tag or a commit: designs are compared with the commit where the present branch left it.
-        setting, more: how they are run (:class:`~archscope.setting.Setting`).
+        setting: how they are run (:class:`~archscope.setting.Setting`).
+        more: fields of a setting that differ from it: ``batch=32``.
         tip: compare with ``base`` itself.
         figures: names of figures of designs.
         limits: what must hold of each, besides what it states itself.
-        set, input: another variant of each, as :func:`archscope.load` takes it.
+        set: another variant of each, as :func:`archscope.load` takes it.
+        input: another variant of each, as :func:`archscope.load` takes it.
 
     Raises:
         SpecError: no repository, no such revision, or a file that is neither here nor there.

@@ -67,7 +67,8 @@ class Beginnings:
         place: tuple[str, ...],
     ) -> Iterator[Begin]:
         if isinstance(node, (ListNode, MapNode)):
-            self._problems.add("a parameter begins as a number, or by a function of torch.nn.init", node.mark, _FORM)
+            message = "a parameter begins as a number, or by a function of torch.nn.init"
+            self._problems.add(message, node.mark, _FORM, context)
             return
         value = self._problems.value(node, ScopeNames(context.variables, flow), context, _VALUE)
         if value is UNKNOWN:

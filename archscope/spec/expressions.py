@@ -131,7 +131,14 @@ def fill(text: str, names: Names) -> str:
     Raises:
         ExpressionError: as :func:`evaluate`.
     """
-    return TEMPLATE.sub(lambda match: str(fixed(evaluate(match[1], names))), text)
+    return TEMPLATE.sub(lambda match: _written(match[1], names), text)
+
+
+def _written(text: str, names: Names) -> str:
+    value = fixed(evaluate(text, names))
+    if why := _unnumbered(value):
+        raise ExpressionError(f"`{text.strip()}` has no value here", why)
+    return str(value)
 
 
 def names_in(text: str) -> list[str]:

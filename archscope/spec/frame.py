@@ -187,7 +187,7 @@ def _spread(
         for number in range(times or 0):
             inner = context
             if isinstance(index, ScalarNode):
-                inner = context._replace(variables={**context.variables, index.text: number})
+                inner = context.counting(index.text, number, index.mark, problems)
             yield stated, reference, mark, inner
 
 

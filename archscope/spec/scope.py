@@ -125,6 +125,13 @@ class Context(NamedTuple):
     operands: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()
 
+    def counting(self, index: str, number: int, mark: Mark, problems: Problems) -> Context:
+        """What holds in a round of a repeat; its index hides a variable of that name, which is warned of."""
+        if number == 0 and index in self.variables:
+            hint = "give the index another name"
+            problems.warn(f"`{index}` is the index of this repeat, and hides a variable of that name", mark, hint, self)
+        return self._replace(variables={**self.variables, index: number})
+
 
 class ScopeNames:
     """The names that an expression may use: variables, and what arrives at the layer.

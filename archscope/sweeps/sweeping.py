@@ -223,7 +223,7 @@ def _content(document: Document) -> tuple[Any, ...]:
         [(name, one.dtype, _plain(one.shape)) for name, one in document.inputs.items()],
         [(name, _plain(node)) for name, node in document.vars.items()],
         [(block.signature, *map(_plain, block.parts)) for block in document.blocks.values()],
-        [_plain(node) for node in (document.layers, document.outputs) if node is not None],
+        [node and _plain(node) for node in (document.layers, document.freeze, document.outputs)],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -229,11 +230,28 @@ def test_hrnets_exchange_is_that_of_its_authors() -> None:
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize(("width", "params"), [(18, 21_299_004), (32, 41_232_680)])
-def test_hrnet_has_its_published_parameters(width: int, params: int) -> None:
-    """timm's tables (hrnet_w18, hrnet_w32); the authors round them to 21.3 M and 41.2 M."""
-    design = archscope.load(DATA / "hrnet_w18.yaml", set={"width": width})
-    assert archscope.analyze(design).total.params == params
+@pytest.mark.parametrize(("width", "params", "gflops"), [(18, 21_299_004, 3.99), (32, 41_232_680, 8.31)])
+def test_hrnet_has_its_published_figures(width: int, params: int, gflops: float) -> None:
+    """README of HRNet/HRNet-Image-Classification, HRNet-W18-C and HRNet-W32-C: 21.3M and 41.2M, 3.99 and 8.31 GFLOPs.
+
+    Its code says GFLOPs of 2**30 multiply-adds. Every digit of the parameters is asserted by a port of it:
+    ``hrnetv2_w18`` and ``hrnetv2_w32`` of osmr/imgclsmob, ``pytorch/pytorchcv/models/hrnet.py`` at 1d6feaf3.
+    """
+    total = archscope.analyze(archscope.load(DATA / "hrnet_w18.yaml", set={"width": width})).total
+    assert total.params == params
+    assert total.macs / 2**30 == pytest.approx(gflops, abs=0.005)
+
+
+def test_hrnet_is_counted_as_by_its_authors() -> None:
+    """What their code prints of W18, as two users of it quote it.
+
+    "Total Parameters: 21,299,004", "Total Multiply Adds (For Convolution and Linear Layers only): 3.9893547743558884
+    GFLOPs", "Conv2d : 325 layers", "BatchNorm2d : 325 layers", "Upsample : 31 layers".
+    """
+    design = archscope.load(DATA / "hrnet_w18.yaml")
+    assert archscope.analyze(design).total.macs == 3.9893547743558884 * 2**30
+    counts = Counter(layer.kind for layer in design.layers)
+    assert (counts["Conv2d"], counts["BatchNorm2d"], counts["Upsample"]) == (325, 325, 31)
 
 
 # -- blocks of several outputs ----------------------------------------------------------------------------------------

@@ -361,6 +361,52 @@ def test_the_batch_is_no_condition() -> None:
     assert told.hint == "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
 
 
+def test_the_batch_is_no_part_of_a_name() -> None:
+    (told,) = mistakes("input: [3, 4]\nlayers: [{ReLU: , name: 'a{in_shape[0]}'}]\n")
+    assert told.message == "`in_shape[0]` has no value here"
+    assert told.hint == "dimension 0 is the batch, whose size a spec leaves open; the others count from 1, as in torch"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{repeat: 2, index: i, from: 'a{i}', layers: [ReLU]}", "`i` has no value here"),
+        ("{repeat: 2, index: i, when: i > 0, layers: [ReLU]}", "`i > 0` compares what is no number"),
+        ("{repeat: i + 1, index: i, layers: [ReLU]}", "arithmetic needs numbers; `i` is the word 'i'"),
+        ("Add: [{repeat: 2, index: i, from: input, when: i}, []]", "expected a condition, got the word 'i'"),
+    ],
+)
+def test_an_index_has_no_value_beside_its_repeat(entry: str, message: str) -> None:
+    (told,) = mistakes(f"input: [3]\nlayers:\n  - {entry}\n")
+    assert told.message == message
+    assert told.hint == ("`i` counts inside the repeat: its `from:`, `when:` and count are read before the first round")
+
+
+def test_an_index_that_hides_a_variable() -> None:
+    """Python's own loops: in the inner one the name is the inner index, and outside of both the variable."""
+    inner = "[{repeat: 2, index: i, layers: [Linear: 1 + i]}]"
+    text = f"input: [3]\nvars: {{i: 7}}\nlayers: [{{repeat: 1, index: i, layers: {inner}}}, Linear: i]\n"
+    design = archscope.load(text)
+    assert [layer.op.out_features for layer in design.layers] == [1, 2, 7]
+    assert [(told.mark.line, told.message) for told in design.warnings] == [
+        (3, "`i` is the index of this repeat, and hides a variable of that name")
+    ] * 2
+    assert not archscope.load(
+        text.replace("vars: {i: 7}\n", "vars: {n: 7}\n")
+        .replace("Linear: i]", "Linear: n]")
+        .replace(inner, "[Linear: 1 + i]")
+    ).warnings
+
+
+def test_outputs_that_a_hiding_index_counts() -> None:
+    text = "input: [3]\nvars: {i: 1}\nlayers: [{ReLU: , name: a0}, {ReLU: , name: 'a{i}'}]\n"
+    design = archscope.load(text + "outputs: [{repeat: 2, index: i, from: 'a{i}'}]\n")
+    assert [name for name, _ in design.outputs] == ["a0", "a1"]
+    assert [told.message for told in design.warnings] == [
+        "`i` is the index of this repeat, and hides a variable of that name"
+    ]
+
+
 @pytest.mark.parametrize("word", ["no", "off", "False", "false"])
 def test_a_variable_that_other_versions_of_yaml_take_for_false(word: str) -> None:
     """Never true: YAML 1.1 reads all of them as false, YAML 1.2 the first two as words, which are refused."""

@@ -120,9 +120,9 @@ def test_a_sweep_of_another_question_is_not_gone_on_with(tmp_path):
         swept(out=out)
     with pytest.raises(UsageError, match=r"is another one: where \(there .*params < 1e5.*, here \[\]\)"):
         archscope.sweep(RESNET.text, VARY, **{**ASKED, "where": ""}, out=out, resume=True)
-    other = RESNET.text.replace("kernel: 7", "kernel: 5")
-    with pytest.raises(UsageError, match="is another one: spec "):
-        archscope.sweep(other, VARY, **ASKED, out=out, resume=True)
+    for other in (RESNET.text.replace("kernel: 7", "kernel: 5"), RESNET.text + "\nfreeze: ['*']\n"):
+        with pytest.raises(UsageError, match="is another one: spec "):
+            archscope.sweep(other, VARY, **ASKED, out=out, resume=True)
     assert swept(out=out, restart=True).complete
 
 
