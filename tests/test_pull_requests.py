@@ -132,6 +132,21 @@ def test_what_a_pull_request_says_is_run_by_no_shell(repository, tmp_path):
     assert last == f"::{first.removeprefix('::stop-commands::')}::"
 
 
+# -- forms of issues --
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml")), ids=lambda path: path.stem
+)
+def test_forms_of_issues_are_what_github_takes(path):
+    """GitHub's syntax for form schema: ids are strings of letters, digits, - and _, each once (`true` is no string)."""
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= form.keys()
+    ids = [field["id"] for field in form["body"]]
+    assert all(isinstance(one, str) and re.fullmatch(r"[\w-]+", one) for one in ids), ids
+    assert len(set(ids)) == len(ids)
+
+
 # -- hooks --
 
 
