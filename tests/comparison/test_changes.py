@@ -204,7 +204,7 @@ def test_a_limit_of_nothing_is_refused_before_the_work(repository, limit, says):
 
 
 def test_another_variant_of_both(repository):
-    repository.write(net=NET.replace("kernel", "kernel").replace("unit: width", "unit: {out: width, kernel: 5}"))
+    repository.write(net=NET.replace("unit: width", "unit: {out: width, kernel: 5}"))
     change = became("models/net.yaml", set={"width": 8})[0]["models/net.yaml"]
     assert figures(change)["params"][:2] == (params(8), params(8, 5))
 
