@@ -24,6 +24,8 @@ from archscope.analysis.counts.cost import Cost, Costed
 from archscope.comparison import labels
 from archscope.design import Design, hold_designs, hold_drawn
 from archscope.design.graph import Layer, Ref
+from archscope.errors import ArchscopeError
+from archscope.ops.contents import files_of, regular, stored_in
 from archscope.setting import Setting
 from archscope.shown import Shown
 
@@ -128,8 +130,37 @@ def diff(before: Design, after: Design, setting: Setting | None = None, **change
     hold_drawn("a difference", before, after)
     setting = Setting.of(setting, **changes)
     first, second = labels((before, after))
-    sides = _Side.of(before, setting), _Side.of(after, setting)
+    sides = _Side.of(called_alike(before, after), setting), _Side.of(after, setting)
     return _Alignment(*sides).difference(setting, (first, second))
+
+
+def called_alike(before: Design, after: Design) -> Design:
+    """The first design, its files of values called as those of the second that hold the same.
+
+    A file of a revision has another name than that of the disk; what a constant is are its numbers.
+    """
+    others = files_of(layer.op for layer in after.layers)
+    files = [file for file in files_of(layer.op for layer in before.layers) if file not in others]
+    if not files or not others:
+        return before
+    contents = {_content(file): file for file in others}
+    names = {file: contents.get(_content(file), file) for file in files}
+
+    def named(layer: Layer) -> Layer:
+        stored = stored_in(getattr(layer.op, "value", None))
+        if stored is None or stored.file not in names:
+            return layer
+        return replace(layer, op=layer.op.replace(value=str(stored._replace(file=names[stored.file]))))
+
+    return replace(before, layers=tuple(map(named, before.layers)))
+
+
+def _content(file: str) -> bytes | str:
+    """What a file holds; of one that cannot be read its name."""
+    try:
+        return regular(file)
+    except ArchscopeError:
+        return file
 
 
 # -- blocks ---

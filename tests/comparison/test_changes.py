@@ -70,6 +70,8 @@ def test_files_of_values_are_what_they_hold(repository):
     repository.commit(valued=VALUED)
     repository.write(valued=f"# a remark\n{VALUED}")
     assert became(base="HEAD")[0] == {}
+    was, now = (archscope.load(name) for name in ("HEAD:models/valued.yaml", "models/valued.yaml"))
+    assert not list(archscope.diff(was, now).parts)
     np.savez(values, x=np.zeros(3, np.float32))
     change = became(base="HEAD")[0]["models/valued.yaml"]
     assert change.kind == CHANGED
