@@ -38,6 +38,7 @@ from archscope.setting.devices import DEVICES, Device
 from archscope.setting.optimizers import OPTIMIZERS
 from archscope.setting.precision import PRECISIONS
 from archscope.spec import library
+from tests.documents import slug
 from tests.ops.records.base import RECORDS, Case
 from tests.spec.asking import Mistake
 
@@ -377,8 +378,3 @@ def code(text: str) -> str:
 def title(name: str) -> str:
     """A heading for a module's name."""
     return name.replace("_", " ").capitalize()
-
-
-def slug(heading: str) -> str:
-    """The anchor of a heading, as MkDocs makes it."""
-    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())

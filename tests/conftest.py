@@ -35,7 +35,7 @@ class ModuleOfTheStaticSide(pytest.Module):
             raise
 
 
-#: libraries that only the torch side needs,
+#: libraries that only the torch side needs
 TORCH_SIDE = ("torch", "fvcore", "ptflops", "thop", "torchinfo", "transformers", "onnxruntime", "onnxscript")
 
 

@@ -144,7 +144,7 @@ class Document:
     @property
     def anchors(self) -> set[str]:
         """The anchors of its headings."""
-        return {anchor or slug(heading) for heading, anchor in _HEADING.findall(self.prose)}
+        return anchors(self.prose)
 
     def renewed(self) -> str:
         """It with what its commands print today; to be called in its workplace."""
@@ -214,6 +214,11 @@ def others() -> list[Document]:
     """The other pages that lie at the top, and those of folders."""
     tops = (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("[!.]*/README.md")))
     return [Document(path) for path in tops if path != ROOT / "README.md"]
+
+
+def anchors(prose: str) -> set[str]:
+    """The anchors of the headings of a page without code blocks."""
+    return {anchor or slug(heading) for heading, anchor in _HEADING.findall(prose)}
 
 
 def slug(heading: str) -> str:

@@ -28,7 +28,7 @@ from archscope.setting.precision import PRECISIONS
 from archscope.spec.schema import schema
 from archscope.verify import verify
 from docs import reference
-from tests.documents import DOCS, ROOT, Document, changed, documents, others, printed
+from tests.documents import DOCS, ROOT, Document, anchors, changed, documents, others, printed
 
 pytestmark = pytest.mark.needs("torch")  # what a page shows is run as a whole
 PAGES = documents()
@@ -88,7 +88,7 @@ def _leads(page: Document, to: str) -> bool:
 
 def _is_made(path: Path, anchor: str) -> bool:
     text = reference.pages().get(path.relative_to(DOCS).as_posix())
-    return text is not None and (not anchor or f"# {anchor}\n" in text.lower().replace(" ", "-").replace("#-", "# "))
+    return text is not None and (not anchor or anchor in anchors(text))
 
 
 def test_that_a_dead_link_is_seen(tmp_path):
@@ -96,6 +96,9 @@ def test_that_a_dead_link_is_seen(tmp_path):
     assert _leads(page, "counting.md")
     assert not _leads(page, "countin.md")
     assert not _leads(page, "counting.md#no-such-heading")
+    assert _leads(page, "reference/settings.md#devices")
+    assert not _leads(page, "reference/settings.md#no-such-heading")
+    assert not _leads(page, "reference/no-such-page.md")
 
 
 #: pictures, each with the command that draws it

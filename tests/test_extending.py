@@ -184,10 +184,10 @@ def test_what_a_walk_through_says_holds_it_does(page, tmp_path):
 def test_what_is_new_is_written_in_few_files_and_known_everywhere(what, tmp_path):
     changed(tmp_path)
     for name, (before, text) in TRIALS[what].edits.items():
-        lines = [*(f"+{line}" for line in text.splitlines()), f" {before}"]
+        added = "".join(f"+{line}\n" for line in text.splitlines())
         file = tmp_path / "archscope" / name
         whole = next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith(before))
-        change(file, Block("diff", name, "\n".join([*lines[:-1], f" {whole}"]), 0))
+        change(file, Block("diff", name, f"{added} {whole}", 0))
     trial(tmp_path, "-c", _BEGIN + TRIALS[what].asked, str(tmp_path))
 
 

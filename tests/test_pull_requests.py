@@ -22,6 +22,7 @@ from tests.repository import NET, Repository, params
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))}
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
 PAGE = Document(DOCS / "pull-requests.md")
 #: in a step, `${{ inputs.at-most }}` or the like
 EXPRESSION = re.compile(r"\$\{\{ *([\w.-]+) *\}\}")
@@ -132,6 +133,19 @@ def test_what_a_pull_request_says_is_run_by_no_shell(repository, tmp_path):
     assert last == f"::{first.removeprefix('::stop-commands::')}::"
 
 
+# -- forms of issues --
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_forms_of_issues_are_what_github_takes(path):
+    """GitHub's syntax for form schema: ids are strings of letters, digits, - and _, each once (`true` is no string)."""
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= form.keys()
+    ids = [field["id"] for field in form["body"]]
+    assert all(isinstance(one, str) and re.fullmatch(r"[\w-]+", one) for one in ids), ids
+    assert len(set(ids)) == len(ids)
+
+
 # -- hooks --
 
 
@@ -169,6 +183,9 @@ def test_the_page_uses_what_there_is():
 @pytest.mark.parametrize(("kind", "text"), [
     ("vendor.github-actions", (ROOT / "action.yml").read_text()),
     ("vendor.github-workflows", PAGE.blocks("yml")[0].text),
+    ("vendor.github-workflows", (ROOT / ".github" / "workflows" / "ci.yml").read_text()),
+    ("vendor.github-issue-config", (ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text()),
+    *(("vendor.github-issue-forms", path.read_text()) for path in FORMS),
 ])  # fmt: skip
 def test_they_are_what_github_takes(kind, text, tmp_path):
     (tmp_path / "x.yml").write_text(text)

@@ -177,7 +177,7 @@ def figures(page: str, text: str) -> str:
     [pytest.param(page, marks=[pytest.mark.slow] if page.endswith("errata.md") else []) for page in PAGES],
 )
 def test_figures_of_pages_are_current(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So no total changes unannounced."""
+    """So no total changes unannounced; that it is right is proved against torch and what was published."""
     monkeypatch.chdir(tmp_path)
     kept = golden(page).read_text(encoding="utf-8")
     assert figures(page, made(page, tmp_path)) == kept, "if that is meant: python -m tests.test_specs"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("analyze")
 @options.many_specs
 @click.option("--depth", type=options.Depth(), help="Fold blocks below this many levels of names; `all` folds none.")
-@click.option("--columns", type=options.Names(COLUMNS), help="Columns by name, separated by commas; `help` lists them.")
+@options.columns(COLUMNS, "Columns by name")
 @click.option("--by-kind", is_flag=True, help="A row for each kind of layer instead of each layer.")
 @click.option("--sort", type=options.Names(COLUMNS), help="Sort by a column, the largest first: macs (or -macs).")
 @settings.options(*options_of("training_bytes", "inference_bytes"), "calibration")
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def command(
     specs: tuple[str, ...],
     depth: int | str | None,
-    columns: str | None,
+    columns: list[str] | None,
     by_kind: bool,
     sort: str | None,
     setting: Setting,
@@ -61,16 +61,13 @@ def command(
     otherwise. CSV holds every layer (or as --depth says), with units in its head; JSON holds every layer and figure, as
     `archscope schema analyze` describes them.
     """
-    if columns == "help":
-        options.column_help(COLUMNS.values())
-        return
     if outputs["html"] is not None and len(specs) > 1:
         raise click.UsageError(
             "--html is a report of one design; `archscope compare A B --html FILE` is one of several"
         )
     if outputs["html"] is None and profile_file:
         raise click.UsageError("--profile is for a report: add --html FILE")
-    names = [name.strip() for name in columns.split(",")] if columns else []
+    names = columns or []
     choose(names)  # before any work: a wrong name ends here
     if sort:
         sorted_by(sort)

@@ -57,7 +57,7 @@ class VariantType(click.ParamType):
     metavar="SPEC|NUMBER",
     help="The design that ratios refer to, by name or number (from 1).  [default: the first]",
 )
-@click.option("--columns", type=options.Names(FIGURES), help="Figures by name, separated by commas; `help` lists them.")
+@options.columns(FIGURES, "Figures by name")
 @click.option("--stages", is_flag=True, help="Also show params, MACs and activations block by block.")
 @click.option("--diff", "difference", is_flag=True, help="Also show the differences between two designs.")
 @click.option(
@@ -73,7 +73,7 @@ def command(
     specs: tuple[str, ...],
     variants: tuple[Variant, ...],
     baseline: str | None,
-    columns: str | None,
+    columns: list[str] | None,
     stages: bool,
     difference: bool,
     depth: int | str | None,
@@ -98,11 +98,7 @@ def command(
     --diff compares two designs block by block: what was added, removed and changed, which layers are
     affected by that, and what each of it costs. The costs of its lines add up to the difference of the totals.
     """
-    if columns == "help":
-        options.column_help(FIGURES.values())
-        return
-    chosen = None if columns is None else [name.strip() for name in columns.split(",")]
-    choose_figures(chosen or [])  # before any work: a wrong name ends here
+    choose_figures(columns or [])  # before any work: a wrong name ends here
     many = len(specs) * (1 + len(variants))
     if difference and many != 2:
         raise click.UsageError(f"--diff is between two designs, and here {'is' if many == 1 else 'are'} {many}")
@@ -118,7 +114,7 @@ def command(
         designs,
         setting,
         baseline=_baseline(baseline, specs, 1 + len(variants)),
-        figures=chosen,
+        figures=columns,
     )
     change = _difference(comparison) if difference else None
     deep = sys.maxsize if depth == "all" else depth if isinstance(depth, int) else None

@@ -49,7 +49,7 @@ def _limit(word: str, comparison: str, example: str, text: str) -> Callable[[Any
     "--base", required=True, metavar="REVISION", help="A branch, a tag or a commit: origin/main, v1.0, HEAD~1."
 )
 @click.option("--tip", is_flag=True, help="Compare with REVISION itself, not with where this branch started from it.")
-@click.option("--columns", type=options.Names(FIGURES), help="Figures by name, separated by commas; `help` lists them.")
+@options.columns(FIGURES, "Figures by name")
 @click.option("--depth", type=options.Depth(), help="Levels of blocks that are opened; by default up to 120 rows.")
 @_limit("--at-most", "<=", "macs=4.1G", "Upper limit for a figure of each design that changed or is new")
 @_limit("--at-least", ">=", "receptive_field=224", "Lower limit for a figure")
@@ -72,7 +72,7 @@ def command(
     specs: tuple[str, ...],
     base: str,
     tip: bool,
-    columns: str | None,
+    columns: list[str] | None,
     depth: int | str | None,
     at_most: tuple[Budget, ...],
     at_least: tuple[Budget, ...],
@@ -102,15 +102,12 @@ def command(
     Exit codes: 1 if `expect:`, `budget:` or a limit of the command line does not hold for a design that changed or is
     new, 2 if a spec is invalid.
     """
-    if columns == "help":
-        options.column_help(FIGURES.values())
-        return
     result = changes(
         specs,
         base,
         setting,
         tip=tip,
-        figures=None if columns is None else [name.strip() for name in columns.split(",")],
+        figures=columns,
         limits=(*at_most, *at_least, *grows_at_most, *where),
         set=dict(sets),
         input=options.shapes(inputs),

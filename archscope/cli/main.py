@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import click
 
 from archscope.cli.streams import Unwritten, guarded
-from archscope.errors import ArchscopeError
+from archscope.errors import ArchscopeError, suggestion
 from archscope.errors.printable import printable
 from archscope.starting import INTERRUPTED
 
@@ -64,6 +64,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"archscope.cli.{self.COMMANDS[cmd_name][0]}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.COMMANDS and not ctx.resilient_parsing and (hint := suggestion(args[0], self.COMMANDS)):
+            ctx.fail(f"No such command '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

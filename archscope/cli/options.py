@@ -164,12 +164,19 @@ def manners(function: _Command) -> _Command:
     return click.option("-q", "--quiet", is_flag=True, help="Print results only: no warnings, no remarks.")(function)
 
 
-def column_help(columns: Iterable[Column]) -> None:
-    """Print what there is to choose from."""
-    listed = list(columns)
-    width = max(len(column.name) for column in listed)
-    for column in listed:
-        click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
+def columns(table: Mapping[str, Column], text: str) -> Callable[[_Command], _Command]:
+    """``--columns``: the names of some, or nothing; ``help`` prints what there is to choose from, and that is all."""
+
+    def chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+        if value == "help":
+            width = max(len(column.name) for column in table.values())
+            for column in table.values():
+                click.echo(f"{column.name:{width}}  {column.convention}" + (f" [{column.unit}]" if column.unit else ""))
+            ctx.exit()
+        return None if value is None else [name.strip() for name in value.split(",")]
+
+    help = f"{text}, separated by commas; `help` lists them."  # noqa: A001  # as click has it
+    return click.option("--columns", type=Names(table), callback=chosen, help=help)
 
 
 def device(function: _Command) -> _Command:

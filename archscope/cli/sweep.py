@@ -61,9 +61,7 @@ class Count(click.ParamType):
 @click.option(
     "--derive", "derived", multiple=True, type=options.Assignment(), help="Add a column: density='macs / params'."
 )
-@click.option(
-    "--columns", type=options.Names(SWEPT), help="Figures to show as columns, separated by commas; `help` lists them."
-)
+@options.columns(SWEPT, "Figures to show as columns")
 @click.option(
     "--pareto",
     type=options.Names(SWEPT),
@@ -107,7 +105,7 @@ def command(
     varied: tuple[str, ...],
     where: tuple[str, ...],
     derived: tuple[tuple[str, str], ...],
-    columns: str | None,
+    columns: list[str] | None,
     pareto: str | None,
     sort: str | None,
     top: int | None,
@@ -145,9 +143,6 @@ def command(
     from archscope.sweeps.planning import planned
     from archscope.sweeps.sweeping import carried_out
 
-    if columns == "help":
-        options.column_help(SWEPT.values())
-        return
     piped = options.to_stdout(*outputs.targets, emitted, *outs)
     rows, page = _targets(outs)
     document = read_document(spec)

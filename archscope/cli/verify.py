@@ -107,7 +107,7 @@ def _designs(spec: str) -> list[str]:
         return [spec]
     paths = [path for path in library.files_in(spec) if not _is_library(path)]
     if not paths:
-        raise click.UsageError(f"there is no design (*.yaml) in {spec}")
+        raise click.UsageError(f"there is no design (*.yaml, *.yml) in {spec}")
     return paths
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,11 @@ from archscope.analysis.counts.account import Account, analyze
 from archscope.comparison import choose_figures, timeable
 from archscope.comparison.difference import Difference, diff
 from archscope.design import MOST_DRAWN, Budget, Condition, Design
-from archscope.errors import SpecError, UsageError
+from archscope.design.graph import Layer
+from archscope.errors import ArchscopeError, SpecError, UsageError
 from archscope.figures import FIGURES, Column, of_mode
 from archscope.load import load, read_document
+from archscope.ops.contents import files_of, regular, stored_in
 from archscope.revisions import Revision, is_file, read, revision
 from archscope.setting import Setting
 from archscope.shown import Shown
@@ -241,6 +243,8 @@ def _change(path: str, was: str, base: Revision, asked: Asked) -> Change | None:
         return Change(path, WRONG, unread=second)
     if (first is None or isinstance(first, SpecError)) and second is None:
         return None  # blocks for others, now and then
+    if isinstance(first, Design) and second is not None:
+        first = _called_as_now(first, second)
     if first == second:
         return Change(path, _SAME)
     return _held(path, was, first, second, asked)
@@ -260,6 +264,30 @@ def _design(document: Document | SpecError | None, asked: Asked) -> Design | Spe
         return load(document, set=asked.sets, input=asked.shapes)
     except SpecError as error:
         return error
+
+
+def _called_as_now(first: Design, second: Design) -> Design:
+    """A design as it was; its files of values that hold what they held are called as they are now."""
+    contents = {_content(file): file for file in files_of(layer.op for layer in second.layers)}
+    names = {file: contents.get(_content(file), file) for file in files_of(layer.op for layer in first.layers)}
+    if not names:
+        return first
+
+    def named(layer: Layer) -> Layer:
+        stored = stored_in(getattr(layer.op, "value", None))
+        if stored is None:
+            return layer
+        return replace(layer, op=layer.op.replace(value=str(stored._replace(file=names[stored.file]))))
+
+    return replace(first, layers=tuple(map(named, first.layers)))
+
+
+def _content(file: str) -> bytes | str:
+    """What a file holds; of one that cannot be read its name."""
+    try:
+        return regular(file)
+    except ArchscopeError:
+        return file
 
 
 def _held(path: str, was: str, first: Design | SpecError | None, second: Design | None, asked: Asked) -> Change:

@@ -23,7 +23,7 @@ from archscope.spec.binding import Arguments, read_arguments
 from archscope.spec.calls import EntryCall, bind
 from archscope.spec.document import Block, Document
 from archscope.spec.entries import Entry, branches, labels, read_entry, read_operand
-from archscope.spec.expressions import TEMPLATE, ExpressionError, Word, fill, in_words, shown
+from archscope.spec.expressions import TEMPLATE, ExpressionError, fill, in_words, shown
 from archscope.spec.flags import Flags
 from archscope.spec.laying import Laying
 from archscope.spec.limits import DEEPEST_CALLS, LONGEST_NAME, LONGEST_PATH, MOST_LAYERS
@@ -157,7 +157,7 @@ class _Expander:
             self._place = entry.mark
             self._problems.spend(1, entry.mark)
             when = entry.modifier("when")
-            if when is None or self._problems.truth(when, flow, self._beside(entry, context), default=True):
+            if when is None or self._problems.truth(when, flow, context.beside(entry.index), default=True):
                 flow = self._run_entry(node, entry, flow, context)
                 self._place = entry.mark
         return flow
@@ -245,7 +245,7 @@ class _Expander:
         node = entry.modifier("from")
         if node is None:
             return None
-        nodes, context = node.items if isinstance(node, ListNode) else [node], self._beside(entry, context)
+        nodes, context = node.items if isinstance(node, ListNode) else [node], context.beside(entry.index)
         return [flow for item in nodes for flow in self._named_by(item, context)]
 
     def _named_by(self, node: Node, context: Context) -> Iterable[Flow]:
@@ -325,7 +325,7 @@ class _Expander:
     def _count(self, entry: Entry, flow: Flow, context: Context) -> int | None:
         """How often a repeat is carried out; ``None`` after a mistake or behind one."""
         assert entry.argument is not None
-        names = ScopeNames(self._beside(entry, context).variables, flow)
+        names = ScopeNames(context.beside(entry.index).variables, flow)
         stated = self._problems.whole(entry.argument, names, 0, context)
         if stated is None:
             return None
@@ -341,15 +341,6 @@ class _Expander:
         if entry.index is None:
             return context
         return context.counting(entry.index, number, entry.mark, self._problems)
-
-    @staticmethod
-    def _beside(entry: Entry, context: Context) -> Context:
-        """What holds where a repeat is described: its index has no value yet."""
-        if entry.index is None or entry.index in context.variables:
-            return context
-        why = "counts inside the repeat: its `from:`, `when:` and count are read before the first round"
-        index = Word(entry.index, why=f"`{entry.index}` {why}")
-        return context._replace(variables={**context.variables, entry.index: index})
 
     def _round(self, entry: Entry, number: int, flow: Flow, context: Context, label: str | None) -> Flow | None:
         """Lay the body once; ``None`` where it cannot have a name."""
@@ -371,7 +362,7 @@ class _Expander:
     def _operand(self, node: MapNode, entry: Entry, flow: Flow, context: Context) -> Iterator[Flow]:
         """The tensors that an input of a layer with a condition, or several in a repeat, come to."""
         when = entry.modifier("when")
-        if when is not None and not self._problems.truth(when, flow, self._beside(entry, context), default=True):
+        if when is not None and not self._problems.truth(when, flow, context.beside(entry.index), default=True):
             return
         if entry.form == "group":
             yield from (

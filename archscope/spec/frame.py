@@ -175,15 +175,16 @@ def _spread(
         if not isinstance(node, MapNode):
             yield stated, node, mark, context
             continue
-        reference = _conditional(node, context, problems)
+        index = node.entries.get("index")
+        before = context.beside(index.text if isinstance(index, ScalarNode) else None)
+        reference = _conditional(node, before, problems)
         if reference is None:
             continue
         count = node.entries.get("repeat")
-        times = 1 if count is None else problems.whole(count, ScopeNames(context.variables), 0, context)
+        times = 1 if count is None else problems.whole(count, ScopeNames(before.variables), 0, context)
         if times is not None and times > MOST_DECLARED:
             assert count is not None
             raise problems.fatal(f"{times:,} outputs; the most is {MOST_DECLARED:,}", count.mark, "", context)
-        index = node.entries.get("index")
         for number in range(times or 0):
             inner = context
             if isinstance(index, ScalarNode):

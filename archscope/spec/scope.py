@@ -125,6 +125,13 @@ class Context(NamedTuple):
     operands: tuple[Flow, ...] = ()
     trail: tuple[BlockCall | ReuseCall, ...] = ()
 
+    def beside(self, index: str | None) -> Context:
+        """What holds where a repeat is described: its index has no value yet."""
+        if index is None or index in self.variables:
+            return self
+        why = "counts inside the repeat: its `from:`, `when:` and count are read before the first round"
+        return self._replace(variables={**self.variables, index: Word(index, why=f"`{index}` {why}")})
+
     def counting(self, index: str, number: int, mark: Mark, problems: Problems) -> Context:
         """What holds in a round of a repeat; its index hides a variable of that name, which is warned of."""
         if number == 0 and index in self.variables:

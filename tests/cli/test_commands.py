@@ -253,6 +253,7 @@ def test_list():
         (("explain", "-", "cnv"), "did you mean `conv`"),
         (("analyze",), "Missing argument"),
         (("nosuch",), "No such command"),
+        (("analyse", "-"), "No such command 'analyse'; did you mean `analyze`?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 import archscope
@@ -57,6 +58,24 @@ def test_words_alone_change_no_design(repository):
     found, result = became()
     assert found == {}
     assert result.same == 2
+
+
+VALUED = "name: Valued\ninput: [3]\nlayers: [{Constant: {shape: [3], value: 'v.npz[x]'}, name: c}, Add: [input, c]]\n"
+
+
+def test_files_of_values_are_what_they_hold(repository):
+    """A remark is none of a design's changes; other numbers are one of the layer that holds them."""
+    values = repository.folder / "models" / "v.npz"
+    np.savez(values, x=np.ones(3, np.float32))
+    repository.commit(valued=VALUED)
+    repository.write(valued=f"# a remark\n{VALUED}")
+    assert became(base="HEAD")[0] == {}
+    np.savez(values, x=np.zeros(3, np.float32))
+    change = became(base="HEAD")[0]["models/valued.yaml"]
+    assert change.kind == CHANGED
+    assert [part.name for part in change.difference.parts] == ["c"]
+    values.unlink()
+    assert became(base="HEAD")[0]["models/valued.yaml"].kind == CHANGED
 
 
 def test_what_is_said_of_the_same_layers_is_restated(repository):
@@ -204,7 +223,7 @@ def test_a_limit_of_nothing_is_refused_before_the_work(repository, limit, says):
 
 
 def test_another_variant_of_both(repository):
-    repository.write(net=NET.replace("kernel", "kernel").replace("unit: width", "unit: {out: width, kernel: 5}"))
+    repository.write(net=NET.replace("unit: width", "unit: {out: width, kernel: 5}"))
     change = became("models/net.yaml", set={"width": 8})[0]["models/net.yaml"]
     assert figures(change)["params"][:2] == (params(8), params(8, 5))
 

@@ -382,6 +382,20 @@ def test_an_index_has_no_value_beside_its_repeat(entry: str, message: str) -> No
     assert told.hint == ("`i` counts inside the repeat: its `from:`, `when:` and count are read before the first round")
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("repeat: 2, when: i > 0", "`i > 0` compares what is no number"),
+        ("repeat: i", "expected an integer of at least 0, got 'i'"),
+    ],
+)
+def test_nor_has_it_beside_outputs_that_it_counts(more: str, message: str) -> None:
+    layers = "[{ReLU: , name: a0}, {ReLU: , name: a1}]"
+    (told,) = mistakes(f"input: [3]\nlayers: {layers}\noutputs: [{{from: 'a{{i}}', index: i, {more}}}]\n")
+    assert told.message == message
+    assert told.hint == ("`i` counts inside the repeat: its `from:`, `when:` and count are read before the first round")
+
+
 def test_an_index_that_hides_a_variable() -> None:
     """Python's own loops: in the inner one the name is the inner index, and outside of both the variable."""
     inner = "[{repeat: 2, index: i, layers: [Linear: 1 + i]}]"
