@@ -24,16 +24,20 @@ class Storage:
         layer: the layer that made it.
         what: a word on it.
         state: whether it belongs to the model (parameters, buffers), which is counted apart.
-        version: how often it has been overwritten.
-        writer: the layer that did so last.
+        writers: the layers that have overwritten it, in order.
     """
 
-    __slots__ = ("bytes", "held", "layer", "state", "version", "what", "writer")
+    __slots__ = ("bytes", "held", "layer", "state", "what", "writers")
 
     def __init__(self, size: int, layer: str, what: str, *, state: bool = False) -> None:
         self.bytes, self.layer, self.what, self.state = size, layer, what, state
-        self.held = self.version = 0
-        self.writer = ""
+        self.held = 0
+        self.writers: list[str] = []
+
+    @property
+    def version(self) -> int:
+        """How often it has been overwritten."""
+        return len(self.writers)
 
 
 class Value:

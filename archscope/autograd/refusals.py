@@ -64,9 +64,10 @@ def hold_unchanged(node: Node) -> None:
     """
     for storage, version in zip(node.saved, node.versions, strict=False):
         if storage.version != version:
+            writer = storage.writers[version]
             raise Refused(
-                f"{storage.writer} overwrites what {node.layer} saves for its backward pass, which torch then refuses",
-                layer=storage.writer,
+                f"{writer} overwrites what {node.layer} saves for its backward pass, which torch then refuses",
+                layer=writer,
             )
 
 
@@ -77,8 +78,8 @@ def hold_readable(region: RecomputedBlock) -> None:
         Refused: the block, or a layer behind it, has overwritten it, be it without a gradient.
     """
     for value, version in zip(region.read, region.versions, strict=True):
-        writer = value.storage.writer
         if value.storage.version != version:
+            writer = value.storage.writers[version]
             raise Refused(
                 f"{writer} overwrites what a block under `checkpoint` reads, which runs again in the backward pass: "
                 "torch refuses that",
@@ -93,9 +94,10 @@ def hold_apart(x: Value, layer: str) -> None:
     Raises:
         Refused: it is one of several (torch::autograd::handle_view_on_rebase).
     """
-    if x.several:
+    if x.several and x.base is not None and x.base.node is not None:
+        writer = x.storage.writers[x.version]
         raise Refused(
-            f"{x.storage.writer} overwrites what is behind one of several views that {layer} reads later, which torch "
-            "then refuses where it needs a gradient",
-            layer=x.storage.writer,
+            f"{writer} overwrites what is behind one of several views that {layer} reads later, which torch then "
+            "refuses where it needs a gradient",
+            layer=writer,
         )

@@ -21,7 +21,7 @@ from archscope.autograd.dtypes import ITEM_BYTES
 from archscope.autograd.gradients import accumulate, as_strided, copy_slices
 from archscope.autograd.graph import INSIDE, Back, Node, RecomputedBlock, Shape, Storage, Value, strides_behind
 from archscope.autograd.loops import LONG, Entry, Loop, LoopMark, Stretched
-from archscope.autograd.refusals import Refused, hold_apart, hold_readable, hold_unchanged, hold_writable
+from archscope.autograd.refusals import hold_apart, hold_readable, hold_unchanged, hold_writable
 from archscope.autograd.strides import Strides
 from archscope.autograd.versions import TORCH, Version
 
@@ -371,11 +371,10 @@ class Tape:
         """The history of a view whose memory was overwritten behind its back is that of its base (grad_fn)."""
         base = x.base
         assert base is not None
-        x.version = x.storage.version
-        if base.node is None:
-            return
         hold_apart(x, self.layer)
-        self._linked((x,), (base,), as_strided)
+        x.version = x.storage.version
+        if base.node is not None:
+            self._linked((x,), (base,), as_strided)
 
     def overwrite(self, x: Value, back: Back, *saved: Value, apart: bool = False, idempotent: bool = False) -> Value:
         """A tensor behind a function that overwrites it; its history, or that of what it is a view of, starts anew.
@@ -385,21 +384,14 @@ class Tape:
             idempotent: whether the function may overwrite what repeats its elements.
 
         Raises:
-            Refused: torch refuses that, or a recomputed block overwrites what it reads from
-                outside; recomputing would do so again, and torch's backward pass refuses that.
+            Refused: torch refuses that.
         """
         hold_writable(x, self.layer, grad=self.grad, idempotent=idempotent)
-        x.storage.version += not apart
-        x.storage.writer = self.layer
+        if not apart:
+            x.storage.writers.append(self.layer)
         y = self.again(x)
         if not self.grad or x.node is None:
             return y
-        if self.region is not None and any(x.storage is value.storage for value in self.region.read):
-            raise Refused(
-                f"{self.layer} overwrites what its block reads from outside, and `checkpoint` runs the block again: "
-                "torch refuses the backward pass",
-                "leave out `inplace: true`, or let the block begin a layer earlier",
-            )
         if x.base is None:
             self.link(y, (self._before(x),), back, *saved)
         else:

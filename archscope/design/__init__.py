@@ -90,12 +90,14 @@ class Scope:
         block: the block that is called; ``None`` is a round of a repeat.
         variables: the parameters of the block, or of the one around the round, that are numbers or words.
         reads: the tensors that the block is given; empty for a round.
+        repeats: of a round of a repeat that has no name of its own, the one block or layer that it lays, if it is one.
     """
 
     name: str
     block: str | None
     variables: tuple[tuple[str, Any], ...]
     reads: tuple[Ref, ...] = ()
+    repeats: str = ""
 
 
 class Origin(NamedTuple):

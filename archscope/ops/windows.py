@@ -37,9 +37,13 @@ class Window(ABC):
     """Which places along a dimension of an input a place along a dimension of the output reads.
 
     Windows are plain classes: they are made at every start of the program, and dataclasses take ten times as long.
+
+    Attributes:
+        others: further dimensions of the output along which the places lie, too.
     """
 
     __slots__ = ()
+    others: tuple[int, ...] = ()
 
     @abstractmethod
     def seen(self, span: Span, size_in: int, size_out: int) -> Span | None:
@@ -220,6 +224,12 @@ class Slide(_Turning):
     def taps(self) -> int:
         return 1 if self.border == "zeros" and self.dilation == 1 else self.kernel
 
+    @property
+    def shift(self) -> int | None:
+        """How far on the place lies that each place reads, where it reads that one alone, and all equally far."""
+        alone = self.kernel == self.stride == 1 and self.border == "zeros" and not self.others
+        return -self.padding if alone else None
+
     def read(self, size_in: int, size_out: int) -> Runs | Iterator[Pairs]:
         import numpy as np
 
@@ -253,11 +263,7 @@ class Slide(_Turning):
 
 
 class Placed(Slide):
-    """Places that lie elsewhere in the output, where no formula says: of a part of it (``padding`` places on), rolled.
-
-    Attributes:
-        others: dimensions of the output along which they lie, too.
-    """
+    """Places that lie elsewhere in the output, where no formula says: rolled, or part of it, ``padding`` places on."""
 
     __slots__ = ("others",)
 
@@ -591,6 +597,11 @@ ALL = None
 
 #: the dimension of the output that a dimension of an input goes with, and the window
 Axis = tuple[int, Window]
+
+
+def targets(entry: Axis | None) -> tuple[int, ...]:
+    """The dimensions of the output that a dimension of the input goes to."""
+    return () if entry is None else (entry[0], *entry[1].others)
 
 
 class Along(NamedTuple):

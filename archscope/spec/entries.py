@@ -50,10 +50,12 @@ class Entry:
             return f"{self.word.rpartition('.')[2]}_reuse"
         if self.form != "repeat" or self.body is None:
             return self.word
-        only = read(self.body.items[0]) if len(self.body.items) == 1 else None
-        if only is not None and only.form == "call" and next(branches(only), None) is None:
-            return only.word
-        return self.index if self.index is not None and len(self.index) > 1 else "repeat"
+        return self.repeats(read) or (self.index if self.index is not None and len(self.index) > 1 else "repeat")
+
+    def repeats(self, read: Read) -> str:
+        """The one layer or block that a repeat lays, and nothing else; empty where it lays more."""
+        only = read(self.body.items[0]) if self.body is not None and len(self.body.items) == 1 else None
+        return only.word if only is not None and only.form == "call" and next(branches(only), None) is None else ""
 
 
 def read_entry(node: Node, complain: Complain) -> Entry | None:

@@ -355,7 +355,8 @@ class _Expander:
         if not self._free(name, entry, context):
             return None
         inner = self._flags.inside(entry, flow, context, path)._replace(path=path)
-        self._scopes.append(Scope(name, None, self._own(inner)))
+        repeats = entry.repeats(self._read) if entry.modifier("name") is None else ""
+        self._scopes.append(Scope(name, None, self._own(inner), repeats=repeats))
         return self._named(name, self._run_list(entry.body, flow, inner))
 
     def _operand(self, node: MapNode, entry: Entry, flow: Flow, context: Context) -> Iterator[Flow]:

@@ -143,6 +143,8 @@ LEGAL = {
     "no gradient reaches what saves it": "Linear: 4 | Exp | Detach | RELU | Linear: 3",
     "a part that needs no gradient": "Split: {split_size_or_sections: 2, dim: 1} | from: 'Split[0]', RELU | Linear: 4",
     "what a recomputed block saves": "Linear: 4 | layers: [Sigmoid], checkpoint: true | RELU | Linear: 3",
+    "what a block reads that never runs again": "Linear: 4 | RELU, checkpoint: true | Detach | Linear: 3",
+    "the same of a block that saves more": "Linear: 4 | layers: [RELU, Tanh], checkpoint: true | Detach | Linear: 3",
     "a copy of what is expanded": "Linear: 4 | Unsqueeze: 1 | Expand: {sizes: [-1, 3, -1, -1]} | Contiguous | RELU",
 }
 WORDS = {

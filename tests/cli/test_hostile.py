@@ -242,4 +242,4 @@ def test_what_a_step_refuses_has_a_place(tmp_path):
     (tmp_path / "x.yaml").write_text(f"input: [3]\nlayers: {layers}")
     result = CliRunner().invoke(main, ["memory", str(tmp_path / "x.yaml")])
     assert result.exit_code == 2
-    assert "x.yaml:2:34: error: ReLU overwrites what its block reads" in result.stderr
+    assert "x.yaml:2:34: error: ReLU overwrites what a block under `checkpoint` reads" in result.stderr

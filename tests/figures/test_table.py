@@ -75,10 +75,13 @@ layers:
   - {repeat: 2, layers: [cell: 4]}
   - {repeat: 2, index: i, layers: [ReLU, Tanh]}
   - {repeat: 2, name: part, layers: [cell: 4]}
+  - {repeat: 2, name: cell, layers: [cell: 4, Tanh: ]}
+  - {repeat: 3, index: i, layers: [{Sigmoid: , when: i > 0}]}
 """
     table = tabulate_account(archscope.analyze(archscope.load(text)), ("kind",), depth=1)
     assert [(line.label, line.cells[-1]) for line in table.lines] == [
-        ("cell_1", "3 x cell"), ("cell_2", "2 x cell"), ("repeat", "4 layers"), ("part", "4 layers")
+        ("cell_1", "3 x cell"), ("cell_2", "2 x cell"), ("repeat", "4 layers"), ("part", "4 layers"),
+        ("cell", "6 layers"), ("Sigmoid", "2 x Sigmoid"),
     ]  # fmt: skip
 
 

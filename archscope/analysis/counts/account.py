@@ -161,17 +161,13 @@ class Account(Shown, report="account"):
 
     @cached_property
     def rounds(self) -> Mapping[str, tuple[int, str]]:
-        """Of every repeat that is called after the block it lays, by its name: how often it does, and the block."""
-        numbers: dict[tuple[str, ...], set[str]] = {}
-        words: dict[tuple[str, ...], str] = {}
-        for row in self.rows:
-            for place in range(1, len(row.path) - 1):
-                around, number, inside = row.path[place - 1 : place + 2]
-                stem, _, count = around.rpartition("_")
-                if number.isdigit() and (around == inside or (stem == inside and count.isdigit())):
-                    numbers.setdefault(row.path[:place], set()).add(number)
-                    words[row.path[:place]] = inside
-        return {".".join(path): (len(several), words[path]) for path, several in numbers.items()}
+        """Of every repeat that is called after what it lays, by its name: how often it does, and what."""
+        parts = {part for row in self.rows for part in accumulate(row.path, "{}.{}".format)}
+        words = {scope.name: scope.repeats for scope in self.design.scopes if scope.repeats and scope.name in parts}
+        rounds: dict[str, list[str]] = {}
+        for name, word in words.items():
+            rounds.setdefault(name.rpartition(".")[0], []).append(word)
+        return {name: (len(several), several[0]) for name, several in rounds.items()}
 
     def by_kind(self) -> tuple[Total, ...]:
         """Totals by kind of op."""

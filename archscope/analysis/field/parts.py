@@ -17,7 +17,7 @@ from archscope.analysis.field.joining import joined
 from archscope.design.graph import Ref
 from archscope.ops.readings import Reads, Rearranged, along_of
 from archscope.ops.runs import Runs
-from archscope.ops.windows import SAME, WHOLE, Along, Slide, Window
+from archscope.ops.windows import SAME, WHOLE, Along, Axis, Slide, targets
 
 #: channels that are told one by one, and readings of them that are gone through
 MOST_CHANNELS = 1 << 14
@@ -147,30 +147,30 @@ def _moved(
         return _rearranged(parts, reads, shape, out)
     along = along_of(reads)
     entries = [along.axes[dim] for dim in parts.dims]
-    if len(entries) == 1 and entries[0] is not None and _shifts(entries[0][1]):
-        ((dim, window),) = (entry for entry in entries if entry is not None)
-        return (dim,), _cut(parts.numbered(), -window.padding, out[dim])  # type: ignore[attr-defined]
-    sizes, targets, channels = [shape[dim] for dim in parts.dims], list[int](), _each(parts.numbered())
+    shift = _shift(entries[0])
+    if len(entries) == 1 and entries[0] is not None and shift is not None:
+        dim, _ = entries[0]
+        return (dim,), _cut(parts.numbered(), shift, out[dim])
+    sizes, lying, channels = [shape[dim] for dim in parts.dims], list[int](), _each(parts.numbered())
     for place, (dim, entry) in enumerate(zip(parts.dims, entries, strict=True)):
         if entry is not None and entry[1] is SAME and out[entry[0]] == sizes[place]:
-            targets.append(entry[0])
+            lying.append(entry[0])
             continue
         read = _read(along, dim, sizes[place], out)
         if read is None or sum(map(len, set(read))) * len(channels) > MOST_READINGS:
             return None
         channels = _united(channels, sizes, place, read)
         sizes[place] = len(read)
-        targets.append(-1 if entry is None or len(read) == 1 else entry[0])
+        lying.append(-1 if entry is None or len(read) == 1 else entry[0])
     if prod(sizes) > MOST_CHANNELS:
         return None
-    order = sorted((place for place, target in enumerate(targets) if target >= 0), key=targets.__getitem__)
-    return tuple(targets[place] for place in order), _in_runs(_transposed(channels, sizes, order))
+    order = sorted((place for place, target in enumerate(lying) if target >= 0), key=lying.__getitem__)
+    return tuple(lying[place] for place in order), _in_runs(_transposed(channels, sizes, order))
 
 
-def _shifts(window: Window) -> bool:
-    """Whether each place reads the one that lies so far on."""
-    slides = isinstance(window, Slide) and window.kernel == window.stride == 1
-    return slides and window.border == "zeros" and not getattr(window, "others", ())  # type: ignore[attr-defined]
+def _shift(entry: Axis | None) -> int | None:
+    """How far on the one channel lies that each of the output reads; ``None`` where they do not read so."""
+    return entry[1].shift if entry is not None and isinstance(entry[1], Slide) else None
 
 
 def _cut(runs: Sequence[Run], first: int, count: int) -> list[Run]:
@@ -231,8 +231,7 @@ def _rearranged(
     entries = [entry for dim in parts.dims if (entry := reads.along.axes[dim]) is not None]
     if len(entries) == 1 and entries[0][1] is SAME:
         return (entries[0][0],), parts.numbered()
-    targets = {target for dim, window in entries for target in (dim, *getattr(window, "others", ()))}
-    if prod(out[dim] for dim in targets) > MOST_CHANNELS:
+    if prod(out[dim] for dim in {dim for entry in entries for dim in targets(entry)}) > MOST_CHANNELS:
         return None
     import numpy as np
 

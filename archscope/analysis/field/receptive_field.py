@@ -39,7 +39,7 @@ from archscope.errors import UsageError, counted, suggestion
 from archscope.ops.legal import dim_names
 from archscope.ops.readings import Rearranged, along_of
 from archscope.ops.spans import ITSELF, Span
-from archscope.ops.windows import SAME, WHOLE, Along, Axis, Placed, pointwise
+from archscope.ops.windows import SAME, WHOLE, Along, Axis, Placed, pointwise, targets
 from archscope.shown import Shown
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _behind(step: Step, output: int, tensors: Mapping[Ref, Fields], values: Valu
             continue
         along, moved = along_of(reads), isinstance(reads, Rearranged)
         exact = moved or isinstance(reads, Along)
-        placed = {dim for entry in along.axes if type(_window(entry)) is Placed for dim in _targets(entry)}
+        placed = {dim for entry in along.axes if type(_window(entry)) is Placed for dim in targets(entry)}
         lying += [placed] if placed else []
         blended = _blended(along, fields, tensor.shape) if placed else frozenset()
         mixed = parts.mixed(fields.values(), along, tensor.shape)
@@ -265,19 +265,11 @@ def _where(along: Along, shape: tuple[int, ...]) -> Iterator[tuple[int, range]]:
             yield entry[0], range(entry[1].padding, entry[1].padding + size)
 
 
-def _targets(entry: Axis | None) -> tuple[int, ...]:
-    """The dimensions of the output that a dimension of the input goes to."""
-    if entry is None:
-        return ()
-    dim, window = entry
-    return (dim, *window.others) if type(window) is Placed else (dim,)
-
-
 def _blended(along: Along, fields: Fields, shape: tuple[int, ...]) -> frozenset[int]:
     """The dimensions of the output into which something else than the axes of the input goes, too: channels."""
     axes = {dim for field in fields.values() for dim in field.dims if not field.blended}
     others = (entry for dim, entry in enumerate(along.axes) if dim and dim not in axes and not fixed(shape[dim] == 1))
-    return frozenset(dim for entry in others for dim in _targets(entry))
+    return frozenset(dim for entry in others for dim in targets(entry))
 
 
 def through(
@@ -301,7 +293,7 @@ def through(
     entries = [along.axes[dim] for dim in field.dims]
     if all(entry == (dim, SAME) for dim, entry in zip(field.dims, entries, strict=True)):
         return field
-    dims = tuple(dict.fromkeys(dim for entry in entries for dim in _targets(entry)))
+    dims = tuple(dict.fromkeys(dim for entry in entries for dim in targets(entry)))
     moved = field.changed(
         dims=dims, units=out[dims[0]] if dims else 1, blended=field.blended or not blended.isdisjoint(dims)
     )
